@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+# `make run` and `make test` do everything, set-up included; `make help` lists the rest.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPEC ?= examples/digits.yaml
+BUILD ?= build/digits
+BUNDLE ?= $(shell cat build/last-bundle 2>/dev/null || echo $(BUILD)/bundle)
+JOBS ?= 2
+PYTEST_ARGS ?=
+
+.PHONY: help setup system run sim test test-full lint clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+
+setup: $(VENV)/.stamp ## Create .venv from constraints.txt; install g++, make, perl, iverilog where they are missing
+
+# Each system package beside the test that shows that it is there. libpython is what cocotb embeds.
+$(VENV)/.stamp: pyproject.toml constraints.txt
+	@PYTHON='$(PYTHON)' .ci/setup '$(VENV)'
+	@touch $@
+
+run: setup ## Run the embedded example from end to end: build/digits (SPEC=file BUILD=folder for another)
+	@$(BIN)/nba-codesign run '$(SPEC)' -o '$(BUILD)'
+
+sim: setup ## Simulate the last bundle (BUNDLE=folder for another); prints predicted and simulated cycles per job
+	@test -f '$(BUNDLE)/Makefile' || { echo "make sim: $(BUNDLE) is not a bundle; do 'make run' first, or give BUNDLE=folder" >&2; exit 2; }
+	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim
+
+test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not full' $(PYTEST_ARGS)
+
+test-full: setup ## All tests, the long ones too
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+lint: setup ## ruff (lint and format of new code) and mypy
+	@$(BIN)/ruff check . && $(BIN)/mypy
+
+clean: ## Remove what was built and cached, but not .venv
+	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@find . -path ./$(VENV) -prune -o -type d -name __pycache__ -print0 | xargs -0 rm -rf

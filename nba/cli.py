@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line. Everything heavy is imported by the command that needs it.
+
+Exit status: 0 what the command claims holds; 1 it does not (a differing output, a missing requirement); 2 the user can
+mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 143 terminated.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Optional
+
+import typer
+
+from nba import __version__
+from nba.errors import NbaError
+
+if TYPE_CHECKING:
+    from nba.metrics import Json, Line
+    from nba.spec import Spec
+
+app = typer.Typer(
+    name="nba-codesign",
+    help="From a dataset and a hardware budget to a matched network, bitwidths and accelerator: Verilog and HLS C++ "
+    "that are proved to compute the same integers in the predicted number of cycles.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of the library.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", metavar="FOLDER")]
+SpecFile = Annotated[
+    str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
+]
+Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
+Force = Annotated[bool, typer.Option("--force", help="Do the stages again even where nothing changed.")]
+Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", metavar="BUNDLE")]
+
+
+class _Terminated(BaseException):
+    """SIGTERM, as an exception: what is running ends its child processes on the way out."""
+
+
+def _terminate(signum: int, frame: FrameType | None) -> None:
+    raise _Terminated
+
+
+def _err(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+@contextmanager
+def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
+    """Turn every way in which a command can end into its message and exit status; `again` follows an interruption."""
+    logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    before = signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    except (typer.Exit, SystemExit):
+        raise
+    except KeyboardInterrupt:
+        _err(f"nba-codesign: interrupted{again}")
+        raise typer.Exit(130) from None
+    except _Terminated:
+        _err(f"nba-codesign: terminated{again}")
+        raise typer.Exit(143) from None
+    except NbaError as err:
+        if debug:
+            raise
+        _err(f"nba-codesign: {err}")
+        raise typer.Exit(2) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(141) from None
+    except OSError as err:
+        if debug:
+            raise
+        _err(f"nba-codesign: {err.filename or 'system'}: {err.strerror or err}")
+        raise typer.Exit(2) from None
+    except ModuleNotFoundError as err:
+        if debug or (err.name or "").partition(".")[0] == "nba":
+            raise
+        _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
+        raise typer.Exit(2) from None
+    except Exception as err:
+        if debug:
+            raise
+        what = f"{type(err).__name__}: {err}"
+        _err(f"nba-codesign: internal error ({what}); please report it; --debug shows the traceback")
+        raise typer.Exit(3) from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _load(spec: str, seed: int | None = None) -> Spec:
+    """The spec in a file, or the built-in example of that name."""
+    from nba import assets
+    from nba.platform import names
+    from nba.spec import load_spec
+
+    path = Path(spec)
+    if not path.exists() and spec in assets.examples():
+        path = assets.root("examples") / f"{spec}.yaml"
+    found = load_spec(path, platforms=names())
+    return found if seed is None else found.model_copy(update={"seed": seed})
+
+
+def _show(title: str, rows: tuple[Line, ...]) -> bool:
+    """Print a closing table; returns whether every claim in it holds."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in rows:
+        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
+        grid.add_row(Text(row.label), mark, Text(row.value))
+    Console(highlight=False, soft_wrap=True).print(grid)
+    return all(row.holds is not False for row in rows)
+
+
+def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
+    """Run the stages up to `last`; metrics.json is brought up to date after each. Returns its content."""
+    from nba import flow, metrics
+    from nba.progress import on_stderr
+
+    found: Json = {}
+
+    def done(stamps: dict[str, flow.Stamp]) -> None:
+        nonlocal found
+        seconds = {name: stamp.seconds for name, stamp in stamps.items()}
+        found = metrics.assemble(out, seconds=seconds, seed=spec.seed)
+
+    with on_stderr() as (console, progress):
+        console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
+        flow.run(
+            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done,
+            say=lambda line: console.print(line, markup=False),
+        )  # fmt: skip
+    return found
+
+
+AGAIN = "; the same command continues where it was"
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+    if version:
+        print(f"nba-codesign {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+    """Everything: search, train, map, emit, verify, synthesise, report.
+
+    Stages that were done with the same inputs are not done again; a killed run continues where it was. Ends with a
+    table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
+    """
+    with _guard(debug, again=AGAIN):
+        from nba.metrics import Line, table
+
+        found = _stages(_load(spec, seed), out, "report", force)
+        rows = (
+            *table(found),
+            Line(label="report", value=str(out / "report" / "report.html")),
+            Line(label="bundle", value=f"{out / 'bundle'} (make sim inside it)"),
+            Line(label="figures", value=str(out / "metrics.json")),
+        )
+        if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
+            raise typer.Exit(1)
+
+
+@app.command()
+def search(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+    """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
+    with _guard(debug, again=AGAIN):
+        _stages(_load(spec, seed), out, "search", force)
+
+
+@app.command()
+def train(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+    """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
+    with _guard(debug, again=AGAIN):
+        from nba.metrics import table
+
+        if not _show("", table(_stages(_load(spec, seed), out, "map", force))):
+            raise typer.Exit(1)
+        print(out / "design" / "design.json")
+
+
+@app.command()
+def emit(
+    design: Annotated[Path, typer.Argument(help="A design.json; its weights.npz lies beside it.", metavar="DESIGN")],
+    out: Out,
+    images: Annotated[int, typer.Option(help="Test images in the bundle's vectors.", min=1, max=1024)] = 32,
+    debug: Debug = False,
+) -> None:
+    """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches, scripts. The same design gives the
+    same bytes."""
+    with _guard(debug):
+        from nba.flow import new_folder
+        from nba.stages.bundle import MARKER
+        from nba.stages.emit import emit as emit_design
+
+        with new_folder(out, marker=MARKER) as folder:
+            name = emit_design(design, folder, images)
+        print(f"{out}: bundle of design {name[:12]}")
+
+
+@app.command()
+def verify(
+    bundle: Bundle,
+    only: Annotated[
+        Optional[list[str]],  # noqa: UP045
+        typer.Option("--only", help="verilator, icarus or hls; may be given several times.", metavar="WHAT"),
+    ] = None,
+    images: Annotated[int, typer.Option(help="Images for each of them (Icarus: at most 2).", min=1)] = 32,
+    debug: Debug = False,
+) -> None:
+    """Simulate a bundle's RTL, compile its HLS C++, and compare every output and every cycle. Exit status 1 if one
+    differs."""
+    with _guard(debug):
+        import tempfile
+
+        from nba.errors import SpecError
+        from nba.metrics import table
+        from nba.progress import on_stderr
+        from nba.stages.bundle import check_bundle
+        from nba.stages.verify import CHECKS, require
+        from nba.stages.verify import verify as verify_bundle
+
+        checks = tuple(dict.fromkeys(only or CHECKS))
+        wrong = [name for name in checks if name not in CHECKS]
+        if wrong:
+            raise SpecError(f"--only {wrong[0]}: not known; legal: {', '.join(CHECKS)}")
+        check_bundle(bundle)
+        require(checks)
+        wanted = {name: min(images, 2) if name == "icarus" else images for name in checks}
+        with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:
+            part = verify_bundle(bundle, Path(work), wanted, progress)
+        if not _show(str(bundle), table(part)):
+            raise typer.Exit(1)
+
+
+@app.command()
+def synth(bundle: Bundle, debug: Debug = False) -> None:
+    """Synthesise a bundle for Xilinx 7-series with yosys. Exit status 1 if DSP or BRAM differ from the prediction."""
+    with _guard(debug):
+        import tempfile
+
+        from nba.metrics import table
+        from nba.progress import on_stderr
+        from nba.stages.bundle import check_bundle
+        from nba.stages.synth import require, synthesise
+
+        check_bundle(bundle)
+        require()
+        with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:
+            part = synthesise(bundle, Path(work), progress)
+        if not _show(str(bundle), table(part)):
+            raise typer.Exit(1)
+
+
+@app.command()
+def report(
+    build: Annotated[Path, typer.Argument(help="Folder that `run` wrote.", metavar="BUILD")],
+    out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Page to write.", metavar="FILE")] = None,  # noqa: UP045
+    debug: Debug = False,
+) -> None:
+    """Write the HTML page about a build: BUILD/report/report.html, or FILE."""
+    with _guard(debug):
+        from nba.metrics import FILE, read
+        from nba.stages.report import write
+
+        read(build / FILE)
+        page = out or build / "report" / "report.html"
+        write(build, page)
+        print(page)
+
+
+@app.command()
+def spec(spec: SpecFile, debug: Debug = False) -> None:
+    """Check a spec and print it with every default filled in."""
+    with _guard(debug):
+        print(_load(spec).yaml(), end="")
+
+
+@app.command()
+def doctor(debug: Debug = False) -> None:
+    """Print the version of everything that is used, what is missing, what needs it and how to install it."""
+    with _guard(debug):
+        from rich.console import Console
+        from rich.table import Table
+        from rich.text import Text
+
+        from nba.doctor import inspect, platform_line
+
+        grid = Table(box=None, pad_edge=False)
+        for title in ("", "version", "needed by", "install with"):
+            grid.add_column(title, no_wrap=True)
+        items = inspect()
+        for item in items:
+            state = Text(item.version) if item.version else Text("MISSING" if item.required else "missing", style="red")
+            grid.add_row(item.name, state, item.needed_by, Text("" if item.version else item.install))
+        console = Console(highlight=False, width=None if sys.stdout.isatty() else 160)
+        console.print(platform_line(), markup=False)
+        console.print(grid)
+        lacking = [item.name for item in items if item.required and not item.version]
+        console.print(f"missing: {', '.join(lacking)}" if lacking else "all that `run` needs is here", markup=False)
+        if lacking:
+            raise typer.Exit(1)
+
+
+def main() -> None:
+    """Entry point of nba-codesign."""
+    app()

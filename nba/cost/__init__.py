@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost models: closed forms, the exact row schedule, resources."""

@@ -1,0 +1,374 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact row schedule: the cycle of every row start, by the rules of docs/template.md ("Row tokens", "Cycles").
+
+Every chunk, the input stream and the output stream are agents that start rows in a fixed order. A row starts at the
+maximum of a handful of earlier events plus constants (a max-plus recurrence), so agents can be advanced in any order:
+whoever has all the events it waits for goes on, and if nobody can, the design is deadlocked. The recurrence runs in
+compiled code over flat tables (`tables`); `nba.cost.steady` finds its exact asymptotic rate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+import numba
+import numpy as np
+
+from nba.errors import DeadlockError
+from nba.ir.accelerator import HOST
+from nba.ir.program import FETCH_CYCLES, Destination, Program
+
+WAIT_REASONS = ("input", "residual", "output")
+"""What the last axis of `Schedule.job_wait` counts: waiting for input rows, a residual row, a free output row."""
+
+WRITE_CYCLES = 12
+"""`written` is seen in cycle t_s + G*S + D + WRITE_CYCLES."""
+RESIDUAL_CYCLES = 6
+"""The residual's `released` is seen in cycle t_s + G*S + D + RESIDUAL_CYCLES."""
+HOST_WRITE_CYCLES = 2
+"""The host's `written` is seen in cycle t_s + beats + HOST_WRITE_CYCLES."""
+HOST_OUT_CYCLES = 4
+"""A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
+MIN_ROW_CYCLES = 2
+
+# Columns of the job table.
+STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST, N_DEST = (
+    range(13)
+)
+_COLUMNS = 13
+# Columns of the agent table.
+FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """`function` compiled by numba, with its machine code cached on disk where some folder for that is writable."""
+    try:
+        return cast(F, numba.njit(cache=True)(function))
+    except RuntimeError:
+        return cast(F, numba.njit(function))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Tables:
+    """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs in
+    agent order, one for each stream. Rings are numbered edge by edge.
+
+    jobs: [n_jobs, 13] and agents: [n_chunks + 2, 5] by the column names of this module; dests: ring numbers that
+    `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its tensor per frame.
+    """
+
+    jobs: np.ndarray
+    agents: np.ndarray
+    dests: np.ndarray
+    ring_rows: np.ndarray
+    ring_height: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Schedule:
+    """Exact cycles of `n_frames` frames that enter back to back; cycle 0 is the first after the start pulse.
+
+    job_start[k][j, f]: first cycle of the first row of job j of chunk k on frame f. job_end[k][j, f]: cycle of the
+    last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
+    WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
+    row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
+    interval_cycles: last output minus the one before it; -1 if there is only one frame. All int64.
+    """
+
+    n_frames: int
+    job_start: tuple[np.ndarray, ...]
+    job_end: tuple[np.ndarray, ...]
+    job_wait: tuple[np.ndarray, ...]
+    row_start: tuple[tuple[np.ndarray, ...], ...]
+    output_cycle: np.ndarray
+    first_output_latency_cycles: int
+    interval_cycles: int
+
+
+def tables(program: Program) -> Tables:
+    """Flatten `program` for the compiled recurrence."""
+    first_ring, n_rings = [], 0
+    for edge in program.edges:
+        first_ring.append(n_rings)
+        n_rings += len(edge.rings)
+    ring_rows = [ring.rows for edge in program.edges for ring in edge.rings]
+    ring_height = [0] * n_rings
+    jobs: list[tuple[int, ...]] = []
+    agents: list[tuple[int, ...]] = []
+    dests: list[int] = []
+
+    def write(destinations: tuple[Destination, ...], height: int) -> tuple[int, int]:
+        begin = len(dests)
+        for d in destinations:
+            ring = first_ring[d.edge] + d.ring
+            dests.append(ring)
+            ring_height[ring] = height
+        return begin, len(destinations)
+
+    for chunk in program.chunks:
+        agents.append((len(jobs), len(chunk.jobs), FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
+        for job in chunk.jobs:
+            drained = job.col_groups * job.m_groups * job.slot_cycles + chunk.drain_cycles
+            res = -1
+            if job.res_edge is not None and job.res_ring is not None:
+                res = first_ring[job.res_edge] + job.res_ring
+            jobs.append(
+                (
+                    job.stage,
+                    job.rows_out,
+                    job.row_cycles,
+                    drained + WRITE_CYCLES,
+                    drained + RESIDUAL_CYCLES,
+                    job.stride,
+                    job.pad_top,
+                    job.kernel_h,
+                    job.height_in,
+                    first_ring[job.src_edge] + job.src_ring,
+                    res,
+                    *write(job.destinations, job.rows_out),
+                )
+            )
+    beats = program.in_col_groups * program.in_chan_words
+    row_cycles = max(beats, MIN_ROW_CYCLES)
+    agents.append((len(jobs), 1, 0, 0, 0))
+    rows = program.in_rows
+    jobs.append(
+        (0, rows, row_cycles, beats + HOST_WRITE_CYCLES, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows))
+    )
+    row_cycles = max(program.out_col_groups * program.out_chan_words, MIN_ROW_CYCLES)
+    agents.append((len(jobs), 1, 0, 0, 0))
+    source = first_ring[program.host_out.edge] + program.host_out.ring
+    jobs.append((0, program.out_rows, row_cycles, 0, 0, 1, 0, 1, program.out_rows, source, -1, len(dests), 0))
+    return Tables(
+        jobs=np.array(jobs, np.int64),
+        agents=np.array(agents, np.int64),
+        dests=np.array(dests, np.int64),
+        ring_rows=np.array(ring_rows, np.int64),
+        ring_height=np.array(ring_height, np.int64),
+    )
+
+
+@compiled
+def _advance(
+    jobs: np.ndarray,
+    agents: np.ndarray,
+    dests: np.ndarray,
+    ring_rows: np.ndarray,
+    ring_height: np.ndarray,
+    n_frames: int,
+    row_base: np.ndarray,
+    row_start: np.ndarray,
+    wait: np.ndarray,
+    position: np.ndarray,
+    n_written: np.ndarray,
+    n_released: np.ndarray,
+) -> bool:
+    """Fill row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
+
+    position: [n_agents, 3], where every agent stopped: round, job of the round, row. n_written, n_released: [n_rings],
+    all rows ever written and released. These and wait must come in as zeros. False if deadlocked.
+    """
+    n_rings = ring_rows.size
+    base = np.zeros(n_rings + 1, np.int64)
+    for r in range(n_rings):
+        base[r + 1] = base[r] + ring_height[r] * n_frames
+    written = np.empty(base[n_rings], np.int64)
+    released = np.empty(base[n_rings], np.int64)
+    n_agents = agents.shape[0]
+    ready = np.zeros(n_agents, np.int64)
+    entered = np.zeros(n_agents, np.bool_)
+    finished = 0
+    progress = True
+    while progress and finished < n_agents:
+        progress = False
+        for a in range(n_agents):
+            rounds = n_frames + agents[a, ROUNDS]
+            fetch = agents[a, FETCH]
+            while position[a, 0] < rounds:
+                j = agents[a, FIRST_JOB] + position[a, 1]
+                frame = position[a, 0] - jobs[j, STAGE]
+                y = position[a, 2]
+                rows_out = jobs[j, ROWS_OUT]
+                if y == 0 and not entered[a]:
+                    ready[a] += fetch
+                    if 0 <= frame < n_frames:
+                        entered[a] = True
+                    else:
+                        y = rows_out
+                if y < rows_out:
+                    # The row's conditions; an event that has not happened yet stops this agent.
+                    at = ready[a]
+                    reason = -1
+                    src = jobs[j, SRC]
+                    release = 0
+                    if src >= 0:
+                        height = jobs[j, HEIGHT_IN]
+                        top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
+                        first = max(0, top)
+                        need = min(height, top + jobs[j, KERNEL_H]) - first
+                        after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
+                        release = after - first
+                        row = frame * height + first + need - 1
+                        if row >= n_written[src]:
+                            break
+                        t = written[base[src] + row]
+                        if t > at:
+                            at = t
+                            reason = 0
+                    res = jobs[j, RES]
+                    row = frame * rows_out + y
+                    if res >= 0:
+                        if row >= n_written[res]:
+                            break
+                        t = written[base[res] + row]
+                        if t > at:
+                            at = t
+                            reason = 1
+                    blocked = False
+                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                        ring = dests[d]
+                        old = row - ring_rows[ring]
+                        if old >= 0:
+                            if old >= n_released[ring]:
+                                blocked = True
+                                break
+                            t = released[base[ring] + old]
+                            if t > at:
+                                at = t
+                                reason = 2
+                    if blocked:
+                        break
+                    progress = True
+                    if reason >= 0:
+                        wait[j, frame, reason] += at - ready[a]
+                    start = at + 1
+                    row_start[row_base[j] + row] = start
+                    end = start + jobs[j, ROW_CYCLES] - 1
+                    if src >= 0:
+                        for _ in range(release):
+                            released[base[src] + n_released[src]] = end + 1
+                            n_released[src] += 1
+                    if res >= 0:
+                        released[base[res] + row] = start + jobs[j, RES_RELEASED]
+                        n_released[res] += 1
+                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                        written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
+                        n_written[dests[d]] += 1
+                    ready[a] = end
+                    y += 1
+                    position[a, 2] = y
+                    if y == rows_out:
+                        ready[a] += agents[a, GAP]
+                if y == rows_out:
+                    progress = True
+                    entered[a] = False
+                    position[a, 2] = 0
+                    position[a, 1] += 1
+                    if position[a, 1] == agents[a, N_JOBS]:
+                        position[a, 1] = 0
+                        position[a, 0] += 1
+                        if position[a, 0] == rounds:
+                            finished += 1
+    return finished == n_agents
+
+
+def schedule(program: Program, n_frames: int) -> Schedule:
+    """The exact schedule of `n_frames` >= 1 frames.
+
+    Raises DeadlockError, one line for every chunk or stream that can never go on: what it waits for, what there is.
+    """
+    return run_tables(program, tables(program), n_frames)
+
+
+def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
+    """`schedule` of tables made before by `tables(program)`."""
+    assert n_frames >= 1, n_frames
+    jobs = flat.jobs
+    n_jobs = jobs.shape[0]
+    rows = jobs[:, ROWS_OUT] * n_frames
+    row_base = np.zeros(n_jobs, np.int64)
+    np.cumsum(rows[:-1], out=row_base[1:])
+    row_start = np.empty(int(row_base[-1] + rows[-1]), np.int64)
+    wait = np.zeros((n_jobs, n_frames, len(WAIT_REASONS)), np.int64)
+    position = np.zeros((flat.agents.shape[0], 3), np.int64)
+    n_written = np.zeros(flat.ring_rows.size, np.int64)
+    n_released = np.zeros(flat.ring_rows.size, np.int64)
+    if not _advance(
+        jobs, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames,
+        row_base, row_start, wait, position, n_written, n_released,
+    ):  # fmt: skip
+        raise DeadlockError(
+            f"row schedule of {n_frames} frame(s) deadlocks",
+            _blocked(program, flat, n_frames, position, n_written, n_released),
+        )
+    frames = np.arange(n_frames)
+    first = row_start[row_base[:, None] + frames * jobs[:, ROWS_OUT, None]]
+    last = row_start[row_base[:, None] + (frames + 1) * jobs[:, ROWS_OUT, None] - 1]
+    end = last + (jobs[:, WRITTEN, None] - 1)
+    beats = program.out_col_groups * program.out_chan_words
+    output = last[-1] + (beats - 1 + HOST_OUT_CYCLES)
+    bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents[:-2]]
+    by_row = [row_start[b : b + n].reshape(n_frames, -1) for b, n in zip(row_base.tolist(), rows.tolist(), strict=True)]
+    return Schedule(
+        n_frames=n_frames,
+        job_start=tuple([first[a:b] for a, b in bounds]),
+        job_end=tuple([end[a:b] for a, b in bounds]),
+        job_wait=tuple([wait[a:b] for a, b in bounds]),
+        row_start=tuple([tuple(by_row[a:b]) for a, b in bounds]),
+        output_cycle=output,
+        first_output_latency_cycles=int(output[0]) + 1,
+        interval_cycles=int(output[-1] - output[-2]) if n_frames > 1 else -1,
+    )
+
+
+def _blocked(
+    program: Program, flat: Tables, n_frames: int, position: np.ndarray, n_written: np.ndarray, n_released: np.ndarray
+) -> list[str]:
+    """One line for every agent that stopped before its end, with every condition that keeps it waiting."""
+    names = []
+    for e, edge in enumerate(program.edges):
+        for r, ring in enumerate(edge.rings):
+            names.append(f"ring {r} of edge {e} (tensor {ring.tensor} -> {_consumer(ring.consumer)}, {ring.rows} rows)")
+    lines = []
+    for a, agent in enumerate(flat.agents.tolist()):
+        round_, job, y = position[a].tolist()
+        if round_ >= n_frames + agent[ROUNDS]:
+            continue
+        j = flat.jobs[agent[FIRST_JOB] + job].tolist()
+        frame = round_ - j[STAGE]
+        row = frame * j[ROWS_OUT] + y
+        reasons = []
+        for what, ring in (("input", j[SRC]), ("residual", j[RES])):
+            if ring < 0:
+                continue
+            held, need = row, 1
+            if what == "input":
+                top = y * j[STRIDE] - j[PAD_TOP]
+                held = frame * j[HEIGHT_IN] + max(0, top)
+                need = min(j[HEIGHT_IN], top + j[KERNEL_H]) - max(0, top)
+            has = int(n_written[ring]) - held
+            if has < need:
+                reasons.append(f"{what} {names[ring]} needs {need} row(s), has {max(0, has)}")
+        for ring in flat.dests[j[DEST] : j[DEST] + j[N_DEST]].tolist():
+            used = row - int(n_released[ring])
+            if used >= flat.ring_rows[ring]:
+                reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
+        lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")
+    return lines
+
+
+def _consumer(layer: int) -> str:
+    return "host" if layer == HOST else f"layer {layer}"
+
+
+def agent_name(program: Program, agent: int, job: int) -> str:
+    """How messages call job number `job` of agent number `agent`."""
+    if agent == len(program.chunks):
+        return "input stream"
+    if agent > len(program.chunks):
+        return "output stream"
+    return f"chunk {agent} job {job} (layer {program.chunks[agent].jobs[job].layer})"

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bundle: everything that a design becomes, in one folder that stands alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from nba import __version__, assets
+from nba.cost.resources import predict
+from nba.emit.env import environment
+from nba.emit.hls import render_hls, vector_files
+from nba.emit.names import identifier
+from nba.emit.predicted import predicted_cycles
+from nba.emit.rtl import render_rtl
+from nba.emit.vectors import default_images, stream_bytes
+from nba.files import write_atomic_bytes
+from nba.ir.design import Design, weights_bytes
+from nba.ir.network import Weights
+from nba.ir.program import Program, lower
+from nba.platform import get as get_platform
+from nba.quant.integer import run
+
+FRAMES = 32
+"""Input frames that a bundle carries."""
+FRAME_COUNTS = (2, 8, 32)
+"""Batch sizes for which the bundle holds predicted cycles."""
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, indent=1, sort_keys=True) + "\n"
+
+
+def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object]:
+    latency, interval = design.cost.first_output_latency_cycles, design.cost.interval_cycles
+    first, last = design.network.tensors[0], design.network.tensors[-1]
+    names = [layer.name for layer in design.network.layers]
+    return {
+        "format": 1,
+        "version": __version__,
+        "design_id": design.id,
+        "name": design.name,
+        "top": top,
+        "platform": design.platform,
+        "clock_mhz": design.clock_mhz,
+        "in": {
+            "lanes": program.in_lanes,
+            "columns": program.pp,
+            "height": first.height,
+            "width": first.width,
+            "channels": first.channels,
+        },
+        "out": {
+            "lanes": program.out_lanes,
+            "columns": program.out_cols,
+            "height": last.height,
+            "width": last.width,
+            "channels": last.channels,
+        },
+        "latency_cycles": latency,
+        "interval_cycles": interval,
+        "timeout_cycles": 40 * (latency + interval) + 20_000,
+        "jobs": [[{"layer": job.layer, "name": names[job.layer]} for job in chunk.jobs] for chunk in program.chunks],
+    }
+
+
+def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = None) -> dict[str, bytes]:
+    """relative path -> content of every file of the bundle.
+
+    images: input codes [B, H, W, C], B >= max(FRAME_COUNTS) to have all predictions; random codes if None. The design
+    must have passed nba.ir.check.check_design. A pure function: the same arguments give the same bytes.
+    Raises DeadlockError if the design's schedule cannot finish.
+    """
+    program = lower(design.network, design.accelerator)
+    top = identifier(design.name)
+    platform = get_platform(design.platform)
+    x = default_images(design, FRAMES) if images is None else images
+    y = run(design.network, weights, x)
+    counts = [n for n in FRAME_COUNTS if n <= len(x)] or [len(x)]
+    predicted = {str(n): predicted_cycles(design.network, program, n) for n in counts}
+
+    text: dict[str, str] = render_rtl(design, weights, top, program)
+    text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
+    env = environment()
+    rtl_files = sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v"))
+    hex_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".hex"))
+    context = {
+        "version": __version__,
+        "design_id": design.id,
+        "design": design,
+        "name": design.name,
+        "top": top,
+        "part": platform.part,
+        "clock_mhz": design.clock_mhz,
+        "rtl_files": rtl_files,
+        "hex_files": hex_files,
+        "n_chunks": len(program.chunks),
+        "in_bits": program.pp * program.in_lanes * 8,
+        "out_bits": program.out_cols * program.out_lanes * 8,
+        "program": program,
+        "resources": predict(program, platform),
+        "frame_counts": counts,
+    }
+    templates = assets.root("templates")
+    for folder in ("sim", "synth", "bundle"):
+        for path in sorted((templates / folder).glob("*.j2")):
+            target = path.name.removesuffix(".j2")
+            target = target if folder == "bundle" else f"{folder}/{target}"
+            text[target] = env.get_template(f"{folder}/{path.name}").render(context)
+    for name in ("bench.py", "run_sim.py"):
+        text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    text["sim/predicted.json"] = _json(predicted)
+    text["bundle.json"] = _json(_bundle_json(design, program, top))
+    text["design.json"] = json.dumps(asdict(design), sort_keys=True, indent=1) + "\n"
+    text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(x, program.pp, program.in_lanes))
+    text["vectors/expected.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(y, program.out_cols, program.out_lanes))
+
+    files = {path: body.encode("utf-8") for path, body in text.items()}
+    files |= vector_files(design.network, x, y)
+    files["weights.npz"] = weights_bytes(weights)
+    return files
+
+
+def emit_bundle(design: Design, weights: Weights, folder: Path, images: np.ndarray | None = None) -> Path:
+    """Write the bundle of `design` into `folder` and return its manifest's path.
+
+    Files whose content is already right are not touched; files of an earlier bundle that this one lacks are removed.
+    manifest.json (sha256 of every file) is written last: a folder without it is not a bundle.
+    """
+    files = render_bundle(design, weights, images)
+    manifest = folder / "manifest.json"
+    digests = {path: hashlib.sha256(body).hexdigest() for path, body in sorted(files.items())}
+    content = _json({"design_id": design.id, "version": __version__, "files": digests}).encode()
+    stale: set[str] = set()
+    if manifest.is_file():
+        try:
+            stale = set(json.loads(manifest.read_text())["files"]) - set(files)
+        except (ValueError, KeyError, TypeError):
+            stale = set()
+        if manifest.read_bytes() != content:
+            manifest.unlink()
+    for path in sorted(stale):
+        target = folder / path
+        if target.resolve().is_relative_to(folder.resolve()):
+            target.unlink(missing_ok=True)
+    for path, body in sorted(files.items()):
+        write_atomic_bytes(folder / path, body)
+    write_atomic_bytes(manifest, content)
+    return manifest

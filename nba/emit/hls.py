@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Design -> HLS C++: the engines of templates/hls/lib verbatim, and a generated top with its tables (docs/template.md).
+
+Identifiers are built from indices; names of layers and designs appear in comments only, through the filter `comment`.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba import __version__, assets
+from nba.emit.env import environment
+from nba.errors import NbaError
+from nba.ir.design import Design
+from nba.ir.network import MASTER_BITS, LayerWeights, Network, Weights
+from nba.ir.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
+
+FOLDER = "hls"
+"""Folder of a bundle that holds these files."""
+DEFAULT_TOP = "nba_top"
+MAX_USES = 15
+"""Buffers that one unit can write: as in nba_types.h; nba.ir.check allows no more edges."""
+
+MAX_BEAT_BITS = 4096
+"""Widest AP_INT_MAX_W of Vitis HLS, which bounds a beat of either stream."""
+
+_FILES = ("top.h", "top.cpp", "weights.h", "main.cpp", "run_hls.tcl", "Makefile")
+_IDENTIFIER = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*\Z")
+_RESERVED = frozenset(
+    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
+    concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete
+    do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
+    namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
+    requires return short signed sizeof static static_assert static_cast struct switch template this thread_local throw
+    true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
+    main nba hls std linux unix""".split()
+)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsRing:
+    """One entry of the table `rings`: its initialiser and a comment made of numbers."""
+
+    fields: str
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsEdge:
+    """One buffer: `depth` words of `lanes` codes per bank, written `write` codes at a time."""
+
+    index: int
+    lanes: int
+    write: int
+    depth: int
+    note: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsJob:
+    """One entry of a chunk's program table: its initialiser, and the layer's user-given name for a comment."""
+
+    layer: int
+    name: str
+    fields: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsChunk:
+    """What the templates need of one chunk; `engine` holds the arguments of nba::Engine."""
+
+    index: int
+    kind: str
+    pm: int
+    pn: int
+    pq: int
+    lanes: int
+    engine: str
+    acc_bits: int
+    weight_store_bits: int
+    weight_lanes: int
+    weight_parts: int
+    last_stage: int
+    jobs: tuple[HlsJob, ...]
+    sources: tuple[HlsEdge, ...]
+    residuals: tuple[HlsEdge, ...]
+    destinations: tuple[HlsEdge, ...]
+    own: tuple[HlsEdge, ...]
+    weights: tuple[str, ...]
+    bias: tuple[str, ...]
+    mult: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsDesign:
+    """The render context `d` of every template in templates/hls."""
+
+    version: str
+    id12: str
+    name: str
+    top: str
+    namespace: str
+    guard: str
+    part: str
+    period_ns: str
+    pp: int
+    in_lanes: int
+    in_rows: int
+    in_width: int
+    in_channels: int
+    in_col_groups: int
+    in_chan_words: int
+    in_uses: tuple[int, ...]
+    in_edges: tuple[HlsEdge, ...]
+    out_lanes: int
+    out_cols: int
+    out_rows: int
+    out_width: int
+    out_channels: int
+    out_col_groups: int
+    out_chan_words: int
+    out_ring: int
+    out_edges: tuple[HlsEdge, ...]
+    rings: tuple[HlsRing, ...]
+    edges: tuple[HlsEdge, ...]
+    chunks: tuple[HlsChunk, ...]
+
+
+def render_hls(design: Design, weights: Weights, top: str = DEFAULT_TOP, part: str = "xc7z020clg400-1") -> dict[str, str]:
+    """All HLS files of a bundle: path relative to the bundle ("hls/...") -> text; the same design gives the same text.
+
+    `design` and `weights` must have passed nba.ir.check. `top` becomes the name of the top function, `part` the
+    device in the synthesis script. Raises NbaError if either cannot stand there.
+    """
+    context = hls_context(design, weights, top, part)
+    env = environment()
+    files = {f"{FOLDER}/{name}": env.get_template(f"hls/{name}.j2").render(d=context) for name in _FILES}
+    for path in sorted((assets.root("templates") / "hls" / "lib").glob("*.h")):
+        files[f"{FOLDER}/lib/{path.name}"] = path.read_text(encoding="utf-8")
+    return files
+
+
+def vector_files(network: Network, x: np.ndarray, y: np.ndarray) -> dict[str, bytes]:
+    """input.bin and expected.bin, which `make csim` reads: codes [B, H, W, C] of the first and the last tensor as bytes."""
+    return {f"{FOLDER}/input.bin": to_bytes(x), f"{FOLDER}/expected.bin": to_bytes(y)}
+
+
+def to_bytes(codes: np.ndarray) -> bytes:
+    """Master codes, signed or not, one byte each."""
+    return codes.astype(np.int16).astype(np.uint8).tobytes()
+
+
+def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDesign:
+    """The values that the templates print. Raises NbaError if `top` or `part` is not a plain word."""
+    if not _IDENTIFIER.match(top) or top in _RESERVED:
+        raise NbaError(f"HLS top function {top!r}: not a usable C++ identifier; use letters, digits and single '_', no keyword")
+    if not re.fullmatch(r"[A-Za-z0-9_.-]+", part):
+        raise NbaError(f"HLS part {part!r}: not a device name; use letters, digits, '_', '.' and '-'")
+    network = design.network
+    program = lower(network, design.accelerator)
+    for what, lanes in (("input", program.pp * program.in_lanes), ("output", program.out_cols * program.out_lanes)):
+        if lanes * MASTER_BITS > MAX_BEAT_BITS:
+            raise NbaError(
+                f"HLS {what} stream: a beat of {lanes} codes has {lanes * MASTER_BITS} bits; Vitis HLS allows {MAX_BEAT_BITS}; "
+                "take a smaller pp, out_lanes, or pn of the chunks that read the input"
+            )
+    ring_index = {(e, r): n for n, (e, r) in enumerate((e, r) for e, x in enumerate(program.edges) for r in range(len(x.rings)))}
+    edges = tuple(_edge(i, e) for i, e in enumerate(program.edges))
+    first, last = network.tensors[0], network.tensors[-1]
+    return HlsDesign(
+        version=__version__,
+        id12=design.id[:12],
+        name=design.name,
+        top=top,
+        namespace=f"{top}_impl",
+        guard=top.upper(),
+        part=part,
+        period_ns=f"{1000 / design.clock_mhz:.3f}",
+        pp=program.pp,
+        in_lanes=program.in_lanes,
+        in_rows=program.in_rows,
+        in_width=first.width,
+        in_channels=first.channels,
+        in_col_groups=program.in_col_groups,
+        in_chan_words=program.in_chan_words,
+        in_uses=tuple(ring_index[d.edge, d.ring] for d in program.host_in),
+        in_edges=tuple(edges[d.edge] for d in program.host_in),
+        out_lanes=program.out_lanes,
+        out_cols=program.out_cols,
+        out_rows=program.out_rows,
+        out_width=last.width,
+        out_channels=last.channels,
+        out_col_groups=program.out_col_groups,
+        out_chan_words=program.out_chan_words,
+        out_ring=ring_index[program.host_out.edge, program.host_out.ring],
+        out_edges=(edges[program.host_out.edge],),
+        rings=tuple(_rings(program)),
+        edges=edges,
+        chunks=tuple(
+            _chunk(network, weights, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)
+        ),
+    )
+
+
+def _edge(index: int, edge: EdgeLayout) -> HlsEdge:
+    def unit(k: int) -> str:
+        return "host" if k < 0 else f"chunk {k}"
+
+    note = f"{unit(edge.producer)} to {unit(edge.consumer)}, {edge.port}"
+    return HlsEdge(index=index, lanes=edge.lanes, write=edge.write_lanes, depth=edge.depth_words, note=note)
+
+
+def _braces(*values: int | str | bool) -> str:
+    return "{" + ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values) + "}"
+
+
+def _rings(program: Program) -> list[HlsRing]:
+    rings = []
+    for i, edge in enumerate(program.edges):
+        for r in edge.rings:
+            fields = _braces(
+                i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.split, r.parity_words,
+                r.init_words, r.step_words, r.last_step_words,
+            )  # fmt: skip
+            consumer = "host" if r.consumer < 0 else f"layer_{r.consumer}"
+            rings.append(HlsRing(fields=fields, note=f"tensor {r.tensor} for {consumer}, {edge.port}"))
+    return rings
+
+
+def _job_fields(network: Network, job: JobProgram, ring_index: dict[tuple[int, int], int], written: tuple[int, ...]) -> str:
+    layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
+    res = None if layer.residual is None else network.tensors[layer.residual]
+    nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
+    pool = layer.op == "avgpool"
+    uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
+    slots = [uses.get(e, -1) for e in written]
+    res_ring = 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring]
+    return _braces(
+        job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words, job.kernel_h, job.kernel_w,
+        job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
+        ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point & 0xFF,
+        MASTER_BITS - layer.act_bits, (1 << nested_bits) - 1,
+        job.weight_base, job.weight_step, 0 if pool else layer.weight_store_bits - layer.weight_bits,
+        1 if pool else (1 << (layer.weight_bits - 1)) - 1, job.param_base,
+        res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
+        f"{(1 << (layer.shift - 1)) - (res.zero_point * layer.res_mult if res is not None else 0)}LL",
+        layer.shift, out.zero_point, layer.q_min, layer.q_max,
+        _braces(*slots, *[-1] * (MAX_USES - len(slots))),
+    )  # fmt: skip
+
+
+def _chunk(
+    network: Network,
+    weights: Weights,
+    program: Program,
+    index: int,
+    chunk: ChunkProgram,
+    edges: tuple[HlsEdge, ...],
+    ring_index: dict[tuple[int, int], int],
+) -> HlsChunk:
+    written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
+    lanes = chunk.pm * chunk.pn
+    store = chunk.weight_store_bits
+    words = [weight_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
+    params = [param_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
+    engine = (
+        chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store, chunk.weight_bits, chunk.act_bits,
+        chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
+    )  # fmt: skip
+    return HlsChunk(
+        index=index,
+        kind=chunk.kind,
+        pm=chunk.pm,
+        pn=chunk.pn,
+        pq=chunk.pq,
+        lanes=chunk.lanes,
+        engine=_braces(*engine)[1:-1],
+        acc_bits=chunk.acc_bits,
+        weight_store_bits=store,
+        weight_lanes=lanes,
+        weight_parts=-(-lanes // (64 // store)),
+        last_stage=max(job.stage for job in chunk.jobs),
+        jobs=tuple(
+            HlsJob(
+                layer=job.layer,
+                name=network.layers[job.layer].name,
+                fields=_job_fields(network, job, ring_index, written),
+            )
+            for job in chunk.jobs
+        ),
+        sources=tuple(e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index and x.port == "main"),
+        residuals=tuple(e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index and x.port != "main"),
+        destinations=tuple(edges[i] for i in written),
+        own=tuple(edges[i] for i in written if program.edges[i].consumer == index),
+        weights=_packed(np.concatenate(words), store),
+        bias=tuple(_braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
+        mult=tuple(_braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
+    )
+
+
+def weight_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.ndarray:
+    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn] (dense) or
+    [pm]. Absent channels hold 0; average pooling is one word of ones."""
+    pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
+    if not job.weight_step:
+        return np.ones((1, pm), np.int64)
+    w = lw.weight.astype(np.int64)
+    if chunk.kind == "depthwise":
+        w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
+        return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
+    w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, job.chan_words * pn - w.shape[1]), (0, 0), (0, 0)))
+    w = w.reshape(groups, pm, job.chan_words, pn, job.kernel_h, job.kernel_w)
+    return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, pm * pn)
+
+
+def param_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
+    """Bias and multiplier of a job in the order of its drain steps, int64 [param_words, pq] each; absent channels hold 0."""
+    room = job.m_groups * chunk.pm - lw.bias.shape[0]
+    bias = np.pad(lw.bias.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
+    return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
+
+
+def _packed(words: np.ndarray, bits: int) -> tuple[str, ...]:
+    """Words of `bits`-bit lanes as C initialisers of 64-bit parts."""
+    per_part = 64 // bits
+    lanes = words.shape[1]
+    parts = -(-lanes // per_part)
+    codes = np.pad(words & ((1 << bits) - 1), ((0, 0), (0, parts * per_part - lanes))).astype(np.uint64)
+    shifts = (np.arange(per_part, dtype=np.uint64) * np.uint64(bits))[None, None, :]
+    packed = np.bitwise_or.reduce(codes.reshape(-1, parts, per_part) << shifts, axis=2)
+    return tuple("{" + ", ".join(f"0x{v:x}ull" for v in row) + "}" for row in packed.tolist())

@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Verilog of a design: a generated top, memory contents, and the library modules copied as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nba import __version__, assets
+from nba.emit.env import environment
+from nba.emit.memories import hex_lines, param_memory, weight_memory
+from nba.emit.program_rom import program_words
+from nba.ir.accelerator import HOST
+from nba.ir.design import Design
+from nba.ir.network import MULT_BITS, Network, Weights
+from nba.ir.program import ChunkProgram, EdgeLayout, Program, lower
+from nba.platform import Platform
+from nba.platform import get as get_platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _EdgeView:
+    """One edge as the templates see it; the wiring expressions are Verilog."""
+
+    index: int
+    producer: str
+    consumer: str
+    port: str
+    n_rings: int
+    depth: int
+    lanes: int
+    write_lanes: int
+    subs: int
+    block: int
+    tables: dict[str, str]
+    c_ring: str
+    c_need: str
+    c_hold: str
+    c_hold_rows: str
+    r_ring: str
+    r_next: str
+    r_last: str
+    r_release: str
+    r_release_rows: str
+    r_addr: str
+    ring: int = 0
+    col_words: int = 0
+    split: int = 0
+    parity_words: int = 0
+
+
+TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words")
+
+
+def _concat(items: list[str], none: str) -> str:
+    """Verilog concatenation with the first item in the low bits."""
+    return "{" + ", ".join(reversed(items)) + "}" if items else none
+
+
+def _who(chunk: int) -> str:
+    return "host" if chunk == HOST else f"chunk {chunk}"
+
+
+def _table(edge: EdgeLayout, field: str) -> str:
+    return _concat([f"16'd{getattr(ring, field)}" for ring in edge.rings], "16'd0")
+
+
+def _edge_view(
+    index: int, edge: EdgeLayout, platform: Platform, wiring: dict[str, str], ring: int
+) -> _EdgeView:
+    layout = edge.rings[ring]
+    return _EdgeView(
+        index=index,
+        producer=_who(edge.producer),
+        consumer=_who(edge.consumer),
+        port=edge.port,
+        n_rings=len(edge.rings),
+        depth=edge.depth_words,
+        lanes=edge.lanes,
+        write_lanes=edge.write_lanes,
+        subs=edge.lanes // edge.write_lanes,
+        block=int(platform.memory_style(edge.lanes * 8, edge.depth_words) == "block"),
+        tables={field: _table(edge, field) for field in TABLES},
+        ring=ring,
+        col_words=layout.col_words,
+        split=int(layout.split),
+        parity_words=layout.parity_words,
+        **wiring,
+    )
+
+
+def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
+    """Who drives the consumer side of an edge that is number `slot` among its consumer's edges of that port."""
+    k, pp = edge.consumer, program.pp
+    if k == HOST:
+        ring = f"6'd{program.host_out.ring}"
+        return dict(
+            c_ring=ring, c_need="16'd1", c_hold="out_start", c_hold_rows="16'd1", r_ring=ring, r_next="out_start",
+            r_last="1'b0", r_release="out_release", r_release_rows="16'd1", r_addr=f"{{{pp}{{out_addr}}}}",
+        )  # fmt: skip
+    if edge.port == "residual":
+        pulse = f"c{k}_res_next[{slot}]"
+        return dict(
+            c_ring=f"c{k}_res_ring", c_need="16'd1", c_hold=f"c{k}_res_hold[{slot}]", c_hold_rows="16'd1",
+            r_ring=f"c{k}_res_read_ring", r_next=pulse, r_last="1'b0", r_release=pulse, r_release_rows="16'd1",
+            r_addr=f"{{{pp}{{c{k}_res_addr}}}}",
+        )  # fmt: skip
+    return dict(
+        c_ring=f"c{k}_src_ring", c_need=f"c{k}_src_need", c_hold=f"c{k}_src_hold[{slot}]",
+        c_hold_rows=f"c{k}_src_hold_rows", r_ring=f"c{k}_src_ring", r_next=f"c{k}_src_hold[{slot}]",
+        r_last=f"c{k}_src_next_last", r_release=f"c{k}_src_release[{slot}]",
+        r_release_rows=f"c{k}_src_release_rows", r_addr=f"c{k}_src_addr",
+    )  # fmt: skip
+
+
+def _chunk_view(
+    k: int, chunk: ChunkProgram, pp: int, network: Network, platform: Platform, ends: dict[str, list[int]], edges: list[_EdgeView]
+) -> dict[str, object]:
+    def join(port: str, suffix: str, none: str) -> str:
+        return _concat([f"e{e}_{suffix}" for e in ends[port]], none)
+
+    weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
+    param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
+    weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
+    return {
+        "index": k,
+        "kind": chunk.kind,
+        "depthwise": int(chunk.kind == "depthwise"),
+        "pm": chunk.pm,
+        "pn": chunk.pn,
+        "pq": chunk.pq,
+        "act_bits": chunk.act_bits,
+        "nested_act": int(chunk.nested_act),
+        "weight_bits": chunk.weight_bits,
+        "weight_store_bits": chunk.weight_store_bits,
+        "nested_weight": int(chunk.nested_weight),
+        "acc_bits": chunk.acc_bits,
+        "has_residual": int(chunk.has_residual),
+        "n_src": len(ends["main"]),
+        "n_res": max(1, len(ends["residual"])),
+        "n_dst": len(ends["out"]),
+        "dst": [edges[e] for e in ends["out"]],
+        "max_stage": max(job.stage for job in chunk.jobs),
+        "weight_words": weight_words,
+        "weight_block": int(platform.memory_style(weight_width, weight_words) == "block"),
+        "param_words": param_words,
+        "param_block": int(platform.memory_style(param_width, param_words) == "block"),
+        "program_file": f"program_{k}.hex",
+        "weight_file": f"weights_{k}.hex",
+        "param_file": f"params_{k}.hex",
+        "jobs": [
+            {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
+            for j, job in enumerate(chunk.jobs)
+        ],
+        "src_avail": join("main", "avail", "1'b0"),
+        "src_row_off": join("main", "r_off", "16'd0"),
+        "src_data": join("main", "r_data", ""),
+        "res_avail": join("residual", "avail", "1'b0"),
+        "res_row_addr": join("residual", "r_row", "16'd0"),
+        "res_data": join("residual", "r_data", f"{{{chunk.pq * pp}{{8'd0}}}}"),
+        "dst_free": join("out", "free", "1'b0"),
+    }
+
+
+
+def version_word() -> str:
+    """The package version as 8 hex digits: major, minor (two digits each), patch (four)."""
+    major, minor, patch = (int(part) for part in __version__.split(".")[:3])
+    return f"{major:02x}{minor:02x}{patch:04x}"
+
+
+def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
+    """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
+
+    The design must have passed nba.ir.check and its schedule. The same arguments give the same text.
+    """
+    program = lower(design.network, design.accelerator) if program is None else program
+    platform = get_platform(design.platform)
+    n_chunks = len(program.chunks)
+    ends: list[dict[str, list[int]]] = [{"main": [], "residual": [], "out": []} for _ in range(n_chunks)]
+    views: list[_EdgeView] = []
+    input_ring = {d.edge: d.ring for d in program.host_in}
+    for index, edge in enumerate(program.edges):
+        slot = 0
+        if edge.consumer != HOST:
+            slot = len(ends[edge.consumer][edge.port])
+            ends[edge.consumer][edge.port].append(index)
+        if edge.producer != HOST:
+            ends[edge.producer]["out"].append(index)
+        wiring = _wiring(edge, slot, program)
+        views.append(_edge_view(index, edge, platform, wiring, input_ring.get(index, 0)))
+    chunks = [
+        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
+        for k, chunk in enumerate(program.chunks)
+    ]
+    unused = [f"e{v.index}_{'r_row' if e.consumer != HOST and e.port == 'main' else 'r_off'}" for v, e in zip(views, program.edges, strict=True)]
+    for k in range(n_chunks):
+        if not ends[k]["residual"]:
+            unused += [f"c{k}_res_{suffix}" for suffix in ("ring", "hold", "read_ring", "next", "addr")]
+    context = {
+        "version": __version__,
+        "version_word": version_word(),
+        "design_id": design.id,
+        "top": top,
+        "name": design.name,
+        "pp": program.pp,
+        "chunks": chunks,
+        "edges": views,
+        "unused": unused,
+        "host_in": {
+            "lanes": program.in_lanes,
+            "bits": program.pp * program.in_lanes * 8,
+            "rows": program.in_rows,
+            "col_groups": program.in_col_groups,
+            "chan_words": program.in_chan_words,
+            "beats": program.in_col_groups * program.in_chan_words,
+            "dst": [views[d.edge] for d in program.host_in],
+        },
+        "host_out": {
+            "lanes": program.out_lanes,
+            "cols": program.out_cols,
+            "bits": program.out_cols * program.out_lanes * 8,
+            "rows": program.out_rows,
+            "col_groups": program.out_col_groups,
+            "chan_words": program.out_chan_words,
+            "beats": program.out_col_groups * program.out_chan_words,
+            "edge": program.host_out.edge,
+        },
+    }
+    files = {f"rtl/{top}.v": environment().get_template("rtl/nba_top.v.j2").render(context)}
+    for k, chunk in enumerate(program.chunks):
+        words, width = program_words(
+            design.network, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
+        )
+        files[f"rtl/program_{k}.hex"] = hex_lines(words, width)
+        files[f"rtl/weights_{k}.hex"] = weight_memory(design.network, chunk, weights)
+        files[f"rtl/params_{k}.hex"] = param_memory(chunk, weights)
+    for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
+        files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
+    return files

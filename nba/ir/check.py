@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legality: all problems of a network, its weights and an accelerator are collected before any is reported.
+
+The rules stand in tables (nba.ir.network_rules, nba.ir.accelerator_rules). A rule yields one line per problem: what it
+is about (layer, tensor, chunk, ring by number and name), the value, what is legal.
+"""
+
+from __future__ import annotations
+
+from nba.errors import DesignError
+from nba.ir.accelerator import Accelerator
+from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
+from nba.ir.design import Design
+from nba.ir.network import Network, Weights
+from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
+from nba.ir.rules import apply_rules
+
+
+def check_network(network: Network) -> tuple[str, ...]:
+    """Everything that makes `network` illegal, one line each; empty if it is legal."""
+    return tuple(line for _, line in apply_rules(NETWORK_RULES, network))
+
+
+def check_weights(network: Network, weights: Weights) -> tuple[str, ...]:
+    """Everything that makes `weights` illegal for `network`, which must be legal itself."""
+    return tuple(line for _, line in apply_rules(WEIGHT_RULES, Weighted(network=network, weights=weights)))
+
+
+def check_accelerator(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
+    """Everything that makes `accelerator` unable to execute `network`, which must be legal itself.
+
+    Deadlock is not looked for here: nba.cost.pipeline.schedule decides it.
+    """
+    return tuple(line for _, line in apply_rules(ACCELERATOR_RULES, Mapped(network=network, accelerator=accelerator)))
+
+
+def check_design(design: Design, weights: Weights, where: str) -> None:
+    """Check `design` with its `weights`. Raises DesignError, which begins with `where`, with all problems found."""
+    problems = [*check_network(design.network)]
+    if not problems:
+        problems += check_weights(design.network, weights)
+        problems += check_accelerator(design.network, design.accelerator)
+    if not design.clock_mhz > 0:
+        problems.append(f"clock_mhz is {design.clock_mhz}; legal: greater than 0")
+    if problems:
+        raise DesignError(where, problems)

@@ -1,0 +1,165 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`Design`: the one frozen value that emission, verification, synthesis and the report are pure functions of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import types
+import typing
+from dataclasses import asdict, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nba.errors import DesignError
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import LayerWeights, Network, Weights, weights_digest
+
+FORMAT = 1
+"""Version of the design.json layout."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What the exact models predict for a design (frames enter back to back, the output is always ready)."""
+
+    first_output_latency_cycles: int
+    interval_cycles: int
+    dsp: int
+    bram: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Design:
+    """Network, accelerator, platform and predicted cost. `versions` names the tools whose numerics shaped the design."""
+
+    name: str
+    network: Network
+    accelerator: Accelerator
+    platform: str
+    clock_mhz: float
+    cost: Cost
+    weights_sha256: str
+    seed: int
+    versions: tuple[tuple[str, str], ...]
+    format: int = FORMAT
+
+    def canonical_json(self) -> str:
+        """The JSON text whose sha256 is the design's id: sorted keys, no spaces, ASCII."""
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+
+    @property
+    def id(self) -> str:
+        """sha256 of the canonical JSON, 64 hex digits."""
+        return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+def save_design(design: Design, weights: Weights, folder: Path) -> None:
+    """Write design.json and weights.npz into `folder`, each whole or not at all."""
+    from nba.files import write_atomic, write_atomic_bytes
+
+    write_atomic(folder / "design.json", json.dumps(asdict(design), sort_keys=True, indent=1) + "\n")
+    write_atomic_bytes(folder / "weights.npz", weights_bytes(weights))
+
+
+def weights_bytes(weights: Weights) -> bytes:
+    """The .npz file of `weights`; the same weights give the same bytes."""
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for i, lw in enumerate(weights):
+            for key, array in (("w", lw.weight), ("b", lw.bias), ("m", lw.mult)):
+                data = io.BytesIO()
+                np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
+                archive.writestr(zipfile.ZipInfo(f"{key}{i}.npy", (1980, 1, 1, 0, 0, 0)), data.getvalue())
+    return buffer.getvalue()
+
+
+def load_design(path: Path) -> tuple[Design, Weights]:
+    """Read a design.json and the weights.npz beside it.
+
+    Raises DesignError, naming the file and the field, if either is missing, damaged, or does not belong to the other.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DesignError(str(path), ["no such file; give the path of a design.json written by `run` or `train`"]) from None
+    except IsADirectoryError:
+        raise DesignError(str(path), ["is a folder; give the design.json inside it"]) from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+        raise DesignError(str(path), [f"not valid JSON ({err}); write it anew with `run` or `train`"]) from None
+    problems: list[str] = []
+    if isinstance(raw, dict) and raw.get("format") != FORMAT:
+        raise DesignError(str(path), [f"format: is {raw.get('format')!r}, this version reads {FORMAT}"])
+    design = _decode(Design, raw, "design", problems)
+    if problems:
+        raise DesignError(str(path), problems)
+    weights = load_weights(path.with_name("weights.npz"), len(design.network.layers))
+    digest = weights_digest(weights)
+    if digest != design.weights_sha256:
+        raise DesignError(
+            str(path.with_name("weights.npz")),
+            [f"digest {digest[:12]} is not the {design.weights_sha256[:12]} that {path.name} names; the two files do not belong together"],
+        )
+    from nba.ir.check import check_design
+
+    check_design(design, weights, where=str(path))
+    return design, weights
+
+
+def load_weights(path: Path, n_layers: int) -> Weights:
+    """Read the weights of `n_layers` layers. Raises DesignError if the file is missing or damaged."""
+    import zipfile
+
+    layers = []
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            for i in range(n_layers):
+                layers.append(LayerWeights(weight=archive[f"w{i}"], bias=archive[f"b{i}"], mult=archive[f"m{i}"]))
+    except FileNotFoundError:
+        raise DesignError(str(path), ["no such file; it is written beside design.json"]) from None
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
+        raise DesignError(str(path), [f"damaged or incomplete ({err})"]) from None
+    return tuple(layers)
+
+
+def _decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
+    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if is_dataclass(kind):
+        if not isinstance(value, dict):
+            problems.append(f"{where}: expected an object, found {type(value).__name__}")
+            return None
+        hints = typing.get_type_hints(kind)
+        known = {f.name for f in fields(kind)}
+        problems.extend(f"{where}.{k}: unknown field" for k in sorted(set(value) - known))
+        problems.extend(f"{where}.{k}: missing" for k in sorted(known - set(value)))
+        found = {k: _decode(hints[k], value[k], f"{where}.{k}", problems) for k in sorted(known & set(value))}
+        return None if problems else kind(**found)
+    if origin is tuple:
+        if not isinstance(value, list):
+            problems.append(f"{where}: expected a list, found {type(value).__name__}")
+            return ()
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(_decode(args[0], v, f"{where}[{i}]", problems) for i, v in enumerate(value))
+        if len(args) != len(value):
+            problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
+            return ()
+        return tuple(_decode(a, v, f"{where}[{i}]", problems) for i, (a, v) in enumerate(zip(args, value, strict=True)))
+    if origin is typing.Literal:
+        if value not in args:
+            problems.append(f"{where}: {value!r} is not one of {', '.join(map(repr, args))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return _decode(next(a for a in args if a is not type(None)), value, where, problems)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        problems.append(f"{where}: expected {kind.__name__}, found {value!r:.60}")
+    return value

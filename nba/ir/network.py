@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer network: a layer graph in which every number is an integer code (docs/numerics.md)."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+MASTER_BITS = 8
+"""Bits of the one stored (master) code of every feature map."""
+MULT_BITS = 16
+"""Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
+MAX_SHIFT = 47
+"""Largest requantisation shift; products fit in 48 bits + sign by construction."""
+
+Op = Literal["dense", "depthwise", "avgpool"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tensor:
+    """A feature map of `height` x `width` x `channels` integer codes, stored as `MASTER_BITS`-bit master codes.
+
+    `signed` says how the stored byte is read; `zero_point` is the code of real zero (0 in native networks) and is
+    what padding inserts; `scale` is the real value of one code step (information only: no integer depends on it).
+    """
+
+    name: str
+    height: int
+    width: int
+    channels: int
+    signed: bool
+    zero_point: int = 0
+    scale: float = 1.0
+
+    @property
+    def code_min(self) -> int:
+        """Smallest master code."""
+        return -(1 << (MASTER_BITS - 1)) if self.signed else 0
+
+    @property
+    def code_max(self) -> int:
+        """Largest master code."""
+        return (1 << (MASTER_BITS - 1)) - 1 if self.signed else (1 << MASTER_BITS) - 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Layer:
+    """One job of the accelerator: convolution, bias, requantisation, optional residual addition and clamp.
+
+    `input` and `residual` are tensor indices of the network; layer i writes tensor i + 1. A fully connected layer is
+    `dense` with a kernel as large as its input map. `avgpool` is a depthwise layer whose weights are all 1 and are
+    not stored. `act_bits` / `weight_bits` are the bits that the multiplier sees (nested bits); `weight_store_bits`
+    are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to the multiplier.
+    `q_min`, `q_max` clamp the output code (ReLU and ReLU6 are this clamp).
+    """
+
+    name: str
+    op: Op
+    input: int
+    residual: int | None = None
+    kernel_h: int
+    kernel_w: int
+    stride: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+    act_bits: int = MASTER_BITS
+    weight_bits: int = 8
+    weight_store_bits: int = 8
+    shift: int
+    res_mult: int = 0
+    q_min: int
+    q_max: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Network:
+    """Layers in topological order. `tensors[0]` is the input, `tensors[i + 1]` the output of `layers[i]`;
+    the last tensor is the network's output (logits for a classifier)."""
+
+    name: str
+    tensors: tuple[Tensor, ...]
+    layers: tuple[Layer, ...]
+
+    def source(self, layer: Layer) -> Tensor:
+        """The tensor that `layer` convolves."""
+        return self.tensors[layer.input]
+
+    def result(self, index: int) -> Tensor:
+        """The tensor that layer number `index` writes."""
+        return self.tensors[index + 1]
+
+    def reduction(self, index: int) -> int:
+        """Products summed for one output value of layer `index`."""
+        layer = self.layers[index]
+        taps = layer.kernel_h * layer.kernel_w
+        return taps * (self.source(layer).channels if layer.op == "dense" else 1)
+
+    def macs(self, index: int) -> int:
+        """Multiply-accumulates of layer `index` for one frame."""
+        out = self.result(index)
+        return out.height * out.width * out.channels * self.reduction(index)
+
+    def acc_bits(self, index: int) -> int:
+        """Bits of a signed accumulator that layer `index` can never overflow, from bitwidths and shape alone.
+
+        The bias of a channel is bound to the same width (nba.ir.check), so `acc + bias` needs one bit more.
+        """
+        layer = self.layers[index]
+        a_max = 1 << (layer.act_bits - 1) if self.source(layer).signed else (1 << layer.act_bits) - 1
+        w_max = 1 if layer.op == "avgpool" else 1 << (layer.weight_bits - 1)
+        return (self.reduction(index) * a_max * w_max).bit_length() + 1
+
+    def consumers(self, tensor: int) -> tuple[tuple[int, str], ...]:
+        """(layer index, "main" or "residual") of every use of tensor number `tensor`."""
+        uses: list[tuple[int, str]] = []
+        for i, layer in enumerate(self.layers):
+            if layer.input == tensor:
+                uses.append((i, "main"))
+            if layer.residual == tensor:
+                uses.append((i, "residual"))
+        return tuple(uses)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class LayerWeights:
+    """Integers of one layer with M output channels and N input channels.
+
+    weight: int8 [M, N, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`.
+    bias: int32 [M] in accumulator scale. mult: int32 [M], 0 <= mult < 2**MULT_BITS.
+    """
+
+    weight: np.ndarray
+    bias: np.ndarray
+    mult: np.ndarray
+
+
+Weights = tuple[LayerWeights, ...]
+
+
+def weight_shape(network: Network, index: int) -> tuple[int, ...]:
+    """Shape of the stored weight array of layer `index`."""
+    layer = network.layers[index]
+    m, n = network.result(index).channels, network.source(layer).channels
+    if layer.op == "avgpool":
+        return (0,)
+    if layer.op == "depthwise":
+        return (m, layer.kernel_h, layer.kernel_w)
+    return (m, n, layer.kernel_h, layer.kernel_w)
+
+
+def weights_digest(weights: Weights) -> str:
+    """sha256 over all integers of `weights`, independent of how they are stored."""
+    h = hashlib.sha256()
+    for lw in weights:
+        for array, dtype in ((lw.weight, "<i1"), (lw.bias, "<i4"), (lw.mult, "<i4")):
+            a = np.ascontiguousarray(array, dtype=dtype)
+            h.update(repr(a.shape).encode())
+            h.update(a.tobytes())
+    return h.hexdigest()

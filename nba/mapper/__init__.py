@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a network and budgets to a legal, deadlock-free accelerator whose predicted cost is exact."""

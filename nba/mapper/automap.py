@@ -1,0 +1,246 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator's final mapping: `map_network` chooses chunks, engines, layer assignment, program order, stages and
+rings so that the exact resources meet the budgets and the exact interval (or latency) is as short as can be found.
+
+Engines and partition come from `nba.mapper.assign` under closed-form work per engine; a stall-free timetable attains
+that bound, so that the exact schedule decides between few candidates (`nba.mapper.realise`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba.errors import InfeasibleError
+from nba.ir.accelerator import Accelerator
+from nba.ir.accelerator_rules import PARALLEL_COLUMNS
+from nba.ir.check import check_accelerator
+from nba.ir.design import Cost
+from nba.ir.network import Network
+from nba.mapper.assign import Assignment, EngineTable, Limits, climb
+from nba.mapper.budgets import Budgets
+from nba.mapper.options import engine_table, layer_edges
+from nba.mapper.realise import Candidate, build, realise, reorder
+from nba.platform import Platform
+
+UNLIMITED = 1 << 30
+SCOUT_STEPS = 120
+"""Moves of the first local search from every start."""
+CLIMB_STEPS = 1500
+"""Moves of the second, from the best of the first."""
+FINALISTS = 6
+"""Assignments that are made complete and judged by the exact schedule."""
+REORDER_STEPS = 400
+"""Trials of program orders and stages on the winner."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """How hard `map_network` tries."""
+
+    scout_steps: int = SCOUT_STEPS
+    climb_steps: int = CLIMB_STEPS
+    finalists: int = FINALISTS
+    reorder_steps: int = REORDER_STEPS
+
+
+def map_network(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: str = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[Accelerator, Cost]:
+    """A legal, deadlock-free accelerator for `network` within `budgets`, and its exact cost.
+
+    `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
+    `progress(done, total, note)` is called now and then. The same arguments give the same result.
+
+    Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
+    """
+    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(start)
+
+
+class _Search:
+    def __init__(
+        self, network: Network, platform: Platform, budgets: Budgets, objective: str, seed: int, min_chunks: int,
+        max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
+    ):  # fmt: skip
+        self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
+        self.rng = np.random.default_rng(seed)
+        self.effort = effort
+        self.report = progress or (lambda done, total, note: None)
+        self.edges = layer_edges(network)
+        self.dense = np.array([layer.op == "dense" for layer in network.layers])
+        self.shapes = self._shapes(min_chunks, max_chunks)
+        self.tables: dict[int, EngineTable] = {}
+
+    def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
+        """(dense, depthwise) numbers of chunks worth trying."""
+        n_dense, n_other = int(self.dense.sum()), int((~self.dense).sum())
+        found = []
+        for total in range(max(1, min_chunks), max_chunks + 1):
+            for dense in range(total + 1):
+                if (dense > 0) == (n_dense > 0) and (total - dense > 0) == (n_other > 0):
+                    if dense <= n_dense and total - dense <= n_other:
+                        found.append((dense, total - dense))
+        if found:
+            return found
+        return [(int(n_dense > 0), int(n_other > 0))]
+
+    def table(self, pp: int) -> EngineTable:
+        """Engine options at `pp`, computed once."""
+        if pp not in self.tables:
+            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp)
+        return self.tables[pp]
+
+    def floor(self, pp: int) -> int:
+        """Cycles of the input stream: no interval is shorter."""
+        first = self.network.tensors[0]
+        return first.height * max(-(-first.width // pp), 2)
+
+    def starts(self, shape: tuple[int, int]) -> list[np.ndarray]:
+        """Partitions to begin with: contiguous parts of equal work, and layers dealt out in turn."""
+        owners = []
+        for style in ("contiguous", "dealt") if max(shape) > 1 else ("contiguous",):
+            owner = np.zeros(len(self.dense), np.int64)
+            for kind, base, count in ((True, 0, shape[0]), (False, shape[0], shape[1])):
+                mine = np.flatnonzero(self.dense == kind)
+                if not len(mine):
+                    continue
+                if style == "dealt":
+                    part = np.arange(len(mine)) % count
+                else:
+                    macs = np.array([self.network.macs(int(i)) for i in mine], np.float64)
+                    part = np.minimum((np.cumsum(macs) - macs / 2) * count // macs.sum(), count - 1).astype(np.int64)
+                    for k in range(count):
+                        if not (part == k).any():
+                            part = np.arange(len(mine)) * count // len(mine)
+                            break
+                owner[mine] = base + part
+            owners.append(owner)
+        return owners
+
+    def assignments(self, limits: tuple[int, int], start: Accelerator | None) -> list[Assignment]:
+        """The best assignments within `limits` (DSP, BRAM18 of engines), best first."""
+        pps = [pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1)]
+        jobs = [(pp, shape, owner) for pp in pps for shape in self.shapes for owner in self.starts(shape)]
+        if start is not None:
+            kinds = tuple(c.kind == "dense" for c in start.chunks)
+            order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
+            place = start.place()
+            owner = np.array([order.index(place[i]) for i in range(len(place))], np.int64)
+            jobs.insert(0, (start.pp, (sum(kinds), len(kinds) - sum(kinds)), owner))
+        found = self._climb_all(jobs, limits, self.effort.scout_steps, 0)
+        best: list[tuple[int, tuple[int, int], np.ndarray]] = []
+        for a in found[: self.effort.finalists]:
+            n_dense = sum(e[0] for e in a.engines)
+            best.append((a.pp, (n_dense, len(a.engines) - n_dense), np.array(a.owner, np.int64)))
+        return _distinct(self._climb_all(best, limits, self.effort.climb_steps, len(jobs)) + found)
+
+    def _climb_all(
+        self, jobs: list[tuple[int, tuple[int, int], np.ndarray]], limits: tuple[int, int], steps: int, done: int
+    ) -> list[Assignment]:
+        found = []
+        for n, (pp, shape, owner) in enumerate(jobs):
+            self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} dense + {shape[1]} depthwise chunks")
+            kinds = np.array([True] * shape[0] + [False] * shape[1])
+            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
+            a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), steps, self.rng)
+            if a is not None:
+                found.append(a)
+        return _distinct(found)
+
+    def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
+        """Search, judge, and polish; see `map_network`."""
+        max_bram18 = self.budgets.bram18
+        allowance = max_bram18
+        best: Candidate | None = None
+        closest: Candidate | None = None
+        for _ in range(4):
+            found = self.assignments((self.budgets.dsp, allowance), start)
+            excess = 0
+            for n, a in enumerate(found[: self.effort.finalists]):
+                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
+                base = build(self.network, a.pp, a.owner, a.engines)
+                candidate = realise(self.network, base, self.platform, max_bram18, self.objective)
+                if candidate is None:
+                    candidate = realise(self.network, base, self.platform, UNLIMITED, self.objective)
+                assert candidate is not None
+                if candidate.dsp > self.budgets.dsp or candidate.bram18 > max_bram18:
+                    excess = max(excess, candidate.bram18 - max_bram18)
+                    if closest is None or self._distance(candidate) < self._distance(closest):
+                        closest = candidate
+                elif best is None or candidate.key(self.objective) < best.key(self.objective):
+                    best = candidate
+            if best is not None or not found or excess == 0:
+                break
+            allowance -= excess
+        if best is None:
+            raise InfeasibleError(self._refusal(closest))
+        best = reorder(
+            self.network, best, self.platform, max_bram18, self.objective, self.effort.reorder_steps, self.rng
+        )
+        check_accelerator(self.network, best.accelerator)
+        self.report(1, 1, f"interval {best.speed.interval_cycles}")
+        return best.accelerator, cost_of(best)
+
+    def _distance(self, c: Candidate) -> float:
+        return max(c.dsp / self.budgets.dsp, c.bram18 / (2 * self.budgets.bram))
+
+    def _refusal(self, closest: Candidate | None) -> str:
+        if closest is None:
+            for limits in ((UNLIMITED, self.budgets.bram18), (self.budgets.dsp, UNLIMITED), (UNLIMITED, UNLIMITED)):
+                closest = self._smallest(limits)
+                if closest is not None:
+                    break
+        assert closest is not None
+        names = []
+        if closest.dsp > self.budgets.dsp:
+            names.append(f"budgets.dsp: {self.budgets.dsp}")
+        if closest.bram18 > 2 * self.budgets.bram:
+            names.append(f"budgets.bram: {self.budgets.bram:g}")
+        return (
+            f"network {self.network.name!r}: no accelerator meets {' and '.join(names)} on {self.platform.name}; the "
+            f"closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit). Raise the budget, "
+            "or allow a smaller network (fewer channels, fewer bits)"
+        )
+
+    def _smallest(self, limits: tuple[int, int]) -> Candidate | None:
+        """The cheapest design of the smallest engines within `limits`."""
+        found: list[Candidate] = []
+        for shape in self.shapes[:1]:
+            for owner in self.starts(shape):
+                kinds = np.array([True] * shape[0] + [False] * shape[1])
+                loose = Limits(dsp=limits[0], bram18=limits[1], floor=UNLIMITED)
+                a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 0, self.rng)
+                if a is not None:
+                    base = build(self.network, 1, a.owner, a.engines)
+                    c = realise(self.network, base, self.platform, UNLIMITED, "latency")
+                    if c is not None:
+                        found.append(c)
+        return min(found, key=self._distance, default=None)
+
+
+def _distinct(found: list[Assignment]) -> list[Assignment]:
+    """Best first, every partition with its engines once."""
+    unique = {(a.pp, a.owner, a.engines): a for a in found}
+    return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
+
+
+def cost_of(candidate: Candidate) -> Cost:
+    """The exact cost of a design, as it is kept in design.json."""
+    return Cost(
+        first_output_latency_cycles=candidate.speed.first_output_latency_cycles,
+        interval_cycles=candidate.speed.interval_cycles,
+        dsp=candidate.dsp,
+        bram=candidate.bram18 / 2,
+    )

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The engines that a network could use, with their work, resources and memories, as arrays for the assignment search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.cost.kernels import bram18, is_block
+from nba.cost.resources import rom_words
+from nba.ir.accelerator_rules import MAX_WORDS
+from nba.ir.network import MULT_BITS, Network
+from nba.ir.program import FETCH_CYCLES
+from nba.mapper.assign import GRAIN, INFINITE, EngineTable
+from nba.platform import Platform
+
+SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
+"""Values of pm and pn that are tried."""
+DRAINS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
+"""Values of pq that are tried (divisors of pm)."""
+
+
+def layer_facts(network: Network) -> np.ndarray:
+    """int64 [layers, 7]: dense?, M, N, taps, output rows, output columns, is average pooling?"""
+    facts = []
+    for i, layer in enumerate(network.layers):
+        out, src = network.result(i), network.source(layer)
+        facts.append(
+            (
+                layer.op == "dense", out.channels, src.channels, layer.kernel_h * layer.kernel_w, out.height, out.width,
+                layer.op == "avgpool",
+            )
+        )  # fmt: skip
+    return np.array(facts, np.int64)
+
+
+def engine_sizes(network: Network, pp: int, max_macs: int) -> np.ndarray:
+    """int64 [C, 4]: (dense?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer can fill."""
+    facts = layer_facts(network)
+    found = []
+    for dense in (1, 0):
+        mine = facts[facts[:, 0] == dense]
+        if not len(mine):
+            continue
+        most_m = _round_up(int(mine[:, 1].max()))
+        most_n = _round_up(int(mine[:, 2].max())) if dense else 1
+        for pm in SIZES:
+            for pn in SIZES if dense else (1,):
+                if pm > most_m or pn > most_n or pm * pn * pp > max_macs:
+                    continue
+                found.extend((dense, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
+    return np.array(found, np.int64).reshape(-1, 4)
+
+
+def _round_up(value: int) -> int:
+    return min((s for s in SIZES if s >= value), default=SIZES[-1])
+
+
+def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(cycles per frame, weight words, parameter words), int64 [layers, C], of layers on engines of their kind."""
+    dense, m, n, taps, rows, cols, pool = (facts[:, i, None] for i in range(7))
+    is_dense, pm, pn, pq = (sizes[None, :, i] for i in range(4))
+    steps = np.where(is_dense == 1, -(-n // pn), 1) * taps
+    drain = pm // pq
+    groups = -(-m // pm)
+    row = np.maximum(-(-cols // pp) * groups * np.maximum(steps, drain), 2)
+    work = np.where(dense == is_dense, rows * row + FETCH_CYCLES + 1, INFINITE)
+    weight_words = np.where(pool == 1, 1, groups * steps)
+    return work.astype(np.int64), weight_words.astype(np.int64), (groups * drain).astype(np.int64)
+
+
+def engine_table(network: Network, platform: Platform, pp: int, max_macs: int) -> EngineTable:
+    """All options at `pp`. Memories are sized for the network's widest stored weights."""
+    sizes = engine_sizes(network, pp, max_macs)
+    dense, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
+    work, weight_words, param_words = work_table(layer_facts(network), sizes, pp)
+    bits = [
+        (layer.act_bits, 2 if layer.op == "avgpool" else layer.weight_bits, network.acc_bits(i), layer.residual is not None)
+        for i, layer in enumerate(network.layers)
+    ]
+    store = max((layer.weight_store_bits for layer in network.layers if layer.op != "avgpool"), default=2)
+    acc_bits = max(network.acc_bits(i) for i in range(len(network.layers)))
+    n_grains = int(max(weight_words.sum(0).max(), param_words.sum(0).max())) // GRAIN + 1
+    known: dict[int, np.ndarray] = {}
+    blocks = np.zeros((len(sizes), 2, min(n_grains, MAX_WORDS // GRAIN + 1)), np.int64)
+    for c in range(len(sizes)):
+        for m, width in enumerate((int(pm[c] * pn[c]) * store, int(pq[c]) * (acc_bits + MULT_BITS))):
+            if width not in known:
+                known[width] = np.array([rom_bram18(platform, width, g * GRAIN) for g in range(blocks.shape[2])])
+            blocks[c, m] = known[width]
+    return EngineTable(
+        pm=pm, pn=pn, pq=pq, lanes=np.where(dense == 1, pn, pm), dense=dense == 1, bits=np.array(bits, np.int64),
+        work=work, weight_words=weight_words, param_words=param_words, bram18=blocks,
+    )  # fmt: skip
+
+
+def rom_bram18(platform: Platform, width: int, depth: int) -> int:
+    """18-Kbit blocks of a ROM of `depth` words of `width` bits."""
+    words = rom_words(depth)
+    if not is_block(width, words, platform.min_block_words, platform.min_block_bits):
+        return 0
+    return bram18(width, words, 0)
+
+
+def layer_edges(network: Network) -> np.ndarray:
+    """int64 [E, 3]: (producer layer, consumer layer, 1 for a residual operand) of every tensor passed on chip."""
+    found = []
+    for i, layer in enumerate(network.layers):
+        if layer.input > 0:
+            found.append((layer.input - 1, i, 0))
+        if layer.residual is not None and layer.residual > 0:
+            found.append((layer.residual - 1, i, 1))
+    return np.array(found, np.int64).reshape(-1, 3)

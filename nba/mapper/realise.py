@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From engines and a partition to a complete accelerator: program order, stages, rings; judged by the exact models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nba.cost.resources import predict
+from nba.errors import DeadlockError
+from nba.ir.accelerator import Accelerator, Chunk, Job
+from nba.ir.network import Network
+from nba.ir.program import ceil_div, lower
+from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
+from nba.mapper.rings import RingSearch, Speed
+from nba.platform import Platform
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A complete accelerator and its exact cost."""
+
+    accelerator: Accelerator
+    speed: Speed
+    dsp: int
+    bram18: int
+
+    def key(self, objective: str) -> tuple[int, ...]:
+        """What is minimised: speed, then resources; ties are broken by the rings, so that results are reproducible."""
+        return (*self.speed.key(objective), self.dsp, self.bram18, sum(r.rows for r in self.accelerator.rings))
+
+
+def resources(network: Network, accelerator: Accelerator, platform: Platform) -> tuple[int, int]:
+    """Exact (DSP, BRAM18) of a complete accelerator."""
+    found = predict(lower(network, accelerator), platform)
+    return found.dsp, found.bram18
+
+
+def build(network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]) -> Accelerator:
+    """Chunks that execute their layers in network order, without stages or rings yet.
+
+    The output stream is as wide as the last engine's drain, or wider where it would be the bottleneck.
+    """
+    chunks = []
+    for k, (dense, pm, pn, pq) in enumerate(engines):
+        jobs = tuple(Job(layer=i) for i, o in enumerate(owner) if o == k)
+        chunks.append(Chunk(kind="dense" if dense else "depthwise", pm=pm, pn=pn, pq=pq, jobs=jobs))
+    pq = engines[owner[-1]][3]
+    base = Accelerator(pp=pp, chunks=tuple(chunks), rings=(), out_lanes=pq)
+    last = network.tensors[-1]
+    bound = work_bound(network, replace(base, out_lanes=pq * ceil_div(last.channels, pq)))
+    while work_bound(network, base) > bound:
+        base = replace(base, out_lanes=base.out_lanes + pq)
+    return base
+
+
+def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tuple[RingSearch, dict[tuple[int, int, str], int]]:
+    """Program order, stages and rings for the shortest interval (plus `slack` cycles): a stall-free timetable."""
+    table = timetable(network, accelerator, work_bound(network, accelerator) + slack)
+    search = RingSearch(network, with_order(accelerator, table))
+    rows = ring_rows(network, table)
+    return search, {use: max(rows[use], search.low[use]) for use in search.uses}
+
+
+def realise(
+    network: Network, accelerator: Accelerator, platform: Platform, max_bram18: int, objective: str
+) -> Candidate | None:
+    """The best complete design on these engines: stall-free with stages, or in network order with stage 0.
+
+    None if no rings meet `max_bram18`. Rings are shrunk as far as speed allows, further only if the budget asks.
+    """
+    found: list[Candidate] = []
+    for search, rows in _programs(network, accelerator):
+        try:
+            goal = search.speed(rows)
+        except DeadlockError:
+            continue
+        rows = search.shrink(rows, goal)
+        used = resources(network, search.with_rows(rows), platform)
+        if used[1] > max_bram18:
+            smaller = search.fit(
+                rows,
+                lambda a: resources(network, a, platform)[1] <= max_bram18,
+                lambda a: resources(network, a, platform)[1],
+            )
+            if smaller is None:
+                continue
+            rows = smaller
+            goal = search.speed(rows)
+            used = resources(network, search.with_rows(rows), platform)
+        found.append(Candidate(accelerator=search.with_rows(rows), speed=goal, dsp=used[0], bram18=used[1]))
+    return min(found, key=lambda c: c.key(objective), default=None)
+
+
+def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict]]:  # type: ignore[type-arg]
+    in_order = RingSearch(network, accelerator)
+    return [pipelined(network, accelerator), (in_order, in_order.high)]
+
+
+def reorder(
+    network: Network, candidate: Candidate, platform: Platform, max_bram18: int, objective: str, steps: int,
+    rng: np.random.Generator,
+) -> Candidate:  # fmt: skip
+    """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
+    best = candidate
+    for _ in range(steps):
+        chunks = list(best.accelerator.chunks)
+        k = int(rng.integers(len(chunks)))
+        jobs = list(chunks[k].jobs)
+        n = len(jobs)
+        i = int(rng.integers(n))
+        if rng.random() < 0.5 and n > 1:
+            jobs.insert(int(rng.integers(n)), jobs.pop(i))
+        else:
+            change = -1 if rng.random() < 0.7 else 1
+            last = n if rng.random() < 0.5 else i + 1
+            jobs[i:last] = [replace(j, stage=j.stage + change) for j in jobs[i:last]]
+        least = min(j.stage for j in jobs)
+        jobs = [replace(j, stage=j.stage - least) for j in jobs]
+        chunks[k] = replace(chunks[k], jobs=tuple(jobs))
+        try:
+            search = RingSearch(network, replace(best.accelerator, chunks=tuple(chunks)))
+            goal = search.speed(search.high)
+        except DeadlockError:
+            continue
+        if goal.key(objective) >= best.speed.key(objective):
+            continue
+        rows = search.shrink(search.high, goal)
+        trial = search.with_rows(rows)
+        dsp, bram18 = resources(network, trial, platform)
+        if bram18 <= max_bram18:
+            best = Candidate(accelerator=trial, speed=goal, dsp=dsp, bram18=bram18)
+    return best

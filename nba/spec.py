@@ -1,0 +1,303 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spec: what the user asks for. Read from YAML, checked field by field; every error is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from nba.errors import SpecError
+
+OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?")
+"""A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6; `skip` leaves the block out."""
+
+Positive = Annotated[int, Field(gt=0, strict=True)]
+Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
+Bits = Annotated[int, Field(ge=2, le=8, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+Images = Annotated[int, Field(ge=1, le=10_000, strict=True)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Dataset(_Section):
+    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg or train/<class> and test/<class>."""
+
+    name: Literal["digits", "folder"]
+    path: str | None = None
+    image_size: Annotated[int, Field(ge=4, le=512, strict=True)] | None = None
+    channels: Literal[1, 3] | None = None
+    test_fraction: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
+
+    @model_validator(mode="after")
+    def _fits(self) -> Dataset:
+        if self.name == "folder" and (self.path is None or self.image_size is None):
+            raise ValueError("a folder dataset needs `path` (the folder) and `image_size` (pixels of a side)")
+        if self.name == "digits" and (self.path, self.image_size, self.channels) != (None, None, None):
+            raise ValueError("`path`, `image_size` and `channels` belong to `name: folder`; digits are 8x8x1")
+        return self
+
+
+class Stage(_Section):
+    """`blocks` blocks of `channels` output channels; the first has stride `stride`."""
+
+    channels: Annotated[int, Field(ge=1, le=2048, strict=True)]
+    blocks: Annotated[int, Field(ge=1, le=16, strict=True)]
+    stride: Literal[1, 2] = 1
+
+
+class NetworkSpace(_Section):
+    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block."""
+
+    stem_channels: Annotated[int, Field(ge=1, le=1024, strict=True)]
+    stem_stride: Literal[1, 2] = 1
+    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
+    operators: Annotated[tuple[str, ...], Field(min_length=1)] = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", "skip")
+    head_channels: Annotated[int, Field(ge=1, le=4096, strict=True)]
+    stem_bits: Bits = 8
+    head_bits: Bits = 8
+
+    @field_validator("operators")
+    @classmethod
+    def _known(cls, operators: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
+        if wrong:
+            raise ValueError(f"{', '.join(wrong)}: an operator is `skip` or k<kernel>_e<expansion>, as k3_e6")
+        if len(set(operators)) != len(operators):
+            raise ValueError("an operator is listed twice")
+        if set(operators) == {"skip"}:
+            raise ValueError("at least one operator must not be `skip`")
+        return operators
+
+
+class AcceleratorSpace(_Section):
+    """Bounds of the accelerators that are searched."""
+
+    min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
+    max_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 4
+
+    @model_validator(mode="after")
+    def _ordered(self) -> AcceleratorSpace:
+        if self.min_chunks > self.max_chunks:
+            raise ValueError(f"min_chunks {self.min_chunks} is more than max_chunks {self.max_chunks}")
+        return self
+
+
+class Budgets(_Section):
+    """Hard limits: what is emitted satisfies them. `bram` counts 36-Kbit blocks (a half is one 18-Kbit block)."""
+
+    dsp: Positive
+    bram: PositiveFloat
+
+
+class SearchSchedule(_Section):
+    """How long and how the search learns. Rates and temperatures as in the papers (docs/search.md)."""
+
+    warmup_epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 6
+    joint_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 18
+    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
+    weight_lr: Rate = 0.05
+    arch_lr: Rate = 0.01
+    temperature: PositiveFloat = 5.0
+    temperature_decay: Rate = 0.9
+    paths: Annotated[int, Field(ge=1, le=16, strict=True)] = 2
+    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.2
+
+
+class TrainSchedule(_Section):
+    """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero)."""
+
+    epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 120
+    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
+    learning_rate: Rate = 0.004
+    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
+    warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
+    fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+    shift_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 1
+    mirror: Annotated[bool, Field(strict=True)] = False
+
+
+class Schedule(_Section):
+    """Search and training."""
+
+    search: SearchSchedule = SearchSchedule()
+    train: TrainSchedule = TrainSchedule()
+
+
+class Verify(_Section):
+    """Test images that each implementation must reproduce, all logits, bit for bit."""
+
+    verilator: Images = 32
+    icarus: Images = 2
+    hls: Images = 32
+
+
+class Spec(_Section):
+    """One run of nba-codesign."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+    dataset: Dataset
+    network: NetworkSpace
+    bitwidths: Annotated[tuple[Bits, ...], Field(min_length=1)] = (2, 4, 6, 8)
+    platform: str
+    budgets: Budgets
+    objective: Literal["interval", "latency"] = "interval"
+    accelerator: AcceleratorSpace = AcceleratorSpace()
+    schedule: Schedule = Schedule()
+    verify: Verify = Verify()
+
+    @field_validator("bitwidths")
+    @classmethod
+    def _rising(cls, bits: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(bits)) != len(bits):
+            raise ValueError("a bitwidth is listed twice")
+        return tuple(sorted(bits))
+
+    def yaml(self) -> str:
+        """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: a key that is given twice is an error instead of silently the last one, and plain words
+    and numbers are read as in YAML 1.2 (`no` is a word, 010 is ten, 1e-3 is a number)."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|false|True|False|TRUE|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    found: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        if isinstance(key_node, yaml.ScalarNode):
+            line = key_node.start_mark.line + 1
+            if key_node.value in found:
+                problem = f"`{key_node.value}` is given twice (first in line {found[key_node.value]})"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            found[key_node.value] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
+    """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
+
+    A relative `dataset.path` is relative to the spec's folder. Raises SpecError with every error of the file.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file; give the path of a spec, as examples/digits.yaml") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: is a folder; give the path of a spec file") from None
+    except UnicodeDecodeError as err:
+        raise SpecError(f"{path}: not UTF-8 text (byte {err.start}); save it as UTF-8") from None
+    except OSError as err:
+        raise SpecError(f"{path}: cannot be read: {err.strerror}") from None
+    return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
+
+
+def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str]) -> Spec:
+    """The spec written in `text`; `where` names it in messages. Raises SpecError with every error of the text."""
+    try:
+        raw = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as err:
+        mark = err.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        hint = " (YAML indents with spaces, not tabs)" if "'\\t'" in str(err.problem) else ""
+        raise SpecError(f"{where}{place}: {err.problem}{hint}") from None
+    except yaml.YAMLError as err:
+        raise SpecError(f"{where}: not YAML: {err}") from None
+    except RecursionError:
+        raise SpecError(f"{where}: nested too deeply for a spec") from None
+    if not isinstance(raw, dict):
+        kind = "empty" if raw is None else f"a {type(raw).__name__}"
+        raise SpecError(f"{where}: the file is {kind}; it must hold the fields {', '.join(Spec.model_fields)}")
+    problems: list[str] = []
+    spec: Spec | None = None
+    try:
+        spec = Spec.model_validate(raw)
+    except ValidationError as err:
+        found = err.errors()
+        # A list that is too short only because its entries are wrong is not an error of its own.
+        shadowed = {e["loc"] for e in found if any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in found)}
+        problems.extend(_explain(e) for e in found if not (e["type"] == "too_short" and e["loc"] in shadowed))
+    platform = raw.get("platform")
+    if isinstance(platform, str) and platform not in platforms:
+        legal = ", ".join(sorted(platforms))
+        problems.append(f"platform: {platform!r} is not known{_near(platform, platforms)}; legal: {legal}")
+    if problems or spec is None:
+        count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
+        raise SpecError(f"{where}: {count}\n" + "\n".join(f"  - {p}" for p in problems))
+    if spec.dataset.path is not None:
+        absolute = str((folder / Path(spec.dataset.path).expanduser()).absolute())
+        spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"path": absolute})})
+    return spec
+
+
+def _near(word: str, legal: Collection[str]) -> str:
+    close = difflib.get_close_matches(word, list(legal), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def _path(loc: tuple[int | str, ...]) -> str:
+    text = ""
+    for part in loc:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _fields_at(loc: tuple[int | str, ...]) -> Collection[str]:
+    """Names of the fields of the section that holds `loc`."""
+    model: type[BaseModel] = Spec
+    for part in loc[:-1]:
+        if isinstance(part, str):
+            model = next(_models(model.model_fields[part].annotation), model)
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models(inner)
+
+
+def _explain(error: ErrorDetails) -> str:
+    """One line: field, what is wrong, the value found, what is legal."""
+    loc, kind = error["loc"], error["type"]
+    where = _path(loc)
+    if kind == "extra_forbidden":
+        legal = _fields_at(loc)
+        return f"{where}: unknown field{_near(str(loc[-1]), legal)}; legal here: {', '.join(legal)}"
+    if kind == "missing":
+        return f"{where}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
+    message = message[:1].lower() + message[1:]
+    found = "" if isinstance(error["input"], dict | list) else f" (found {error['input']!r:.60})"
+    return f"{where}: {message}{found}"

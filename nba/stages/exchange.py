@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that stages hand to each other: an integer network with its weights, test images, parts of the metrics."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nba.errors import DesignError, NbaError
+from nba.files import write_atomic, write_atomic_bytes
+from nba.ir.accelerator import Accelerator
+from nba.ir.design import _decode as decode
+from nba.ir.design import load_weights, weights_bytes
+from nba.ir.network import Network, Weights
+
+PART = "metrics-part.json"
+"""File in which a stage leaves what it adds to metrics.json."""
+MAX_IMAGES = 1024
+"""Test images that are kept for verification."""
+
+
+Json = dict[str, Any]
+
+
+def write_part(folder: Path, part: Json) -> None:
+    """Write what a stage adds to metrics.json: an object that is merged with the others, section by section."""
+    write_atomic(folder / PART, json.dumps(part, indent=1, sort_keys=True) + "\n")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class ImageSet:
+    """Input codes uint8 [B, H, W, C] and labels int64 [B]; the first `MAX_IMAGES` of the test split."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+
+def save_accelerator(accelerator: Accelerator, path: Path) -> None:
+    """Write an accelerator as JSON."""
+    write_atomic(path, json.dumps(asdict(accelerator), sort_keys=True, indent=1) + "\n")
+
+
+def load_accelerator(path: Path) -> Accelerator:
+    """Read what `save_accelerator` wrote. Raises DesignError if it is damaged."""
+    found: Accelerator = _load(Accelerator, path, "accelerator")
+    return found
+
+
+def _load(kind: Any, path: Path, name: str) -> Any:
+    problems: list[str] = []
+    try:
+        found = decode(kind, json.loads(path.read_text(encoding="utf-8")), name, problems)
+    except (OSError, ValueError) as err:
+        raise DesignError(str(path), [f"missing or damaged ({err}); repeat the stage that writes it"]) from None
+    if problems:
+        raise DesignError(str(path), problems)
+    return found
+
+
+def save_network(network: Network, weights: Weights, folder: Path) -> None:
+    """Write network.json and weights.npz."""
+    write_atomic(folder / "network.json", json.dumps(asdict(network), sort_keys=True, indent=1) + "\n")
+    write_atomic_bytes(folder / "weights.npz", weights_bytes(weights))
+
+
+def load_network(folder: Path) -> tuple[Network, Weights]:
+    """Read what `save_network` wrote. Raises DesignError if it is damaged."""
+    network: Network = _load(Network, folder / "network.json", "network")
+    return network, load_weights(folder / "weights.npz", len(network.layers))
+
+
+def save_images(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
+    """Write images.npz: uint8 input codes [B, H, W, C] and labels."""
+    buffer = io.BytesIO()
+    np.savez(buffer, x=x[:MAX_IMAGES].astype(np.uint8), y=y[:MAX_IMAGES].astype(np.int64))
+    write_atomic_bytes(folder / "images.npz", buffer.getvalue())
+
+
+def load_images(path: Path) -> ImageSet:
+    """Read what `save_images` wrote. Raises NbaError if it is missing or damaged."""
+    import zipfile
+
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            return ImageSet(x=archive["x"], y=archive["y"])
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage map: the accelerator's final mapping for the trained integer network; leaves design.json. Needs no torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from typing import TYPE_CHECKING
+
+from nba import __version__
+from nba.errors import SpecError
+from nba.ir.design import Design, save_design
+from nba.ir.network import weights_digest
+from nba.stages.exchange import load_accelerator, load_network, write_part
+
+if TYPE_CHECKING:
+    from nba.flow import Context
+    from nba.progress import Progress
+    from nba.spec import Spec
+
+NUMERIC_PACKAGES = ("numpy", "torch")
+"""Packages whose arithmetic shaped the weights; their versions are part of the design."""
+
+
+def preflight(spec: Spec) -> None:
+    """Raise SpecError for budgets that the platform itself does not have."""
+    from nba.platform import get
+
+    platform, budgets = get(spec.platform), spec.budgets
+    problems = [
+        f"budgets.{name}: {wanted:g}, but {platform.name} has {there:g}; give at most that"
+        for name, wanted, there in (("dsp", budgets.dsp, platform.dsp), ("bram", budgets.bram, platform.bram18 / 2))
+        if wanted > there
+    ]
+    if problems:
+        raise SpecError("\n".join(problems))
+
+
+def run(context: Context) -> None:
+    """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
+    from nba.mapper.automap import map_network
+    from nba.mapper.budgets import Budgets
+    from nba.platform import get
+
+    spec, train = context.spec, context.of("train")
+    platform = get(spec.platform)
+    network, weights = load_network(train)
+    accelerator, cost = map_network(
+        network,
+        platform,
+        Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
+        objective=spec.objective,
+        seed=spec.seed,
+        start=load_accelerator(context.of("search") / "accelerator.json"),
+        min_chunks=spec.accelerator.min_chunks,
+        max_chunks=spec.accelerator.max_chunks,
+        progress=_Steps(context.progress),
+    )
+    design = Design(
+        name=spec.name,
+        network=network,
+        accelerator=accelerator,
+        platform=platform.name,
+        clock_mhz=platform.clock_mhz,
+        cost=cost,
+        weights_sha256=weights_digest(weights),
+        seed=spec.seed,
+        versions=(
+            ("nba-codesign", __version__),
+            *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
+        ),
+    )
+    save_design(design, weights, context.folder)
+    shutil.copyfile(train / "images.npz", context.folder / "images.npz")
+    write_part(
+        context.folder,
+        {
+            "name": design.name,
+            "design_id": design.id,
+            "platform": design.platform,
+            "clock_mhz": design.clock_mhz,
+            "fps": design.clock_mhz * 1e6 / cost.interval_cycles,
+            "resources": {
+                "predicted": {"dsp": cost.dsp, "bram": cost.bram},
+                "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
+            },
+        },
+    )
+
+
+class _Steps:
+    """A `Progress` as the callback (done, total, note) that the mapper takes; a new task whenever the total changes."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._total = 0
+        self._done = 0
+
+    def __call__(self, done: int, total: int, note: str) -> None:
+        if total != self._total or done < self._done:
+            if self._total:
+                self._progress.finish()
+            self._progress.start("map", total)
+            self._total, self._done = total, 0
+        self._progress.advance(done - self._done, note)
+        self._done = done
+        if done == total:
+            self._progress.finish()
+            self._total = 0

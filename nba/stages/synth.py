@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage synth: a bundle through yosys; DSP and BRAM of the netlist."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.errors import ToolError
+from nba.ir.design import load_design
+from nba.stages.exchange import Json, write_part
+
+if TYPE_CHECKING:
+    from nba.flow import Context
+    from nba.progress import Progress
+    from nba.spec import Spec
+
+
+def preflight(spec: Spec) -> None:
+    """Raise ToolError if yosys is missing."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
+
+
+def run(context: Context) -> None:
+    """Writes metrics-part.json and the logs."""
+    write_part(context.folder, synthesise(context.of("emit"), context.folder, context.progress))
+
+
+def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
+    """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError."""
+    from nba.synth import synthesise as synthesise_bundle
+
+    design, _ = load_design(bundle / "design.json")
+    progress.start("yosys")
+    found = synthesise_bundle(bundle, work)
+    progress.finish()
+    return {
+        "resources": {
+            "predicted": {"dsp": design.cost.dsp, "bram": design.cost.bram},
+            "synthesised": {"dsp": found.dsp, "bram": found.bram},
+        },
+        "tools": {"yosys": found.tool},
+    }

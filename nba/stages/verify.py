@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage verify: RTL and HLS C++ of a bundle against the integer reference, bit for bit and cycle for cycle."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.errors import ToolError
+from nba.stages.exchange import Json, write_part
+from nba.tools import require_tool
+
+if TYPE_CHECKING:
+    from nba.flow import Context
+    from nba.progress import Progress
+    from nba.spec import Spec
+
+CHECKS = ("verilator", "icarus", "hls")
+"""Implementations that can be compared with the integer reference."""
+TOOLS = {"verilator": ("g++", "make", "perl"), "icarus": ("iverilog", "vvp"), "hls": ("g++",)}
+PACKAGES = {"verilator": ("cocotb", "verilator"), "icarus": ("cocotb",), "hls": ("hls4ml",)}
+
+
+def require(checks: tuple[str, ...]) -> None:
+    """Raise ToolError, naming all, if tools or packages that `checks` need are missing."""
+    problems: list[str] = []
+    for check in checks:
+        for tool in TOOLS[check]:
+            try:
+                require_tool(tool)
+            except ToolError as err:
+                problems.append(str(err))
+        for package in PACKAGES[check]:
+            if importlib.util.find_spec(package) is None:
+                problems.append(f"{package}: not installed; install it with: pip install {package}")
+    if problems:
+        raise ToolError("\n".join(dict.fromkeys(problems)))
+
+
+def preflight(spec: Spec) -> None:
+    """Raise ToolError if a simulator or compiler is missing."""
+    require(CHECKS)
+
+
+def run(context: Context) -> None:
+    """Writes metrics-part.json and the logs."""
+    wanted = context.spec.verify
+    images = {"verilator": wanted.verilator, "icarus": wanted.icarus, "hls": wanted.hls}
+    part = verify(context.of("emit"), context.folder, images, context.progress)
+    write_part(context.folder, part)
+
+
+def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress) -> Json:
+    """Compare each implementation in `images` on that many images; the part of the metrics that says how it went.
+
+    Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is damaged.
+    """
+    from nba.verify import verify_bundle
+
+    return verify_bundle(bundle, work=work, images=images, progress=progress)

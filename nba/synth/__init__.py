@@ -1,0 +1,7 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Synthesis of a bundle with yosys (PyPI package pyosys), and the comparison with the prediction."""
+
+from nba.synth.compare import Comparison, Difference, compare
+from nba.synth.run import Mode, ModuleCells, Synthesised, synthesise, synthesise_rtl
+
+__all__ = ["Comparison", "Difference", "Mode", "ModuleCells", "Synthesised", "compare", "synthesise", "synthesise_rtl"]

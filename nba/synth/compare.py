@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predicted against synthesised resources."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nba.cost.resources import predict
+from nba.ir.program import Program
+from nba.platform import Platform
+from nba.synth.run import Synthesised
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Difference:
+    """One resource whose two numbers differ."""
+
+    resource: str
+    predicted: int
+    synthesised: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Empty `differences`: prediction and netlist agree."""
+
+    differences: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        """Every predicted number is the synthesised one."""
+        return not self.differences
+
+
+def compare(program: Program, platform: Platform, synthesised: Synthesised) -> Comparison:
+    """Predict `program` and compare DSP48E1 blocks and 18 Kib block RAMs with the netlist's."""
+    want = predict(program, platform)
+    pairs = (("dsp", want.dsp, synthesised.dsp), ("bram18", want.bram18, synthesised.bram18))
+    return Comparison(
+        differences=tuple(
+            Difference(resource=name, predicted=predicted, synthesised=made)
+            for name, predicted, made in pairs
+            if predicted != made
+        )
+    )

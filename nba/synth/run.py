@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running yosys on the Verilog of a bundle and reading its cell counts."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shutil
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import nba
+from nba.emit.env import environment
+from nba.errors import ToolError
+from nba.files import write_atomic
+from nba.tools import run_tool
+
+Mode = Literal["count", "full"]
+"""count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""
+
+SCRIPTS: dict[Mode, str] = {"count": "yosys_count", "full": "yosys"}
+RESULT = "synthesised.json"
+
+LUT_CELLS = {
+    **{f"LUT{n}": 1 for n in range(1, 7)},
+    "SRL16E": 1,
+    "SRLC32E": 1,
+    "RAM32X1D": 2,
+    "RAM64X1D": 2,
+    "RAM64X1S": 1,
+    "RAM32X1S": 1,
+    "RAM128X1S": 2,
+    "RAM128X1D": 4,
+    "RAM256X1S": 4,
+    "RAM32M": 4,
+    "RAM64M": 4,
+}
+"""LUT sites that a cell of 7-series takes."""
+FF_CELLS = frozenset({"FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1"})
+BRAM18_CELLS = {"RAMB18E1": 1, "RAMB36E1": 2}
+DSP_CELLS = {"DSP48E1": 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ModuleCells:
+    """One module of the netlist, submodules excluded."""
+
+    module: str
+    dsp: int
+    bram18: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synthesised:
+    """What the netlist uses. lut and ff are None in mode "count"; modules: those with a DSP or a block RAM."""
+
+    dsp: int
+    bram18: int
+    lut: int | None
+    ff: int | None
+    mode: Mode
+    tool: str
+    modules: tuple[ModuleCells, ...]
+
+    @property
+    def bram(self) -> float:
+        """Block RAMs in units of RAMB36E1."""
+        return self.bram18 / 2
+
+
+def _sum(cells: dict[str, int], weights: dict[str, int]) -> int:
+    return sum(weights.get(cell, 0) * count for cell, count in cells.items())
+
+
+def read_stat(path: Path, mode: Mode) -> Synthesised:
+    """Parse what yosys' `stat -json` wrote to `path`. Raises ToolError if it is not that."""
+    try:
+        stat = json.loads(path.read_text(encoding="utf-8"))
+        total: dict[str, int] = stat["design"]["num_cells_by_type"]
+        by_module: dict[str, dict[str, int]] = {
+            name.lstrip("\\"): module["num_cells_by_type"] for name, module in stat["modules"].items()
+        }
+        tool = " ".join(str(stat["creator"]).split()[:2])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise ToolError(f"{path}: not the cell statistics of yosys ({err}); read the log beside it") from None
+    modules = (
+        ModuleCells(module=name, dsp=_sum(cells, DSP_CELLS), bram18=_sum(cells, BRAM18_CELLS))
+        for name, cells in sorted(by_module.items())
+    )
+    full = mode == "full"
+    return Synthesised(
+        dsp=_sum(total, DSP_CELLS),
+        bram18=_sum(total, BRAM18_CELLS),
+        lut=_sum(total, LUT_CELLS) if full else None,
+        ff=sum(count for cell, count in total.items() if cell in FF_CELLS) if full else None,
+        mode=mode,
+        tool=tool,
+        modules=tuple(m for m in modules if m.dsp or m.bram18),
+    )
+
+
+def _fresh_copy(source: Path, target: Path) -> None:
+    if target.exists():
+        shutil.rmtree(target)
+    shutil.copytree(source, target)
+
+
+def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
+    """Run work/synth/<script> and read its result; also writes work/synthesised.json."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
+    script, folder = SCRIPTS[mode], work / "synth"
+    stat = folder / f"{script}.json"
+    stat.unlink(missing_ok=True)
+    roots = [str(Path(nba.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
+    run_tool(
+        [sys.executable, "-m", "nba.synth.yosys_worker", f"{script}.ys"],
+        cwd=folder, timeout_s=timeout_s, log_path=work / f"{script}.log", env=env,
+    )  # fmt: skip
+    if not stat.is_file():
+        raise ToolError(f"yosys ended without {stat.name}; whole log: {work / f'{script}.log'}")
+    found = read_stat(stat, mode)
+    write_atomic(work / RESULT, json.dumps({**asdict(found), "bram": found.bram}, indent=1, sort_keys=True) + "\n")
+    return found
+
+
+def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+    """Run the bundle's own yosys script on a copy of its rtl/ in `work`; the bundle itself is not touched.
+
+    Leaves the log (yosys_count.log or yosys.log) and synthesised.json in `work`. Raises ToolError if pyosys is
+    missing, if yosys refuses the design or is not done after `timeout_s`, or if the bundle lacks the script.
+    """
+    script = bundle / "synth" / f"{SCRIPTS[mode]}.ys"
+    if not script.is_file() or not (bundle / "rtl").is_dir():
+        raise ToolError(f"{bundle}: not a bundle (no rtl/ or no synth/{script.name}); emit it again")
+    _fresh_copy(bundle / "rtl", work / "rtl")
+    _fresh_copy(bundle / "synth", work / "synth")
+    return _yosys(work, mode, timeout_s)
+
+
+def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+    """As `synthesise`, for any folder of Verilog and hex files with top module `top`."""
+    _fresh_copy(rtl, work / "rtl")
+    text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
+        version=nba.__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))
+    )  # fmt: skip
+    write_atomic(work / "synth" / f"{SCRIPTS[mode]}.ys", text)
+    return _yosys(work, mode, timeout_s)

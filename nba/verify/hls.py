@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HLS C++ == integer reference: compile a bundle's HLS files with g++ against real ap_int headers and compare outputs."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nba.emit.hls import to_bytes
+from nba.errors import ToolError
+from nba.ir.network import Network
+from nba.tools import run_tool
+
+INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
+"""Environment variable that names a folder with ap_int.h and hls_stream.h."""
+_HEADERS = ("ap_int.h", "hls_stream.h")
+_FLAGS = ("-std=c++14", "-O1", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label", "-Wno-maybe-uninitialized", "-Wno-uninitialized")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsResult:
+    """Outcome of one comparison. `mismatches` counts output codes that differ; `seconds` includes compilation."""
+
+    images: int
+    mismatches: int
+    seconds: float
+
+
+def find_headers() -> Path:
+    """Folder with ap_int.h: $NBA_HLS_INCLUDE, or the one inside an installed hls4ml, which is not imported.
+
+    Raises ToolError with the install command if there is none.
+    """
+    named = os.environ.get(INCLUDE_VARIABLE)
+    if named:
+        if all((Path(named) / h).is_file() for h in _HEADERS):
+            return Path(named)
+        raise ToolError(f"{INCLUDE_VARIABLE}={named}: holds no {' and '.join(_HEADERS)}; name a folder that does")
+    spec = importlib.util.find_spec("hls4ml")
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        folder = Path(package) / "templates" / "vivado" / "ap_types"
+        if all((folder / h).is_file() for h in _HEADERS):
+            return folder
+    raise ToolError(
+        f"ap_int headers: not found; install them with: pip install hls4ml (or set {INCLUDE_VARIABLE} to a folder with ap_int.h)"
+    )
+
+
+def build(sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = 300) -> None:
+    """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
+
+    Raises ToolError if g++ or the headers are missing, or the sources do not compile.
+    """
+    flags = [*_FLAGS, *(f"-D{d}" for d in defines), "-isystem", str(find_headers())]
+    program.parent.mkdir(parents=True, exist_ok=True)
+    command = ["g++", *flags, "-o", str(program), *(str(s.resolve()) for s in sources)]
+    run_tool(command, cwd=program.parent, timeout_s=timeout_s, log_path=program.with_suffix(".log"))
+
+
+def simulate(
+    program: Path, network: Network, x: np.ndarray, *, arguments: tuple[str, ...] = (), batch: int | None = None, timeout_s: float = 300
+) -> np.ndarray:
+    """Output codes int16 [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
+
+    `arguments` go before the file names. Raises ToolError if the bench fails or finds the row schedule stuck.
+    """
+    last = network.tensors[-1]
+    given, got = program.with_suffix(".in"), program.with_suffix(".out")
+    given.write_bytes(to_bytes(x))
+    got.unlink(missing_ok=True)
+    tail = () if batch is None else (str(batch),)
+    run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent, timeout_s=timeout_s)
+    codes = np.frombuffer(got.read_bytes(), np.int8 if last.signed else np.uint8)
+    return codes.astype(np.int16).reshape(x.shape[0], last.height, last.width, last.channels)
+
+
+def verify_hls(folder: Path, network: Network, x: np.ndarray, expected: np.ndarray, work: Path) -> HlsResult:
+    """Compile the HLS files in `folder` (a bundle's hls/), run x [B, H, W, C] and compare all outputs with `expected`.
+
+    Intermediate files go to `work`. Raises ToolError as `build` and `simulate` do.
+    """
+    begin = time.perf_counter()
+    program = work.resolve() / "csim"
+    build((folder / "main.cpp", folder / "top.cpp"), program)
+    got = simulate(program, network, x)
+    mismatches = int(np.count_nonzero(got != expected))
+    return HlsResult(images=int(x.shape[0]), mismatches=mismatches, seconds=time.perf_counter() - begin)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The bench of an emitted bundle: cocotb tests over its AXI ports. Started by run_sim.py, which also judges the trace.
+
+bundle.json (ports, beats, register map), vectors/*.hex and the environment (NBA_BUNDLE, NBA_FRAMES, NBA_SEED) are all
+that it needs. Every test begins with a reset, so they may run in any order and number.
+"""
+
+import itertools
+import json
+import logging
+import os
+import random
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, with_timeout
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiStreamBus, AxiStreamFrame, AxiStreamSink, AxiStreamSource
+
+BUNDLE = Path(os.environ["NBA_BUNDLE"])
+FRAMES = int(os.environ["NBA_FRAMES"])
+SEED = int(os.environ["NBA_SEED"])
+INFO = json.loads((BUNDLE / "bundle.json").read_text())
+REGISTER = {"id": 0x00, "ctrl": 0x08, "status": 0x0C, "n_frames": 0x10, "frames_done": 0x14, "cycles": 0x18}
+COUNTERS, COUNTERS_CHUNK = 0x4000, 0x400
+
+
+def _vectors(name):
+    lines = (BUNDLE / "vectors" / name).read_text().split()
+    return [bytes.fromhex(line) for line in lines]
+
+
+def _present():
+    """Byte positions of a frame on the output stream that hold channels and columns which exist."""
+    out = INFO["out"]
+    groups, words = -(-out["width"] // out["columns"]), -(-out["channels"] // out["lanes"])
+    beat = itertools.product(range(out["height"]), range(groups), range(words), range(out["columns"]), range(out["lanes"]))
+    return [
+        i
+        for i, (_, group, word, column, lane) in enumerate(beat)
+        if group * out["columns"] + column < out["width"] and word * out["lanes"] + lane < out["channels"]
+    ]
+
+
+class Host:
+    """Drives one device: two streams, one register port."""
+
+    def __init__(self, dut):
+        self.dut = dut
+        for name in ("cocotb.nba_tb.s_axis", "cocotb.nba_tb.m_axis", "cocotb.nba_tb.s_axil"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self.source = AxiStreamSource(AxiStreamBus.from_prefix(dut, "s_axis"), dut.clk, dut.rst)
+        self.sink = AxiStreamSink(AxiStreamBus.from_prefix(dut, "m_axis"), dut.clk, dut.rst)
+        self.regs = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+        cocotb.start_soon(Clock(dut.clk, 10, unit="ns").start())
+
+    async def reset(self):
+        """Reset pin for four cycles; both streams are emptied."""
+        self.dut.rst.value = 1
+        await ClockCycles(self.dut.clk, 4)
+        self.source.clear()
+        self.sink.clear()
+        self.dut.rst.value = 0
+        await ClockCycles(self.dut.clk, 4)
+
+    async def start(self, frames):
+        await self.regs.write_dword(REGISTER["n_frames"], frames)
+        await self.regs.write_dword(REGISTER["ctrl"], 1)
+
+    async def batch(self, inputs):
+        """Send `inputs` as one batch; the data waits at the port before the start. Returns the output frames."""
+        for frame in inputs:
+            self.source.send_nowait(AxiStreamFrame(frame))
+        await ClockCycles(self.dut.clk, 4)
+        await self.start(len(inputs))
+        return [bytes((await self.sink.recv()).tdata) for _ in inputs]
+
+    async def checked(self, inputs, expected):
+        limit_us = INFO["timeout_cycles"] * len(inputs) // 100 + 100
+        outputs = await with_timeout(self.batch(inputs), limit_us, "us")
+        present = _present()
+        pairs = zip(outputs, expected, strict=True)
+        wrong = [i for i, (a, b) in enumerate(pairs) if len(a) != len(b) or any(a[n] != b[n] for n in present)]
+        if wrong:
+            i = wrong[0]
+            cocotb.log.error("frame %d: expected %s, found %s", i, expected[i].hex(), outputs[i].hex())
+        return wrong
+
+
+@cocotb.test(timeout_time=10, timeout_unit="sec")
+async def cycles(dut):
+    """Frames back to back: every output bit; the trace holds the cycles; the counters agree with the trace."""
+    host = Host(dut)
+    await host.reset()
+    inputs, expected = _vectors("input.hex")[:FRAMES], _vectors("expected.hex")[:FRAMES]
+    wrong = await host.checked(inputs, expected)
+    await ClockCycles(dut.clk, 8)
+    assert await host.regs.read_dword(REGISTER["id"]) == 0x4341424E
+    status = await host.regs.read_dword(REGISTER["status"])
+    assert status == 2, f"STATUS is {status} after the batch, not done and idle (2)"
+    assert await host.regs.read_dword(REGISTER["frames_done"]) == FRAMES
+    counters = []
+    for k, jobs in enumerate(INFO["jobs"]):
+        base = COUNTERS + k * COUNTERS_CHUNK
+        counters.append(
+            [[await host.regs.read_dword(base + j * 8 + part) for part in (0, 4)] for j in range(len(jobs))]
+        )
+    result = {"images": FRAMES, "mismatches": len(wrong), "counters": counters}
+    Path("result.json").write_text(json.dumps(result))
+    assert not wrong, f"{len(wrong)} of {FRAMES} frames differ: {wrong[:8]}"
+
+
+@cocotb.test(timeout_time=10, timeout_unit="sec")
+async def stalls(dut):
+    """Random idle on the input and random stall on the output change nothing but time."""
+    host = Host(dut)
+    inputs, expected = _vectors("input.hex")[:FRAMES], _vectors("expected.hex")[:FRAMES]
+    for trial, (idle, stall) in enumerate(((0.5, 0.0), (0.0, 0.7), (0.6, 0.6), (0.05, 0.95))):
+        rng = random.Random(SEED * 16 + trial)
+        await host.reset()
+        host.source.set_pause_generator(rng.random() < idle for _ in itertools.count())
+        host.sink.set_pause_generator(rng.random() < stall for _ in itertools.count())
+        wrong = await host.checked(inputs[:4], expected[:4])
+        assert not wrong, f"idle {idle}, stall {stall}: frames {wrong} differ"
+        host.source.set_pause_generator(None)
+        host.sink.set_pause_generator(None)
+        host.source.pause = host.sink.pause = False
+
+
+@cocotb.test(timeout_time=10, timeout_unit="sec")
+async def resets(dut):
+    """A reset in the middle of a frame, by the pin and by the register, leaves a machine that computes the same."""
+    host = Host(dut)
+    rng = random.Random(SEED)
+    inputs, expected = _vectors("input.hex")[:2], _vectors("expected.hex")[:2]
+    for kind in ("pin", "register", "pin"):
+        await host.reset()
+        for frame in inputs:
+            host.source.send_nowait(AxiStreamFrame(frame))
+        await host.start(len(inputs))
+        await ClockCycles(dut.clk, rng.randrange(20, 20 + INFO["latency_cycles"]))
+        if kind == "register":
+            host.source.pause = True
+            await ClockCycles(dut.clk, 2)
+            await host.regs.write_dword(REGISTER["ctrl"], 2)
+            host.source.pause = False
+        await host.reset()
+        wrong = await host.checked(inputs, expected)
+        assert not wrong, f"after a reset by {kind}: frames {wrong} differ"
+
+
+@cocotb.test(timeout_time=10, timeout_unit="sec")
+async def batches(dut):
+    """Batches follow each other without a reset."""
+    host = Host(dut)
+    await host.reset()
+    inputs, expected = _vectors("input.hex"), _vectors("expected.hex")
+    for size in (1, 2, 1):
+        wrong = await host.checked(inputs[:size], expected[:size])
+        assert not wrong, f"batch of {size}: frames {wrong} differ"
+        await ClockCycles(dut.clk, 8)

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nba_array: accumulators of every cycle, with random gaps and sums of random length; reset drops steps on the way.
+
+Products and sums are exact integers here, taken modulo 2^ACC_BITS at the end."""
+
+from __future__ import annotations
+
+import random
+
+import cocotb
+from cocotb.triggers import RisingEdge
+from lanes import draw, pack, unpack
+from stepping import RATES, begin, parameter, rng
+
+INPUTS = ("s_a", "s_w", "s_valid", "s_first")
+STAGES = 3
+
+
+class Model:
+    """Accumulators as a list (m, p) -> integer, or None before the first sum, three cycles behind the steps."""
+
+    def __init__(self, dut, rand: random.Random):
+        names = ("DEPTHWISE", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
+        self.depthwise, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
+            parameter(dut, name) for name in names
+        )
+        self.lanes = self.pm if self.depthwise else self.pn
+        self.dut, self.rand = dut, rand
+        self.acc: list[int] | None = None
+        self.pipe: list[tuple[bool, list[int]] | None] = [None] * STAGES
+        self.checked = 0
+
+    def drive(self, valid: bool, first: bool) -> None:
+        """Put a random step on the inputs (noise if it is not valid) and note its sums."""
+        a = [draw(self.rand, -(1 << (self.a_bits - 1)), (1 << self.a_bits) - 1) for _ in range(self.pp * self.lanes)]
+        half = 1 << (self.w_bits - 1)
+        w = [draw(self.rand, -half, half - 1) for _ in range(self.pm * self.pn)]
+        sums = [
+            sum(
+                a[p * self.lanes + (m if self.depthwise else n)] * w[m * self.pn + n]
+                for n in range(self.pn)
+            )
+            for m in range(self.pm)
+            for p in range(self.pp)
+        ]  # fmt: skip
+        self.dut.s_a.value, self.dut.s_w.value = pack(a, self.a_bits + 1), pack(w, self.w_bits)
+        self.dut.s_valid.value, self.dut.s_first.value = int(valid), int(first)
+        self.pipe.append((first, sums) if valid else None)
+
+    def step(self) -> None:
+        """Compare the cycle that ended with the steps that had arrived by then."""
+        due = self.pipe.pop(0)
+        if due is not None:
+            first, sums = due
+            if first:
+                self.acc = sums
+            elif self.acc is not None:
+                self.acc = [old + new for old, new in zip(self.acc, sums, strict=True)]
+        if self.acc is None:
+            return
+        word = self.dut.m_acc.value
+        assert word.is_resolvable, f"after {self.checked} comparisons: {word}"
+        seen = unpack(word.to_unsigned(), self.acc_bits, self.pm * self.pp, signed=False)
+        assert seen == [value % (1 << self.acc_bits) for value in self.acc], f"after {self.checked} comparisons"
+        self.checked += 1
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(idle=RATES, length=[1, 5, 40])
+async def sums_of_every_cycle(dut, idle: float, length: int) -> None:
+    rand = rng(idle, length)
+    model = Model(dut, rand)
+    await begin(dut, INPUTS)
+    left = 0
+    for _ in range(250):
+        valid = rand.random() >= idle
+        model.drive(valid, left == 0 if valid else rand.random() < 0.5)
+        if valid:
+            left = rand.randint(1, length) - 1 if left == 0 else left - 1
+        await RisingEdge(dut.clk)
+        model.step()
+    assert model.checked > 200
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def extremes(dut) -> None:
+    """All operands at their ends at once, as long as the sums fit the accumulator, and once beyond it."""
+    model = Model(dut, rng())
+    await begin(dut, INPUTS)
+    for a_end in (-(1 << (model.a_bits - 1)), (1 << model.a_bits) - 1):
+        for w_end in (-(1 << (model.w_bits - 1)), (1 << (model.w_bits - 1)) - 1):
+            for n in range(6):
+                model.drive(True, n == 0)
+                dut.s_a.value = pack([a_end] * (model.pp * model.lanes), model.a_bits + 1)
+                dut.s_w.value = pack([w_end] * (model.pm * model.pn), model.w_bits)
+                model.pipe[-1] = (n == 0, [a_end * w_end * model.pn] * (model.pm * model.pp))
+                await RisingEdge(dut.clk)
+                model.step()
+    assert model.checked > 15
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def reset_drops_steps(dut) -> None:
+    """In a cycle of reset a step at the inputs or in the product stage is lost; the sum stage is left to finish."""
+    model = Model(dut, rng())
+    await begin(dut, INPUTS)
+    for cycle in range(60):
+        resetting = cycle % 12 == 9
+        dut.rst.value = int(resetting)
+        model.drive(True, cycle % 5 == 0)
+        if resetting:
+            model.pipe[-2:] = [None, None]
+        await RisingEdge(dut.clk)
+        model.step()
+    dut.rst.value = 0
+    assert model.checked > 40

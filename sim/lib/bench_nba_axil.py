@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""nba_axil: register map, byte strobes, error answers, pulses and the counter window, with random pauses on every
+channel and address and data in any order."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+
+import cocotb
+from cocotb.triggers import RisingEdge
+from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from stepping import begin, parameter, rng
+
+CHANNELS = ["awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready"]
+STATUS = ["cnt_data", "stat_busy", "stat_done", "stat_frames", "stat_cycles"]
+INPUTS = [*(f"s_axil_{name}" for name in CHANNELS), *STATUS]
+HI_KEY = 0x5A5A1234
+WRITABLE = (0x08, 0x10)
+N_REGISTERS = 10
+
+
+def counter(chunk: int, job: int, end: int) -> int:
+    """Content of the counter memories of the machine around the module."""
+    return (chunk << 24 | job << 8 | end << 4 | 0xA000_0005) & 0xFFFF_FFFF
+
+
+async def surroundings(dut, pulses: list[tuple[str, int]]) -> None:
+    """Counter memories with two cycles of latency, a cycle counter whose halves belong together, a pulse log."""
+    stage = 0
+    for now in itertools.count():
+        await RisingEdge(dut.clk)
+        dut.cnt_data.value = stage
+        if dut.cnt_chunk.value.is_resolvable and dut.cnt_job.value.is_resolvable:
+            stage = counter(int(dut.cnt_chunk.value), int(dut.cnt_job.value), int(dut.cnt_end.value))
+        low = now * 0x01234567 & 0xFFFF_FFFF
+        dut.stat_cycles.value = (low ^ HI_KEY) << 32 | low
+        if dut.start_pulse.value == 1:
+            pulses.append(("start", int(dut.cfg_frames.value)))
+        if dut.soft_rst_pulse.value == 1:
+            pulses.append(("soft_rst", 0))
+
+
+def master(dut, pause: float) -> AxiLiteMaster:
+    """A bus master whose five channels pause at random."""
+    logging.getLogger("cocotb.nba_axil").setLevel(logging.WARNING)
+    bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
+    channels = (
+        bus.write_if.aw_channel, bus.write_if.w_channel, bus.write_if.b_channel,
+        bus.read_if.ar_channel, bus.read_if.r_channel,
+    )  # fmt: skip
+    for i, channel in enumerate(channels if pause else ()):
+        rand = rng("pause", i)
+        channel.set_pause_generator(rand.random() < pause for _ in itertools.count())
+    return bus
+
+
+async def get(bus: AxiLiteMaster, address: int) -> tuple[int, AxiResp]:
+    """Read one word."""
+    answer = await bus.read(address, 4)
+    return int.from_bytes(answer.data, "little"), answer.resp
+
+
+async def put(bus: AxiLiteMaster, address: int, value: int) -> AxiResp:
+    """Write one word."""
+    return (await bus.write(address, value.to_bytes(4, "little"))).resp
+
+
+async def ready(dut, pause: float) -> tuple[AxiLiteMaster, list[tuple[str, int]]]:
+    """Reset, then a bus master and the log of pulses."""
+    bus = master(dut, pause)
+    await begin(dut, INPUTS)
+    pulses: list[tuple[str, int]] = []
+    cocotb.start_soon(surroundings(dut, pulses))
+    return bus, pulses
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(pause=[0.0, 0.5])
+async def register_map(dut, pause: float) -> None:
+    bus, _ = await ready(dut, pause)
+    n_chunks = parameter(dut, "N_CHUNKS")
+    dut.stat_frames.value = 0x1234_5678
+    assert await put(bus, 0x10, 77) == AxiResp.OKAY
+    fixed = {
+        0x00: int.from_bytes(b"NBAC", "little"), 0x04: parameter(dut, "VERSION"), 0x08: 0, 0x0C: 0, 0x10: 77,
+        0x14: 0x1234_5678, 0x20: parameter(dut, "DESIGN_ID"), 0x24: n_chunks,
+    }  # fmt: skip
+    for address, value in fixed.items():
+        assert await get(bus, address) == (value, AxiResp.OKAY), hex(address)
+    for between in (0x00, 0x1C, 0x4000):
+        low = (await get(bus, 0x18))[0]
+        await get(bus, between)
+        assert (await get(bus, 0x1C))[0] == low ^ HI_KEY
+    rand = rng(pause)
+    for _ in range(40):
+        chunk, job, end = rand.randrange(48), rand.randrange(128), rand.randrange(2)
+        value, resp = await get(bus, 0x4000 + chunk * 0x400 + job * 8 + end * 4)
+        if chunk < n_chunks:
+            assert (value, resp) == (counter(chunk, job, end), AxiResp.OKAY)
+        else:
+            assert (value, resp) == (0, AxiResp.SLVERR)
+    for address in (4 * N_REGISTERS, 0x1000, 0x3FFC, 0x4000 + n_chunks * 0x400):
+        assert await get(bus, address) == (0, AxiResp.SLVERR), hex(address)
+    for address in (*(4 * i for i in range(N_REGISTERS)), 0x28, 0x4000):
+        expected = AxiResp.OKAY if address in WRITABLE else AxiResp.SLVERR
+        assert await put(bus, address, 0) == expected, hex(address)
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(pause=[0.0, 0.5])
+async def byte_strobes(dut, pause: float) -> None:
+    bus, _ = await ready(dut, pause)
+    rand, model = rng(pause), bytearray(4)
+    for _ in range(40):
+        first = rand.randrange(4)
+        data = bytes(rand.getrandbits(8) for _ in range(rand.randint(1, 4 - first)))
+        model[first : first + len(data)] = data
+        assert (await bus.write(0x10 + first, data)).resp == AxiResp.OKAY
+        assert await get(bus, 0x10) == (int.from_bytes(model, "little"), AxiResp.OKAY)
+    dut.stat_busy.value = 0
+    assert (await bus.write(0x09, b"\x01")).resp == AxiResp.OKAY
+    assert dut.start_pulse.value == 0
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(pause=[0.0, 0.5])
+async def start_done_and_soft_reset(dut, pause: float) -> None:
+    bus, pulses = await ready(dut, pause)
+    await put(bus, 0x10, 5)
+    await put(bus, 0x08, 1)
+    assert pulses == [("start", 5)]
+    dut.stat_busy.value = 1
+    assert await get(bus, 0x0C) == (1, AxiResp.OKAY)
+    await put(bus, 0x10, 9)
+    await put(bus, 0x08, 1)
+    assert pulses == [("start", 5)]
+    assert int(dut.cfg_frames.value) == 5
+    dut.stat_busy.value, dut.stat_done.value = 0, 1
+    await RisingEdge(dut.clk)
+    dut.stat_done.value = 0
+    assert await get(bus, 0x0C) == (2, AxiResp.OKAY)
+    await put(bus, 0x08, 0)
+    assert len(pulses) == 1
+    assert await get(bus, 0x0C) == (2, AxiResp.OKAY)
+    await put(bus, 0x08, 1)
+    assert pulses == [("start", 5), ("start", 9)]
+    assert await get(bus, 0x0C) == (0, AxiResp.OKAY)
+    await put(bus, 0x08, 3)
+    assert pulses[2:] == [("soft_rst", 0)]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+async def back_to_back(dut) -> None:
+    bus, _ = await ready(dut, 0.0)
+    rand = rng()
+    values = [rand.getrandbits(32) for _ in range(20)]
+    writes = [bus.init_write(0x10, value.to_bytes(4, "little")) for value in values]
+    reads = [bus.init_read(0x00, 4) for _ in range(20)]
+    for event in (*writes, *reads):
+        await event.wait()
+    assert all(event.data.resp == AxiResp.OKAY for event in (*writes, *reads))
+    assert (await get(bus, 0x10))[0] == values[-1]

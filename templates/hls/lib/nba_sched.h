@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Row tokens (docs/template.md) in lock step. In one step of the machine every unit (input, chunks, output) first
+// decides, from the counters as the last step left them, whether its next row may start; then all rows that may start
+// run; then the counters move. A row reads only rows written in earlier steps and writes only rows that nobody holds:
+// the rows of one step are independent of each other, so a tool may run them at the same time.
+#ifndef NBA_SCHED_H
+#define NBA_SCHED_H
+
+#include "nba_buffer.h"
+#include "nba_types.h"
+
+namespace nba {
+
+struct RingState {
+  count_t written;
+  count_t released;
+  int write_words;   // pointers relative to the ring, in words
+  int read_words;
+};
+
+struct ChunkState {
+  int job;
+  int row;
+  unsigned round;
+  bool done;
+};
+
+// Rows that are written and not yet released; negative when rows nobody needed were released before they came.
+inline ap_int<16> rows_held(const RingState &state) {
+#pragma HLS INLINE
+  return ap_int<16>(count_t(state.written - state.released));
+}
+
+template <int N_RINGS>
+void reset_rings(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS]) {
+#pragma HLS INLINE
+reset_rings_loop:
+  for (int i = 0; i < N_RINGS; ++i) {
+#pragma HLS UNROLL
+    state[i].written = 0;
+    state[i].released = 0;
+    state[i].write_words = 0;
+    state[i].read_words = rings[i].init_words;
+  }
+}
+
+// Rows of the input that must be there before output row y starts, and rows that its end releases.
+inline int need_rows(const Job &job, int y) {
+#pragma HLS INLINE
+  const int top = y * job.stride - job.pad_top;
+  const int last = top + job.kernel_h < job.height_in ? top + job.kernel_h : job.height_in;
+  return last - (top > 0 ? top : 0);
+}
+
+inline int release_rows(const Job &job, int y) {
+#pragma HLS INLINE
+  const int top = y * job.stride - job.pad_top;
+  const int after = y == job.rows_out - 1 ? job.height_in : top + job.stride > 0 ? top + job.stride : 0;
+  return after - (top > 0 ? top : 0);
+}
+
+// Whether each of the rings `uses` (-1: none) has a free row, and where.
+template <int USES, int N_RINGS>
+bool rooms(const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS], const int uses[], int dst[]) {
+#pragma HLS INLINE
+  bool room = true;
+rooms_loop:
+  for (int u = 0; u < USES; ++u) {
+#pragma HLS UNROLL
+    const int ring = uses[u];
+    dst[u] = ring < 0 ? 0 : rings[ring].base + state[ring].write_words;
+    room = room && (ring < 0 || rows_held(state[ring]) < rings[ring].rows);
+  }
+  return room;
+}
+
+// The row that a chunk starts in this step, if any.
+template <int USES, int N_JOBS, int N_RINGS>
+Start decide(const Job (&jobs)[N_JOBS], const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS],
+             const ChunkState &chunk, unsigned n_frames) {
+#pragma HLS INLINE
+  const Job &job = jobs[chunk.job];
+  Start start;
+  start.job = chunk.job;
+  start.row = chunk.row;
+  start.skip = !chunk.done && (chunk.round < unsigned(job.stage) || chunk.round - job.stage >= n_frames);
+  bool go = !chunk.done && !start.skip;
+  start.place.src = state[job.src_ring].read_words;
+  go = go && rows_held(state[job.src_ring]) >= need_rows(job, chunk.row);
+  start.place.res = 0;
+  if (job.has_residual) {
+    start.place.res = rings[job.res_ring].base + state[job.res_ring].read_words;
+    go = go && rows_held(state[job.res_ring]) >= 1;
+  }
+  start.go = rooms<USES>(rings, state, job.uses, start.place.dst) && go;
+  return start;
+}
+
+// One row more in each of the rings `uses`.
+template <int USES, int N_RINGS>
+void rows_written(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], const int uses[]) {
+#pragma HLS INLINE
+rows_written_loop:
+  for (int u = 0; u < USES; ++u) {
+#pragma HLS UNROLL
+    if (uses[u] >= 0) {
+      RingState &ring = state[uses[u]];
+      ring.written += 1;
+      ring.write_words = wrap(ring.write_words, rings[uses[u]].row_words, rings[uses[u]].ring_words);
+    }
+  }
+}
+
+template <int N_RINGS>
+void rows_released(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], int ring, int rows, int words) {
+#pragma HLS INLINE
+  state[ring].released += rows;
+  state[ring].read_words = wrap(state[ring].read_words, words, rings[ring].ring_words);
+}
+
+// After the step: counters, and the chunk's next row, job or round.
+template <int USES, int N_JOBS, int N_RINGS>
+void commit(const Job (&jobs)[N_JOBS], const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], ChunkState &chunk,
+            const Start &start, unsigned last_round) {
+#pragma HLS INLINE
+  const Job &job = jobs[chunk.job];
+  const bool last_row = chunk.row == job.rows_out - 1;
+  if (start.go) {
+    const Ring &src = rings[job.src_ring];
+    rows_released(rings, state, job.src_ring, release_rows(job, chunk.row), last_row ? src.last_step_words : src.step_words);
+    if (job.has_residual) {
+      rows_released(rings, state, job.res_ring, 1, rings[job.res_ring].row_words);
+    }
+    rows_written<USES>(rings, state, job.uses);
+    ++chunk.row;
+  }
+  if (start.skip || (start.go && last_row)) {
+    chunk.row = 0;
+    if (++chunk.job == N_JOBS) {
+      chunk.job = 0;
+      chunk.done = chunk.round == last_round;
+      ++chunk.round;
+    }
+  }
+}
+
+}  // namespace nba
+
+#endif

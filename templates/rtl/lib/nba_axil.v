@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_axil: AXI4-Lite slave with the control, status and counter registers; 32-bit data, 16-bit
+// byte addresses, low two bits ignored:
+//   0x00 ID "NBAC"   0x04 VERSION   0x20 DESIGN_ID   0x24 N_CHUNKS          (read only)
+//   0x08 CTRL        write bit 0: start, bit 1: soft reset; reads 0
+//   0x0C STATUS      bit 0 busy, bit 1 done since the last start            (read only)
+//   0x10 N_FRAMES    0 = run without end
+//   0x14 FRAMES_DONE   0x18 CYCLES low (latches high)   0x1C CYCLES high    (read only)
+//   0x4000 + chunk*0x400 + job*8 (+4): start (end) cycle counter of a job   (read only)
+// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES to cfg_frames. stat_busy
+// must be low two cycles after soft_rst_pulse. cnt_* are registers and stay put; cnt_data is
+// sampled two cycles after they change. Other addresses, and writes to read-only ones: SLVERR.
+// Latency: write 2 cycles, read 5; all outputs are registers. VERSION, DESIGN_ID: any 32 bits;
+// N_CHUNKS: 1..48. Reset: bus idle, N_FRAMES = 0.
+`default_nettype none
+
+module nba_axil #(
+  parameter [31:0]  VERSION   = 32'h00000001,
+  parameter [31:0]  DESIGN_ID = 32'h00000000,
+  parameter integer N_CHUNKS  = 1
+) (
+  input  wire        clk,
+  input  wire        rst,
+  input  wire [15:0] s_axil_awaddr,
+  input  wire        s_axil_awvalid,
+  output wire        s_axil_awready,
+  input  wire [31:0] s_axil_wdata,
+  input  wire [3:0]  s_axil_wstrb,
+  input  wire        s_axil_wvalid,
+  output wire        s_axil_wready,
+  output wire [1:0]  s_axil_bresp,
+  output wire        s_axil_bvalid,
+  input  wire        s_axil_bready,
+  input  wire [15:0] s_axil_araddr,
+  input  wire        s_axil_arvalid,
+  output wire        s_axil_arready,
+  output wire [31:0] s_axil_rdata,
+  output wire [1:0]  s_axil_rresp,
+  output wire        s_axil_rvalid,
+  input  wire        s_axil_rready,
+  output wire        start_pulse,
+  output wire        soft_rst_pulse,
+  output wire [31:0] cfg_frames,
+  output wire [7:0]  cnt_chunk,
+  output wire [6:0]  cnt_job,
+  output wire        cnt_end,
+  input  wire [31:0] cnt_data,
+  input  wire        stat_busy,
+  input  wire        stat_done,
+  input  wire [31:0] stat_frames,
+  input  wire [63:0] stat_cycles
+);
+
+  localparam [31:0] ID_WORD = 32'h4341424E;
+  localparam [31:0] CHUNKS  = N_CHUNKS;
+  localparam [1:0]  OKAY    = 2'b00;
+  localparam [1:0]  SLVERR  = 2'b10;
+
+  // Word addresses.
+  localparam [13:0] A_ID       = 14'h0000;
+  localparam [13:0] A_VERSION  = 14'h0001;
+  localparam [13:0] A_CTRL     = 14'h0002;
+  localparam [13:0] A_STATUS   = 14'h0003;
+  localparam [13:0] A_N_FRAMES = 14'h0004;
+  localparam [13:0] A_FRAMES   = 14'h0005;
+  localparam [13:0] A_CYCLE_LO = 14'h0006;
+  localparam [13:0] A_CYCLE_HI = 14'h0007;
+  localparam [13:0] A_DESIGN   = 14'h0008;
+  localparam [13:0] A_N_CHUNKS = 14'h0009;
+
+  // Write: address and data come in any order; executed when both are here and B is free.
+  reg        aw_have_q;
+  reg        w_have_q;
+  reg        awready_q;
+  reg        wready_q;
+  reg        bvalid_q;
+  reg [1:0]  bresp_q;
+  reg [13:0] waddr_q;
+  reg [31:0] wdata_q;
+  reg [3:0]  wstrb_q;
+  reg [31:0] n_frames_q;
+  reg [31:0] cfg_frames_q;
+  reg        start_q;
+  reg        soft_rst_q;
+  reg        done_q;
+
+  wire aw_fire   = s_axil_awvalid && awready_q;
+  wire w_fire    = s_axil_wvalid && wready_q;
+  wire exec      = aw_have_q && w_have_q && (!bvalid_q || s_axil_bready);
+  wire aw_have_d = aw_fire || (aw_have_q && !exec);
+  wire w_have_d  = w_fire || (w_have_q && !exec);
+  wire ctrl_we   = exec && waddr_q == A_CTRL && wstrb_q[0];
+  wire start_d   = ctrl_we && wdata_q[0] && !wdata_q[1] && !stat_busy && !start_q;
+
+  always @(posedge clk) begin
+    if (aw_fire) waddr_q <= s_axil_awaddr[15:2];
+    if (w_fire) begin
+      wdata_q <= s_axil_wdata;
+      wstrb_q <= s_axil_wstrb;
+    end
+    if (exec) bresp_q <= (waddr_q == A_CTRL || waddr_q == A_N_FRAMES) ? OKAY : SLVERR;
+  end
+
+  always @(posedge clk) begin
+    aw_have_q <= aw_have_d;
+    w_have_q  <= w_have_d;
+    awready_q <= !aw_have_d;
+    wready_q  <= !w_have_d;
+    bvalid_q  <= exec || (bvalid_q && !s_axil_bready);
+    if (rst) begin
+      aw_have_q <= 1'b0;
+      w_have_q  <= 1'b0;
+      awready_q <= 1'b0;
+      wready_q  <= 1'b0;
+      bvalid_q  <= 1'b0;
+    end
+  end
+
+  always @(posedge clk) begin
+    if (exec && waddr_q == A_N_FRAMES) begin
+      if (wstrb_q[0]) n_frames_q[7:0]   <= wdata_q[7:0];
+      if (wstrb_q[1]) n_frames_q[15:8]  <= wdata_q[15:8];
+      if (wstrb_q[2]) n_frames_q[23:16] <= wdata_q[23:16];
+      if (wstrb_q[3]) n_frames_q[31:24] <= wdata_q[31:24];
+    end
+    start_q    <= start_d;
+    soft_rst_q <= ctrl_we && wdata_q[1];
+    if (start_d) cfg_frames_q <= n_frames_q;
+    if (stat_done) done_q <= 1'b1;
+    if (start_q || soft_rst_q) done_q <= 1'b0;
+    if (rst) begin
+      n_frames_q   <= 32'd0;
+      cfg_frames_q <= 32'd0;
+      start_q      <= 1'b0;
+      soft_rst_q   <= 1'b0;
+      done_q       <= 1'b0;
+    end
+  end
+
+  // Read: address, two cycles for the counter memory and its multiplexer, data.
+  localparam [2:0] ST_IDLE = 3'd0;
+  localparam [2:0] ST_SEL  = 3'd1;
+  localparam [2:0] ST_MEM  = 3'd2;
+  localparam [2:0] ST_LOAD = 3'd3;
+  localparam [2:0] ST_RESP = 3'd4;
+
+  reg [2:0]  state_q;
+  reg [2:0]  state_d;
+  reg        arready_q;
+  reg        rvalid_q;
+  reg [13:0] raddr_q;
+  reg [5:0]  chunk_q;
+  reg [31:0] rdata_q;
+  reg [31:0] rdata_d;
+  reg [1:0]  rresp_q;
+  reg [1:0]  rresp_d;
+  reg [31:0] cycles_hi_q;
+
+  always @* begin
+    state_d = state_q;
+    case (state_q)
+      ST_IDLE: if (s_axil_arvalid && arready_q) state_d = ST_SEL;
+      ST_SEL:  state_d = ST_MEM;
+      ST_MEM:  state_d = ST_LOAD;
+      ST_LOAD: state_d = ST_RESP;
+      ST_RESP: if (s_axil_rready) state_d = ST_IDLE;
+      default: state_d = ST_IDLE;
+    endcase
+  end
+
+  always @* begin
+    rdata_d = 32'd0;
+    rresp_d = OKAY;
+    case (raddr_q)
+      A_ID:       rdata_d = ID_WORD;
+      A_VERSION:  rdata_d = VERSION;
+      A_CTRL:     rdata_d = 32'd0;
+      A_STATUS:   rdata_d = {30'd0, done_q, stat_busy || start_q};
+      A_N_FRAMES: rdata_d = n_frames_q;
+      A_FRAMES:   rdata_d = stat_frames;
+      A_CYCLE_LO: rdata_d = stat_cycles[31:0];
+      A_CYCLE_HI: rdata_d = cycles_hi_q;
+      A_DESIGN:   rdata_d = DESIGN_ID;
+      A_N_CHUNKS: rdata_d = CHUNKS;
+      default: begin
+        if (raddr_q[13:12] != 2'b00 && {2'b00, chunk_q} < CHUNKS[7:0]) rdata_d = cnt_data;
+        else rresp_d = SLVERR;
+      end
+    endcase
+  end
+
+  always @(posedge clk) begin
+    if (state_q == ST_IDLE && s_axil_arvalid && arready_q) begin
+      raddr_q <= s_axil_araddr[15:2];
+      chunk_q <= s_axil_araddr[15:10] - 6'd16;
+    end
+    if (state_q == ST_LOAD) begin
+      rdata_q <= rdata_d;
+      rresp_q <= rresp_d;
+      if (raddr_q == A_CYCLE_LO) cycles_hi_q <= stat_cycles[63:32];
+    end
+  end
+
+  always @(posedge clk) begin
+    state_q   <= state_d;
+    arready_q <= state_d == ST_IDLE;
+    rvalid_q  <= state_d == ST_RESP;
+    if (rst) begin
+      state_q   <= ST_IDLE;
+      arready_q <= 1'b0;
+      rvalid_q  <= 1'b0;
+    end
+  end
+
+  wire unused = &{1'b0, s_axil_awaddr[1:0], s_axil_araddr[1:0], CHUNKS[31:8]};
+
+  assign s_axil_awready = awready_q;
+  assign s_axil_wready  = wready_q;
+  assign s_axil_bresp   = bresp_q;
+  assign s_axil_bvalid  = bvalid_q;
+  assign s_axil_arready = arready_q;
+  assign s_axil_rdata   = rdata_q;
+  assign s_axil_rresp   = rresp_q;
+  assign s_axil_rvalid  = rvalid_q;
+  assign start_pulse    = start_q;
+  assign soft_rst_pulse = soft_rst_q;
+  assign cfg_frames     = cfg_frames_q;
+  assign cnt_chunk      = {2'b00, chunk_q};
+  assign cnt_job        = raddr_q[7:1];
+  assign cnt_end        = raddr_q[0];
+
+`ifdef FORMAL
+  // f_debt_q: writes executed and not yet answered; f_due_q: reads accepted and not yet answered.
+  reg       f_past_q = 1'b0;
+  reg       f_due_q = 1'b0;
+  reg [1:0] f_aw_q;
+  reg [1:0] f_w_q;
+  wire      f_b_fire = bvalid_q && s_axil_bready;
+  wire      f_ar_fire = s_axil_arvalid && arready_q;
+  wire      f_r_fire = rvalid_q && s_axil_rready;
+
+  always @(posedge clk) begin
+    f_past_q <= 1'b1;
+    f_aw_q   <= f_aw_q + aw_fire - f_b_fire;
+    f_w_q    <= f_w_q + w_fire - f_b_fire;
+    if (f_r_fire) f_due_q <= 1'b0;
+    if (f_ar_fire) f_due_q <= 1'b1;
+    if (rst) begin
+      f_aw_q  <= 2'd0;
+      f_w_q   <= 2'd0;
+      f_due_q <= 1'b0;
+    end
+  end
+
+  always @* if (!f_past_q) assume (rst);
+
+  always @(posedge clk) if (f_past_q) begin
+    // One response per address and data word, never more.
+    assert (f_aw_q == bvalid_q + aw_have_q);
+    assert (f_w_q == bvalid_q + w_have_q);
+    assert (f_due_q == (state_q != ST_IDLE));
+    assert (rvalid_q == (state_q == ST_RESP));
+    assert (state_q <= ST_RESP);
+    assert (!(arready_q && state_q != ST_IDLE));
+    assert (!(awready_q && aw_have_q));
+    assert (!(wready_q && w_have_q));
+    assert (!(start_q && soft_rst_q));
+    if (!$past(rst)) begin
+      assert (awready_q == !aw_have_q);
+      assert (wready_q == !w_have_q);
+      assert (arready_q == (state_q == ST_IDLE));
+      if ($past(bvalid_q && !s_axil_bready)) begin
+        assert (bvalid_q && bresp_q == $past(bresp_q));
+      end
+      if ($past(rvalid_q && !s_axil_rready)) begin
+        assert (rvalid_q && rdata_q == $past(rdata_q) && rresp_q == $past(rresp_q));
+      end
+      if (start_q) assert ($past(exec && !stat_busy) && !$past(start_q));
+      if (soft_rst_q) assert ($past(exec));
+      if ($past(stat_busy)) assert (cfg_frames_q == $past(cfg_frames_q));
+    end
+  end
+`endif
+
+endmodule
+
+`default_nettype wire

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_drain: takes the accumulators of a finished group and hands them on, PQ channels x PP columns per cycle,
+// with the addresses of their requantisation parameters and of the residual operand (docs/template.md).
+// xfer in cycle x loads the drain register; drain steps k = 0..DRAIN-1 follow in x+1+k; lanes appear one cycle later (q1),
+// together with the memories' answers; the step flags appear at q5, when the code does.
+// PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. xfer comes at most every DRAIN = PM/PQ cycles.
+// s_acc: accumulator of channel m, column p at (m*PP+p)*ACC_BITS. xfer_first marks the first group of a job:
+// load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle.
+// Reset: no step is under way.
+`default_nettype none
+module nba_drain #(
+  parameter integer PM       = 2,
+  parameter integer PQ       = 1,
+  parameter integer PP       = 1,
+  parameter integer ACC_BITS = 24
+) (
+  input  wire                      clk,
+  input  wire                      rst,
+  input  wire                      xfer,
+  input  wire                      xfer_first,
+  input  wire [PM*PP*ACC_BITS-1:0] s_acc,
+  input  wire [11:0]               cfg_m_last,
+  input  wire [11:0]               cfg_g_last,
+  input  wire [11:0]               cfg_rows,
+  input  wire [15:0]               load_p_base,
+  input  wire [15:0]               cfg_p_base,
+  input  wire                      cfg_res_en,
+  // drain step (d0)
+  output wire [15:0]               d_param_addr,
+  output wire [15:0]               d_res_off,
+  input  wire [11:0]               cfg_res_words,
+  output wire                      d_res_row_pulse,
+  // q1
+  output wire                      m_res_ok,
+  output wire [PQ*PP*ACC_BITS-1:0] m_acc,
+  // q5
+  output wire                      m_valid,
+  output wire                      m_col_last,
+  output wire                      m_row_last,
+  output wire                      m_job_last
+);
+  localparam integer DRAIN  = PM / PQ;
+  localparam integer CNT_W  = (DRAIN > 1) ? $clog2(DRAIN) : 1;
+  localparam integer STEP_W = PQ * PP * ACC_BITS;
+  localparam integer ALL_W  = PM * PP * ACC_BITS;
+  localparam [31:0]  LAST   = DRAIN - 1;
+
+  reg              busy_q;
+  reg [CNT_W-1:0]  d_q;
+  reg [11:0]       m_q;
+  reg [11:0]       g_q;
+  reg [11:0]       row_q;
+  reg [15:0]       param_q;
+  reg [15:0]       res_q;
+  reg [15:0]       res_col_q;
+  reg [11:0]       res_word_q;
+  reg              res_ok_q;
+  reg [ALL_W-1:0]  acc_q;
+  reg [STEP_W-1:0] lanes_q;
+
+  wire d_last   = d_q == LAST[CNT_W-1:0];
+  wire m_end    = m_q == cfg_m_last;
+  wire g_end    = g_q == cfg_g_last;
+  wire col_last = d_last && m_end;
+  wire row_last = col_last && g_end;
+  wire job_last = row_last && (row_q + 12'd1 == cfg_rows);
+  wire [15:0] res_group = res_col_q + {4'd0, cfg_res_words};
+
+  always @(posedge clk) begin
+    if (busy_q) begin
+      d_q     <= d_q + 1'b1;
+      param_q <= param_q + 16'd1;
+      res_q   <= res_q + 16'd1;
+      // Steps past the last word of a column have no operand; the count stops there.
+      if (res_word_q < cfg_res_words) res_word_q <= res_word_q + 12'd1;
+      if (d_last) begin
+        d_q    <= {CNT_W{1'b0}};
+        busy_q <= 1'b0;
+        m_q    <= m_q + 12'd1;
+      end
+      if (col_last) begin
+        m_q       <= 12'd0;
+        g_q       <= g_q + 12'd1;
+        param_q   <= cfg_p_base;
+        res_q     <= res_group;
+        res_col_q <= res_group;
+        res_word_q <= 12'd0;
+      end
+      if (row_last) begin
+        g_q       <= 12'd0;
+        row_q     <= row_q + 12'd1;
+        res_q     <= 16'd0;
+        res_col_q <= 16'd0;
+      end
+    end
+    if (xfer) begin
+      busy_q <= 1'b1;
+      if (xfer_first) begin
+        m_q       <= 12'd0;
+        g_q       <= 12'd0;
+        row_q     <= 12'd0;
+        d_q       <= {CNT_W{1'b0}};
+        res_q     <= 16'd0;
+        res_col_q <= 16'd0;
+        res_word_q <= 12'd0;
+        param_q   <= load_p_base;
+      end
+    end
+    if (rst) begin
+      busy_q <= 1'b0;
+      d_q    <= {CNT_W{1'b0}};
+    end
+  end
+
+  generate
+    if (DRAIN > 1) begin : g_shift
+      always @(posedge clk) begin
+        if (busy_q) acc_q <= {{STEP_W{1'b0}}, acc_q[ALL_W-1:STEP_W]};
+        if (xfer) acc_q <= s_acc;
+      end
+    end else begin : g_whole
+      always @(posedge clk) begin
+        if (xfer) acc_q <= s_acc;
+      end
+    end
+  endgenerate
+  always @(posedge clk) begin
+    lanes_q  <= acc_q[STEP_W-1:0];
+    res_ok_q <= cfg_res_en && res_word_q < cfg_res_words;
+  end
+
+  // Step flags travel beside the requantiser: d0 -> q1 .. q5.
+  reg [4:0] valid_q;
+  reg [4:0] col_q;
+  reg [4:0] end_q;
+  reg [4:0] job_q;
+  always @(posedge clk) begin
+    valid_q <= {valid_q[3:0], busy_q};
+    col_q   <= {col_q[3:0], col_last};
+    end_q   <= {end_q[3:0], row_last};
+    job_q   <= {job_q[3:0], job_last};
+    if (rst) valid_q <= 5'd0;
+  end
+
+  assign d_param_addr    = param_q;
+  assign d_res_off       = res_q;
+  assign d_res_row_pulse = busy_q && row_last && cfg_res_en;
+  assign m_res_ok        = res_ok_q;
+  assign m_acc           = lanes_q;
+  assign m_valid         = valid_q[4];
+  assign m_col_last      = col_q[4];
+  assign m_row_last      = end_q[4];
+  assign m_job_last      = job_q[4];
+endmodule
+`default_nettype wire

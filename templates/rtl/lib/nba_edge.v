@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_edge: the buffer between one producer and one consumer: PP banks, one write port, one read port,
+// and the row tokens of its N_RINGS rings (docs/template.md). Reads take one cycle; one write per cycle.
+// PP 1, 2, 4, 8 banks; LANES codes per word; WLANES codes per write (divides LANES); DEPTH [words per bank];
+// N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed. Tables hold 16 bits per ring, ring 0 low, see nba_ring.
+// Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low byte.
+// Reset clears the tokens, not the data.
+`default_nettype none
+module nba_edge #(
+  parameter integer PP      = 2,
+  parameter integer LANES   = 4,
+  parameter integer WLANES  = 2,
+  parameter integer DEPTH   = 16,
+  parameter integer N_RINGS = 1,
+  parameter integer BLOCK   = 0,
+  parameter [N_RINGS*16-1:0] ROWS       = {N_RINGS{16'd2}},
+  parameter [N_RINGS*16-1:0] ROW_WORDS  = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] RING_WORDS = {N_RINGS{16'd2}},
+  parameter [N_RINGS*16-1:0] BASE       = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] INIT_WORDS = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] STEP_WORDS = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] LAST_WORDS = {N_RINGS{16'd1}}
+) (
+  input  wire                      clk,
+  input  wire                      rst,
+  // producer, at decision time
+  input  wire [5:0]                p_ring,
+  input  wire                      p_start_pulse,
+  output wire                      p_free,
+  // producer, at writing time
+  input  wire [5:0]                w_ring,
+  input  wire                      w_next_pulse,
+  output wire [15:0]               w_row_addr,
+  input  wire                      w_done_pulse,
+  input  wire [5:0]                w_done_ring,
+  input  wire                      w_en,
+  input  wire [LANES/WLANES-1:0]   w_sub,
+  input  wire [PP*16-1:0]          w_addr,
+  input  wire [PP*WLANES*8-1:0]    w_data,
+  // consumer, at decision time
+  input  wire [5:0]                c_ring,
+  input  wire [15:0]               c_need,
+  output wire                      c_avail,
+  input  wire                      c_hold_pulse,
+  input  wire [15:0]               c_hold_rows,
+  // consumer, at reading time
+  input  wire [5:0]                r_ring,
+  input  wire                      r_next_pulse,
+  input  wire                      r_next_last,
+  output wire [15:0]               r_row_off,
+  output wire [15:0]               r_row_addr,
+  input  wire                      r_release_pulse,
+  input  wire [5:0]                r_release_ring,
+  input  wire [15:0]               r_release_rows,
+  input  wire [PP*16-1:0]          r_addr,
+  output wire [PP*LANES*8-1:0]     r_data
+);
+  localparam integer SUBS = LANES / WLANES;
+
+  wire [N_RINGS-1:0]    free;
+  wire [N_RINGS-1:0]    avail;
+  wire [N_RINGS*16-1:0] w_row;
+  wire [N_RINGS*16-1:0] r_off;
+  wire [N_RINGS*16-1:0] r_row;
+  wire [N_RINGS-1:0]    p_hit;
+  wire [N_RINGS-1:0]    w_hit;
+  wire [N_RINGS-1:0]    c_hit;
+  wire [N_RINGS-1:0]    r_hit;
+
+  genvar gi;
+  generate
+    for (gi = 0; gi < N_RINGS; gi = gi + 1) begin : g_ring
+      localparam [31:0] ID = gi;
+      assign p_hit[gi] = p_ring == ID[5:0];
+      assign w_hit[gi] = w_ring == ID[5:0];
+      assign c_hit[gi] = c_ring == ID[5:0];
+      assign r_hit[gi] = r_ring == ID[5:0];
+      nba_ring #(
+        .ROWS      (ROWS[gi*16 +: 16]),
+        .ROW_WORDS (ROW_WORDS[gi*16 +: 16]),
+        .RING_WORDS(RING_WORDS[gi*16 +: 16]),
+        .BASE      (BASE[gi*16 +: 16]),
+        .INIT_WORDS(INIT_WORDS[gi*16 +: 16]),
+        .STEP_WORDS(STEP_WORDS[gi*16 +: 16]),
+        .LAST_WORDS(LAST_WORDS[gi*16 +: 16])
+      ) u_ring (
+        .clk          (clk),
+        .rst          (rst),
+        .start_pulse  (p_start_pulse && p_hit[gi]),
+        .stat_free    (free[gi]),
+        .wnext_pulse  (w_next_pulse && w_hit[gi]),
+        .w_row_addr   (w_row[gi*16 +: 16]),
+        .done_pulse   (w_done_pulse && w_done_ring == ID[5:0]),
+        .need         (c_need),
+        .stat_avail   (avail[gi]),
+        .hold_pulse   (c_hold_pulse && c_hit[gi]),
+        .hold_rows    (c_hold_rows),
+        .rnext_pulse  (r_next_pulse && r_hit[gi]),
+        .rnext_last   (r_next_last),
+        .r_row_off    (r_off[gi*16 +: 16]),
+        .r_row_addr   (r_row[gi*16 +: 16]),
+        .release_pulse(r_release_pulse && r_release_ring == ID[5:0]),
+        .release_rows (r_release_rows)
+      );
+    end
+    for (gi = 0; gi < PP; gi = gi + 1) begin : g_bank
+      nba_ram #(
+        .WIDTH(LANES * 8),
+        .DEPTH(DEPTH),
+        .AW   (16),
+        .SUB_W(WLANES * 8),
+        .BLOCK(BLOCK)
+      ) u_ram (
+        .clk   (clk),
+        .w_en  (w_sub & {SUBS{w_en}}),
+        .w_addr(w_addr[gi*16 +: 16]),
+        .w_data({SUBS{w_data[gi*WLANES*8 +: WLANES*8]}}),
+        .r_addr(r_addr[gi*16 +: 16]),
+        .r_data(r_data[gi*LANES*8 +: LANES*8])
+      );
+    end
+  endgenerate
+
+  // One-hot AND-OR selection of the addressed ring.
+  integer i;
+  reg [15:0] w_row_sel;
+  reg [15:0] r_off_sel;
+  reg [15:0] r_row_sel;
+  always @* begin
+    w_row_sel = 16'd0;
+    r_off_sel = 16'd0;
+    r_row_sel = 16'd0;
+    for (i = 0; i < N_RINGS; i = i + 1) begin
+      w_row_sel = w_row_sel | (w_row[i*16 +: 16] & {16{w_hit[i]}});
+      r_off_sel = r_off_sel | (r_off[i*16 +: 16] & {16{r_hit[i]}});
+      r_row_sel = r_row_sel | (r_row[i*16 +: 16] & {16{r_hit[i]}});
+    end
+  end
+
+  assign p_free     = |(free & p_hit);
+  assign c_avail    = |(avail & c_hit);
+  assign w_row_addr = w_row_sel;
+  assign r_row_off  = r_off_sel;
+  assign r_row_addr = r_row_sel;
+endmodule
+`default_nettype wire

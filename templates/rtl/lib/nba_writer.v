@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_writer: places a producer's steps (PP columns x WLANES channels) into one edge buffer: word and lane of
+// the channels, bank and address of the columns, in the layout that the consumer reads (docs/template.md).
+// Latency 1 cycle, one step per cycle. Steps come column group by column group, channels ascending.
+// PP 1, 2, 4, 8; LANES = codes per word of the edge, WLANES divides LANES.
+// s_data: channel m of column p in byte p*WLANES + m. cfg_*: the current job's ring, stable over its steps.
+// Steps whose channels lie beyond cfg_words words per column write nothing. Reset clears the position.
+`default_nettype none
+module nba_writer #(
+  parameter integer PP     = 2,
+  parameter integer LANES  = 4,
+  parameter integer WLANES = 2
+) (
+  input  wire                    clk,
+  input  wire                    rst,
+  input  wire                    s_valid,
+  input  wire [PP*WLANES*8-1:0]  s_data,
+  input  wire                    s_col_last,
+  input  wire                    s_row_last,
+  input  wire                    cfg_en,
+  input  wire [5:0]              cfg_ring,
+  input  wire [11:0]             cfg_words,
+  input  wire                    cfg_split,
+  input  wire [15:0]             cfg_parity_words,
+  input  wire [15:0]             cfg_row_addr,
+  output wire                    w_next_pulse,
+  output wire                    w_done_pulse,
+  output wire [5:0]              w_done_ring,
+  output wire                    w_en,
+  output wire [LANES/WLANES-1:0] w_sub,
+  output wire [PP*16-1:0]        w_addr,
+  output wire [PP*WLANES*8-1:0]  w_data
+);
+  localparam integer SUBS = LANES / WLANES;
+  localparam [SUBS-1:0] SUB_FIRST = 1;
+  localparam integer HALF = (PP > 1) ? PP / 2 : 1;
+
+  reg [SUBS-1:0] sub_q;
+  reg [11:0]     word_q;
+  reg [15:0]     col_q;
+  reg            odd_q;
+  reg            en_q;
+  reg            done_q;
+  reg [5:0]      ring_q;
+  reg [SUBS-1:0] wsub_q;
+
+  wire        fire      = s_valid && cfg_en;
+  wire        row_end   = s_col_last && s_row_last;
+  wire [15:0] even_addr = cfg_row_addr + col_q + {4'd0, word_q};
+  wire [15:0] odd_addr  = even_addr + cfg_parity_words;
+
+  // Position within the row: lane group, word, column group.
+  wire [SUBS-1:0] sub_next;
+  generate
+    if (SUBS > 1) begin : g_sub
+      assign sub_next = {sub_q[SUBS-2:0], sub_q[SUBS-1]};
+    end else begin : g_word
+      assign sub_next = sub_q;
+    end
+  endgenerate
+
+  always @(posedge clk) begin
+    if (fire) begin
+      sub_q <= sub_next;
+      if (sub_q[SUBS-1]) word_q <= word_q + 12'd1;
+      if (s_col_last) begin
+        sub_q  <= SUB_FIRST;
+        word_q <= 12'd0;
+        odd_q  <= cfg_split && !odd_q;
+        if (!cfg_split || odd_q) col_q <= col_q + {4'd0, cfg_words};
+      end
+      if (row_end) begin
+        col_q <= 16'd0;
+        odd_q <= 1'b0;
+      end
+    end
+    if (rst) begin
+      sub_q  <= SUB_FIRST;
+      word_q <= 12'd0;
+      col_q  <= 16'd0;
+      odd_q  <= 1'b0;
+    end
+  end
+
+  always @(posedge clk) begin
+    en_q   <= fire && (word_q < cfg_words);
+    wsub_q <= sub_q;
+    done_q <= fire && row_end && !rst;
+    ring_q <= cfg_ring;
+    if (rst) en_q <= 1'b0;
+  end
+
+  // Bank b takes column b, or, split by parity, the column whose half-index and parity lead to bank b.
+  genvar gi;
+  generate
+    for (gi = 0; gi < PP; gi = gi + 1) begin : g_bank
+      localparam integer EVEN_COL = (PP > 1) ? 2 * (gi % HALF) : 0;
+      localparam integer ODD_COL  = (PP > 1) ? EVEN_COL + 1 : 0;
+      localparam integer UPPER    = (PP > 1 && gi >= HALF) ? 1 : 0;
+      reg [15:0]         addr_q;
+      reg [WLANES*8-1:0] data_q;
+      wire               parity = odd_q ^ (UPPER != 0);
+      wire [WLANES*8-1:0] even_data = s_data[EVEN_COL*WLANES*8 +: WLANES*8];
+      wire [WLANES*8-1:0] odd_data  = s_data[ODD_COL*WLANES*8 +: WLANES*8];
+      always @(posedge clk) begin
+        addr_q <= (cfg_split && parity) ? odd_addr : even_addr;
+        data_q <= cfg_split ? (parity ? odd_data : even_data) : s_data[gi*WLANES*8 +: WLANES*8];
+      end
+      assign w_addr[gi*16 +: 16]              = addr_q;
+      assign w_data[gi*WLANES*8 +: WLANES*8] = data_q;
+    end
+  endgenerate
+
+  assign w_next_pulse = fire && row_end;
+  assign w_done_pulse = done_q;
+  assign w_done_ring  = ring_q;
+  assign w_en         = en_q;
+  assign w_sub        = wsub_q;
+endmodule
+`default_nettype wire

@@ -1,0 +1,145 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_array, nba_requant."""
+
+from __future__ import annotations
+
+from runner import Mutant, Params
+
+
+def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
+    return tuple(dict(zip(names.split(), row, strict=True)) for row in rows)
+
+
+_ALIGN = "PP LANES A_BITS NEST"
+_WNEST = "N STORE_BITS W_BITS NEST"
+_ARRAY = "DEPTHWISE PM PN PP A_BITS W_BITS ACC_BITS"
+_REQUANT = "PQ PP ACC_BITS HAS_RES"
+
+BENCHES: dict[str, tuple[Params, ...]] = {
+    "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0)),
+    "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1)),
+    "nba_array": _sets(
+        _ARRAY,
+        (0, 1, 1, 1, 8, 8, 16),
+        (0, 2, 4, 2, 8, 8, 24),
+        (0, 3, 5, 1, 4, 4, 17),
+        (0, 2, 4, 4, 8, 2, 9),
+        (0, 1, 3, 2, 2, 8, 10),
+        (1, 1, 1, 1, 8, 8, 20),
+        (1, 4, 1, 2, 8, 2, 12),
+        (1, 2, 1, 8, 2, 2, 4),
+    ),
+    "nba_requant": _sets(
+        _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
+    ),
+}
+"""Sets of the benches in Icarus."""
+
+VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nba_requant"][1]),)
+
+LINT: dict[str, tuple[Params, ...]] = {
+    "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 8, 1), (2, 4, 8, 0), (8, 1, 8, 1), (4, 16, 5, 1)),
+    "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
+    "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
+    "nba_requant": BENCHES["nba_requant"] + _sets(_REQUANT, (1, 1, 8, 0), (1, 8, 25, 1)),
+}
+"""Sets of the lint gates; the defaults are linted with all other modules."""
+
+PROOFS: dict[str, tuple[Params, ...]] = {
+    "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0)),
+    "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0)),
+    "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8)),
+    "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)),
+}
+
+MUTANTS: tuple[Mutant, ...] = (
+    Mutant(
+        module="nba_align",
+        old="&& (shifted[9:1] != top)",
+        new="&& (shifted[9:1] != 9'h1ff)",
+        bench=BENCHES["nba_align"][2],
+        proof=PROOFS["nba_align"][1],
+    ),
+    Mutant(
+        module="nba_align",
+        old="{unrotated[0 +: (WORD_W<<gi)]",
+        new="{unrotated[0 +: WORD_W]",
+        bench=BENCHES["nba_align"][4],
+    ),
+    Mutant(
+        module="nba_align",
+        old="{s_signed & word[gn*8+7], word",
+        new="{word[gn*8+7], word",
+        bench=BENCHES["nba_align"][0],
+        proof=PROOFS["nba_align"][2],
+    ),
+    Mutant(module="nba_align", old="s_ok[gj] ? columns", new="s_ok[0] ? columns", bench=BENCHES["nba_align"][3]),
+    Mutant(
+        module="nba_wnest",
+        old="8'h7f >> (4'd8 - s_bits)",
+        new="8'h7f >> s_shift",
+        bench=BENCHES["nba_wnest"][0],
+        proof=PROOFS["nba_wnest"][0],
+    ),
+    Mutant(
+        module="nba_wnest",
+        old="assign up      = shifted[0] &&",
+        new="assign up      = shifted[1] &&",
+        bench=BENCHES["nba_wnest"][1],
+    ),
+    Mutant(module="nba_wnest", old="pair >>> s_shift", new="pair >> s_shift", bench=BENCHES["nba_wnest"][0]),
+    Mutant(
+        module="nba_array",
+        old="if (valid_q5) begin",
+        new="if (valid_q4) begin",
+        bench=BENCHES["nba_array"][5],
+        proof=PROOFS["nba_array"][0],
+    ),
+    Mutant(module="nba_array", old="first_q5 <= first_q4;", new="first_q5 <= s_first;", bench=BENCHES["nba_array"][1]),
+    Mutant(
+        module="nba_array",
+        old="(SUM_BITS < ACC_BITS) ? SUM_BITS : ACC_BITS",
+        new="(PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS",
+        bench=BENCHES["nba_array"][2],
+    ),
+    Mutant(
+        module="nba_array",
+        old="localparam integer PROD_BITS = A_BITS + W_BITS;",
+        new="localparam integer PROD_BITS = A_BITS + W_BITS - 1;",
+        bench=BENCHES["nba_array"][6],
+    ),
+    Mutant(
+        module="nba_array",
+        old="      valid_q5 <= 1'b0;\n",
+        new="",
+        bench=BENCHES["nba_array"][0],
+        proof=PROOFS["nba_array"][1],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="shifted[TOTAL_W-1:9]) || !",
+        new="shifted[TOTAL_W-1:9]) ||",
+        bench=BENCHES["nba_requant"][0],
+    ),
+    Mutant(
+        module="nba_requant", old="total_q4 >>> c_shift", new="total_q4 >> c_shift", bench=BENCHES["nba_requant"][0]
+    ),
+    Mutant(module="nba_requant", old="c_res_signed & code_q2[7]", new="code_q2[7]", bench=BENCHES["nba_requant"][1]),
+    Mutant(module="nba_requant", old="TOTAL_W = 48;", new="TOTAL_W = 47;", bench=BENCHES["nba_requant"][3]),
+    Mutant(
+        module="nba_requant", old="PROD_W  = SUM_W + 16;", new="PROD_W  = SUM_W + 15;", bench=BENCHES["nba_requant"][4]
+    ),
+    Mutant(
+        module="nba_requant",
+        old="(moved > high) ? high : moved",
+        new="(moved > zero) ? high : moved",
+        bench=BENCHES["nba_requant"][5],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="(moved < low) ? low : (moved > high) ? high",
+        new="(near < low) ? low : (moved > high) ? high",
+        bench=BENCHES["nba_requant"][1],
+        proof=PROOFS["nba_requant"][1],
+    ),
+)

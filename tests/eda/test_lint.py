@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The four gates over every module of the Verilog library, at the corners of its parameters, without waivers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from params import LINT
+from runner import GATES, LIB, GateError, Params, lint, modules
+
+pytestmark = pytest.mark.eda
+
+CASES = [(module, params) for module in modules() for params in ({}, *LINT.get(module, ()))]
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize(("module", "params"), CASES, ids=[f"{m}-{i}" for i, (m, _) in enumerate(CASES)])
+def test_gate(gate: str, module: str, params: Params, tmp_path: Path) -> None:
+    lint(gate, module, params, tmp_path)
+
+
+def test_pyverilog_parses_every_module(tmp_path: Path) -> None:
+    from pyverilog.vparser.parser import VerilogParser
+    from pyverilog.vparser.preprocessor import VerilogPreprocessor
+
+    output = tmp_path / "preprocessed.v"
+    parser = VerilogParser(outputdir=str(tmp_path), debug=False)
+    for module in modules():
+        VerilogPreprocessor([str(LIB / f"{module}.v")], str(output)).preprocess()
+        tree = parser.parse(output.read_text())
+        assert [definition.name for definition in tree.description.definitions] == [module]
+
+
+@pytest.mark.parametrize("module", modules())
+def test_file_conventions(module: str) -> None:
+    text = (LIB / f"{module}.v").read_text()
+    assert text.isascii()
+    assert "\t" not in text
+    assert text.startswith(f"// SPDX-License-Identifier: Apache-2.0\n// {module}: ")
+    assert "`default_nettype none\n" in text
+    assert text.endswith("`default_nettype wire\n")
+
+
+@pytest.mark.parametrize(
+    ("gate", "old", "new"),
+    [
+        ("verilator", "buf_data_q <= s_data", "buf_data_q <= {s_data, 1'b0}"),
+        ("icarus", "assign s_ready = s_ready_q;", "assign s_ready = s_redy_q;"),
+        ("yosys", "output wire         s_ready,", "output wire         s_ready,\n  output wire         s_open,"),
+    ],
+)
+def test_gates_can_fail(gate: str, old: str, new: str, tmp_path: Path) -> None:
+    lib = tmp_path / "lib"
+    lib.mkdir()
+    text = (LIB / "nba_skid.v").read_text()
+    assert text.count(old) == 1
+    (lib / "nba_skid.v").write_text(text.replace(old, new))
+    with pytest.raises(GateError):
+        lint(gate, "nba_skid", {}, tmp_path, lib)

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many designs in one g++ run: parsing ap_int's headers costs more than compiling a small design."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from nba.emit.hls import render_hls
+from nba.files import write_atomic
+from nba.ir.accelerator import Accelerator
+from nba.ir.check import check_design
+from nba.ir.design import Cost, Design
+from nba.ir.network import Network, Weights, weights_digest
+from nba.verify.hls import build, simulate
+
+BATCH = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """A design, its weights, input codes [B, H, W, C], and the outputs that they must give."""
+
+    name: str
+    design: Design
+    weights: Weights
+    x: np.ndarray
+    expected: np.ndarray
+
+
+def design_of(name: str, network: Network, weights: Weights, accelerator: Accelerator) -> Design:
+    """A legal Design around a network and an accelerator; cost and platform do not matter to HLS."""
+    cost = Cost(first_output_latency_cycles=0, interval_cycles=0, dsp=0, bram=0.0)
+    design = Design(
+        name=name, network=network, accelerator=accelerator, platform="none", clock_mhz=200.0, cost=cost,
+        weights_sha256=weights_digest(weights), seed=0, versions=(),
+    )  # fmt: skip
+    check_design(design, weights, where=name)
+    return design
+
+
+def write_bundle(folder: Path, files: dict[str, str]) -> None:
+    """Write rendered files below `folder`."""
+    for path, text in files.items():
+        write_atomic(folder / path, text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Group:
+    """Compiled cases; `outputs` runs one of them."""
+
+    program: Path
+    cases: tuple[Case, ...]
+
+    def outputs(self, index: int) -> np.ndarray:
+        """Output codes of case `index`, in batches of `BATCH` frames so that memories hold old rows at the start of one."""
+        case = self.cases[index]
+        return simulate(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH, timeout_s=60)
+
+
+def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] = ()) -> Group:
+    """Emit and compile all `cases` as one program that takes the number of a case as its first argument."""
+    lines = ["#include <cstdlib>"]
+    for i, case in enumerate(cases):
+        write_bundle(work / f"case_{i}", render_hls(case.design, case.weights, f"case_{i}"))
+        lines += [f'#include "case_{i}/hls/top.cpp"', f"#define main main_{i}", f'#include "case_{i}/hls/main.cpp"', "#undef main"]
+    calls = "".join(f"    case {i}: return main_{i}(argc - 1, argv + 1);\n" for i in range(len(cases)))
+    lines.append(f"int main(int argc, char **argv) {{\n  switch (std::atoi(argv[1])) {{\n{calls}  }}\n  return 2;\n}}\n")
+    write_atomic(work / "group.cpp", "\n".join(lines))
+    build((work / "group.cpp",), work / "group", defines=defines)
+    return Group(program=work / "group", cases=cases)

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+"""HLS == integer reference end to end: random networks on random accelerators, and the whole path of a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nba.emit.hls import render_hls, vector_files
+from nba.quant.integer import run_all
+from nba.tools import run_tool
+from nba.verify.hls import find_headers, verify_hls
+from tests.hls.bench import Case, Group, compile_group, design_of, write_bundle
+from tests.strategies import NetworkLimits, random_codes, random_pair
+
+SEED = 20
+PAIRS = 20
+REVERSED_PAIRS = 6
+IMAGES = 5
+
+
+def random_case(seed: int, limits: NetworkLimits | None = None) -> Case:
+    """A random network on a random accelerator, with random inputs."""
+    rng = np.random.default_rng([SEED, seed])
+    pair = random_pair(rng, limits)
+    x = random_codes(rng, pair.network.tensors[0], IMAGES)
+    design = design_of(f"random {seed}", pair.network, pair.weights, pair.accelerator)
+    expected = run_all(pair.network, pair.weights, x)[-1]
+    return Case(name=design.name, design=design, weights=pair.weights, x=x, expected=expected)
+
+
+@pytest.fixture(scope="module")
+def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
+    return compile_group(tmp_path_factory.mktemp("networks"), tuple(random_case(i) for i in range(PAIRS)))
+
+
+@pytest.mark.parametrize("index", range(PAIRS))
+def test_random_design(group: Group, index: int) -> None:
+    np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
+
+
+def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
+    """The synthesis pragmas claim that the units of one step do not depend on each other: any order gives the same."""
+    cases = tuple(random_case(1000 + i) for i in range(REVERSED_PAIRS))
+    group = compile_group(tmp_path, cases, defines=("NBA_REVERSED",))
+    for i, case in enumerate(cases):
+        np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)
+
+
+def test_a_bundle_simulates_itself(tmp_path: Path) -> None:
+    """`verify_hls`, and `make csim` inside the folder: both pass, and both see one wrong expected code."""
+    case = random_case(2000)
+    network = case.design.network
+    write_bundle(tmp_path, render_hls(case.design, case.weights))
+    result = verify_hls(tmp_path / "hls", network, case.x, case.expected, tmp_path / "work")
+    assert (result.images, result.mismatches) == (IMAGES, 0)
+    wrong = case.expected.copy()
+    wrong[-1, 0, 0, 0] ^= 1
+    for expected, status in ((case.expected, 0), (wrong, 2)):
+        for path, data in vector_files(network, case.x, expected).items():
+            (tmp_path / path).write_bytes(data)
+        command = ["make", "csim", f"HLS_INCLUDE={find_headers()}"]
+        done = run_tool(command, cwd=tmp_path / "hls", timeout_s=120, check=False)
+        assert done.returncode == status, done.output
+        assert ("every output equal" in done.output) == (status == 0)

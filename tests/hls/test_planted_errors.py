@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Errors planted in the emitted HLS must be seen: the comparison is not one that cannot fail."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nba.emit.hls import render_hls
+from nba.errors import ToolError
+from nba.verify.hls import verify_hls
+from tests.hls.bench import Case, write_bundle
+from tests.hls.operators import FULL, operator_case
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mutant:
+    """One text in one file, and what replaces it."""
+
+    path: str
+    old: str
+    new: str
+
+
+MUTANTS = (
+    Mutant(path="hls/lib/nba_requant.h", old="total = product + round", new="total = product"),
+    Mutant(path="hls/lib/nba_types.h", old="(1) << k) >> 1", new="(1) << k) >> 2"),
+    Mutant(path="hls/lib/nba_engine.h", old="banks[b][l] : pad", new="banks[b][l] : code_t(0)"),
+    Mutant(path="hls/lib/nba_buffer.h", old="parity * (PP / 2)) & (PP - 1)", new="parity) & (PP - 1)"),
+    Mutant(path="hls/lib/nba_sched.h", old="rows_held(state[ring]) < rings[ring].rows", new="true"),
+    Mutant(path="hls/weights.h", old="0x", new="0x1"),
+)
+STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= need_rows(job, chunk.row)", new="> need_rows(job, chunk.row)")
+
+
+@pytest.fixture(scope="module")
+def case() -> Case:
+    return operator_case(replace(FULL, stride=2, residual=False, pp=4, size=(7, 9)))
+
+
+def _mutated(case: Case, mutant: Mutant, folder: Path) -> Path:
+    files = render_hls(case.design, case.weights)
+    assert mutant.old in files[mutant.path]
+    write_bundle(folder, {**files, mutant.path: files[mutant.path].replace(mutant.old, mutant.new, 1)})
+    return folder / "hls"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[m.path for m in MUTANTS])
+def test_mutant_is_caught(case: Case, mutant: Mutant, tmp_path: Path) -> None:
+    folder = _mutated(case, mutant, tmp_path)
+    result = verify_hls(folder, case.design.network, case.x, case.expected, tmp_path)
+    assert result.mismatches > 0
+    assert result.images == np.shape(case.x)[0]
+
+
+def test_stuck_schedule_is_named(case: Case, tmp_path: Path) -> None:
+    folder = _mutated(case, STUCK, tmp_path)
+    with pytest.raises(ToolError, match="stuck"):
+        verify_hls(folder, case.design.network, case.x, case.expected, tmp_path)

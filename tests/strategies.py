@@ -1,0 +1,358 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random legal networks and accelerators, drawn from an explicit numpy Generator, for tests and benchmarks.
+
+`random_pair` is the one most callers want: a network with weights, and an accelerator whose schedule does not deadlock.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from math import lcm
+
+import numpy as np
+
+from nba.cost.pipeline import schedule
+from nba.errors import DeadlockError
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.check import check_accelerator, check_network, check_weights
+from nba.ir.network import MULT_BITS, Layer, LayerWeights, Network, Op, Tensor, Weights, weight_shape
+from nba.ir.program import Program, lower, min_ring_rows
+from nba.quant.integer import accumulate, requantise
+
+SAMPLE_IMAGES = 3
+MAX_LANES = 12
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NetworkLimits:
+    """How large random networks may become."""
+
+    min_layers: int = 2
+    max_layers: int = 6
+    max_map: int = 9
+    max_channels: int = 10
+    max_layer_macs: int = 12_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """A random network and an accelerator for it. `attempts`: accelerators drawn until one did not deadlock."""
+
+    network: Network
+    weights: Weights
+    accelerator: Accelerator
+    program: Program
+    attempts: int
+
+
+def _pick(rng: np.random.Generator, values: list[int]) -> int:
+    return int(values[int(rng.integers(len(values)))])
+
+
+def _chance(rng: np.random.Generator, probability: float) -> bool:
+    return bool(rng.random() < probability)
+
+
+def random_codes(rng: np.random.Generator, tensor: Tensor, batch: int) -> np.ndarray:
+    """Random master codes of `tensor`, int16 [batch, H, W, C]; one value in eight is the smallest or largest code."""
+    shape = (batch, tensor.height, tensor.width, tensor.channels)
+    codes = rng.integers(tensor.code_min, tensor.code_max + 1, shape)
+    extreme = np.where(rng.random(shape) < 0.5, tensor.code_min, tensor.code_max)
+    return np.where(rng.random(shape) < 0.125, extreme, codes).astype(np.int16)
+
+
+def _tensor(rng: np.random.Generator, name: str, height: int, width: int, channels: int) -> Tensor:
+    signed = _chance(rng, 0.4)
+    low, high = (-128, 127) if signed else (0, 255)
+    zero = 0
+    if _chance(rng, 0.25):
+        step = 1 << int(rng.integers(0, 7))
+        zero = step * int(rng.integers(-(-low // step), high // step + 1))
+    return Tensor(name=name, height=height, width=width, channels=channels, signed=signed, zero_point=zero)
+
+
+def _axis(rng: np.random.Generator, size: int, kernel: int, stride: int, wanted: int | None) -> tuple[int, int] | None:
+    """(padding before, output size) along one axis, or None if `wanted` cannot be reached."""
+    style = _pick(rng, [0, 0, 1, 2])
+    pad = (kernel - 1) // 2 if style == 0 else 0 if style == 1 else int(rng.integers(0, kernel))
+    largest = (size - 1 + pad) // stride + 1
+    if wanted is not None:
+        return (pad, wanted) if wanted <= largest else None
+    same = -(-size // stride)
+    out = same if style == 0 else (size - kernel) // stride + 1 if style == 1 else int(rng.integers(1, largest + 1))
+    return (pad, out) if 1 <= out <= largest else None
+
+
+def _shape(
+    rng: np.random.Generator, index: int, src: Tensor, wanted: Tensor | None, limits: NetworkLimits, last: bool
+) -> tuple[Layer, Tensor] | None:
+    """A random layer reading `src` and its output (of the shape of `wanted`), or None if this draw is illegal."""
+    ops: list[Op] = ["dense", "dense", "depthwise", "avgpool"]
+    op = ops[int(rng.integers(len(ops)))]
+    style = _pick(rng, [0, 1, 1, 1, 2, 3, 4]) if not last else _pick(rng, [0, 1, 3, 4, 4])
+    square = {0: 1, 1: 3, 2: 5}
+    if style in square:
+        kernel_h = kernel_w = square[style]
+    elif style == 3:
+        kernel_h, kernel_w = int(rng.integers(1, 6)), int(rng.integers(1, 6))
+    else:
+        kernel_h, kernel_w = src.height, src.width
+    stride = _pick(rng, [1, 1, 2])
+    if style == 4 and wanted is None:
+        stride, rows, cols = _pick(rng, [1, 1, 1, 2]), (0, 1), (0, 1)
+    else:
+        along_h = _axis(rng, src.height, kernel_h, stride, wanted.height if wanted else None)
+        along_w = _axis(rng, src.width, kernel_w, stride, wanted.width if wanted else None)
+        if along_h is None or along_w is None:
+            return None
+        rows, cols = along_h, along_w
+    channels = wanted.channels if wanted else int(rng.integers(1, limits.max_channels + 1))
+    if op != "dense":
+        if wanted and wanted.channels != src.channels:
+            return None
+        channels = src.channels
+    out = _tensor(rng, f"t{index + 1}", rows[1], cols[1], channels)
+    macs = rows[1] * cols[1] * channels * kernel_h * kernel_w * (src.channels if op == "dense" else 1)
+    if macs > limits.max_layer_macs:
+        return None
+    trailing = (src.zero_point & -src.zero_point).bit_length() - 1 if src.zero_point else 6
+    act_bits = int(rng.integers(max(2, 8 - trailing), 9)) if _chance(rng, 0.4) else 8
+    store = int(rng.integers(2, 9)) if _chance(rng, 0.6) else 8
+    bits = int(rng.integers(2, store + 1)) if _chance(rng, 0.5) else store
+    low, high = out.code_min, out.code_max
+    if _chance(rng, 0.3):
+        low, high = sorted((max(low, out.zero_point), int(rng.integers(high - 100, high + 1))))
+    layer = Layer(
+        name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
+        pad_top=rows[0], pad_left=cols[0], act_bits=act_bits, weight_bits=bits, weight_store_bits=store,
+        shift=1, q_min=low, q_max=high,
+    )  # fmt: skip
+    return layer, out
+
+
+def _calibrated(
+    rng: np.random.Generator, network: Network, weights: Weights, codes: list[np.ndarray]
+) -> tuple[Network, LayerWeights]:
+    """The last layer of `network` with a shift, multipliers and bias that spread its outputs over the code range."""
+    index = len(network.layers) - 1
+    layer, out = network.layers[index], network.result(index)
+    acc = accumulate(network, weights, index, codes[layer.input])
+    spread = max(1.0, float(acc.std()))
+    high = (1 << (network.acc_bits(index) - 1)) - 1
+    middle = (layer.q_min + layer.q_max) / 2 - out.zero_point
+    step = spread / max(4.0, (layer.q_max - layer.q_min) / 5)
+    bias = -acc.mean(axis=(0, 1, 2)) + step * middle + rng.normal(0.0, spread / 2, out.channels)
+    shifts = [s for s in range(1, 48) if 100 <= 2.0**s / step <= 40_000]
+    if layer.residual is not None:
+        shifts = [s for s in shifts if s <= 17] or shifts[:1]
+    shift = _pick(rng, shifts) if shifts else 1
+    limit = (1 << MULT_BITS) - 1
+    mult = np.clip(rng.uniform(0.6, 1.5, out.channels) * 2.0**shift / step, 0, limit).astype(np.int32)
+    res_mult = 0 if layer.residual is None else int(min(limit, rng.uniform(0.2, 0.8) * 2.0**shift))
+    adjusted = replace(layer, shift=shift, res_mult=res_mult)
+    bias = np.clip(bias, -high - 1, high).astype(np.int32)
+    return (
+        replace(network, layers=(*network.layers[:-1], adjusted)),
+        LayerWeights(weight=weights[index].weight, bias=bias, mult=mult),
+    )
+
+
+def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Weights] | None:
+    """One attempt at a random network; None if a tensor was left without a consumer."""
+    first = _tensor(
+        rng, "input", int(rng.integers(1, limits.max_map + 1)), int(rng.integers(1, limits.max_map + 1)),
+        int(rng.integers(1, limits.max_channels + 1)),
+    )  # fmt: skip
+    network = Network(name="random", tensors=(first,), layers=())
+    weights: Weights = ()
+    codes = [random_codes(rng, first, SAMPLE_IMAGES)]
+    unread = {0}
+    count = int(rng.integers(limits.min_layers, limits.max_layers + 1))
+    for i in range(count):
+        found = None
+        for _ in range(20):
+            source = i if _chance(rng, 0.8) else int(rng.integers(0, i + 1))
+            others = sorted(unread - {source})
+            joined: int | None = None
+            if others and _chance(rng, 0.8):
+                joined = _pick(rng, others)
+            elif _chance(rng, 0.35):
+                joined = int(rng.integers(0, i + 1))
+            wanted = None if joined is None else network.tensors[joined]
+            found = _shape(rng, i, network.tensors[source], wanted, limits, i == count - 1)
+            if found:
+                break
+        if found is None:
+            return None
+        layer, out = replace(found[0], input=source, residual=joined), found[1]
+        network = replace(network, tensors=(*network.tensors, out), layers=(*network.layers, layer))
+        high = 1 << (layer.weight_store_bits - 1)
+        weight = rng.integers(-high, high, weight_shape(network, i)).astype(np.int8)
+        empty = np.zeros(out.channels, np.int32)
+        drawn = (*weights, LayerWeights(weight=weight, bias=empty, mult=empty))
+        network, ready = _calibrated(rng, network, drawn, codes)
+        weights = (*weights, ready)
+        acc = accumulate(network, weights, i, codes[source])
+        codes.append(requantise(network, weights, i, acc, None if joined is None else codes[joined]))
+        unread = (unread - {source, joined}) | {i + 1}
+    return (network, weights) if unread == {count} else None
+
+
+def random_network(rng: np.random.Generator, limits: NetworkLimits | None = None) -> tuple[Network, Weights]:
+    """A random legal network with weights whose outputs are spread over the code range (mostly not saturated)."""
+    while True:
+        grown = _grow(rng, limits or NetworkLimits())
+        if grown is not None:
+            problems = (*check_network(grown[0]), *check_weights(*grown))
+            assert not problems, problems
+            return grown
+
+
+def _assignment(rng: np.random.Generator, network: Network, n_chunks: int) -> list[tuple[str, list[int]]]:
+    """(kind, layers) of every chunk; at most `n_chunks` unless both kinds need one."""
+    groups: list[tuple[str, list[int]]] = []
+    by_kind = {
+        "dense": [i for i, layer in enumerate(network.layers) if layer.op == "dense"],
+        "depthwise": [i for i, layer in enumerate(network.layers) if layer.op != "dense"],
+    }
+    kinds = [kind for kind, layers in by_kind.items() if layers]
+    share = dict.fromkeys(kinds, 1)
+    for _ in range(n_chunks - len(kinds)):
+        free = [kind for kind in kinds if share[kind] < len(by_kind[kind])]
+        if free:
+            share[free[int(rng.integers(len(free)))]] += 1
+    for kind in kinds:
+        layers = by_kind[kind]
+        owner = [*range(share[kind]), *rng.integers(0, share[kind], len(layers) - share[kind]).tolist()]
+        rng.shuffle(owner)
+        for k in range(share[kind]):
+            groups.append((kind, [layer for layer, o in zip(layers, owner, strict=True) if o == k]))
+    order = rng.permutation(len(groups)).tolist()
+    return [groups[i] for i in order]
+
+
+def _engines(
+    rng: np.random.Generator, network: Network, groups: list[tuple[str, list[int]]]
+) -> list[tuple[int, int, int]]:
+    """(pm, pn, pq) of every chunk, such that every pq divides the lanes that it writes."""
+    place = {layer: k for k, (_, layers) in enumerate(groups) for layer in layers}
+    palette = [[1, 2, 4], [1, 2, 3, 6], [1, 2, 5], [1, 3]][int(rng.integers(4))]
+    while True:
+        pq = [_pick(rng, palette) for _ in groups]
+        main: list[set[int]] = [set() for _ in groups]
+        residual: list[tuple[int, int]] = []
+        for i, layer in enumerate(network.layers):
+            if layer.input > 0:
+                main[place[i]].add(place[layer.input - 1])
+            if layer.residual:
+                residual.append((place[layer.residual - 1], place[i]))
+        if any(pq[consumer] % pq[producer] for producer, consumer in residual):
+            continue
+        engines = []
+        for k, (kind, _) in enumerate(groups):
+            lanes = lcm(1, *(pq[p] for p in main[k]))
+            if kind == "dense":
+                pm, pn = pq[k] * int(rng.integers(1, 5)), lanes * int(rng.integers(1, 4))
+            else:
+                pm, pn = lcm(lanes, pq[k]) * int(rng.integers(1, 4)), 1
+            engines.append((pm, pn, pq[k]))
+        if all(max(pm, pn) <= MAX_LANES for pm, pn, _ in engines):
+            return engines
+
+
+def _programs(
+    rng: np.random.Generator, network: Network, groups: list[tuple[str, list[int]]], calm: bool
+) -> list[tuple[Job, ...]]:
+    """Jobs of every chunk: stages grow along the graph; the order is topological (always so if `calm`) or shuffled."""
+    stage = [0] * len(network.layers)
+    if _chance(rng, 0.5):
+        for i, layer in enumerate(network.layers):
+            before = [stage[t - 1] for t in (layer.input, layer.residual) if t]
+            stage[i] = max(before, default=0) + int(rng.integers(0, 4) == 0)
+    programs = []
+    for _, layers in groups:
+        order = list(layers)
+        if not calm and _chance(rng, 0.3):
+            rng.shuffle(order)
+        programs.append(tuple(Job(layer=i, stage=stage[i]) for i in order))
+    return programs
+
+
+def _rings(
+    rng: np.random.Generator, network: Network, programs: list[tuple[Job, ...]], tightness: float
+) -> tuple[Ring, ...]:
+    """One ring per use. A fraction `tightness` of them is small; within a chunk a ring holds whole maps."""
+    place = {job.layer: k for k, jobs in enumerate(programs) for job in jobs}
+    stage = {job.layer: job.stage for jobs in programs for job in jobs}
+    rings: list[Ring] = []
+    taken: set[tuple[int, int, str, int]] = set()
+    uses = [(t, c, p) for t in range(len(network.tensors)) for c, p in network.consumers(t)]
+    for tensor, consumer, port in [*uses, (len(network.layers), HOST, "main")]:
+        height = network.tensors[tensor].height
+        low = min_ring_rows(network, consumer, port)  # type: ignore[arg-type]
+        producer = HOST if tensor == 0 else place[tensor - 1]
+        reader = HOST if consumer == HOST else place[consumer]
+        apart = 0 if HOST in (producer, consumer) else max(0, stage[consumer] - stage[tensor - 1])
+        whole = height * (1 + apart)
+        if producer == reader:
+            rows = whole + _pick(rng, [0, 0, 1, height])
+        elif _chance(rng, tightness):
+            rows = low + _pick(rng, [0, 0, 1, 2])
+        else:
+            rows = whole + _pick(rng, [0, 1, height])
+        lane = int(_chance(rng, 0.1))
+        while (tensor, reader, port, lane) in taken:
+            lane += 1
+        taken.add((tensor, reader, port, lane))
+        rings.append(Ring(tensor=tensor, consumer=consumer, port=port, rows=max(low, rows), lane=lane))  # type: ignore[arg-type]
+    order = rng.permutation(len(rings)).tolist()
+    return tuple(rings[i] for i in order)
+
+
+def random_accelerator(
+    rng: np.random.Generator, network: Network, max_chunks: int = 4, tightness: float = 0.7, calm: bool = False
+) -> Accelerator:
+    """A random legal accelerator for `network`; it may deadlock, `schedule` tells.
+
+    tightness: fraction of the rings between chunks that get few rows. calm: jobs of a chunk in topological order;
+    with tightness 0 such an accelerator never deadlocks.
+    """
+    groups = _assignment(rng, network, int(rng.integers(1, max_chunks + 1)))
+    engines = _engines(rng, network, groups)
+    programs = _programs(rng, network, groups, calm)
+    chunks = tuple(
+        Chunk(kind=kind, pm=pm, pn=pn, pq=pq, jobs=jobs)  # type: ignore[arg-type]
+        for (kind, _), (pm, pn, pq), jobs in zip(groups, engines, programs, strict=True)
+    )
+    last = next(chunk.pq for chunk in chunks for job in chunk.jobs if job.layer == len(network.layers) - 1)
+    accelerator = Accelerator(
+        pp=_pick(rng, [1, 2, 4, 8]),
+        chunks=chunks,
+        rings=_rings(rng, network, programs, tightness),
+        out_lanes=last * int(rng.integers(1, 4)),
+    )
+    problems = check_accelerator(network, accelerator)
+    assert not problems, problems
+    return accelerator
+
+
+def random_pair(
+    rng: np.random.Generator, limits: NetworkLimits | None = None, max_chunks: int = 4, n_frames: int = 4
+) -> Pair:
+    """A random network and an accelerator that schedules `n_frames` frames of it without deadlock.
+
+    Accelerators are drawn anew, with fewer tight rings each time, until one does.
+    """
+    network, weights = random_network(rng, limits)
+    attempts = 0
+    while True:
+        tightness = max(0.0, 0.9 - 0.1 * attempts)
+        accelerator = random_accelerator(rng, network, max_chunks, tightness, calm=tightness == 0.0)
+        program = lower(network, accelerator)
+        attempts += 1
+        try:
+            schedule(program, n_frames)
+        except DeadlockError:
+            assert attempts < 50, "roomy accelerators in topological order must not deadlock"
+            continue
+        return Pair(network=network, weights=weights, accelerator=accelerator, program=program, attempts=attempts)

@@ -1,0 +1,206 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A slow, cycle-by-cycle simulator of the token machine, written from docs/template.md alone.
+
+It shares nothing with nba.ir.program and nba.cost.pipeline: sizes are derived anew from network and accelerator, the
+four counters of a ring are 16-bit registers, and every sequencer is a state machine that advances one cycle at a time.
+It settles disputes between the schedule and the RTL.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from math import ceil, gcd
+
+from nba.ir.accelerator import HOST, Accelerator, Ring
+from nba.ir.network import Network
+
+FETCH = 4
+
+
+def signed16(value: int) -> int:
+    """A 16-bit difference read as a signed number."""
+    return (value + 0x8000) % 0x10000 - 0x8000
+
+
+@dataclass(slots=True)
+class Counters:
+    """The registers of one ring."""
+
+    ring: Ring
+    started: int = 0
+    written: int = 0
+    held: int = 0
+    released: int = 0
+
+
+@dataclass(slots=True)
+class Work:
+    """One job: what it reads and writes, and how long its rows take. layer is HOST for the streams."""
+
+    layer: int
+    stage: int
+    rows: int
+    row_cycles: int
+    written_after: int
+    residual_after: int
+    source: Counters | None
+    residual: Counters | None
+    sinks: list[Counters]
+    windows: list[tuple[int, int]] = field(default_factory=list)
+    starts: dict[tuple[int, int], int] = field(default_factory=dict)
+
+
+class Machine:
+    """The whole accelerator. `run` returns False if it stands still before its end."""
+
+    def __init__(self, network: Network, accelerator: Accelerator, n_frames: int):
+        self.network, self.accelerator, self.n_frames = network, accelerator, n_frames
+        self.rings = [Counters(ring) for ring in accelerator.rings]
+        self.events: dict[int, list[tuple[Counters, str, int]]] = defaultdict(list)
+        self.chunks = [
+            Sequencer(self, [self.layer_work(k, job.layer, job.stage) for job in chunk.jobs], FETCH)
+            for k, chunk in enumerate(accelerator.chunks)
+        ]
+        self.input = Sequencer(self, [self.input_work()], 0)
+        self.output = Sequencer(self, [self.output_work()], 0)
+
+    def ring(self, tensor: int, consumer: int, port: str) -> Counters:
+        """The ring of one use."""
+        return next(c for c in self.rings if (c.ring.tensor, c.ring.consumer, c.ring.port) == (tensor, consumer, port))
+
+    def sinks(self, tensor: int) -> list[Counters]:
+        """All rings that `tensor` is written to."""
+        return [c for c in self.rings if c.ring.tensor == tensor]
+
+    def layer_work(self, k: int, i: int, stage: int) -> Work:
+        """Rules of "Engine", "Row tokens" and "Cycles" for layer `i` on chunk `k`."""
+        chunk, layer = self.accelerator.chunks[k], self.network.layers[i]
+        src, out = self.network.tensors[layer.input], self.network.tensors[i + 1]
+        words = ceil(src.channels / chunk.pn) if chunk.kind == "dense" else 1
+        steps = words * layer.kernel_h * layer.kernel_w
+        drain = chunk.pm // chunk.pq
+        slots = ceil(out.width / self.accelerator.pp) * ceil(out.channels / chunk.pm)
+        busy = slots * max(steps, drain)
+        windows = []
+        for y in range(out.height):
+            top = y * layer.stride - layer.pad_top
+            first = max(0, top)
+            last = y == out.height - 1
+            release = (src.height if last else max(0, top + layer.stride)) - first
+            windows.append((min(src.height, top + layer.kernel_h) - first, release))
+        residual = None if layer.residual is None else self.ring(layer.residual, i, "residual")
+        return Work(
+            i, stage, out.height, max(busy, 2), busy + drain + 12, busy + drain + 6,
+            self.ring(layer.input, i, "main"), residual, self.sinks(i + 1), windows,
+        )  # fmt: skip
+
+    def input_work(self) -> Work:
+        """The input stream."""
+        first, lanes = self.network.tensors[0], 0
+        for chunk in self.accelerator.chunks:
+            for job in chunk.jobs:
+                layer = self.network.layers[job.layer]
+                if layer.input == 0:
+                    lanes = gcd(lanes, chunk.pn if chunk.kind == "dense" else chunk.pm)
+                if layer.residual == 0:
+                    lanes = gcd(lanes, chunk.pq)
+        beats = ceil(first.width / self.accelerator.pp) * ceil(first.channels / lanes)
+        return Work(HOST, 0, first.height, max(beats, 2), beats + 2, 0, None, None, self.sinks(0))
+
+    def output_work(self) -> Work:
+        """The output stream."""
+        last = self.network.tensors[-1]
+        self.out_beats = ceil(last.width / self.accelerator.pp) * ceil(last.channels / self.accelerator.out_lanes)
+        ring = self.ring(len(self.network.layers), HOST, "main")
+        return Work(HOST, 0, last.height, max(self.out_beats, 2), 0, 0, ring, None, [], [(1, 1)] * last.height)
+
+    def run(self) -> bool:
+        """Advance cycle by cycle until every frame has left."""
+        machines = [*self.chunks, self.input, self.output]
+        cycle = 0
+        while any(m.state != "idle" for m in machines):
+            for counters, name, amount in self.events.pop(cycle, []):
+                setattr(counters, name, (getattr(counters, name) + amount) % 0x10000)
+            before = [(m.state, m.left) for m in machines]
+            for m in machines:
+                m.clock(cycle)
+            still = all(m.state in ("decide", "idle") for m in machines)
+            if still and before == [(m.state, m.left) for m in machines] and not self.events:
+                return False
+            cycle += 1
+        return True
+
+    def output_cycle(self, frame: int) -> int:
+        """Cycle in which the last beat of `frame` is handed over."""
+        work = self.output.works[0]
+        beats = [work.starts[frame, y] + beat + 4 for y in range(work.rows) for beat in range(self.out_beats)]
+        return max(beats)
+
+
+class Sequencer:
+    """Fetches jobs and starts rows. `left`: cycles left in the states fetch and row."""
+
+    def __init__(self, machine: Machine, works: list[Work], fetch: int):
+        self.machine, self.works, self.fetch = machine, works, fetch
+        self.rounds = machine.n_frames + max(work.stage for work in works)
+        self.round = self.job = self.row = 0
+        self.state, self.left = ("fetch", fetch) if fetch else ("decide", 0)
+
+    def next_job(self) -> None:
+        """On to the next job of the program, or to idle after the last round."""
+        self.row = 0
+        self.job += 1
+        if self.job == len(self.works):
+            self.job = 0
+            self.round += 1
+        self.state, self.left = ("fetch", self.fetch) if self.fetch else ("decide", 0)
+        if self.round == self.rounds:
+            self.state = "idle"
+
+    def clock(self, cycle: int) -> None:
+        """One cycle."""
+        if self.state == "fetch":
+            self.left -= 1
+            if self.left == 0:
+                if 0 <= self.round - self.works[self.job].stage < self.machine.n_frames:
+                    self.state = "decide"
+                else:
+                    self.next_job()
+        elif self.state == "decide":
+            self.decide(cycle)
+        elif self.state == "row":
+            self.left -= 1
+            if self.left == 0:
+                self.row += 1
+                self.state = "decide"
+                if self.row == self.works[self.job].rows:
+                    self.next_job()
+                if self.state == "decide":
+                    self.decide(cycle)
+
+    def decide(self, cycle: int) -> None:
+        """Start the row if all tokens are there; the counters change with the next cycle."""
+        work = self.works[self.job]
+        need, release = work.windows[self.row] if work.windows else (0, 0)
+        source, residual, sinks = work.source, work.residual, work.sinks
+        if source and signed16(source.written - source.held) < need:
+            return
+        if residual and signed16(residual.written - residual.held) < 1:
+            return
+        if any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
+            return
+        start = cycle + 1
+        end = start + work.row_cycles - 1
+        events = self.machine.events
+        work.starts[self.round - work.stage, self.row] = start
+        if source:
+            events[cycle + 1].append((source, "held", release))
+            events[end + 1].append((source, "released", release))
+        if residual:
+            events[cycle + 1].append((residual, "held", 1))
+            events[start + work.residual_after].append((residual, "released", 1))
+        for sink in sinks:
+            events[cycle + 1].append((sink, "started", 1))
+            events[start + work.written_after].append((sink, "written", 1))
+        self.state, self.left = "row", work.row_cycles

@@ -1,0 +1,522 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every rule of the legality tables is violated at least once, and the violation is found by that rule and named."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nba.errors import DesignError
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
+from nba.ir.check import check_accelerator, check_design, check_network, check_weights
+from nba.ir.design import Cost, Design
+from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
+from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
+from nba.ir.rules import apply_rules
+from tests.strategies import random_accelerator, random_network
+
+# A network of three layers with a residual, and a legal accelerator of two chunks.
+
+
+def tensor(name: str, channels: int, signed: bool = False) -> Tensor:
+    return Tensor(name=name, height=4, width=5, channels=channels, signed=signed)
+
+
+NETWORK = Network(
+    name="n",
+    tensors=(tensor("in", 3), tensor("a", 4), tensor("b", 4), tensor("out", 4, signed=True)),
+    layers=(
+        Layer(
+            name="first",
+            op="dense",
+            input=0,
+            kernel_h=3,
+            kernel_w=3,
+            pad_top=1,
+            pad_left=1,
+            shift=8,
+            q_min=0,
+            q_max=255,
+        ),
+        Layer(
+            name="middle",
+            op="depthwise",
+            input=1,
+            kernel_h=3,
+            kernel_w=3,
+            pad_top=1,
+            pad_left=1,
+            shift=8,
+            q_min=0,
+            q_max=255,
+        ),
+        Layer(
+            name="last",
+            op="dense",
+            input=2,
+            residual=1,
+            kernel_h=1,
+            kernel_w=1,
+            shift=8,
+            res_mult=9,
+            q_min=-128,
+            q_max=127,
+        ),
+    ),
+)
+WEIGHTS: Weights = tuple(
+    LayerWeights(
+        weight=np.ones(weight_shape(NETWORK, i), np.int8),
+        bias=np.zeros(NETWORK.result(i).channels, np.int32),
+        mult=np.full(NETWORK.result(i).channels, 7, np.int32),
+    )
+    for i in range(3)
+)
+ACCELERATOR = Accelerator(
+    pp=2,
+    chunks=(
+        Chunk(kind="dense", pm=4, pn=2, pq=2, jobs=(Job(layer=0), Job(layer=2))),
+        Chunk(kind="depthwise", pm=2, pn=1, pq=2, jobs=(Job(layer=1),)),
+    ),
+    rings=(
+        Ring(tensor=0, consumer=0, rows=3),
+        Ring(tensor=1, consumer=1, rows=4),
+        Ring(tensor=1, consumer=2, port="residual", rows=4),
+        Ring(tensor=2, consumer=2, rows=4),
+        Ring(tensor=3, consumer=HOST, rows=1),
+    ),
+    out_lanes=2,
+)
+
+
+def with_layer(index: int, **changes: Any) -> Network:
+    layers = list(NETWORK.layers)
+    layers[index] = replace(layers[index], **changes)
+    return replace(NETWORK, layers=tuple(layers))
+
+
+def with_tensor(index: int, network: Network = NETWORK, **changes: Any) -> Network:
+    tensors = list(network.tensors)
+    tensors[index] = replace(tensors[index], **changes)
+    return replace(network, tensors=tuple(tensors))
+
+
+def with_weights(index: int, **changes: Any) -> Weights:
+    layers = list(WEIGHTS)
+    fields = {"weight": layers[index].weight, "bias": layers[index].bias, "mult": layers[index].mult}
+    layers[index] = LayerWeights(**{**fields, **changes})
+    return tuple(layers)
+
+
+def with_chunk(index: int, **changes: Any) -> Accelerator:
+    chunks = list(ACCELERATOR.chunks)
+    chunks[index] = replace(chunks[index], **changes)
+    return replace(ACCELERATOR, chunks=tuple(chunks))
+
+
+def with_ring(index: int, **changes: Any) -> Accelerator:
+    rings = list(ACCELERATOR.rings)
+    rings[index] = replace(rings[index], **changes)
+    return replace(ACCELERATOR, rings=tuple(rings))
+
+
+NETWORK_CASES: list[tuple[str, Network, str]] = [
+    ("counts", Network(name="n", tensors=NETWORK.tensors[:1], layers=()), "has no layers"),
+    ("counts", replace(NETWORK, tensors=NETWORK.tensors[:3]), "3 tensors for 3 layers"),
+    ("topological", with_layer(1, input=2), "layer 1 ('middle'): input tensor is 2; legal: 0..1"),
+    ("topological", with_layer(1, input=-1), "layer 1 ('middle'): input tensor is -1; legal: 0..1"),
+    ("topological", with_layer(2, residual=3), "layer 2 ('last'): residual tensor is 3; legal: 0..2"),
+    ("nested bits", with_layer(0, act_bits=1), "layer 0 ('first'): act_bits is 1; legal: 2..8"),
+    ("nested bits", with_layer(0, act_bits=-3), "act_bits is -3"),
+    ("nested bits", with_layer(0, act_bits=9), "act_bits is 9"),
+    ("nested bits", with_layer(0, weight_bits=9, weight_store_bits=9), "weight_store_bits is 9; legal: 2..8"),
+    ("nested bits", with_layer(0, weight_bits=6, weight_store_bits=4), "weight_bits is 6; legal: 2..4"),
+    ("nested bits", with_layer(0, weight_bits=1), "weight_bits is 1; legal: 2..8"),
+    ("dimensions", with_tensor(1, height=4096), "tensor 1 ('a'): height is 4096; legal: 1..4095"),
+    ("dimensions", with_tensor(1, width=0), "tensor 1 ('a'): width is 0"),
+    ("dimensions", with_tensor(1, channels=-1), "tensor 1 ('a'): channels is -1"),
+    ("zero point range", with_tensor(3, zero_point=-129), "tensor 3 ('out'): zero_point is -129; legal: -128..127"),
+    ("zero point range", with_tensor(2, zero_point=256), "tensor 2 ('b'): zero_point is 256; legal: 0..255"),
+    ("consumed", with_layer(2, input=1), "tensor 2 ('b'): no layer reads it"),
+    ("op known", with_layer(0, op="maxpool"), "layer 0 ('first'): op is 'maxpool'; legal: dense, depthwise, avgpool"),
+    ("op channels", with_tensor(0, with_layer(1, op="avgpool", input=0)), "layer 1 ('middle'): avgpool from 3 to 4"),
+    ("kernel", with_layer(0, kernel_h=64), "layer 0 ('first'): kernel_h is 64; legal: 1..63"),
+    ("kernel", with_layer(2, kernel_w=0), "layer 2 ('last'): kernel_w is 0; legal: 1..63"),
+    ("stride", with_layer(0, stride=3), "layer 0 ('first'): stride is 3; legal: 1..2"),
+    ("stride", with_layer(0, stride=0), "layer 0 ('first'): stride is 0"),
+    ("padding", with_layer(0, pad_top=3), "layer 0 ('first'): pad_top is 3; legal: 0..2"),
+    ("padding", with_layer(0, pad_left=-1), "layer 0 ('first'): pad_left is -1; legal: 0..2"),
+    ("windows", with_tensor(1, height=6), "layer 0 ('first'): the window of output row 5 begins at input row 4"),
+    ("windows", with_tensor(1, width=7), "the window of output column 6 begins at input column 5; legal: at most 4"),
+    ("requantisation", with_layer(1, shift=0), "layer 1 ('middle'): shift is 0; legal: 1..47"),
+    ("requantisation", with_layer(1, shift=48), "layer 1 ('middle'): shift is 48"),
+    ("requantisation", with_layer(2, res_mult=65536), "layer 2 ('last'): res_mult is 65536; legal: 0..65535"),
+    ("requantisation", with_layer(1, res_mult=5), "layer 1 ('middle'): res_mult is 5 without a residual; legal: 0"),
+    ("clamp", with_layer(0, q_min=-1), "layer 0 ('first'): q_min is -1; legal: 0..255"),
+    ("clamp", with_layer(2, q_max=128), "layer 2 ('last'): q_max is 128; legal: -128..127"),
+    ("clamp", with_layer(0, q_min=9, q_max=8), "layer 0 ('first'): q_min 9 exceeds q_max 8"),
+    (
+        "zero point nests",
+        with_tensor(0, with_layer(0, act_bits=4), zero_point=24),
+        "tensor 0 ('in') has zero_point 24; legal with act_bits 4: multiples of 16",
+    ),
+    (
+        "residual shape",
+        with_layer(2, residual=0),
+        "layer 2 ('last'): residual tensor 0 ('in') has shape (4, 5, 3); legal: the output's (4, 5, 4)",
+    ),
+    (
+        "accumulator",
+        with_tensor(0, with_layer(0, kernel_h=63, kernel_w=63), channels=5),
+        "layer 0 ('first'): accumulator of 31 bits (19845 products); legal: at most 30",
+    ),
+]
+
+WEIGHT_CASES: list[tuple[str, Network, Weights, str]] = [
+    ("weight count", NETWORK, WEIGHTS[:2], "weights: of 2 layers; legal: 3"),
+    ("weight count", NETWORK, (*WEIGHTS, WEIGHTS[0]), "weights: of 4 layers; legal: 3"),
+    ("weight arrays", NETWORK, with_weights(0, weight=np.ones((4, 3, 3, 3), np.int16)), "weight is of dtype int16"),
+    (
+        "weight arrays",
+        NETWORK,
+        with_weights(1, weight=np.ones((4, 9), np.int8)),
+        "weight has shape (4, 9); legal: (4, 3, 3)",
+    ),
+    ("weight arrays", NETWORK, with_weights(1, bias=np.zeros(3, np.int32)), "layer 1 ('middle'): bias has shape (3,)"),
+    ("weight arrays", NETWORK, with_weights(1, mult=np.zeros(4, np.int64)), "mult is of dtype int64; legal: int32"),
+    (
+        "weight range",
+        with_layer(0, weight_store_bits=4, weight_bits=4),
+        with_weights(0, weight=np.full((4, 3, 3, 3), 8, np.int8)),
+        "layer 0 ('first'): weight 8..8; legal: -8..7 (4 bits signed)",
+    ),
+    (
+        "weight range",
+        with_layer(0, weight_store_bits=4, weight_bits=2),
+        with_weights(0, weight=np.full((4, 3, 3, 3), -9, np.int8)),
+        "weight -9..-9; legal: -8..7",
+    ),
+    (
+        "bias range",
+        NETWORK,
+        with_weights(2, bias=np.array([0, 1 << 17, 0, 0], np.int32)),
+        "layer 2 ('last'): bias 0..131072; legal: -131072..131071 (18 bits signed)",
+    ),
+    ("bias range", NETWORK, with_weights(2, bias=np.array([0, 0, 0, -(1 << 17) - 1], np.int32)), "bias -131073..0"),
+    (
+        "mult range",
+        NETWORK,
+        with_weights(1, mult=np.array([0, 1, 2, 65536], np.int32)),
+        "mult 0..65536; legal: 0..65535",
+    ),
+    ("mult range", NETWORK, with_weights(1, mult=np.array([0, 1, 2, -1], np.int32)), "mult -1..2"),
+]
+
+JOBS = ACCELERATOR.chunks[0].jobs
+MANY = tuple(Chunk(kind="dense", pm=1, pn=1, pq=1, jobs=(Job(layer=0),)) for _ in range(64))
+
+
+def line(n_layers: int, height: int = 1, channels: int = 1) -> Network:
+    """A chain of 1x1 layers."""
+    layers = tuple(
+        Layer(name=f"l{i}", op="dense", input=i, kernel_h=1, kernel_w=1, shift=1, q_min=0, q_max=1)
+        for i in range(n_layers)
+    )
+    one = Tensor(name="t", height=height, width=1, channels=channels, signed=False)
+    return Network(name="line", tensors=(one,) * (n_layers + 1), layers=layers)
+
+
+def line_machine(network: Network, alternating: bool = False, **engine: int) -> Accelerator:
+    """One chunk for a chain, or two that take turns."""
+    owners = 2 if alternating else 1
+    n = len(network.layers)
+    sizes = {"pm": 1, "pn": 1, "pq": 1, **engine}
+    return Accelerator(
+        pp=1,
+        chunks=tuple(
+            Chunk(kind="dense", jobs=tuple(Job(layer=i) for i in range(k, n, owners)), **sizes) for k in range(owners)
+        ),
+        rings=tuple(Ring(tensor=i, consumer=i if i < n else HOST, rows=1) for i in range(n + 1)),
+        out_lanes=1,
+    )
+
+
+def star(n_readers: int) -> tuple[Network, Accelerator]:
+    """A tensor with many readers, all in one chunk: as many lanes, joined by residuals in a chain."""
+    layers = [Layer(name="root", op="dense", input=0, kernel_h=1, kernel_w=1, shift=1, q_min=0, q_max=1)]
+    for i in range(1, n_readers + 1):
+        joined = i if i > 1 else None
+        layers.append(
+            Layer(name=f"l{i}", op="dense", input=1, residual=joined, kernel_h=1, kernel_w=1, shift=1, q_min=0, q_max=1)
+        )
+    one = Tensor(name="t", height=1, width=1, channels=1, signed=False)
+    network = Network(name="star", tensors=(one,) * (len(layers) + 1), layers=tuple(layers))
+    rings = []
+    for t in range(len(network.tensors)):
+        for c, p in network.consumers(t):
+            rings.append(Ring(tensor=t, consumer=c, port=p, rows=1, lane=c - 1 if t == 1 and p == "main" else 0))  # type: ignore[arg-type]
+    rings.append(Ring(tensor=len(layers), consumer=HOST, rows=1))
+    chunks = (
+        Chunk(kind="dense", pm=1, pn=1, pq=1, jobs=(Job(layer=0),)),
+        Chunk(kind="dense", pm=1, pn=1, pq=1, jobs=tuple(Job(layer=i) for i in range(1, len(layers)))),
+    )
+    return network, Accelerator(pp=1, chunks=chunks, rings=tuple(rings), out_lanes=1)
+
+
+def in_rings(accelerator: Accelerator, **changes: Any) -> Accelerator:
+    return replace(accelerator, rings=tuple(replace(r, **changes) for r in accelerator.rings))
+
+
+DEEP = line(300)
+LONG = line(130)
+TALL = line(2, height=4095, channels=33)
+WIDE = line(1, channels=4095)
+ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
+    ("columns", NETWORK, replace(ACCELERATOR, pp=3), "accelerator: pp is 3; legal: 1, 2, 4, 8"),
+    ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..63"),
+    ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
+    ("engine", NETWORK, with_chunk(0, kind="sparse"), "chunk 0: kind is 'sparse'; legal: dense, depthwise"),
+    ("engine", NETWORK, with_chunk(0, pm=0), "chunk 0 (dense pm=0 pn=2 pq=2): pm is 0; legal: 1..4095"),
+    ("engine", NETWORK, with_chunk(0, pq=0), "pq is 0"),
+    ("engine", NETWORK, with_chunk(1, pn=4096), "pn is 4096"),
+    ("engine", NETWORK, replace(ACCELERATOR, out_lanes=0), "accelerator: out_lanes is 0"),
+    (
+        "job layers",
+        NETWORK,
+        with_chunk(1, jobs=(Job(layer=3),)),
+        "chunk 1 (depthwise pm=2 pn=1 pq=2): layer of job 0 is 3; legal: 0..2",
+    ),
+    ("job layers", NETWORK, with_chunk(1, jobs=(Job(layer=-1),)), "layer of job 0 is -1"),
+    ("job count", NETWORK, with_chunk(1, jobs=()), "number of jobs is 0; legal: 1..255"),
+    ("job count", DEEP, line_machine(DEEP), "number of jobs is 300; legal: 1..255"),
+    (
+        "placed once",
+        NETWORK,
+        with_chunk(0, jobs=JOBS[:1]),
+        "layer 2 ('last'): placed 0 times (nowhere); legal: exactly once",
+    ),
+    (
+        "placed once",
+        NETWORK,
+        with_chunk(1, jobs=(Job(layer=1), Job(layer=0))),
+        "layer 0 ('first'): placed 2 times (chunk 0 job 0, chunk 1 job 1)",
+    ),
+    (
+        "ring uses",
+        NETWORK,
+        replace(ACCELERATOR, rings=ACCELERATOR.rings[1:]),
+        "tensor 0 ('in'): no ring towards layer 0 ('first') port main",
+    ),
+    (
+        "ring uses",
+        NETWORK,
+        replace(ACCELERATOR, rings=ACCELERATOR.rings[:-1]),
+        "tensor 3 ('out'): no ring towards the host",
+    ),
+    (
+        "ring uses",
+        NETWORK,
+        replace(ACCELERATOR, rings=(*ACCELERATOR.rings, ACCELERATOR.rings[1])),
+        "ring 5 (tensor 1 -> layer 1, main): ring 1 serves this use already",
+    ),
+    (
+        "ring uses",
+        NETWORK,
+        replace(ACCELERATOR, rings=(*ACCELERATOR.rings, Ring(tensor=2, consumer=HOST, rows=1))),
+        "ring 5 (tensor 2 -> host, main): the network has no such use",
+    ),
+    (
+        "ring uses",
+        NETWORK,
+        with_ring(0, consumer=99),
+        "ring 0 (tensor 0 -> layer 99, main): the network has no such use",
+    ),
+    (
+        "kinds",
+        NETWORK,
+        with_chunk(1, kind="dense"),
+        "chunk 1 (dense pm=2 pn=1 pq=2): executes layer 1 ('middle') of op depthwise",
+    ),
+    ("kinds", NETWORK, with_chunk(0, kind="depthwise", pn=1), "executes layer 0 ('first') of op dense"),
+    (
+        "depthwise pn",
+        NETWORK,
+        with_chunk(1, pn=2),
+        "chunk 1 (depthwise pm=2 pn=2 pq=2): pn is 2; legal for depthwise: 1",
+    ),
+    ("drain", NETWORK, with_chunk(0, pm=5), "chunk 0 (dense pm=5 pn=2 pq=2): pq 2 does not divide pm 5"),
+    (
+        "stages",
+        NETWORK,
+        with_chunk(1, jobs=(Job(layer=1, stage=256),)),
+        "stage of job 0 (layer 1) is 256; legal: 0..255",
+    ),
+    ("stages", NETWORK, with_chunk(1, jobs=(Job(layer=1, stage=-1),)), "stage of job 0 (layer 1) is -1"),
+    ("write lanes", NETWORK, with_chunk(0, pn=3), "writes pq 2 lanes; legal: divisors of the lanes of chunk 0, 3"),
+    ("write lanes", NETWORK, with_chunk(1, pm=3, pq=1), "divisors of the lanes of chunk 1, 3"),
+    ("write lanes", NETWORK, replace(ACCELERATOR, out_lanes=3), "divisors of the out_lanes, 3"),
+    (
+        "write lanes",
+        with_layer(2, residual=2),
+        replace(
+            with_chunk(0, pm=3, pq=3),
+            rings=(*ACCELERATOR.rings[:2], Ring(tensor=2, consumer=2, port="residual", rows=4), *ACCELERATOR.rings[3:]),
+        ),
+        "ring 2 (tensor 2 -> layer 2, residual): chunk 1 (depthwise pm=2 pn=1 pq=2) writes pq 2 lanes; legal: divisors",
+    ),
+    ("ring rows", NETWORK, with_ring(0, rows=2), "ring 0 (tensor 0 -> layer 0, main): rows is 2; legal: 3..32767"),
+    ("ring rows", NETWORK, with_ring(2, rows=0), "ring 2 (tensor 1 -> layer 2, residual): rows is 0; legal: 1..32767"),
+    ("ring rows", NETWORK, with_ring(4, rows=32768), "ring 4 (tensor 3 -> host, main): rows is 32768"),
+    ("ring lanes", NETWORK, with_ring(1, lane=15), "ring 1 (tensor 1 -> layer 1, main): lane is 15; legal: 0..14"),
+    ("ring lanes", NETWORK, with_ring(1, lane=-1), "lane is -1"),
+    (
+        "one write per edge",
+        star(2)[0],
+        in_rings(star(2)[1], lane=0),
+        "ring 2 (tensor 1 -> layer 2, main): shares lane 0 with ring 1 of the same",
+    ),
+    (
+        "edge counts",
+        LONG,
+        line_machine(LONG, alternating=True),
+        "edge chunk 0 -> chunk 1 main lane 0: rings is 65; legal: 1..63",
+    ),
+    ("edge counts", *star(16), "chunk 0: edges out is 16; legal: 0..15"),
+    (
+        "memories",
+        TALL,
+        in_rings(line_machine(TALL), rows=4095),
+        "edge chunk 0 -> host main lane 0: words per bank is 135135; legal: 1..65535",
+    ),
+    ("memories", WIDE, line_machine(WIDE), "chunk 0 (dense pm=1 pn=1 pq=1): weight words is 16769025; legal: 1..65535"),
+]
+
+
+def found(rules: Any, subject: Any) -> list[tuple[str, str]]:
+    return apply_rules(rules, subject)
+
+
+def test_the_examples_are_legal() -> None:
+    assert check_network(NETWORK) == ()
+    assert check_weights(NETWORK, WEIGHTS) == ()
+    assert check_accelerator(NETWORK, ACCELERATOR) == ()
+    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14)):
+        assert check_network(network) == ()
+        assert check_accelerator(network, accelerator) == ()
+
+
+def test_every_rule_has_a_case() -> None:
+    for rules, cases in (
+        (NETWORK_RULES, NETWORK_CASES),
+        (WEIGHT_RULES, WEIGHT_CASES),
+        (ACCELERATOR_RULES, ACCELERATOR_CASES),
+    ):
+        names = [rule.name for rule in rules]
+        assert len(set(names)) == len(names)
+        assert set(names) == {case[0] for case in cases}
+
+
+def expect(problems: list[tuple[str, str]], rule: str, message: str) -> None:
+    assert rule in {name for name, _ in problems}, problems
+    assert any(name == rule and message in text for name, text in problems), problems
+    assert all("\n" not in text for _, text in problems)
+
+
+@pytest.mark.parametrize(("rule", "network", "message"), NETWORK_CASES)
+def test_network_rule(rule: str, network: Network, message: str) -> None:
+    expect(found(NETWORK_RULES, network), rule, message)
+    assert any(message in text for text in check_network(network))
+
+
+@pytest.mark.parametrize(("rule", "network", "weights", "message"), WEIGHT_CASES)
+def test_weight_rule(rule: str, network: Network, weights: Weights, message: str) -> None:
+    expect(found(WEIGHT_RULES, Weighted(network=network, weights=weights)), rule, message)
+    assert any(message in text for text in check_weights(network, weights))
+
+
+@pytest.mark.parametrize(("rule", "network", "accelerator", "message"), ACCELERATOR_CASES)
+def test_accelerator_rule(rule: str, network: Network, accelerator: Accelerator, message: str) -> None:
+    assert check_network(network) == ()
+    expect(found(ACCELERATOR_RULES, Mapped(network=network, accelerator=accelerator)), rule, message)
+    assert any(message in text for text in check_accelerator(network, accelerator))
+
+
+def test_all_problems_are_collected() -> None:
+    network = with_layer(1, shift=0, kernel_w=64, q_max=300)
+    assert len(check_network(network)) == 3
+    accelerator = replace(with_ring(0, rows=1), out_lanes=3)
+    assert len(check_accelerator(NETWORK, accelerator)) == 2
+
+
+def test_hostile_names_stay_on_one_line() -> None:
+    network = with_layer(1, name="x\n`${evil}'\"", shift=0)
+    (problem,) = check_network(network)
+    assert "\n" not in problem
+    assert repr(network.layers[1].name) in problem
+
+
+DESIGN = Design(
+    name="d", network=NETWORK, accelerator=ACCELERATOR, platform="p", clock_mhz=100.0,
+    cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=1, bram=0.5),
+    weights_sha256=weights_digest(WEIGHTS), seed=0, versions=(),
+)  # fmt: skip
+
+
+def test_a_legal_design_passes() -> None:
+    check_design(DESIGN, WEIGHTS, "here")
+
+
+@pytest.mark.parametrize(
+    ("design", "weights", "lines"),
+    [
+        (replace(DESIGN, network=with_layer(1, shift=0)), WEIGHTS, ["shift is 0"]),
+        (replace(DESIGN, clock_mhz=0.0), WEIGHTS, ["clock_mhz is 0.0"]),
+        (replace(DESIGN, accelerator=with_ring(0, rows=1)), WEIGHTS[:2], ["weights: of 2 layers", "rows is 1"]),
+    ],
+)
+def test_check_design_raises_with_all_problems(design: Design, weights: Weights, lines: list[str]) -> None:
+    with pytest.raises(DesignError) as caught:
+        check_design(design, weights, "some/design.json")
+    assert str(caught.value).startswith("some/design.json:\n  - ")
+    assert len(caught.value.problems) == len(lines)
+    for text, problem in zip(lines, caught.value.problems, strict=True):
+        assert text in problem
+
+
+def changed(value: Any, field: str, number: int) -> Any:
+    return replace(value, **{field: number})
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_rule_crashes_on_a_damaged_design(seed: int) -> None:
+    """Random integers anywhere in a legal design are reported or legal, never an exception."""
+    rng = np.random.default_rng([seed, 3])
+    network, _ = random_network(rng)
+    accelerator = random_accelerator(rng, network)
+    layer_fields = [
+        "input", "residual", "kernel_h", "kernel_w", "stride", "pad_top", "pad_left", "act_bits",
+        "weight_bits", "weight_store_bits", "shift", "res_mult", "q_min", "q_max",
+    ]  # fmt: skip
+    for _ in range(30):
+        value = int(rng.choice([-70_000, -3, -1, 0, 1, 2, 5, 9, 50, 300, 5000, 70_000]))
+        layers, tensors = list(network.layers), list(network.tensors)
+        i = int(rng.integers(len(layers)))
+        layers[i] = changed(layers[i], str(rng.choice(layer_fields)), value)
+        if rng.random() < 0.3:
+            t = int(rng.integers(len(tensors)))
+            tensors[t] = changed(tensors[t], str(rng.choice(["height", "width", "channels", "zero_point"])), value)
+        assert isinstance(check_network(replace(network, layers=tuple(layers), tensors=tuple(tensors))), tuple)
+        chunks, rings = list(accelerator.chunks), list(accelerator.rings)
+        k, r = int(rng.integers(len(chunks))), int(rng.integers(len(rings)))
+        if rng.random() < 0.5:
+            chunks[k] = changed(chunks[k], str(rng.choice(["pm", "pn", "pq"])), value)
+        else:
+            chunks[k] = replace(chunks[k], jobs=(*chunks[k].jobs[1:], Job(layer=value, stage=value)))
+        rings[r] = changed(rings[r], str(rng.choice(["tensor", "consumer", "rows", "lane"])), value)
+        damaged = replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))
+        assert isinstance(check_accelerator(network, damaged), tuple)
+        assert isinstance(check_accelerator(network, replace(accelerator, rings=tuple(rings), out_lanes=value)), tuple)

@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: exit status, one clear message on stderr, no traceback, nothing half-written left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nba import assets
+from nba.sources import PACKAGE
+
+COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "spec", "doctor")
+DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
+
+
+def cli(*arguments: str | Path, cwd: Path | None = None, path: str | None = None) -> subprocess.CompletedProcess[str]:
+    """Run nba-codesign as a user does, in a process of its own."""
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "200", "NO_COLOR": "1"}
+    if path is not None:
+        env["PATH"] = path
+    command = [sys.executable, "-m", "nba", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
+
+
+def refused(*arguments: str | Path, cwd: Path | None = None, path: str | None = None) -> str:
+    """stderr of a command that must end with status 2, and without a traceback."""
+    done = cli(*arguments, cwd=cwd, path=path)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.fixture
+def spec_file(tmp_path: Path) -> Path:
+    """A copy of the embedded example in a folder of its own."""
+    (tmp_path / "in").mkdir()
+    file = tmp_path / "in" / "digits.yaml"
+    file.write_text(DIGITS)
+    return file
+
+
+def test_help_lists_every_command() -> None:
+    done = cli("--help")
+    assert done.returncode == 0
+    assert [c for c in COMMANDS if f" {c} " not in done.stdout] == []
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str) -> None:
+    done = cli(command, "--help")
+    assert done.returncode == 0
+    assert "Usage:" in done.stdout
+
+
+def test_version() -> None:
+    from nba import __version__
+
+    assert cli("--version").stdout.split() == ["nba-codesign", __version__]
+
+
+def test_spec_prints_itself_completed(tmp_path: Path) -> None:
+    done = cli("spec", "digits", cwd=tmp_path)
+    assert done.returncode == 0
+    (tmp_path / "full.yaml").write_text(done.stdout)
+    assert cli("spec", "full.yaml", cwd=tmp_path).stdout == done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("seed: 1", "sede: 1", "sede: unknown field (did you mean 'seed'?)"),
+        ("  dsp:", "  dps:", "budgets.dps: unknown field (did you mean 'dsp'?); legal here: dsp, bram"),
+        ("platform: ", "platform: no_", "is not known"),
+        (
+            "  name: digits\n",
+            "  name: folder\n  path: missing\n  image_size: 8\n",
+            "no such folder; give the folder that",
+        ),
+        ("  bram: ", "  bram: 99999", "budgets.bram: 99999"),
+    ],
+)
+def test_bad_specs(spec_file: Path, tmp_path: Path, old: str, new: str, message: str) -> None:
+    assert old in DIGITS
+    spec_file.write_text(DIGITS.replace(old, new))
+    assert message in refused("run", spec_file, "-o", tmp_path / "build")
+    assert not (tmp_path / "build").exists()
+
+
+def test_missing_spec(tmp_path: Path) -> None:
+    assert "nope.yaml: no such file" in refused("run", "nope.yaml", "-o", "build", cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_usage_errors() -> None:
+    assert "--out" in refused("run", "digits")
+    assert "No such command" in refused("frobnicate")
+    assert "--seed" in refused("run", "digits", "-o", "x", "--seed", "-3")
+
+
+def test_missing_tool(tmp_path: Path) -> None:
+    """Every program that verification needs is looked for before anything is done or written."""
+    message = refused("run", "digits", "-o", tmp_path / "build", path=str(tmp_path))
+    for tool, package in (("iverilog", "iverilog"), ("g++", "g++"), ("make", "make"), ("perl", "perl")):
+        assert f"{tool}: not found on PATH; install it with: apt-get install {package}" in message
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
+    done = cli("doctor", path=str(tmp_path))
+    assert done.returncode == 1
+    assert "apt-get install iverilog" in done.stdout
+    assert "missing: g++, make, perl, iverilog" in done.stdout
+
+
+def test_output_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "build").write_text("mine")
+    assert "is a file; give the path of a folder" in refused("run", "digits", "-o", tmp_path / "build")
+    assert (tmp_path / "build").read_text() == "mine"
+
+
+def test_unwritable_output() -> None:
+    assert "cannot be written" in refused("run", "digits", "-o", "/proc/nba-build")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "no such file"),
+        ("", "not valid JSON"),
+        ("{", "not valid JSON"),
+        ("[]", "expected an object"),
+        ("{}", "format: is None"),
+        ('{"format": 1, "name": 3}', "design.network: missing"),
+    ],
+)
+def test_corrupt_design(tmp_path: Path, content: str | None, message: str) -> None:
+    design = tmp_path / "in" / "design.json"
+    design.parent.mkdir()
+    if content is not None:
+        design.write_text(content)
+    assert message in refused("emit", design, "-o", tmp_path / "bundle")
+    assert [p.name for p in tmp_path.iterdir()] == ["in"]
+
+
+@pytest.mark.parametrize("command", ["verify", "synth", "report"])
+def test_not_a_bundle_or_build(tmp_path: Path, command: str) -> None:
+    assert str(tmp_path) in refused(command, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_check(tmp_path: Path) -> None:
+    assert "legal: verilator, icarus, hls" in refused("verify", tmp_path, "--only", "questa")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("number", "status", "word"), [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")]
+)
+def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str) -> None:
+    """A run that is stopped says how to go on, and the search that it was in can be resumed."""
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-m", "nba", "search", "digits", "-o", str(tmp_path / "build")]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+    work = tmp_path / "build" / ".nba" / "work" / "search.inputs"
+    deadline = time.monotonic() + 60
+    while not work.exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    assert process.returncode == status, stderr
+    assert f"nba-codesign: {word}; the same command continues where it was" in stderr
+    assert "Traceback" not in stderr

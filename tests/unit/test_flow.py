@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stage runner: what is done again and what is not, what a failure or a kill leaves behind."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from filelock import FileLock
+
+from nba import flow
+from nba.errors import InfeasibleError, NbaError, SpecError, ToolError
+from nba.flow import Context, Stage
+from nba.progress import Silent
+from nba.spec import Spec
+
+SPEC = Spec.model_validate(
+    {
+        "name": "t",
+        "dataset": {"name": "digits"},
+        "network": {"stem_channels": 8, "stages": [{"channels": 8, "blocks": 1}], "head_channels": 8},
+        "platform": "p",
+        "budgets": {"dsp": 8, "bram": 8},
+    }
+)
+STAGES = (
+    Stage(name="search", folder="one", after=(), sections=("seed", "budgets.dsp"), title="first"),
+    Stage(name="train", folder="two", after=("search",), sections=("schedule.train",), title="second"),
+    Stage(name="map", folder="three", after=("search", "train"), sections=(), title="third"),
+)
+
+
+@dataclass
+class Lab:
+    """Three stages that write what they are told; `ran` lists those that did something."""
+
+    build: Path
+    ran: list[str] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+    work: dict[str, Callable[[Context], None]] = field(default_factory=dict)
+    checks: dict[str, Callable[[Spec], None]] = field(default_factory=dict)
+    source: dict[str, str] = field(default_factory=dict)
+
+    def go(self, spec: Spec = SPEC, *, stages: tuple[Stage, ...] = STAGES, force: bool = False) -> list[str]:
+        """Run the flow; returns the names of the stages that were done."""
+        self.ran.clear()
+        self.said.clear()
+        flow.run(spec, self.build, stages=stages, progress=Silent(), say=self.said.append, force=force)
+        return list(self.ran)
+
+    def files(self) -> set[str]:
+        """Everything in the build folder but the runner's own notes."""
+        paths = (p.relative_to(self.build).as_posix() for p in self.build.rglob("*") if p.is_file())
+        return {p for p in paths if not p.startswith(".nba/") or p.count("/") > 2}
+
+
+@pytest.fixture
+def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
+    """A Lab whose stages write their spec's seed into a file."""
+    lab = Lab(build=tmp_path / "build")
+    for stage in STAGES:
+        module = ModuleType(stage.module)
+
+        def run(context: Context, name: str = stage.name) -> None:
+            lab.ran.append(name)
+            lab.work.get(name, lambda c: (c.folder / "out.txt").write_text(f"{name} {c.spec.seed}") and None)(context)
+
+        def preflight(spec: Spec, name: str = stage.name) -> None:
+            lab.checks.get(name, lambda s: None)(spec)
+
+        module.run, module.preflight = run, preflight  # type: ignore[attr-defined]
+        monkeypatch.setitem(sys.modules, stage.module, module)
+    monkeypatch.setattr(flow, "digest_source", lambda module: lab.source.get(module, ""))
+    return lab
+
+
+def fail(error: BaseException) -> Callable[..., None]:
+    """A function that raises `error`."""
+
+    def function(*args: object) -> None:
+        raise error
+
+    return function
+
+
+def with_seed(seed: int) -> Spec:
+    return SPEC.model_copy(update={"seed": seed})
+
+
+def test_nothing_is_done_twice(lab: Lab) -> None:
+    assert lab.go() == ["search", "train", "map"]
+    assert lab.files() == {"one/out.txt", "two/out.txt", "three/out.txt"}
+    assert lab.go() == []
+    assert all("up to date" in line for line in lab.said)
+    assert lab.go(force=True) == ["search", "train", "map"]
+
+
+def test_a_change_redoes_what_depends_on_it(lab: Lab) -> None:
+    lab.go()
+    assert lab.go(with_seed(5)) == ["search", "train", "map"]
+    assert (lab.build / "one/out.txt").read_text() == "search 5"
+    schedule = SPEC.schedule.model_copy(update={"train": SPEC.schedule.train.model_copy(update={"epochs": 7})})
+    # Stage three depends on stage two only by its output, which the new schedule leaves as it was.
+    assert lab.go(SPEC.model_copy(update={"seed": 5, "schedule": schedule})) == ["train"]
+    assert lab.go(SPEC.model_copy(update={"seed": 5, "schedule": schedule, "name": "other"})) == []
+
+
+def test_changed_source_redoes_the_stage(lab: Lab) -> None:
+    lab.go()
+    lab.source["nba.stages.train"] = "edited"
+    assert lab.go() == ["train"]
+
+
+@pytest.mark.parametrize("spoil", [Path.unlink, lambda path: path.write_text("edited")])
+def test_spoiled_outputs_are_made_again(lab: Lab, spoil: Callable[[Path], None]) -> None:
+    lab.go()
+    spoil(lab.build / "two/out.txt")
+    assert lab.go() == ["train"]
+    assert (lab.build / "two/out.txt").read_text() == "train 0"
+
+
+def test_a_spoiled_stamp_is_no_stamp(lab: Lab) -> None:
+    lab.go()
+    flow.stamp_path(lab.build, STAGES[0]).write_text("{")
+    assert lab.go() == ["search"]
+
+
+def test_what_others_add_is_left_alone(lab: Lab) -> None:
+    lab.go()
+    (lab.build / "three/sim_build").mkdir()
+    (lab.build / "three/sim_build/x").write_text("")
+    assert lab.go() == []
+
+
+def test_a_killed_run_continues(lab: Lab) -> None:
+    def killed(context: Context) -> None:
+        (context.folder / "checkpoint").write_text("half")
+        raise KeyboardInterrupt
+
+    def resumed(context: Context) -> None:
+        assert (context.folder / "checkpoint").read_text() == "half"
+        (context.folder / "checkpoint").rename(context.folder / "out.txt")
+
+    lab.work["train"] = killed
+    with pytest.raises(KeyboardInterrupt):
+        lab.go()
+    assert lab.files() == {"one/out.txt", ".nba/work/train/checkpoint"}
+    lab.work["train"] = resumed
+    assert lab.go() == ["train", "map"]
+    assert lab.files() == {"one/out.txt", "two/out.txt", "three/out.txt"}
+
+
+def test_checkpoints_of_other_inputs_are_not_used(lab: Lab) -> None:
+    def killed(context: Context) -> None:
+        assert not list(context.folder.iterdir())
+        (context.folder / "checkpoint").write_text("half")
+        raise KeyboardInterrupt
+
+    lab.work["search"] = killed
+    for seed in (1, 2):
+        with pytest.raises(KeyboardInterrupt):
+            lab.go(with_seed(seed))
+
+
+def test_a_user_error_leaves_nothing(lab: Lab) -> None:
+    lab.work["search"] = fail(InfeasibleError("no"))
+    with pytest.raises(InfeasibleError):
+        lab.go()
+    assert not lab.build.exists()
+
+
+def test_a_user_error_keeps_what_was_finished(lab: Lab) -> None:
+    def half(context: Context) -> None:
+        (context.folder / "half").write_text("")
+        raise InfeasibleError("no")
+
+    lab.work["map"] = half
+    with pytest.raises(InfeasibleError):
+        lab.go()
+    assert lab.files() == {"one/out.txt", "two/out.txt"}
+
+
+def test_a_tool_error_keeps_its_log(lab: Lab) -> None:
+    def broken(context: Context) -> None:
+        (context.folder / "tool.log").write_text("why")
+        raise ToolError("tool: exit status 1")
+
+    lab.work["search"] = broken
+    with pytest.raises(ToolError):
+        lab.go()
+    assert lab.files() == {".nba/work/search/tool.log"}
+
+
+def test_a_failed_redo_keeps_the_old_result(lab: Lab) -> None:
+    lab.go()
+    lab.work["search"] = fail(InfeasibleError("no"))
+    with pytest.raises(InfeasibleError):
+        lab.go(with_seed(1))
+    assert (lab.build / "one/out.txt").read_text() == "search 0"
+    del lab.work["search"]
+    assert lab.go() == []
+
+
+def test_preflight_reports_all_and_touches_nothing(lab: Lab) -> None:
+    lab.checks["search"] = fail(SpecError("a"))
+    lab.checks["map"] = fail(ToolError("b"))
+    with pytest.raises(NbaError, match=r"^a\nb$"):
+        lab.go()
+    assert not lab.build.exists()
+
+
+def test_output_path_is_a_file(lab: Lab) -> None:
+    lab.build.write_text("mine")
+    with pytest.raises(SpecError, match="is a file"):
+        lab.go()
+    assert lab.build.read_text() == "mine"
+
+
+def test_foreign_folders_are_not_touched(lab: Lab) -> None:
+    lab.build.mkdir()
+    (lab.build / "thesis.tex").write_text("mine")
+    with pytest.raises(SpecError, match="did not write"):
+        lab.go()
+    assert [p.name for p in lab.build.iterdir()] == ["thesis.tex"]
+
+
+@pytest.mark.parametrize("parent", ["/proc", "/dev/null"])
+def test_unwritable_output(lab: Lab, parent: str) -> None:
+    lab.build = Path(parent) / "nba-build"
+    with pytest.raises(SpecError, match="cannot be written"):
+        lab.go()
+
+
+def test_two_runs_do_not_collide(lab: Lab) -> None:
+    def second(context: Context) -> None:
+        with pytest.raises(SpecError, match="another nba-codesign is working"):
+            flow.run(SPEC, lab.build, stages=STAGES, progress=Silent(), say=lambda line: None)
+        (context.folder / "out.txt").write_text("")
+
+    lab.work["train"] = second
+    assert lab.go() == ["search", "train", "map"]
+    with FileLock(lab.build / ".nba" / "lock", timeout=0):
+        pass
+
+
+def test_new_folder_replaces_only_its_own(tmp_path: Path) -> None:
+    place = tmp_path / "a" / "bundle"
+    with flow.new_folder(place, marker="manifest.json") as folder:
+        (folder / "manifest.json").write_text("1")
+    with flow.new_folder(place, marker="manifest.json") as folder:
+        (folder / "manifest.json").write_text("2")
+    assert (place / "manifest.json").read_text() == "2"
+    assert [p.name for p in place.parent.iterdir()] == ["bundle"]
+    (place / "manifest.json").unlink()
+    (place / "mine").write_text("")
+    with pytest.raises(SpecError, match=r"no manifest\.json"), flow.new_folder(place, marker="manifest.json"):
+        pass
+    assert [p.name for p in place.iterdir()] == ["mine"]
+
+
+def test_new_folder_vanishes_after_an_error(tmp_path: Path) -> None:
+    def interrupted() -> None:
+        with flow.new_folder(tmp_path / "a" / "b", marker="m") as folder:
+            (folder / "half").write_text("")
+            raise InfeasibleError("no")
+
+    with pytest.raises(InfeasibleError):
+        interrupted()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", [s.name for s in flow.STAGES])
+def test_declared_inputs_exist(name: str) -> None:
+    """The sections of each stage are fields of the spec, and its upstream stages come before it."""
+    stage = flow.BY_NAME[name]
+    before = [s.name for s in flow.STAGES[: flow.STAGES.index(stage)]]
+    assert set(stage.after) <= set(before)
+    values = SPEC.model_dump()
+    for path in stage.sections:
+        value = values
+        for part in path.split("."):
+            value = value[part]

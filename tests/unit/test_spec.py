@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The spec: what it accepts, every error it reports, and that its schema does not change unseen."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from nba import assets
+from nba.errors import SpecError
+from nba.spec import Spec, load_spec, parse_spec
+
+PLATFORMS = ("zc706", "zcu102")
+GOLDEN = Path(__file__).parent / "spec_schema.json"
+GOOD = """
+name: small
+dataset: {name: digits}
+network:
+  stem_channels: 8
+  stages: [{channels: 8, blocks: 1}, {channels: 16, blocks: 2, stride: 2}]
+  head_channels: 32
+platform: zc706
+budgets: {dsp: 64, bram: 32.5}
+"""
+
+
+def parse(text: str) -> Spec:
+    return parse_spec(text, where="f.yaml", folder=Path("/data"), platforms=PLATFORMS)
+
+
+def problems(text: str) -> list[str]:
+    """The lines of the message that the spec `text` is refused with."""
+    with pytest.raises(SpecError) as caught:
+        parse(text)
+    return str(caught.value).splitlines()
+
+
+def changed(old: str, new: str) -> str:
+    assert old in GOOD
+    return GOOD.replace(old, new)
+
+
+def test_defaults_are_filled_in() -> None:
+    spec = parse(GOOD)
+    assert spec.bitwidths == (2, 4, 6, 8)
+    assert spec.network.stages[0].stride == 1
+    assert spec.budgets.bram == 32.5
+    assert "skip" in spec.network.operators
+    assert spec.objective == "interval"
+
+
+def test_printed_spec_reads_back_the_same() -> None:
+    spec = parse(GOOD)
+    assert parse(spec.yaml()) == spec
+
+
+def test_values_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        parse(GOOD).seed = 3  # type: ignore[misc]
+
+
+def test_every_error_is_reported_at_once() -> None:
+    text = changed("name: small", "nmae: small\nseed: -1").replace("dsp: 64", "dsp: 0").replace("zc706", "zc760")
+    found = problems(text)
+    assert found[0] == "f.yaml: 5 errors"
+    assert found[1:] == [
+        "  - name: missing",
+        "  - seed: input should be greater than or equal to 0 (found -1)",
+        "  - budgets.dsp: input should be greater than 0 (found 0)",
+        "  - nmae: unknown field (did you mean 'name'?); legal here: " + ", ".join(Spec.model_fields),
+        "  - platform: 'zc760' is not known (did you mean 'zc706'?); legal: zc706, zcu102",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"),
+    [
+        ("blocks: 2,", "block: 2,", "network.stages[1].block: unknown field (did you mean 'blocks'?)"),
+        ("stride: 2", "stride: 3", "network.stages[1].stride: input should be 1 or 2 (found 3)"),
+        ("stem_channels: 8", "stem_channels: 8.5", "network.stem_channels: input should be a valid integer"),
+        (
+            "stem_channels: 8",
+            "stem_channels: true",
+            "network.stem_channels: input should be a valid",
+        ),
+        (
+            "stem_channels: 8",
+            "stem_bits: 9\n  stem_channels: 8",
+            "network.stem_bits: input should be less than",
+        ),
+        ("head_channels: 32", "head_channels: 32\n  operators: [k4_e1]", "network.operators: k4_e1: an operator is"),
+        (
+            "head_channels: 32",
+            "head_channels: 32\n  operators: [skip]",
+            "network.operators: at least one operator",
+        ),
+        (
+            "head_channels: 32",
+            "head_channels: 32\n  operators: [k3_e1, k3_e1]",
+            "network.operators: an operator is",
+        ),
+        (
+            "platform: zc706",
+            "platform: zc706\nbitwidths: [1, 4]",
+            "bitwidths[0]: input should be greater than",
+        ),
+        ("platform: zc706", "platform: zc706\nbitwidths: [4, 4]", "bitwidths: a bitwidth is listed twice"),
+        ("platform: zc706", "platform: zc706\nbitwidths: []", "bitwidths: tuple should have at least 1 item"),
+        ("platform: zc706", "platform: 7", "platform: input should be a valid string (found 7)"),
+        ("platform: zc706", "platform: zc706\nobjective: fps", "objective: input should be 'interval' or 'latency'"),
+        ("platform: zc706", "platform: zc706\naccelerator: {min_chunks: 5}", "accelerator: min_chunks 5 is more than"),
+        (
+            "platform: zc706",
+            "platform: zc706\nschedule: {train: {epochs: 0}}",
+            "schedule.train.epochs: input should",
+        ),
+        ("platform: zc706", "platform: zc706\nschedule: {train: {learning_rate: no}}", "schedule.train.learning_rate:"),
+        ("bram: 32.5", "bram: .inf", "budgets.bram: input should be a valid number (found '.inf')"),
+        ("bram: 32.5", "brams: 32.5", "budgets.brams: unknown field (did you mean 'bram'?); legal here: dsp, bram"),
+        ("name: small", 'name: "../x"', "name: letters, digits, `_`, `.` and `-` only"),
+        ("name: small", 'name: "a\\nb"', "name: letters, digits, `_`, `.` and `-` only"),
+        ("{name: digits}", "{name: mnist}", "dataset.name: input should be 'digits' or 'folder' (found 'mnist')"),
+        ("{name: digits}", "{name: folder}", "dataset: a folder dataset needs `path`"),
+        ("{name: digits}", "{name: digits, path: x}", "dataset: `path`, `image_size` and `channels` belong to"),
+        ("{name: digits}", "{name: digits, test_fraction: 0.9}", "dataset.test_fraction: input should be less than"),
+    ],
+)
+def test_each_field_is_checked(old: str, new: str, line: str) -> None:
+    found = problems(changed(old, new))
+    assert any(f.startswith(f"  - {line}") for f in found), found
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "f.yaml: the file is empty; it must hold the fields name, seed,"),
+        ("- a\n- b", "f.yaml: the file is a list; it must hold"),
+        ("just words", "f.yaml: the file is a str; it must hold"),
+        (GOOD + "name: again\n", "f.yaml:10:1: `name` is given twice (first in line 2)"),
+        (changed("dsp: 64", "dsp: 64, dsp: 65"), "f.yaml:9:20: `dsp` is given twice (first in line 9)"),
+        ("name: x\n\tseed: 1", "f.yaml:2:1: found character '\\t' that cannot start any token (YAML indents with"),
+        ("name: [", "f.yaml:1:8: "),
+        ("a: &x [*x]", "f.yaml:1:4: found unconstructable recursive node"),
+        ("? [a]\n: b", "f.yaml:1:3: found unhashable key"),
+        ("a: !!python/object/apply:os.getcwd []", "f.yaml:1:4: could not determine a constructor"),
+        ("[" * 20000, "f.yaml: nested too deeply"),
+        ("a: \x00", "f.yaml: not YAML: unacceptable character"),
+    ],
+)
+def test_what_is_not_a_spec_at_all(text: str, message: str) -> None:
+    assert problems(text)[0].startswith(message)
+
+
+def test_numbers_and_words_are_read_as_in_yaml_1_2() -> None:
+    spec = parse(changed("name: small", "name: no\nseed: 010") + "schedule: {train: {learning_rate: 1e-3}}\n")
+    assert (spec.name, spec.seed, spec.schedule.train.learning_rate) == ("no", 10, 0.001)
+
+
+def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
+    assert load_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+
+
+def test_files_that_cannot_be_read(tmp_path: Path) -> None:
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes(b"name: caf\xe9\n")
+    for path, message in (
+        (tmp_path / "none.yaml", "no such file"),
+        (tmp_path, "is a folder"),
+        (latin, "not UTF-8 text"),
+        (latin / "below", "cannot be read"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            load_spec(path, platforms=PLATFORMS)
+
+
+def test_built_in_examples_are_valid() -> None:
+    from nba.platform import names
+
+    assert "digits" in assets.examples()
+    for name in assets.examples():
+        assert load_spec(assets.root("examples") / f"{name}.yaml", platforms=names()).name == name
+
+
+@pytest.mark.golden
+def test_schema_is_frozen() -> None:
+    """A change of the spec is a change for every user: look at the difference, then record it with NBA_RECORD=1."""
+    text = json.dumps(Spec.model_json_schema(), indent=1, sort_keys=True) + "\n"
+    if os.environ.get("NBA_RECORD"):
+        GOLDEN.write_text(text)
+    assert GOLDEN.read_text() == text
