@@ -23,8 +23,9 @@ from nba import __version__
 from nba.errors import NbaError
 
 if TYPE_CHECKING:
-    from nba.metrics import Json, Line
+    from nba.metrics import Line
     from nba.spec import Spec
+    from nba.stages.exchange import Json
 
 app = typer.Typer(
     name="nba-codesign",

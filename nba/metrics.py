@@ -138,4 +138,5 @@ def table(metrics: Json) -> tuple[Line, ...]:
     if latency is not None and clock:
         lines.append(Line(label="latency", value=f"{latency / clock:,.1f} us ({latency:,} cycles)"))
     lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
-    return (*lines, *_exact(metrics), *_cycles(metrics))
+    broken = [Line(label="verification", value=text, holds=False) for text in metrics.get("verify_failures") or ()]
+    return (*lines, *_exact(metrics), *_cycles(metrics), *broken)

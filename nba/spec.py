@@ -100,17 +100,40 @@ class Budgets(_Section):
 
 
 class SearchSchedule(_Section):
-    """How long and how the search learns. Rates and temperatures as in the papers (docs/search.md)."""
+    """How long and how the search learns: weights alone, then weights, operators, bitwidths and accelerator in turn.
 
-    warmup_epochs: Annotated[int, Field(ge=0, le=1000, strict=True)] = 6
-    joint_epochs: Annotated[int, Field(ge=1, le=1000, strict=True)] = 18
-    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
-    weight_lr: Rate = 0.05
-    arch_lr: Rate = 0.01
-    temperature: PositiveFloat = 5.0
-    temperature_decay: Rate = 0.9
-    paths: Annotated[int, Field(ge=1, le=16, strict=True)] = 2
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.2
+    n_candidates: paths that take part in the backward pass. The Gumbel temperature falls geometrically over the joint
+    epochs. Every `hardware_every` steps the accelerator search takes `hardware_samples` samples (`hardware_first` before
+    the first step, `hardware_last` at the end). The loss grows by cost_weight * (log cost + bits_weight * log bit
+    operations); target_interval_cycles: an interval that is short enough, below which cost no longer counts.
+    """
+
+    pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
+    joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 40
+    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
+    learning_rate: Rate = 0.002
+    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
+    alpha_learning_rate: Rate = 0.02
+    beta_learning_rate: Rate = 0.02
+    n_candidates: Annotated[int, Field(ge=2, le=16, strict=True)] = 2
+    temperature_first: PositiveFloat = 5.0
+    temperature_last: PositiveFloat = 0.5
+    shift_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 1
+    hardware_every: Positive = 5
+    hardware_samples: Positive = 50
+    hardware_first: Positive = 1000
+    hardware_last: Positive = 2000
+    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.3
+    bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
+    target_interval_cycles: Positive | None = None
+
+    @model_validator(mode="after")
+    def _cooling(self) -> SearchSchedule:
+        if self.temperature_last > self.temperature_first:
+            raise ValueError(
+                f"temperature_last {self.temperature_last} is above temperature_first {self.temperature_first}"
+            )
+        return self
 
 
 class TrainSchedule(_Section):

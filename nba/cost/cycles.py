@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Closed forms of speed, compiled and vectorised over designs: lower bounds of the exact schedule (nba.cost.pipeline).
+"""Closed forms, compiled and vectorised over designs: speed, as lower bounds of the exact schedule
+(nba.cost.pipeline), and DSP and block RAM, equal to nba.cost.resources.
 
 Every job occupies its chunk from the start of its first row to the end of its last, and FETCH_CYCLES + 1 cycles more:
 
@@ -24,17 +25,26 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
+from nba.cost.kernels import bram18, chunk_dsp, is_block
 from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES, compiled
 from nba.ir.accelerator import HOST, Accelerator
-from nba.ir.network import Network
+from nba.ir.network import MASTER_BITS, MULT_BITS, Network
 from nba.ir.program import FETCH_CYCLES, input_lanes
+from nba.platform import Platform
 
 # Columns of a layer table.
 (
     DENSE, POOL, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE, PAD_TOP, KERNEL_H, INPUT, RESIDUAL, FIRST_NEED,
-    LAST_NEED, FIRST_RELEASE,
-) = range(17)  # fmt: skip
-_COLUMNS = 17
+    LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS,
+) = range(23)  # fmt: skip
+_COLUMNS = 23
+
+MAX_LANES = 4
+"""Uses of one tensor on one port by one chunk that have buffers of their own in the closed forms of memory."""
+
+compiled_chunk_dsp = compiled(chunk_dsp)
+compiled_bram18 = compiled(bram18)
+compiled_is_block = compiled(is_block)
 
 OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows."""
@@ -69,7 +79,7 @@ class Designs:
 
 
 def layer_table(network: Network) -> np.ndarray:
-    """int64 [L, 17]: what the closed forms know of every layer, by the column names of this module."""
+    """int64 [L, 23]: what the closed forms know of every layer, by the column names of this module."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     for i, layer in enumerate(network.layers):
         out, src = network.result(i), network.source(layer)
@@ -83,8 +93,18 @@ def layer_table(network: Network) -> np.ndarray:
             layer.input, -1 if layer.residual is None else layer.residual,
             min(src.height, layer.kernel_h - layer.pad_top) - 1, min(src.height, last_top + layer.kernel_h) - 1,
             first_release,
+            _earlier(network, i, layer.input, "main"), _earlier(network, i, layer.residual, "residual"),
+            layer.act_bits, 2 if layer.op == "avgpool" else layer.weight_bits,
+            2 if layer.op == "avgpool" else layer.weight_store_bits, network.acc_bits(i),
         )  # fmt: skip
     return table
+
+
+def _earlier(network: Network, index: int, tensor: int | None, port: str) -> int:
+    """The last layer before `index` that uses `tensor` on the same port, or -1."""
+    if tensor is None:
+        return -1
+    return max((i for i, use in network.consumers(tensor) if use == port and i < index), default=-1)
 
 
 def designs_of(network: Network, accelerators: list[Accelerator]) -> Designs:
@@ -120,7 +140,7 @@ def _ceil(a: int, b: int) -> int:
 
 @compiled
 def row_work(layer: np.ndarray, pp: int, pm: int, pn: int, pq: int) -> int:
-    """Engine cycles G*S of one output row of `layer` [17]; the row takes max(this, 2)."""
+    """Engine cycles G*S of one output row of `layer` [23]; the row takes max(this, 2)."""
     words = _ceil(layer[N], pn) if layer[DENSE] == 1 else 1
     return _ceil(layer[COLS], pp) * _ceil(layer[M], pm) * max(words * layer[TAPS], pm // pq)
 
@@ -218,3 +238,94 @@ def speed_bounds(layers: np.ndarray, designs: Designs) -> tuple[np.ndarray, np.n
     busy = np.zeros((b, n_layers), np.int64)
     _many(layers, *designs.arrays(), result, busy)
     return result, busy
+
+
+@compiled
+def _memory(width: int, words: int, sub_width: int, min_words: int, min_bits: int) -> int:
+    return compiled_bram18(width, words, sub_width) if compiled_is_block(width, words, min_words, min_bits) else 0
+
+
+@compiled
+def _resources(
+    layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
+    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
+) -> None:  # fmt: skip
+    """found [B, 2]: DSP and BRAM18 of every design."""
+    n_layers, n_chunks = layers.shape[0], pm.shape[1]
+    most = np.zeros((n_chunks, 5), np.int64)
+    words = np.zeros((n_chunks, 2), np.int64)
+    depth = np.zeros((n_chunks + 1, n_chunks, 2, MAX_LANES), np.int64)
+    for b in range(pp.size):
+        most[:] = 0
+        words[:] = 0
+        depth[:] = 0
+        for i in range(n_layers):
+            layer = layers[i]
+            k = chunk[b, i]
+            m_groups = _ceil(layer[M], pm[b, k])
+            lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
+            chan_words = _ceil(layer[N], pn[b, k]) if layer[DENSE] == 1 else 1
+            words[k, 0] += 1 if layer[POOL] == 1 else m_groups * chan_words * layer[TAPS]
+            words[k, 1] += m_groups * (pm[b, k] // pq[b, k])
+            for f in range(4):
+                most[k, f] = max(most[k, f], layer[ACT_BITS + f])
+            for use in range(2):
+                tensor = layer[INPUT] if use == 0 else layer[RESIDUAL]
+                if tensor < 0:
+                    continue
+                most[k, 4] = max(most[k, 4], use)
+                lane = 0
+                other = layer[EARLIER_USE + use]
+                while other >= 0:
+                    lane += chunk[b, other] == k
+                    other = layers[other, EARLIER_USE + use]
+                if use == 0:
+                    per_column = _ceil(layer[N], lanes)
+                    width = layer[WIDTH_IN]
+                    split = layer[STRIDE] == 2
+                    rows = main_rows[b, i]
+                else:
+                    per_column = _ceil(layer[M], pq[b, k])
+                    width = layer[COLS]
+                    split = False
+                    rows = res_rows[b, i]
+                columns = 2 * _ceil(_ceil(width, 2), pp[b]) if split else _ceil(width, pp[b])
+                p = n_chunks if tensor == 0 else chunk[b, tensor - 1]
+                depth[p, k, use, min(lane, MAX_LANES - 1)] += rows * columns * per_column
+        dsp = 0
+        blocks = 0
+        for k in range(n_chunks):
+            if words[k, 1] == 0:
+                continue
+            dsp += compiled_chunk_dsp(
+                pm[b, k], pn[b, k] if dense[b, k] == 1 else 1, pp[b], pq[b, k], most[k, 0], most[k, 1], most[k, 3],
+                most[k, 4] > 0,
+            )  # fmt: skip
+            lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
+            macs = pm[b, k] * pn[b, k] if dense[b, k] == 1 else pm[b, k]
+            store = max(most[k, 1], most[k, 2])
+            blocks += _memory(macs * store, words[k, 0] + 1, 0, min_words, min_bits)
+            blocks += _memory(pq[b, k] * (most[k, 3] + MULT_BITS), words[k, 1] + 1, 0, min_words, min_bits)
+            for p in range(n_chunks + 1):
+                for use in range(2):
+                    for lane in range(MAX_LANES):
+                        if depth[p, k, use, lane] > 0:
+                            write = in_lanes[b] if p == n_chunks else pq[b, p]
+                            read = lanes if use == 0 else pq[b, k]
+                            blocks += pp[b] * _memory(
+                                read * MASTER_BITS, depth[p, k, use, lane], write * MASTER_BITS, min_words, min_bits
+                            )
+        z = n_layers - 1
+        rows = out_rows[b] * _ceil(layers[z, COLS], pp[b]) * _ceil(layers[z, M], out_lanes[b])
+        write = pq[b, chunk[b, z]]
+        blocks += pp[b] * _memory(out_lanes[b] * MASTER_BITS, rows, write * MASTER_BITS, min_words, min_bits)
+        found[b, 0] = dsp
+        found[b, 1] = blocks
+
+
+def resources(layers: np.ndarray, designs: Designs, platform: Platform) -> np.ndarray:
+    """int64 [B, 2]: DSP blocks and 18-Kbit memory blocks of every design, as nba.cost.resources.predict counts them."""
+    found = np.zeros((len(designs.pp), 2), np.int64)
+    _resources(layers, *designs.arrays(), platform.min_block_words, platform.min_block_bits, found)
+    return found

@@ -76,7 +76,8 @@ class Schedule:
     last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
     row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
-    interval_cycles: last output minus the one before it; -1 if there is only one frame. All int64.
+    interval_cycles: between the outputs of frames n_frames // 2 and the one before it, in the middle of the batch, where
+    neither its beginning nor its end shows; -1 if there is only one frame. All int64.
     """
 
     n_frames: int
@@ -311,6 +312,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     end = last + (jobs[:, WRITTEN, None] - 1)
     beats = program.out_col_groups * program.out_chan_words
     output = last[-1] + (beats - 1 + HOST_OUT_CYCLES)
+    middle = n_frames // 2
     bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents[:-2]]
     by_row = [row_start[b : b + n].reshape(n_frames, -1) for b, n in zip(row_base.tolist(), rows.tolist(), strict=True)]
     return Schedule(
@@ -321,7 +323,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
         row_start=tuple([tuple(by_row[a:b]) for a, b in bounds]),
         output_cycle=output,
         first_output_latency_cycles=int(output[0]) + 1,
-        interval_cycles=int(output[-1] - output[-2]) if n_frames > 1 else -1,
+        interval_cycles=int(output[middle] - output[middle - 1]) if n_frames > 1 else -1,
     )
 
 

@@ -13,9 +13,10 @@ import numpy as np
 
 from nba import __version__, assets
 from nba.emit.env import environment
+from nba.emit.hls_tables import braces, packed, param_words, weight_words
 from nba.errors import NbaError
 from nba.ir.design import Design
-from nba.ir.network import MASTER_BITS, LayerWeights, Network, Weights
+from nba.ir.network import MASTER_BITS, Network, Weights
 from nba.ir.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
 
 FOLDER = "hls"
@@ -28,15 +29,17 @@ MAX_BEAT_BITS = 4096
 """Widest AP_INT_MAX_W of Vitis HLS, which bounds a beat of either stream."""
 
 _FILES = ("top.h", "top.cpp", "weights.h", "main.cpp", "run_hls.tcl", "Makefile")
-_IDENTIFIER = re.compile(r"[A-Za-z](_?[A-Za-z0-9])*\Z")
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _RESERVED = frozenset(
-    """alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
+    """
+    alignas alignof and and_eq asm auto bitand bitor bool break case catch char char8_t char16_t char32_t class compl
     concept const consteval constexpr constinit const_cast continue co_await co_return co_yield decltype default delete
     do double dynamic_cast else enum explicit export extern false float for friend goto if inline int long mutable
     namespace new noexcept not not_eq nullptr operator or or_eq private protected public register reinterpret_cast
     requires return short signed sizeof static static_assert static_cast struct switch template this thread_local throw
     true try typedef typeid typename union unsigned using virtual void volatile wchar_t while xor xor_eq
-    main nba hls std linux unix""".split()
+    main nba hls std linux unix
+    """.split()  # noqa: SIM905
 )
 
 
@@ -129,7 +132,7 @@ class HlsDesign:
     chunks: tuple[HlsChunk, ...]
 
 
-def render_hls(design: Design, weights: Weights, top: str = DEFAULT_TOP, part: str = "xc7z020clg400-1") -> dict[str, str]:
+def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part: str) -> dict[str, str]:
     """All HLS files of a bundle: path relative to the bundle ("hls/...") -> text; the same design gives the same text.
 
     `design` and `weights` must have passed nba.ir.check. `top` becomes the name of the top function, `part` the
@@ -144,7 +147,7 @@ def render_hls(design: Design, weights: Weights, top: str = DEFAULT_TOP, part: s
 
 
 def vector_files(network: Network, x: np.ndarray, y: np.ndarray) -> dict[str, bytes]:
-    """input.bin and expected.bin, which `make csim` reads: codes [B, H, W, C] of the first and the last tensor as bytes."""
+    """input.bin and expected.bin, which `make csim` reads: codes [B, H, W, C] of first and last tensor as bytes."""
     return {f"{FOLDER}/input.bin": to_bytes(x), f"{FOLDER}/expected.bin": to_bytes(y)}
 
 
@@ -156,7 +159,9 @@ def to_bytes(codes: np.ndarray) -> bytes:
 def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDesign:
     """The values that the templates print. Raises NbaError if `top` or `part` is not a plain word."""
     if not _IDENTIFIER.match(top) or top in _RESERVED:
-        raise NbaError(f"HLS top function {top!r}: not a usable C++ identifier; use letters, digits and single '_', no keyword")
+        raise NbaError(
+            f"HLS top function {top!r}: not a usable C++ identifier; use letters, digits and '_', but no keyword"
+        )
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", part):
         raise NbaError(f"HLS part {part!r}: not a device name; use letters, digits, '_', '.' and '-'")
     network = design.network
@@ -164,10 +169,11 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
     for what, lanes in (("input", program.pp * program.in_lanes), ("output", program.out_cols * program.out_lanes)):
         if lanes * MASTER_BITS > MAX_BEAT_BITS:
             raise NbaError(
-                f"HLS {what} stream: a beat of {lanes} codes has {lanes * MASTER_BITS} bits; Vitis HLS allows {MAX_BEAT_BITS}; "
-                "take a smaller pp, out_lanes, or pn of the chunks that read the input"
+                f"HLS {what} stream: a beat of {lanes} codes has {lanes * MASTER_BITS} bits; Vitis HLS allows "
+                f"{MAX_BEAT_BITS}; take a smaller pp, out_lanes, or pn of the chunks that read the input"
             )
-    ring_index = {(e, r): n for n, (e, r) in enumerate((e, r) for e, x in enumerate(program.edges) for r in range(len(x.rings)))}
+    pairs = [(e, r) for e, edge in enumerate(program.edges) for r in range(len(edge.rings))]
+    ring_index = {pair: n for n, pair in enumerate(pairs)}
     edges = tuple(_edge(i, e) for i, e in enumerate(program.edges))
     first, last = network.tensors[0], network.tensors[-1]
     return HlsDesign(
@@ -213,15 +219,11 @@ def _edge(index: int, edge: EdgeLayout) -> HlsEdge:
     return HlsEdge(index=index, lanes=edge.lanes, write=edge.write_lanes, depth=edge.depth_words, note=note)
 
 
-def _braces(*values: int | str | bool) -> str:
-    return "{" + ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values) + "}"
-
-
 def _rings(program: Program) -> list[HlsRing]:
     rings = []
     for i, edge in enumerate(program.edges):
         for r in edge.rings:
-            fields = _braces(
+            fields = braces(
                 i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.split, r.parity_words,
                 r.init_words, r.step_words, r.last_step_words,
             )  # fmt: skip
@@ -230,7 +232,9 @@ def _rings(program: Program) -> list[HlsRing]:
     return rings
 
 
-def _job_fields(network: Network, job: JobProgram, ring_index: dict[tuple[int, int], int], written: tuple[int, ...]) -> str:
+def _job_fields(
+    network: Network, job: JobProgram, ring_index: dict[tuple[int, int], int], written: tuple[int, ...]
+) -> str:
     layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
     res = None if layer.residual is None else network.tensors[layer.residual]
     nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
@@ -238,7 +242,7 @@ def _job_fields(network: Network, job: JobProgram, ring_index: dict[tuple[int, i
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
     res_ring = 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring]
-    return _braces(
+    return braces(
         job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words, job.kernel_h, job.kernel_w,
         job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
         ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point & 0xFF,
@@ -248,7 +252,7 @@ def _job_fields(network: Network, job: JobProgram, ring_index: dict[tuple[int, i
         res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
         f"{(1 << (layer.shift - 1)) - (res.zero_point * layer.res_mult if res is not None else 0)}LL",
         layer.shift, out.zero_point, layer.q_min, layer.q_max,
-        _braces(*slots, *[-1] * (MAX_USES - len(slots))),
+        braces(*slots, *[-1] * (MAX_USES - len(slots))),
     )  # fmt: skip
 
 
@@ -261,6 +265,7 @@ def _chunk(
     edges: tuple[HlsEdge, ...],
     ring_index: dict[tuple[int, int], int],
 ) -> HlsChunk:
+    read = [e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index]
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
     store = chunk.weight_store_bits
@@ -277,7 +282,7 @@ def _chunk(
         pn=chunk.pn,
         pq=chunk.pq,
         lanes=chunk.lanes,
-        engine=_braces(*engine)[1:-1],
+        engine=braces(*engine)[1:-1],
         acc_bits=chunk.acc_bits,
         weight_store_bits=store,
         weight_lanes=lanes,
@@ -291,44 +296,11 @@ def _chunk(
             )
             for job in chunk.jobs
         ),
-        sources=tuple(e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index and x.port == "main"),
-        residuals=tuple(e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index and x.port != "main"),
+        sources=tuple(e for e in read if program.edges[e.index].port == "main"),
+        residuals=tuple(e for e in read if program.edges[e.index].port == "residual"),
         destinations=tuple(edges[i] for i in written),
         own=tuple(edges[i] for i in written if program.edges[i].consumer == index),
-        weights=_packed(np.concatenate(words), store),
-        bias=tuple(_braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
-        mult=tuple(_braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
+        weights=packed(np.concatenate(words), store),
+        bias=tuple(braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
+        mult=tuple(braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
     )
-
-
-def weight_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.ndarray:
-    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn] (dense) or
-    [pm]. Absent channels hold 0; average pooling is one word of ones."""
-    pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
-    if not job.weight_step:
-        return np.ones((1, pm), np.int64)
-    w = lw.weight.astype(np.int64)
-    if chunk.kind == "depthwise":
-        w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
-        return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
-    w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, job.chan_words * pn - w.shape[1]), (0, 0), (0, 0)))
-    w = w.reshape(groups, pm, job.chan_words, pn, job.kernel_h, job.kernel_w)
-    return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, pm * pn)
-
-
-def param_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
-    """Bias and multiplier of a job in the order of its drain steps, int64 [param_words, pq] each; absent channels hold 0."""
-    room = job.m_groups * chunk.pm - lw.bias.shape[0]
-    bias = np.pad(lw.bias.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
-    return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
-
-
-def _packed(words: np.ndarray, bits: int) -> tuple[str, ...]:
-    """Words of `bits`-bit lanes as C initialisers of 64-bit parts."""
-    per_part = 64 // bits
-    lanes = words.shape[1]
-    parts = -(-lanes // per_part)
-    codes = np.pad(words & ((1 << bits) - 1), ((0, 0), (0, parts * per_part - lanes))).astype(np.uint64)
-    shifts = (np.arange(per_part, dtype=np.uint64) * np.uint64(bits))[None, None, :]
-    packed = np.bitwise_or.reduce(codes.reshape(-1, parts, per_part) << shifts, axis=2)
-    return tuple("{" + ", ".join(f"0x{v:x}ull" for v in row) + "}" for row in packed.tolist())

@@ -26,8 +26,9 @@ class EngineTable:
 
     pm, pn, pq, lanes: int64 [C]; dense: bool [C]. bits: int64 [layers, 4], activation, weight and accumulator bits, and
     whether there is a residual. work, weight_words, param_words: int64 [layers, C], cycles and
-    memory words of a layer on an option (INFINITE cycles where the kinds differ). bram18: int64 [C, 2, S], blocks of
-    weight and parameter memories of s words, at s = 0, GRAIN, 2*GRAIN ... (depths in between round down).
+    memory words of a layer on an option (INFINITE cycles where the kinds differ); map_words: int64 [layers, 2, C],
+    words per bank of its whole input map and of its residual operand's. bram18: int64 [C, 4, S], blocks of weights,
+    parameters, input buffer and residual buffer of s words, at s = 0, GRAIN, 2*GRAIN ... (depths between round up).
     """
 
     pm: np.ndarray
@@ -39,6 +40,7 @@ class EngineTable:
     work: np.ndarray
     weight_words: np.ndarray
     param_words: np.ndarray
+    map_words: np.ndarray
     bram18: np.ndarray
 
 
@@ -142,7 +144,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
 
     `t`: the arrays of an EngineTable as `_arrays` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP, of a block.
     """
-    pm, pn, pq, pp, lanes, dense, work, weight_words, param_words, blocks, bits, group, n_groups = t
+    pm, pn, pq, pp, lanes, dense, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
     n_chunks = len(kinds)
     n_options = work.shape[1]
     last = blocks.shape[2] - 1
@@ -163,18 +165,32 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
     price = np.zeros((n_chunks, n_options), np.int64)
     main = np.zeros((n_chunks, n_chunks), np.bool_)
     res = np.zeros((n_chunks, n_chunks), np.bool_)
+    maps = np.zeros((2, n_chunks, n_chunks + 1, n_options), np.int64)
     for e in range(len(edges)):
-        if edges[e, 2] == 0:
-            main[owner[edges[e, 0]], owner[edges[e, 1]]] = True
-        else:
-            res[owner[edges[e, 0]], owner[edges[e, 1]]] = True
+        i = edges[e, 1]
+        k = owner[i]
+        p = n_chunks if edges[e, 0] < 0 else owner[edges[e, 0]]
+        port = edges[e, 2]
+        for c in range(n_options):
+            maps[port, k, p, c] += map_words[i, port, c]
+        if p < n_chunks:
+            if port == 0:
+                main[p, k] = True
+            else:
+                res[p, k] = True
+    for port in range(2):
+        for k in range(n_chunks):
+            for p in range(n_chunks + 1):
+                if maps[port, k, p, 0] > 0:
+                    for c in range(n_options):
+                        bram[k, c] += blocks[c, 2 + port, min(last, (maps[port, k, p, c] + GRAIN - 1) // GRAIN)]
     low = limits[2]
     for k in range(n_chunks):
         least = INFINITE
         for c in range(n_options):
             if dense[c] == kinds[k]:
-                bram[k, c] = blocks[c, 0, min(last, words[k, c] // GRAIN)]
-                bram[k, c] += blocks[c, 1, min(last, params[k, c] // GRAIN)]
+                bram[k, c] += blocks[c, 0, min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
+                bram[k, c] += blocks[c, 1, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
                 dsp[k, c] = engine_dsp(pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0)
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:
@@ -261,15 +277,17 @@ def climb(
     edges: np.ndarray,
     limits: Limits,
     weights: tuple[int, int],
+    share: float,
     steps: int,
     rng: np.random.Generator,
 ) -> Assignment | None:
-    """Local search from the partition `owner` [layers]; kinds bool [K] (dense); edges int64 [E, 3] (producer layer,
-    consumer layer, 1 for residual); `weights`: price of a DSP and of a BRAM18. None if nothing is within `limits`."""
+    """Local search from the partition `owner` [layers]; kinds bool [K] (dense); edges int64 [E, 3] (producer layer or
+    -1, consumer layer, 1 for residual); `weights`: price of a DSP and of a BRAM18; `share`: part of
+    a map that a ring is taken to hold. None if nothing is within `limits`."""
     names, group = np.unique(table.pq * 4096 + table.lanes, return_inverse=True)
     t = (
         table.pm, table.pn, table.pq, pp, table.lanes, table.dense, table.work, table.weight_words, table.param_words,
-        table.bram18, table.bits, group.astype(np.int64), len(names),
+        np.ceil(table.map_words * share).astype(np.int64), table.bram18, table.bits, group.astype(np.int64), len(names),
     )  # fmt: skip
     owner = owner.astype(np.int64).copy()
     draws = rng.integers(0, 1 << 30, size=(steps, 3))

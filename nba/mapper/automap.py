@@ -32,8 +32,12 @@ CLIMB_STEPS = 1500
 """Moves of the second, from the best of the first."""
 FINALISTS = 6
 """Assignments that are made complete and judged by the exact schedule."""
-REORDER_STEPS = 400
+REORDER_STEPS = 600
 """Trials of program orders and stages on the winner."""
+MAP_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
+"""Parts of a map that rings between chunks are taken to hold, tried in turn until something fits."""
+ROUNDS = 4
+"""Times that the search for engines is repeated with less memory, where rings had to be cut or did not fit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +86,7 @@ class _Search:
         self.dense = np.array([layer.op == "dense" for layer in network.layers])
         self.shapes = self._shapes(min_chunks, max_chunks)
         self.tables: dict[int, EngineTable] = {}
+        self.share = 1.0
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
         """(dense, depthwise) numbers of chunks worth trying."""
@@ -129,8 +134,9 @@ class _Search:
             owners.append(owner)
         return owners
 
-    def assignments(self, limits: tuple[int, int], start: Accelerator | None) -> list[Assignment]:
-        """The best assignments within `limits` (DSP, BRAM18 of engines), best first."""
+    def assignments(self, limits: tuple[int, int], start: Accelerator | None, share: float) -> list[Assignment]:
+        """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
+        self.share = share
         pps = [pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1)]
         jobs = [(pp, shape, owner) for pp in pps for shape in self.shapes for owner in self.starts(shape)]
         if start is not None:
@@ -154,7 +160,7 @@ class _Search:
             self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} dense + {shape[1]} depthwise chunks")
             kinds = np.array([True] * shape[0] + [False] * shape[1])
             bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
-            a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), steps, self.rng)
+            a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), self.share, steps, self.rng)
             if a is not None:
                 found.append(a)
         return _distinct(found)
@@ -163,27 +169,36 @@ class _Search:
         """Search, judge, and polish; see `map_network`."""
         max_bram18 = self.budgets.bram18
         allowance = max_bram18
+        shares = list(MAP_SHARES)
         best: Candidate | None = None
         closest: Candidate | None = None
-        for _ in range(4):
-            found = self.assignments((self.budgets.dsp, allowance), start)
-            excess = 0
+        for _ in range(ROUNDS):
+            found = self.assignments((self.budgets.dsp, allowance), start, shares[0])
+            while not found and len(shares) > 1:
+                del shares[0]
+                allowance = max_bram18
+                found = self.assignments((self.budgets.dsp, allowance), start, shares[0])
+            excess = UNLIMITED
             for n, a in enumerate(found[: self.effort.finalists]):
+                if best is not None and self.objective == "interval" and a.interval > best.speed.interval_cycles:
+                    break
                 self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
                 base = build(self.network, a.pp, a.owner, a.engines)
-                candidate = realise(self.network, base, self.platform, max_bram18, self.objective)
+                candidate = realise(self.network, base, self.platform, self.budgets.bram18, self.objective)
                 if candidate is None:
                     candidate = realise(self.network, base, self.platform, UNLIMITED, self.objective)
-                assert candidate is not None
+                    assert candidate is not None
+                    excess = min(excess, candidate.bram18 - max_bram18)
                 if candidate.dsp > self.budgets.dsp or candidate.bram18 > max_bram18:
-                    excess = max(excess, candidate.bram18 - max_bram18)
                     if closest is None or self._distance(candidate) < self._distance(closest):
                         closest = candidate
-                elif best is None or candidate.key(self.objective) < best.key(self.objective):
+                    continue
+                excess = min(excess, candidate.speed.interval_cycles > a.interval)
+                if best is None or candidate.key(self.objective) < best.key(self.objective):
                     best = candidate
-            if best is not None or not found or excess == 0:
+            if not 0 < excess < UNLIMITED:
                 break
-            allowance -= excess
+            allowance -= max(excess, 1 + max_bram18 // 20)
         if best is None:
             raise InfeasibleError(self._refusal(closest))
         best = reorder(
@@ -221,7 +236,7 @@ class _Search:
             for owner in self.starts(shape):
                 kinds = np.array([True] * shape[0] + [False] * shape[1])
                 loose = Limits(dsp=limits[0], bram18=limits[1], floor=UNLIMITED)
-                a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 0, self.rng)
+                a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
                 if a is not None:
                     base = build(self.network, 1, a.owner, a.engines)
                     c = realise(self.network, base, self.platform, UNLIMITED, "latency")

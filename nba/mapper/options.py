@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.cost.kernels import bram18, is_block
+from nba.cost.cycles import compiled_bram18
+from nba.cost.kernels import is_block
 from nba.cost.resources import rom_words
 from nba.ir.accelerator_rules import MAX_WORDS
-from nba.ir.network import MULT_BITS, Network
+from nba.ir.network import MASTER_BITS, MULT_BITS, Network
 from nba.ir.program import FETCH_CYCLES
 from nba.mapper.assign import GRAIN, INFINITE, EngineTable
 from nba.platform import Platform
@@ -79,34 +80,50 @@ def engine_table(network: Network, platform: Platform, pp: int, max_macs: int) -
     ]
     store = max((layer.weight_store_bits for layer in network.layers if layer.op != "avgpool"), default=2)
     acc_bits = max(network.acc_bits(i) for i in range(len(network.layers)))
-    n_grains = int(max(weight_words.sum(0).max(), param_words.sum(0).max())) // GRAIN + 1
-    known: dict[int, np.ndarray] = {}
-    blocks = np.zeros((len(sizes), 2, min(n_grains, MAX_WORDS // GRAIN + 1)), np.int64)
-    for c in range(len(sizes)):
-        for m, width in enumerate((int(pm[c] * pn[c]) * store, int(pq[c]) * (acc_bits + MULT_BITS))):
-            if width not in known:
-                known[width] = np.array([rom_bram18(platform, width, g * GRAIN) for g in range(blocks.shape[2])])
-            blocks[c, m] = known[width]
+    lanes = np.where(dense == 1, pn, pm)
+    map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
+    deepest = max(int(words.sum(0).max()) for words in (weight_words, param_words, map_words))
+    n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
+    widths = (pm * pn * store, pq * (acc_bits + MULT_BITS), lanes * MASTER_BITS, pq * MASTER_BITS)
+    blocks = np.zeros((len(sizes), 4, n_grains), np.int64)
+    for m, width in enumerate(widths):
+        for w in np.unique(width):
+            blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m >= 2) * (pp if m >= 2 else 1)
     return EngineTable(
-        pm=pm, pn=pn, pq=pq, lanes=np.where(dense == 1, pn, pm), dense=dense == 1, bits=np.array(bits, np.int64),
-        work=work, weight_words=weight_words, param_words=param_words, bram18=blocks,
+        pm=pm, pn=pn, pq=pq, lanes=lanes, dense=dense == 1, bits=np.array(bits, np.int64),
+        work=work, weight_words=weight_words, param_words=param_words, map_words=map_words,
+        bram18=blocks,
     )  # fmt: skip
 
 
-def rom_bram18(platform: Platform, width: int, depth: int) -> int:
-    """18-Kbit blocks of a ROM of `depth` words of `width` bits."""
-    words = rom_words(depth)
-    if not is_block(width, words, platform.min_block_words, platform.min_block_bits):
-        return 0
-    return bram18(width, words, 0)
+def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> np.ndarray:
+    """int64 [layers, C]: words per bank of the whole input map (or residual operand) of every layer."""
+    found = np.zeros((len(network.layers), len(lanes)), np.int64)
+    for i, layer in enumerate(network.layers):
+        tensor = layer.residual if residual else layer.input
+        if tensor is not None:
+            t = network.tensors[tensor]
+            half = -(-(-(-t.width // 2)) // pp)
+            columns = 2 * half if layer.stride == 2 and not residual else -(-t.width // pp)
+            found[i] = t.height * columns * -(-t.channels // lanes)
+    return found
+
+
+def _memory_blocks(platform: Platform, width: int, n_grains: int, written: bool) -> np.ndarray:
+    """int64 [n_grains]: 18-Kbit blocks of a memory of 0, GRAIN, 2*GRAIN ... words of `width` bits; ROMs have a guard."""
+    found = np.zeros(n_grains, np.int64)
+    for g in range(1, n_grains):
+        words = g * GRAIN if written else rom_words(g * GRAIN)
+        if is_block(width, words, platform.min_block_words, platform.min_block_bits):
+            found[g] = compiled_bram18(width, words, width if written else 0)
+    return found
 
 
 def layer_edges(network: Network) -> np.ndarray:
-    """int64 [E, 3]: (producer layer, consumer layer, 1 for a residual operand) of every tensor passed on chip."""
+    """int64 [E, 3]: (producer layer, -1 for the host; consumer layer; 1 for a residual operand) of every use."""
     found = []
     for i, layer in enumerate(network.layers):
-        if layer.input > 0:
-            found.append((layer.input - 1, i, 0))
-        if layer.residual is not None and layer.residual > 0:
+        found.append((layer.input - 1, i, 0))
+        if layer.residual is not None:
             found.append((layer.residual - 1, i, 1))
     return np.array(found, np.int64).reshape(-1, 3)

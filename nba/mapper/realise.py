@@ -103,32 +103,39 @@ def reorder(
     rng: np.random.Generator,
 ) -> Candidate:  # fmt: skip
     """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
-    best = candidate
+    goal = candidate.speed
+    here = RingSearch(network, candidate.accelerator)
+    improved = False
     for _ in range(steps):
-        chunks = list(best.accelerator.chunks)
-        k = int(rng.integers(len(chunks)))
-        jobs = list(chunks[k].jobs)
-        n = len(jobs)
-        i = int(rng.integers(n))
-        if rng.random() < 0.5 and n > 1:
-            jobs.insert(int(rng.integers(n)), jobs.pop(i))
-        else:
-            change = -1 if rng.random() < 0.7 else 1
-            last = n if rng.random() < 0.5 else i + 1
-            jobs[i:last] = [replace(j, stage=j.stage + change) for j in jobs[i:last]]
-        least = min(j.stage for j in jobs)
-        jobs = [replace(j, stage=j.stage - least) for j in jobs]
-        chunks[k] = replace(chunks[k], jobs=tuple(jobs))
         try:
-            search = RingSearch(network, replace(best.accelerator, chunks=tuple(chunks)))
-            goal = search.speed(search.high)
+            trial = RingSearch(network, replace(here.accelerator, chunks=_neighbour(here.accelerator.chunks, rng)))
+            found = trial.speed(trial.high)
         except DeadlockError:
             continue
-        if goal.key(objective) >= best.speed.key(objective):
-            continue
-        rows = search.shrink(search.high, goal)
-        trial = search.with_rows(rows)
-        dsp, bram18 = resources(network, trial, platform)
-        if bram18 <= max_bram18:
-            best = Candidate(accelerator=trial, speed=goal, dsp=dsp, bram18=bram18)
-    return best
+        if found.key(objective) <= goal.key(objective):
+            improved = improved or found != goal
+            here, goal = trial, found
+    if not improved:
+        return candidate
+    accelerator = here.with_rows(here.shrink(here.high, goal))
+    dsp, bram18 = resources(network, accelerator, platform)
+    if bram18 > max_bram18:
+        return candidate
+    return Candidate(accelerator=accelerator, speed=goal, dsp=dsp, bram18=bram18)
+
+
+def _neighbour(chunks: tuple[Chunk, ...], rng: np.random.Generator) -> tuple[Chunk, ...]:
+    """Move one job elsewhere in its program, or change the stage of a run of jobs."""
+    k = int(rng.integers(len(chunks)))
+    jobs = list(chunks[k].jobs)
+    n = len(jobs)
+    i = int(rng.integers(n))
+    if rng.random() < 0.5 and n > 1:
+        jobs.insert(int(rng.integers(n)), jobs.pop(i))
+    if rng.random() < 0.7:
+        change = -1 if rng.random() < 0.7 else 1
+        last = n if rng.random() < 0.5 else i + 1
+        jobs[i:last] = [replace(j, stage=j.stage + change) for j in jobs[i:last]]
+    least = min(j.stage for j in jobs)
+    changed = replace(chunks[k], jobs=tuple(replace(j, stage=j.stage - least) for j in jobs))
+    return (*chunks[:k], changed, *chunks[k + 1 :])

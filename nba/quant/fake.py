@@ -207,6 +207,7 @@ class QuantLayer(nn.Module):
         norm: bool = True,
         track: bool = True,
         reach: float = 4.0,
+        own_weight: bool = True,
         generator: torch.Generator,
     ):
         super().__init__()
@@ -220,23 +221,25 @@ class QuantLayer(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         self.norm: nn.BatchNorm2d | None = None
-        if op == "avgpool":
-            self.register_buffer("ones", torch.ones(shape), persistent=False)
-        else:
-            self.weight = nn.Parameter(torch.randn(shape, generator=generator) * (2.0 / self.reduction) ** 0.5)
+        if op != "avgpool":
+            if own_weight:
+                self.weight = nn.Parameter(torch.randn(shape, generator=generator) * (2.0 / self.reduction) ** 0.5)
             if norm:
                 self.norm = nn.BatchNorm2d(out_channels, track_running_stats=track)
             else:
                 self.bias = nn.Parameter(torch.zeros(out_channels))
         self.out = OutputQuantiser(signed=signed, reach=reach)
 
-    def forward(self, source: Signal, precision: Precision, residual: Signal | None = None) -> Signal:
+    def forward(
+        self, source: Signal, precision: Precision, residual: Signal | None = None, weight: Tensor | None = None
+    ) -> Signal:
+        """`weight` [M, N, K, K] stands in for the layer's own (layers made with own_weight=False need it)."""
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
         if self.op == "avgpool":
             y = source.real().mean((2, 3), keepdim=True)
         else:
-            y = self._normed_forward(source, precision)
+            y = self._normed_forward(source, precision, self.weight if weight is None else weight)
         if residual is not None:
             y = y + residual.real()
         return self.out(y)
@@ -244,12 +247,12 @@ class QuantLayer(nn.Module):
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
 
-    def _normed_forward(self, source: Signal, precision: Precision) -> Tensor:
-        assert self.weight is not None
+    def _normed_forward(self, source: Signal, precision: Precision, weight: Tensor | None) -> Tensor:
+        assert weight is not None
         weights = []
         for bits in precision.bitwidths:
-            scale = weight_scale(self.weight, bits)
-            weights.append(weight_codes(self.weight, scale, bits) * _along(scale, self.weight))
+            scale = weight_scale(weight, bits)
+            weights.append(weight_codes(weight, scale, bits) * _along(scale, weight))
         x = blend([nested(source, bits) for bits in precision.bitwidths], precision.mix)
         y = self._convolve(x, blend(weights, precision.mix), self.bias)
         return y if self.norm is None else self.norm(y)

@@ -13,7 +13,6 @@ import numpy as np
 
 from nba.errors import DesignError, NbaError
 from nba.files import write_atomic, write_atomic_bytes
-from nba.ir.accelerator import Accelerator
 from nba.ir.design import _decode as decode
 from nba.ir.design import load_weights, weights_bytes
 from nba.ir.network import Network, Weights
@@ -40,28 +39,6 @@ class ImageSet:
     y: np.ndarray
 
 
-def save_accelerator(accelerator: Accelerator, path: Path) -> None:
-    """Write an accelerator as JSON."""
-    write_atomic(path, json.dumps(asdict(accelerator), sort_keys=True, indent=1) + "\n")
-
-
-def load_accelerator(path: Path) -> Accelerator:
-    """Read what `save_accelerator` wrote. Raises DesignError if it is damaged."""
-    found: Accelerator = _load(Accelerator, path, "accelerator")
-    return found
-
-
-def _load(kind: Any, path: Path, name: str) -> Any:
-    problems: list[str] = []
-    try:
-        found = decode(kind, json.loads(path.read_text(encoding="utf-8")), name, problems)
-    except (OSError, ValueError) as err:
-        raise DesignError(str(path), [f"missing or damaged ({err}); repeat the stage that writes it"]) from None
-    if problems:
-        raise DesignError(str(path), problems)
-    return found
-
-
 def save_network(network: Network, weights: Weights, folder: Path) -> None:
     """Write network.json and weights.npz."""
     write_atomic(folder / "network.json", json.dumps(asdict(network), sort_keys=True, indent=1) + "\n")
@@ -70,7 +47,14 @@ def save_network(network: Network, weights: Weights, folder: Path) -> None:
 
 def load_network(folder: Path) -> tuple[Network, Weights]:
     """Read what `save_network` wrote. Raises DesignError if it is damaged."""
-    network: Network = _load(Network, folder / "network.json", "network")
+    path = folder / "network.json"
+    problems: list[str] = []
+    try:
+        network: Network = decode(Network, json.loads(path.read_text(encoding="utf-8")), "network", problems)
+    except (OSError, ValueError) as err:
+        raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
+    if problems:
+        raise DesignError(str(path), problems)
     return network, load_weights(folder / "weights.npz", len(network.layers))
 
 

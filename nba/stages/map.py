@@ -11,7 +11,7 @@ from nba import __version__
 from nba.errors import SpecError
 from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
-from nba.stages.exchange import load_accelerator, load_network, write_part
+from nba.stages.exchange import load_network, write_part
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -28,7 +28,7 @@ def preflight(spec: Spec) -> None:
 
     platform, budgets = get(spec.platform), spec.budgets
     problems = [
-        f"budgets.{name}: {wanted:g}, but {platform.name} has {there:g}; give at most that"
+        f"budgets.{name}: {wanted:.12g}, but {platform.name} has {there:.12g}; give at most that"
         for name, wanted, there in (("dsp", budgets.dsp, platform.dsp), ("bram", budgets.bram, platform.bram18 / 2))
         if wanted > there
     ]
@@ -38,9 +38,12 @@ def preflight(spec: Spec) -> None:
 
 def run(context: Context) -> None:
     """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
+    from nba.cost.steady import steady_interval
+    from nba.ir.program import lower
     from nba.mapper.automap import map_network
     from nba.mapper.budgets import Budgets
     from nba.platform import get
+    from nba.search.result import load_result
 
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
@@ -51,7 +54,7 @@ def run(context: Context) -> None:
         Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
         objective=spec.objective,
         seed=spec.seed,
-        start=load_accelerator(context.of("search") / "accelerator.json"),
+        start=load_result(context.of("search") / "search.json").accelerator,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
@@ -79,7 +82,7 @@ def run(context: Context) -> None:
             "design_id": design.id,
             "platform": design.platform,
             "clock_mhz": design.clock_mhz,
-            "fps": design.clock_mhz * 1e6 / cost.interval_cycles,
+            "fps": float(design.clock_mhz * 1_000_000 / steady_interval(lower(network, accelerator))),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
                 "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},

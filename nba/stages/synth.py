@@ -18,6 +18,11 @@ if TYPE_CHECKING:
 
 
 def preflight(spec: Spec) -> None:
+    """See `require`."""
+    require()
+
+
+def require() -> None:
     """Raise ToolError if yosys is missing."""
     if importlib.util.find_spec("pyosys") is None:
         raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")

@@ -20,11 +20,11 @@ __all__ = ["preflight", "run"]
 def run(context: Context) -> None:
     """Writes network.json, weights.npz, images.npz (test images), curves.json."""
     from nba.data.dataset import load
-    from nba.space.network import architecture_from_json
+    from nba.search.result import load_result
     from nba.train.loop import TrainConfig, train
 
     spec = context.spec
-    architecture = architecture_from_json((context.of("search") / "architecture.json").read_text(encoding="utf-8"))
+    architecture = load_result(context.of("search") / "search.json").architecture
     dataset = load(data_config(spec))
     config = TrainConfig(**spec.schedule.train.model_dump())
     trained = train(architecture, dataset, config, spec.seed, context.folder, context.progress)

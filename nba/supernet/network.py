@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supernet: every operator of every block with weights of its own, one sampled path at a time.
+"""The supernet: every operator of every block, one sampled path at a time.
 
-BatchNorm uses the statistics of the batch throughout: running ones would mix paths.
+The operators of a block share nested weights: a small kernel is the centre of a large one, a small expansion the first
+channels of a large one (the first ones start as copies of the input, so that expansion 1, which has no expand layer,
+begins beside the others). So every step trains all of them, and their outputs agree from the beginning; with separate
+weights 440 steps on the digits left the loss at 2.3, with nested ones at a tenth of it. Each operator has its own
+BatchNorm and output scales; statistics are those of the batch: running ones would mix paths.
 """
 
 from __future__ import annotations
@@ -16,28 +20,60 @@ from nba.space.network import SKIP, Block, Macro, blocks, choices, operator_shap
 from nba.supernet.paths import BlockChoice, Path
 
 
+class SharedWeights(nn.Module):
+    """The nested weights of a block's operators."""
+
+    def __init__(self, block: Block, operators: tuple[str, ...], generator: torch.Generator):
+        super().__init__()
+        shapes = [operator_shape(op) for op in operators]
+        self.kernel = max(kernel for kernel, _ in shapes)
+        wide = block.in_channels * max(expansion for _, expansion in shapes)
+        self.expand = nn.Parameter(_random((wide, block.in_channels, 1, 1), block.in_channels, generator))
+        with torch.no_grad():
+            self.expand[: block.in_channels] = torch.eye(block.in_channels)[:, :, None, None]
+        self.depthwise = nn.Parameter(_random((wide, 1, self.kernel, self.kernel), 9, generator))
+        self.project = nn.Parameter(_random((block.out_channels, wide, 1, 1), wide, generator))
+
+    def views(self, kernel: int, wide: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of expand, depthwise and project of one operator with `wide` inner channels."""
+        margin = (self.kernel - kernel) // 2
+        taps = slice(margin, margin + kernel)
+        return self.expand[:wide], self.depthwise[:wide, :, taps, taps], self.project[:, :wide]
+
+
+def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
+    return torch.randn(shape, generator=generator) * (2.0 / fan_in) ** 0.5
+
+
 class Candidate(nn.Module):
     """One operator of one block: expand (if any), depthwise, project, all at the block's bits."""
 
     def __init__(self, operator: str, block: Block, generator: torch.Generator):
         super().__init__()
-        kernel, expansion = operator_shape(operator)
-        wide = block.in_channels * expansion
+        self.kernel, expansion = operator_shape(operator)
+        self.wide = block.in_channels * expansion
         self.residual = block.residual
         reach = 6.0 if block.residual else 4.0
         layers: list[QuantLayer] = []
         if expansion > 1:
-            layers.append(_layer("dense", block.in_channels, wide, generator=generator))
-        layers.append(_layer("depthwise", wide, wide, kernel=kernel, stride=block.stride, generator=generator))
-        layers.append(_layer("dense", wide, block.out_channels, signed=True, reach=reach, generator=generator))
+            layers.append(_layer("dense", block.in_channels, self.wide, own=False, generator=generator))
+        layers.append(
+            _layer(
+                "depthwise", self.wide, self.wide, kernel=self.kernel, stride=block.stride, own=False, generator=generator
+            )
+        )
+        layers.append(
+            _layer("dense", self.wide, block.out_channels, signed=True, reach=reach, own=False, generator=generator)
+        )
         self.layers = nn.ModuleList(layers)
 
-    def forward(self, source: Signal, precision: Precision) -> Signal:
+    def forward(self, source: Signal, precision: Precision, shared: SharedWeights) -> Signal:
+        weights = shared.views(self.kernel, self.wide)[-len(self.layers) :]
         here = source
-        for layer in self.layers[:-1]:
-            here = layer(here, precision)
-        result: Signal = self.layers[-1](here, precision, source if self.residual else None)
-        return result
+        for layer, weight in zip(self.layers, weights, strict=True):
+            residual = source if self.residual and layer is self.layers[-1] else None
+            here = layer(here, precision, residual, weight)
+        return here
 
 
 class Supernet(nn.Module):
@@ -50,9 +86,11 @@ class Supernet(nn.Module):
             "dense", macro.channels, macro.stem_channels, kernel=3, stride=macro.stem_stride, generator=generator
         )
         self.blocks = nn.ModuleList()
+        self.shared = nn.ModuleList()
         for block in blocks(macro):
-            table = {op: Candidate(op, block, generator) for op in choices(macro, block) if op != SKIP}
-            self.blocks.append(nn.ModuleDict(table))
+            operators = tuple(op for op in choices(macro, block) if op != SKIP)
+            self.blocks.append(nn.ModuleDict({op: Candidate(op, block, generator) for op in operators}))
+            self.shared.append(SharedWeights(block, operators, generator))
         last = macro.stages[-1].channels
         self.header = _layer("dense", last, macro.head_channels, generator=generator)
         self.pool = _layer("avgpool", macro.head_channels, macro.head_channels, generator=generator)
@@ -65,21 +103,22 @@ class Supernet(nn.Module):
         stem, head = Precision(bitwidths=(self.macro.stem_bits,)), Precision(bitwidths=(self.macro.head_bits,))
         here = Signal(codes_BCHW=codes_BCHW, scale=torch.tensor(INPUT_SCALE), signed=False)
         here = self.stem(here, stem)
-        for block, choice in zip(self.blocks, path, strict=True):
+        for block, shared, choice in zip(self.blocks, self.shared, path, strict=True):
             assert isinstance(block, nn.ModuleDict)
-            here = self._block(block, here, choice)
+            assert isinstance(shared, SharedWeights)
+            here = self._block(block, shared, here, choice)
         here = self.header(here, head)
         here = self.pool(here, Precision(bitwidths=(MASTER_BITS,)))
         here = self.classifier(here, head)
         return here.real().flatten(1)
 
-    def _block(self, block: nn.ModuleDict, source: Signal, choice: BlockChoice) -> Signal:
+    def _block(self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice) -> Signal:
         """sum_k gate_k O_k(source): gates are 1, 0, 0...: the value is the first candidate's, the gradient all K's."""
         outputs = []
         for k, number in enumerate(choice.candidates):
             operator = self.macro.operators[number]
             precision = Precision(bitwidths=self.macro.bitwidths, mix=choice.mixes[k])
-            outputs.append(source if operator == SKIP else block[operator](source, precision))
+            outputs.append(source if operator == SKIP else block[operator](source, precision, shared))
         executed = outputs[0]
         codes = executed.codes_BCHW * choice.gates[0]
         for gate, output in zip(choice.gates[1:], outputs[1:], strict=True):
@@ -97,6 +136,7 @@ def _layer(
     signed: bool = False,
     reach: float = 4.0,
     norm: bool = True,
+    own: bool = True,
     generator: torch.Generator,
 ) -> QuantLayer:
     return QuantLayer(
@@ -110,5 +150,6 @@ def _layer(
         norm=norm,
         track=False,
         reach=reach,
+        own_weight=own,
         generator=generator,
     )

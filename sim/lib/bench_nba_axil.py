@@ -151,6 +151,26 @@ async def start_done_and_soft_reset(dut, pause: float) -> None:
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
+async def start_right_after_soft_reset(dut) -> None:
+    bus, pulses = await ready(dut, 0.0)
+
+    async def machine() -> None:
+        dut.stat_busy.value = 1
+        while dut.soft_rst_pulse.value != 1:
+            await RisingEdge(dut.clk)
+        # Low two cycles after the pulse, through one register and the modules' own reset.
+        await RisingEdge(dut.clk)
+        dut.stat_busy.value = 0
+
+    cocotb.start_soon(machine())
+    writes = [bus.init_write(0x08, value.to_bytes(4, "little")) for value in (1, 2, 1)]
+    for event in writes:
+        await event.wait()
+    await RisingEdge(dut.clk)
+    assert pulses == [("soft_rst", 0), ("start", 0)]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
 async def back_to_back(dut) -> None:
     bus, _ = await ready(dut, 0.0)
     rand = rng()

@@ -51,12 +51,14 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("nba_rom", "wire [ADDR_W-1:0] a = addr[ADDR_W-1:0];", "wire [ADDR_W-1:0] a = ~addr[ADDR_W-1:0];", None, 1),
     _mutant("nba_rom", "(DEPTH > 1) ? $clog2(DEPTH) : 1", "(DEPTH > 2) ? $clog2(DEPTH) - 1 : 1", None, 0),
     # A second response overwrites one that was not taken.
-    _mutant("nba_axil", "aw_have_q && w_have_q && (!bvalid_q || s_axil_bready)", "aw_have_q && w_have_q", 0, None),
+    _mutant("nba_axil", "w_have_q && (!bvalid_q || s_axil_bready) && hold", "w_have_q && hold", 0, None),
     # An address is executed with the previous data.
     _mutant("nba_axil", "wire exec      = aw_have_q && w_have_q &&", "wire exec      = aw_have_q &&", 0, 0),
     _mutant("nba_axil", "if (wstrb_q[2]) n_frames_q", "if (wstrb_q[1]) n_frames_q", None, 0),
     _mutant("nba_axil", "if (raddr_q == A_CYCLE_LO) cycles_hi_q", "cycles_hi_q", None, 0),
     _mutant("nba_axil", "!wdata_q[1] && !stat_busy && !start_q", "!wdata_q[1]", 0, 0),
+    # A start right behind a soft reset is lost.
+    _mutant("nba_axil", "s_axil_bready) && hold_q == 3'd0;", "s_axil_bready);", 0, 0),
     # Counter data sampled one cycle too early.
     _mutant("nba_axil", "ST_SEL:  state_d = ST_MEM;", "ST_SEL:  state_d = ST_LOAD;", None, 0),
     _mutant("nba_axil", "{2'b00, chunk_q} < CHUNKS[7:0]", "{2'b00, chunk_q} <= CHUNKS[7:0]", None, 0),

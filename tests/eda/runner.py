@@ -142,7 +142,9 @@ def lint(gate: str, module: str, params: Params, work: Path, lib: Path = LIB) ->
 
 
 def prove(module: str, params: Params, work: Path, lib: Path = LIB, max_steps: int = 6) -> None:
-    """Prove every assertion of the FORMAL blocks of `module` and below by temporal induction."""
+    """Prove every assertion of the FORMAL blocks of `module` and below by temporal induction.
+
+    Also checks that their assumptions can be met for some cycles from the initial state on."""
     files = " ".join(str(path) for path in sources(module, lib))
     script = f"""
 read_verilog -formal -DFORMAL -defer {files}
@@ -156,8 +158,12 @@ chformal -lower
 opt_clean
 select -assert-min 1 t:$assert
 sat -tempinduct -prove-asserts -set-assumes -maxsteps {max_steps} -verify
+tee -o assumptions.log sat -seq 6 -set-assumes
 """
-    yosys(script, work, f"proof: {module} {dict(params)}")
+    what = f"proof: {module} {dict(params)}"
+    yosys(script, work, what)
+    if "- model found" not in (work / "assumptions.log").read_text():
+        raise GateError(f"{what}: the assumptions contradict each other, so everything could be proved")
 
 
 def mutated(mutant: Mutant, work: Path) -> Path:

@@ -6,8 +6,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from datapath import MUTANTS as DATAPATH_MUTANTS
+from mutants import MUTANTS
 from params import LINT
-from runner import GATES, LIB, GateError, Params, lint, modules
+from runner import BENCHES, GATES, LIB, GateError, Params, lint, modules
 
 pytestmark = pytest.mark.eda
 
@@ -58,3 +60,20 @@ def test_gates_can_fail(gate: str, old: str, new: str, tmp_path: Path) -> None:
     (lib / "nba_skid.v").write_text(text.replace(old, new))
     with pytest.raises(GateError):
         lint(gate, "nba_skid", {}, tmp_path, lib)
+
+
+def test_catalogue_lists_every_module() -> None:
+    lines = (LIB.parent / "README.md").read_text().splitlines()
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| `nba_")]
+    mutated = {mutant.module for mutant in (*MUTANTS, *DATAPATH_MUTANTS)}
+    assert {row[0]: row[2:] for row in rows} == {
+        module: [
+            "yes" if claim else "no"
+            for claim in (
+                "`ifdef FORMAL" in (LIB / f"{module}.v").read_text(),
+                (BENCHES / f"bench_{module}.py").exists(),
+                module in mutated,
+            )
+        ]
+        for module in modules()
+    }

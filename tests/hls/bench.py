@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nba.emit.hls import render_hls
+from nba.emit.hls import DEFAULT_TOP, render_hls
 from nba.files import write_atomic
 from nba.ir.accelerator import Accelerator
 from nba.ir.check import check_design
@@ -41,6 +41,11 @@ def design_of(name: str, network: Network, weights: Weights, accelerator: Accele
     return design
 
 
+def render(design: Design, weights: Weights, top: str = DEFAULT_TOP) -> dict[str, str]:
+    """The HLS files for some device."""
+    return render_hls(design, weights, top=top, part="xc7z020clg400-1")
+
+
 def write_bundle(folder: Path, files: dict[str, str]) -> None:
     """Write rendered files below `folder`."""
     for path, text in files.items():
@@ -55,7 +60,7 @@ class Group:
     cases: tuple[Case, ...]
 
     def outputs(self, index: int) -> np.ndarray:
-        """Output codes of case `index`, in batches of `BATCH` frames so that memories hold old rows at the start of one."""
+        """Output codes of case `index`, `BATCH` frames per call, so that memories hold old rows when one starts."""
         case = self.cases[index]
         return simulate(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH, timeout_s=60)
 
@@ -64,10 +69,12 @@ def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] 
     """Emit and compile all `cases` as one program that takes the number of a case as its first argument."""
     lines = ["#include <cstdlib>"]
     for i, case in enumerate(cases):
-        write_bundle(work / f"case_{i}", render_hls(case.design, case.weights, f"case_{i}"))
-        lines += [f'#include "case_{i}/hls/top.cpp"', f"#define main main_{i}", f'#include "case_{i}/hls/main.cpp"', "#undef main"]
+        write_bundle(work / f"case_{i}", render(case.design, case.weights, top=f"case_{i}"))
+        lines += [f'#include "case_{i}/hls/top.cpp"', f"#define main main_{i}"]
+        lines += [f'#include "case_{i}/hls/main.cpp"', "#undef main"]
     calls = "".join(f"    case {i}: return main_{i}(argc - 1, argv + 1);\n" for i in range(len(cases)))
-    lines.append(f"int main(int argc, char **argv) {{\n  switch (std::atoi(argv[1])) {{\n{calls}  }}\n  return 2;\n}}\n")
+    lines.append("int main(int argc, char **argv) {\n  switch (std::atoi(argv[1])) {")
+    lines.append(f"{calls}  }}\n  return 2;\n}}\n")
     write_atomic(work / "group.cpp", "\n".join(lines))
     build((work / "group.cpp",), work / "group", defines=defines)
     return Group(program=work / "group", cases=cases)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Designs with one layer each: every operator, every engine parameter and every corner of the integer contract alone."""
+"""Designs with one layer each: every operator, every engine parameter, every corner of the contract."""
 
 from __future__ import annotations
 
@@ -53,7 +53,16 @@ class Operator:
     values: int = 8
 
 
-FULL = Operator(name="all features at once", channels=6, residual=True, zero=64, out_zero=-9, act_bits=5, weight_bits=3, store_bits=6)
+FULL = Operator(
+    name="all features at once",
+    channels=6,
+    residual=True,
+    zero=64,
+    out_zero=-9,
+    act_bits=5,
+    weight_bits=3,
+    store_bits=6,
+)
 """What the planted errors are tried on: padding with a zero point, nested bits, a residual."""
 
 OPERATORS = (
@@ -64,13 +73,48 @@ OPERATORS = (
     Operator(name="dense 3x3 stride 2, one column bank", size=(5, 5), stride=2, pp=1, rows=3),
     Operator(name="dense 1x1 stride 2, last row unused", size=(6, 6), kernel=(1, 1), stride=2, pp=8, rows=2),
     Operator(name="dense 2x5 without padding", kernel=(2, 5), pad=(0, 0), out_size=(5, 3)),
-    Operator(name="fully connected", size=(3, 4), kernel=(3, 4), pad=(0, 0), out_size=(1, 1), out_channels=10, pm=3, pq=1, out_lanes=5),
-    Operator(name="dense, drain longer than the taps", kernel=(1, 1), channels=2, pm=12, pq=1, pn=2, out_channels=13, out_lanes=3),
+    Operator(
+        name="fully connected",
+        size=(3, 4),
+        kernel=(3, 4),
+        pad=(0, 0),
+        out_size=(1, 1),
+        out_channels=10,
+        pm=3,
+        pq=1,
+        out_lanes=5,
+    ),
+    Operator(
+        name="dense, drain longer than the taps",
+        kernel=(1, 1),
+        channels=2,
+        pm=12,
+        pq=1,
+        pn=2,
+        out_channels=13,
+        out_lanes=3,
+    ),
     Operator(name="dense, lanes not a power of two", channels=10, pn=6, pm=9, pq=3, out_lanes=9, out_channels=11),
     Operator(name="depthwise 3x3", op="depthwise", pm=4, pn=1),
-    Operator(name="depthwise 5x5 stride 2", op="depthwise", size=(9, 5), kernel=(5, 5), stride=2, channels=9, pm=6, pn=1, pq=3, out_lanes=3, pp=4),
-    Operator(name="average pool, global", op="avgpool", size=(4, 5), kernel=(4, 5), pad=(0, 0), out_size=(1, 1), pm=4, pn=1),
-    Operator(name="average pool 2x2 stride 2", op="avgpool", kernel=(2, 2), stride=2, pad=(0, 0), out_size=(3, 3), pm=2, pn=1),
+    Operator(
+        name="depthwise 5x5 stride 2",
+        op="depthwise",
+        size=(9, 5),
+        kernel=(5, 5),
+        stride=2,
+        channels=9,
+        pm=6,
+        pn=1,
+        pq=3,
+        out_lanes=3,
+        pp=4,
+    ),
+    Operator(
+        name="average pool, global", op="avgpool", size=(4, 5), kernel=(4, 5), pad=(0, 0), out_size=(1, 1), pm=4, pn=1
+    ),
+    Operator(
+        name="average pool 2x2 stride 2", op="avgpool", kernel=(2, 2), stride=2, pad=(0, 0), out_size=(3, 3), pm=2, pn=1
+    ),
     Operator(name="residual", channels=6, residual=True, signed=True),
     Operator(name="residual, zero points", channels=6, residual=True, zero=37, out_signed=False, out_zero=200),
     Operator(name="depthwise with residual", op="depthwise", channels=7, residual=True, pn=1, pm=6, pq=3, out_lanes=6),
@@ -85,7 +129,18 @@ OPERATORS = (
     Operator(name="saturation at both ends", values=2, mult=65535, shift=1, bias=0, signed=True, out_signed=False),
     Operator(name="large shift", values=3, mult=65535, shift=35, bias=-1, extreme=True, channels=16),
     Operator(name="largest shift", mult=65535, shift=47, bias=-1, extreme=True, channels=16, out_zero=5, values=1),
-    Operator(name="ties round up", kernel=(1, 1), channels=1, pn=1, weight_bits=2, store_bits=2, act_bits=4, mult=1, shift=1, bias=-7),
+    Operator(
+        name="ties round up",
+        kernel=(1, 1),
+        channels=1,
+        pn=1,
+        weight_bits=2,
+        store_bits=2,
+        act_bits=4,
+        mult=1,
+        shift=1,
+        bias=-7,
+    ),
     Operator(name="rectifier with a ceiling", out_signed=False, clamp=(0, 90)),
     FULL,
 )
@@ -98,7 +153,9 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     height, width = o.out_size or (same[0], same[1])
     pad = o.pad if o.pad is not None else ((o.kernel[0] - 1) // 2, (o.kernel[1] - 1) // 2)
     channels = o.out_channels if o.op == "dense" else o.channels
-    first = Tensor(name="in", height=o.size[0], width=o.size[1], channels=o.channels, signed=o.signed, zero_point=o.zero)
+    first = Tensor(
+        name="in", height=o.size[0], width=o.size[1], channels=o.channels, signed=o.signed, zero_point=o.zero
+    )
     out = Tensor(name="out", height=height, width=width, channels=channels, signed=o.out_signed, zero_point=o.out_zero)
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
@@ -119,7 +176,11 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     acc = accumulate(network, (raw,), 0, x)
     step = max(1.0, float(acc.std())) / 40
     shift = o.shift if o.shift is not None else int(np.clip(np.floor(np.log2(30000 * step)), 1, 47))
-    mult = np.full(channels, o.mult) if o.mult is not None else np.clip(rng.uniform(0.5, 1, channels) * 2.0**shift / step, 1, 65535)
+    mult = (
+        np.full(channels, o.mult)
+        if o.mult is not None
+        else np.clip(rng.uniform(0.5, 1, channels) * 2.0**shift / step, 1, 65535)
+    )
     middle = ((q_min + q_max) / 2 - o.out_zero) * step
     bias = np.full(channels, o.bias) if o.bias is not None else middle - acc.mean(axis=(0, 1, 2))
     res_mult = int(min(65535, 0.4 * 2.0**shift)) if o.residual else 0
@@ -132,7 +193,13 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     )
     expected = run_all(network, weights, x)[-1]
     assert len(np.unique(expected)) >= o.values, f"{o.name}: only {np.unique(expected)}"
-    return Case(name=o.name, design=design_of(o.name, network, weights, _accelerator(o)), weights=weights, x=x, expected=expected)
+    return Case(
+        name=o.name,
+        design=design_of(o.name, network, weights, _accelerator(o)),
+        weights=weights,
+        x=x,
+        expected=expected,
+    )
 
 
 def _accelerator(o: Operator) -> Accelerator:

@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.emit.hls import render_hls, vector_files
+from nba.emit.hls import vector_files
 from nba.quant.integer import run_all
 from nba.tools import run_tool
 from nba.verify.hls import find_headers, verify_hls
-from tests.hls.bench import Case, Group, compile_group, design_of, write_bundle
+from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
 from tests.strategies import NetworkLimits, random_codes, random_pair
 
 SEED = 20
@@ -53,7 +53,7 @@ def test_a_bundle_simulates_itself(tmp_path: Path) -> None:
     """`verify_hls`, and `make csim` inside the folder: both pass, and both see one wrong expected code."""
     case = random_case(2000)
     network = case.design.network
-    write_bundle(tmp_path, render_hls(case.design, case.weights))
+    write_bundle(tmp_path, render(case.design, case.weights))
     result = verify_hls(tmp_path / "hls", network, case.x, case.expected, tmp_path / "work")
     assert (result.images, result.mismatches) == (IMAGES, 0)
     wrong = case.expected.copy()

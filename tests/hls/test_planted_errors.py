@@ -9,10 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.emit.hls import render_hls
 from nba.errors import ToolError
 from nba.verify.hls import verify_hls
-from tests.hls.bench import Case, write_bundle
+from tests.hls.bench import Case, render, write_bundle
 from tests.hls.operators import FULL, operator_case
 
 
@@ -31,7 +30,7 @@ MUTANTS = (
     Mutant(path="hls/lib/nba_engine.h", old="banks[b][l] : pad", new="banks[b][l] : code_t(0)"),
     Mutant(path="hls/lib/nba_buffer.h", old="parity * (PP / 2)) & (PP - 1)", new="parity) & (PP - 1)"),
     Mutant(path="hls/lib/nba_sched.h", old="rows_held(state[ring]) < rings[ring].rows", new="true"),
-    Mutant(path="hls/weights.h", old="0x", new="0x1"),
+    Mutant(path="hls/weights.h", old="ull", new="ull ^ 16ull"),
 )
 STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= need_rows(job, chunk.row)", new="> need_rows(job, chunk.row)")
 
@@ -42,7 +41,7 @@ def case() -> Case:
 
 
 def _mutated(case: Case, mutant: Mutant, folder: Path) -> Path:
-    files = render_hls(case.design, case.weights)
+    files = render(case.design, case.weights)
     assert mutant.old in files[mutant.path]
     write_bundle(folder, {**files, mutant.path: files[mutant.path].replace(mutant.old, mutant.new, 1)})
     return folder / "hls"

@@ -15,6 +15,8 @@ import pytest
 
 from nba import assets
 from nba.sources import PACKAGE, digest_tree
+from nba.stages.emit import emit
+from tests.tiny import save_tiny_design
 
 CHECKOUT = PACKAGE.parent
 pytestmark = pytest.mark.xdist_group("wheel")
@@ -88,14 +90,10 @@ def test_doctor_and_spec(installed: Path, tmp_path: Path) -> None:
 
 def test_the_installed_tool_emits_the_same_bundle(installed: Path, tmp_path: Path) -> None:
     """Byte for byte what the checkout emits: the templates and benches in the wheel are all there."""
-    design = Path(__file__).parent.parent / "golden" / "tiny" / "design.json"
+    design = save_tiny_design(tmp_path / "in")
     done = command(installed, "emit", design, "-o", "bundle", "--images", "2", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    from nba.flow import new_folder
-    from nba.stages.emit import MARKER, emit
-
-    with new_folder(tmp_path / "here", marker=MARKER) as folder:
-        emit(design, folder, 2)
+    emit(design, tmp_path / "here", 2)
     assert digest_tree(tmp_path / "bundle") == digest_tree(tmp_path / "here")
 
 

