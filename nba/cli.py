@@ -212,7 +212,7 @@ def emit(
     same bytes."""
     with _guard(debug):
         from nba.flow import new_folder
-        from nba.stages.bundle import MARKER
+        from nba.stages.emit import MARKER
         from nba.stages.emit import emit as emit_design
 
         with new_folder(out, marker=MARKER) as folder:
@@ -238,7 +238,6 @@ def verify(
         from nba.errors import SpecError
         from nba.metrics import table
         from nba.progress import on_stderr
-        from nba.stages.bundle import check_bundle
         from nba.stages.verify import CHECKS, require
         from nba.stages.verify import verify as verify_bundle
 
@@ -246,7 +245,6 @@ def verify(
         wrong = [name for name in checks if name not in CHECKS]
         if wrong:
             raise SpecError(f"--only {wrong[0]}: not known; legal: {', '.join(CHECKS)}")
-        check_bundle(bundle)
         require(checks)
         wanted = {name: min(images, 2) if name == "icarus" else images for name in checks}
         with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:
@@ -263,10 +261,8 @@ def synth(bundle: Bundle, debug: Debug = False) -> None:
 
         from nba.metrics import table
         from nba.progress import on_stderr
-        from nba.stages.bundle import check_bundle
         from nba.stages.synth import require, synthesise
 
-        check_bundle(bundle)
         require()
         with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:
             part = synthesise(bundle, Path(work), progress)

@@ -78,16 +78,22 @@ def _package(name: str, needed_by: str, required: bool) -> Item:
     )  # fmt: skip
 
 
+def tool_version(name: str) -> str:
+    """Version of one of `TOOLS`; "" if it is not there."""
+    arguments = next(row[1] for row in TOOLS if row[0] == name)
+    if not shutil.which(name):
+        return ""
+    with tempfile.TemporaryDirectory() as folder:
+        text = run_tool([name, *arguments], cwd=Path(folder), timeout_s=20, check=False).output
+    found = re.search(r"\d+(\.\d+)+", text)
+    return found.group() if found else "present"
+
+
 def _tool(name: str, arguments: tuple[str, ...], needed_by: str, required: bool) -> Item:
-    version = ""
-    if shutil.which(name):
-        try:
-            with tempfile.TemporaryDirectory() as folder:
-                text = run_tool([name, *arguments], cwd=Path(folder), timeout_s=20, check=False).output
-            found = re.search(r"\d+(\.\d+)+", text)
-            version = found.group() if found else "present"
-        except ToolError:
-            version = ""
+    try:
+        version = tool_version(name)
+    except ToolError:
+        version = ""
     install = INSTALL.get(name, f"apt-get install {name}")
     return Item(name=name, kind="tool", version=version, needed_by=needed_by, install=install, required=required)
 

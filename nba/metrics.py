@@ -130,11 +130,11 @@ def table(metrics: Json) -> tuple[Line, ...]:
         if fake is not None:
             text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
         lines.append(Line(label="accuracy", value=text))
-    interval, clock, fps = _dig(metrics, "cycles.predicted.interval"), metrics.get("clock_mhz"), metrics.get("fps")
+    clock, fps = metrics.get("clock_mhz"), metrics.get("fps")
+    interval, latency = metrics.get("interval_cycles"), metrics.get("first_output_latency_cycles")
     if fps is not None:
-        text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,} cycles)"
+        text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,.12g} cycles)"
         lines.append(Line(label="frames per second", value=text))
-    latency = _dig(metrics, "cycles.predicted.first_output_latency")
     if latency is not None and clock:
         lines.append(Line(label="latency", value=f"{latency / clock:,.1f} us ({latency:,} cycles)"))
     lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)

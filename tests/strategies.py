@@ -157,6 +157,24 @@ def _calibrated(
     )
 
 
+def random_weights(rng: np.random.Generator, skeleton: Network) -> tuple[Network, Weights]:
+    """`skeleton` with random weights, and requantisation numbers that spread every layer's outputs over its codes."""
+    codes = [random_codes(rng, skeleton.tensors[0], SAMPLE_IMAGES)]
+    network = replace(skeleton, tensors=skeleton.tensors[:1], layers=())
+    weights: list[LayerWeights] = []
+    for i, layer in enumerate(skeleton.layers):
+        network = replace(network, tensors=skeleton.tensors[: i + 2], layers=(*network.layers, layer))
+        high = 1 << (layer.weight_store_bits - 1)
+        drawn = rng.integers(-high, high, weight_shape(network, i)).astype(np.int8)
+        empty = np.zeros(network.result(i).channels, np.int32)
+        weights.append(LayerWeights(weight=drawn, bias=empty, mult=empty))
+        network, weights[i] = _calibrated(rng, network, tuple(weights), codes)
+        acc = accumulate(network, tuple(weights), i, codes[layer.input])
+        residual = None if layer.residual is None else codes[layer.residual]
+        codes.append(requantise(network, tuple(weights), i, acc, residual))
+    return network, tuple(weights)
+
+
 def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Weights] | None:
     """One attempt at a random network; None if a tensor was left without a consumer."""
     first = _tensor(

@@ -43,7 +43,8 @@ class GammaSettings:
     temperature_decay: float = 0.995
     temperature_min: float = 0.5
     explore: float = 0.5
-    mutations: float = 2.0
+    mutations: float = 4.0
+    flatten: float = 0.3
     penalty: float = 4.0
     baseline: float = 0.1
     logit_max: float = 6.0
@@ -126,26 +127,21 @@ class GammaSearch:
     def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
         """Sample `n_samples` designs, score them by the closed forms, and update the logits with every one.
 
-        Gradient of sum over parameters of <one-hot, advantage>: straight through the hard sample to the soft one.
+        The update is the score-function gradient of the expected normalised score, sample by sample.
         """
         active = self._active(slot_of_layer)
-        choice, soft = self._sample(n_samples, active)
+        choice, gradient = self._sample(n_samples, active)
         found = self.evaluate(network, slot_of_layer, choice)
         self.evaluations += n_samples
         self._keep(network, slot_of_layer, choice, found)
-        mean, rate = float(found.score.mean()), self.settings.baseline
+        mean, spread, rate = float(found.score.mean()), float(found.score.std()), self.settings.baseline
         if self._mean is None:
-            self._mean, self._spread = mean, max(float(found.score.std()), 1e-3)
-        advantage = np.clip((found.score - self._mean) / self._spread, -3.0, 3.0)
+            self._mean, self._spread = mean, spread
+        advantage = np.clip((found.score - self._mean) / max(self._spread, 1e-3), -2.0, 2.0)
         self._mean += rate * (mean - self._mean)
-        deviation = float(np.sqrt(((found.score - self._mean) ** 2).mean()))
-        self._spread = max((1 - rate) * self._spread + rate * deviation, 1e-3)
-        picked = np.take_along_axis(soft, choice[:, :, None], 2)
-        onehot = np.zeros_like(soft)
-        np.put_along_axis(onehot, choice[:, :, None], 1.0, 2)
-        gradient = advantage[:, None, None] * (onehot - soft)
-        gradient[np.broadcast_to(picked >= 1.0, gradient.shape)] = 0.0
-        self.logits -= self.settings.lr * gradient.mean(0) * active[:, None] * np.sqrt(n_samples)
+        self._spread += rate * (spread - self._spread)
+        change = np.einsum("b,bpo->po", advantage, gradient)
+        self.logits -= self.settings.lr * change * active[:, None]
         self.logits = np.clip(self.logits, -self.settings.logit_max, self.settings.logit_max)
         self.steps += 1
 
@@ -163,32 +159,137 @@ class GammaSearch:
         return active
 
     def _sample(self, n: int, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Hard Gumbel-Softmax samples [n, parameters] and the soft ones behind them [n, parameters, options]."""
+        """Hard Gumbel-Softmax samples [n, parameters], and d log p / d logits of each [n, parameters, options]: the
+        one-hot less its probabilities, over the temperature; 0 where a sample copies the best design."""
         n_parameters, width = self.logits.shape
+        rows, t = np.arange(n), self.temperature
         choice = np.zeros((n, n_parameters), np.int64)
-        soft = np.zeros((n, n_parameters, width))
-        noise = self.rng.gumbel(size=(n, n_parameters, width))
-        mutant = np.zeros((n, n_parameters), np.bool_)
-        if self._best.choice is not None:
-            rows = self.rng.random(n) < self.settings.explore
-            free = self.rng.random((n, n_parameters)) < self.settings.mutations / max(1, int(active.sum()))
-            mutant = rows[:, None] & ~free
+        gradient = np.zeros((n, n_parameters, width))
+        noise = self.rng.gumbel(size=(n_parameters, n, width))
+        copied = np.zeros((n_parameters, n), np.bool_)
+        mutants = np.zeros(n, np.bool_)
+        best = self._best.choice
+        if best is not None:
+            kept = self.rng.random((n_parameters, n)) >= self.settings.mutations / max(1, int(active.sum()))
+            mutants = self.rng.random(n) < self.settings.explore
+            copied = kept & mutants
         for i in range(n_parameters):
-            if not active[i]:
-                legal = self.space.mask(choice, i)
-                choice[:, i] = legal.argmax(1)
-                soft[np.arange(n), i, choice[:, i]] = 1.0
-                continue
-            legal = np.zeros((n, width), np.bool_)
-            mask = self.space.mask(choice, i)
-            legal[:, : mask.shape[1]] = mask
-            y = np.where(legal, (self.logits[i] + noise[:, i]), -np.inf)
-            picked = y.argmax(1)
-            if self._best.choice is not None:
-                old = self._best.choice[i]
-                picked = np.where(mutant[:, i] & legal[:, old], old, picked)
+            legal = self.space.mask(choice, i)
+            options = legal.shape[1]
+            logits = np.where(legal, self.logits[i, :options] / t, -np.inf)
+            free = np.where(mutants[:, None] & legal, logits * self.settings.flatten, logits)
+            picked = (free + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
+            on_policy = np.full(n, bool(active[i]))
+            if best is not None:
+                copy = copied[i] & legal[:, best[i]]
+                picked = np.where(copy, best[i], picked)
+                on_policy &= ~copy
             choice[:, i] = picked
-            logits = np.where(legal, self.logits[i], -np.inf)
-            e = np.exp(logits - logits.max(1, keepdims=True))
-            soft[:, i] = e / e.sum(1, keepdims=True)
-        return choice, soft
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            p /= p.sum(1, keepdims=True)
+            gradient[rows, i, picked] = 1.0
+            gradient[:, i, :options] -= p
+            gradient[:, i] *= on_policy[:, None] / t
+        return choice, gradient
+
+    def _keep(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
+        """Remember the best design seen; its score is taken anew, for the network may have changed."""
+        if self._best.choice is not None:
+            again = self.evaluate(network, slot_of_layer, self._best.choice[None])
+            self._best.score = float(again.score[0])
+        i = int(found.score.argmin())
+        if found.score[i] < self._best.score:
+            self._best = _Best(choice=choice[i].copy(), score=float(found.score[i]))
+
+    def best_choice(self) -> np.ndarray:
+        """Option indices of the best design seen. Raises InfeasibleError before the first step."""
+        if self._best.choice is None:
+            raise InfeasibleError("accelerator search: no design was sampled yet; call step first")
+        return self._best.choice.copy()
+
+    def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+        """Cost of `network` on the best design seen: closed forms, which a stall-free timetable attains."""
+        found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
+        return HardwareCost(
+            interval_cycles=int(found.interval[0]),
+            dsp=int(found.dsp[0]),
+            bram18=int(found.bram18[0]),
+            feasible=bool(found.feasible[0]),
+            layer_cycles=found.layer_cycles[0],
+        )
+
+    def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
+        """int64 [L]: the chunk of every layer on the best design seen."""
+        return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
+
+    def layer_weights(self, network: Network, slot_of_layer: tuple[int, ...], sharpness: float = 20.0) -> np.ndarray:
+        """float [L], d(smooth interval) / d(cycles of a layer) on the best design seen.
+
+        The smooth interval is log-sum-exp over the chunks' cycles relative to the largest, times `sharpness`: weights
+        are shares of the softmax over chunks, and those of the bottleneck's layers alone as `sharpness` grows.
+        """
+        chunk = self.chunk_of_layer(network, slot_of_layer)
+        load = np.zeros(self.space.n_chunks)
+        np.add.at(load, chunk, self.cost(network, slot_of_layer).layer_cycles)
+        e = np.exp(sharpness * (load / load.max() - 1.0)) * (load > 0)
+        return (e / e.sum())[chunk]
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        """The best design seen, with program order, stages and rings of a stall-free timetable where they are faster.
+
+        Raises InfeasibleError if it exceeds the budgets.
+        """
+        layers = self._layers(network)
+        designs = self.space.decode(self.best_choice()[None], layers, slot_of_layer)
+        accelerator = accelerator_of(network, designs, 0)
+        found = realise(network, accelerator, self.platform, self.budgets.bram18, self.objective)
+        if found is None or found.dsp > self.budgets.dsp:
+            used = resources(layers, designs, self.platform)[0]
+            raise InfeasibleError(
+                f"network {network.name!r}: the best accelerator seen in {self.evaluations} samples needs {used[0]} DSP and "
+                f"{used[1] / 2:g} BRAM (36 Kbit), more than the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; raise "
+                "them, sample more, or allow a smaller network"
+            )
+        return found.accelerator
+
+    def state(self) -> str:
+        """Everything that `load_state` needs, as JSON text."""
+        best = self._best
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "evaluations": self.evaluations,
+                "steps": self.steps,
+                "logits": _pack(self.logits),
+                "rng": self.rng.bit_generator.state,
+                "mean": self._mean,
+                "spread": self._spread,
+                "best_choice": None if best.choice is None else best.choice.tolist(),
+                "best_score": best.score if np.isfinite(best.score) else None,
+            }
+        )
+
+    def load_state(self, state: str) -> None:
+        """Continue from the text that `state` gave. Raises ValueError if it belongs to another space."""
+        raw = json.loads(state)
+        logits = _unpack(raw["logits"])
+        if raw["format"] != FORMAT or logits.shape != self.logits.shape:
+            raise ValueError(f"accelerator search: state of format {raw['format']}, logits {logits.shape}, does not fit")
+        self.evaluations, self.steps, self.logits = raw["evaluations"], raw["steps"], logits
+        self.rng.bit_generator.state = raw["rng"]
+        self._mean, self._spread = raw["mean"], raw["spread"]
+        choice = raw["best_choice"]
+        self._best = _Best(
+            choice=None if choice is None else np.array(choice, np.int64),
+            score=float("inf") if raw["best_score"] is None else raw["best_score"],
+        )
+
+
+def _pack(array: np.ndarray) -> str:
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def _unpack(text: str) -> np.ndarray:
+    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)  # type: ignore[no-any-return]

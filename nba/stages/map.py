@@ -73,6 +73,7 @@ def run(context: Context) -> None:
             *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
         ),
     )
+    interval = steady_interval(lower(network, accelerator))
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")
     write_part(
@@ -82,7 +83,9 @@ def run(context: Context) -> None:
             "design_id": design.id,
             "platform": design.platform,
             "clock_mhz": design.clock_mhz,
-            "fps": float(design.clock_mhz * 1_000_000 / steady_interval(lower(network, accelerator))),
+            "interval_cycles": float(interval),
+            "first_output_latency_cycles": cost.first_output_latency_cycles,
+            "fps": float(design.clock_mhz * 1_000_000 / interval),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
                 "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},

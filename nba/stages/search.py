@@ -23,12 +23,20 @@ def run(context: Context) -> None:
     from nba.search.gamma import GammaSearch
     from nba.search.joint import search
     from nba.search.result import save_result
+    from nba.space.accelerator import AcceleratorSpace
+    from nba.space.network import slots
 
     spec = context.spec
     dataset = load(data_config(spec))
     space = macro(spec, len(dataset.classes))
     budgets = Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram)
-    hardware = GammaSearch(space, get(spec.platform), budgets, objective=spec.objective, seed=spec.seed)
+    hardware = GammaSearch(
+        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
+        platform=get(spec.platform),
+        budgets=budgets,
+        objective=spec.objective,
+        seed=spec.seed,
+    )
     config = search_config(spec.schedule.search)
     found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
     save_result(found, context.folder / "search.json")

@@ -36,7 +36,9 @@ def run(context: Context) -> None:
 def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
     """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError."""
     from nba.synth import synthesise as synthesise_bundle
+    from nba.verify import check_manifest
 
+    check_manifest(bundle)
     design, _ = load_design(bundle / "design.json")
     progress.start("yosys")
     found = synthesise_bundle(bundle, work)
@@ -46,5 +48,5 @@ def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
             "predicted": {"dsp": design.cost.dsp, "bram": design.cost.bram},
             "synthesised": {"dsp": found.dsp, "bram": found.bram},
         },
-        "tools": {"yosys": found.tool},
+        "versions": {"yosys": found.tool.removeprefix("Yosys ")},
     }

@@ -7,6 +7,7 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba.doctor import tool_version
 from nba.errors import ToolError
 from nba.stages.exchange import Json, write_part
 from nba.tools import require_tool
@@ -48,6 +49,7 @@ def run(context: Context) -> None:
     wanted = context.spec.verify
     images = {"verilator": wanted.verilator, "icarus": wanted.icarus, "hls": wanted.hls}
     part = verify(context.of("emit"), context.folder, images, context.progress)
+    part["versions"] = {tool: tool_version(tool) for tool in ("iverilog", "g++")}
     write_part(context.folder, part)
 
 

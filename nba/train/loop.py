@@ -104,12 +104,12 @@ def augment(x_BCHW: Tensor, shift_pixels: int, mirror: bool, generator: torch.Ge
     rows = offsets[0][:, None, None] + torch.arange(height)[None, :, None]
     cols = offsets[1][:, None, None] + torch.arange(width)[None, None, :]
     moved = padded.permute(0, 2, 3, 1)[torch.arange(batch)[:, None, None], rows, cols]
-    return moved.permute(0, 3, 1, 2).contiguous()
+    return moved.permute(0, 3, 1, 2)
 
 
 def images(x_BHWC: np.ndarray) -> Tensor:
-    """uint8 input codes [B, H, W, C] as floats [B, C, H, W]."""
-    return torch.from_numpy(np.ascontiguousarray(x_BHWC.transpose(0, 3, 1, 2))).float()
+    """uint8 input codes [B, H, W, C] as floats [B, C, H, W], channels last in memory."""
+    return torch.from_numpy(x_BHWC).float().permute(0, 3, 1, 2)
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int, steps_per_epoch: int) -> float:

@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.network import Layer, LayerWeights, Network, Op, Tensor, weight_shape
-from nba.quant.integer import accumulate, run_all
+from nba.quant.integer import accumulate, run
 from tests.hls.bench import Case, design_of
 from tests.strategies import random_codes
 
@@ -191,7 +191,7 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
             weight=raw.weight, bias=np.clip(bias, -limit, limit - 1).astype(np.int32), mult=mult.astype(np.int32)
         ),
     )
-    expected = run_all(network, weights, x)[-1]
+    expected = run(network, weights, x)
     assert len(np.unique(expected)) >= o.values, f"{o.name}: only {np.unique(expected)}"
     return Case(
         name=o.name,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nba.emit.hls import vector_files
-from nba.quant.integer import run_all
+from nba.quant.integer import run
 from nba.tools import run_tool
 from nba.verify.hls import find_headers, verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
@@ -27,7 +27,7 @@ def random_case(seed: int, limits: NetworkLimits | None = None) -> Case:
     pair = random_pair(rng, limits)
     x = random_codes(rng, pair.network.tensors[0], IMAGES)
     design = design_of(f"random {seed}", pair.network, pair.weights, pair.accelerator)
-    expected = run_all(pair.network, pair.weights, x)[-1]
+    expected = run(pair.network, pair.weights, x)
     return Case(name=design.name, design=design, weights=pair.weights, x=x, expected=expected)
 
 

@@ -40,7 +40,7 @@ module nba_chunk #(
   // input edges
   input  wire [N_SRC-1:0]                              src_avail,
   input  wire [N_SRC*16-1:0]                           src_row_off,
-  input  wire [N_SRC*PP*(DEPTHWISE?PM:PN)*8-1:0]       src_data,
+  input  wire [N_SRC*PP*((DEPTHWISE != 0) ? PM : PN)*8-1:0] src_data,
   output wire [5:0]                                    src_ring,
   output wire [15:0]                                   src_need,
   output wire [N_SRC-1:0]                              src_hold_pulse,

@@ -76,13 +76,13 @@ module nba_edge #(
       assign c_hit[gi] = c_ring == ID[5:0];
       assign r_hit[gi] = r_ring == ID[5:0];
       nba_ring #(
-        .ROWS      (ROWS[gi*16 +: 16]),
-        .ROW_WORDS (ROW_WORDS[gi*16 +: 16]),
-        .RING_WORDS(RING_WORDS[gi*16 +: 16]),
-        .BASE      (BASE[gi*16 +: 16]),
-        .INIT_WORDS(INIT_WORDS[gi*16 +: 16]),
-        .STEP_WORDS(STEP_WORDS[gi*16 +: 16]),
-        .LAST_WORDS(LAST_WORDS[gi*16 +: 16])
+        .ROWS      ({16'd0, ROWS[gi*16 +: 16]}),
+        .ROW_WORDS ({16'd0, ROW_WORDS[gi*16 +: 16]}),
+        .RING_WORDS({16'd0, RING_WORDS[gi*16 +: 16]}),
+        .BASE      ({16'd0, BASE[gi*16 +: 16]}),
+        .INIT_WORDS({16'd0, INIT_WORDS[gi*16 +: 16]}),
+        .STEP_WORDS({16'd0, STEP_WORDS[gi*16 +: 16]}),
+        .LAST_WORDS({16'd0, LAST_WORDS[gi*16 +: 16]})
       ) u_ring (
         .clk          (clk),
         .rst          (rst),

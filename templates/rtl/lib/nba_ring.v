@@ -102,14 +102,20 @@ module nba_ring #(
     assume (!hold_pulse || f_kept < 16'd8192);
     assume (!release_pulse || release_rows <= f_kept);
   end
+  wire signed [15:0] f_in_use = in_use;
+  wire signed [15:0] f_ready  = ready;
+  wire signed [15:0] f_need   = need;
+  wire signed [15:0] f_rows   = ROWS_C[15:0];
   always @(posedge clk) begin
     if (!f_init_q) begin
       assert (in_use == f_sum);
-      assert (in_use[15] || in_use <= ROWS_C[15:0]);
+      assert (!in_use[15] || in_use >= 16'hf000);
+      assert (f_in_use <= f_rows && f_in_use > -16'sd4096);
+      assert (f_ready <= f_rows && f_ready > -16'sd4096);
       assert (f_kept < 16'd12288);
-      assert (!ready[15] || ready >= 16'hf000);
-      assert (ready[15] || ready < 16'd16384);
-      assert (f_live < 16'd20480);
+      assert (f_live < 16'd4096 + ROWS_C[15:0]);
+      assert (stat_free == (f_in_use < f_rows));
+      assert (stat_avail == (f_ready >= f_need));
       assert (w_off_q < RING_C[15:0]);
       assert (r_off_q < RING_C[15:0]);
     end

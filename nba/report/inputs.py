@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the report reads from a build folder. Only the design must be there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from nba.errors import NbaError
+from nba.ir.design import Design, load_design
+
+DESIGN = "design/design.json"
+SEARCH = "search/search.json"
+TRAIN = "train/curves.json"
+SYNTHESISED = "synth/synthesised.json"
+SPEC = ".nba/spec.yaml"
+
+Metrics = dict[str, Any]
+"""metrics.json as it stands in docs/metrics.md."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Claim:
+    """A row of the headline table. `holds` is None where the row claims nothing."""
+
+    label: str
+    value: str
+    holds: bool | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SearchCurves:
+    """The search, epoch by epoch. `scalars` maps a field of the search's records to its values; ops[e][b] and
+    bits[e][b] are the operator and the bitwidth derived for block b at the end of epoch e; `joint` tells the epochs in
+    which the accelerator was searched too, `feasible` those whose design met the budgets."""
+
+    epochs: tuple[int, ...]
+    scalars: dict[str, tuple[float, ...]]
+    joint: tuple[bool, ...]
+    feasible: tuple[bool, ...]
+    ops: tuple[tuple[str, ...], ...]
+    bits: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TrainCurves:
+    """The training, epoch by epoch, and how closely the integers follow it (shares of 1, codes)."""
+
+    epochs: tuple[int, ...]
+    loss: tuple[float, ...]
+    accuracy: tuple[float, ...]
+    learning_rate: tuple[float, ...]
+    equal: float
+    largest: int
+    same_class: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Netlist:
+    """What synthesis counted; lut and ff are None if it stopped before mapping them."""
+
+    tool: str
+    lut: int | None
+    ff: int | None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Inputs:
+    """Everything that a report is made of."""
+
+    design: Design
+    metrics: Metrics
+    claims: tuple[Claim, ...]
+    search: SearchCurves | None
+    train: TrainCurves | None
+    netlist: Netlist | None
+    spec_yaml: str | None
+
+
+SCALARS = (
+    "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "interval_cycles",
+    "dsp", "bram18",
+)  # fmt: skip
+
+
+def _search(raw: Any) -> SearchCurves:
+    records = raw["records"]
+    return SearchCurves(
+        epochs=tuple(int(r["epoch"]) for r in records),
+        scalars={name: tuple(float(r[name]) for r in records) for name in SCALARS},
+        joint=tuple(bool(r["joint"]) for r in records),
+        feasible=tuple(bool(r["feasible"]) for r in records),
+        ops=tuple(tuple(str(op) for op in r["ops"]) for r in records),
+        bits=tuple(tuple(int(b) for b in r["bits"]) for r in records),
+    )
+
+
+def _train(raw: Any) -> TrainCurves:
+    records, agreement = raw["records"], raw["agreement"]
+    return TrainCurves(
+        epochs=tuple(int(r["epoch"]) for r in records),
+        loss=tuple(float(r["loss"]) for r in records),
+        accuracy=tuple(float(r["accuracy"]) for r in records),
+        learning_rate=tuple(float(r["learning_rate"]) for r in records),
+        equal=float(agreement["equal"]),
+        largest=int(agreement["largest"]),
+        same_class=float(agreement["same_class"]),
+    )
+
+
+def _netlist(raw: Any) -> Netlist:
+    return Netlist(
+        tool=str(raw["tool"]),
+        lut=None if raw["lut"] is None else int(raw["lut"]),
+        ff=None if raw["ff"] is None else int(raw["ff"]),
+    )
+
+
+def _optional(path: Path, decode: Any) -> Any:
+    """`decode` of the JSON in `path`; None if there is no such file. Raises NbaError if it is damaged."""
+    try:
+        return decode(json.loads(path.read_text(encoding="utf-8")))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise NbaError(f"{path}: damaged ({err!r}); write it anew with `nba-codesign run`") from None
+
+
+def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inputs:
+    """Read the build folder `build`, whose metrics.json holds `metrics`. Raises NbaError, naming the file, if there is
+    no design, if any file is damaged, or if the metrics belong to another design."""
+    design, _ = load_design(build / DESIGN)
+    if metrics.get("design_id", design.id) != design.id:
+        raise NbaError(
+            f"{build / 'metrics.json'}: is about design {str(metrics['design_id'])[:12]}, but {DESIGN} is "
+            f"{design.id[:12]}; bring the build up to date with `nba-codesign run`"
+        )
+    spec = build / SPEC
+    return Inputs(
+        design=design,
+        metrics=metrics,
+        claims=claims,
+        search=_optional(build / SEARCH, _search),
+        train=_optional(build / TRAIN, _train),
+        netlist=_optional(build / SYNTHESISED, _netlist),
+        spec_yaml=spec.read_text(encoding="utf-8") if spec.is_file() else None,
+    )

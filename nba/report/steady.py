@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A steady frame of the exact schedule, and the rows of the host streams that the schedule leaves out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from nba.cost.pipeline import (
+    DEST,
+    FIRST_JOB,
+    HEIGHT_IN,
+    N_DEST,
+    N_JOBS,
+    PAD_TOP,
+    RES,
+    RES_RELEASED,
+    ROW_CYCLES,
+    ROWS_OUT,
+    SRC,
+    STRIDE,
+    WRITTEN,
+    Schedule,
+    Tables,
+    run_tables,
+    tables,
+)
+from nba.cost.steady import Steady, steady_state
+from nba.ir.program import Program
+
+MIN_FRAMES = 24
+MAX_FRAMES = 1536
+"""Where the wait for the steady state ends; what is shown then is an ordinary frame, and the page says so."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class SteadyFrames:
+    """`period` frames from `frame` on, after which all cycles repeat, `period * interval` cycles later.
+
+    rows[a][j][f, y]: first cycle of row y of frame f of job j of agent a (chunks, then input stream, then output
+    stream); row_cycles[a][j]: cycles of one of its rows. settled: the repetition was seen, not only expected.
+    """
+
+    schedule: Schedule
+    state: Steady
+    frame: int
+    period: int
+    settled: bool
+    rows: tuple[tuple[np.ndarray, ...], ...]
+    row_cycles: tuple[tuple[int, ...], ...]
+
+    @property
+    def interval(self) -> Fraction:
+        """Cycles per frame."""
+        return self.state.interval_cycles
+
+
+def _releases(flat: Tables, job: int, start: np.ndarray) -> np.ndarray:
+    """Cycle in which the release of every row of the input of `job` is seen, for row starts `start` [frames, rows]."""
+    j = flat.jobs[job].tolist()
+    count = []
+    for y in range(j[ROWS_OUT]):
+        top = y * j[STRIDE] - j[PAD_TOP]
+        after = j[HEIGHT_IN] if y == j[ROWS_OUT] - 1 else max(0, top + j[STRIDE])
+        count.append(after - max(0, top))
+    ends: np.ndarray = np.repeat((start + j[ROW_CYCLES]).ravel(), np.tile(count, start.shape[0]))
+    return ends
+
+
+def stream_rows(flat: Tables, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
+    """First cycle of every row, int64 [frames, rows], of the input and of the output stream: the rules of
+    nba.cost.pipeline, applied to the events of the jobs around them."""
+    starts = [rows for chunk in schedule.row_start for rows in chunk]
+    n = schedule.n_frames
+    source, sink = flat.jobs[-2].tolist(), flat.jobs[-1].tolist()
+    free: list[tuple[int, np.ndarray]] = []
+    for ring in flat.dests[source[DEST] : source[DEST] + source[N_DEST]].tolist():
+        for job in range(len(starts)):
+            if flat.jobs[job, SRC] == ring:
+                free.append((int(flat.ring_rows[ring]), _releases(flat, job, starts[job])))
+            elif flat.jobs[job, RES] == ring:
+                free.append((int(flat.ring_rows[ring]), (starts[job] + flat.jobs[job, RES_RELEASED]).ravel()))
+    inputs = np.zeros(n * source[ROWS_OUT], np.int64)
+    ready = 0
+    for row in range(inputs.size):
+        at = max([ready, *(int(seen[row - rows]) for rows, seen in free if row >= rows)])
+        inputs[row] = at + 1
+        ready = at + source[ROW_CYCLES]
+    outputs = np.zeros(n * sink[ROWS_OUT], np.int64)
+    (producer,) = (
+        j for j, job in enumerate(flat.jobs[:-2].tolist())
+        if sink[SRC] in flat.dests[job[DEST] : job[DEST] + job[N_DEST]]
+    )  # fmt: skip
+    written = (starts[producer] + flat.jobs[producer, WRITTEN]).ravel()
+    ready = 0
+    for row in range(outputs.size):
+        at = max(ready, int(written[row]))
+        outputs[row] = at + 1
+        ready = at + sink[ROW_CYCLES]
+    return inputs.reshape(n, -1), outputs.reshape(n, -1)
+
+
+def _repeats(schedule: Schedule, frame: int, period: int, cycles: int) -> bool:
+    later = frame + period
+    rows = [rows for chunk in schedule.row_start for rows in chunk]
+    return all(bool(np.array_equal(r[later] - r[frame], np.full_like(r[frame], cycles))) for r in rows)
+
+
+def steady_frames(program: Program) -> SteadyFrames:
+    """Schedule as many frames as it takes until the cycles repeat. Raises DeadlockError."""
+    flat, state = tables(program), steady_state(program)
+    stages = max(job.stage for chunk in program.chunks for job in chunk.jobs)
+    ratio = state.interval_cycles
+    n_frames = MIN_FRAMES + 4 * stages
+    while True:
+        exact = run_tables(program, flat, n_frames)
+        for period in (ratio.denominator, 2 * ratio.denominator, 3 * ratio.denominator, 4 * ratio.denominator):
+            # The last rounds skip jobs of frames that do not come any more, so they are not like the others.
+            frame = n_frames - 2 * period - 2 * stages - 4
+            if frame <= stages:
+                continue
+            settled = _repeats(exact, frame, period, int(period * ratio))
+            if settled:
+                break
+        else:
+            period, frame, settled = 1, max(0, n_frames - 2 * stages - 6), False
+        if settled or n_frames >= MAX_FRAMES:
+            break
+        n_frames *= 4
+    first, last = stream_rows(flat, exact)
+    jobs = flat.jobs[:, ROW_CYCLES].tolist()
+    bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents]
+    return SteadyFrames(
+        schedule=exact,
+        state=state,
+        frame=frame,
+        period=period,
+        settled=settled,
+        rows=(*exact.row_start, (first,), (last,)),
+        row_cycles=tuple(tuple(jobs[a:b]) for a, b in bounds),
+    )

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random (network, design) pairs through a simulator: bits against the integer reference, cycles against the schedule.
+
+Everything follows from the seed. A pair runs through its bundle's own bench (sim/bench.py, sim/run_sim.py), in FRAMES
+frames back to back; `thorough` adds a batch of one frame and the tests `stalls`, `resets` and `batches`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from unittest.mock import patch
+
+import numpy as np
+
+from nba.cost.pipeline import schedule
+from nba.cost.resources import predict
+from nba.emit import bundle as emission
+from nba.emit.predicted import predicted_cycles
+from nba.errors import ToolError
+from nba.ir.design import Cost, Design
+from nba.ir.network import Weights, weights_digest
+from nba.ir.program import Program, lower
+from nba.platform import get
+from nba.verify.rtl import TESTS, RtlRun, Simulator, simulate_rtl
+from tests.strategies import NetworkLimits, random_codes, random_pair
+
+FRAMES = 4
+TIMEOUT_S = 300.0
+PLATFORM = "pynq-z2"
+LIMITS = (NetworkLimits(), NetworkLimits(min_layers=5, max_layers=9, max_map=12), NetworkLimits(max_channels=24))
+"""Sizes of the random networks, taken in turn."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Subject:
+    """What a seed stands for: a design with its tables, weights and input codes [FRAMES, H, W, C]."""
+
+    seed: int
+    design: Design
+    weights: Weights
+    program: Program
+    images: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What became of a pair. `failure` is empty if everything held."""
+
+    seed: int
+    simulator: str
+    thorough: bool
+    seconds: float
+    cycles: int
+    jobs: int
+    codes: int
+    failure: str
+
+
+def subject(seed: int) -> Subject:
+    """The pair of `seed`. The largest networks have at most nine layers on at most four chunks."""
+    rng = np.random.default_rng([2, seed])
+    pair = random_pair(rng, LIMITS[seed % len(LIMITS)], n_frames=FRAMES)
+    exact, platform = schedule(pair.program, FRAMES), get(PLATFORM)
+    resources = predict(pair.program, platform)
+    design = Design(
+        name=f"pair {seed}",
+        network=pair.network,
+        accelerator=pair.accelerator,
+        platform=PLATFORM,
+        clock_mhz=platform.clock_mhz,
+        cost=Cost(
+            first_output_latency_cycles=exact.first_output_latency_cycles,
+            interval_cycles=exact.interval_cycles,
+            dsp=resources.dsp,
+            bram=resources.bram,
+        ),
+        weights_sha256=weights_digest(pair.weights),
+        seed=seed,
+        versions=(),
+    )
+    images = random_codes(rng, pair.network.tensors[0], FRAMES)
+    return Subject(seed=seed, design=design, weights=pair.weights, program=pair.program, images=images)
+
+
+def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
+    """What simulation needs of the bundle of `case`, with predictions for 1 and FRAMES frames. `lib`: folder with
+    other library modules, for planted bugs; then simulations that hang are given up early."""
+    with patch.object(emission, "FRAME_COUNTS", (1, FRAMES)):
+        files = emission.render_bundle(case.design, case.weights, case.images)
+    predicted = json.loads(files["sim/predicted.json"])
+    assert predicted == {str(n): predicted_cycles(case.design.network, case.program, n) for n in (1, FRAMES)}
+    assert case.program == lower(case.design.network, case.design.accelerator)
+    for path, body in files.items():
+        if path == "bundle.json" or path.split("/")[0] in ("rtl", "sim", "vectors"):
+            target = folder / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(body)
+    if lib is not None:
+        for source in sorted(lib.glob("*.v")):
+            assert (folder / "rtl" / source.name).is_file()
+            (folder / "rtl" / source.name).write_bytes(source.read_bytes())
+        info = json.loads(files["bundle.json"])
+        info["timeout_cycles"] = 2 * (info["latency_cycles"] + info["interval_cycles"]) + 500
+        (folder / "bundle.json").write_text(json.dumps(info))
+
+
+def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: bool, lib: Path | None = None) -> RtlRun:
+    """Emit and simulate. Raises ToolError if the design does not compile or the simulator breaks off."""
+    write_bundle(case, folder / "bundle", lib)
+    frames = (FRAMES, 1) if thorough else (FRAMES,)
+    tests = TESTS if thorough else ("cycles",)
+    return simulate_rtl(
+        folder / "bundle", simulator, frames=frames, work=folder / "work", tests=tests, seed=case.seed, timeout_s=TIMEOUT_S
+    )
+
+
+def _differences(run: RtlRun) -> list[str]:
+    found = []
+    for batch in run.batches:
+        what = f"batch of {batch.predicted['frames']}"
+        found += [f"{what}: test {name} failed" for name in batch.failed]
+        if batch.mismatches:
+            found.append(f"{what}: {batch.mismatches} output codes differ")
+        if not batch.counters_equal:
+            found.append(f"{what}: counters read over AXI4-Lite differ from the trace")
+        if not batch.cycles_equal:
+            wrong = [
+                f"chunk {a['chunk']} job {a['job']}: start {a['start']} end {a['end']}, simulated {b['start']} {b['end']}"
+                for a, b in zip(batch.predicted["jobs"], batch.simulated["jobs"], strict=True)
+                if a != b
+            ]
+            keys = ("frames", "first_output_latency", "interval")
+            totals = [f"{k}: {batch.predicted[k]}, simulated {batch.simulated[k]}" for k in keys]  # type: ignore[literal-required]
+            found.append(f"{what}: cycles differ: {'; '.join([*totals, *wrong])}")
+        if not batch.holds and not found:
+            found.append(f"{what}: nothing was compared ({batch.images} images)")
+    return found
+
+
+def check(seed: int, simulator: Simulator, folder: Path, *, thorough: bool) -> Outcome:
+    """Draw, emit and simulate the pair of `seed` in `folder`; never raises for what a design or tool does wrong."""
+    begin = time.perf_counter()
+    case = subject(seed)
+    program, last = case.program, case.design.network.tensors[-1]
+    cycles = int(schedule(program, FRAMES).output_cycle[-1])
+    try:
+        failure = "; ".join(_differences(simulate(case, simulator, folder, thorough=thorough)))
+    except ToolError as err:
+        failure = str(err)
+    return Outcome(
+        seed=seed,
+        simulator=simulator,
+        thorough=thorough,
+        seconds=round(time.perf_counter() - begin, 2),
+        cycles=cycles,
+        jobs=sum(len(chunk.jobs) for chunk in program.chunks),
+        codes=FRAMES * last.height * last.width * last.channels,
+        failure=failure,
+    )
+
+
+def report(outcome: Outcome) -> str:
+    """For a failed pair: what differs, the design, and the command that runs it again."""
+    again = f"python benchmarks/property.py --seed {outcome.seed} --sim {outcome.simulator}"
+    again += " --thorough" if outcome.thorough else ""
+    design = subject(outcome.seed).design
+    return f"seed {outcome.seed} ({outcome.simulator}): {outcome.failure}\nagain: {again}\ndesign: {design.canonical_json()}"
+
+
+def features(case: Subject) -> Mapping[str, bool]:
+    """Which features of the template this pair makes use of."""
+    network, program = case.design.network, case.program
+    platform = get(PLATFORM)
+    layers = network.layers
+    jobs = [(chunk, job, layers[job.layer]) for chunk in program.chunks for job in chunk.jobs]
+    rings = [(edge, ring) for edge in program.edges for ring in edge.rings]
+    shapes = [(job, layer, network.source(layer), network.result(job.layer)) for _, job, layer in jobs]
+
+    def after(size: int, out: int, job_stride: int, kernel: int, before: int) -> int:
+        return (out - 1) * job_stride + kernel - size - before
+
+    found = {f"pp {n}": program.pp == n for n in (1, 2, 4, 8)}
+    found |= {f"op {name}": any(layer.op == name for layer in layers) for name in ("dense", "depthwise", "avgpool")}
+    found |= {f"kernel height {n}": any(layer.kernel_h == n for layer in layers) for n in (1, 2, 3, 4, 5)}
+    found |= {f"{n} chunks": len(program.chunks) == n for n in (1, 2, 3, 4)}
+    return found | {
+        "kernel height above 5": any(layer.kernel_h > 5 for layer in layers),
+        "fully connected": any(
+            x.op == "dense" and (x.kernel_h, x.kernel_w) == (s.height, s.width) != (1, 1) and o.height == o.width == 1
+            for _, x, s, o in shapes
+        ),
+        "stride 2, split layout": any(ring.split and edge.consumer >= 0 for edge, ring in rings),
+        "split layout, two groups of columns": any(ring.split and ring.parity_words > ring.col_words for _, ring in rings),
+        "non-square kernel": any(layer.kernel_h != layer.kernel_w for layer in layers),
+        "non-square map": any(t.height != t.width for t in network.tensors),
+        "asymmetric padding": any(
+            x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) != x.pad_top
+            for _, x, s, o in shapes
+        ),
+        "valid padding": any(
+            x.kernel_h > 1 and not x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, 0) <= 0
+            for _, x, s, o in shapes
+        ),
+        "kernel below stride": any(layer.kernel_h < layer.stride for layer in layers),
+        "rows of the input never read": any(
+            after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) < 0 for _, x, s, o in shapes
+        ),
+        "residual": any(layer.residual is not None for layer in layers),
+        "residual over several layers": any(
+            x.residual is not None and i - x.residual >= 2 for i, x in enumerate(layers)
+        ),
+        "residual from the input": any(layer.residual == 0 for layer in layers),
+        "residual equal to the operand": any(layer.residual == layer.input for layer in layers),
+        "nested activations": any(layer.act_bits < 8 for layer in layers),
+        "nested weights": any(x.op != "avgpool" and x.weight_bits < x.weight_store_bits for x in layers),
+        "nonzero zero point": any(t.zero_point for t in network.tensors),
+        "signed input": network.tensors[0].signed,
+        "unsigned input": not network.tensors[0].signed,
+        "slot is the drain (D > R)": any(chunk.drain_cycles > job.steps for chunk, job, _ in jobs),
+        "slot is the walk (R > D > 1)": any(job.steps > chunk.drain_cycles > 1 for chunk, job, _ in jobs),
+        "row of one cycle": any(job.col_groups * job.m_groups * job.slot_cycles == 1 for _, job, _ in jobs),
+        "ring at its minimum": any(
+            ring.rows == max(layers[ring.consumer].kernel_h, layers[ring.consumer].stride) < t.height
+            for edge, ring in rings
+            for t in (network.tensors[ring.tensor],)
+            if edge.consumer >= 0 and edge.port == "main"
+        ),
+        "ring of several frames": any(ring.rows > network.tensors[ring.tensor].height for _, ring in rings),
+        "stages, skipped jobs": any(job.stage > 0 for _, job, _ in jobs),
+        "stages within a chunk": any(len({job.stage for job in chunk.jobs}) > 1 for chunk in program.chunks),
+        "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
+        "self edge": any(edge.producer == edge.consumer for edge in program.edges),
+        "two lanes": any(edge.lane > 0 for edge in program.edges),
+        "several rings in an edge": any(len(edge.rings) > 1 for edge in program.edges),
+        "several destinations": any(len(job.destinations) > 1 for _, job, _ in jobs),
+        "several uses of the input": len(program.host_in) > 1,
+        "several sources": any(len({job.src_edge for job in chunk.jobs}) > 1 for chunk in program.chunks),
+        "several residual edges": any(
+            len({job.res_edge for job in chunk.jobs if job.res_edge is not None}) > 1 for chunk in program.chunks
+        ),
+        "channels do not divide lanes": any(network.tensors[r.tensor].channels % e.lanes for e, r in rings),
+        "channels do not divide groups": any(o.channels % c.pm for c, job, _ in jobs for o in (network.result(job.layer),)),
+        "words written in parts": any(edge.lanes > edge.write_lanes for edge in program.edges),
+        "columns do not divide pp": any(t.width % program.pp for t in network.tensors),
+        "block RAM feature maps": any(
+            platform.memory_style(edge.lanes * 8, edge.depth_words) == "block" for edge in program.edges
+        ),
+        "block RAM weights": any(
+            platform.memory_style(c.pm * c.pn * c.weight_store_bits, c.weight_depth + 1) == "block"
+            for c in program.chunks
+        ),
+        "output one column wide": program.out_cols == 1 and program.pp > 1,
+        "output rows of one beat": program.out_col_groups * program.out_chan_words == 1,
+        "input rows of one beat": program.in_col_groups * program.in_chan_words == 1,
+    }

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Predicted DSP and block RAM against yosys: memories and multipliers by themselves, then whole designs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nba import assets
+from nba.cost import kernels
+from nba.emit.rtl import render_rtl
+from nba.errors import ToolError
+from nba.ir.design import Cost, Design
+from nba.ir.network import weights_digest
+from nba.platform import get, table
+from nba.synth import Synthesised, compare, synthesise, synthesise_rtl
+from tests.strategies import Pair, random_pair
+from tests.unit.test_resources import RECORDED
+
+pytestmark = pytest.mark.eda
+
+LIB = assets.root("templates") / "rtl" / "lib"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """A memory; sub_width 0: a ROM, whose contents are `words` integers and their guard."""
+
+    width: int
+    words: int
+    sub_width: int
+    contents: tuple[int, ...] = ()
+
+
+def _rom(rng: np.random.Generator, width: int, words: int, guard: bool = True) -> Shape:
+    """Random contents; half of the ROMs, and the upper half of the columns of the others, are constant."""
+    mask = (1 << max(1, width // 2)) - 1 if rng.integers(2) else 0
+    fill = int.from_bytes(rng.bytes(width // 8 + 1), "little") & ~mask
+    values = [fill | int.from_bytes(rng.bytes(width // 8 + 1), "little") & mask for _ in range(words - guard)]
+    full = (1 << width) - 1
+    contents = [value & full for value in values]
+    return Shape(
+        width=width, words=words, sub_width=0, contents=(*contents, contents[0] ^ full) if guard else tuple(contents)
+    )  # fmt: skip
+
+
+def _words(rng: np.random.Generator) -> int:
+    low, high = [(2, 200), (65, 1200), (200, 4000)][int(rng.integers(3))]
+    exact = 1 << int(rng.integers(5, 13))
+    return int(rng.integers(low, high)) if rng.integers(2) else exact + int(rng.integers(-1, 2))
+
+
+def _shapes(seed: int, count: int) -> list[Shape]:
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(count):
+        words = _words(rng)
+        if rng.integers(2):
+            sub = 8 * int(rng.choice([1, 1, 2, 3, 4, 8, 16]))
+            width = sub * int(rng.choice([1, 2, 3, 4, 6, 8]))
+            found.append(Shape(width=width, words=words, sub_width=sub))
+        else:
+            width = int(rng.choice([rng.integers(1, 80), rng.integers(2, 300), 36, 72, 144]))
+            found.append(_rom(rng, width, max(2, min(words, 150_000 // width))))
+    return found
+
+
+def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
+    """18 Kib blocks of every shape, each in a renamed copy of the library module, all in one run of yosys."""
+    rtl = folder / "rtl"
+    rtl.mkdir()
+    ports, body = ["input wire clk"], []
+    for i, s in enumerate(shapes):
+        name = f"{'nba_ram' if s.sub_width else 'nba_rom'}"
+        text = (LIB / f"{name}.v").read_text()
+        (rtl / f"{name}_{i}.v").write_text(text.replace(f"module {name} ", f"module {name}_{i} "))
+        ports += [f"input wire [15:0] a{i}", f"output wire [{s.width - 1}:0] q{i}"]
+        if s.sub_width:
+            ports += [f"input wire [15:0] b{i}", f"input wire [{s.width - 1}:0] d{i}"]
+            ports += [f"input wire [{s.width // s.sub_width - 1}:0] e{i}"]
+            body.append(
+                f"nba_ram_{i} #(.WIDTH({s.width}), .DEPTH({s.words}), .AW(16), .SUB_W({s.sub_width}), .BLOCK(1)) u{i} "
+                f"(.clk(clk), .w_en(e{i}), .w_addr(b{i}), .w_data(d{i}), .r_addr(a{i}), .r_data(q{i}));"
+            )
+        else:
+            (rtl / f"rom_{i}.hex").write_text("".join(f"{value:x}\n" for value in s.contents))
+            body.append(
+                f'nba_rom_{i} #(.WIDTH({s.width}), .DEPTH({s.words}), .AW(16), .FILE("rom_{i}.hex"), .BLOCK(1)) u{i} '
+                f"(.clk(clk), .addr(a{i}), .data(q{i}));"
+            )
+    (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
+    found = synthesise_rtl(rtl, "top", folder / "work")
+    blocks = dict.fromkeys(range(len(shapes)), 0)
+    for module in found.modules:
+        match = re.search(r"nba_r[ao]m_(\d+)$", module.module)
+        assert match, module
+        blocks[int(match[1])] = module.bram18
+    assert found.bram18 == sum(blocks.values())
+    return blocks
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_memories_take_the_predicted_blocks(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = _shapes(seed, 40)
+    shapes += [
+        Shape(width=w, words=n, sub_width=s) if s else _rom(rng, w, n)
+        for w, n, s, _ in RECORDED
+        if seed == 1
+    ]
+    blocks = _memories(shapes, tmp_path)
+    wrong = [
+        (s.width, s.words, s.sub_width, blocks[i], want)
+        for i, s in enumerate(shapes)
+        if blocks[i] != (want := kernels.bram18(s.width, s.words, s.sub_width))
+    ]
+    assert not wrong, f"(width, words, sub_width, synthesised, predicted): {wrong}"
+
+
+def test_without_the_guard_the_contents_change_the_count(tmp_path: Path) -> None:
+    """Why ROMs have a guard word: yosys drops constant columns."""
+    bare = Shape(width=72, words=512, sub_width=0, contents=tuple(range(512)))
+    blocks = _memories([bare], tmp_path)
+    assert blocks[0] < kernels.bram18(72, 512, 0)
+
+
+def test_products_take_the_predicted_dsps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    cases = [(int(a), int(b)) for a, b in rng.integers(2, 45, (40, 2))]
+    cases += [(a, b) for a in (2, 3, 25, 26, 42, 43) for b in (2, 6, 17, 18, 19)]
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    text = []
+    ports, body = [], []
+    for i, (a, b) in enumerate(cases):
+        text.append(
+            f"module mul_{i}(input wire signed [{a - 1}:0] a, input wire signed [{b - 1}:0] b, "
+            f"output wire signed [{a + b - 1}:0] y);\nassign y = a * b;\nendmodule\n"
+        )
+        ports += [f"input wire [{a - 1}:0] a{i}", f"input wire [{b - 1}:0] b{i}", f"output wire [{a + b - 1}:0] y{i}"]
+        body.append(f"mul_{i} u{i} (.a(a{i}), .b(b{i}), .y(y{i}));")
+    (rtl / "top.v").write_text(
+        "".join(text) + f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n"
+    )
+    found = {m.module: m.dsp for m in synthesise_rtl(rtl, "top", tmp_path / "work").modules}
+    wrong = [
+        (a, b, found.get(f"mul_{i}", 0), want)
+        for i, (a, b) in enumerate(cases)
+        if found.get(f"mul_{i}", 0) != (want := kernels.product_dsp(a, b, a + b))
+    ]
+    assert not wrong, f"(a_bits, b_bits, synthesised, predicted): {wrong}"
+
+
+def _emit(pair: Pair, platform: str, folder: Path) -> Path:
+    design = Design(
+        name="t",
+        network=pair.network,
+        accelerator=pair.accelerator,
+        platform=platform,
+        clock_mhz=100.0,
+        cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0),
+        weights_sha256=weights_digest(pair.weights),
+        seed=0,
+        versions=(),
+    )
+    for name, text in render_rtl(design, pair.weights, "nba_t", pair.program).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder / "rtl"
+
+
+@pytest.mark.parametrize(("platform", "seed"), [("zc706", 4), ("all-block", 2), ("all-block", 11), ("all-block", 12)])
+def test_whole_designs_take_what_is_predicted(
+    platform: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """all-block: a platform that puts the small memories of random designs into block RAM too."""
+    block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
+    monkeypatch.setitem(table.PLATFORMS, "all-block", block)
+    pair = random_pair(np.random.default_rng(seed))
+    rtl = _emit(pair, platform, tmp_path)
+    found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")
+    assert found.dsp > 0 and found.bram18 > 0
+    assert compare(pair.program, get(platform), found).differences == ()
+
+
+def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    (rtl / "top.v").write_text(
+        "module top(input wire clk, input wire [3:0] a, input wire signed [15:0] b, output reg q,\n"
+        "  output reg signed [31:0] p);\n"
+        "always @(posedge clk) begin q <= ^a; p <= b * b; end\nendmodule\n"
+    )
+    full = synthesise_rtl(rtl, "top", tmp_path / "work", mode="full")
+    assert (full.dsp, full.bram18, full.lut, full.ff) == (1, 0, 1, 1)
+    count = synthesise_rtl(rtl, "top", tmp_path / "work", mode="count")
+    assert (count.dsp, count.bram18, count.lut, count.ff) == (1, 0, None, None)
+    assert isinstance(full, Synthesised) and full.tool.startswith("Yosys")
+
+
+def test_errors_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="not a bundle"):
+        synthesise(tmp_path, tmp_path / "work")
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    (rtl / "top.v").write_text("module top(input wire a, output wire b);\nmissing u (.a(a), .b(b));\nendmodule\n")
+    with pytest.raises(ToolError, match="missing"):
+        synthesise_rtl(rtl, "top", tmp_path / "work")
+    with pytest.raises(ToolError, match="no result after"):
+        synthesise_rtl(rtl, "top", tmp_path / "work", timeout_s=0.01)

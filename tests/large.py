@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MobileNetV2-style network of some five million MACs with random weights, and an accelerator of four chunks for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from nba.ir.design import Design
+from nba.ir.network import Network, Weights, weights_digest
+from nba.mapper.automap import map_network
+from nba.mapper.budgets import Budgets
+from nba.platform import get
+from nba.space.network import Architecture, Macro, Stage, blocks, skeleton
+from tests.strategies import random_weights
+
+PLATFORM = "zc706"
+BUDGETS = Budgets(dsp=400, bram=400)
+CHUNKS = 4
+MACRO = Macro(
+    name="mobilenetv2-32",
+    height=32,
+    width=32,
+    channels=3,
+    stem_channels=16,
+    stages=(
+        Stage(channels=16, blocks=1, stride=1),
+        Stage(channels=24, blocks=2, stride=2),
+        Stage(channels=32, blocks=2, stride=2),
+        Stage(channels=48, blocks=2, stride=2),
+    ),
+    head_channels=128,
+)
+
+
+def large_network(seed: int) -> tuple[Network, Weights]:
+    """Expansion 1 in the first block, 3, then 6 in the others, all kernels 3x3, all bits 8; weights drawn with `seed`."""
+    n = len(blocks(MACRO))
+    ops = tuple("k3_e1" if i == 0 else "k3_e3" if i < 5 else "k3_e6" for i in range(n))
+    return random_weights(np.random.default_rng(seed), skeleton(Architecture(macro=MACRO, ops=ops, bits=(8,) * n)))
+
+
+def large_design(seed: int = 1) -> tuple[Design, Weights]:
+    """The network on the accelerator that the mapper finds for it."""
+    network, weights = large_network(seed)
+    platform = get(PLATFORM)
+    accelerator, cost = map_network(
+        network, platform, BUDGETS, seed=seed, min_chunks=CHUNKS, max_chunks=CHUNKS
+    )
+    design = Design(
+        name=MACRO.name,
+        network=replace(network, name=MACRO.name),
+        accelerator=accelerator,
+        platform=platform.name,
+        clock_mhz=platform.clock_mhz,
+        cost=cost,
+        weights_sha256=weights_digest(weights),
+        seed=seed,
+        versions=(),
+    )
+    return design, weights

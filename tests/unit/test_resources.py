@@ -1,0 +1,147 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Platforms and resource prediction, without any tool. The counts themselves are proved in tests/eda/test_resources.py."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+
+from nba.cost import kernels
+from nba.cost.resources import banks, param_rom, predict, rom_words, weight_rom
+from nba.errors import SpecError, ToolError
+from nba.ir.network import MULT_BITS
+from nba.platform import PLATFORMS, get, names
+from nba.synth import Synthesised, compare
+from nba.synth.run import read_stat
+from tests.strategies import random_pair
+
+RECORDED = (
+    # width, words, sub_width, 18 Kib blocks as yosys 0.70 builds them
+    (32, 1024, 32, 2),
+    (64, 512, 8, 2),
+    (36, 512, 0, 1),
+    (72, 512, 0, 2),
+    (36, 513, 0, 2),
+    (8, 4096, 8, 2),
+    (1, 65536, 0, 4),
+    (128, 4097, 32, 36),
+)
+
+
+def test_unknown_platform_lists_legal_names() -> None:
+    with pytest.raises(SpecError, match="did you mean zc706") as caught:
+        get("zc760")
+    assert all(name in str(caught.value) for name in names())
+
+
+def test_platforms_are_sane() -> None:
+    for name, platform in PLATFORMS.items():
+        assert platform.name == name and platform.source
+        assert platform.ff == 2 * platform.lut, "two flip-flops per LUT in 7-series"
+        assert platform.part.startswith("xc7") and platform.clock_mhz > 0
+    assert (get("zc706").dsp, get("zc706").bram18, get("zc706").lut) == (900, 2 * 545, 218_600)
+
+
+def test_memory_style_is_the_stated_rule() -> None:
+    platform = get("zc706")
+    rng = np.random.default_rng(1)
+    for width, words in rng.integers(1, 300, (200, 2)).tolist():
+        block = words > 64 and width * words > 2048
+        assert (platform.memory_style(width, words) == "block") == block
+        assert kernels.is_block(width, words, platform.min_block_words, platform.min_block_bits) == block
+
+
+@pytest.mark.parametrize(("width", "words", "sub_width", "expected"), RECORDED)
+def test_recorded_block_counts(width: int, words: int, sub_width: int, expected: int) -> None:
+    assert kernels.bram18(width, words, sub_width) == expected
+
+
+def test_block_count_holds_the_bits() -> None:
+    """Never less than the bits need; one more word never saves more than the mapper's trade against multiplexers."""
+    rng = np.random.default_rng(2)
+    for _ in range(500):
+        sub = 8 * int(rng.integers(1, 9)) * int(rng.integers(0, 2))
+        width = (sub or 1) * int(rng.integers(1, 20))
+        words = int(rng.integers(1, 9000))
+        assert kernels.bram18(width, words, sub) * 18 * 1024 >= width * words
+
+
+def test_kernels_compile_to_the_same_numbers() -> None:
+    bram18, product, chunk = (
+        numba.njit(f) for f in (kernels.bram18, kernels.product_dsp, kernels.chunk_dsp)
+    )
+    rng = np.random.default_rng(3)
+    for _ in range(300):
+        sub = 8 * int(rng.integers(0, 5))
+        width, words = (sub or 1) * int(rng.integers(1, 40)), int(rng.integers(1, 20000))
+        assert bram18(width, words, sub) == kernels.bram18(width, words, sub)
+        a, b = int(rng.integers(1, 60)), int(rng.integers(1, 60))
+        assert product(a, b, a + b) == kernels.product_dsp(a, b, a + b) == kernels.product_dsp(b, a, a + b)
+        engine = tuple(int(v) for v in rng.integers(1, 9, 6)) + (int(rng.integers(4, 31)), True)
+        assert chunk(*engine) == kernels.chunk_dsp(*engine)
+
+
+def test_chunk_dsp_is_the_sum_of_its_products() -> None:
+    for act in range(2, 9):
+        for weight in range(2, 9):
+            for acc in range(3, 31):
+                mac = kernels.product_dsp(act + 1, weight, min(act + weight, acc))
+                scale = kernels.product_dsp(acc + 1, 17, acc + 17)
+                want = 3 * 5 * 2 * mac + 4 * 2 * (scale + kernels.product_dsp(9, 17, 25))
+                assert kernels.chunk_dsp(3, 5, 2, 4, act, weight, acc, True) == want
+
+
+def test_prediction_is_the_sum_over_its_parts() -> None:
+    platform = replace(get("zc706"), min_block_words=2, min_block_bits=1)
+    for seed in range(10):
+        program = random_pair(np.random.default_rng(seed)).program
+        found = predict(program, platform)
+        assert found.dsp == sum(c.mac_dsp + c.requant_dsp for c in found.chunks) > 0
+        want = 0
+        for chunk in program.chunks:
+            weights, params = weight_rom(chunk), param_rom(chunk)
+            assert weights.words == rom_words(chunk.weight_depth) and params.words == chunk.param_depth + 1
+            want += kernels.bram18(chunk.pm * chunk.pn * chunk.weight_store_bits, weights.words, 0)
+            want += kernels.bram18(chunk.pq * (chunk.acc_bits + MULT_BITS), params.words, 0)
+        for edge in program.edges:
+            bank = banks(edge, program.pp)
+            assert bank.copies == program.pp
+            if edge.depth_words > 1:
+                want += program.pp * kernels.bram18(edge.lanes * 8, edge.depth_words, edge.write_lanes * 8)
+        assert found.bram18 == want and found.bram == want / 2
+        roomy = predict(program, replace(platform, min_block_words=1 << 30))
+        assert (roomy.bram18, roomy.dsp) == (0, found.dsp)
+
+
+def test_compare_names_what_differs() -> None:
+    program = random_pair(np.random.default_rng(4)).program
+    platform = get("zc706")
+    want = predict(program, platform)
+    made = Synthesised(dsp=want.dsp, bram18=want.bram18, lut=None, ff=None, mode="count", tool="", modules=())
+    assert compare(program, platform, made).equal
+    found = compare(program, platform, replace(made, dsp=want.dsp + 1))
+    assert not found.equal
+    assert [(d.resource, d.synthesised - d.predicted) for d in found.differences] == [("dsp", 1)]
+
+
+def test_statistics_are_parsed(tmp_path: Path) -> None:
+    cells = {"DSP48E1": 3, "RAMB18E1": 1, "RAMB36E1": 2, "LUT6": 5, "RAM64M": 2, "FDRE": 7, "CARRY4": 4}
+    stat = {
+        "creator": "Yosys 0.70 (git sha1 0)",
+        "modules": {"\\a": {"num_cells_by_type": cells}, "\\b": {"num_cells_by_type": {"LUT2": 1}}},
+        "design": {"num_cells_by_type": cells},
+    }
+    path = tmp_path / "stat.json"
+    path.write_text(json.dumps(stat))
+    full = read_stat(path, "full")
+    assert (full.dsp, full.bram18, full.bram, full.lut, full.ff) == (3, 5, 2.5, 13, 7)
+    assert [m.module for m in full.modules] == ["a"] and full.tool == "Yosys 0.70"
+    assert read_stat(path, "count").lut is None
+    path.write_text("{}")
+    with pytest.raises(ToolError, match="not the cell statistics"):
+        read_stat(path, "count")
