@@ -12,19 +12,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 SPEC ?= examples/digits.yaml
 BUILD ?= build/digits
-BUNDLE ?= $(shell cat build/last-bundle 2>/dev/null || echo $(BUILD)/bundle)
-JOBS ?= 2
+BUNDLE ?= $(firstword $(shell ls -td build/*/bundle 2>/dev/null) $(BUILD)/bundle)
+JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 PYTEST_ARGS ?=
 
-.PHONY: help setup system run sim test test-full lint clean
+.PHONY: help setup run sim test test-full lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
 setup: $(VENV)/.stamp ## Create .venv from constraints.txt; install g++, make, perl, iverilog where they are missing
 
-# Each system package beside the test that shows that it is there. libpython is what cocotb embeds.
-$(VENV)/.stamp: pyproject.toml constraints.txt
+$(VENV)/.stamp: pyproject.toml constraints.txt .ci/setup
 	@PYTHON='$(PYTHON)' .ci/setup '$(VENV)'
 	@touch $@
 
@@ -33,7 +32,7 @@ run: setup ## Run the embedded example from end to end: build/digits (SPEC=file 
 
 sim: setup ## Simulate the last bundle (BUNDLE=folder for another); prints predicted and simulated cycles per job
 	@test -f '$(BUNDLE)/Makefile' || { echo "make sim: $(BUNDLE) is not a bundle; do 'make run' first, or give BUNDLE=folder" >&2; exit 2; }
-	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim
+	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim PYTHON='$(abspath $(BIN))/python'
 
 test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not full' $(PYTEST_ARGS)
@@ -41,7 +40,7 @@ test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 test-full: setup ## All tests, the long ones too
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
-lint: setup ## ruff (lint and format of new code) and mypy
+lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/mypy
 
 clean: ## Remove what was built and cached, but not .venv

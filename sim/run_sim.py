@@ -138,7 +138,7 @@ def run(bundle, runner, info, frames, tests, seed, build_dir):
         testcase=list(tests),
         seed=seed,
         extra_env={**env, "PYTHONPATH": f"{bundle / 'sim'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
-        results_xml="results.xml",
+        results_xml=str(build_dir / "results.xml"),
         log_file=build_dir / "test.log",
     )
     verdict = {}
@@ -207,6 +207,8 @@ def main():
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
     args = parser.parse_args()
+    # cocotb's runner exits at a failed test, without a word about the others, where it finds itself below pytest.
+    os.environ.pop("PYTEST_CURRENT_TEST", None)
     tests = tuple(args.tests.split(","))
     unknown = set(tests) - set(TESTS)
     if unknown or "cycles" not in tests:

@@ -12,6 +12,7 @@ Shapes: x_BCHW activations, w_MNKK weights (N = 1 per group for depthwise), J bi
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -155,11 +156,15 @@ def seen(signal: Signal, precision: Precision) -> Tensor:
         (bits,) = precision.bitwidths
         return nested(signal, bits)
     offset = 1 << (MASTER_BITS - 1) if signal.signed else 0
-    codes = torch.arange(1 << MASTER_BITS, dtype=torch.float32) - offset
-    one = torch.ones(())
-    table_JV = torch.stack([_Decode.apply(codes, one, bits, signal.signed) for bits in precision.bitwidths])
+    table_JV = _shown_table(precision.bitwidths, signal.signed)
     blended: Tensor = _BlendDecode.apply(signal.codes_BCHW, signal.scale, precision.mix, table_JV, offset)
     return blended
+
+
+@functools.cache
+def _shown_table(bitwidths: tuple[int, ...], signed: bool) -> Tensor:
+    codes = torch.arange(1 << MASTER_BITS, dtype=torch.float32) - (1 << (MASTER_BITS - 1) if signed else 0)
+    return torch.stack([_Decode.apply(codes, torch.ones(()), bits, signed) for bits in bitwidths])
 
 
 def weight_scale(w_M: Tensor, bits: int) -> Tensor:
@@ -167,10 +172,18 @@ def weight_scale(w_M: Tensor, bits: int) -> Tensor:
     return _weight_scales(w_M, (bits,))[0]
 
 
+@functools.cache
+def _weight_constants(bitwidths: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+    """Largest code and step of the root mean square, [J, 1] each."""
+    high = torch.tensor([[float((1 << (bits - 1)) - 1)] for bits in bitwidths])
+    return high, torch.tensor([[_STEP_OF_RMS[bits]] for bits in bitwidths])
+
+
 def _weight_scales(w_M: Tensor, bitwidths: tuple[int, ...]) -> Tensor:
     flat = w_M.detach().flatten(1)
-    full = torch.tensor([[1.0 / ((1 << (bits - 1)) - 1)] for bits in bitwidths]) * flat.abs().amax(1)
-    least = torch.tensor([[_STEP_OF_RMS[bits]] for bits in bitwidths]) * flat.pow(2).mean(1).sqrt()
+    high, step = _weight_constants(bitwidths)
+    full = flat.abs().amax(1) / high
+    least = flat.pow(2).mean(1).sqrt() * step
     return torch.minimum(full, least).clamp_min(_TINY)
 
 
@@ -185,8 +198,7 @@ def quantised(w_M: Tensor, precision: Precision) -> Tensor:
     happens here and in `seen`, before the one convolution (REFERENCES.md section 1)."""
     scales_JM = _weight_scales(w_M, precision.bitwidths)
     scales = scales_JM.reshape(*scales_JM.shape, *([1] * (w_M.dim() - 1)))
-    high = torch.tensor([float((1 << (bits - 1)) - 1) for bits in precision.bitwidths])
-    high = high.reshape(-1, *([1] * w_M.dim()))
+    high = _weight_constants(precision.bitwidths)[0].reshape(-1, *([1] * w_M.dim()))
     values_J = round_through(torch.minimum(torch.maximum(w_M / scales, -high), high)) * scales
     return values_J[0] if precision.mix is None else torch.einsum("j,j...->...", precision.mix, values_J)
 

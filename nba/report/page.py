@@ -1,1 +1,175 @@
-def write_report(): ...
+# SPDX-License-Identifier: Apache-2.0
+"""`write_report`: the page, from what nba.report.inputs read and what the exact models say about the design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup
+
+from nba import __version__
+from nba.cost.resources import banks, param_rom, predict, weight_rom
+from nba.emit.env import environment
+from nba.files import write_atomic
+from nba.ir.program import Program, lower
+from nba.platform import Platform, get
+from nba.report import curves, drawing
+from nba.report.account import CAUSES, WORK, Account, account
+from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
+from nba.report.steady import SteadyFrames, steady_frames
+
+
+def count(value: int | float | Fraction) -> str:
+    """A number for people: thousands separated, at most two digits behind the point."""
+    if value == int(value):
+        return f"{int(value):,}"
+    return f"{float(value):,.2f}"
+
+
+def percent(value: float | Fraction) -> str:
+    """A share of 1 in percent."""
+    return f"{100 * float(value):.1f} %"
+
+
+def page_environment() -> jinja2.Environment:
+    """The project's environment with HTML escaping on."""
+    env = environment().overlay(autoescape=True)
+    env.filters = {**env.filters, "count": count, "percent": percent}
+    return env
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """Part of the critical loop: consecutive rows of one job."""
+
+    agent: str
+    layer: str
+    first: int
+    last: int
+
+
+def critical_steps(inputs: Inputs, program: Program, frames: SteadyFrames) -> Iterator[Step]:
+    """The loop of row events that sets the interval, consecutive rows of a job taken together."""
+    streams = ("input stream", "output stream")
+    for (agent, job), events in groupby(frames.state.critical, key=lambda event: event[:2]):
+        rows = [row for _, _, row in events]
+        if agent < len(program.chunks):
+            number = program.chunks[agent].jobs[job].layer
+            name, layer = f"chunk {agent}", f"{number} {inputs.design.network.layers[number].name}"
+        else:
+            name, layer = streams[agent - len(program.chunks)], ""
+        yield Step(agent=name, layer=layer, first=rows[0], last=rows[-1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MemoryUse:
+    """A memory as the chip has it. bits: of all copies; style: block or distributed."""
+
+    words: int
+    width_bits: int
+    copies: int
+    style: str
+
+    @property
+    def bits(self) -> int:
+        """Bits of all copies."""
+        return self.words * self.width_bits * self.copies
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memories:
+    """Weight and parameter ROM of every chunk, banks of every edge."""
+
+    weights: tuple[MemoryUse, ...]
+    params: tuple[MemoryUse, ...]
+    edges: tuple[MemoryUse, ...]
+
+
+def memories(program: Program, platform: Platform) -> Memories:
+    """All memories of `program` on `platform`."""
+
+    def use(memory: object) -> MemoryUse:
+        m = memory
+        return MemoryUse(
+            words=m.words, width_bits=m.width_bits, copies=m.copies,  # type: ignore[attr-defined]
+            style=platform.memory_style(m.width_bits, m.words),  # type: ignore[attr-defined]
+        )  # fmt: skip
+
+    return Memories(
+        weights=tuple(use(weight_rom(chunk)) for chunk in program.chunks),
+        params=tuple(use(param_rom(chunk)) for chunk in program.chunks),
+        edges=tuple(use(banks(edge, program.pp)) for edge in program.edges),
+    )
+
+
+def charts(inputs: Inputs, program: Program, frames: SteadyFrames) -> tuple[drawing.Picture, drawing.Picture]:
+    """Two steady frames from first input row to last output row, and one period enlarged."""
+    network, first = inputs.design.network, frames.frame
+    stream = frames.rows[len(program.chunks)][0]
+    begin = int(stream[first, 0])
+    end = int(frames.schedule.output_cycle[first + 1]) + 1
+    period = max(1, int(frames.period * frames.interval))
+    middle = (begin + int(frames.schedule.output_cycle[first]) - period) // 2
+    zoom = max(begin, middle)
+    margin = max(1, (end - begin) // 100)
+    return (
+        drawing.gantt(network, program, frames, begin - margin, end + margin, two=True),
+        drawing.gantt(network, program, frames, zoom, zoom + period, two=False),
+    )
+
+
+def render(inputs: Inputs) -> str:
+    """The page. Raises DeadlockError for a design that cannot run, SpecError for an unknown platform."""
+    design = inputs.design
+    platform = get(design.platform)
+    program = lower(design.network, design.accelerator)
+    frames = steady_frames(program)
+    found: Account = account(design, program, frames)
+    budgets = {k: float(v) for k, v in inputs.metrics.get("resources", {}).get("budget", {}).items()}
+    two, zoomed = charts(inputs, program, frames)
+    diagrams = curves.panels(inputs.search, inputs.train, budgets)
+    return (
+        page_environment()
+        .get_template("report/page.html.j2")
+        .render(
+            version=__version__,
+            inputs=inputs,
+            metrics=inputs.metrics,
+            design=design,
+            network=design.network,
+            program=program,
+            platform=platform,
+            frames=frames,
+            account=found,
+            causes=CAUSES,
+            work=WORK,
+            critical=list(critical_steps(inputs, program, frames)),
+            resources=predict(program, platform),
+            memories=memories(program, platform),
+            place=design.accelerator.place(),
+            describe=drawing.describe,
+            n_colours=drawing.N_COLOURS,
+            graph=drawing.layer_graph(design.network, program),
+            gantt_two=two,
+            gantt_zoom=zoomed,
+            shares=drawing.shares(found.chunks),
+            architecture=drawing.architecture(inputs.search) if inputs.search and inputs.search.epochs else None,
+            # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
+            curves=Markup(curves.svg(diagrams)) if diagrams else None,
+        )
+    )
+
+
+def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Claim, ...]) -> Path:
+    """Write the page about the build folder `build` to `page` and return `page`; the same inputs give the same bytes.
+
+    metrics: the content of the build's metrics.json; claims: the headline table made of it. Raises NbaError, naming the
+    file, if the design is missing, a file is damaged, or the metrics are about another design.
+    """
+    write_atomic(page, render(read_inputs(build, metrics, claims)))
+    return page

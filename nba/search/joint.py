@@ -45,9 +45,9 @@ class SearchConfig:
     """
 
     pretrain_epochs: int = 10
-    joint_epochs: int = 40
+    joint_epochs: int = 30
     batch_size: int = 32
-    learning_rate: float = 2e-3
+    learning_rate: float = 1e-2
     weight_decay: float = 1e-3
     alpha_learning_rate: float = 0.02
     beta_learning_rate: float = 0.02

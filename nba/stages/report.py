@@ -6,6 +6,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import metrics
+
 if TYPE_CHECKING:
     from nba.flow import Context
 
@@ -18,5 +20,8 @@ def run(context: Context) -> None:
 def write(build: Path, page: Path) -> None:
     """Write the page about the build folder `build`. Raises NbaError if the build is incomplete or damaged."""
     from nba.report import write_report
+    from nba.report.inputs import Claim
 
-    write_report(build, page)
+    found = metrics.read(build / metrics.FILE)
+    claims = tuple(Claim(label=x.label, value=x.value, holds=x.holds) for x in metrics.table(found))
+    write_report(build, page, metrics=found, claims=claims)

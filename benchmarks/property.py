@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random (network, design) pairs through the RTL simulators: every output bit and every predicted cycle.
+
+    python benchmarks/property.py                                  1,000 pairs, every tenth in Verilator
+    python benchmarks/property.py --pairs 200 --sim icarus
+    python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
+
+Pairs are those of seeds --first-seed, --first-seed + 1, ...; every fifth also has random stalls, resets and several
+batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped; pairs that
+failed are tried again. Exit status 0 only if every pair holds. Prints a table for benchmarks/RESULTS.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
+
+from template_pairs import FRAMES, Outcome, check, report  # noqa: E402
+
+THOROUGH_EVERY = 5
+VERILATOR_EVERY = 10
+LOG = ROOT / "build" / "property.jsonl"
+
+
+def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
+    """One pair in a temporary folder that is removed afterwards."""
+    folder = Path(tempfile.mkdtemp(prefix="nba-pair-"))
+    try:
+        return check(seed, "verilator" if simulator == "verilator" else "icarus", folder, thorough=thorough)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
+    """(seed, simulator, thorough) of every pair. `sim` both: every tenth in Verilator."""
+    chosen = []
+    for index, seed in enumerate(range(first, first + pairs)):
+        name = sim if sim != "both" else "verilator" if index % VERILATOR_EVERY == VERILATOR_EVERY - 1 else "icarus"
+        chosen.append((seed, name, seed % THOROUGH_EVERY == 0))
+    return chosen
+
+
+def load(log: Path) -> dict[tuple[int, str, bool], Outcome]:
+    """Pairs of an earlier run that held. A line that was cut off is left out."""
+    done = {}
+    for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
+        try:
+            outcome = Outcome(**json.loads(line))
+        except (ValueError, TypeError):
+            continue
+        if not outcome.failure:
+            done[outcome.seed, outcome.simulator, outcome.thorough] = outcome
+    return done
+
+
+def run_all(todo: list[tuple[int, str, bool]], jobs: int, log: Path) -> Iterator[Outcome]:
+    """Outcomes in the order in which they come; each is appended to `log` first."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("a", encoding="utf-8") as lines, ProcessPoolExecutor(jobs) as pool:
+        for future in as_completed([pool.submit(run_pair, *item) for item in todo]):
+            outcome = future.result()
+            lines.write(json.dumps(asdict(outcome)) + "\n")
+            lines.flush()
+            yield outcome
+
+
+def table(outcomes: list[Outcome], wall_s: float) -> str:
+    """Markdown: one row per simulator."""
+    head = "| simulator | pairs | of these with stalls, resets, batches | frames | layers | output codes | cycles | seconds | failed |"
+    rows = [head, "|" + "---|" * 9]
+    for name in sorted({o.simulator for o in outcomes}):
+        group = [o for o in outcomes if o.simulator == name]
+        numbers = (
+            len(group), sum(o.thorough for o in group), FRAMES * len(group), sum(o.jobs for o in group),
+            sum(o.codes for o in group), sum(o.cycles for o in group),
+        )  # fmt: skip
+        failed = sum(bool(o.failure) for o in group)
+        rows.append(f"| {name} | {' | '.join(f'{n:,}' for n in numbers)} | {sum(o.seconds for o in group):,.0f} | {failed} |")
+    return "\n".join([*rows, "", f"{wall_s:.0f} s wall clock on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"])
+
+
+def main() -> int:
+    """Command line; see the module's text."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pairs", type=int, default=1000, help="number of pairs (default 1000)")
+    parser.add_argument("--first-seed", type=int, default=1000, help="seed of the first pair (default 1000)")
+    parser.add_argument("--sim", choices=("icarus", "verilator", "both"), default="both")
+    parser.add_argument("--jobs", type=int, default=min(2, os.cpu_count() or 1), help="pairs at a time (default 2)")
+    parser.add_argument("--log", type=Path, default=LOG, help="finished pairs (default build/property.jsonl)")
+    parser.add_argument("--seed", type=int, help="run this pair alone")
+    parser.add_argument("--thorough", action="store_true", help="with --seed: also stalls, resets, batches")
+    args = parser.parse_args()
+    if args.pairs < 1 or args.jobs < 1:
+        parser.error("--pairs and --jobs must be at least 1")
+    if args.seed is not None:
+        simulators = ("icarus", "verilator") if args.sim == "both" else (args.sim,)
+        results = [run_pair(args.seed, simulator, args.thorough) for simulator in simulators]
+        for outcome in results:
+            print(report(outcome) if outcome.failure else f"seed {outcome.seed} ({outcome.simulator}): all equal")
+        return int(any(outcome.failure for outcome in results))
+
+    wanted = plan(args.first_seed, args.pairs, args.sim)
+    done = load(args.log)
+    outcomes = [done[item] for item in wanted if item in done]
+    todo = [item for item in wanted if item not in done]
+    print(f"{len(wanted)} pairs, {len(outcomes)} of them finished before ({args.log})", flush=True)
+    begin = time.perf_counter()
+    for count, outcome in enumerate(run_all(todo, args.jobs, args.log), start=1):
+        outcomes.append(outcome)
+        elapsed = time.perf_counter() - begin
+        left = elapsed / count * (len(todo) - count)
+        if outcome.failure:
+            print(report(outcome), flush=True)
+        if count % 10 == 0 or count == len(todo):
+            print(f"{count}/{len(todo)} pairs, {elapsed:.0f} s, {left:.0f} s left", flush=True)
+    print(table(outcomes, time.perf_counter() - begin))
+    return int(any(outcome.failure for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Curves of search and training as one SVG, the same bytes for the same values."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from nba.report.inputs import SearchCurves, TrainCurves
+
+INK = "#1c1d1f"
+FAINT = "#d5d8dd"
+"""Colours that the page's style sheet exchanges in dark mode."""
+LINES = ("#4477aa", "#ee6677", "#228833")
+"""Tol's `bright` scheme, told apart by all forms of colour blindness."""
+DASHES = ("-", "--", ":")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Panel:
+    """One diagram: curves (label, values) over `epochs`, an optional horizontal limit."""
+
+    title: str
+    unit: str
+    epochs: tuple[int, ...]
+    lines: tuple[tuple[str, tuple[float, ...]], ...]
+    limit: tuple[str, float] | None = None
+
+
+def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict[str, float]) -> tuple[Panel, ...]:
+    """All diagrams for which there is data. budgets: dsp and bram (36-Kbit blocks), where they are known."""
+    found: list[Panel] = []
+    if search is not None and search.epochs:
+        of = search.scalars
+
+        def panel(title: str, unit: str, *lines: tuple[str, str]) -> Panel:
+            return Panel(
+                title=title, unit=unit, epochs=search.epochs, lines=tuple((label, of[name]) for label, name in lines)
+            )  # fmt: skip
+
+        found = [
+            panel("search: loss", "nats", ("training half", "train_loss"), ("alpha/beta half", "valid_loss")),
+            panel("search: accuracy of sampled paths", "share", ("alpha/beta half", "valid_accuracy")),
+            panel("search: temperature", "1", ("temperature", "temperature")),
+            panel("search: entropy", "share of maximum", ("operators", "alpha_entropy"), ("bitwidths", "beta_entropy")),
+        ]
+        joint = [i for i, j in enumerate(search.joint) if j]
+        for title, name, budget, factor in (
+            ("search: interval", "interval_cycles", None, 1.0),
+            ("search: DSP", "dsp", "dsp", 1.0),
+            ("search: BRAM", "bram18", "bram", 0.5),
+        ):
+            if joint:
+                limit = ("budget", budgets[budget]) if budget in budgets else None
+                found.append(
+                    Panel(
+                        title=title, unit="cycles" if budget is None else "blocks",
+                        epochs=tuple(search.epochs[i] for i in joint),
+                        lines=(("derived architecture", tuple(factor * of[name][i] for i in joint)),), limit=limit,
+                    )
+                )  # fmt: skip
+    if train is not None and train.epochs:
+        for title, unit, values in (
+            ("training: loss", "nats", train.loss),
+            ("training: accuracy on training images", "share", train.accuracy),
+            ("training: learning rate", "1", train.learning_rate),
+        ):
+            found.append(Panel(title=title, unit=unit, epochs=train.epochs, lines=(("", values),)))
+    return tuple(found)
+
+
+def svg(diagrams: Sequence[Panel], columns: int = 3) -> str:
+    """The diagrams as an <svg> element without links, ids of elements being unique in it."""
+    import matplotlib
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+    from matplotlib.figure import Figure
+
+    rows = -(-len(diagrams) // columns)
+    settings = {
+        "svg.fonttype": "none", "svg.hashsalt": "nba", "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK,
+        "text.color": INK, "xtick.color": INK, "ytick.color": INK, "grid.color": FAINT, "axes.titlesize": 10,
+        "axes.spines.top": False, "axes.spines.right": False, "path.simplify": True, "text.parse_math": False,
+    }  # fmt: skip
+    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings}), warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        figure = Figure(figsize=(12, 2.5 * rows), layout="constrained")
+        FigureCanvasSVG(figure)
+        figure.patch.set_visible(False)
+        grid = figure.subplots(rows, columns, squeeze=False)
+        for n, axes in enumerate(grid.flat):
+            if n >= len(diagrams):
+                axes.set_axis_off()
+                continue
+            diagram = diagrams[n]
+            axes.patch.set_visible(False)
+            for (label, values), colour, dash in zip(diagram.lines, LINES, DASHES, strict=False):
+                dots = "o" if len(values) == 1 else ""
+                axes.plot(diagram.epochs, values, color=colour, linestyle=dash, marker=dots, linewidth=1.6, label=label)
+            if diagram.limit is not None:
+                axes.axhline(diagram.limit[1], color=LINES[1], linestyle="--", linewidth=1.2, label=diagram.limit[0])
+            axes.set_title(diagram.title, loc="left")
+            axes.set_xlabel("epoch")
+            axes.set_ylabel(diagram.unit)
+            axes.grid(visible=True, linewidth=0.6)
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            if len(diagram.lines) > 1 or diagram.limit is not None:
+                axes.legend(frameon=False, fontsize=8)
+        out = io.StringIO()
+        figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]
