@@ -127,7 +127,7 @@ def _show(title: str, rows: tuple[Line, ...]) -> bool:
     for row in rows:
         mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
         grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, soft_wrap=True).print(grid)
+    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
     return all(row.holds is not False for row in rows)
 
 
@@ -278,10 +278,8 @@ def report(
 ) -> None:
     """Write the HTML page about a build: BUILD/report/report.html, or FILE."""
     with _guard(debug):
-        from nba.metrics import FILE, read
         from nba.stages.report import write
 
-        read(build / FILE)
         page = out or build / "report" / "report.html"
         write(build, page)
         print(page)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A MobileNetV2-style network of some five million MACs with random weights, and an accelerator of four chunks for it."""
+"""A MobileNetV2-style network of some five million MACs with random weights, on an accelerator of four chunks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MACRO = Macro(
 
 
 def large_network(seed: int) -> tuple[Network, Weights]:
-    """Expansion 1 in the first block, 3, then 6 in the others, all kernels 3x3, all bits 8; weights drawn with `seed`."""
+    """Expansion 1 in the first block, 3, then 6 in the others; all kernels 3x3, all bits 8; weights from `seed`."""
     n = len(blocks(MACRO))
     ops = tuple("k3_e1" if i == 0 else "k3_e3" if i < 5 else "k3_e6" for i in range(n))
     return random_weights(np.random.default_rng(seed), skeleton(Architecture(macro=MACRO, ops=ops, bits=(8,) * n)))
@@ -45,9 +45,7 @@ def large_design(seed: int = 1) -> tuple[Design, Weights]:
     """The network on the accelerator that the mapper finds for it."""
     network, weights = large_network(seed)
     platform = get(PLATFORM)
-    accelerator, cost = map_network(
-        network, platform, BUDGETS, seed=seed, min_chunks=CHUNKS, max_chunks=CHUNKS
-    )
+    accelerator, cost = map_network(network, platform, BUDGETS, seed=seed, min_chunks=CHUNKS, max_chunks=CHUNKS)
     design = Design(
         name=MACRO.name,
         network=replace(network, name=MACRO.name),

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """DSP and block-RAM counts of Xilinx 7-series synthesis, as plain integer functions.
 
-They use nothing but integers, constant tuples and builtins, and call no other function, so that `numba.njit` takes them as they
-are. Each states what yosys' synth_xilinx -family xc7 builds; tests/eda/test_resources.py compares them with it.
+They use nothing but integers, constant tuples and builtins, and call no other function, so that `numba.njit` takes
+them as they are. Each states what yosys (synth_xilinx -family xc7) builds; tests/eda/test_resources.py compares them.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ BLOCK_SHAPES = (
     (15, 7, 514, 2),
     (16, 4, 1026, 4),
 )
-"""Ways to use block RAM: address bits at width 1, how many of BLOCK_WIDTHS it offers, twice its cost to the mapper, 18 Kib
-blocks. True dual port RAMB18E1 and RAMB36E1, simple dual port RAMB18E1 and RAMB36E1, two cascaded RAMB36E1."""
+"""Ways to use block RAM: address bits at width 1, how many of BLOCK_WIDTHS it offers, twice its cost to the mapper,
+18 Kib blocks. True dual port RAMB18E1 and RAMB36E1, simple dual port RAMB18E1 and RAMB36E1, two cascaded RAMB36E1."""
 
 BYTE_BITS = 9
 """Bits that share a write enable."""
@@ -29,7 +29,8 @@ def bram18(width: int, words: int, sub_width: int) -> int:
 
     sub_width: bits per write enable, divides `width` (nba_ram); 0: no write port (nba_rom, whose words include the
     guard). The mapper tries every shape and width, and takes the cheapest: blocks, plus half a unit per bit of read
-    multiplexer and per decoded write enable where the memory is deeper than a block. Segments of a deep memory share blocks.
+    multiplexer and per decoded write enable where the memory is deeper than a block. Segments of a deep memory share
+    blocks.
     """
     enables = width // sub_width if sub_width > 0 else 0
     best = -1
@@ -70,8 +71,9 @@ def is_block(width: int, words: int, min_words: int, min_bits: int) -> bool:
 def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
 
-    A block multiplies 25 x 18 bits. A longer first operand is cut into slices of 17 bits below a last one of up to 25, a longer
-    second one into slices of 17 below a last one of up to 18. Products of less than 9 bits, or with a 1-bit operand, go to LUTs.
+    A block multiplies 25 x 18 bits. A longer first operand is cut into slices of 17 bits below a last one of up to 25,
+    a longer second one into slices of 17 below a last one of up to 18. Products of less than 9 bits, or with a 1-bit
+    operand, go to LUTs.
     """
     wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
     if narrow < 2 or product_bits < 9:
@@ -84,8 +86,11 @@ def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
 def chunk_dsp(
     pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
 ) -> int:
-    """DSP48E1 blocks of a chunk (depthwise: pn = 1): MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits,
-    and per requantised value a product (acc_bits + 1) x 17 and, with residuals, one of 9 x 17."""
+    """DSP48E1 blocks of a chunk (depthwise: pn = 1).
+
+    MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits, and per requantised value a product of
+    (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits.
+    """
     mac = 1 if min(act_bits + weight_bits, acc_bits) >= 9 else 0
     scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
     return pm * pn * pp * mac + pq * pp * (scale + (1 if has_residual else 0))

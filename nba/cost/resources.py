@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DSP and block RAM of a design, exactly as synthesis finds them (nba.synth.compare holds the two against each other)."""
+"""DSP and block RAM of a design, exactly as synthesis finds them (nba.synth.compare holds the two together)."""
 
 from __future__ import annotations
 

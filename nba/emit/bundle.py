@@ -27,7 +27,7 @@ from nba.quant.integer import run
 
 FRAMES = 32
 """Input frames that a bundle carries."""
-FRAME_COUNTS = (2, 8, 32)
+FRAME_COUNTS = (2, 8, 16, 32)
 """Batch sizes for which the bundle holds predicted cycles."""
 
 

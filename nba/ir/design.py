@@ -33,7 +33,7 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Design:
-    """Network, accelerator, platform and predicted cost. `versions` names the tools whose numerics shaped the design."""
+    """Network, accelerator, platform, predicted cost. `versions` names the tools whose numerics shaped the design."""
 
     name: str
     network: Network
@@ -87,7 +87,9 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise DesignError(str(path), ["no such file; give the path of a design.json written by `run` or `train`"]) from None
+        raise DesignError(
+            str(path), ["no such file; give the path of a design.json written by `run` or `train`"]
+        ) from None
     except IsADirectoryError:
         raise DesignError(str(path), ["is a folder; give the design.json inside it"]) from None
     except (UnicodeDecodeError, json.JSONDecodeError) as err:
@@ -103,7 +105,10 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     if digest != design.weights_sha256:
         raise DesignError(
             str(path.with_name("weights.npz")),
-            [f"digest {digest[:12]} is not the {design.weights_sha256[:12]} that {path.name} names; the two files do not belong together"],
+            [
+                f"digest {digest[:12]} is not the {design.weights_sha256[:12]} that {path.name} names; "
+                "the two files do not belong together"
+            ],
         )
     from nba.ir.check import check_design
 
@@ -130,7 +135,7 @@ def load_weights(path: Path, n_layers: int) -> Weights:
 def _decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
-    if is_dataclass(kind):
+    if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, dict):
             problems.append(f"{where}: expected an object, found {type(value).__name__}")
             return None

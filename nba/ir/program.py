@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lowering: network x accelerator -> the flat tables that the schedule, the resource model and the emitters share.
 
-Every address and count that reaches a ROM is computed here and nowhere else. Word addresses are those of docs/template.md:
-a feature-map row is stored as words of the consumer's lanes in `pp` column banks; a stride-2 consumer's rows are split
-by column parity. All functions assume a design that passed nba.ir.check.
+Every address and count that reaches a ROM is computed here and nowhere else. Word addresses are those of
+docs/template.md: a feature-map row is stored as words of the consumer's lanes in `pp` column banks; a stride-2
+consumer's rows are split by column parity. All functions assume a design that passed nba.ir.check.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ def _chunk(
     network: Network,
     accelerator: Accelerator,
     chunk: Chunk,
-    where: dict[tuple[int, int, str], Destination],
+    where: dict[tuple[int, int, Port], Destination],
 ) -> ChunkProgram:
     drain = chunk.pm // chunk.pq
     jobs = []

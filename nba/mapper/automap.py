@@ -26,18 +26,18 @@ from nba.mapper.realise import Candidate, build, realise, reorder
 from nba.platform import Platform
 
 UNLIMITED = 1 << 30
-SCOUT_STEPS = 120
+SCOUT_STEPS = 500
 """Moves of the first local search from every start."""
-CLIMB_STEPS = 1500
+CLIMB_STEPS = 6000
 """Moves of the second, from the best of the first."""
 FINALISTS = 6
 """Assignments that are made complete and judged by the exact schedule."""
 REORDER_STEPS = 600
 """Trials of program orders and stages on the winner."""
-MAP_SHARES = (1.0, 0.5, 0.25, 0.125, 0.0)
-"""Parts of a map that rings between chunks are taken to hold, tried in turn until something fits."""
-ROUNDS = 4
-"""Times that the search for engines is repeated with less memory, where rings had to be cut or did not fit."""
+MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
+"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
+SETTLED = 1.01
+"""The search ends once the interval is within this factor of what engines could do if rings took no memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -87,6 +87,7 @@ class _Search:
         self.shapes = self._shapes(min_chunks, max_chunks)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
+        self._optimistic: int | None = None
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
         """(dense, depthwise) numbers of chunks worth trying."""
@@ -168,37 +169,33 @@ class _Search:
     def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
         """Search, judge, and polish; see `map_network`."""
         max_bram18 = self.budgets.bram18
-        allowance = max_bram18
-        shares = list(MAP_SHARES)
         best: Candidate | None = None
         closest: Candidate | None = None
-        for _ in range(ROUNDS):
-            found = self.assignments((self.budgets.dsp, allowance), start, shares[0])
-            while not found and len(shares) > 1:
-                del shares[0]
-                allowance = max_bram18
-                found = self.assignments((self.budgets.dsp, allowance), start, shares[0])
-            excess = UNLIMITED
+        for share in MAP_SHARES:
+            found = self.assignments((self.budgets.dsp, max_bram18), start, share)
+            cut = False
             for n, a in enumerate(found[: self.effort.finalists]):
-                if best is not None and self.objective == "interval" and a.interval > best.speed.interval_cycles:
-                    break
+                ceiling = None
+                if best is not None and self.objective == "interval":
+                    ceiling = best.speed.interval_cycles
+                    if a.interval >= ceiling:
+                        break
                 self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
                 base = build(self.network, a.pp, a.owner, a.engines)
-                candidate = realise(self.network, base, self.platform, self.budgets.bram18, self.objective)
-                if candidate is None:
+                candidate = realise(self.network, base, self.platform, max_bram18, self.objective, ceiling)
+                if candidate is None and best is None:
                     candidate = realise(self.network, base, self.platform, UNLIMITED, self.objective)
-                    assert candidate is not None
-                    excess = min(excess, candidate.bram18 - max_bram18)
+                if candidate is None:
+                    cut = True
+                    continue
+                cut = cut or candidate.speed.interval_cycles > a.interval
                 if candidate.dsp > self.budgets.dsp or candidate.bram18 > max_bram18:
                     if closest is None or self._distance(candidate) < self._distance(closest):
                         closest = candidate
-                    continue
-                excess = min(excess, candidate.speed.interval_cycles > a.interval)
-                if best is None or candidate.key(self.objective) < best.key(self.objective):
+                elif best is None or candidate.key(self.objective) < best.key(self.objective):
                     best = candidate
-            if not 0 < excess < UNLIMITED:
+            if best is not None and best.speed.interval_cycles <= self.optimistic() * SETTLED:
                 break
-            allowance -= max(excess, 1 + max_bram18 // 20)
         if best is None:
             raise InfeasibleError(self._refusal(closest))
         best = reorder(
@@ -207,6 +204,13 @@ class _Search:
         check_accelerator(self.network, best.accelerator)
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         return best.accelerator, cost_of(best)
+
+    def optimistic(self) -> int:
+        """Interval of the best engines found if rings took no memory."""
+        if self._optimistic is None:
+            found = self.assignments((self.budgets.dsp, self.budgets.bram18), None, 0.0)
+            self._optimistic = found[0].interval if found else 0
+        return self._optimistic
 
     def _distance(self, c: Candidate) -> float:
         return max(c.dsp / self.budgets.dsp, c.bram18 / (2 * self.budgets.bram))

@@ -108,8 +108,9 @@ class Timetable:
 class _Calendar:
     """Busy intervals of one chunk, modulo the period."""
 
-    def __init__(self, period: int):
+    def __init__(self, period: int, compact: bool):
         self.period = period
+        self.compact = compact
         self.taken: list[tuple[int, int]] = []
 
     def gaps(self) -> list[tuple[int, int]]:
@@ -124,8 +125,12 @@ class _Calendar:
                 found.append(((start + length) % self.period, following - start - length))
         return found
 
-    def place(self, earliest: int, length: int, remaining: list[int]) -> int:
-        """The earliest start >= `earliest` after which the `remaining` jobs of the chunk still fit; takes the time."""
+    def place(self, earliest: int, length: int, remaining: list[int]) -> int | None:
+        """The earliest start >= `earliest` after which the `remaining` jobs of the chunk still fit; takes the time.
+
+        A compact calendar only extends its one block, so that everything always fits; otherwise first-fit decreasing
+        must show that the rest fits, which may fail: None.
+        """
         period = self.period
         options: list[int] = []
         for gap_start, gap_length in self.gaps():
@@ -135,7 +140,7 @@ class _Calendar:
                 options.append(earliest)
                 continue
             offset = (earliest - gap_start) % period
-            if offset <= gap_length - length:
+            if offset <= gap_length - length and not self.compact:
                 options.append(earliest)
             options.append(earliest + (gap_start - earliest) % period)
             options.append(earliest + (gap_start + gap_length - length - earliest) % period)
@@ -144,7 +149,7 @@ class _Calendar:
             if _fits(remaining, [g for _, g in self.gaps()]):
                 return start
             self.taken.pop()
-        raise AssertionError("the remaining jobs of a chunk fit before every placement")
+        return None
 
 
 def _fits(jobs: list[int], gaps: list[int]) -> bool:
@@ -175,9 +180,28 @@ def timetable(network: Network, accelerator: Accelerator, interval: int) -> Time
     place = accelerator.place()
     times = tuple(job_time(network, i, accelerator.chunks[place[i]], accelerator.pp) for i in range(len(network.layers)))
     host_in, host_out = host_times(network, accelerator)
-    calendars = [_Calendar(interval) for _ in accelerator.chunks]
-    left = [[times[j.layer].busy for j in chunk.jobs] for chunk in accelerator.chunks]
+    compact: set[int] = set()
     start: list[int] = []
+    while len(start) < len(times):
+        stuck = _place_all(network, accelerator, interval, times, host_in, compact, start)
+        if stuck is not None:
+            assert stuck not in compact, "a compact calendar has room for every job"
+            compact.add(stuck)
+            start.clear()
+    out_start = no_wait_start(network, HOST, "main", times[-1], start[-1], host_out.row)
+    return Timetable(
+        interval=interval, start=tuple(start), times=times, host_in=host_in, host_out=host_out, host_out_start=out_start
+    )
+
+
+def _place_all(
+    network: Network, accelerator: Accelerator, interval: int, times: tuple[JobTime, ...], host_in: JobTime,
+    compact: set[int], start: list[int],
+) -> int | None:  # fmt: skip
+    """Append the start of every layer to `start`; returns a chunk whose remaining jobs do not fit any more, if any."""
+    place = accelerator.place()
+    calendars = [_Calendar(interval, k in compact) for k in range(len(accelerator.chunks))]
+    left = [[times[j.layer].busy for j in chunk.jobs] for chunk in accelerator.chunks]
     for i, layer in enumerate(network.layers):
         uses: list[tuple[int, Port]] = [(layer.input, "main")]
         if layer.residual is not None:
@@ -188,11 +212,11 @@ def timetable(network: Network, accelerator: Accelerator, interval: int) -> Time
             earliest = max(earliest, no_wait_start(network, i, port, producer, begun, times[i].row))
         k = place[i]
         left[k].remove(times[i].busy)
-        start.append(calendars[k].place(earliest, times[i].busy, left[k]))
-    out_start = no_wait_start(network, HOST, "main", times[-1], start[-1], host_out.row)
-    return Timetable(
-        interval=interval, start=tuple(start), times=times, host_in=host_in, host_out=host_out, host_out_start=out_start
-    )
+        found = calendars[k].place(earliest, times[i].busy, left[k])
+        if found is None:
+            return k
+        start.append(found)
+    return None
 
 
 def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:

@@ -82,7 +82,7 @@ def engine_table(network: Network, platform: Platform, pp: int, max_macs: int) -
     acc_bits = max(network.acc_bits(i) for i in range(len(network.layers)))
     lanes = np.where(dense == 1, pn, pm)
     map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
-    deepest = max(int(words.sum(0).max()) for words in (weight_words, param_words, map_words))
+    deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
     widths = (pm * pn * store, pq * (acc_bits + MULT_BITS), lanes * MASTER_BITS, pq * MASTER_BITS)
     blocks = np.zeros((len(sizes), 4, n_grains), np.int64)

@@ -10,11 +10,15 @@ import numpy as np
 from nba.cost.resources import predict
 from nba.errors import DeadlockError
 from nba.ir.accelerator import Accelerator, Chunk, Job
-from nba.ir.network import Network
+from nba.ir.network import MASTER_BITS, Network
 from nba.ir.program import ceil_div, lower
 from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
 from nba.mapper.rings import RingSearch, Speed
 from nba.platform import Platform
+
+
+BLOCK_BITS = 18 * 1024
+"""Bits of the smallest block RAM."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,6 +39,14 @@ def resources(network: Network, accelerator: Accelerator, platform: Platform) ->
     """Exact (DSP, BRAM18) of a complete accelerator."""
     found = predict(lower(network, accelerator), platform)
     return found.dsp, found.bram18
+
+
+def _memory_size(network: Network, accelerator: Accelerator, platform: Platform) -> int:
+    """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
+    before it saves a whole block."""
+    program = lower(network, accelerator)
+    bits = sum(e.depth_words * e.lanes * MASTER_BITS * program.pp for e in program.edges)
+    return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
 
 def build(network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]) -> Accelerator:
@@ -64,16 +76,21 @@ def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tup
 
 
 def realise(
-    network: Network, accelerator: Accelerator, platform: Platform, max_bram18: int, objective: str
+    network: Network,
+    accelerator: Accelerator,
+    platform: Platform,
+    max_bram18: int,
+    objective: str,
+    ceiling: int | None = None,
 ) -> Candidate | None:
     """The best complete design on these engines: stall-free with stages, or in network order with stage 0.
 
-    None if no rings meet `max_bram18`. Rings are shrunk as far as speed allows, further only if the budget asks.
+    None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows, further only if the budget asks.
     """
     found: list[Candidate] = []
     for search, rows in _programs(network, accelerator):
         try:
-            goal = search.speed(rows)
+            goal = search.exact(rows)
         except DeadlockError:
             continue
         rows = search.shrink(rows, goal)
@@ -82,12 +99,13 @@ def realise(
             smaller = search.fit(
                 rows,
                 lambda a: resources(network, a, platform)[1] <= max_bram18,
-                lambda a: resources(network, a, platform)[1],
+                lambda a: _memory_size(network, a, platform),
+                ceiling,
             )
             if smaller is None:
                 continue
             rows = smaller
-            goal = search.speed(rows)
+            goal = search.exact(rows)
             used = resources(network, search.with_rows(rows), platform)
         found.append(Candidate(accelerator=search.with_rows(rows), speed=goal, dsp=used[0], bram18=used[1]))
     return min(found, key=lambda c: c.key(objective), default=None)
@@ -109,13 +127,16 @@ def reorder(
     for _ in range(steps):
         try:
             trial = RingSearch(network, replace(here.accelerator, chunks=_neighbour(here.accelerator.chunks, rng)))
-            found = trial.speed(trial.high)
+            found = trial.quick(trial.high)
         except DeadlockError:
             continue
         if found.key(objective) <= goal.key(objective):
             improved = improved or found != goal
             here, goal = trial, found
     if not improved:
+        return candidate
+    goal = here.exact(here.high)
+    if goal.key(objective) >= candidate.speed.key(objective):
         return candidate
     accelerator = here.with_rows(here.shrink(here.high, goal))
     dsp, bram18 = resources(network, accelerator, platform)

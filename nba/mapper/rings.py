@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 
 from nba.cost.pipeline import Tables, run_tables, tables
+from nba.cost.steady import steady_interval
 from nba.errors import DeadlockError, DesignError
 from nba.ir.accelerator import Accelerator, Port, Ring
 from nba.ir.network import Network
@@ -18,8 +20,8 @@ from nba.mapper.modulo import make_rings, uses_of
 Use = tuple[int, int, Port]
 """(tensor, consuming layer or HOST, port): what one ring is for."""
 
-MAX_FRAMES = 512
-"""Frames after which the search for a steady state gives up and takes the mean of the last half."""
+MAX_FRAMES = 256
+"""Frames after which a trial gives up waiting for equal intervals and takes the mean of the last half."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,11 +43,9 @@ def frames_in_flight(accelerator: Accelerator) -> int:
 
 
 def measure(program: Program, flat: Tables, in_flight: int) -> Speed:
-    """Speed by the exact schedule. The last frames of a run leave early (nothing follows them), so that the interval
-    is taken where frames follow on both sides, once it has not changed for `in_flight` frames.
-
-    Raises DeadlockError.
-    """
+    """Speed by the schedule of some frames: exact latency, and the interval once it has not changed for `in_flight`
+    frames, which large rings may yet lengthen when they are full (`speed` is exact). The last frames of a run leave early,
+    because nothing follows them: they do not count. Raises DeadlockError."""
     n = 3 * in_flight + 4
     while True:
         schedule = run_tables(program, flat, n)
@@ -63,7 +63,8 @@ def measure(program: Program, flat: Tables, in_flight: int) -> Speed:
 def speed(network: Network, accelerator: Accelerator) -> Speed:
     """Steady-state interval and first-output latency of a complete, legal design. Raises DeadlockError."""
     program = lower(network, accelerator)
-    return measure(program, tables(program), frames_in_flight(accelerator))
+    latency = run_tables(program, tables(program), frames_in_flight(accelerator) + 1).first_output_latency_cycles
+    return Speed(interval_cycles=ceil(steady_interval(program)), first_output_latency_cycles=latency)
 
 
 class RingSearch:
@@ -114,15 +115,19 @@ class RingSearch:
             found.extend((ring.tensor, ring.consumer, edge.port) for ring in edge.rings)
         return found
 
-    def speed(self, rows: dict[Use, int]) -> Speed:
+    def exact(self, rows: dict[Use, int]) -> Speed:
         """Exact speed with rings of these sizes. Raises DeadlockError."""
+        return speed(self.network, self.with_rows(rows))
+
+    def quick(self, rows: dict[Use, int]) -> Speed:
+        """Speed with rings of these sizes by `measure`, for trials. Raises DeadlockError."""
         flat = replace(self._tables, ring_rows=np.array([rows[use] for use in self._index], np.int64))
         return measure(self._program, flat, frames_in_flight(self.accelerator))
 
-    def meets(self, rows: dict[Use, int], goal: Speed) -> bool:
+    def meets(self, rows: dict[Use, int], goal: Speed, exactly: bool = True) -> bool:
         """Whether rings of these sizes are as fast as `goal`."""
         try:
-            found = self.speed(rows)
+            found = self.exact(rows) if exactly else self.quick(rows)
         except DeadlockError:
             return False
         return (
@@ -131,13 +136,17 @@ class RingSearch:
         )
 
     def shrink(self, rows: dict[Use, int], goal: Speed) -> dict[Use, int]:
-        """Smaller rings that are as fast as `goal`: one ring after another, the largest memory first."""
+        """Smaller rings that are exactly as fast as `goal`: one ring after another, the largest memory first."""
+        found = self._shrink(rows, goal, exactly=False)
+        return found if self.meets(found, goal) else self._shrink(rows, goal, exactly=True)
+
+    def _shrink(self, rows: dict[Use, int], goal: Speed, exactly: bool) -> dict[Use, int]:
         rows = dict(rows)
         for use in sorted(self.uses, key=lambda u: (-self._words(u) * rows[u], u)):
             low, high = self.low[use], rows[use]
             while low < high:
                 middle = (low + high) // 2
-                if self.meets({**rows, use: middle}, goal):
+                if self.meets({**rows, use: middle}, goal, exactly):
                     high = middle
                 else:
                     low = middle + 1
@@ -149,26 +158,34 @@ class RingSearch:
         return tensor.width * tensor.channels
 
     def fit(
-        self, rows: dict[Use, int], fits: Callable[[Accelerator], bool], size: Callable[[Accelerator], int]
+        self,
+        rows: dict[Use, int],
+        fits: Callable[[Accelerator], bool],
+        size: Callable[[Accelerator], int],
+        ceiling: int | None = None,
     ) -> dict[Use, int] | None:
         """Smaller rings until `fits`: step by step the ring that saves most `size` per cycle lost. None if even the
-        smallest rings that work do not fit."""
+        smallest rings that work do not fit, or if the interval reaches `ceiling`."""
         rows = dict(rows)
+        if not fits(self.with_rows(self.low)):
+            return None
         while not fits(self.with_rows(rows)):
-            before, cost = size(self.with_rows(rows)), self.speed(rows).interval_cycles
+            before, cost = size(self.with_rows(rows)), self.quick(rows).interval_cycles
+            if ceiling is not None and cost >= ceiling:
+                return None
             best: tuple[float, Use, int] | None = None
             for use in self.uses:
-                for target in sorted({self.low[use], (self.low[use] + rows[use]) // 2, rows[use] - 1}):
-                    if not self.low[use] <= target < rows[use]:
-                        continue
+                for target in {self.low[use], (self.low[use] + rows[use]) // 2}:
                     trial = {**rows, use: target}
-                    saved = before - size(self.with_rows(trial))
+                    saved = before - size(self.with_rows(trial)) if target < rows[use] else 0
+                    if saved <= 0:
+                        continue
                     try:
-                        lost = self.speed(trial).interval_cycles - cost
+                        lost = self.quick(trial).interval_cycles - cost
                     except DeadlockError:
                         continue
-                    price = (lost + 1) / (saved + 0.01)
-                    if best is None or price < best[0]:
+                    price = (max(lost, 0) + 0.001 * cost) / saved
+                    if best is None or (price, use, target) < best:
                         best = (price, use, target)
             if best is None:
                 return None
@@ -190,7 +207,7 @@ def rings(
     if `fits` refuses the smallest rings that work.
     """
     search = RingSearch(network, accelerator)
-    goal = search.speed(search.high)
+    goal = search.exact(search.high)
     rows = search.shrink(search.high, goal)
     if fits is not None and size is not None:
         smaller = search.fit(rows, fits, size)

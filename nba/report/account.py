@@ -92,6 +92,12 @@ class Account:
     latency_bound: int
 
     @property
+    def bound_by(self) -> tuple[str, ...]:
+        """What the bound of the interval is the load of: chunks, or the host streams."""
+        chunks = tuple(f"chunk {c.chunk}" for c in self.chunks if c.bound == self.interval_bound)
+        return chunks or ("the host streams",)
+
+    @property
     def utilisation(self) -> Fraction:
         """Share of all multipliers that is busy."""
         work = sum((c.part(WORK) * c.multipliers for c in self.chunks), Fraction(0))

@@ -7,6 +7,7 @@ import io
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from nba.report.inputs import SearchCurves, TrainCurves
 
@@ -43,7 +44,7 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
         found = [
             panel("search: loss", "nats", ("training half", "train_loss"), ("alpha/beta half", "valid_loss")),
             panel("search: accuracy of sampled paths", "share", ("alpha/beta half", "valid_accuracy")),
-            panel("search: temperature", "1", ("temperature", "temperature")),
+            panel("search: temperature of the sampling", "", ("temperature", "temperature")),
             panel("search: entropy", "share of maximum", ("operators", "alpha_entropy"), ("bitwidths", "beta_entropy")),
         ]
         joint = [i for i, j in enumerate(search.joint) if j]
@@ -65,7 +66,6 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
         for title, unit, values in (
             ("training: loss", "nats", train.loss),
             ("training: accuracy on training images", "share", train.accuracy),
-            ("training: learning rate", "1", train.learning_rate),
         ):
             found.append(Panel(title=title, unit=unit, epochs=train.epochs, lines=(("", values),)))
     return tuple(found)
@@ -78,12 +78,13 @@ def svg(diagrams: Sequence[Panel], columns: int = 3) -> str:
     from matplotlib.figure import Figure
 
     rows = -(-len(diagrams) // columns)
-    settings = {
+    settings: Any = {
+        **matplotlib.rcParamsDefault,
         "svg.fonttype": "none", "svg.hashsalt": "nba", "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK,
         "text.color": INK, "xtick.color": INK, "ytick.color": INK, "grid.color": FAINT, "axes.titlesize": 10,
         "axes.spines.top": False, "axes.spines.right": False, "path.simplify": True, "text.parse_math": False,
     }  # fmt: skip
-    with matplotlib.rc_context({**matplotlib.rcParamsDefault, **settings}), warnings.catch_warnings():
+    with matplotlib.rc_context(settings), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         figure = Figure(figsize=(12, 2.5 * rows), layout="constrained")
         FigureCanvasSVG(figure)

@@ -3,9 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+import numpy as np
 
 from nba.cost.cycles import OVERHEAD_CYCLES
+from nba.cost.pipeline import WAIT_REASONS
 from nba.ir.network import Layer, Network
 from nba.ir.program import Program
 from nba.report.account import CAUSES, ChunkAccount
@@ -18,6 +21,10 @@ N_COLOURS = 7
 N_FRAME_COLOURS = 5
 CHAR = 6.2
 """Width of a character of a label."""
+LEFT = 96.0
+"""Width of the names of lanes."""
+BAR = 26.0
+"""Height of the bars of a schedule."""
 SMALLEST = 0.6
 """Bars closer than this are drawn as one, waits shorter than this not at all."""
 
@@ -80,9 +87,10 @@ def _short(text: str, width: float) -> str:
 def layer_graph(network: Network, program: Program) -> Picture:
     """The layer graph: a column per chunk, time of dependence downwards, residual operands dashed."""
     n_chunks = len(program.chunks)
-    column = min(290.0, WIDTH / n_chunks)
-    box, height, pitch, top = column - 56, 34.0, 46.0, 26.0
-    left = (WIDTH - n_chunks * column) / 2
+    column = max(170.0, min(290.0, WIDTH / n_chunks))
+    width = max(WIDTH, n_chunks * column)
+    box, height, pitch, top = column - 56, 34.0, 56.0, 26.0
+    left = (width - n_chunks * column) / 2
     place = {job.layer: k for k, chunk in enumerate(program.chunks) for job in chunk.jobs}
     middle = left + n_chunks * column / 2
 
@@ -92,14 +100,15 @@ def layer_graph(network: Network, program: Program) -> Picture:
 
     marks, paths = [], []
     texts = [
-        Text(x=left + (k + 0.5) * column, y=14, text=f"chunk {k}", css=f"head t{k % N_COLOURS}", anchor="middle")
-        for k in range(n_chunks)
+        Text(x=left + (k + 0.5) * column, y=14, text=f"chunk {k}", css="head", anchor="middle") for k in range(n_chunks)
     ]
     for tensor, map_ in enumerate(network.tensors):
         x, y = at(tensor)
         shape = f"{map_.height}x{map_.width}x{map_.channels}"
         if tensor == 0:
-            marks.append(Mark(x=x - box / 2, y=y, w=box, h=height, css="host", tip="", label="host input", detail=shape))
+            marks.append(
+                Mark(x=x - box / 2, y=y, w=box, h=height, css="host", tip="", label="host input", detail=shape)
+            )
             continue
         layer = network.layers[tensor - 1]
         detail = f"{describe(layer)} → {shape}, {layer.act_bits}x{layer.weight_bits} bits"
@@ -119,6 +128,7 @@ def layer_graph(network: Network, program: Program) -> Picture:
     marks.append(Mark(x=middle - box / 2, y=end, w=box, h=24, css="host", tip="", label="host output"))
     paths.append(Path(d=_arrow((x, y), (middle, end), box, height, True), css="flow"))
     return Picture(
+        width=width,
         title="layer graph, one column per chunk", height=end + 30, marks=tuple(marks), paths=tuple(paths),
         texts=tuple(texts),
     )  # fmt: skip
@@ -127,7 +137,7 @@ def layer_graph(network: Network, program: Program) -> Picture:
 def _arrow(source: tuple[float, float], target: tuple[float, float], box: float, height: float, near: bool) -> str:
     (x0, y0), (x1, y1) = source, target
     if near or x0 != x1:
-        y0, bend = y0 + height, min(60.0, (y1 - y0 - height) / 2 + 4)
+        y0, bend = y0 + height, min(60.0, (y1 - y0 - height) / 2 + 6)
         if near and x0 == x1:
             return f"M{x0:.1f} {y0:.1f}V{y1 - 2:.1f}"
         return f"M{x0:.1f} {y0:.1f}C{x0:.1f} {y0 + bend:.1f} {x1:.1f} {y1 - bend:.1f} {x1:.1f} {y1 - 2:.1f}"
@@ -145,28 +155,45 @@ def ticks(low: float, high: float, wanted: int = 10) -> list[int]:
     return list(range(first, int(high) + 1, step))
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Window:
+    """Cycles begin..end of the schedule as a horizontal axis that counts from cycle `origin`."""
+
+    begin: int
+    end: int
+    origin: int
+
+    @property
+    def scale(self) -> float:
+        """Units per cycle."""
+        return (WIDTH - LEFT - 4) / (self.end - self.begin)
+
+    def span(self, start: int, end: int) -> tuple[float, float]:
+        """Place and width of the cycles start..end - 1, as far as they can be seen."""
+        start, end = max(start, self.begin), min(end, self.end)
+        return LEFT + (start - self.begin) * self.scale, max(0, end - start) * self.scale
+
+
 def gantt(network: Network, program: Program, frames: SteadyFrames, begin: int, end: int, *, two: bool) -> Picture:
     """Lanes of the agents in cycles begin..end of the schedule; the axis counts from the steady frame's first row.
 
     two: only the steady frame and the next are coloured; otherwise all frames are, in turn.
     """
     n_chunks = len(program.chunks)
-    order = [n_chunks, *range(n_chunks), n_chunks + 1]
-    left, lane, bar, top = 96.0, 40.0, 26.0, 8.0
-    scale = (WIDTH - left - 4) / (end - begin)
-    origin = int(frames.rows[n_chunks][0][frames.frame, 0])
-    marks, texts, paths = [], [], []
-    bottom = top + lane * len(order)
-    for tick in ticks(begin - origin, end - origin, 12):
-        x = left + (tick + origin - begin) * scale
+    window = _Window(begin=begin, end=end, origin=int(frames.rows[n_chunks][0][frames.frame, 0]))
+    lane, top = 40.0, 8.0
+    marks: list[Mark] = []
+    texts, paths = [], []
+    bottom = top + lane * (n_chunks + 2)
+    for tick in ticks(begin - window.origin, end - window.origin, 12):
+        x, _ = window.span(tick + window.origin, tick + window.origin)
         paths.append(Path(d=f"M{x:.1f} {top}V{bottom:.1f}", css="grid"))
         texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle"))
-    for lane_no, agent in enumerate(order):
-        y = top + lane_no * lane + (lane - bar) / 2
-        name = f"chunk {agent}" if agent < n_chunks else "input" if agent == n_chunks else "output"
-        css = f"head t{agent % N_COLOURS}" if agent < n_chunks else "head"
-        texts.append(Text(x=left - 10, y=y + bar / 2 + 4, text=name, css=css, anchor="end"))
-        marks += _lane(network, program, frames, agent, (begin, end), (left, y, bar, scale), two)
+    for place, agent in enumerate((n_chunks, *range(n_chunks), n_chunks + 1)):
+        y = top + place * lane + (lane - BAR) / 2
+        name = f"chunk {agent}" if agent < n_chunks else ("input", "output")[agent - n_chunks]
+        texts.append(Text(x=LEFT - 10, y=y + BAR / 2 + 4, text=name, css="head", anchor="end"))
+        marks += _lane(network, program, frames, agent, y, window, two)
     texts.append(Text(x=WIDTH - 4, y=bottom + 30, text="cycles since the frame's first input row", anchor="end"))
     return Picture(
         title="rows of every chunk over time", height=bottom + 38, marks=tuple(marks), paths=tuple(paths),
@@ -174,77 +201,81 @@ def gantt(network: Network, program: Program, frames: SteadyFrames, begin: int, 
     )  # fmt: skip
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Run:
+    """Rows of one job and frame that follow each other without a gap that could be seen; end is exclusive."""
+
+    job: int
+    frame: int
+    start: int
+    end: int
+    first: int
+    last: int
+
+
+def _runs(frames: SteadyFrames, agent: int, begin: int, end: int, smallest: float) -> list[_Run]:
+    """Runs of `agent` in time order, cut where a gap is at least `smallest` cycles."""
+    found: list[tuple[int, int, int, int, int]] = []
+    for job, starts in enumerate(frames.rows[agent]):
+        cycles = frames.row_cycles[agent][job]
+        for frame, row in np.argwhere((starts > begin - cycles) & (starts < end)).tolist():
+            start = int(starts[frame, row])
+            found.append((start, start + cycles, job, frame, row))
+    runs: list[_Run] = []
+    for start, stop, job, frame, row in sorted(found):
+        same = bool(runs) and (runs[-1].job, runs[-1].frame) == (job, frame)
+        if same and start - runs[-1].end < smallest:
+            runs[-1] = replace(runs[-1], end=stop, last=row)
+        else:
+            runs.append(_Run(job=job, frame=frame, start=start, end=stop, first=row, last=row))
+    return runs
+
+
 def _lane(
-    network: Network, program: Program, frames: SteadyFrames, agent: int, window: tuple[int, int],
-    frame_of: tuple[float, float, float, float], two: bool,
-) -> list[Mark]:  # fmt: skip
-    begin, end = window
-    left, y, bar, scale = frame_of
-    overhead = OVERHEAD_CYCLES if agent < len(program.chunks) else 0
-    rows = sorted(
-        (int(start), start + frames.row_cycles[agent][j], j, f, row)
-        for j, starts in enumerate(frames.rows[agent])
-        for (f, row), start in _within(starts, begin - frames.row_cycles[agent][j], end)
-    )
+    network: Network, program: Program, frames: SteadyFrames, agent: int, y: float, window: _Window, two: bool
+) -> list[Mark]:
+    """Bars and waits of one agent."""
+    streaming = agent >= len(program.chunks)
     marks: list[Mark] = []
-    run: list[int] = []
-
-    def draw(x0: int, x1: int, css: str, tip: str, label: str, thin: bool) -> None:
-        x0, x1 = max(x0, begin), min(x1, end)
-        w = (x1 - x0) * scale
-        if x1 > x0 and (not thin or w >= SMALLEST):
-            h = 6.0 if thin else bar
-            room = "" if thin or len(label) * CHAR + 4 > w else label
-            marks.append(
-                Mark(x=left + (x0 - begin) * scale, y=y + (bar - h) / 2, w=max(w, 0.4), h=h, css=css, tip=tip, label=room)
-            )
-
-    def flush() -> None:
-        if run:
-            x0, x1, j, f, first, last = run
-            name = f"layer {program.chunks[agent].jobs[j].layer}" if overhead else ("input", "output")[agent - len(program.chunks)]
-            label = ""
-            if overhead:
-                layer = program.chunks[agent].jobs[j].layer
-                long = f"{layer} {network.layers[layer].name}"
-                label = long if (min(x1, end) - max(x0, begin)) * scale >= len(long) * CHAR + 6 else str(layer)
-                name = f"layer {long}"
-            shade = f"f{(f - frames.frame) % N_FRAME_COLOURS}" if not two or 0 <= f - frames.frame <= 1 else "other"
-            origin = int(frames.rows[len(program.chunks)][0][frames.frame, 0])
-            tip = f"{name}, frame {f - frames.frame:+d}, rows {first}..{last}: cycles {x0 - origin:,}..{x1 - 1 - origin:,}"
-            draw(x0, x1, shade, tip, label, False)
-
-    for start, stop, j, f, row in rows:
-        if run and run[2:4] == [j, f] and (start - run[1]) * scale < SMALLEST:
-            run[1], run[5] = stop, row
-            continue
-        flush()
-        if run:
-            waited = start - run[1] - (0 if run[2:4] == [j, f] else overhead)
-            if waited > 0 and (agent < len(program.chunks)):
-                layer = program.chunks[agent].jobs[j].layer
-                draw(start - waited, start, "wait", f"layer {layer} waits {waited:,} cycles", "", True)
-        run = [start, stop, j, f, row, row]
-    flush()
+    before: _Run | None = None
+    for run in _runs(frames, agent, window.begin, window.end, SMALLEST / window.scale):
+        offset = run.frame - frames.frame
+        x, w = window.span(run.start, run.end)
+        if streaming:
+            name, label = ("input", "output")[agent - len(program.chunks)], ""
+        else:
+            layer = program.chunks[agent].jobs[run.job].layer
+            name = f"layer {layer} {network.layers[layer].name}"
+            label = next((t for t in (name.removeprefix("layer "), str(layer)) if len(t) * CHAR + 4 <= w), "")
+            waited = 0 if before is None else run.start - before.end
+            if before is not None and (before.job, before.frame) != (run.job, run.frame):
+                waited -= OVERHEAD_CYCLES
+            x0, w0 = window.span(run.start - waited, run.start)
+            if waited > 0 and w0 >= SMALLEST:
+                causes = frames.schedule.job_wait[agent][run.job, run.frame].tolist()
+                what = ", ".join(f"{r} {c:,}" for r, c in zip(WAIT_REASONS, causes, strict=True) if c)
+                tip = f"{name} waits {waited:,} cycles (all its waits in this frame: {what})"
+                marks.append(Mark(x=x0, y=y + 10, w=w0, h=6, css="wait", tip=tip))
+        shade = "other" if two and offset not in (0, 1) else f"f{offset % N_FRAME_COLOURS}"
+        tip = (
+            f"{name}, frame {offset:+d}, rows {run.first}..{run.last}: "
+            f"cycles {run.start - window.origin:,}..{run.end - 1 - window.origin:,}"
+        )
+        marks.append(Mark(x=x, y=y, w=max(w, 1.8 if streaming else 0.8), h=BAR, css=shade, tip=tip, label=label))
+        before = run
     return marks
-
-
-def _within(starts, low: int, high: int):  # type: ignore[no-untyped-def]
-    chosen = (starts >= low) & (starts < high)
-    for f, row in zip(*chosen.nonzero(), strict=True):
-        yield (int(f), int(row)), int(starts[f, row])
 
 
 def shares(chunks: tuple[ChunkAccount, ...]) -> Picture:
     """A bar per chunk: the interval, split by cause."""
-    left, lane, bar = 96.0, 34.0, 22.0
+    lane, bar = 34.0, 22.0
     marks, texts = [], []
     for n, chunk in enumerate(chunks):
-        x, y = left, 4 + n * lane
-        texts.append(Text(x=left - 10, y=y + 16, text=f"chunk {chunk.chunk}", css=f"head t{n % N_COLOURS}", anchor="end"))
+        x, y = LEFT, 4 + n * lane
+        texts.append(Text(x=LEFT - 10, y=y + 16, text=f"chunk {chunk.chunk}", css="head", anchor="end"))
         for cause, name in CAUSES.items():
             share = float(chunk.part(cause) / chunk.turn)
-            w = share * (WIDTH - left - 4)
+            w = share * (WIDTH - LEFT - 4)
             if w > 0:
                 label = f"{100 * share:.0f} %"
                 fits = len(label) * CHAR + 4 <= w
@@ -258,14 +289,14 @@ def shares(chunks: tuple[ChunkAccount, ...]) -> Picture:
 
 def architecture(curves: SearchCurves) -> Picture:
     """A lane per block: the operator and bitwidth derived after every epoch; colours are operators."""
-    left, lane, bar = 96.0, 26.0, 20.0
+    lane, bar = 26.0, 20.0
     n_epochs, n_blocks = len(curves.epochs), len(curves.ops[0])
     names = sorted({op for ops in curves.ops for op in ops})
-    step = (WIDTH - left - 4) / n_epochs
+    step = (WIDTH - LEFT - 4) / n_epochs
     marks, texts = [], []
     for block in range(n_blocks):
         y = 4 + block * lane
-        texts.append(Text(x=left - 10, y=y + 14, text=f"block {block}", css="head", anchor="end"))
+        texts.append(Text(x=LEFT - 10, y=y + 14, text=f"block {block}", css="head", anchor="end"))
         begin = 0
         for e in range(1, n_epochs + 1):
             op, bits = curves.ops[begin][block], curves.bits[begin][block]
@@ -275,7 +306,7 @@ def architecture(curves: SearchCurves) -> Picture:
             label = op if op == "skip" else f"{op} {bits}b"
             marks.append(
                 Mark(
-                    x=left + begin * step, y=y, w=w, h=bar, css=f"o{names.index(op) % N_COLOURS}",
+                    x=LEFT + begin * step, y=y, w=w, h=bar, css=f"o{names.index(op) % N_COLOURS}",
                     tip=f"block {block}: {op}, {bits} bits, epochs {curves.epochs[begin]}..{curves.epochs[e - 1]}",
                     label=label if len(label) * CHAR + 4 <= w else str(bits) if w > 12 else "",
                 )
@@ -283,6 +314,6 @@ def architecture(curves: SearchCurves) -> Picture:
             begin = e
     bottom = 4 + n_blocks * lane
     for e in ticks(0, n_epochs - 1, 12):
-        texts.append(Text(x=left + (e + 0.5) * step, y=bottom + 12, text=str(curves.epochs[e]), anchor="middle"))
-    texts.append(Text(x=left - 10, y=bottom + 12, text="epoch", anchor="end"))
+        texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(curves.epochs[e]), anchor="middle"))
+    texts.append(Text(x=LEFT - 10, y=bottom + 12, text="epoch", anchor="end"))
     return Picture(title="architecture over epochs", height=bottom + 20, marks=tuple(marks), texts=tuple(texts))

@@ -51,7 +51,6 @@ class TrainCurves:
     epochs: tuple[int, ...]
     loss: tuple[float, ...]
     accuracy: tuple[float, ...]
-    learning_rate: tuple[float, ...]
     equal: float
     largest: int
     same_class: float
@@ -103,7 +102,6 @@ def _train(raw: Any) -> TrainCurves:
         epochs=tuple(int(r["epoch"]) for r in records),
         loss=tuple(float(r["loss"]) for r in records),
         accuracy=tuple(float(r["accuracy"]) for r in records),
-        learning_rate=tuple(float(r["learning_rate"]) for r in records),
         equal=float(agreement["equal"]),
         largest=int(agreement["largest"]),
         same_class=float(agreement["same_class"]),

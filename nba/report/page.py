@@ -13,7 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from nba import __version__
-from nba.cost.resources import banks, param_rom, predict, weight_rom
+from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.emit.env import environment
 from nba.files import write_atomic
 from nba.ir.program import Program, lower
@@ -24,11 +24,11 @@ from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
 
 
-def count(value: int | float | Fraction) -> str:
+def number(value: int | float | Fraction) -> str:
     """A number for people: thousands separated, at most two digits behind the point."""
     if value == int(value):
         return f"{int(value):,}"
-    return f"{float(value):,.2f}"
+    return f"{float(value):,.2f}".rstrip("0").rstrip(".")
 
 
 def percent(value: float | Fraction) -> str:
@@ -39,7 +39,7 @@ def percent(value: float | Fraction) -> str:
 def page_environment() -> jinja2.Environment:
     """The project's environment with HTML escaping on."""
     env = environment().overlay(autoescape=True)
-    env.filters = {**env.filters, "count": count, "percent": percent}
+    env.filters = {**env.filters, "number": number, "percent": percent}
     return env
 
 
@@ -93,12 +93,9 @@ class Memories:
 def memories(program: Program, platform: Platform) -> Memories:
     """All memories of `program` on `platform`."""
 
-    def use(memory: object) -> MemoryUse:
-        m = memory
-        return MemoryUse(
-            words=m.words, width_bits=m.width_bits, copies=m.copies,  # type: ignore[attr-defined]
-            style=platform.memory_style(m.width_bits, m.words),  # type: ignore[attr-defined]
-        )  # fmt: skip
+    def use(m: Memory) -> MemoryUse:
+        style = platform.memory_style(m.width_bits, m.words)
+        return MemoryUse(words=m.words, width_bits=m.width_bits, copies=m.copies, style=style)
 
     return Memories(
         weights=tuple(use(weight_rom(chunk)) for chunk in program.chunks),

@@ -24,7 +24,7 @@ from nba.mapper.budgets import Budgets
 from nba.mapper.realise import realise
 from nba.platform import Platform
 from nba.search.protocol import HardwareCost
-from nba.space.accelerator import PER_SLOT, AcceleratorSpace, accelerator_of
+from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, accelerator_of
 
 FORMAT = 1
 """Version of the text of `GammaSearch.state`."""
@@ -32,30 +32,32 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GammaSettings:
-    """How gamma learns. lr: step per sample in units of one standard deviation of the log cost. temperature: of the
-    Gumbel-Softmax whose soft sample the update differentiates, times `temperature_decay` per step down to
-    `temperature_min`. explore: share of samples that mutate the best design instead of following the logits.
-    penalty: power of the budget excess that the cost is multiplied with. baseline: weight of the newest batch in
-    the running mean and spread. logit_max: bound of the logits, so that no option dies."""
+    """How gamma learns. lr: step per sample, for an advantage of one standard deviation of the log cost. temperature:
+    of the Gumbel-Softmax samples, times `temperature_decay` per step down to `temperature_min`. explore: share of
+    samples that vary one of the best designs seen instead of drawing every parameter; mutations: how many parameters
+    those draw anew, log-uniform between the two. penalty: power of the budget excess that the cost is multiplied
+    with. baseline: weight of the newest batch in the running mean and spread. logit_max: bound of the logits, so that
+    no option dies."""
 
-    lr: float = 0.25
-    temperature: float = 3.0
-    temperature_decay: float = 0.995
+    lr: float = 0.05
+    temperature: float = 2.0
+    temperature_decay: float = 0.997
     temperature_min: float = 0.5
-    explore: float = 0.5
-    mutations: float = 4.0
-    flatten: float = 0.3
+    explore: float = 0.7
+    mutations: tuple[float, float] = (2.0, 8.0)
     penalty: float = 4.0
     baseline: float = 0.1
     logit_max: float = 6.0
 
 
-@dataclass(kw_only=True, slots=True)
-class _Best:
-    """The best design seen: its option indices and its cost, log with penalty, on the network of the latest step."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class _Elite:
+    """The best design seen that uses a certain number of chunks: option indices; score on the network of the latest
+    step; whether it met the budgets there."""
 
-    choice: np.ndarray | None = None
-    score: float = float("inf")
+    choice: np.ndarray
+    score: float
+    feasible: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -93,7 +95,7 @@ class GammaSearch:
     _valid: np.ndarray = field(init=False)
     _mean: float | None = field(init=False, default=None)
     _spread: float = field(init=False, default=1.0)
-    _best: _Best = field(init=False, default_factory=_Best)
+    _elites: dict[int, _Elite] = field(init=False, default_factory=dict)
     _known: tuple[Network, np.ndarray] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
@@ -167,23 +169,21 @@ class GammaSearch:
         gradient = np.zeros((n, n_parameters, width))
         noise = self.rng.gumbel(size=(n_parameters, n, width))
         copied = np.zeros((n_parameters, n), np.bool_)
-        mutants = np.zeros(n, np.bool_)
-        best = self._best.choice
-        if best is not None:
-            kept = self.rng.random((n_parameters, n)) >= self.settings.mutations / max(1, int(active.sum()))
+        parents = np.zeros((n, n_parameters), np.int64)
+        if self._elites:
+            elites = np.array([e.choice for _, e in sorted(self._elites.items())])
+            parents = elites[self.rng.integers(0, len(elites), n)]
             mutants = self.rng.random(n) < self.settings.explore
-            copied = kept & mutants
+            copied = self._kept(n, int(active.sum())) & mutants
         for i in range(n_parameters):
             legal = self.space.mask(choice, i)
             options = legal.shape[1]
             logits = np.where(legal, self.logits[i, :options] / t, -np.inf)
-            free = np.where(mutants[:, None] & legal, logits * self.settings.flatten, logits)
-            picked = (free + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
+            picked = (logits + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
             on_policy = np.full(n, bool(active[i]))
-            if best is not None:
-                copy = copied[i] & legal[:, best[i]]
-                picked = np.where(copy, best[i], picked)
-                on_policy &= ~copy
+            copy = copied[i] & legal[rows, np.minimum(parents[:, i], options - 1)]
+            picked = np.where(copy, parents[:, i], picked)
+            on_policy &= ~copy
             choice[:, i] = picked
             p = np.exp(logits - logits.max(1, keepdims=True))
             p /= p.sum(1, keepdims=True)
@@ -192,20 +192,50 @@ class GammaSearch:
             gradient[:, i] *= on_policy[:, None] / t
         return choice, gradient
 
+    def _kept(self, n: int, n_active: int) -> np.ndarray:
+        """bool [parameters, n]: what a variation of the best design keeps. It varies a few parameters at random, as many
+        as `mutations` says (log-uniform), and, every other time, all sizes of one chunk, which only make sense together."""
+        low, high = np.log(self.settings.mutations)
+        rate = np.exp(self.rng.uniform(low, high, n)) / max(1, n_active)
+        kept = self.rng.random((len(self.logits), n)) >= rate
+        chunk = self.rng.integers(0, 2 * self.space.n_chunks, n)
+        for k in range(self.space.n_chunks):
+            first = 1 + PER_CHUNK * k
+            kept[first : first + PER_CHUNK, chunk == k] = False
+        return kept
+
     def _keep(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
-        """Remember the best design seen; its score is taken anew, for the network may have changed."""
-        if self._best.choice is not None:
-            again = self.evaluate(network, slot_of_layer, self._best.choice[None])
-            self._best.score = float(again.score[0])
-        i = int(found.score.argmin())
-        if found.score[i] < self._best.score:
-            self._best = _Best(choice=choice[i].copy(), score=float(found.score[i]))
+        """Remember the best designs seen, one for every number of dense and of depthwise chunks that are used (designs
+        with more chunks need several changes before they win); known ones are scored anew, for the network may change."""
+        old = [e.choice for _, e in sorted(self._elites.items())]
+        score, feasible = found.score, found.feasible
+        if old:
+            again = self.evaluate(network, slot_of_layer, np.array(old))
+            choice = np.concatenate([np.array(old), choice])
+            score, feasible = np.concatenate([again.score, score]), np.concatenate([again.feasible, feasible])
+        owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
+        used = (owner[:, :, None] == np.arange(self.space.n_chunks)).any(1)
+        dense = choice[:, 1 : self.space.first_slot : PER_CHUNK] == 0
+        niche = (used & dense).sum(1) * 64 + (used & ~dense).sum(1)
+        self._elites = {}
+        for i in np.argsort(score, kind="stable"):
+            if int(niche[i]) not in self._elites:
+                self._elites[int(niche[i])] = _Elite(
+                    choice=choice[i].copy(), score=float(score[i]), feasible=bool(feasible[i])
+                )
+
+    def _best(self) -> _Elite:
+        if not self._elites:
+            raise InfeasibleError("accelerator search: no design was sampled yet; call step first")
+        return min(self._elites.values(), key=lambda e: (not e.feasible, e.score))
 
     def best_choice(self) -> np.ndarray:
         """Option indices of the best design seen. Raises InfeasibleError before the first step."""
-        if self._best.choice is None:
-            raise InfeasibleError("accelerator search: no design was sampled yet; call step first")
-        return self._best.choice.copy()
+        return self._best().choice.copy()
+
+    def best_score(self) -> float:
+        """Log of the best design's cost, with the penalty, on the network of the latest step."""
+        return self._best().score
 
     def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
         """Cost of `network` on the best design seen: closed forms, which a stall-free timetable attains."""
@@ -254,7 +284,6 @@ class GammaSearch:
 
     def state(self) -> str:
         """Everything that `load_state` needs, as JSON text."""
-        best = self._best
         return json.dumps(
             {
                 "format": FORMAT,
@@ -264,8 +293,7 @@ class GammaSearch:
                 "rng": self.rng.bit_generator.state,
                 "mean": self._mean,
                 "spread": self._spread,
-                "best_choice": None if best.choice is None else best.choice.tolist(),
-                "best_score": best.score if np.isfinite(best.score) else None,
+                "elites": [[k, e.choice.tolist(), e.score, e.feasible] for k, e in sorted(self._elites.items())],
             }
         )
 
@@ -278,11 +306,10 @@ class GammaSearch:
         self.evaluations, self.steps, self.logits = raw["evaluations"], raw["steps"], logits
         self.rng.bit_generator.state = raw["rng"]
         self._mean, self._spread = raw["mean"], raw["spread"]
-        choice = raw["best_choice"]
-        self._best = _Best(
-            choice=None if choice is None else np.array(choice, np.int64),
-            score=float("inf") if raw["best_score"] is None else raw["best_score"],
-        )
+        self._elites = {
+            niche: _Elite(choice=np.array(choice, np.int64), score=score, feasible=feasible)
+            for niche, choice, score, feasible in raw["elites"]
+        }
 
 
 def _pack(array: np.ndarray) -> str:

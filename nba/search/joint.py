@@ -29,7 +29,7 @@ from nba.space.network import Architecture, Macro, check_macro, skeleton, slot_o
 from nba.supernet import paths
 from nba.supernet.network import Supernet
 from nba.train import checkpoint
-from nba.train.loop import augment, batches, epoch_generator, images
+from nba.train.loop import Warp, augment, batches, epoch_generator, images
 from nba.train.progress import Progress, Silent
 
 _FORMAT = 1
@@ -54,7 +54,10 @@ class SearchConfig:
     n_candidates: int = 2
     temperature_first: float = 5.0
     temperature_last: float = 0.5
-    shift_pixels: int = 1
+    shift_pixels: float = 0.5
+    rotation_degrees: float = 10.0
+    zoom: float = 0.1
+    mirror: bool = False
     hardware_every: int = 5
     hardware_samples: int = 50
     hardware_first: int = 1000
@@ -128,6 +131,9 @@ class _Search:
         self.train_x, self.train_y = x[first], y[first]
         self.valid_x, self.valid_y = x[second], y[second]
         self.net = Supernet(macro, epoch_generator(seed, 0, "supernet"))
+        self.warp = Warp(
+            shift_pixels=config.shift_pixels, rotation_degrees=config.rotation_degrees, zoom=config.zoom, mirror=config.mirror
+        )
         self.legal = paths.legal_operators(macro)
         n_blocks, n_ops = self.legal.shape
         self.alpha = torch.zeros(n_blocks, n_ops, requires_grad=True)
@@ -221,7 +227,7 @@ class _Search:
     def _train_weights(self, index: Tensor, temperature: float, generator: torch.Generator) -> float:
         with torch.no_grad():
             path = self._path(temperature, 1, False, generator)
-        x = augment(self.train_x[index], self.config.shift_pixels, False, generator)
+        x = augment(self.train_x[index], self.warp, generator)
         loss = functional.cross_entropy(self.net(x, path), self.train_y[index])
         if not torch.isfinite(loss):
             raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
+from nba.errors import NbaError
 from nba.search.protocol import HardwareCost, HardwareSearch
 from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot_of_layer
 
@@ -19,12 +21,14 @@ from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot
 class CostConfig:
     """The objective that alpha and beta share with gamma.
 
-    score = max(0, log(interval / target_interval_cycles)), or log(interval) without a target; plus `bits_weight` times the
-    log of MACs x weight bits x activation bits (no cycle depends on bits, memories and multipliers do); plus
-    `infeasible_penalty` where the best accelerator found breaks a budget. The loss grows by `weight` times the score.
+    score = log(cycles), of the `objective`; with `target_interval_cycles` max(0, log(interval / target)); plus
+    `bits_weight` times the log of MACs x weight bits x activation bits (no cycle depends on bits, memories and
+    multipliers do); plus `infeasible_penalty` where the best accelerator found breaks a budget. The loss grows by
+    `weight` times the score.
     """
 
-    weight: float = 0.3
+    objective: Literal["interval", "latency"] = "interval"
+    weight: float = 0.1
     bits_weight: float = 0.15
     infeasible_penalty: float = 1.0
     target_interval_cycles: int | None = None
@@ -65,8 +69,11 @@ class CostOracle:
 
     def _score(self, architecture: Architecture, cost: HardwareCost) -> float:
         config = self._config
-        value = math.log(max(1, cost.interval_cycles))
-        if config.target_interval_cycles is not None:
+        cycles = cost.interval_cycles if config.objective == "interval" else cost.latency_cycles
+        if cycles is None:
+            raise NbaError("search: the accelerator search gives no latency; use objective: interval")
+        value = math.log(max(1, cycles))
+        if config.objective == "interval" and config.target_interval_cycles is not None:
             value = max(0.0, value - math.log(config.target_interval_cycles))
         if config.bits_weight:
             value += config.bits_weight * math.log(bit_operations(skeleton(architecture)))

@@ -16,11 +16,13 @@ from nba.ir.network import Network
 class HardwareCost:
     """Cost of one network on one accelerator.
 
-    interval_cycles: steady-state cycles between two frames (the busiest chunk); layer_cycles: int64 [layers], cycles
-    of every layer of the network per frame; dsp, bram18: resources; feasible: all hard budgets are met.
+    interval_cycles: steady-state cycles between two frames (the busiest chunk); latency_cycles: from the first input to
+    the first output, where it is known; layer_cycles: int64 [layers], cycles of every layer of the network per frame;
+    dsp, bram18: resources; feasible: all hard budgets are met.
     """
 
     interval_cycles: int
+    latency_cycles: int | None = None
     dsp: int
     bram18: int
     feasible: bool

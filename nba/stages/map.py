@@ -76,6 +76,7 @@ def run(context: Context) -> None:
     interval = steady_interval(lower(network, accelerator))
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")
+    interval = steady_interval(lower(network, accelerator))
     write_part(
         context.folder,
         {

@@ -10,7 +10,8 @@ from nba.stages.data import data_config, macro, preflight
 if TYPE_CHECKING:
     from nba.flow import Context
     from nba.search.joint import SearchConfig
-    from nba.spec import SearchSchedule
+    from nba.space.network import Architecture, Macro
+    from nba.spec import SearchSchedule, Spec
 
 __all__ = ["preflight", "run"]
 
@@ -30,6 +31,7 @@ def run(context: Context) -> None:
     dataset = load(data_config(spec))
     space = macro(spec, len(dataset.classes))
     budgets = Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram)
+    fits(space, spec)
     hardware = GammaSearch(
         space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
         platform=get(spec.platform),
@@ -41,6 +43,39 @@ def run(context: Context) -> None:
     found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
     save_result(found, context.folder / "search.json")
     (context.folder / "search.pt").unlink(missing_ok=True)
+
+
+def smallest(space: Macro) -> Architecture:
+    """The architecture of `space` with the fewest bit operations: blocks left out, else the cheapest operator."""
+    from nba.space.network import SKIP, Architecture, blocks, choices, operator_shape
+
+    def work(operator: str) -> int:
+        if operator == SKIP:
+            return 0
+        kernel, expansion = operator_shape(operator)
+        return kernel * kernel * expansion
+
+    ops = tuple(min(choices(space, block), key=work) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=(space.bitwidths[0],) * len(ops))
+
+
+def fits(space: Macro, spec: Spec) -> None:
+    """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
+    from nba.mapper.automap import Effort, map_network
+    from nba.mapper.budgets import Budgets
+    from nba.platform import get
+    from nba.space.network import skeleton
+
+    map_network(
+        skeleton(smallest(space)),
+        get(spec.platform),
+        Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
+        objective=spec.objective,
+        seed=spec.seed,
+        min_chunks=spec.accelerator.min_chunks,
+        max_chunks=spec.accelerator.max_chunks,
+        effort=Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0),
+    )
 
 
 def search_config(schedule: SearchSchedule) -> SearchConfig:

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 CHECKS = ("verilator", "icarus", "hls")
 """Implementations that can be compared with the integer reference."""
 TOOLS = {"verilator": ("g++", "make", "perl"), "icarus": ("iverilog", "vvp"), "hls": ("g++",)}
-PACKAGES = {"verilator": ("cocotb", "verilator"), "icarus": ("cocotb",), "hls": ("hls4ml",)}
+PACKAGES = {"verilator": ("cocotb", "cocotbext", "verilator"), "icarus": ("cocotb", "cocotbext"), "hls": ()}
 
 
 def require(checks: tuple[str, ...]) -> None:
     """Raise ToolError, naming all, if tools or packages that `checks` need are missing."""
+    from nba.verify.hls import find_headers
+
     problems: list[str] = []
     for check in checks:
         for tool in TOOLS[check]:
@@ -34,7 +36,13 @@ def require(checks: tuple[str, ...]) -> None:
                 problems.append(str(err))
         for package in PACKAGES[check]:
             if importlib.util.find_spec(package) is None:
-                problems.append(f"{package}: not installed; install it with: pip install {package}")
+                name = "cocotbext-axi" if package == "cocotbext" else package
+                problems.append(f"{name}: not installed; install it with: pip install {name}")
+    if "hls" in checks:
+        try:
+            find_headers()
+        except ToolError as err:
+            problems.append(str(err))
     if problems:
         raise ToolError("\n".join(dict.fromkeys(problems)))
 

@@ -35,12 +35,23 @@ _FORMAT = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Warp:
+    """Random changes of training images: moved by up to `shift_pixels` along both axes, turned by up to
+    `rotation_degrees`, scaled by up to 1 +- `zoom`, and, with `mirror`, mirrored or not."""
+
+    shift_pixels: float = 0.5
+    rotation_degrees: float = 10.0
+    zoom: float = 0.1
+    mirror: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig:
     """Knobs of the final training.
 
-    learning_rate: peak of AdamW, after `warmup_epochs` of linear rise, then a cosine to zero. fold_fraction: last part of
-    the epochs that trains with BatchNorm folded. shift_pixels: training images move by up to this many pixels both ways,
-    empty pixels are 0; mirror: half of them are mirrored. threads: of torch (results depend on it in the last bit).
+    learning_rate: peak of AdamW, after `warmup_epochs` of linear rise, then a cosine to zero. fold_fraction: last part
+    of the epochs, with BatchNorm folded. shift_pixels, rotation_degrees, zoom, mirror: see `Warp`. threads: of torch
+    (results depend on it in the last bit; more than one rarely pays on small images).
     """
 
     epochs: int = 120
@@ -50,9 +61,18 @@ class TrainConfig:
     warmup_epochs: float = 3.0
     label_smoothing: float = 0.05
     fold_fraction: float = 0.25
-    shift_pixels: int = 1
+    shift_pixels: float = 0.5
+    rotation_degrees: float = 10.0
+    zoom: float = 0.1
     mirror: bool = False
     threads: int = 1
+
+    @property
+    def warp(self) -> Warp:
+        """The augmentation."""
+        return Warp(
+            shift_pixels=self.shift_pixels, rotation_degrees=self.rotation_degrees, zoom=self.zoom, mirror=self.mirror
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,20 +111,22 @@ def batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator
         yield order[i : i + size]
 
 
-def augment(x_BCHW: Tensor, shift_pixels: int, mirror: bool, generator: torch.Generator) -> Tensor:
-    """Every image moved by up to `shift_pixels` both ways (zeros move in) and, if `mirror`, mirrored or not."""
+def augment(x_BCHW: Tensor, warp: Warp, generator: torch.Generator) -> Tensor:
+    """Every image of input codes turned, scaled, moved and mirrored at random within `warp`: codes again (bilinear,
+    rounded half up; zeros come in from outside)."""
     batch, _, height, width = x_BCHW.shape
-    if mirror:
-        flip = torch.rand(batch, generator=generator) < 0.5
-        x_BCHW = torch.where(flip[:, None, None, None], x_BCHW.flip(3), x_BCHW)
-    if shift_pixels == 0:
+    u = 2.0 * torch.rand(5, batch, generator=generator) - 1.0
+    if not any((warp.shift_pixels, warp.rotation_degrees, warp.zoom, warp.mirror)):
         return x_BCHW
-    padded = functional.pad(x_BCHW, [shift_pixels] * 4)
-    offsets = torch.randint(0, 2 * shift_pixels + 1, (2, batch), generator=generator)
-    rows = offsets[0][:, None, None] + torch.arange(height)[None, :, None]
-    cols = offsets[1][:, None, None] + torch.arange(width)[None, None, :]
-    moved = padded.permute(0, 2, 3, 1)[torch.arange(batch)[:, None, None], rows, cols]
-    return moved.permute(0, 3, 1, 2)
+    angle, size = torch.deg2rad(u[0] * warp.rotation_degrees), 1.0 + u[1] * warp.zoom
+    cos, sin = torch.cos(angle) / size, torch.sin(angle) / size
+    flip = torch.where(u[4] < 0, -1.0, 1.0) if warp.mirror else torch.ones(batch)
+    move_x, move_y = 2.0 * warp.shift_pixels * u[2] / width, 2.0 * warp.shift_pixels * u[3] / height
+    rows = [torch.stack([cos * flip, -sin * (height / width), move_x], 1)]
+    rows.append(torch.stack([sin * flip * (width / height), cos, move_y], 1))
+    grid = functional.affine_grid(torch.stack(rows, 1), list(x_BCHW.shape), align_corners=False)
+    warped = functional.grid_sample(x_BCHW, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return torch.floor(warped + 0.5).contiguous(memory_format=torch.channels_last)
 
 
 def images(x_BHWC: np.ndarray) -> Tensor:
@@ -209,7 +231,7 @@ def _epoch(
         rate = learning_rate(config, step, config.epochs * steps_per_epoch, steps_per_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        x = augment(x_all[index], config.shift_pixels, config.mirror, generator)
+        x = augment(x_all[index], config.warp, generator)
         logits = model(x)
         loss = functional.cross_entropy(logits, y_all[index], label_smoothing=config.label_smoothing)
         if not torch.isfinite(loss):

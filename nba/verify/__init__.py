@@ -32,7 +32,9 @@ def check_manifest(bundle: Path) -> None:
         files = json.loads(path.read_text(encoding="utf-8"))["files"]
         wanted = {str(name): str(digest) for name, digest in files.items()}
     except FileNotFoundError:
-        raise DesignError(str(bundle), ["holds no manifest.json: not a bundle; make one with `nba-codesign emit`"]) from None
+        raise DesignError(
+            str(bundle), ["holds no manifest.json: not a bundle; make one with `nba-codesign emit`"]
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError) as err:
         raise DesignError(str(path), [f"damaged ({err!r}); emit the bundle again"]) from None
     problems = []
@@ -77,7 +79,9 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     y = run(network, weights, x)
     stored = np.frombuffer((bundle / "hls" / "expected.bin").read_bytes(), np.int8 if last.signed else np.uint8)
     if not np.array_equal(y.ravel(), stored.astype(np.int16)):
-        raise DesignError(str(bundle), ["hls/expected.bin: not what the integer reference computes; emit the bundle again"])
+        raise DesignError(
+            str(bundle), ["hls/expected.bin: not what the integer reference computes; emit the bundle again"]
+        )
 
     sizes = batch_sizes(bundle)
     simulators = [name for name in ("icarus", "verilator") if name in images]
@@ -90,7 +94,9 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         many = _at_least(sizes, images[name], str(bundle))
         frames = tuple(dict.fromkeys((many, common)))
         tests = ("cycles", "stalls", "resets", "batches") if name == "verilator" else ("cycles",)
-        simulated = simulate_rtl(bundle, "verilator" if name == "verilator" else "icarus", frames=frames, work=work / name, tests=tests)
+        simulated = simulate_rtl(
+            bundle, "verilator" if name == "verilator" else "icarus", frames=frames, work=work / name, tests=tests
+        )
         exact[name] = _bits(simulated.batches[0])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
         of_simulator = cycles.setdefault("simulated", {})
@@ -106,7 +112,9 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     if "hls" in images:
         count = min(len(x), images["hls"])
         if count < images["hls"]:
-            raise DesignError(str(bundle), [f"{images['hls']} images wanted, but the bundle holds {len(x)}; emit it with more"])
+            raise DesignError(
+                str(bundle), [f"{images['hls']} images wanted, but the bundle holds {len(x)}; emit it with more"]
+            )
         result = verify_hls(bundle / "hls", network, x[:count], y[:count], work / "hls")
         exact["hls"] = {"images": result.images, "mismatches": result.mismatches}
         progress.advance(1, "hls")

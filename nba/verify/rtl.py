@@ -23,8 +23,8 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RtlResult:
-    """One simulated batch. `mismatches` counts output codes that differ (-1: the run broke off); `tests` are the names of
-    the bench's tests that passed and failed; `counters_equal`: the cycle counters read over AXI4-Lite equal the trace."""
+    """One simulated batch. mismatches: output codes that differ (-1: the run broke off). passed, failed: names of the
+    bench's tests. counters_equal: the cycle counters read over AXI4-Lite equal the trace."""
 
     simulator: str
     images: int
@@ -44,7 +44,9 @@ class RtlResult:
     @property
     def holds(self) -> bool:
         """Bits, cycles, counters and all tests."""
-        return self.mismatches == 0 and self.images > 0 and self.cycles_equal and self.counters_equal and not self.failed
+        return (
+            self.mismatches == 0 and self.images > 0 and self.cycles_equal and self.counters_equal and not self.failed
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +63,9 @@ def batch_sizes(bundle: Path) -> tuple[int, ...]:
     try:
         return tuple(sorted(int(n) for n in json.loads(path.read_text(encoding="utf-8"))))
     except FileNotFoundError:
-        raise DesignError(str(bundle), ["holds no sim/predicted.json: not a bundle; make one with `nba-codesign emit`"]) from None
+        raise DesignError(
+            str(bundle), ["holds no sim/predicted.json: not a bundle; make one with `nba-codesign emit`"]
+        ) from None
     except (ValueError, AttributeError) as err:
         raise DesignError(str(path), [f"damaged ({err}); emit the bundle again"]) from None
 

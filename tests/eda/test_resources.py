@@ -65,7 +65,7 @@ def _shapes(seed: int, count: int) -> list[Shape]:
             found.append(Shape(width=width, words=words, sub_width=sub))
         else:
             width = int(rng.choice([rng.integers(1, 80), rng.integers(2, 300), 36, 72, 144]))
-            found.append(_rom(rng, width, max(2, min(words, 150_000 // width))))
+            found.append(_rom(rng, width, max(2, min(words, 50_000 // width))))
     return found
 
 
@@ -106,12 +106,8 @@ def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
 @pytest.mark.parametrize("seed", [1, 2])
 def test_memories_take_the_predicted_blocks(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
-    shapes = _shapes(seed, 40)
-    shapes += [
-        Shape(width=w, words=n, sub_width=s) if s else _rom(rng, w, n)
-        for w, n, s, _ in RECORDED
-        if seed == 1
-    ]
+    shapes = _shapes(seed, 30)
+    shapes += [Shape(width=w, words=n, sub_width=s) if s else _rom(rng, w, n) for w, n, s, _ in RECORDED if seed == 1]
     blocks = _memories(shapes, tmp_path)
     wrong = [
         (s.width, s.words, s.sub_width, blocks[i], want)
@@ -143,9 +139,7 @@ def test_products_take_the_predicted_dsps(tmp_path: Path) -> None:
         )
         ports += [f"input wire [{a - 1}:0] a{i}", f"input wire [{b - 1}:0] b{i}", f"output wire [{a + b - 1}:0] y{i}"]
         body.append(f"mul_{i} u{i} (.a(a{i}), .b(b{i}), .y(y{i}));")
-    (rtl / "top.v").write_text(
-        "".join(text) + f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n"
-    )
+    (rtl / "top.v").write_text("".join(text) + f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
     found = {m.module: m.dsp for m in synthesise_rtl(rtl, "top", tmp_path / "work").modules}
     wrong = [
         (a, b, found.get(f"mul_{i}", 0), want)
@@ -184,7 +178,8 @@ def test_whole_designs_take_what_is_predicted(
     pair = random_pair(np.random.default_rng(seed))
     rtl = _emit(pair, platform, tmp_path)
     found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")
-    assert found.dsp > 0 and found.bram18 > 0
+    assert found.dsp > 0
+    assert found.bram18 > 0
     assert compare(pair.program, get(platform), found).differences == ()
 
 
@@ -200,7 +195,8 @@ def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:
     assert (full.dsp, full.bram18, full.lut, full.ff) == (1, 0, 1, 1)
     count = synthesise_rtl(rtl, "top", tmp_path / "work", mode="count")
     assert (count.dsp, count.bram18, count.lut, count.ff) == (1, 0, None, None)
-    assert isinstance(full, Synthesised) and full.tool.startswith("Yosys")
+    assert isinstance(full, Synthesised)
+    assert full.tool.startswith("Yosys")
 
 
 def test_errors_are_named(tmp_path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Platforms and resource prediction, without any tool. The counts themselves are proved in tests/eda/test_resources.py."""
+"""Platforms and resource prediction, without any tool. The counts are proved in tests/eda/test_resources.py."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import pytest
 
 from nba.cost import kernels
 from nba.cost.resources import banks, param_rom, predict, rom_words, weight_rom
+from nba.emit.env import environment
 from nba.errors import SpecError, ToolError
 from nba.ir.network import MULT_BITS
 from nba.platform import PLATFORMS, get, names
@@ -41,9 +42,11 @@ def test_unknown_platform_lists_legal_names() -> None:
 
 def test_platforms_are_sane() -> None:
     for name, platform in PLATFORMS.items():
-        assert platform.name == name and platform.source
+        assert platform.name == name
+        assert platform.source
         assert platform.ff == 2 * platform.lut, "two flip-flops per LUT in 7-series"
-        assert platform.part.startswith("xc7") and platform.clock_mhz > 0
+        assert platform.part.startswith("xc7")
+        assert platform.clock_mhz > 0
     assert (get("zc706").dsp, get("zc706").bram18, get("zc706").lut) == (900, 2 * 545, 218_600)
 
 
@@ -72,9 +75,7 @@ def test_block_count_holds_the_bits() -> None:
 
 
 def test_kernels_compile_to_the_same_numbers() -> None:
-    bram18, product, chunk = (
-        numba.njit(f) for f in (kernels.bram18, kernels.product_dsp, kernels.chunk_dsp)
-    )
+    bram18, product, chunk = (numba.njit(f) for f in (kernels.bram18, kernels.product_dsp, kernels.chunk_dsp))
     rng = np.random.default_rng(3)
     for _ in range(300):
         sub = 8 * int(rng.integers(0, 5))
@@ -82,7 +83,7 @@ def test_kernels_compile_to_the_same_numbers() -> None:
         assert bram18(width, words, sub) == kernels.bram18(width, words, sub)
         a, b = int(rng.integers(1, 60)), int(rng.integers(1, 60))
         assert product(a, b, a + b) == kernels.product_dsp(a, b, a + b) == kernels.product_dsp(b, a, a + b)
-        engine = tuple(int(v) for v in rng.integers(1, 9, 6)) + (int(rng.integers(4, 31)), True)
+        engine = (*(int(v) for v in rng.integers(1, 9, 6)), int(rng.integers(4, 31)), True)
         assert chunk(*engine) == kernels.chunk_dsp(*engine)
 
 
@@ -105,7 +106,8 @@ def test_prediction_is_the_sum_over_its_parts() -> None:
         want = 0
         for chunk in program.chunks:
             weights, params = weight_rom(chunk), param_rom(chunk)
-            assert weights.words == rom_words(chunk.weight_depth) and params.words == chunk.param_depth + 1
+            assert weights.words == rom_words(chunk.weight_depth)
+            assert params.words == chunk.param_depth + 1
             want += kernels.bram18(chunk.pm * chunk.pn * chunk.weight_store_bits, weights.words, 0)
             want += kernels.bram18(chunk.pq * (chunk.acc_bits + MULT_BITS), params.words, 0)
         for edge in program.edges:
@@ -113,7 +115,8 @@ def test_prediction_is_the_sum_over_its_parts() -> None:
             assert bank.copies == program.pp
             if edge.depth_words > 1:
                 want += program.pp * kernels.bram18(edge.lanes * 8, edge.depth_words, edge.write_lanes * 8)
-        assert found.bram18 == want and found.bram == want / 2
+        assert found.bram18 == want
+        assert found.bram == want / 2
         roomy = predict(program, replace(platform, min_block_words=1 << 30))
         assert (roomy.bram18, roomy.dsp) == (0, found.dsp)
 
@@ -140,8 +143,33 @@ def test_statistics_are_parsed(tmp_path: Path) -> None:
     path.write_text(json.dumps(stat))
     full = read_stat(path, "full")
     assert (full.dsp, full.bram18, full.bram, full.lut, full.ff) == (3, 5, 2.5, 13, 7)
-    assert [m.module for m in full.modules] == ["a"] and full.tool == "Yosys 0.70"
+    assert [m.module for m in full.modules] == ["a"]
+    assert full.tool == "Yosys 0.70"
     assert read_stat(path, "count").lut is None
     path.write_text("{}")
     with pytest.raises(ToolError, match="not the cell statistics"):
         read_stat(path, "count")
+
+
+def test_scripts_need_only_their_documented_context() -> None:
+    context = {
+        "version": "1.2.3",
+        "design_id": "f" * 64,
+        "top": "nba_t",
+        "part": "xc7z020clg400-1",
+        "clock_mhz": 125.0,
+        "rtl_files": ["nba_ram.v", "nba_t.v"],
+        "hex_files": ["weights_0.hex"],
+    }
+    text = {name: environment().get_template(f"synth/{name}.j2").render(context) for name in
+            ("yosys.ys", "yosys_count.ys", "vivado.tcl")}  # fmt: skip
+    for script in text.values():
+        assert "nba_t.v" in script
+        assert "design ffffffffffff." in script
+        assert "{{" not in script
+    assert "weights_0.hex" in text["vivado.tcl"]
+    assert "-period 8.000 " in text["vivado.tcl"]
+    for name in ("yosys.ys", "yosys_count.ys"):
+        lines = text[name].splitlines()
+        assert "read_verilog -defer ../rtl/nba_ram.v" in lines
+        assert sum(line.startswith("synth_xilinx -family xc7 -top nba_t") for line in lines) == 1

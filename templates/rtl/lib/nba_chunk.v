@@ -163,6 +163,7 @@ module nba_chunk #(
   wire        go_first;
   wire [12:0] go_top;
   wire        release_row;
+  wire        seq_busy;
   wire        start_row;
   wire [N_DST-1:0] dst_en;
   reg         src_ok;
@@ -227,7 +228,7 @@ module nba_chunk #(
     .go_top          (go_top),
     .release_pulse   (release_row),
     .release_rows    (src_release_rows),
-    .stat_busy       (stat_busy),
+    .stat_busy       (seq_busy),
     .stat_start_pulse(start_row)
   );
   assign src_ring = f_src_ring;
@@ -524,6 +525,17 @@ module nba_chunk #(
       assign step_parity_words[gi*16 +: 16] = own_q[DRAIN_W + gi*DST_W + 20 +: 16];
     end
   endgenerate
+
+  // Rows between their decision and their last memory write: at most 8, as a row takes at least as long as its drain,
+  // and at least two cycles.
+  reg [3:0] rows_q;
+  wire      row_done = code_valid && code_row_last;
+  always @(posedge clk) begin
+    if (go && !row_done) rows_q <= rows_q + 4'd1;
+    if (row_done && !go) rows_q <= rows_q - 4'd1;
+    if (rst) rows_q <= 4'd0;
+  end
+  assign stat_busy = seq_busy || rows_q != 4'd0;
 
   // ---------------------------------------------------------------- cycle counters of every job
   reg       end_q;

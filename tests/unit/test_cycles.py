@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Closed forms against the exact models: speed is bounded from below, resources are equal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nba.cost.cycles import designs_of, layer_table, resources, speed_bounds
+from nba.cost.resources import predict
+from nba.errors import DeadlockError
+from nba.ir.check import check_accelerator
+from nba.ir.network import Network
+from nba.ir.program import lower
+from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
+from nba.mapper.rings import RingSearch, speed
+from nba.platform import get
+from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from tests.unit.hw_networks import DIGITS, SMALL, TINY
+
+BOARD = get("pynq-z2")
+
+
+def space_of(network: Network, n_chunks: int = 5) -> AcceleratorSpace:
+    slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
+    return AcceleratorSpace(slots=slots, n_chunks=n_chunks)
+
+
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
+    space, layers, slots = space_of(network), layer_table(network), tuple(range(len(network.layers)))
+    rng = np.random.default_rng(11)
+    choice = space.sample(rng, 120)
+    minimal = rng.random((120, 1)) < 0.3
+    policy = choice[:, space.first_slot + 2 :: 3]
+    policy[:] = np.where(minimal, policy, np.maximum(policy, 1))
+    designs = space.decode(choice, layers, slots)
+    bounds, busy = speed_bounds(layers, designs)
+    used = resources(layers, designs, BOARD)
+    finished = 0
+    for b in range(len(choice)):
+        accelerator = accelerator_of(network, designs, b)
+        check_accelerator(network, accelerator)
+        exact = predict(lower(network, accelerator), BOARD)
+        assert (exact.dsp, exact.bram18) == tuple(used[b])
+        try:
+            found = speed(network, accelerator)
+        except DeadlockError:
+            assert minimal[b, 0], "rings of whole maps never deadlock"
+            continue
+        finished += 1
+        assert bounds[b, 0] <= found.interval_cycles
+        assert bounds[b, 1] <= found.first_output_latency_cycles
+    assert finished > 60
+    load = np.zeros((len(choice), space.n_chunks), np.int64)
+    for i in range(len(network.layers)):
+        np.add.at(load, (np.arange(len(choice)), designs.chunk[:, i]), busy[:, i])
+    assert (load.max(1) <= bounds[:, 0]).all()
+
+
+def test_bounds_hold_for_cut_rings_and_rotated_programs() -> None:
+    layers = layer_table(SMALL)
+    rng = np.random.default_rng(2)
+    space = space_of(SMALL, 4)
+    designs = space.decode(space.sample(rng, 40), layers, tuple(range(len(SMALL.layers))))
+    checked = tight = 0
+    for b in range(40):
+        accelerator = accelerator_of(SMALL, designs, b)
+        table = timetable(SMALL, accelerator, work_bound(SMALL, accelerator) + int(rng.integers(0, 500)))
+        search = RingSearch(SMALL, with_order(accelerator, table))
+        rows = {use: max(search.low[use], n) for use, n in ring_rows(SMALL, table).items()}
+        for use in rows:
+            if rng.random() < 0.3:
+                rows[use] = int(rng.integers(search.low[use], rows[use] + 1))
+        try:
+            exact = search.exact(rows)
+        except DeadlockError:
+            continue
+        bounds, _ = speed_bounds(layers, designs_of(SMALL, [search.with_rows(rows)]))
+        assert bounds[0, 0] <= exact.interval_cycles
+        assert bounds[0, 1] <= exact.first_output_latency_cycles
+        checked += 1
+        tight += int(bounds[0, 0] == exact.interval_cycles)
+    assert checked > 15
+    assert tight > 0

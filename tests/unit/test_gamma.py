@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator search against enumeration and random search, and its protocol."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from nba.errors import InfeasibleError
+from nba.ir.check import check_accelerator
+from nba.mapper.budgets import Budgets
+from nba.mapper.rings import speed
+from nba.platform import get
+from nba.search.gamma import GammaSearch
+from nba.search.protocol import HardwareSearch
+from nba.space.accelerator import AcceleratorSpace
+from tests.unit.hw_networks import DIGITS, TINY, blocks_network
+
+BOARD = get("pynq-z2")
+SLOTS = {id(n): tuple("dense" if x.op == "dense" else "depthwise" for x in n.layers) for n in (DIGITS, TINY)}
+ALL = tuple(range(len(DIGITS.layers)))
+
+
+def tiny_search(seed: int) -> GammaSearch:
+    space = AcceleratorSpace(
+        slots=SLOTS[id(TINY)], n_chunks=3, columns=(1, 2), sizes_m=(1, 2, 4), sizes_n=(2, 4), drains=(1, 2), offsets=(0,),
+        policies=(1,),
+    )  # fmt: skip
+    return GammaSearch(space=space, platform=BOARD, budgets=Budgets(dsp=24, bram=5), seed=seed)
+
+
+def digits_search(seed: int) -> GammaSearch:
+    space = AcceleratorSpace(slots=SLOTS[id(DIGITS)])
+    return GammaSearch(space=space, platform=BOARD, budgets=Budgets(dsp=120, bram=40), seed=seed)
+
+
+def test_reaches_the_optimum_of_a_small_space() -> None:
+    slots = tuple(range(len(TINY.layers)))
+    search = tiny_search(0)
+    everything = search.space.enumerate()
+    assert 5_000 < len(everything) < search.space.size()
+    assert len(np.unique(everything, axis=0)) == len(everything)
+    found = search.evaluate(TINY, slots, everything)
+    optimum = found.interval[found.feasible].min()
+    assert not found.feasible.all()
+    for seed in range(3):
+        search = tiny_search(seed)
+        for _ in range(150):
+            search.step(TINY, slots, 16)
+        assert search.evaluations < len(everything)
+        cost = search.cost(TINY, slots)
+        assert cost.feasible
+        assert cost.interval_cycles == optimum
+
+
+def test_beats_random_search_at_equal_evaluations() -> None:
+    n = 2000
+    gamma, random = [], []
+    for seed in range(5):
+        search = digits_search(seed)
+        for _ in range(n // 16):
+            search.step(DIGITS, ALL, 16)
+        assert search.evaluations == n
+        gamma.append(search.cost(DIGITS, ALL).interval_cycles)
+        drawn = search.evaluate(DIGITS, ALL, search.space.sample(np.random.default_rng(seed), n))
+        random.append(drawn.interval[drawn.feasible].min())
+    assert np.median(gamma) < 0.95 * np.median(random), (gamma, random)
+
+
+def test_logits_learn() -> None:
+    """Samples of the logits alone get better, which varying the best design cannot do."""
+    search = digits_search(3)
+    before = np.median(search.evaluate(DIGITS, ALL, search.space.sample(np.random.default_rng(0), 256)).score)
+    for _ in range(120):
+        search.step(DIGITS, ALL, 16)
+    search._elites = {}
+    choice, _ = search._sample(256, np.ones(len(search.logits), np.bool_))
+    assert np.median(search.evaluate(DIGITS, ALL, choice).score) < before - 0.5
+
+
+def test_best_is_legal_within_budget_and_no_slower_than_its_cost() -> None:
+    search = digits_search(2)
+    for _ in range(60):
+        search.step(DIGITS, ALL, 16)
+    cost = search.cost(DIGITS, ALL)
+    accelerator = search.best(DIGITS, ALL)
+    check_accelerator(DIGITS, accelerator)
+    assert cost.interval_cycles <= speed(DIGITS, accelerator).interval_cycles <= 1.05 * cost.interval_cycles
+    chunk = search.chunk_of_layer(DIGITS, ALL)
+    loads = np.bincount(chunk, weights=cost.layer_cycles)
+    assert loads.max() == cost.interval_cycles
+    weights = search.layer_weights(DIGITS, ALL)
+    assert chunk[weights.argmax()] == loads.argmax()
+
+
+def test_state_continues_as_if_never_stopped() -> None:
+    one, two = digits_search(4), digits_search(9)
+    for _ in range(10):
+        one.step(DIGITS, ALL, 8)
+    two.load_state(one.state())
+    for search in (one, two):
+        for _ in range(10):
+            search.step(DIGITS, ALL, 8)
+    assert one.state() == two.state()
+    with pytest.raises(ValueError, match="does not fit"):
+        tiny_search(0).load_state(one.state())
+
+
+def test_survives_a_change_of_network() -> None:
+    """A skipped block leaves its slots alone; what is known about the others stays."""
+    search: HardwareSearch = digits_search(1)
+    shorter = blocks_network(((16, 3, 3, 1), (24, 3, 5, 2), (32, 6, 3, 2), (32, 3, 3, 1)))
+    slots = tuple(i for i in ALL if not 7 <= i <= 9)
+    for n in range(20):
+        network, which = ((DIGITS, ALL), (shorter, slots))[n % 2]
+        search.step(network, which, 8)
+        assert len(search.cost(network, which).layer_cycles) == len(which)
+    before = search.state()
+    search.cost(shorter, slots)
+    assert search.state() == before
+
+
+def test_nothing_sampled_or_nothing_feasible() -> None:
+    search = digits_search(0)
+    with pytest.raises(InfeasibleError, match="call step"):
+        search.cost(DIGITS, ALL)
+    poor = GammaSearch(space=search.space, platform=BOARD, budgets=Budgets(dsp=2, bram=1), seed=0)
+    for _ in range(3):
+        poor.step(DIGITS, ALL, 8)
+    assert not poor.cost(DIGITS, ALL).feasible
+    with pytest.raises(InfeasibleError, match="budgets of 2 and 1"):
+        poor.best(DIGITS, ALL)

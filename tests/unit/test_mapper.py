@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The mapper against the exact schedule, the legality table and the exact resources."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nba.cost.resources import predict
+from nba.cost.steady import steady_interval
+from nba.errors import DeadlockError, InfeasibleError
+from nba.ir.accelerator import Accelerator, Job
+from nba.ir.check import check_accelerator
+from nba.ir.network import Network
+from nba.ir.program import lower
+from nba.mapper.automap import Effort, map_network
+from nba.mapper.budgets import Budgets
+from nba.mapper.modulo import make_rings, ring_rows, timetable, with_order, work_bound
+from nba.mapper.rings import RingSearch, rings, speed
+from nba.platform import get
+from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.cost.cycles import layer_table
+from tests.unit.hw_networks import DIGITS, SMALL, TINY
+
+QUICK = Effort(scout_steps=20, climb_steps=100, finalists=2, reorder_steps=40)
+BOARD = get("pynq-z2")
+
+
+def random_accelerators(network: Network, n: int, seed: int) -> list[Accelerator]:
+    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in network.layers))
+    choice = space.sample(np.random.default_rng(seed), n)
+    choice[:, space.first_slot + 2 :: 3] = 1
+    designs = space.decode(choice, layer_table(network), tuple(range(len(network.layers))))
+    return [accelerator_of(network, designs, b) for b in range(n)]
+
+
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+def test_timetable_reaches_the_work_bound_exactly(network: Network) -> None:
+    for accelerator in random_accelerators(network, 15, seed=3):
+        interval = work_bound(network, accelerator)
+        table = timetable(network, accelerator, interval)
+        ordered = with_order(accelerator, table)
+        done = replace(ordered, rings=make_rings(network, ordered, ring_rows(network, table)))
+        check_accelerator(network, done)
+        assert speed(network, done).interval_cycles == interval
+        assert steady_interval(lower(network, done)) == interval
+
+
+def test_rings_are_minimal_and_as_fast_as_unlimited_ones() -> None:
+    for accelerator in random_accelerators(SMALL, 8, seed=5):
+        found = replace(accelerator, rings=rings(SMALL, accelerator))
+        search = RingSearch(SMALL, accelerator)
+        goal = search.exact(search.high)
+        assert speed(SMALL, found) == goal
+        check_accelerator(SMALL, found)
+        rows = {(r.tensor, r.consumer, r.port): r.rows for r in found.rings}
+        for use, size in rows.items():
+            if size > search.low[use]:
+                assert not search.meets({**rows, use: size - 1}, goal), use
+
+
+def test_rings_inside_a_chunk_hold_whole_maps() -> None:
+    accelerator = random_accelerators(TINY, 1, seed=0)[0]
+    place = accelerator.place()
+    for ring in rings(TINY, accelerator):
+        if ring.tensor and ring.consumer >= 0 and place[ring.tensor - 1] == place[ring.consumer]:
+            assert ring.rows >= TINY.tensors[ring.tensor].height
+
+
+def test_rings_name_a_program_that_no_rings_can_run() -> None:
+    accelerator = next(a for a in random_accelerators(DIGITS, 20, seed=1) if len(a.chunks[0].jobs) > 3)
+    backwards = tuple(Job(layer=j.layer) for j in reversed(accelerator.chunks[0].jobs))
+    wrong = replace(accelerator, chunks=(replace(accelerator.chunks[0], jobs=backwards), *accelerator.chunks[1:]))
+    with pytest.raises(DeadlockError):
+        rings(DIGITS, wrong)
+
+
+@pytest.mark.parametrize(("dsp", "bram", "at_least"), [(60, 25, 0.70), (220, 40, 0.70)])
+def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
+    accelerator, cost = map_network(DIGITS, BOARD, Budgets(dsp=dsp, bram=bram), seed=1, effort=QUICK)
+    check_accelerator(DIGITS, accelerator)
+    program = lower(DIGITS, accelerator)
+    used = predict(program, BOARD)
+    assert (cost.dsp, cost.bram) == (used.dsp, used.bram)
+    assert cost.dsp <= dsp and cost.bram <= bram
+    assert cost.interval_cycles == steady_interval(program)
+    assert len(accelerator.chunks) >= 2
+    in_order = [sorted(j.layer for j in c.jobs) for c in accelerator.chunks]
+    assert any(b - a > 1 for jobs in in_order for a, b in zip(jobs, jobs[1:], strict=False)), "only consecutive layers"
+    assert cost.first_output_latency_cycles > cost.interval_cycles, "no two frames in flight"
+    macs = sum(DIGITS.macs(i) for i in range(len(DIGITS.layers)))
+    assert macs / cost.interval_cycles / dsp >= at_least
+
+
+def test_mapping_is_reproducible_and_reports_progress() -> None:
+    notes: list[str] = []
+    first = map_network(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK, progress=lambda d, t, n: notes.append(n))
+    again = map_network(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK)
+    assert first == again
+    assert notes
+
+
+def test_a_start_is_not_lost() -> None:
+    budgets = Budgets(dsp=40, bram=20)
+    start, _ = map_network(SMALL, BOARD, budgets, seed=7, effort=QUICK)
+    none = Effort(scout_steps=0, climb_steps=0, finalists=3, reorder_steps=0)
+    _, without = map_network(SMALL, BOARD, budgets, seed=1, effort=none)
+    _, with_start = map_network(SMALL, BOARD, budgets, seed=1, effort=none, start=start)
+    assert with_start.interval_cycles <= without.interval_cycles
+
+
+def test_latency_objective_trades_interval_for_latency() -> None:
+    budgets = Budgets(dsp=100, bram=30)
+    _, fast = map_network(DIGITS, BOARD, budgets, seed=1, effort=QUICK)
+    _, short = map_network(DIGITS, BOARD, budgets, seed=1, effort=QUICK, objective="latency")
+    assert short.first_output_latency_cycles < fast.first_output_latency_cycles
+
+
+@pytest.mark.parametrize(("budgets", "name"), [(Budgets(dsp=1, bram=50), "budgets.dsp"), (Budgets(dsp=50, bram=0.5), "budgets.bram")])
+def test_impossible_budgets_are_named(budgets: Budgets, name: str) -> None:
+    with pytest.raises(InfeasibleError, match=name) as caught:
+        map_network(DIGITS, BOARD, budgets, effort=QUICK)
+    assert "closest design" in str(caught.value)

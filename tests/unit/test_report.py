@@ -1,0 +1,334 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The report: its numbers are those of the models, it is self-contained, deterministic, and safe against odd names."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nba.cost.pipeline import HOST_OUT_CYCLES, schedule
+from nba.cost.resources import predict
+from nba.cost.steady import steady_interval
+from nba.emit.predicted import predicted_cycles
+from nba.errors import DesignError, NbaError
+from nba.ir.design import Design, save_design
+from nba.ir.program import Program, lower
+from nba.platform import get
+from nba.report.account import CAUSES, WORK, account
+from nba.report.page import number
+from nba.report.steady import steady_frames
+from nba.sources import PACKAGE
+from nba.stages.report import write
+from tests.strategies import random_pair
+from tests.tiny import tiny_design
+from tests.token_machine import Machine
+
+HOSTILE = "<script>alert('1')</script>\"&amp;{{ 7 * 7 }}"
+VOID = {"meta", "br", "hr", "img", "input", "link"}
+SEED = 8
+
+
+class Page(HTMLParser):
+    """The page's tags, its tables by section, its text; tags must be closed in order."""
+
+    def __init__(self, text: str):
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.tables: dict[str, list[list[list[str]]]] = {}
+        self.words: list[str] = []
+        self.titles: list[str] = []
+        self.section = ""
+        self._open: list[str] = []
+        self._cell: list[str] | None = None
+        self.feed(text)
+        self.close()
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self._open.append(tag)
+        if tag == "section":
+            self.section = str(dict(attrs)["id"])
+        elif tag == "table":
+            self.tables.setdefault(self.section, []).append([])
+        elif tag == "tr":
+            self.tables[self.section][-1].append([])
+        elif tag in ("td", "th"):
+            self._cell = []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+        if tag in ("td", "th"):
+            assert self._cell is not None
+            self.tables[self.section][-1][-1].append("".join(self._cell).strip())
+            self._cell = None
+
+    def handle_data(self, data: str) -> None:
+        if self._cell is not None:
+            self._cell.append(data)
+        if self._open[-1:] == ["title"]:
+            self.titles.append(data)
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        """All text, blanks collapsed."""
+        return " ".join("".join(self.words).split())
+
+    def body(self, section: str, table: int) -> list[list[str]]:
+        """Rows of a table without its head."""
+        return self.tables[section][table][1:]
+
+
+def odd(design: Design) -> Design:
+    """The design with names that no page may take at their word."""
+    network = design.network
+    layers = tuple(replace(layer, name=f"{HOSTILE}{i}") for i, layer in enumerate(network.layers))
+    return replace(design, name=HOSTILE, network=replace(network, layers=layers), versions=((HOSTILE, HOSTILE),))
+
+
+def save_build(
+    folder: Path, change: Callable[[Design], Design] = lambda design: design, *, whole: bool = True
+) -> Design:
+    """A build folder as `run` leaves it; without search, training, verification, synthesis unless `whole`."""
+    design, weights = tiny_design(SEED)
+    design = change(design)
+    save_design(design, weights, folder / "design")
+    program = lower(design.network, design.accelerator)
+    metrics: dict[str, Any] = {
+        "name": design.name, "design_id": design.id, "platform": design.platform, "clock_mhz": design.clock_mhz,
+        "seed": 5, "fps": 12345.0, "interval_cycles": 1010.0, "first_output_latency_cycles": 2020,
+        "resources": {
+            "predicted": {"dsp": design.cost.dsp, "bram": design.cost.bram}, "budget": {"dsp": 777, "bram": 55.5}
+        },
+        "versions": {"numpy": HOSTILE}, "seconds": {"map": 1.25, "report": 9.75},
+    }  # fmt: skip
+    if whole:
+        cycles = predicted_cycles(design.network, program, 4)
+        metrics["accuracy"] = {"integer": 0.9876, "fake_quant": 0.98}
+        metrics["bit_exact"] = {
+            "verilator": {"images": 31, "mismatches": 0}, "icarus": {"images": 2, "mismatches": 3},
+        }  # fmt: skip
+        metrics["cycles"] = {"predicted": cycles, "simulated": {"verilator": cycles}}
+        metrics["resources"]["synthesised"] = {"dsp": design.cost.dsp, "bram": design.cost.bram + 1}
+        records = [
+            {
+                "epoch": e, "joint": e > 1, "train_loss": 2.0 / (e + 1), "valid_loss": 2.5 / (e + 1),
+                "valid_accuracy": 0.1 * e, "temperature": 5.0 - e, "alpha_entropy": 1.0, "beta_entropy": 0.5,
+                "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e, "feasible": e > 2,
+                "ops": [HOSTILE, "skip"], "bits": [4, 2 + e % 2],
+            }
+            for e in range(5)
+        ]  # fmt: skip
+        training = [{"epoch": e, "loss": 1.0, "accuracy": 0.5, "learning_rate": 0.1} for e in range(3)]
+        agreement = {"equal": 0.875, "largest": 1, "same_class": 1.0}
+        netlist = {"tool": "Yosys 0.70", "lut": 4321, "ff": None}
+        for name, raw in (
+            ("search/search.json", {"records": records, "seed": 1}),
+            ("train/curves.json", {"records": training, "agreement": agreement}),
+            ("synth/synthesised.json", netlist),
+        ):
+            (folder / name).parent.mkdir()
+            (folder / name).write_text(json.dumps(raw))
+        (folder / ".nba").mkdir()
+        (folder / ".nba" / "spec.yaml").write_text(f"name: {HOSTILE}\n")
+    (folder / "metrics.json").write_text(json.dumps(metrics))
+    return design
+
+
+def report(build: Path) -> tuple[str, Page]:
+    """The page of a build, as text and parsed."""
+    page = build / "report" / "report.html"
+    write(build, page)
+    text = page.read_text(encoding="utf-8")
+    return text, Page(text)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Design, Program, str, Page]:
+    """A complete build with ordinary names, and its page."""
+    build = tmp_path_factory.mktemp("build")
+    design = save_build(build)
+    return design, lower(design.network, design.accelerator), *report(build)
+
+
+def test_headline_is_that_of_the_metrics(whole: tuple[Design, Program, str, Page]) -> None:
+    design, _, _, page = whole
+    rows = {row[0]: row[1:] for row in page.body("headline", 0)}
+    assert rows["accuracy"][0].startswith("98.76 %")
+    assert "12,345" in rows["frames per second"][0]
+    assert rows["bit-exact, Verilator"] == ["yes, 31 images", "yes"]
+    assert rows["bit-exact, Icarus"][1] == "NO"
+    assert rows["cycles predicted = simulated, Verilator"][1] == "yes"
+    assert rows["DSP"][1] == "yes"
+    assert rows["BRAM"][1] == "NO"
+    assert f"{number(design.cost.dsp)} / 777" in page.text
+
+
+def test_network_table_is_the_network(whole: tuple[Design, Program, str, Page]) -> None:
+    design, _, _, page = whole
+    network, place = design.network, design.accelerator.place()
+    *rows, total = page.body("network", 0)
+    assert [r[1] for r in rows] == [layer.name for layer in network.layers]
+    assert [r[8] for r in rows] == [number(network.macs(i)) for i in range(len(rows))]
+    assert [int(r[9]) for r in rows] == [place[i] for i in range(len(rows))]
+    assert total[8] == number(sum(network.macs(i) for i in range(len(rows))))
+
+
+def test_cycles_are_those_of_the_schedule(whole: tuple[Design, Program, str, Page]) -> None:
+    _, program, _, page = whole
+    interval = steady_interval(program)
+    exact = schedule(program, 60)
+    rows = iter(page.body("cycles", 0))
+    starts = []
+    for k, chunk in enumerate(program.chunks):
+        for j, job in enumerate(chunk.jobs):
+            row = next(rows)
+            start, _, end = row[2].replace(",", "").split()
+            assert int(end) - int(start) == exact.job_end[k][j, 40] - exact.job_start[k][j, 40]
+            starts.append(int(start) - int(exact.job_start[k][j, 40]))
+            assert row[5] == number(job.rows_out * job.row_cycles)
+        assert next(rows)[6] == number(interval)
+    assert len(set(starts)) == 1, "all jobs are shown relative to one cycle"
+    assert page.body("cycles", 2)[0][1:] == [number(interval), number(exact.first_output_latency_cycles)]
+
+
+def test_resources_are_those_of_the_model(whole: tuple[Design, Program, str, Page]) -> None:
+    design, program, _, page = whole
+    found = predict(program, get(design.platform))
+    dsp, bram, lut = page.body("resources", 0)
+    assert dsp[1:6] == [number(found.dsp), number(found.dsp), "yes", "777", "yes"]
+    assert bram[1:6] == [number(found.bram), number(found.bram + 1), "NO", "55.5", "yes"]
+    assert (lut[0], lut[2]) == ("LUT", "4,321")
+    total = [float(cell.replace(",", "")) for cell in page.body("resources", 1)[-1][1:]]
+    assert sum(total[:2]) == found.dsp
+    assert sum(total[2:]) == found.bram
+
+
+def test_curves_and_provenance_are_there(whole: tuple[Design, Program, str, Page]) -> None:
+    design, _, text, page = whole
+    assert "search: loss" in page.text
+    assert "training: loss" in page.text
+    assert "87.5 % of all output codes equal" in page.text
+    assert design.id in page.text
+    assert "map 1.2 s" in page.text
+    assert "report 9.8 s" not in text, "the page may not depend on how long it took"
+    assert len(text.encode()) < 2_000_000
+
+
+def test_nothing_is_loaded_from_anywhere(whole: tuple[Design, Program, str, Page]) -> None:
+    _, _, text, page = whole
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed", "base", "image"}
+    for tag, attributes in page.tags:
+        for name, value in attributes.items():
+            if name in ("src", "href", "xlink:href", "data", "srcset", "action"):
+                assert str(value).startswith("#"), (tag, name, value)
+            elif not name.startswith("xmlns"):
+                assert "//" not in str(value), (tag, name, value)
+            assert not name.startswith("on"), (tag, name)
+    style = text[text.index("<style>") : text.index("</style>")]
+    assert "url(" not in style
+    assert "@import" not in style
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = {str(value)[1:] for _, attributes in page.tags if (value := attributes.get("href"))}
+    assert links <= set(ids)
+
+
+def test_hostile_names_are_only_text(tmp_path: Path) -> None:
+    design = save_build(tmp_path, odd)
+    text, page = report(tmp_path)
+    assert "<script" not in text
+    assert HOSTILE in page.titles[0]
+    assert [row[1] for row in page.body("network", 0)[:-1]] == [layer.name for layer in design.network.layers]
+    assert f"name: {HOSTILE}" in page.text
+    assert f"numpy {HOSTILE}" in page.text
+
+
+def test_same_inputs_same_bytes(tmp_path: Path) -> None:
+    save_build(tmp_path)
+    text, _ = report(tmp_path)
+    code = (
+        "import sys; from pathlib import Path; from nba.stages.report import write; "
+        "write(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    again = tmp_path / "again.html"
+    env = {**os.environ, "PYTHONHASHSEED": "77", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path), str(again)], check=True, cwd=PACKAGE.parent, env=env, timeout=120
+    )
+    assert again.read_bytes() == text.encode()
+
+
+def test_what_is_missing_is_said_and_left_out(tmp_path: Path) -> None:
+    save_build(tmp_path, whole=False)
+    _, page = report(tmp_path)
+    for what in ("No simulation", "No synthesis", "No search", "No training", "The spec was not recorded"):
+        assert what in page.text
+    assert "search: loss" not in page.text
+    assert page.body("cycles", 0)
+
+
+def test_errors_name_the_file(tmp_path: Path) -> None:
+    save_build(tmp_path)
+    (tmp_path / "search" / "search.json").write_text('{"records": [{"epoch": 1}]}')
+    with pytest.raises(NbaError, match=r"search\.json: damaged"):
+        report(tmp_path)
+    (tmp_path / "metrics.json").write_text(json.dumps({"design_id": "f" * 64}))
+    with pytest.raises(NbaError, match="is about design ffffffffffff"):
+        report(tmp_path)
+    (tmp_path / "design" / "design.json").unlink()
+    with pytest.raises(DesignError, match=r"design\.json"):
+        report(tmp_path)
+
+
+@pytest.mark.parametrize("seed", [*range(9), 20])
+def test_the_account_adds_up(seed: int) -> None:
+    pair = random_pair(np.random.default_rng(seed))
+    design, _ = tiny_design(SEED)
+    design = replace(design, network=pair.network, accelerator=pair.accelerator)
+    frames = steady_frames(pair.program)
+    found = account(design, pair.program, frames)
+    assert frames.settled
+    assert found.interval == steady_interval(pair.program) >= found.interval_bound
+    for chunk in found.chunks:
+        assert chunk.turn == found.interval
+        for job in chunk.jobs:
+            assert set(job.parts) == set(CAUSES)
+            assert min(job.parts.values()) >= 0
+            assert job.parts[WORK] == Fraction(job.macs, chunk.multipliers)
+            rows = sum(job.parts[cause] for cause in ("work", "columns", "outputs", "inputs", "drain", "short"))
+            assert rows == job.engine
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_stream_rows_are_those_of_the_token_machine(seed: int) -> None:
+    pair = random_pair(np.random.default_rng(seed))
+    frames = steady_frames(pair.program)
+    machine = Machine(pair.network, pair.accelerator, 4)
+    assert machine.run()
+    n_chunks = len(pair.program.chunks)
+    for agent, sequencer in ((n_chunks, machine.input), (n_chunks + 1, machine.output)):
+        (rows,) = frames.rows[agent]
+        for (frame, row), start in sequencer.works[0].starts.items():
+            # The last frame of a short run goes faster: no later frame is in its way.
+            if frame < 2:
+                assert rows[frame, row] == start, (agent, frame, row)
+    beats = pair.program.out_col_groups * pair.program.out_chan_words
+    last = frames.rows[n_chunks + 1][0][:, -1] + beats - 1 + HOST_OUT_CYCLES
+    assert np.array_equal(last, frames.schedule.output_cycle)
