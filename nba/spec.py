@@ -99,31 +99,40 @@ class Budgets(_Section):
     bram: PositiveFloat
 
 
-class SearchSchedule(_Section):
+class _Augmented(_Section):
+    """How far a training image is moved, turned and scaled at random (each up to this much, either way), and whether
+    half of them are mirrored."""
+
+    shift_pixels: Annotated[float, Field(ge=0, le=64, strict=True)] = 0.5
+    rotation_degrees: Annotated[float, Field(ge=0, le=180, strict=True)] = 10.0
+    zoom: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
+    mirror: Annotated[bool, Field(strict=True)] = False
+
+
+class SearchSchedule(_Augmented):
     """How long and how the search learns: weights alone, then weights, operators, bitwidths and accelerator in turn.
 
     n_candidates: paths that take part in the backward pass. The Gumbel temperature falls geometrically over the joint
-    epochs. Every `hardware_every` steps the accelerator search takes `hardware_samples` samples (`hardware_first` before
-    the first step, `hardware_last` at the end). The loss grows by cost_weight * (log cost + bits_weight * log bit
+    epochs. Every `hardware_every` steps the accelerator search takes `hardware_samples` samples (`hardware_first`
+    before the first, `hardware_last` at the end). The loss grows by cost_weight * (log cost + bits_weight * log bit
     operations); target_interval_cycles: an interval that is short enough, below which cost no longer counts.
     """
 
     pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
-    joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 40
+    joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 30
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
-    learning_rate: Rate = 0.002
+    learning_rate: Rate = 0.01
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
     alpha_learning_rate: Rate = 0.02
     beta_learning_rate: Rate = 0.02
     n_candidates: Annotated[int, Field(ge=2, le=16, strict=True)] = 2
     temperature_first: PositiveFloat = 5.0
     temperature_last: PositiveFloat = 0.5
-    shift_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 1
     hardware_every: Positive = 5
     hardware_samples: Positive = 50
     hardware_first: Positive = 1000
     hardware_last: Positive = 2000
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.3
+    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.1
     bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
     target_interval_cycles: Positive | None = None
 
@@ -136,7 +145,7 @@ class SearchSchedule(_Section):
         return self
 
 
-class TrainSchedule(_Section):
+class TrainSchedule(_Augmented):
     """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero)."""
 
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 120
@@ -146,8 +155,6 @@ class TrainSchedule(_Section):
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
-    shift_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 1
-    mirror: Annotated[bool, Field(strict=True)] = False
 
 
 class Schedule(_Section):

@@ -21,7 +21,7 @@ is attained exactly.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -50,6 +50,10 @@ OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows."""
 
 
+_A = np.ndarray
+_Arrays = tuple[_A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A]
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Designs:
     """B accelerators for one network of L layers with K chunks, as arrays (int64).
@@ -73,9 +77,12 @@ class Designs:
     main_rows: np.ndarray
     res_rows: np.ndarray
 
-    def arrays(self) -> tuple[np.ndarray, ...]:
+    def arrays(self) -> _Arrays:
         """The arrays in the order of the fields."""
-        return tuple(getattr(self, f.name) for f in fields(self))
+        return (
+            self.pp, self.in_lanes, self.out_lanes, self.out_rows, self.dense, self.pm, self.pn, self.pq, self.chunk,
+            self.stage, self.position, self.main_rows, self.res_rows,
+        )  # fmt: skip
 
 
 def layer_table(network: Network) -> np.ndarray:

@@ -11,14 +11,15 @@ BLOCK_WIDTHS = (1, 2, 4, 9, 18, 36, 72)
 """Data widths of a block RAM [bits]."""
 
 BLOCK_SHAPES = (
-    (14, 5, 258, 1),
+    (16, 1, 1026, 4),
     (15, 6, 514, 2),
-    (14, 6, 258, 1),
+    (14, 5, 258, 1),
     (15, 7, 514, 2),
-    (16, 4, 1026, 4),
+    (14, 6, 258, 1),
 )
 """Ways to use block RAM: address bits at width 1, how many of BLOCK_WIDTHS it offers, twice its cost to the mapper,
-18 Kib blocks. True dual port RAMB18E1 and RAMB36E1, simple dual port RAMB18E1 and RAMB36E1, two cascaded RAMB36E1."""
+18 Kib blocks. Two cascaded RAMB36E1; true dual port RAMB36E1, RAMB18E1; simple dual port RAMB36E1, RAMB18E1: in the
+order in which the mapper takes the first of equal cost."""
 
 BYTE_BITS = 9
 """Bits that share a write enable."""

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from nba.cost.kernels import chunk_dsp
+from nba.cost.pipeline import compiled
 
-engine_dsp = njit(chunk_dsp)
+engine_dsp = compiled(chunk_dsp)
 
 INFINITE = np.int64(1) << 40
 """Interval of a partition that no engines within the budgets can execute."""
@@ -57,7 +57,7 @@ class Limits:
     floor: int
 
 
-@njit(cache=True)
+@compiled
 def _select(load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, main, res, limit, limits, chosen):  # type: ignore[no-untyped-def]
     """Engines of least price with load <= limit and summed DSPs and blocks within `limits`; fills `chosen`.
 
@@ -138,11 +138,12 @@ def _select(load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, ma
     return bound if bound < INFINITE else np.int64(-1)
 
 
-@njit(cache=True)
+@compiled
 def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ignore[no-untyped-def]
     """Smallest interval < `ceiling` of the partition `owner` [layers]; (interval, price), INFINITE if there is none.
 
-    `t`: the arrays of an EngineTable as `_arrays` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP, of a block.
+    `t`: the arrays of an EngineTable as `climb` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP and of
+    a block.
     """
     pm, pn, pq, pp, lanes, dense, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
     n_chunks = len(kinds)
@@ -222,7 +223,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
             low = middle + 1
 
 
-@njit(cache=True)
+@compiled
 def _climb(owner, t, kinds, edges, is_dense, limits, weights, draws):  # type: ignore[no-untyped-def]
     """Local search over partitions from `owner` (changed in place): moves and swaps of layers that do not worsen
     (interval, price). draws: int64 [steps, 3] random numbers. Returns (interval, price, chosen [K])."""
@@ -292,9 +293,7 @@ def climb(
     owner = owner.astype(np.int64).copy()
     draws = rng.integers(0, 1 << 30, size=(steps, 3))
     bounds = np.array([limits.dsp, limits.bram18, limits.floor], np.int64)
-    interval, price, chosen = _climb(
-        owner, t, kinds, edges, kinds[owner], bounds, np.array(weights, np.int64), draws
-    )
+    interval, price, chosen = _climb(owner, t, kinds, edges, kinds[owner], bounds, np.array(weights, np.int64), draws)
     if interval >= INFINITE:
         return None
     engines = tuple((bool(table.dense[c]), int(table.pm[c]), int(table.pn[c]), int(table.pq[c])) for c in chosen)

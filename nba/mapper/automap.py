@@ -26,9 +26,9 @@ from nba.mapper.realise import Candidate, build, realise, reorder
 from nba.platform import Platform
 
 UNLIMITED = 1 << 30
-SCOUT_STEPS = 500
+SCOUT_STEPS = 300
 """Moves of the first local search from every start."""
-CLIMB_STEPS = 6000
+CLIMB_STEPS = 4000
 """Moves of the second, from the best of the first."""
 FINALISTS = 6
 """Assignments that are made complete and judged by the exact schedule."""
@@ -95,9 +95,10 @@ class _Search:
         found = []
         for total in range(max(1, min_chunks), max_chunks + 1):
             for dense in range(total + 1):
-                if (dense > 0) == (n_dense > 0) and (total - dense > 0) == (n_other > 0):
-                    if dense <= n_dense and total - dense <= n_other:
-                        found.append((dense, total - dense))
+                other = total - dense
+                kinds_match = (dense > 0) == (n_dense > 0) and (other > 0) == (n_other > 0)
+                if kinds_match and dense <= n_dense and other <= n_other:
+                    found.append((dense, other))
         if found:
             return found
         return [(int(n_dense > 0), int(n_other > 0))]
@@ -228,9 +229,9 @@ class _Search:
         if closest.bram18 > 2 * self.budgets.bram:
             names.append(f"budgets.bram: {self.budgets.bram:g}")
         return (
-            f"network {self.network.name!r}: no accelerator meets {' and '.join(names)} on {self.platform.name}; the "
-            f"closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit). Raise the budget, "
-            "or allow a smaller network (fewer channels, fewer bits)"
+            f"network {self.network.name!r}: no accelerator meets {' and '.join(names)} on {self.platform.name}; "
+            f"the closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit). Raise the "
+            "budget, or allow a smaller network (fewer channels, fewer bits)"
         )
 
     def _smallest(self, limits: tuple[int, int]) -> Candidate | None:

@@ -80,7 +80,13 @@ def host_times(network: Network, accelerator: Accelerator) -> tuple[JobTime, Job
         beats = ceil_div(tensor.width, accelerator.pp) * ceil_div(tensor.channels, lanes)
         row = max(beats, 2)
         times.append(
-            JobTime(rows=tensor.height, row=row, written=beats + HOST_WRITE_LATENCY_CYCLES, residual=0, busy=tensor.height * row)
+            JobTime(
+                rows=tensor.height,
+                row=row,
+                written=beats + HOST_WRITE_LATENCY_CYCLES,
+                residual=0,
+                busy=tensor.height * row,
+            )
         )
     return times[0], times[1]
 
@@ -178,7 +184,9 @@ def timetable(network: Network, accelerator: Accelerator, interval: int) -> Time
     Only `kind`, sizes and layers of the chunks are read; order and stages of their jobs are results (`with_order`).
     """
     place = accelerator.place()
-    times = tuple(job_time(network, i, accelerator.chunks[place[i]], accelerator.pp) for i in range(len(network.layers)))
+    times = tuple(
+        job_time(network, i, accelerator.chunks[place[i]], accelerator.pp) for i in range(len(network.layers))
+    )
     host_in, host_out = host_times(network, accelerator)
     compact: set[int] = set()
     start: list[int] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The engines that a network could use, with their work, resources and memories, as arrays for the assignment search."""
+"""The engines that a network could use, with their work and memories, as arrays for the assignment search."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nba.cost.kernels import is_block
 from nba.cost.resources import rom_words
 from nba.ir.accelerator_rules import MAX_WORDS
 from nba.ir.network import MASTER_BITS, MULT_BITS, Network
-from nba.ir.program import FETCH_CYCLES
+from nba.ir.program import FETCH_CYCLES, ceil_div
 from nba.mapper.assign import GRAIN, INFINITE, EngineTable
 from nba.platform import Platform
 
@@ -37,7 +37,7 @@ def layer_facts(network: Network) -> np.ndarray:
 def engine_sizes(network: Network, pp: int, max_macs: int) -> np.ndarray:
     """int64 [C, 4]: (dense?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer can fill."""
     facts = layer_facts(network)
-    found = []
+    found: list[tuple[int, int, int, int]] = []
     for dense in (1, 0):
         mine = facts[facts[:, 0] == dense]
         if not len(mine):
@@ -75,7 +75,12 @@ def engine_table(network: Network, platform: Platform, pp: int, max_macs: int) -
     dense, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
     work, weight_words, param_words = work_table(layer_facts(network), sizes, pp)
     bits = [
-        (layer.act_bits, 2 if layer.op == "avgpool" else layer.weight_bits, network.acc_bits(i), layer.residual is not None)
+        (
+            layer.act_bits,
+            2 if layer.op == "avgpool" else layer.weight_bits,
+            network.acc_bits(i),
+            layer.residual is not None,
+        )
         for i, layer in enumerate(network.layers)
     ]
     store = max((layer.weight_store_bits for layer in network.layers if layer.op != "avgpool"), default=2)
@@ -103,14 +108,14 @@ def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> 
         tensor = layer.residual if residual else layer.input
         if tensor is not None:
             t = network.tensors[tensor]
-            half = -(-(-(-t.width // 2)) // pp)
-            columns = 2 * half if layer.stride == 2 and not residual else -(-t.width // pp)
+            half = ceil_div(ceil_div(t.width, 2), pp)
+            columns = 2 * half if layer.stride == 2 and not residual else ceil_div(t.width, pp)
             found[i] = t.height * columns * -(-t.channels // lanes)
     return found
 
 
 def _memory_blocks(platform: Platform, width: int, n_grains: int, written: bool) -> np.ndarray:
-    """int64 [n_grains]: 18-Kbit blocks of a memory of 0, GRAIN, 2*GRAIN ... words of `width` bits; ROMs have a guard."""
+    """int64 [n_grains]: 18-Kbit blocks of a memory of 0, GRAIN ... words of `width` bits; ROMs have a guard."""
     found = np.zeros(n_grains, np.int64)
     for g in range(1, n_grains):
         words = g * GRAIN if written else rom_words(g * GRAIN)

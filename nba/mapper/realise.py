@@ -13,9 +13,8 @@ from nba.ir.accelerator import Accelerator, Chunk, Job
 from nba.ir.network import MASTER_BITS, Network
 from nba.ir.program import ceil_div, lower
 from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
-from nba.mapper.rings import RingSearch, Speed
+from nba.mapper.rings import RingSearch, Speed, Use
 from nba.platform import Platform
-
 
 BLOCK_BITS = 18 * 1024
 """Bits of the smallest block RAM."""
@@ -49,7 +48,9 @@ def _memory_size(network: Network, accelerator: Accelerator, platform: Platform)
     return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
 
-def build(network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]) -> Accelerator:
+def build(
+    network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]
+) -> Accelerator:
     """Chunks that execute their layers in network order, without stages or rings yet.
 
     The output stream is as wide as the last engine's drain, or wider where it would be the bottleneck.
@@ -67,7 +68,7 @@ def build(network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tupl
     return base
 
 
-def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tuple[RingSearch, dict[tuple[int, int, str], int]]:
+def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tuple[RingSearch, dict[Use, int]]:
     """Program order, stages and rings for the shortest interval (plus `slack` cycles): a stall-free timetable."""
     table = timetable(network, accelerator, work_bound(network, accelerator) + slack)
     search = RingSearch(network, with_order(accelerator, table))
@@ -85,7 +86,8 @@ def realise(
 ) -> Candidate | None:
     """The best complete design on these engines: stall-free with stages, or in network order with stage 0.
 
-    None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows, further only if the budget asks.
+    None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
+    further only if the budget asks.
     """
     found: list[Candidate] = []
     for search, rows in _programs(network, accelerator):
@@ -111,7 +113,7 @@ def realise(
     return min(found, key=lambda c: c.key(objective), default=None)
 
 
-def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict]]:  # type: ignore[type-arg]
+def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
     in_order = RingSearch(network, accelerator)
     return [pipelined(network, accelerator), (in_order, in_order.high)]
 

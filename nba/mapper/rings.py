@@ -44,8 +44,8 @@ def frames_in_flight(accelerator: Accelerator) -> int:
 
 def measure(program: Program, flat: Tables, in_flight: int) -> Speed:
     """Speed by the schedule of some frames: exact latency, and the interval once it has not changed for `in_flight`
-    frames, which large rings may yet lengthen when they are full (`speed` is exact). The last frames of a run leave early,
-    because nothing follows them: they do not count. Raises DeadlockError."""
+    frames, which large rings may yet lengthen when they are full (`speed` is exact). The last frames of a run leave
+    early, because nothing follows them: they do not count. Raises DeadlockError."""
     n = 3 * in_flight + 4
     while True:
         schedule = run_tables(program, flat, n)
@@ -93,8 +93,8 @@ class RingSearch:
                 frames = wait + (order[producer] < order[consumer])
                 if frames <= 0:
                     problems.append(
-                        f"chunk {place[consumer]} executes layer {consumer} (stage {stages[consumer]}) before the layer "
-                        f"{producer} (stage {stages[producer]}) that feeds it; put it later or raise its stage"
+                        f"chunk {place[consumer]} executes layer {consumer} (stage {stages[consumer]}) before layer "
+                        f"{producer} (stage {stages[producer]}), which feeds it; put it later or raise its stage"
                     )
                 low = high = max(low, height * frames)
             self.low[(tensor, consumer, port)] = low

@@ -79,8 +79,8 @@ def describe(layer: Layer) -> str:
     return f"{layer.op} {layer.kernel_h}x{layer.kernel_w}" + (f" /{layer.stride}" if layer.stride > 1 else "")
 
 
-def _short(text: str, width: float) -> str:
-    room = int(width / CHAR)
+def _short(text: str, width: float, char: float) -> str:
+    room = int(width / char)
     return text if len(text) <= room else text[: room - 1] + "…" if room > 3 else ""
 
 
@@ -111,12 +111,14 @@ def layer_graph(network: Network, program: Program) -> Picture:
             )
             continue
         layer = network.layers[tensor - 1]
-        detail = f"{describe(layer)} → {shape}, {layer.act_bits}x{layer.weight_bits} bits"
+        detail = (
+            f"{describe(layer)} → {shape}, {layer.act_bits}x{1 if layer.op == 'avgpool' else layer.weight_bits} bits"
+        )
         marks.append(
             Mark(
                 x=x - box / 2, y=y, w=box, h=height, css=f"c{place[tensor - 1] % N_COLOURS}",
                 tip=f"layer {tensor - 1} {layer.name}: {detail}, {network.macs(tensor - 1):,} MACs",
-                label=_short(f"{tensor - 1} {layer.name}", box), detail=_short(detail, box),
+                label=_short(f"{tensor - 1} {layer.name}", box - 18, 7.0), detail=_short(detail, box - 16, 5.6),
             )
         )  # fmt: skip
     for i, layer in enumerate(network.layers):
@@ -188,7 +190,7 @@ def gantt(network: Network, program: Program, frames: SteadyFrames, begin: int, 
     for tick in ticks(begin - window.origin, end - window.origin, 12):
         x, _ = window.span(tick + window.origin, tick + window.origin)
         paths.append(Path(d=f"M{x:.1f} {top}V{bottom:.1f}", css="grid"))
-        texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle"))
+        texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle" if x < WIDTH - 30 else "end"))
     for place, agent in enumerate((n_chunks, *range(n_chunks), n_chunks + 1)):
         y = top + place * lane + (lane - BAR) / 2
         name = f"chunk {agent}" if agent < n_chunks else ("input", "output")[agent - n_chunks]

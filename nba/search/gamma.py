@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The differentiable accelerator search (Auto-NBA, arXiv 2106.06575, section 3.3): logits for every accelerator parameter,
-hard Gumbel-Softmax samples, a black-box cost, and an update of every sampled one-hot by that cost.
+"""The differentiable accelerator search (Auto-NBA, arXiv 2106.06575, section 3.3): logits for every accelerator
+parameter, hard Gumbel-Softmax samples, a black-box cost, and an update of every sampled one-hot by that cost.
 
 Differences from the published code, each for a reason measured there: the cost is the logarithm, less a running
 baseline and divided by its running spread, so that steps do not depend on the network's size; conditional parameters
@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from nba.cost.cycles import Designs, layer_table, resources, speed_bounds
+from nba.cost.cycles import layer_table, resources, speed_bounds
 from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
@@ -35,7 +35,7 @@ class GammaSettings:
     """How gamma learns. lr: step per sample, for an advantage of one standard deviation of the log cost. temperature:
     of the Gumbel-Softmax samples, times `temperature_decay` per step down to `temperature_min`. explore: share of
     samples that vary one of the best designs seen instead of drawing every parameter; mutations: how many parameters
-    those draw anew, log-uniform between the two. penalty: power of the budget excess that the cost is multiplied
+    those draw anew, log-uniform between the two, at a temperature `flatten` times as high. penalty: power of the budget excess that the cost is multiplied
     with. baseline: weight of the newest batch in the running mean and spread. logit_max: bound of the logits, so that
     no option dies."""
 
@@ -45,6 +45,7 @@ class GammaSettings:
     temperature_min: float = 0.5
     explore: float = 0.7
     mutations: tuple[float, float] = (2.0, 8.0)
+    flatten: float = 5.0
     penalty: float = 4.0
     baseline: float = 0.1
     logit_max: float = 6.0
@@ -52,7 +53,7 @@ class GammaSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Elite:
-    """The best design seen that uses a certain number of chunks: option indices; score on the network of the latest
+    """The best design seen with a certain pp and number of chunks: option indices; score on the network of the latest
     step; whether it met the budgets there."""
 
     choice: np.ndarray
@@ -155,9 +156,7 @@ class GammaSearch:
     def _active(self, slot_of_layer: tuple[int, ...]) -> np.ndarray:
         """bool [parameters]: those that the present network depends on."""
         active = np.ones(len(self.logits), np.bool_)
-        active[self.space.first_slot :] = np.repeat(
-            np.isin(np.arange(len(self.space.slots)), slot_of_layer), PER_SLOT
-        )
+        active[self.space.first_slot :] = np.repeat(np.isin(np.arange(len(self.space.slots)), slot_of_layer), PER_SLOT)
         return active
 
     def _sample(self, n: int, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -169,17 +168,21 @@ class GammaSearch:
         gradient = np.zeros((n, n_parameters, width))
         noise = self.rng.gumbel(size=(n_parameters, n, width))
         copied = np.zeros((n_parameters, n), np.bool_)
+        mutants = np.zeros(n, np.bool_)
         parents = np.zeros((n, n_parameters), np.int64)
         if self._elites:
-            elites = np.array([e.choice for _, e in sorted(self._elites.items())])
-            parents = elites[self.rng.integers(0, len(elites), n)]
+            ranked = sorted(self._elites.items(), key=lambda item: (item[1].score, item[0]))
+            weight = 1.0 / np.arange(1, len(ranked) + 1) ** 2
+            parents = np.array([e.choice for _, e in ranked])[self.rng.choice(len(ranked), n, p=weight / weight.sum())]
             mutants = self.rng.random(n) < self.settings.explore
             copied = self._kept(n, int(active.sum())) & mutants
+        sharpness = np.where(mutants, t * self.settings.flatten, t)[:, None]
         for i in range(n_parameters):
             legal = self.space.mask(choice, i)
             options = legal.shape[1]
             logits = np.where(legal, self.logits[i, :options] / t, -np.inf)
-            picked = (logits + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
+            free = np.where(legal, self.logits[i, :options] / sharpness, -np.inf)
+            picked = (free + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
             on_policy = np.full(n, bool(active[i]))
             copy = copied[i] & legal[rows, np.minimum(parents[:, i], options - 1)]
             picked = np.where(copy, parents[:, i], picked)
@@ -193,8 +196,8 @@ class GammaSearch:
         return choice, gradient
 
     def _kept(self, n: int, n_active: int) -> np.ndarray:
-        """bool [parameters, n]: what a variation of the best design keeps. It varies a few parameters at random, as many
-        as `mutations` says (log-uniform), and, every other time, all sizes of one chunk, which only make sense together."""
+        """bool [parameters, n]: what a variation of a good design keeps. It draws a few parameters at random anew, as
+        many as `mutations` says, and, every other time, all of one chunk, which only make sense together."""
         low, high = np.log(self.settings.mutations)
         rate = np.exp(self.rng.uniform(low, high, n)) / max(1, n_active)
         kept = self.rng.random((len(self.logits), n)) >= rate
@@ -205,8 +208,8 @@ class GammaSearch:
         return kept
 
     def _keep(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
-        """Remember the best designs seen, one for every number of dense and of depthwise chunks that are used (designs
-        with more chunks need several changes before they win); known ones are scored anew, for the network may change."""
+        """Remember the best designs seen, one for every pp and number of dense and of depthwise chunks in use (from one
+        to another several changes are needed before any wins); known ones are scored anew: the network may differ."""
         old = [e.choice for _, e in sorted(self._elites.items())]
         score, feasible = found.score, found.feasible
         if old:
@@ -216,7 +219,7 @@ class GammaSearch:
         owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
         used = (owner[:, :, None] == np.arange(self.space.n_chunks)).any(1)
         dense = choice[:, 1 : self.space.first_slot : PER_CHUNK] == 0
-        niche = (used & dense).sum(1) * 64 + (used & ~dense).sum(1)
+        niche = ((used & dense).sum(1) * 64 + (used & ~dense).sum(1)) * 16 + choice[:, 0]
         self._elites = {}
         for i in np.argsort(score, kind="stable"):
             if int(niche[i]) not in self._elites:
@@ -276,9 +279,9 @@ class GammaSearch:
         if found is None or found.dsp > self.budgets.dsp:
             used = resources(layers, designs, self.platform)[0]
             raise InfeasibleError(
-                f"network {network.name!r}: the best accelerator seen in {self.evaluations} samples needs {used[0]} DSP and "
-                f"{used[1] / 2:g} BRAM (36 Kbit), more than the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; raise "
-                "them, sample more, or allow a smaller network"
+                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs {used[0]} DSP and "
+                f"{used[1] / 2:g} BRAM (36 Kbit), above the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; "
+                "raise them, sample more, or allow a smaller network"
             )
         return found.accelerator
 
@@ -302,7 +305,9 @@ class GammaSearch:
         raw = json.loads(state)
         logits = _unpack(raw["logits"])
         if raw["format"] != FORMAT or logits.shape != self.logits.shape:
-            raise ValueError(f"accelerator search: state of format {raw['format']}, logits {logits.shape}, does not fit")
+            raise ValueError(
+                f"accelerator search: state of format {raw['format']}, logits {logits.shape}: does not fit"
+            )
         self.evaluations, self.steps, self.logits = raw["evaluations"], raw["steps"], logits
         self.rng.bit_generator.state = raw["rng"]
         self._mean, self._spread = raw["mean"], raw["spread"]

@@ -134,8 +134,8 @@ class AcceleratorSpace:
         return rows
 
     def decode(self, choice: np.ndarray, layers: np.ndarray, slot_of_layer: tuple[int, ...]) -> Designs:
-        """The designs of choice [B, parameters] for the network of `layers` (nba.cost.cycles.layer_table), whose layer i
-        is potential layer slot_of_layer[i]; chunks without layers remain."""
+        """The designs of choice [B, parameters] for the network of `layers` (nba.cost.cycles.layer_table), whose
+        layer i is potential layer slot_of_layer[i]; chunks without layers remain."""
         b, n_layers = len(choice), len(layers)
         values = np.empty_like(choice)
         for i, p in enumerate(self.parameters()):

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from nba.stages.data import data_config, macro, preflight
 
@@ -39,7 +39,7 @@ def run(context: Context) -> None:
         objective=spec.objective,
         seed=spec.seed,
     )
-    config = search_config(spec.schedule.search)
+    config = search_config(spec.schedule.search, spec.objective)
     found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
     save_result(found, context.folder / "search.json")
     (context.folder / "search.pt").unlink(missing_ok=True)
@@ -78,13 +78,14 @@ def fits(space: Macro, spec: Spec) -> None:
     )
 
 
-def search_config(schedule: SearchSchedule) -> SearchConfig:
-    """The section `schedule.search`, as nba.search takes it."""
+def search_config(schedule: SearchSchedule, objective: Literal["interval", "latency"]) -> SearchConfig:
+    """The section `schedule.search` and the objective, as nba.search takes them."""
     from nba.search.joint import SearchConfig
     from nba.search.penalty import CostConfig
 
     values = schedule.model_dump()
     cost = CostConfig(
+        objective=objective,
         weight=values.pop("cost_weight"),
         bits_weight=values.pop("bits_weight"),
         target_interval_cycles=values.pop("target_interval_cycles"),

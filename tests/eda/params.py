@@ -28,6 +28,34 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 4, "OUT_COLS": 4, "LANES": 3, "AW": 10, "ROWS": 8, "COL_GROUPS": 2, "CHAN_WORDS": 3},
         {"PP": 4, "OUT_COLS": 1, "LANES": 2, "AW": 6, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 5},
     ),
+    "nba_ring": (
+        {"ROWS": 1, "ROW_WORDS": 1, "RING_WORDS": 1, "STEP_WORDS": 0, "LAST_WORDS": 0},
+        {"ROWS": 224, "ROW_WORDS": 56, "RING_WORDS": 12544, "BASE": 700, "INIT_WORDS": 12488, "STEP_WORDS": 112},
+    ),
+    "nba_edge": (
+        {"PP": 1, "LANES": 1, "WLANES": 1, "DEPTH": 1},
+        {"PP": 8, "LANES": 6, "WLANES": 3, "DEPTH": 700, "N_RINGS": 3, "BLOCK": 1},
+        {"PP": 4, "LANES": 16, "WLANES": 16, "DEPTH": 33, "N_RINGS": 63},
+    ),
+    "nba_writer": (
+        {"PP": 1, "LANES": 1, "WLANES": 1},
+        {"PP": 8, "LANES": 12, "WLANES": 4},
+        {"PP": 4, "LANES": 3, "WLANES": 3},
+    ),
+    "nba_walk": ({"DEPTHWISE": 1, "PP": 1}, {"DEPTHWISE": 0, "PP": 8}, {"DEPTHWISE": 1, "PP": 4}),
+    "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
+    "nba_drain": (
+        {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 3},
+        {"PM": 12, "PQ": 4, "PP": 2, "ACC_BITS": 30},
+        {"PM": 4, "PQ": 4, "PP": 8, "ACC_BITS": 17},
+    ),
+    "nba_chunk": (
+        {"DEPTHWISE": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1},
+        {"PM": 1, "PN": 1, "PP": 1, "PQ": 1, "A_BITS": 2, "A_NEST": 1, "W_BITS": 2, "W_STORE": 2, "ACC_BITS": 5},
+        {"PM": 6, "PN": 4, "PP": 4, "PQ": 3, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "HAS_RES": 1, "N_SRC": 3}
+        | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},
+        {"PM": 2, "PN": 3, "PP": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
+    ),
 }
 
 PROOFS: dict[str, tuple[Params, ...]] = {
@@ -41,6 +69,16 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 3, "COL_GROUPS": 3, "CHAN_WORDS": 2},
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 1},
+    ),
+    "nba_ring": (
+        {},
+        {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
+    ),
+    "nba_walk": ({"DEPTHWISE": 0, "PP": 4}, {"DEPTHWISE": 1, "PP": 1}),
+    "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
+    "nba_drain": (
+        {"PM": 6, "PQ": 2, "PP": 1, "ACC_BITS": 3},
+        {"PM": 2, "PQ": 2, "PP": 2, "ACC_BITS": 3},
     ),
     "nba_host_out": (
         {"PP": 2, "OUT_COLS": 1, "LANES": 1, "DATA_W": 1, "AW": 4, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},

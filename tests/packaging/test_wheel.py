@@ -71,7 +71,7 @@ def test_the_wheel_holds_all_assets(wheel: Path) -> None:
 
 
 def test_nba_comes_from_the_wheel(installed: Path, tmp_path: Path) -> None:
-    code = "import nba, nba.assets as a; print(nba.__file__); print(*[a.root(k) for k in ('templates', 'sim', 'examples')])"
+    code = "import nba, nba.assets as a; print(nba.__file__, *[a.root(k) for k in ('templates', 'sim', 'examples')])"
     done = subprocess.run(
         [installed / "bin" / "python", "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The schedule sections of the spec are the knobs of the learning side, under the same names and with the same defaults."""
+"""The schedule sections of the spec are the knobs of the learning side: the same names, the same defaults."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MACHINE = {"threads"}
 
 
 def test_search_schedule() -> None:
-    assert search_config(SearchSchedule()) == SearchConfig()
+    assert search_config(SearchSchedule(), "interval") == SearchConfig()
     knobs = {f.name for f in fields(SearchConfig)} - MACHINE - {"cost"}
     assert knobs == set(SearchSchedule.model_fields) - {"cost_weight", "bits_weight", "target_interval_cycles"}
 

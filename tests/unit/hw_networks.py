@@ -9,12 +9,16 @@ Block = tuple[int, int, int, int]
 """(output channels, expansion, kernel, stride)"""
 
 
-def blocks_network(blocks: tuple[Block, ...], *, size: int = 8, stem: int = 16, head: int = 64, bits: int = 8) -> Network:
+def blocks_network(
+    blocks: tuple[Block, ...], *, size: int = 8, stem: int = 16, head: int = 64, bits: int = 8
+) -> Network:
     """Stem, inverted residual blocks, header, average pooling, classifier; `bits` in the blocks, 8 elsewhere."""
     tensors = [Tensor(name="image", height=size, width=size, channels=1, signed=False)]
     layers: list[Layer] = []
 
-    def add(op: Op, source: int, channels: int, kernel: int, stride: int = 1, residual: int | None = None, b: int = 8) -> int:
+    def add(
+        op: Op, source: int, channels: int, kernel: int, stride: int = 1, residual: int | None = None, b: int = 8
+    ) -> int:
         src = tensors[source]
         pad = 0 if op == "avgpool" else kernel // 2
         rows, cols = ((n + 2 * pad - kernel) // stride + 1 for n in (src.height, src.width))

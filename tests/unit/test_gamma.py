@@ -23,8 +23,8 @@ ALL = tuple(range(len(DIGITS.layers)))
 
 def tiny_search(seed: int) -> GammaSearch:
     space = AcceleratorSpace(
-        slots=SLOTS[id(TINY)], n_chunks=3, columns=(1, 2), sizes_m=(1, 2, 4), sizes_n=(2, 4), drains=(1, 2), offsets=(0,),
-        policies=(1,),
+        slots=SLOTS[id(TINY)], n_chunks=3, columns=(1, 2), sizes_m=(1, 2, 4), sizes_n=(2, 4), drains=(1, 2),
+        offsets=(0,), policies=(1,),
     )  # fmt: skip
     return GammaSearch(space=space, platform=BOARD, budgets=Budgets(dsp=24, bram=5), seed=seed)
 

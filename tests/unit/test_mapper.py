@@ -4,10 +4,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
 
+from nba.cost.cycles import layer_table
 from nba.cost.resources import predict
 from nba.cost.steady import steady_interval
 from nba.errors import DeadlockError, InfeasibleError
@@ -21,7 +23,6 @@ from nba.mapper.modulo import make_rings, ring_rows, timetable, with_order, work
 from nba.mapper.rings import RingSearch, rings, speed
 from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
-from nba.cost.cycles import layer_table
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
 
 QUICK = Effort(scout_steps=20, climb_steps=100, finalists=2, reorder_steps=40)
@@ -84,11 +85,12 @@ def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
     program = lower(DIGITS, accelerator)
     used = predict(program, BOARD)
     assert (cost.dsp, cost.bram) == (used.dsp, used.bram)
-    assert cost.dsp <= dsp and cost.bram <= bram
+    assert cost.dsp <= dsp
+    assert cost.bram <= bram
     assert cost.interval_cycles == steady_interval(program)
     assert len(accelerator.chunks) >= 2
     in_order = [sorted(j.layer for j in c.jobs) for c in accelerator.chunks]
-    assert any(b - a > 1 for jobs in in_order for a, b in zip(jobs, jobs[1:], strict=False)), "only consecutive layers"
+    assert any(b - a > 1 for jobs in in_order for a, b in pairwise(jobs)), "only consecutive layers"
     assert cost.first_output_latency_cycles > cost.interval_cycles, "no two frames in flight"
     macs = sum(DIGITS.macs(i) for i in range(len(DIGITS.layers)))
     assert macs / cost.interval_cycles / dsp >= at_least
@@ -96,7 +98,9 @@ def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
 
 def test_mapping_is_reproducible_and_reports_progress() -> None:
     notes: list[str] = []
-    first = map_network(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK, progress=lambda d, t, n: notes.append(n))
+    first = map_network(
+        SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK, progress=lambda d, t, n: notes.append(n)
+    )
     again = map_network(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK)
     assert first == again
     assert notes
@@ -118,7 +122,9 @@ def test_latency_objective_trades_interval_for_latency() -> None:
     assert short.first_output_latency_cycles < fast.first_output_latency_cycles
 
 
-@pytest.mark.parametrize(("budgets", "name"), [(Budgets(dsp=1, bram=50), "budgets.dsp"), (Budgets(dsp=50, bram=0.5), "budgets.bram")])
+@pytest.mark.parametrize(
+    ("budgets", "name"), [(Budgets(dsp=1, bram=50), "budgets.dsp"), (Budgets(dsp=50, bram=0.5), "budgets.bram")]
+)
 def test_impossible_budgets_are_named(budgets: Budgets, name: str) -> None:
     with pytest.raises(InfeasibleError, match=name) as caught:
         map_network(DIGITS, BOARD, budgets, effort=QUICK)

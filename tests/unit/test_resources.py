@@ -31,6 +31,11 @@ RECORDED = (
     (8, 4096, 8, 2),
     (1, 65536, 0, 4),
     (128, 4097, 32, 36),
+    # decided by the read multiplexer, the write enables, a tie of RAMB36E1 and RAMB18E1, the width of the cascade
+    (40, 3088, 8, 10),
+    (16, 18515, 16, 20),
+    (16, 14689, 16, 15),
+    (4, 32081, 0, 7),
 )
 
 

@@ -151,5 +151,52 @@ module nba_drain #(
   assign m_col_last      = col_q[4];
   assign m_row_last      = end_q[4];
   assign m_job_last      = job_q[4];
+`ifdef FORMAL
+  // A group comes at most every DRAIN cycles, the first after a reset is the first of a job, and the job's fields
+  // change with its first group only. Then no group meets a busy drain except in its last step.
+  localparam [31:0] DRAIN_C = DRAIN;
+  reg         f_init_q = 1'b1;
+  reg         f_seen_q;
+  reg [7:0]   f_left_q;
+  wire [15:0] f_m = {4'd0, m_q};
+  wire [15:0] f_d = {{(16-CNT_W){1'b0}}, d_q};
+  wire        f_new = xfer && xfer_first;
+  always @(posedge clk) begin
+    f_init_q <= 1'b0;
+    f_left_q <= xfer ? DRAIN_C[7:0] : (f_left_q == 8'd0) ? 8'd0 : f_left_q - 8'd1;
+    if (f_new) f_seen_q <= 1'b1;
+    if (rst) begin
+      f_seen_q <= 1'b0;
+      f_left_q <= 8'd0;
+    end
+  end
+  always @* begin
+    if (f_init_q) assume (rst);
+    assume (!xfer || f_left_q <= 8'd1);
+    assume (!xfer || xfer_first || f_seen_q);
+  end
+  always @(posedge clk) begin
+    if (!f_init_q) begin
+      if ($past(f_new)) begin
+        assume (cfg_p_base == $past(load_p_base));
+      end else begin
+        assume (cfg_p_base == $past(cfg_p_base) && cfg_res_words == $past(cfg_res_words));
+        assume (cfg_m_last == $past(cfg_m_last) && cfg_g_last == $past(cfg_g_last));
+      end
+      assert (busy_q == (f_left_q != 8'd0));
+      assert (f_left_q <= DRAIN_C[7:0]);
+      if (busy_q) assert ({8'd0, f_left_q} + f_d == DRAIN_C[15:0]);
+      else assert (d_q == {CNT_W{1'b0}});
+      if (xfer && busy_q) assert (d_last);
+      if (busy_q) assert (f_seen_q);
+      if (f_seen_q) begin
+        assert (m_q <= cfg_m_last);
+        assert (g_q <= cfg_g_last);
+        assert (res_word_q <= cfg_res_words);
+        assert (param_q == cfg_p_base + f_m * DRAIN_C[15:0] + f_d);
+      end
+    end
+  end
+`endif
 endmodule
 `default_nettype wire

@@ -123,5 +123,44 @@ module nba_seq #(
   assign release_rows     = {3'd0, run_rel_q};
   assign stat_busy        = state_q != ST_IDLE;
   assign stat_start_pulse = started_q;
+`ifdef FORMAL
+  // The walk of a row begins in the cycle after its decision and ends in the cycle of walk_last; program fields are
+  // stable while rows are decided. Then jobs change only between rows, and every job runs cfg_rows rows.
+  reg       f_init_q = 1'b1;
+  reg       f_run_q;
+  reg [2:0] f_fetch_q;
+  always @(posedge clk) begin
+    f_init_q  <= 1'b0;
+    f_run_q   <= go || (f_run_q && !walk_last);
+    f_fetch_q <= (state_q == ST_FETCH && !advance) ? f_fetch_q + 3'd1 : 3'd0;
+    if (rst) begin
+      f_run_q   <= 1'b0;
+      f_fetch_q <= 3'd0;
+    end
+  end
+  always @* begin
+    if (f_init_q) assume (rst);
+    assume (walk_run == f_run_q);
+    assume (!walk_last || walk_run);
+    assume (cfg_rows != 12'd0);
+  end
+  always @(posedge clk) begin
+    if (!f_init_q && state_q == ST_ROWS) assume (cfg_rows == $past(cfg_rows));
+    if (!f_init_q) begin
+      assert (state_q != 2'd3);
+      if (state_q == ST_FETCH) assert (f_fetch_q == {1'b0, fetch_q});
+      if (state_q == ST_ROWS && $past(state_q) == ST_FETCH) assert ($past(f_fetch_q) == 3'd3);
+      if (go_pulse) assert (tok_ready && state_q == ST_ROWS && (!f_run_q || walk_last));
+      if (state_q != ST_ROWS) assert (!f_run_q);
+      if (state_q == ST_ROWS) begin
+        assert (row_q <= cfg_rows);
+        assert (f_run_q || row_q != cfg_rows);
+        if (row_q == 12'd0) assert (!f_run_q);
+      end
+      if (state_q != ST_IDLE) assert (job_q <= LAST_JOB[7:0]);
+      if (stat_start_pulse) assert (f_run_q && (row_q == 12'd1));
+    end
+  end
+`endif
 endmodule
 `default_nettype wire

@@ -241,5 +241,51 @@ module nba_walk #(
   assign m_first      = first_q2;
   assign m_slot_end   = slot_end_q2;
   assign m_first_slot = first_slot_q2;
+`ifdef FORMAL
+  // The fields of a job are stable from row_go to walk_last and within their limits, and a row is started only when
+  // none runs or in its last cycle. Then every counter and offset stays within its limit.
+  reg f_init_q = 1'b1;
+  always @(posedge clk) f_init_q <= 1'b0;
+  always @* begin
+    if (f_init_q) assume (rst);
+    assume (!row_go || !run_q || walk_last);
+    assume ({1'b0, cfg_rot0} < PP_C[3:0]);
+    assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words);
+    assume (cfg_slot_extra != 12'hfff);
+  end
+  always @(posedge clk) begin
+    if (!f_init_q && run_q) begin
+      assume (cfg_c_last == $past(cfg_c_last) && cfg_kx_last == $past(cfg_kx_last));
+      assume (cfg_ky_last == $past(cfg_ky_last) && cfg_m_last == $past(cfg_m_last));
+      assume (cfg_g_last == $past(cfg_g_last) && cfg_slot_extra == $past(cfg_slot_extra));
+      assume (cfg_ring_words == $past(cfg_ring_words) && cfg_rot0 == $past(cfg_rot0));
+      assume (cfg_w_base == $past(cfg_w_base) && cfg_w_step == $past(cfg_w_step));
+    end
+    if (!f_init_q) begin
+      assert (run_q || !pad_q);
+      if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
+      if (run_q) begin
+        assert ((DEPTHWISE != 0) ? c_q == 12'd0 : c_q <= cfg_c_last);
+        assert (kx_q <= cfg_kx_last && ky_q <= cfg_ky_last && m_q <= cfg_m_last);
+        assert (pad_q || g_q <= cfg_g_last);
+        assert ({1'b0, rot_q} < PP_C[3:0]);
+        assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
+        assert (wait_cnt_q != 12'd0);
+        if (wait_q) begin
+          assert (wait_cnt_q <= cfg_slot_extra);
+          assert (c_q == 12'd0 && kx_q == 6'd0 && ky_q == 6'd0);
+        end else begin
+          assert (wait_cnt_q == 12'd1);
+        end
+        if (!cfg_w_step) assert (w_q == cfg_w_base);
+        if (!wait_q && c_q == 12'd0 && kx_q == 6'd0 && ky_q == 6'd0 && m_q == 12'd0) begin
+          assert (w_q == cfg_w_base);
+        end
+        if (kx_q == 6'd0) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && qoff_q == g_qoff_q);
+        if (ky_q == 6'd0) assert (off_q == top_off_q && ri_q == top_ri_q);
+      end
+    end
+  end
+`endif
 endmodule
 `default_nettype wire

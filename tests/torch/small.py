@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Small data and spaces for the tests of training and search."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.data.dataset import DataConfig, Dataset, load
+from nba.space.network import Macro, Stage
+
+MACRO = Macro(
+    stem_channels=4,
+    stages=(Stage(channels=4, blocks=1, stride=1), Stage(channels=6, blocks=2, stride=2)),
+    head_channels=8,
+    operators=("k3_e1", "k3_e2", "k5_e2", "skip"),
+    bitwidths=(4, 8),
+)
+
+
+def few_digits(n_train: int) -> Dataset:
+    """The digits, with the first `n_train` training images only."""
+    data = load(DataConfig())
+    index = np.arange(n_train)
+    return Dataset(
+        name="few",
+        classes=data.classes,
+        train_x=data.train_x[index],
+        train_y=data.train_y[index],
+        test_x=data.test_x[:40],
+        test_y=data.test_y[:40],
+    )

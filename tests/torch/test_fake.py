@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Fake quantisation against the integer reference: the same codes, and gradients that mean what they say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from nba.data.dataset import INPUT_SCALE
+from nba.errors import NbaError
+from nba.ir.check import check_network, check_weights
+from nba.ir.network import MAX_SHIFT
+from nba.quant.export import agreement, export
+from nba.quant.fake import FakeNetwork, Precision, QuantLayer, Signal, nested, quantised, seen, weight_codes, weight_scale
+from nba.quant.fixed import acc_bits, bias_limit, fixed_point
+from nba.quant.integer import nest, run_all
+from nba.space.network import Architecture, Macro, Stage, skeleton
+
+pytestmark = pytest.mark.torch
+SMALL = Macro(
+    stem_channels=4,
+    stages=(Stage(channels=4, blocks=1, stride=1), Stage(channels=6, blocks=2, stride=2)),
+    head_channels=8,
+)
+
+
+def _signal(signed: bool) -> Signal:
+    codes = torch.arange(256.0) - (128 if signed else 0)
+    return Signal(codes_BCHW=codes.reshape(1, 1, 16, 16), scale=torch.tensor(0.5), signed=signed)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [2, 3, 4, 5, 6, 7, 8])
+def test_nested_is_the_contract_for_every_code(signed: bool, bits: int) -> None:
+    signal = _signal(signed)
+    exact = nest(signal.codes_BCHW.numpy().astype(np.int64), 8, bits, signed)
+    assert np.array_equal(nested(signal, bits).numpy(), exact * 2.0 ** (8 - bits) * 0.5)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_blending_is_the_sum_of_its_parts_forward_and_backward(signed: bool) -> None:
+    generator = torch.Generator().manual_seed(1)
+    bitwidths = (2, 4, 6, 8)
+    low = -128 if signed else 0
+    codes = torch.randint(low, low + 256, (2, 3, 4, 5), generator=generator).double().requires_grad_()
+    scale = torch.tensor(0.02, dtype=torch.float64, requires_grad=True)
+    mix = torch.softmax(torch.randn(4, generator=generator), 0).requires_grad_()
+    signal = Signal(codes_BCHW=codes.float(), scale=scale.float(), signed=signed)
+    weight = torch.randn(codes.shape, generator=generator)
+    blended = seen(signal, Precision(bitwidths=bitwidths, mix=mix))
+    parts = sum(mix[j] * nested(signal, bits) for j, bits in enumerate(bitwidths))
+    assert torch.allclose(blended, parts, atol=1e-5)
+    ours = torch.autograd.grad((blended * weight).sum(), [codes, scale, mix], retain_graph=True)
+    theirs = torch.autograd.grad((parts * weight).sum(), [codes, scale, mix])
+    for a, b in zip(ours, theirs, strict=True):
+        assert torch.allclose(a, b, rtol=1e-4, atol=1e-3)
+
+
+def test_weights_blend_and_stay_symmetric() -> None:
+    generator = torch.Generator().manual_seed(2)
+    w = torch.randn(5, 3, 3, 3, generator=generator)
+    for bits in (2, 3, 4, 8):
+        codes = weight_codes(w, weight_scale(w, bits), bits)
+        assert int(codes.abs().max()) <= 2 ** (bits - 1) - 1
+        assert torch.equal(quantised(w, Precision(bitwidths=(bits,))), codes * weight_scale(w, bits)[:, None, None, None])
+    mix = torch.tensor([0.25, 0.75])
+    two = [quantised(w, Precision(bitwidths=(bits,))) for bits in (2, 8)]
+    both = quantised(w, Precision(bitwidths=(2, 8), mix=mix))
+    assert torch.allclose(both, 0.25 * two[0] + 0.75 * two[1], atol=1e-6)
+    # Quantising commutes with per-channel gains of either sign, so folding BatchNorm later changes no code.
+    gain = torch.tensor([2.0, -0.5, 1.0, -3.0, 0.25])[:, None, None, None]
+    folded = quantised(w * gain, Precision(bitwidths=(8,)))
+    assert torch.allclose(folded, quantised(w, Precision(bitwidths=(8,))) * gain, atol=0.04)
+
+
+def _trained(bits: tuple[int, ...], seed: int) -> FakeNetwork:
+    """A network whose BatchNorm statistics, gains (some negative), biases and scales are not those of the start."""
+    generator = torch.Generator().manual_seed(seed)
+    model = FakeNetwork(
+        skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=bits)), INPUT_SCALE, generator
+    )
+    with torch.no_grad():
+        for layer in model.layers:
+            assert isinstance(layer, QuantLayer)
+            if layer.norm is not None:
+                layer.norm.weight.copy_(torch.randn(layer.norm.weight.shape, generator=generator))
+                layer.norm.bias.copy_(torch.randn(layer.norm.bias.shape, generator=generator))
+        model.train()
+        for _ in range(30):
+            model(torch.randint(0, 256, (16, 1, 8, 8), generator=generator).float())
+    model.eval()
+    return model
+
+
+@pytest.mark.parametrize("bits", [(8, 8, 8), (2, 4, 6), (2, 2, 2)])
+def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...]) -> None:
+    for seed in range(3):
+        model = _trained(bits, seed)
+        model.freeze(True)
+        network, weights = export(model)
+        assert check_network(network) == ()
+        assert check_weights(network, weights) == ()
+        x = np.random.default_rng(seed).integers(0, 256, (32, 8, 8, 1)).astype(np.uint8)
+        with torch.no_grad():
+            fake = model.signals(torch.from_numpy(x).float().permute(0, 3, 1, 2))
+        exact = run_all(network, weights, x)
+        for a, b in zip(fake, exact, strict=True):
+            assert np.mean(a.codes_BCHW.permute(0, 2, 3, 1).numpy() == b) > 0.998
+        found = agreement(model, network, weights, x)
+        assert found.equal > 0.99
+        assert found.same_class > 0.95
+        assert len(np.unique(exact[-1])) > 5
+
+
+def test_folding_changes_the_output_by_its_rounding_only() -> None:
+    model = _trained((8, 8, 8), 0)
+    x = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(5)).float()
+    with torch.no_grad():
+        before = model(x)
+        model.freeze(True)
+        after = model(x)
+    assert float((before - after).abs().mean()) < 0.03 * float(before.abs().mean())
+    assert not torch.equal(before, after)
+
+
+def test_a_dead_channel_still_fits_the_accumulator() -> None:
+    model = _trained((2, 4, 8), 0)
+    for layer in model.layers:
+        assert isinstance(layer, QuantLayer)
+        if layer.norm is not None:
+            with torch.no_grad():
+                layer.norm.weight[0] = 1e-12
+                layer.norm.bias[0] = 3.0
+    model.freeze(True)
+    network, weights = export(model)
+    assert check_weights(network, weights) == ()
+    x = np.zeros((4, 8, 8, 1), np.uint8)
+    stem = run_all(network, weights, x)[1][..., 0]
+    assert np.all(np.abs(stem * network.tensors[1].scale - 3.0) < 0.05)
+
+
+def test_accumulator_bound_is_the_networks() -> None:
+    network = skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=(2, 4, 6)))
+    for i, layer in enumerate(network.layers):
+        if layer.op != "avgpool":
+            signed = network.source(layer).signed
+            bits = acc_bits(network.reduction(i), layer.act_bits, layer.weight_bits, signed)
+            assert bits == network.acc_bits(i)
+            assert bias_limit(network.reduction(i), layer.act_bits, layer.weight_bits, signed) == 2 ** (bits - 1) - 1
+
+
+@given(st.lists(st.floats(1e-9, 100.0), min_size=1, max_size=8))
+@settings(max_examples=200, deadline=None)
+def test_fixed_point_uses_all_bits_of_the_largest(ratios: list[float]) -> None:
+    mult, shift = fixed_point(np.array(ratios))
+    assert 1 <= shift <= MAX_SHIFT
+    assert 0 <= mult.min()
+    assert mult.max() <= 65535
+    assert mult.max() >= 32767 or shift == MAX_SHIFT
+    assert np.all(np.abs(mult / 2.0**shift - ratios) <= 0.5 / 2.0**shift + 1e-15)
+
+
+@pytest.mark.parametrize("bad", [[-1.0], [float("nan")], [float("inf")], [1e6]])
+def test_fixed_point_refuses(bad: list[float]) -> None:
+    with pytest.raises(NbaError, match="diverged"):
+        fixed_point(np.array(bad))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+def test_every_parameter_learns(frozen: bool) -> None:
+    model = _trained((4, 2, 6), 1)
+    model.freeze(frozen)
+    x = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(5)).float()
+    model(x).pow(2).sum().backward()
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is not None, name
+        assert torch.isfinite(parameter.grad).all(), name
+        assert float(parameter.grad.abs().sum()) > 0, name

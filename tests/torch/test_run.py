@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`nba-codesign run` on a small spec, from end to end and with everything real, as a user calls it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nba.flow import STAGES
+from nba.sources import PACKAGE, digest_tree
+
+pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]
+
+SPEC = """
+name: small
+seed: 3
+dataset: {name: digits}
+network:
+  stem_channels: 8
+  stages: [{channels: 8, blocks: 1}, {channels: 12, blocks: 1, stride: 2}]
+  operators: [k3_e1, k3_e3, k5_e1, k5_e3, skip]
+  head_channels: 16
+platform: pynq-z2
+budgets: {dsp: 40, bram: 20}
+schedule:
+  search: {pretrain_epochs: 1, joint_epochs: 2, hardware_first: 200, hardware_last: 200}
+  train: {epochs: 3}
+verify: {verilator: 8, icarus: 2, hls: 8}
+"""
+
+
+def nba(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
+    """Run nba-codesign in `cwd`."""
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    command = [sys.executable, "-m", "nba", *map(str, arguments)]
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=900)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with spec.yaml and its build."""
+    folder = tmp_path_factory.mktemp("run")
+    (folder / "spec.yaml").write_text(SPEC)
+    done = nba("run", "spec.yaml", "-o", "build", cwd=folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "FAILED" not in done.stdout
+    for label in (
+        "accuracy",
+        "frames per second",
+        "DSP",
+        "BRAM",
+        "bit-exact, HLS",
+        "cycles predicted = simulated, Icarus",
+    ):
+        assert label in done.stdout
+    return folder
+
+
+def test_the_metrics_hold_what_they_promise(built: Path) -> None:
+    metrics = json.loads((built / "build" / "metrics.json").read_text())
+    assert {name: metrics["bit_exact"][name]["mismatches"] for name in metrics["bit_exact"]} == {
+        "verilator": 0,
+        "icarus": 0,
+        "hls": 0,
+    }
+    assert all(
+        metrics["bit_exact"][name]["images"] >= least for name, least in (("verilator", 8), ("icarus", 2), ("hls", 8))
+    )
+    cycles = metrics["cycles"]
+    assert cycles["predicted"]["jobs"]
+    assert cycles["simulated"] == {"verilator": cycles["predicted"], "icarus": cycles["predicted"]}
+    resources = metrics["resources"]
+    assert resources["predicted"] == resources["synthesised"]
+    assert resources["predicted"]["dsp"] <= resources["budget"]["dsp"] == 40
+    assert resources["predicted"]["bram"] <= resources["budget"]["bram"] == 20
+    assert set(metrics["seconds"]) == {stage.name for stage in STAGES}
+    assert 0 < metrics["accuracy"]["integer"] <= 1
+    assert (metrics["seed"], metrics["name"], metrics["platform"]) == (3, "small", "pynq-z2")
+    design = json.loads((built / "build" / "design" / "design.json").read_text())
+    text = json.dumps(design, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    assert metrics["design_id"] == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_nothing_is_done_twice(built: Path) -> None:
+    done = nba("run", "spec.yaml", "-o", "build", cwd=built)
+    assert done.returncode == 0
+    assert done.stderr.count("up to date") == len(STAGES)
+
+
+def test_a_spoiled_bundle_is_emitted_again_and_nothing_else(built: Path) -> None:
+    before = digest_tree(built / "build" / "bundle")
+    (built / "build" / "bundle" / "rtl" / "nba_chunk.v").unlink()
+    done = nba("run", "spec.yaml", "-o", "build", cwd=built)
+    assert done.returncode == 0
+    assert done.stderr.count("up to date") == len(STAGES) - 1
+    assert digest_tree(built / "build" / "bundle") == before
+
+
+def test_stages_by_themselves(built: Path, tmp_path: Path) -> None:
+    """`emit` gives the bundle of the run, byte for byte; `synth` and `report` work on what the run left."""
+    done = nba("emit", built / "build" / "design" / "design.json", "-o", "bundle", "--images", "8", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert digest_tree(tmp_path / "bundle") == digest_tree(built / "build" / "bundle")
+    done = nba("report", built / "build", "-o", "page.html", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "page.html").read_text().startswith("<!DOCTYPE html>")
+    done = nba("synth", "bundle", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "= synthesised" in done.stdout
+
+
+def test_a_wrong_prediction_is_found(built: Path, tmp_path: Path) -> None:
+    """One cycle more in the prediction: `verify` says so and ends with status 1."""
+    shutil.copytree(built / "build" / "bundle", tmp_path / "bundle")
+    predicted, manifest = tmp_path / "bundle" / "sim" / "predicted.json", tmp_path / "bundle" / "manifest.json"
+    values = json.loads(predicted.read_text())
+    for batch in values.values():
+        batch["jobs"][0]["end"][0] += 1
+    predicted.write_text(json.dumps(values))
+    assert nba("verify", "bundle", "--only", "icarus", cwd=tmp_path).returncode == 2
+    files = json.loads(manifest.read_text())
+    files["files"]["sim/predicted.json"] = hashlib.sha256(predicted.read_bytes()).hexdigest()
+    manifest.write_text(json.dumps(files))
+    done = nba("verify", "bundle", "--only", "icarus", "--images", "2", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "FAILED" in done.stdout
+
+
+@pytest.mark.parametrize(("budget", "named"), [("dsp: 1", "budgets.dsp: 1 "), ("bram: 0.5", "budgets.bram: 0.5 ")])
+def test_impossible_budgets(tmp_path: Path, budget: str, named: str) -> None:
+    """Said before anything is learned, with the closest design; no folder is left behind."""
+    old = "dsp: 40" if budget.startswith("dsp") else "bram: 20"
+    (tmp_path / "spec.yaml").write_text(SPEC.replace(old, budget))
+    done = nba("run", "spec.yaml", "-o", "build", cwd=tmp_path)
+    assert done.returncode == 2
+    assert named in done.stderr
+    assert "the closest design found needs" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert [p.name for p in tmp_path.iterdir()] == ["spec.yaml"]
