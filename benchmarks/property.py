@@ -6,13 +6,15 @@
     python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
 
 Pairs are those of seeds --first-seed, --first-seed + 1, ...; every fifth also has random stalls, resets and several
-batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped; pairs that
-failed are tried again. Exit status 0 only if every pair holds. Prints a table for benchmarks/RESULTS.md.
+batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped, as long as
+no source changed; pairs that failed are tried again. Exit status 0 only if every pair holds. Prints a table for
+benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import platform
@@ -53,34 +55,49 @@ def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
     return chosen
 
 
-def load(log: Path) -> dict[tuple[int, str, bool], Outcome]:
-    """Pairs of an earlier run that held. A line that was cut off is left out."""
+def source_digest() -> str:
+    """12 hex digits over all that a pair's outcome depends on: templates, benches, package, helpers of the tests."""
+    total = hashlib.sha256()
+    paths = [ROOT / "tests" / "strategies.py", ROOT / "tests" / "eda" / "template_pairs.py"]
+    for folder, pattern in (("templates/rtl", "*.*"), ("templates/sim", "*.j2"), ("sim", "*.py"), ("nba", "*.py")):
+        paths += sorted((ROOT / folder).rglob(pattern))
+    for path in paths:
+        total.update(path.relative_to(ROOT).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:12]
+
+
+def load(log: Path, digest: str) -> dict[tuple[int, str, bool], Outcome]:
+    """Pairs of an earlier run of the same sources that held. A line that was cut off is left out."""
     done = {}
     for line in log.read_text(encoding="utf-8").splitlines() if log.is_file() else ():
         try:
-            outcome = Outcome(**json.loads(line))
-        except (ValueError, TypeError):
+            entry = json.loads(line)
+            if entry.pop("source") != digest:
+                continue
+            outcome = Outcome(**entry)
+        except (ValueError, TypeError, KeyError):
             continue
         if not outcome.failure:
             done[outcome.seed, outcome.simulator, outcome.thorough] = outcome
     return done
 
 
-def run_all(todo: list[tuple[int, str, bool]], jobs: int, log: Path) -> Iterator[Outcome]:
+def run_all(todo: list[tuple[int, str, bool]], jobs: int, log: Path, digest: str) -> Iterator[Outcome]:
     """Outcomes in the order in which they come; each is appended to `log` first."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as lines, ProcessPoolExecutor(jobs) as pool:
         for future in as_completed([pool.submit(run_pair, *item) for item in todo]):
             outcome = future.result()
-            lines.write(json.dumps(asdict(outcome)) + "\n")
+            lines.write(json.dumps(asdict(outcome) | {"source": digest}) + "\n")
             lines.flush()
             yield outcome
 
 
 def table(outcomes: list[Outcome], wall_s: float) -> str:
     """Markdown: one row per simulator."""
-    head = "| simulator | pairs | of these with stalls, resets, batches | frames | layers | output codes | cycles | seconds | failed |"
-    rows = [head, "|" + "---|" * 9]
+    columns = ["simulator", "pairs", "of these with stalls, resets, batches", "frames", "layers"]
+    columns += ["output codes", "cycles", "seconds", "failed"]
+    rows = [f"| {' | '.join(columns)} |", "|" + "---|" * len(columns)]
     for name in sorted({o.simulator for o in outcomes}):
         group = [o for o in outcomes if o.simulator == name]
         numbers = (
@@ -88,8 +105,10 @@ def table(outcomes: list[Outcome], wall_s: float) -> str:
             sum(o.codes for o in group), sum(o.cycles for o in group),
         )  # fmt: skip
         failed = sum(bool(o.failure) for o in group)
-        rows.append(f"| {name} | {' | '.join(f'{n:,}' for n in numbers)} | {sum(o.seconds for o in group):,.0f} | {failed} |")
-    return "\n".join([*rows, "", f"{wall_s:.0f} s wall clock on {os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"])
+        cells = [name, *(f"{n:,}" for n in numbers), f"{sum(o.seconds for o in group):,.0f}", str(failed)]
+        rows.append(f"| {' | '.join(cells)} |")
+    where = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
+    return "\n".join([*rows, "", f"{wall_s:.0f} s wall clock, {where}"])
 
 
 def main() -> int:
@@ -113,12 +132,13 @@ def main() -> int:
         return int(any(outcome.failure for outcome in results))
 
     wanted = plan(args.first_seed, args.pairs, args.sim)
-    done = load(args.log)
+    digest = source_digest()
+    done = load(args.log, digest)
     outcomes = [done[item] for item in wanted if item in done]
     todo = [item for item in wanted if item not in done]
     print(f"{len(wanted)} pairs, {len(outcomes)} of them finished before ({args.log})", flush=True)
     begin = time.perf_counter()
-    for count, outcome in enumerate(run_all(todo, args.jobs, args.log), start=1):
+    for count, outcome in enumerate(run_all(todo, args.jobs, args.log, digest), start=1):
         outcomes.append(outcome)
         elapsed = time.perf_counter() - begin
         left = elapsed / count * (len(todo) - count)

@@ -35,7 +35,8 @@ def _present():
     """Byte positions of a frame on the output stream that hold channels and columns which exist."""
     out = INFO["out"]
     groups, words = -(-out["width"] // out["columns"]), -(-out["channels"] // out["lanes"])
-    beat = itertools.product(range(out["height"]), range(groups), range(words), range(out["columns"]), range(out["lanes"]))
+    sizes = (out["height"], groups, words, out["columns"], out["lanes"])
+    beat = itertools.product(*map(range, sizes))
     return [
         i
         for i, (_, group, word, column, lane) in enumerate(beat)

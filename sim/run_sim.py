@@ -148,7 +148,8 @@ def run(bundle, runner, info, frames, tests, seed, build_dir):
     result = json.loads(result_path.read_text()) if result_path.exists() else {"images": 0, "mismatches": -1}
     simulated = read_trace(build_dir / "trace.txt", info, frames)
     predicted = json.loads((bundle / "sim" / "predicted.json").read_text())[str(frames)]
-    last = [[[job["start"][-1:], job["end"][-1:]] for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
+    jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
+    last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
     return {
         "simulator": type(runner).__name__.lower().replace("lean", ""),
@@ -174,16 +175,22 @@ def passed(result):
     )
 
 
+def shown(name):
+    """A layer's name as a terminal of any encoding can show it, on one line."""
+    return "".join(char if " " <= char <= "~" else "?" for char in name)[:40]
+
+
 def print_table(result, out=sys.stdout):
     """Per job: cycles of the last frame, predicted and simulated."""
     predicted, simulated = result["predicted"], result["simulated"]
-    width = max(len(job["name"]) for job in predicted["jobs"])
+    width = max(len(shown(job["name"])) for job in predicted["jobs"])
     print(f"{result['simulator']}: start and end of every job, last of {predicted['frames']} frames", file=out)
     print(f"{'chunk':>5} {'job':>3}  {'layer':<{width}}  {'predicted':>19}  {'simulated':>19}", file=out)
     for p, s in zip(predicted["jobs"], simulated["jobs"], strict=True):
         cells = [f"{x['start'][-1]:>9} {x['end'][-1]:>9}" if x["start"] and x["end"] else "never" for x in (p, s)]
         mark = "=" if p == s else "DIFFERS"
-        print(f"{p['chunk']:>5} {p['job']:>3}  {p['name']:<{width}}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
+        name = f"{shown(p['name']):<{width}}"
+        print(f"{p['chunk']:>5} {p['job']:>3}  {name}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
     for key, text in (("first_output_latency", "first output [cycles]"), ("interval", "frame interval [cycles]")):
         mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
         print(f"{text:<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
@@ -199,9 +206,8 @@ def main():
     bundle = Path(__file__).resolve().parent.parent
     known = sorted(json.loads((bundle / "sim" / "predicted.json").read_text()), key=int)
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
-    parser.add_argument(
-        "--frames", default=known[0], help="batch sizes, comma-separated, out of " + ", ".join(known) + " (predictions exist)"
-    )
+    sizes = "batch sizes, comma-separated, out of " + ", ".join(known) + " (predictions exist)"
+    parser.add_argument("--frames", default=known[0], help=sizes)
     parser.add_argument("--tests", default=",".join(TESTS), help="comma-separated, out of " + ",".join(TESTS))
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)

@@ -16,7 +16,9 @@ def load_digits(config: DataConfig) -> Dataset:
     try:
         from sklearn.datasets import load_digits as load
     except ModuleNotFoundError as err:
-        raise DataError(f"dataset digits needs scikit-learn ({err.name} is not installed): pip install scikit-learn") from None
+        raise DataError(
+            f"dataset digits needs scikit-learn ({err.name} is not installed): pip install scikit-learn"
+        ) from None
     if (config.height, config.width, config.channels) != (8, 8, 1):
         raise DataError(
             f"dataset digits: images are 8x8x1, not {config.height}x{config.width}x{config.channels}; "

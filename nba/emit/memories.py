@@ -49,7 +49,8 @@ def weight_memory(network: Network, chunk: ChunkProgram, weights: tuple[LayerWei
     words: list[int] = []
     for job in chunk.jobs:
         rows = _job_weights(network, chunk, job, weights[job.layer])
-        assert len(rows) == job.weight_words and len(words) == job.weight_base
+        assert len(rows) == job.weight_words
+        assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
     return hex_lines(guarded(words, width), width)
 

@@ -4,12 +4,22 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
+
+from nba import assets
+
+
+@lru_cache(maxsize=1)
+def _taken() -> frozenset[str]:
+    """Module names of the library and the bench, in lower case: their files lie beside the top module's."""
+    return frozenset(path.stem for path in (assets.root("templates") / "rtl" / "lib").glob("*.v")) | {"nba_tb"}
 
 
 def identifier(name: str) -> str:
     """A legal Verilog and C++ identifier for a design called `name`: `nba_` + its letters and digits.
 
-    The prefix makes keywords harmless; every other character becomes `_`, and 40 characters are kept.
+    The prefix makes keywords harmless; every other character becomes `_`, and 40 characters are kept. Where this is the
+    name of a library module, `_design` is added.
     """
-    return "nba_" + (re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40] or "design")
-
+    top = "nba_" + (re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40] or "design")
+    return f"{top}_design" if top.lower() in _taken() else top

@@ -114,7 +114,12 @@ def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int
 
 
 def program_words(
-    network: Network, program: Program, chunk: ChunkProgram, src: tuple[int, ...], res: tuple[int, ...], dst: tuple[int, ...]
+    network: Network,
+    program: Program,
+    chunk: ChunkProgram,
+    src: tuple[int, ...],
+    res: tuple[int, ...],
+    dst: tuple[int, ...],
 ) -> tuple[list[int], int]:
     """(words, width in bits) of the program ROM of `chunk`, whose input, residual and output edges are the edge
     numbers `src`, `res` and `dst`."""

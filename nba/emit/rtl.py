@@ -64,9 +64,7 @@ def _table(edge: EdgeLayout, field: str) -> str:
     return _concat([f"16'd{getattr(ring, field)}" for ring in edge.rings], "16'd0")
 
 
-def _edge_view(
-    index: int, edge: EdgeLayout, platform: Platform, wiring: dict[str, str], ring: int
-) -> _EdgeView:
+def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[str, str], ring: int) -> _EdgeView:
     layout = edge.rings[ring]
     return _EdgeView(
         index=index,
@@ -93,27 +91,54 @@ def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
     k, pp = edge.consumer, program.pp
     if k == HOST:
         ring = f"6'd{program.host_out.ring}"
-        return dict(
-            c_ring=ring, c_need="16'd1", c_hold="out_start", c_hold_rows="16'd1", r_ring=ring, r_next="out_start",
-            r_last="1'b0", r_release="out_release", r_release_rows="16'd1", r_addr=f"{{{pp}{{out_addr}}}}",
-        )  # fmt: skip
+        return {
+            "c_ring": ring,
+            "c_need": "16'd1",
+            "c_hold": "out_start",
+            "c_hold_rows": "16'd1",
+            "r_ring": ring,
+            "r_next": "out_start",
+            "r_last": "1'b0",
+            "r_release": "out_release",
+            "r_release_rows": "16'd1",
+            "r_addr": f"{{{pp}{{out_addr}}}}",
+        }
     if edge.port == "residual":
         pulse = f"c{k}_res_next[{slot}]"
-        return dict(
-            c_ring=f"c{k}_res_ring", c_need="16'd1", c_hold=f"c{k}_res_hold[{slot}]", c_hold_rows="16'd1",
-            r_ring=f"c{k}_res_read_ring", r_next=pulse, r_last="1'b0", r_release=pulse, r_release_rows="16'd1",
-            r_addr=f"{{{pp}{{c{k}_res_addr}}}}",
-        )  # fmt: skip
-    return dict(
-        c_ring=f"c{k}_src_ring", c_need=f"c{k}_src_need", c_hold=f"c{k}_src_hold[{slot}]",
-        c_hold_rows=f"c{k}_src_hold_rows", r_ring=f"c{k}_src_ring", r_next=f"c{k}_src_hold[{slot}]",
-        r_last=f"c{k}_src_next_last", r_release=f"c{k}_src_release[{slot}]",
-        r_release_rows=f"c{k}_src_release_rows", r_addr=f"c{k}_src_addr",
-    )  # fmt: skip
+        return {
+            "c_ring": f"c{k}_res_ring",
+            "c_need": "16'd1",
+            "c_hold": f"c{k}_res_hold[{slot}]",
+            "c_hold_rows": "16'd1",
+            "r_ring": f"c{k}_res_read_ring",
+            "r_next": pulse,
+            "r_last": "1'b0",
+            "r_release": pulse,
+            "r_release_rows": "16'd1",
+            "r_addr": f"{{{pp}{{c{k}_res_addr}}}}",
+        }
+    return {
+        "c_ring": f"c{k}_src_ring",
+        "c_need": f"c{k}_src_need",
+        "c_hold": f"c{k}_src_hold[{slot}]",
+        "c_hold_rows": f"c{k}_src_hold_rows",
+        "r_ring": f"c{k}_src_ring",
+        "r_next": f"c{k}_src_hold[{slot}]",
+        "r_last": f"c{k}_src_next_last",
+        "r_release": f"c{k}_src_release[{slot}]",
+        "r_release_rows": f"c{k}_src_release_rows",
+        "r_addr": f"c{k}_src_addr",
+    }
 
 
 def _chunk_view(
-    k: int, chunk: ChunkProgram, pp: int, network: Network, platform: Platform, ends: dict[str, list[int]], edges: list[_EdgeView]
+    k: int,
+    chunk: ChunkProgram,
+    pp: int,
+    network: Network,
+    platform: Platform,
+    ends: dict[str, list[int]],
+    edges: list[_EdgeView],
 ) -> dict[str, object]:
     def join(port: str, suffix: str, none: str) -> str:
         return _concat([f"e{e}_{suffix}" for e in ends[port]], none)
@@ -161,7 +186,6 @@ def _chunk_view(
     }
 
 
-
 def version_word() -> str:
     """The package version as 8 hex digits: major, minor (two digits each), patch (four)."""
     major, minor, patch = (int(part) for part in __version__.split(".")[:3])
@@ -192,7 +216,10 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
         for k, chunk in enumerate(program.chunks)
     ]
-    unused = [f"e{v.index}_{'r_row' if e.consumer != HOST and e.port == 'main' else 'r_off'}" for v, e in zip(views, program.edges, strict=True)]
+    unused = []
+    for view, edge in zip(views, program.edges, strict=True):
+        by_offset = edge.consumer != HOST and edge.port == "main"
+        unused.append(f"e{view.index}_{'r_row' if by_offset else 'r_off'}")
     for k in range(n_chunks):
         if not ends[k]["residual"]:
             unused += [f"c{k}_res_{suffix}" for suffix in ("ring", "hold", "read_ring", "next", "addr")]

@@ -1,20 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fake quantisation: what docs/numerics.md computes, in real numbers and with straight-through gradients.
+"""Fake quantisation: the layers of docs/numerics.md while they are trained.
 
-A feature map travels as `Signal`: master codes (floats that hold integers), their scale, their sign. A layer nests
-the codes to the bits it sees, convolves with quantised weights, normalises, adds the residual and rounds to the next
-master code. Weight scales follow from the weights alone and scale with them channel by channel, so quantising before
-BatchNorm is the same as folding it first. A `frozen` layer computes with the integers of its export (codes, bias,
-multipliers), so that only float rounding of exact ties remains between training and the integer reference.
+A layer nests its input's master codes to the bits it sees, convolves with quantised weights, normalises, adds the
+residual and rounds to the next master code. Weight scales follow from the weights alone and scale with them channel by
+channel, so quantising before BatchNorm is the same as folding it first. A `frozen` layer computes with the integers of
+its export (codes, bias, multipliers), so that only float rounding of exact ties remains between training and the
+integer reference.
 
-Shapes: x_BCHW activations, w_MNKK weights (N = 1 per group for depthwise), J bitwidths.
+Shapes: x_BCHW activations, w_MNKK weights (N = 1 per group for depthwise).
 """
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,188 +21,18 @@ from torch.nn import functional
 
 from nba.ir.network import MASTER_BITS, Layer, Network, Op
 from nba.quant.fixed import bias_limit, fixed_point
-
-_STEP_OF_RMS = {2: 1.224, 3: 0.586, 4: 0.335, 5: 0.188, 6: 0.104, 7: 0.057, 8: 0.031}
-"""Step of the uniform quantiser of least squared error for a normal distribution, in units of its deviation
-(3 levels at 2 bits; Max, "Quantizing for minimum distortion", 1960)."""
-_TINY = 1e-8
-
-
-def _flat(x_BCHW: Tensor) -> Tensor:
-    """All values in the order of channels-last memory, the layout of every activation here (2.5 times faster than
-    channels-first for depthwise convolutions on CPUs)."""
-    return x_BCHW.permute(0, 2, 3, 1).reshape(-1)
-
-
-class _Round(torch.autograd.Function):
-    """floor(x + 1/2) with the gradient of the identity."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return torch.floor(x + 0.5)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return grads[0]
-
-
-class _Encode(torch.autograd.Function):
-    """Real values -> master codes; the gradient passes inside the range, to the values and to the log of the scale."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, log_scale: Tensor, low: float, high: float) -> Tensor:
-        inverse = torch.exp(-log_scale)
-        clamped = (x * inverse).clamp_(low, high)
-        ctx.save_for_backward(clamped, inverse)
-        ctx.low, ctx.high = low, high
-        return clamped.add(0.5).floor_()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        clamped, inverse = ctx.saved_tensors
-        inside = (clamped > ctx.low).logical_and_(clamped < ctx.high)
-        passed = grads[0] * inside
-        to_scale = -torch.dot(_flat(passed), _flat(clamped)) if ctx.needs_input_grad[1] else None
-        return passed.mul_(inverse), to_scale, None, None
-
-
-class _Decode(torch.autograd.Function):
-    """Master codes and scale -> real values as `bits` bits show them; the gradient to the codes never saturates: the
-    top code still stands for the values around it."""
-
-    @staticmethod
-    def forward(ctx: Any, codes: Tensor, scale: Tensor, bits: int, signed: bool) -> Tensor:
-        drop = MASTER_BITS - bits
-        if drop == 0:
-            shown = codes
-        else:
-            high = float((1 << (bits - 1)) - 1 if signed else (1 << bits) - 1)
-            shown = codes.mul(0.5**drop).add_(0.5).floor_().clamp_max_(high).mul_(float(1 << drop))
-        ctx.save_for_backward(shown, scale)
-        return shown * scale
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        shown, scale = ctx.saved_tensors
-        to_codes = grads[0] * scale if ctx.needs_input_grad[0] else None
-        to_scale = torch.dot(_flat(grads[0]), _flat(shown)) if ctx.needs_input_grad[1] else None
-        return to_codes, to_scale, None, None
-
-
-class _BlendDecode(torch.autograd.Function):
-    """sum_j mix_j (the real values that bitwidth j shows), through one table over all 256 codes.
-
-    shown_JV holds what each of J bitwidths makes of each code V, in master code steps.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, codes: Tensor, scale: Tensor, mix: Tensor, shown_JV: Tensor, offset: int) -> Tensor:
-        index = _flat(codes).add(float(offset)).to(torch.int32)
-        row = mix @ shown_JV
-        ctx.save_for_backward(index, scale, mix, shown_JV, row)
-        batch, channels, height, width = codes.shape
-        return (row * scale).index_select(0, index).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        index, scale, mix, shown_JV, row = ctx.saved_tensors
-        to_codes = grads[0] * (scale * mix.sum()) if ctx.needs_input_grad[0] else None
-        to_scale = to_mix = None
-        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
-            per_code = torch.bincount(index, _flat(grads[0]), len(row)).to(row.dtype)
-            to_scale = torch.dot(per_code, row)
-            to_mix = (shown_JV @ per_code) * scale
-        return to_codes, to_scale, to_mix, None, None
-
-
-def round_through(x: Tensor) -> Tensor:
-    """Round half up, as the hardware does; gradient of the identity."""
-    result: Tensor = _Round.apply(x)
-    return result
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Signal:
-    """A feature map: `codes_BCHW` master codes, real value codes * scale."""
-
-    codes_BCHW: Tensor
-    scale: Tensor
-    signed: bool
-
-    def real(self) -> Tensor:
-        """The real values [B, C, H, W]."""
-        return nested(self, MASTER_BITS)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Precision:
-    """The bits a layer works at: one of `bitwidths`, or, while searching, all of them blended by `mix` [J]."""
-
-    bitwidths: tuple[int, ...]
-    mix: Tensor | None = None
-
-
-def nested(signal: Signal, bits: int) -> Tensor:
-    """Real values of `signal` as a consumer at `bits` bits sees them (docs/numerics.md, Nested bits)."""
-    shown: Tensor = _Decode.apply(signal.codes_BCHW, signal.scale, bits, signal.signed)
-    return shown
-
-
-def seen(signal: Signal, precision: Precision) -> Tensor:
-    """Real values of `signal` at `precision`: nested, and blended over bitwidths where there is a mix."""
-    if precision.mix is None:
-        (bits,) = precision.bitwidths
-        return nested(signal, bits)
-    offset = 1 << (MASTER_BITS - 1) if signal.signed else 0
-    table_JV = _shown_table(precision.bitwidths, signal.signed)
-    blended: Tensor = _BlendDecode.apply(signal.codes_BCHW, signal.scale, precision.mix, table_JV, offset)
-    return blended
-
-
-@functools.cache
-def _shown_table(bitwidths: tuple[int, ...], signed: bool) -> Tensor:
-    codes = torch.arange(1 << MASTER_BITS, dtype=torch.float32) - (1 << (MASTER_BITS - 1) if signed else 0)
-    return torch.stack([_Decode.apply(codes, torch.ones(()), bits, signed) for bits in bitwidths])
-
-
-def weight_scale(w_M: Tensor, bits: int) -> Tensor:
-    """Scale per output channel [M] of weights [M, ...] at `bits` bits: the smaller of full range and least squares."""
-    return _weight_scales(w_M, (bits,))[0]
-
-
-@functools.cache
-def _weight_constants(bitwidths: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Largest code and step of the root mean square, [J, 1] each."""
-    high = torch.tensor([[float((1 << (bits - 1)) - 1)] for bits in bitwidths])
-    return high, torch.tensor([[_STEP_OF_RMS[bits]] for bits in bitwidths])
-
-
-def _weight_scales(w_M: Tensor, bitwidths: tuple[int, ...]) -> Tensor:
-    flat = w_M.detach().flatten(1)
-    high, step = _weight_constants(bitwidths)
-    full = flat.abs().amax(1) / high
-    least = flat.pow(2).mean(1).sqrt() * step
-    return torch.minimum(full, least).clamp_min(_TINY)
-
-
-def weight_codes(w_M: Tensor, scale_M: Tensor, bits: int) -> Tensor:
-    """Symmetric weight codes [M, ...], gradient of the identity inside the range and zero outside."""
-    high = float((1 << (bits - 1)) - 1)
-    return round_through((w_M / _along(scale_M, w_M)).clamp(-high, high))
-
-
-def quantised(w_M: Tensor, precision: Precision) -> Tensor:
-    """Real values of the quantised weights [M, ...], blended over bitwidths where there is a mix: heterogeneous sampling
-    happens here and in `seen`, before the one convolution (REFERENCES.md section 1)."""
-    scales_JM = _weight_scales(w_M, precision.bitwidths)
-    scales = scales_JM.reshape(*scales_JM.shape, *([1] * (w_M.dim() - 1)))
-    high = _weight_constants(precision.bitwidths)[0].reshape(-1, *([1] * w_M.dim()))
-    values_J = round_through(torch.minimum(torch.maximum(w_M / scales, -high), high)) * scales
-    return values_J[0] if precision.mix is None else torch.einsum("j,j...->...", precision.mix, values_J)
-
-
-def _along(scale_M: Tensor, like: Tensor) -> Tensor:
-    return scale_M.reshape(-1, *([1] * (like.dim() - 1)))
+from nba.quant.rounding import (
+    Precision,
+    Signal,
+    along,
+    encode,
+    nested,
+    quantised,
+    round_through,
+    seen,
+    weight_codes,
+    weight_scale,
+)
 
 
 class OutputQuantiser(nn.Module):
@@ -222,12 +50,12 @@ class OutputQuantiser(nn.Module):
         return self.log_scale.exp()
 
     def forward(self, x_BCHW: Tensor) -> Signal:
-        codes = _Encode.apply(x_BCHW, self.log_scale, self.low, self.high)
+        codes = encode(x_BCHW, self.log_scale, self.low, self.high)
         return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
 
     def from_codes(self, codes_BCHW: Tensor, scale: Tensor) -> Signal:
         """Round values that are already in units of this output's `scale`."""
-        codes = _Encode.apply(codes_BCHW, torch.zeros(()), self.low, self.high)
+        codes = encode(codes_BCHW, torch.zeros(()), self.low, self.high)
         return Signal(codes_BCHW=codes, scale=scale, signed=self.signed)
 
 
@@ -319,9 +147,10 @@ class QuantLayer(nn.Module):
         if self.norm is None:
             assert self.bias is not None
             return self.weight, self.bias
-        assert self.norm.running_mean is not None and self.norm.running_var is not None
+        assert self.norm.running_mean is not None
+        assert self.norm.running_var is not None
         gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
-        return self.weight * _along(gain, self.weight), self.norm.bias - self.norm.running_mean * gain
+        return self.weight * along(gain, self.weight), self.norm.bias - self.norm.running_mean * gain
 
     def integers(
         self, bits: int, source_scale: Tensor, source_signed: bool, residual_scale: Tensor | None
@@ -363,10 +192,8 @@ class QuantLayer(nn.Module):
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
         step = 0.5 ** (MASTER_BITS - bits)
         x = nested(Signal(codes_BCHW=source.codes_BCHW, scale=torch.tensor(step), signed=source.signed), bits)
-        if self.op == "avgpool":
-            acc = x.sum((2, 3), keepdim=True)
-        else:
-            acc = self._convolve(x, values.weight, values.bias)
+        pooled = self.op == "avgpool"
+        acc = x.sum((2, 3), keepdim=True) if pooled else self._convolve(x, values.weight, values.bias)
         y = acc * values.ratio.reshape(1, -1, 1, 1)
         if residual is not None:
             assert values.residual_ratio is not None
@@ -381,9 +208,7 @@ class FakeNetwork(nn.Module):
         super().__init__()
         self.network = network
         self.input_scale = input_scale
-        self.layers = nn.ModuleList(
-            _twin(network, i, layer, generator) for i, layer in enumerate(network.layers)
-        )
+        self.layers = nn.ModuleList(_twin(network, i, layer, generator) for i, layer in enumerate(network.layers))
         self.precisions = tuple(Precision(bitwidths=(layer.act_bits,)) for layer in network.layers)
 
     def freeze(self, frozen: bool) -> None:

@@ -35,5 +35,6 @@ def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:
         if np.floor(largest * 2.0**shift + 0.5) <= _MULT_MAX:
             return np.floor(exact * 2.0**shift + 0.5).astype(np.int64), shift
     raise NbaError(
-        f"a requantisation ratio of {largest:.3g} exceeds {_MULT_MAX / 2:.0f}: training diverged; lower its learning rate"
+        f"a requantisation ratio of {largest:.3g} exceeds {_MULT_MAX / 2:.0f}: training diverged; "
+        "lower its learning rate"
     )

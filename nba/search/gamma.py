@@ -32,12 +32,15 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GammaSettings:
-    """How gamma learns. lr: step per sample, for an advantage of one standard deviation of the log cost. temperature:
-    of the Gumbel-Softmax samples, times `temperature_decay` per step down to `temperature_min`. explore: share of
-    samples that vary one of the best designs seen instead of drawing every parameter; mutations: how many parameters
-    those draw anew, log-uniform between the two, at a temperature `flatten` times as high. penalty: power of the budget excess that the cost is multiplied
-    with. baseline: weight of the newest batch in the running mean and spread. logit_max: bound of the logits, so that
-    no option dies."""
+    """How gamma learns.
+
+    lr: step per sample, for an advantage of one standard deviation of the log cost. temperature: of the Gumbel-Softmax
+    samples, times `temperature_decay` per step down to `temperature_min`. explore: share of samples that vary one of
+    the best designs seen instead of drawing every parameter; mutations: how many parameters those draw anew,
+    log-uniform between the two, at a temperature `flatten` times as high. penalty: power of the budget excess that the
+    cost is multiplied with. baseline: weight of the newest batch in the running mean and spread. logit_max: bound of
+    the logits, so that no option dies.
+    """
 
     lr: float = 0.05
     temperature: float = 2.0

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint search: operators (alpha), bitwidths (beta) and the accelerator (gamma), bi-level (REFERENCES.md section 1).
+"""The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (REFERENCES.md section 1).
 
-Half of the training data updates the weights, on single paths with softly blended bitwidths. The other half updates alpha
-and beta, with hard samples, a single path forward and K paths backward, penalised by what the path costs on the current
-best accelerator; the accelerator search works on the sampled paths in between. Every epoch draws from a generator of its
-own and ends with a checkpoint, so a run that was killed goes on to the same result.
+Half of the training data updates the weights, on single paths with softly blended bitwidths. The other half updates
+alpha and beta, with hard samples, a single path forward and K paths backward, penalised by what the path costs on the
+current best accelerator; the accelerator search works on the sampled paths in between. Every epoch draws from a
+generator of its own and ends with a checkpoint, so a run that was killed goes on to the same result.
 """
 
 from __future__ import annotations
@@ -37,11 +37,12 @@ _FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchConfig:
-    """Knobs of the search. Learning rates are of Adam; the weights' falls with a cosine to a tenth.
+    """Knobs of the search. Learning rates are of Adam; that of the weights falls with a cosine to a tenth.
 
-    pretrain_epochs of weights alone, then joint_epochs. n_candidates: K. The Gumbel temperature falls geometrically over
-    the joint epochs from temperature_first to temperature_last. Every `hardware_every` alpha/beta steps the accelerator
-    search takes `hardware_samples` samples; `hardware_first` before the first, `hardware_last` on the derived network.
+    pretrain_epochs of weights alone, then joint_epochs. n_candidates: K. The Gumbel temperature falls geometrically
+    over the joint epochs from temperature_first to temperature_last. Every `hardware_every` alpha/beta steps the
+    accelerator search takes `hardware_samples` samples; `hardware_first` before the first, `hardware_last` on the
+    derived network. shift_pixels, rotation_degrees, zoom, mirror: of the weights' images, see `nba.train.loop.Warp`.
     """
 
     pretrain_epochs: int = 10
@@ -109,7 +110,9 @@ def search(
 
 def _check(macro: Macro, dataset: Dataset, config: SearchConfig) -> None:
     if len(dataset.classes) != macro.classes:
-        raise NbaError(f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; set network.classes")
+        raise NbaError(
+            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; set network.classes"
+        )
     if config.n_candidates < 2:
         raise SpecError(f"search.n_candidates: {config.n_candidates}; at least 2 paths take part in the backward pass")
     if config.joint_epochs < 1:
@@ -132,7 +135,10 @@ class _Search:
         self.valid_x, self.valid_y = x[second], y[second]
         self.net = Supernet(macro, epoch_generator(seed, 0, "supernet"))
         self.warp = Warp(
-            shift_pixels=config.shift_pixels, rotation_degrees=config.rotation_degrees, zoom=config.zoom, mirror=config.mirror
+            shift_pixels=config.shift_pixels,
+            rotation_degrees=config.rotation_degrees,
+            zoom=config.zoom,
+            mirror=config.mirror,
         )
         self.legal = paths.legal_operators(macro)
         n_blocks, n_ops = self.legal.shape

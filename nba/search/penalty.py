@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the sampled path costs on the current best accelerator, and what every alternative to it would cost.
 
-The cost model is a black box. For a sampled path, each candidate operator of each block, and each bitwidth of the executed
-operator, is put in the path's place; the difference of log costs multiplies that choice's straight-through gate. The path
-is thereby its own baseline (the executed choices have difference 0), and the gradient goes through hard samples only.
+The cost model is a black box. For a sampled path, each candidate operator of each block, and each bitwidth of the
+executed operator, is put in the path's place; the difference of log costs multiplies that choice's straight-through
+gate. The path is thereby its own baseline (the executed choices have difference 0), and the gradient goes through hard
+samples only.
 """
 
 from __future__ import annotations

@@ -112,9 +112,7 @@ def blocks(macro: Macro) -> tuple[Block, ...]:
     channels = macro.stem_channels
     for stage in macro.stages:
         for i in range(stage.blocks):
-            found.append(
-                Block(in_channels=channels, out_channels=stage.channels, stride=stage.stride if i == 0 else 1)
-            )
+            found.append(Block(in_channels=channels, out_channels=stage.channels, stride=stage.stride if i == 0 else 1))
             channels = stage.channels
     return tuple(found)
 
@@ -152,7 +150,9 @@ def check_macro(macro: Macro) -> None:
         problems.append(f"network.operators: {list(macro.operators)} must be distinct and hold more than {SKIP}")
     bits = {"stem_bits": macro.stem_bits, "head_bits": macro.head_bits}
     bits.update({f"bitwidths[{i}]": b for i, b in enumerate(macro.bitwidths)})
-    problems.extend(f"network.{k}: {b} is not within 2..{MASTER_BITS}" for k, b in bits.items() if not 2 <= b <= MASTER_BITS)
+    problems.extend(
+        f"network.{k}: {b} is not within 2..{MASTER_BITS}" for k, b in bits.items() if not 2 <= b <= MASTER_BITS
+    )
     if not macro.bitwidths or list(macro.bitwidths) != sorted(set(macro.bitwidths)):
         problems.append(f"network.bitwidths: {list(macro.bitwidths)} must be distinct and ascending")
     if problems:
@@ -243,7 +243,14 @@ class _Builder:
         return len(self.layers)
 
     def _append(
-        self, out: Tensor, op: Op, source: int, kernel: tuple[int, int], stride: int, pad: int, bits: int,
+        self,
+        out: Tensor,
+        op: Op,
+        source: int,
+        kernel: tuple[int, int],
+        stride: int,
+        pad: int,
+        bits: int,
         residual: int | None,
     ) -> None:
         self.tensors.append(out)
@@ -271,11 +278,10 @@ class _Builder:
 
 def skeleton(architecture: Architecture) -> Network:
     """The integer layers of `architecture`: shapes, bits and signs are final, requantisation numbers are placeholders
-    (legal, but only `nba.quant.export` knows the true ones). ReLU outputs are unsigned; bottlenecks and logits signed."""
+    (legal, but only `nba.quant.export` knows the true ones). ReLU outputs are unsigned, bottlenecks and logits signed.
+    """
     macro = architecture.macro
-    net = _Builder(
-        Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False)
-    )
+    net = _Builder(Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False))
     here = net.add(
         "stem", "dense", 0, macro.stem_channels, kernel=3, stride=macro.stem_stride, bits=macro.stem_bits, signed=False
     )
@@ -292,7 +298,12 @@ def skeleton(architecture: Architecture) -> Network:
             f"block{i}_depthwise", "depthwise", here, wide, kernel=kernel, stride=block.stride, bits=bits, signed=False
         )
         here = net.add(
-            f"block{i}_project", "dense", here, block.out_channels, bits=bits, signed=True,
+            f"block{i}_project",
+            "dense",
+            here,
+            block.out_channels,
+            bits=bits,
+            signed=True,
             residual=start if block.residual else None,
         )
     here = net.add("header", "dense", here, macro.head_channels, bits=macro.head_bits, signed=False)

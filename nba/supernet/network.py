@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from nba.data.dataset import INPUT_SCALE
 from nba.ir.network import MASTER_BITS, Op
-from nba.quant.fake import Precision, QuantLayer, Signal
+from nba.quant.fake import QuantLayer
+from nba.quant.rounding import Precision, Signal
 from nba.space.network import SKIP, Block, Macro, blocks, choices, operator_shape
 from nba.supernet.paths import BlockChoice, Path
 
@@ -59,7 +60,13 @@ class Candidate(nn.Module):
             layers.append(_layer("dense", block.in_channels, self.wide, own=False, generator=generator))
         layers.append(
             _layer(
-                "depthwise", self.wide, self.wide, kernel=self.kernel, stride=block.stride, own=False, generator=generator
+                "depthwise",
+                self.wide,
+                self.wide,
+                kernel=self.kernel,
+                stride=block.stride,
+                own=False,
+                generator=generator,
             )
         )
         layers.append(

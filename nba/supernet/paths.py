@@ -22,7 +22,7 @@ class BlockChoice:
 
     candidates: operator indices, the executed one first, then those that only take part in the backward pass.
     gates [K]: 1 for the executed candidate, 0 for the others, with the gradient of the Gumbel-Softmax probability.
-    mixes [K, J]: coefficients of the bitwidths of each candidate. bits: per candidate, the index of the largest of them.
+    mixes [K, J]: coefficients of the bitwidths of each candidate. bits: per candidate, the index of the largest.
     """
 
     candidates: tuple[int, ...]

@@ -118,9 +118,8 @@ def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: boo
     write_bundle(case, folder / "bundle", lib)
     frames = (FRAMES, 1) if thorough else (FRAMES,)
     tests = TESTS if thorough else ("cycles",)
-    return simulate_rtl(
-        folder / "bundle", simulator, frames=frames, work=folder / "work", tests=tests, seed=case.seed, timeout_s=TIMEOUT_S
-    )
+    bundle, work = folder / "bundle", folder / "work"
+    return simulate_rtl(bundle, simulator, frames=frames, work=work, tests=tests, seed=case.seed, timeout_s=TIMEOUT_S)
 
 
 def _differences(run: RtlRun) -> list[str]:
@@ -134,7 +133,7 @@ def _differences(run: RtlRun) -> list[str]:
             found.append(f"{what}: counters read over AXI4-Lite differ from the trace")
         if not batch.cycles_equal:
             wrong = [
-                f"chunk {a['chunk']} job {a['job']}: start {a['start']} end {a['end']}, simulated {b['start']} {b['end']}"
+                f"chunk {a['chunk']} job {a['job']}: {a['start']} to {a['end']}, simulated {b['start']} to {b['end']}"
                 for a, b in zip(batch.predicted["jobs"], batch.simulated["jobs"], strict=True)
                 if a != b
             ]
@@ -172,8 +171,8 @@ def report(outcome: Outcome) -> str:
     """For a failed pair: what differs, the design, and the command that runs it again."""
     again = f"python benchmarks/property.py --seed {outcome.seed} --sim {outcome.simulator}"
     again += " --thorough" if outcome.thorough else ""
-    design = subject(outcome.seed).design
-    return f"seed {outcome.seed} ({outcome.simulator}): {outcome.failure}\nagain: {again}\ndesign: {design.canonical_json()}"
+    design = subject(outcome.seed).design.canonical_json()
+    return f"seed {outcome.seed} ({outcome.simulator}): {outcome.failure}\nagain: {again}\ndesign: {design}"
 
 
 def features(case: Subject) -> Mapping[str, bool]:
@@ -199,7 +198,7 @@ def features(case: Subject) -> Mapping[str, bool]:
             for _, x, s, o in shapes
         ),
         "stride 2, split layout": any(ring.split and edge.consumer >= 0 for edge, ring in rings),
-        "split layout, two groups of columns": any(ring.split and ring.parity_words > ring.col_words for _, ring in rings),
+        "split layout, two groups of columns": any(r.split and r.parity_words > r.col_words for _, r in rings),
         "non-square kernel": any(layer.kernel_h != layer.kernel_w for layer in layers),
         "non-square map": any(t.height != t.width for t in network.tensors),
         "asymmetric padding": any(
@@ -248,7 +247,7 @@ def features(case: Subject) -> Mapping[str, bool]:
             len({job.res_edge for job in chunk.jobs if job.res_edge is not None}) > 1 for chunk in program.chunks
         ),
         "channels do not divide lanes": any(network.tensors[r.tensor].channels % e.lanes for e, r in rings),
-        "channels do not divide groups": any(o.channels % c.pm for c, job, _ in jobs for o in (network.result(job.layer),)),
+        "channels do not divide groups": any(network.result(job.layer).channels % c.pm for c, job, _ in jobs),
         "words written in parts": any(edge.lanes > edge.write_lanes for edge in program.edges),
         "columns do not divide pp": any(t.width % program.pp for t in network.tensors),
         "block RAM feature maps": any(

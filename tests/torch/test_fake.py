@@ -14,9 +14,10 @@ from nba.errors import NbaError
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import MAX_SHIFT
 from nba.quant.export import agreement, export
-from nba.quant.fake import FakeNetwork, Precision, QuantLayer, Signal, nested, quantised, seen, weight_codes, weight_scale
+from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.quant.fixed import acc_bits, bias_limit, fixed_point
 from nba.quant.integer import nest, run_all
+from nba.quant.rounding import Precision, Signal, nested, quantised, seen, weight_codes, weight_scale
 from nba.space.network import Architecture, Macro, Stage, skeleton
 
 pytestmark = pytest.mark.torch
@@ -65,7 +66,9 @@ def test_weights_blend_and_stay_symmetric() -> None:
     for bits in (2, 3, 4, 8):
         codes = weight_codes(w, weight_scale(w, bits), bits)
         assert int(codes.abs().max()) <= 2 ** (bits - 1) - 1
-        assert torch.equal(quantised(w, Precision(bitwidths=(bits,))), codes * weight_scale(w, bits)[:, None, None, None])
+        assert torch.equal(
+            quantised(w, Precision(bitwidths=(bits,))), codes * weight_scale(w, bits)[:, None, None, None]
+        )
     mix = torch.tensor([0.25, 0.75])
     two = [quantised(w, Precision(bitwidths=(bits,))) for bits in (2, 8)]
     both = quantised(w, Precision(bitwidths=(2, 8), mix=mix))
@@ -157,7 +160,7 @@ def test_accumulator_bound_is_the_networks() -> None:
 def test_fixed_point_uses_all_bits_of_the_largest(ratios: list[float]) -> None:
     mult, shift = fixed_point(np.array(ratios))
     assert 1 <= shift <= MAX_SHIFT
-    assert 0 <= mult.min()
+    assert mult.min() >= 0
     assert mult.max() <= 65535
     assert mult.max() >= 32767 or shift == MAX_SHIFT
     assert np.all(np.abs(mult / 2.0**shift - ratios) <= 0.5 / 2.0**shift + 1e-15)

@@ -107,9 +107,7 @@ def test_bit_operations_follow_bits_and_macs() -> None:
 
 def test_all_problems_of_a_macro_are_named_at_once() -> None:
     with pytest.raises(SpecError) as caught:
-        check_macro(
-            replace(Macro(), classes=1, stem_stride=3, operators=("k4_e1", SKIP), bitwidths=(8, 1), stages=())
-        )
+        check_macro(replace(Macro(), classes=1, stem_stride=3, operators=("k4_e1", SKIP), bitwidths=(8, 1), stages=()))
     for field in ("classes", "stem_stride", "operators", "bitwidths", "stages"):
         assert f"network.{field}" in str(caught.value)
 

@@ -144,7 +144,7 @@ def test_soft_bits_train_every_bitwidth_and_beta_learns_from_hard_ones() -> None
         if executed != skip:
             assert float(to_beta[b, executed].abs().sum()) > 0
     soft, _, _ = _sample(2, 1, False)
-    assert all(0 < float(v) < 1 for choice in soft for v in choice.mixes[0])
+    assert all(0 < float(v) < 1 for choice in soft for v in choice.mixes[0].detach())
 
 
 def test_nested_weights_are_shared_by_the_operators_of_a_block() -> None:

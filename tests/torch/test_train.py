@@ -19,7 +19,7 @@ from nba.quant.export import accuracy
 from nba.quant.integer import run
 from nba.space.network import Architecture, Macro
 from nba.train import checkpoint
-from nba.train.loop import TrainConfig, Warp, augment, batches, epoch_generator, images, train
+from nba.train.loop import TrainConfig, Warp, augment, batches, epoch_generator, images, mixed, train
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch
@@ -92,8 +92,8 @@ def test_digits_are_learned_and_measured_on_integers() -> None:
 
 
 def test_classes_must_match() -> None:
+    bad = Architecture(macro=Macro(classes=3), ops=("k3_e1",) * 5, bits=(8,) * 5)
     with pytest.raises(NbaError, match="10 classes"):
-        bad = Architecture(macro=Macro(classes=3), ops=("k3_e1",) * 5, bits=(8,) * 5)
         train(bad, few_digits(32), SHORT, 0)
 
 
@@ -125,3 +125,17 @@ def test_batches_are_permutations_and_epochs_differ() -> None:
     assert torch.equal(first, again)
     for other in (epoch_generator(1, 1, "train"), epoch_generator(2, 0, "train"), epoch_generator(1, 0, "x")):
         assert not torch.equal(first, torch.cat(list(batches(50, 16, other))))
+
+
+def test_mixup_blends_codes_and_says_by_how_much() -> None:
+    x = images(np.random.default_rng(0).integers(0, 256, (8, 6, 6, 1)).astype(np.uint8))
+    same, share = mixed(x, 0.0, torch.Generator().manual_seed(0))
+    assert share == 0.0
+    assert torch.equal(same, x)
+    shares = []
+    for seed in range(50):
+        blended, share = mixed(x, 1.0, torch.Generator().manual_seed(seed))
+        assert torch.equal(blended, torch.floor(torch.lerp(x, x.flip(0), share) + 0.5))
+        shares.append(share)
+    assert 0 <= min(shares) < 0.1
+    assert 0.4 < max(shares) <= 0.5

@@ -26,7 +26,7 @@ def tiny_search(seed: int) -> GammaSearch:
         slots=SLOTS[id(TINY)], n_chunks=3, columns=(1, 2), sizes_m=(1, 2, 4), sizes_n=(2, 4), drains=(1, 2),
         offsets=(0,), policies=(1,),
     )  # fmt: skip
-    return GammaSearch(space=space, platform=BOARD, budgets=Budgets(dsp=24, bram=5), seed=seed)
+    return GammaSearch(space=space, platform=BOARD, budgets=Budgets(dsp=20, bram=5), seed=seed)
 
 
 def digits_search(seed: int) -> GammaSearch:
@@ -38,16 +38,17 @@ def test_reaches_the_optimum_of_a_small_space() -> None:
     slots = tuple(range(len(TINY.layers)))
     search = tiny_search(0)
     everything = search.space.enumerate()
-    assert 5_000 < len(everything) < search.space.size()
+    assert 10_000 < len(everything) < search.space.size()
     assert len(np.unique(everything, axis=0)) == len(everything)
     found = search.evaluate(TINY, slots, everything)
     optimum = found.interval[found.feasible].min()
     assert not found.feasible.all()
+    assert ((found.interval == optimum) & found.feasible).mean() < 0.001
     for seed in range(3):
         search = tiny_search(seed)
-        for _ in range(150):
+        for _ in range(300):
             search.step(TINY, slots, 16)
-        assert search.evaluations < len(everything)
+        assert search.evaluations < len(everything) / 3
         cost = search.cost(TINY, slots)
         assert cost.feasible
         assert cost.interval_cycles == optimum

@@ -1,0 +1,196 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The joint search: known optima are found, a kill loses nothing, the penalty is the cost's difference."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import multiprocessing
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from nba.errors import NbaError, SpecError
+from nba.search.joint import SearchConfig, penalty_of, search
+from nba.search.penalty import CostConfig, CostOracle
+from nba.search.protocol import HardwareCost
+from nba.search.result import load_result, save_result
+from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
+from nba.supernet import paths
+from tests.torch.fake_hardware import FakeHardware, TableHardware
+from tests.torch.small import MACRO, few_digits
+
+pytestmark = pytest.mark.torch
+SHORT = SearchConfig(
+    pretrain_epochs=1, joint_epochs=2, batch_size=16, hardware_every=2, hardware_samples=3, hardware_first=2,
+    hardware_last=2, alpha_learning_rate=0.1, beta_learning_rate=0.1,
+)  # fmt: skip
+
+
+def _everything() -> list[Architecture]:
+    ops = [choices(MACRO, block) for block in blocks(MACRO)]
+    bits = [MACRO.bitwidths] * len(ops)
+    return [Architecture(macro=MACRO, ops=o, bits=b) for o in itertools.product(*ops) for b in itertools.product(*bits)]
+
+
+def test_finds_the_optimum_that_enumeration_knows() -> None:
+    """A black-box cost without relation to MACs, so heavy that the classification loss does not matter."""
+    hardware = TableHardware(0)
+    config = replace(
+        SHORT,
+        pretrain_epochs=0,
+        joint_epochs=12,
+        temperature_first=3.0,
+        cost=CostConfig(weight=100.0, bits_weight=0.0),
+    )
+    oracle = CostOracle(hardware, config.cost)
+    scores = sorted(oracle.score(a) for a in _everything())
+    found = search(MACRO, few_digits(256), hardware, config, 1)
+    best = oracle.score(found.architecture)
+    assert scores[0] < scores[len(scores) // 20] - 0.1, "the case must not be easy"
+    assert best == pytest.approx(scores[0])
+    assert found.records[-1].alpha_entropy < 0.5 * found.records[0].alpha_entropy
+
+
+def test_without_a_cost_the_loss_decides() -> None:
+    """With no penalty the search must not end at the cheapest network; with a heavy one it must."""
+    rich = replace(SHORT, pretrain_epochs=4, joint_epochs=4, learning_rate=1e-2, cost=CostConfig(weight=0.0))
+    poor = replace(SHORT, joint_epochs=12, temperature_first=3.0, cost=CostConfig(weight=100.0))
+    cheapest = search(MACRO, few_digits(256), FakeHardware(0), poor, 0).architecture
+    assert cheapest.ops == ("skip", "k3_e1", "skip")
+    assert cheapest.bits[1] == 4
+    free = search(MACRO, few_digits(256), FakeHardware(0), rich, 0).architecture
+    assert free.ops != cheapest.ops
+
+
+class _KillAt:
+    """A progress observer that kills its own process after some epochs."""
+
+    def __init__(self, epochs: int):
+        self.left = epochs
+
+    def start(self, task: str, total: int | None = None) -> None:
+        """Ignored."""
+
+    def advance(self, n: int = 1, note: str = "") -> None:
+        self.left -= n
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def finish(self) -> None:
+        """Ignored."""
+
+
+def _killed_run(folder: Path) -> None:
+    torch.set_num_threads(1)
+    search(MACRO, few_digits(128), FakeHardware(5), SHORT, 2, folder, _KillAt(2))
+
+
+def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
+    process = multiprocessing.get_context("spawn").Process(target=_killed_run, args=(tmp_path,))
+    process.start()
+    process.join(120)
+    assert process.exitcode == -signal.SIGKILL
+    assert (tmp_path / "search.pt").is_file()
+    hardware, other = FakeHardware(5), FakeHardware(5)
+    resumed = search(MACRO, few_digits(128), hardware, SHORT, 2, tmp_path)
+    whole = search(MACRO, few_digits(128), other, SHORT, 2)
+    assert resumed == whole
+    assert hardware.state() == other.state()
+    assert len(whole.records) == 3
+    assert search(MACRO, few_digits(128), FakeHardware(5), SHORT, 3).records != whole.records
+    save_result(whole, tmp_path / "search.json")
+    assert load_result(tmp_path / "search.json") == whole
+    text = (tmp_path / "search.json").read_text()
+    (tmp_path / "search.json").write_text(text[:-20])
+    with pytest.raises(NbaError, match="damaged"):
+        load_result(tmp_path / "search.json")
+    with pytest.raises(NbaError, match="no such file"):
+        load_result(tmp_path / "nothing.json")
+
+
+def test_penalty_lowers_the_odds_of_what_costs_more() -> None:
+    oracle = CostOracle(TableHardware(0), CostConfig(bits_weight=0.0))
+    legal = paths.legal_operators(MACRO)
+    alpha = torch.zeros(legal.shape, requires_grad=True)
+    beta = torch.zeros((*legal.shape, 2), requires_grad=True)
+    path = paths.sample_path(
+        alpha, beta, legal, temperature=1.0, n_candidates=2, hard_bits=True,
+        generator=torch.Generator().manual_seed(4),
+    )  # fmt: skip
+    here = paths.architecture_of(MACRO, path)
+    options = tuple(
+        tuple((MACRO.operators[o], MACRO.bitwidths[j]) for o, j in zip(c.candidates, c.bits, strict=True)) for c in path
+    )
+    scores = oracle.compare(here, options)
+    for b, choice in enumerate(path):
+        assert scores.operators[b][0] == 0
+        other = replace(
+            here,
+            ops=(*here.ops[:b], options[b][1][0], *here.ops[b + 1 :]),
+            bits=(*here.bits[:b], options[b][1][1], *here.bits[b + 1 :]),
+        )
+        exact = math.log(oracle.cost(other).interval_cycles / oracle.cost(here).interval_cycles)
+        assert scores.operators[b][1] == pytest.approx(exact)
+        assert scores.bits[b][choice.bits[0]] == 0
+        if here.ops[b] == SKIP:
+            assert scores.bits[b] == (0.0, 0.0)
+    penalty = penalty_of(path, scores)
+    assert float(penalty.detach()) == pytest.approx(0.0, abs=1e-6)
+    to_alpha, _ = torch.autograd.grad(penalty, [alpha, beta])
+    for b, choice in enumerate(path):
+        dearer = scores.operators[b][1] > 0
+        assert (float(to_alpha[b, choice.candidates[1]]) > 0) == dearer
+
+
+def test_score_knows_targets_budgets_bits_and_objectives() -> None:
+    class Broken(FakeHardware):
+        def cost(self, network: object, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+            return replace(
+                super().cost(network, slot_of_layer),  # type: ignore[arg-type]
+                interval_cycles=1000, latency_cycles=None, feasible=False,
+            )  # fmt: skip
+
+    here = Architecture(macro=MACRO, ops=("skip", "k3_e1", "skip"), bits=(4, 4, 4))
+    plain = CostConfig(bits_weight=0.0, infeasible_penalty=7.0)
+    assert CostOracle(Broken(0), plain).score(here) == pytest.approx(math.log(1000) + 7)
+    reached = replace(plain, target_interval_cycles=1001)
+    assert CostOracle(Broken(0), reached).score(here) == pytest.approx(7)
+    missed = replace(plain, target_interval_cycles=500)
+    assert CostOracle(Broken(0), missed).score(here) == pytest.approx(math.log(2) + 7)
+    wide = replace(here, bits=(4, 8, 4))
+    weighed = CostOracle(FakeHardware(0), CostConfig(bits_weight=1.0))
+    assert weighed.score(wide) > weighed.score(here)
+    with pytest.raises(NbaError, match="latency"):
+        CostOracle(Broken(0), replace(plain, objective="latency")).score(here)
+    assert CostOracle(FakeHardware(0), replace(plain, objective="latency")).score(here) > 0
+
+
+def test_scores_are_taken_anew_when_the_accelerator_changes() -> None:
+    hardware = FakeHardware(0)
+    oracle = CostOracle(hardware, CostConfig(bits_weight=0.0))
+    here = Architecture(macro=MACRO, ops=("k3_e2",) * 3, bits=(4, 4, 4))
+    before = oracle.score(here)
+    oracle.improve(here, 50)
+    assert hardware.lanes > 1
+    assert oracle.score(here) < before
+    assert oracle.cost(here).layer_cycles.shape == (len(skeleton(here).layers),)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"n_candidates": 1}, "n_candidates"),
+        ({"joint_epochs": 0}, "joint_epochs"),
+        ({"temperature_last": 9.0}, "falls"),
+    ],
+)
+def test_bad_configurations(change: dict[str, float], message: str) -> None:
+    with pytest.raises(SpecError, match=message):
+        search(MACRO, few_digits(32), FakeHardware(0), replace(SHORT, **change), 0)
+    with pytest.raises(NbaError, match="10 classes"):
+        search(replace(MACRO, classes=9), few_digits(32), FakeHardware(0), SHORT, 0)
