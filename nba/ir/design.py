@@ -97,7 +97,7 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     problems: list[str] = []
     if isinstance(raw, dict) and raw.get("format") != FORMAT:
         raise DesignError(str(path), [f"format: is {raw.get('format')!r}, this version reads {FORMAT}"])
-    design = _decode(Design, raw, "design", problems)
+    design = decode(Design, raw, "design", problems)
     if problems:
         raise DesignError(str(path), problems)
     weights = load_weights(path.with_name("weights.npz"), len(design.network.layers))
@@ -132,7 +132,7 @@ def load_weights(path: Path, n_layers: int) -> Weights:
     return tuple(layers)
 
 
-def _decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
+def decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -143,18 +143,18 @@ def _decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
         known = {f.name for f in fields(kind)}
         problems.extend(f"{where}.{k}: unknown field" for k in sorted(set(value) - known))
         problems.extend(f"{where}.{k}: missing" for k in sorted(known - set(value)))
-        found = {k: _decode(hints[k], value[k], f"{where}.{k}", problems) for k in sorted(known & set(value))}
+        found = {k: decode(hints[k], value[k], f"{where}.{k}", problems) for k in sorted(known & set(value))}
         return None if problems else kind(**found)
     if origin is tuple:
         if not isinstance(value, list):
             problems.append(f"{where}: expected a list, found {type(value).__name__}")
             return ()
         if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(_decode(args[0], v, f"{where}[{i}]", problems) for i, v in enumerate(value))
+            return tuple(decode(args[0], v, f"{where}[{i}]", problems) for i, v in enumerate(value))
         if len(args) != len(value):
             problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
             return ()
-        return tuple(_decode(a, v, f"{where}[{i}]", problems) for i, (a, v) in enumerate(zip(args, value, strict=True)))
+        return tuple(decode(a, v, f"{where}[{i}]", problems) for i, (a, v) in enumerate(zip(args, value, strict=True)))
     if origin is typing.Literal:
         if value not in args:
             problems.append(f"{where}: {value!r} is not one of {', '.join(map(repr, args))}")
@@ -162,7 +162,7 @@ def _decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return _decode(next(a for a in args if a is not type(None)), value, where, problems)
+        return decode(next(a for a in args if a is not type(None)), value, where, problems)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

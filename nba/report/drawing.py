@@ -9,6 +9,7 @@ import numpy as np
 
 from nba.cost.cycles import OVERHEAD_CYCLES
 from nba.cost.pipeline import WAIT_REASONS
+from nba.ir import graph
 from nba.ir.network import Layer, Network
 from nba.ir.program import Program
 from nba.report.account import CAUSES, ChunkAccount
@@ -121,10 +122,9 @@ def layer_graph(network: Network, program: Program) -> Picture:
                 label=_short(f"{tensor - 1} {layer.name}", box - 18, 7.0), detail=_short(detail, box - 16, 5.6),
             )
         )  # fmt: skip
-    for i, layer in enumerate(network.layers):
-        for source, css in ((layer.input, "flow"), (layer.residual, "residual")):
-            if source is not None:
-                paths.append(Path(d=_arrow(at(source), at(i + 1), box, height, source == i), css=css))
+    for source, result, port in graph.layer_graph(network).edges(data="port"):
+        css = "flow" if port == "main" else "residual"
+        paths.append(Path(d=_arrow(at(source), at(result), box, height, result == source + 1), css=css))
     x, y = at(len(network.layers))
     end = y + pitch
     marks.append(Mark(x=middle - box / 2, y=end, w=box, h=24, css="host", tip="", label="host output"))

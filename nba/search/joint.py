@@ -130,9 +130,9 @@ class _Search:
     def __init__(self, macro: Macro, dataset: Dataset, hardware: HardwareSearch, config: SearchConfig, seed: int):
         self.macro, self.hardware, self.config, self.seed = macro, hardware, config, seed
         first, second = stratified_split(dataset.train_y, 0.5, seed)
-        x, y = images(dataset.train_x), torch.from_numpy(dataset.train_y)
-        self.train_x, self.train_y = x[first], y[first]
-        self.valid_x, self.valid_y = x[second], y[second]
+        y = torch.from_numpy(dataset.train_y)
+        self.train_x, self.train_y = dataset.train_x[first], y[first]
+        self.valid_x, self.valid_y = dataset.train_x[second], y[second]
         self.net = Supernet(macro, epoch_generator(seed, 0, "supernet"))
         self.warp = Warp(
             shift_pixels=config.shift_pixels,
@@ -233,7 +233,7 @@ class _Search:
     def _train_weights(self, index: Tensor, temperature: float, generator: torch.Generator) -> float:
         with torch.no_grad():
             path = self._path(temperature, 1, False, generator)
-        x = augment(self.train_x[index], self.warp, generator)
+        x = augment(images(self.train_x[index.numpy()]), self.warp, generator)
         loss = functional.cross_entropy(self.net(x, path), self.train_y[index])
         if not torch.isfinite(loss):
             raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")
@@ -244,7 +244,7 @@ class _Search:
 
     def _train_choices(self, index: Tensor, temperature: float, generator: torch.Generator, means: _Means) -> None:
         path = self._path(temperature, self.config.n_candidates, True, generator)
-        logits = self.net(self.valid_x[index], path)
+        logits = self.net(images(self.valid_x[index.numpy()]), path)
         loss = functional.cross_entropy(logits, self.valid_y[index])
         penalty = penalty_of(path, self._scores(path))
         self.alpha.grad, self.beta.grad = torch.autograd.grad(

@@ -29,7 +29,7 @@ class CostConfig:
     """
 
     objective: Literal["interval", "latency"] = "interval"
-    weight: float = 0.1
+    weight: float = 0.15
     bits_weight: float = 0.15
     infeasible_penalty: float = 1.0
     target_interval_cycles: int | None = None

@@ -50,8 +50,8 @@ class Macro:
     stem_channels: int = 16
     stem_stride: int = 1
     stages: tuple[Stage, ...] = (
-        Stage(channels=16, blocks=1, stride=1),
-        Stage(channels=24, blocks=2, stride=2),
+        Stage(channels=16, blocks=1, stride=2),
+        Stage(channels=24, blocks=2, stride=1),
         Stage(channels=32, blocks=2, stride=2),
     )
     head_channels: int = 64

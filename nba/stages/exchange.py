@@ -13,8 +13,7 @@ import numpy as np
 
 from nba.errors import DesignError, NbaError
 from nba.files import write_atomic, write_atomic_bytes
-from nba.ir.design import _decode as decode
-from nba.ir.design import load_weights, weights_bytes
+from nba.ir.design import decode, load_weights, weights_bytes
 from nba.ir.network import Network, Weights
 
 PART = "metrics-part.json"

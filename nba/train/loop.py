@@ -236,7 +236,7 @@ def _epoch(
     model: FakeNetwork, optimiser: torch.optim.Optimizer, dataset: Dataset, config: TrainConfig, seed: int, epoch: int
 ) -> EpochRecord:
     generator = epoch_generator(seed, epoch, "train")
-    x_all, y_all = images(dataset.train_x), torch.from_numpy(dataset.train_y)
+    y_all = torch.from_numpy(dataset.train_y)
     model.train()
     model.freeze(epoch >= config.epochs - int(config.fold_fraction * config.epochs))
     steps_per_epoch = len(y_all) // min(config.batch_size, len(y_all))
@@ -247,7 +247,7 @@ def _epoch(
         rate = learning_rate(config, step, config.epochs * steps_per_epoch, steps_per_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        x, share = mixed(augment(x_all[index], config.warp, generator), config.mixup, generator)
+        x, share = mixed(augment(images(dataset.train_x[index.numpy()]), config.warp, generator), config.mixup, generator)
         logits = model(x)
         loss = functional.cross_entropy(logits, y_all[index], label_smoothing=config.label_smoothing)
         if share:

@@ -83,7 +83,7 @@ def _environment() -> dict[str, str]:
 
 def _require(simulator: Simulator, path: str) -> None:
     if importlib.util.find_spec("cocotb") is None or importlib.util.find_spec("cocotbext.axi") is None:
-        raise ToolError("cocotb: not installed; install it with: pip install 'nba-codesign[sim]'")
+        raise ToolError("cocotb: not installed; install it with: pip install cocotb cocotbext-axi")
     for tool in ("verilator", "g++", "make", "perl") if simulator == "verilator" else ("iverilog", "vvp"):
         require_tool(tool, path=path)
 

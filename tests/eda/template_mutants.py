@@ -38,7 +38,9 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_edge", "r_next_pulse && r_hit[gi]", "r_next_pulse", 52),
     _m("nba_edge", "r_release_pulse && r_release_ring == ID[5:0]", "r_release_pulse", 52),
     _m("nba_writer", "parity) ? odd_addr : even_addr", "parity) ? even_addr : odd_addr", 13),
-    _m("nba_writer", "      if (s_col_last) begin\n        sub_q  <= SUB_FIRST;\n", "      if (s_col_last) begin\n", 52),
+    _m(
+        "nba_writer", "      if (s_col_last) begin\n        sub_q  <= SUB_FIRST;\n", "      if (s_col_last) begin\n", 52
+    ),
     # Channels beyond the last are written: over the next row of the ring.
     _m("nba_writer", "fire && (word_q < cfg_words)", "fire", 87),
     _m("nba_writer", "        word_q <= 12'd0;\n        odd_q ", "        odd_q ", 52),
