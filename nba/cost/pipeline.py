@@ -76,7 +76,7 @@ class Schedule:
     last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
     row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
-    interval_cycles: between the outputs of frames n_frames // 2 and the one before it, in the middle of the batch, where
+    interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
     neither its beginning nor its end shows; -1 if there is only one frame. All int64.
     """
 

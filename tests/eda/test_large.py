@@ -17,8 +17,9 @@ def test_mobilenet_v2_style_network(tmp_path: Path) -> None:
     macs = [network.macs(i) for i in range(len(network.layers))]
     assert 3e6 <= sum(macs) <= 6e6
     assert len(design.accelerator.chunks) == CHUNKS
-    assert {layer.weight_bits for layer in network.layers} == {8} and {layer.act_bits for layer in network.layers} == {8}
-    assert cost.dsp <= BUDGETS.dsp and cost.bram <= BUDGETS.bram
+    assert {bits for layer in network.layers for bits in (layer.weight_bits, layer.act_bits)} == {8}
+    assert cost.dsp <= BUDGETS.dsp
+    assert cost.bram <= BUDGETS.bram
     program = lower(network, design.accelerator)
     for chunk in program.chunks:
         lanes = chunk.pm * chunk.pn * program.pp
