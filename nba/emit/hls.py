@@ -13,7 +13,8 @@ import numpy as np
 
 from nba import __version__, assets
 from nba.emit.env import environment
-from nba.emit.hls_tables import braces, packed, param_words, weight_words
+from nba.emit.hls_tables import braces, packed
+from nba.emit.memories import param_words, weight_words
 from nba.errors import NbaError
 from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Network, Weights

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.ir.network import MULT_BITS, LayerWeights, Network
+from nba.ir.network import MULT_BITS, LayerWeights
 from nba.ir.program import ChunkProgram, JobProgram
 
 
@@ -28,27 +28,34 @@ def guarded(words: list[int], width: int) -> list[int]:
     return [*words, words[0] ^ ((1 << width) - 1)]
 
 
-def _job_weights(network: Network, chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.ndarray:
-    """[weight_words, pm * pn] weights of `job` in the order of its steps."""
-    layer = network.layers[job.layer]
-    if layer.op == "avgpool":
-        return np.ones((1, chunk.pm * chunk.pn), np.int64)
+def weight_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.ndarray:
+    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn] (dense)
+    or [pm]. Absent channels hold 0; average pooling is one word of ones."""
+    pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
+    if not job.weight_step:
+        return np.ones((1, pm), np.int64)
     w = lw.weight.astype(np.int64)
-    m_pad = job.m_groups * chunk.pm - w.shape[0]
-    if layer.op == "depthwise":
-        w = np.pad(w, ((0, m_pad), (0, 0), (0, 0)))
-        return w.reshape(job.m_groups, chunk.pm, *w.shape[1:]).transpose(0, 2, 3, 1).reshape(-1, chunk.pm)
-    w = np.pad(w, ((0, m_pad), (0, job.chan_words * chunk.pn - w.shape[1]), (0, 0), (0, 0)))
-    w = w.reshape(job.m_groups, chunk.pm, job.chan_words, chunk.pn, *w.shape[2:])
-    return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, chunk.pm * chunk.pn)
+    if chunk.kind == "depthwise":
+        w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
+        return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
+    w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, job.chan_words * pn - w.shape[1]), (0, 0), (0, 0)))
+    w = w.reshape(groups, pm, job.chan_words, pn, job.kernel_h, job.kernel_w)
+    return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, pm * pn)
 
 
-def weight_memory(network: Network, chunk: ChunkProgram, weights: tuple[LayerWeights, ...]) -> str:
+def param_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
+    """Bias and multiplier of a job in the order of its drain steps, int64 [param_words, pq] each; 0 where absent."""
+    room = job.m_groups * chunk.pm - lw.bias.shape[0]
+    bias = np.pad(lw.bias.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
+    return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
+
+
+def weight_memory(chunk: ChunkProgram, weights: tuple[LayerWeights, ...]) -> str:
     """$readmemh text of the chunk's weight ROM: weight_depth words and the guard."""
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words: list[int] = []
     for job in chunk.jobs:
-        rows = _job_weights(network, chunk, job, weights[job.layer])
+        rows = weight_words(chunk, job, weights[job.layer])
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
@@ -60,10 +67,8 @@ def param_memory(chunk: ChunkProgram, weights: tuple[LayerWeights, ...]) -> str:
     width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     words: list[int] = []
     for job in chunk.jobs:
-        lw = weights[job.layer]
-        pad = (0, job.param_words * chunk.pq - len(lw.bias))
-        bias = pack_rows(np.pad(lw.bias.astype(np.int64), pad).reshape(-1, chunk.pq), chunk.acc_bits)
-        mult = pack_rows(np.pad(lw.mult.astype(np.int64), pad).reshape(-1, chunk.pq), MULT_BITS)
+        biases, mults = param_words(chunk, job, weights[job.layer])
         assert len(words) == job.param_base
-        words += [b | m << (chunk.pq * chunk.acc_bits) for b, m in zip(bias, mult, strict=True)]
+        pairs = zip(pack_rows(biases, chunk.acc_bits), pack_rows(mults, MULT_BITS), strict=True)
+        words += [bias | mult << (chunk.pq * chunk.acc_bits) for bias, mult in pairs]
     return hex_lines(guarded(words, width), width)

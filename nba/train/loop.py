@@ -247,7 +247,9 @@ def _epoch(
         rate = learning_rate(config, step, config.epochs * steps_per_epoch, steps_per_epoch)
         for group in optimiser.param_groups:
             group["lr"] = rate
-        x, share = mixed(augment(images(dataset.train_x[index.numpy()]), config.warp, generator), config.mixup, generator)
+        x, share = mixed(
+            augment(images(dataset.train_x[index.numpy()]), config.warp, generator), config.mixup, generator
+        )
         logits = model(x)
         loss = functional.cross_entropy(logits, y_all[index], label_smoothing=config.label_smoothing)
         if share:
