@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from nba.cost.pipeline import schedule
-from nba.cost.resources import predict
-from nba.ir.design import Cost, Design, save_design
+from nba.cost.total import exact_cost
+from nba.ir.design import Design, save_design
 from nba.ir.network import Weights, weights_digest
 from nba.platform import get
 from tests.strategies import random_pair
@@ -21,19 +20,13 @@ def tiny_design(seed: int = 3) -> tuple[Design, Weights]:
     """A random network of a few layers on a random accelerator, both drawn with `seed`."""
     pair = random_pair(np.random.default_rng(seed))
     platform = get(PLATFORM)
-    resources, exact = predict(pair.program, platform), schedule(pair.program, 8)
     design = Design(
         name="tiny",
         network=pair.network,
         accelerator=pair.accelerator,
         platform=platform.name,
         clock_mhz=platform.clock_mhz,
-        cost=Cost(
-            first_output_latency_cycles=int(exact.first_output_latency_cycles),
-            interval_cycles=int(exact.interval_cycles),
-            dsp=resources.dsp,
-            bram=resources.bram,
-        ),
+        cost=exact_cost(pair.program, platform),
         weights_sha256=weights_digest(pair.weights),
         seed=seed,
         versions=(),

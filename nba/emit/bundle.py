@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import numpy as np
 
 from nba import __version__, assets
 from nba.cost.resources import predict
+from nba.cost.total import exact_cost
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.names import identifier
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
+from nba.errors import DesignError
 from nba.files import write_atomic_bytes
 from nba.ir.design import Design, weights_bytes
 from nba.ir.network import Weights
@@ -73,9 +75,17 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
 
     images: input codes [B, H, W, C], B >= max(FRAME_COUNTS) to have all predictions; random codes if None. The design
     must have passed nba.ir.check.check_design. A pure function: the same arguments give the same bytes.
-    Raises DeadlockError if the design's schedule cannot finish.
+    Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one.
     """
     program = lower(design.network, design.accelerator)
+    exact = exact_cost(program, get_platform(design.platform))
+    if exact != design.cost:
+        wrong = [
+            f"cost.{f.name}: is {getattr(design.cost, f.name)}, but the exact models give {getattr(exact, f.name)}"
+            for f in fields(exact)
+            if getattr(design.cost, f.name) != getattr(exact, f.name)
+        ]
+        raise DesignError(f"design {design.id[:12]}", [*wrong, "map the network again, or correct the design"])
     top = identifier(design.name)
     platform = get_platform(design.platform)
     x = default_images(design, FRAMES) if images is None else images
@@ -125,6 +135,12 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     return files
 
 
+def manifest_bytes(design: Design, files: dict[str, bytes]) -> bytes:
+    """manifest.json of a bundle with these files: the sha256 of each."""
+    digests = {path: hashlib.sha256(body).hexdigest() for path, body in sorted(files.items())}
+    return _json({"design_id": design.id, "version": __version__, "files": digests}).encode()
+
+
 def emit_bundle(design: Design, weights: Weights, folder: Path, images: np.ndarray | None = None) -> Path:
     """Write the bundle of `design` into `folder` and return its manifest's path.
 
@@ -133,8 +149,7 @@ def emit_bundle(design: Design, weights: Weights, folder: Path, images: np.ndarr
     """
     files = render_bundle(design, weights, images)
     manifest = folder / "manifest.json"
-    digests = {path: hashlib.sha256(body).hexdigest() for path, body in sorted(files.items())}
-    content = _json({"design_id": design.id, "version": __version__, "files": digests}).encode()
+    content = manifest_bytes(design, files)
     stale: set[str] = set()
     if manifest.is_file():
         try:

@@ -26,9 +26,6 @@ DEFAULT_TOP = "nba_top"
 MAX_USES = 15
 """Buffers that one unit can write: as in nba_types.h; nba.ir.check allows no more edges."""
 
-MAX_BEAT_BITS = 4096
-"""Widest AP_INT_MAX_W of Vitis HLS, which bounds a beat of either stream."""
-
 _FILES = ("top.h", "top.cpp", "weights.h", "main.cpp", "run_hls.tcl", "Makefile")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _RESERVED = frozenset(
@@ -167,12 +164,6 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         raise NbaError(f"HLS part {part!r}: not a device name; use letters, digits, '_', '.' and '-'")
     network = design.network
     program = lower(network, design.accelerator)
-    for what, lanes in (("input", program.pp * program.in_lanes), ("output", program.out_cols * program.out_lanes)):
-        if lanes * MASTER_BITS > MAX_BEAT_BITS:
-            raise NbaError(
-                f"HLS {what} stream: a beat of {lanes} codes has {lanes * MASTER_BITS} bits; Vitis HLS allows "
-                f"{MAX_BEAT_BITS}; take a smaller pp, out_lanes, or pn of the chunks that read the input"
-            )
     pairs = [(e, r) for e, edge in enumerate(program.edges) for r in range(len(edge.rings))]
     ring_index = {pair: n for n, pair in enumerate(pairs)}
     edges = tuple(_edge(i, e) for i, e in enumerate(program.edges))

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nba.ir.accelerator import HOST, Accelerator, Ring
-from nba.ir.network import Network
+from nba.ir.network import MASTER_BITS, Network
 from nba.ir.network_rules import layer_name, tensor_name
-from nba.ir.program import lower, min_ring_rows
+from nba.ir.program import input_lanes, lower, min_ring_rows
 from nba.ir.rules import Problems, Rule, limit
 
 MAX_PARALLEL = 4095
@@ -19,8 +19,11 @@ MAX_WORDS = 65535
 MAX_ROWS = 32767
 """Rows of a ring whose 16-bit counters still compare."""
 MAX_STAGE = 255
-MAX_CHUNKS = 63
-MAX_JOBS = 255
+MAX_CHUNKS = 48
+MAX_JOBS = 128
+"""Chunks, and jobs of a chunk, that have counters of their own behind AXI4-Lite (nba_axil)."""
+MAX_BEAT_BITS = 4096
+"""Bits of a beat of either stream; Vitis HLS allows no more."""
 MAX_EDGES = 15
 MAX_RINGS = 63
 PARALLEL_COLUMNS = (1, 2, 4, 8)
@@ -207,6 +210,13 @@ def _memories(s: Mapped) -> Problems:
         yield from limit(f"{s.chunk(k)}: parameter words", c.param_depth, 1, MAX_WORDS)
 
 
+def _beats(s: Mapped) -> Problems:
+    columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
+    first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
+    for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
+        yield from limit(f"accelerator: bits of a beat of the {what} stream", count * MASTER_BITS, 1, MAX_BEAT_BITS)
+
+
 ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (
     Rule(name="columns", find=_columns, step=0),
     Rule(name="chunk count", find=_chunk_count, step=0),
@@ -224,5 +234,6 @@ ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (
     Rule(name="ring lanes", find=_ring_lanes),
     Rule(name="one write per edge", find=_one_write),
     Rule(name="edge counts", find=_edge_counts),
+    Rule(name="stream beats", find=_beats),
     Rule(name="memories", find=_memories, step=2),
 )

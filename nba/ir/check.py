@@ -7,6 +7,8 @@ is about (layer, tensor, chunk, ring by number and name), the value, what is leg
 
 from __future__ import annotations
 
+import math
+
 from nba.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
@@ -14,6 +16,9 @@ from nba.ir.design import Design
 from nba.ir.network import Network, Weights
 from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
+
+MAX_NAME = 200
+"""Characters of a design's name."""
 
 
 def check_network(network: Network) -> tuple[str, ...]:
@@ -40,7 +45,11 @@ def check_design(design: Design, weights: Weights, where: str) -> None:
     if not problems:
         problems += check_weights(design.network, weights)
         problems += check_accelerator(design.network, design.accelerator)
-    if not design.clock_mhz > 0:
+    if not (design.clock_mhz > 0 and math.isfinite(design.clock_mhz)):
         problems.append(f"clock_mhz is {design.clock_mhz}; legal: greater than 0")
+    if not 0 <= design.seed < 1 << 31:
+        problems.append(f"seed is {design.seed}; legal: 0..2147483647")
+    if not 1 <= len(design.name) <= MAX_NAME:
+        problems.append(f"name has {len(design.name)} characters; legal: 1..{MAX_NAME}")
     if problems:
         raise DesignError(where, problems)

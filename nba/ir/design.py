@@ -85,14 +85,14 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     Raises DesignError, naming the file and the field, if either is missing, damaged, or does not belong to the other.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_repeats)
     except FileNotFoundError:
         raise DesignError(
             str(path), ["no such file; give the path of a design.json written by `run` or `train`"]
         ) from None
     except IsADirectoryError:
         raise DesignError(str(path), ["is a folder; give the design.json inside it"]) from None
-    except (UnicodeDecodeError, json.JSONDecodeError) as err:
+    except (ValueError, RecursionError) as err:
         raise DesignError(str(path), [f"not valid JSON ({err}); write it anew with `run` or `train`"]) from None
     problems: list[str] = []
     if isinstance(raw, dict) and raw.get("format") != FORMAT:
@@ -114,6 +114,17 @@ def load_design(path: Path) -> tuple[Design, Weights]:
 
     check_design(design, weights, where=str(path))
     return design, weights
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number that a design may hold")
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    names = [name for name, _ in pairs]
+    if len(set(names)) != len(names):
+        raise ValueError(f"repeated field {next(name for name in names if names.count(name) > 1)[:60]!r}")
+    return dict(pairs)
 
 
 def load_weights(path: Path, n_layers: int) -> Weights:

@@ -15,7 +15,9 @@ from nba.ir.accelerator import HOST, Accelerator, Chunk, Port, Ring
 from nba.ir.network import MASTER_BITS, Network
 
 FETCH_CYCLES = 4
-"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one."""
+"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
+
+Four is the least that nba_chunk's one set of drain constants allows (docs/decisions/0001)."""
 
 
 def ceil_div(a: int, b: int) -> int:

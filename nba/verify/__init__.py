@@ -10,8 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
+from nba.emit.vectors import stream_bytes
 from nba.errors import DesignError
 from nba.ir.design import load_design
+from nba.ir.program import lower
 from nba.quant.integer import run
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import RtlResult, batch_sizes, simulate_rtl
@@ -82,6 +84,14 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         raise DesignError(
             str(bundle), ["hls/expected.bin: not what the integer reference computes; emit the bundle again"]
         )
+
+    program = lower(network, design.accelerator)
+    for vector, beats in (
+        ("input.hex", stream_bytes(x, program.pp, program.in_lanes)),
+        ("expected.hex", stream_bytes(y, program.out_cols, program.out_lanes)),
+    ):
+        if (bundle / "vectors" / vector).read_text(encoding="ascii") != "".join(f"{beat.hex()}\n" for beat in beats):
+            raise DesignError(str(bundle), [f"vectors/{vector}: not the frames of hls/*.bin; emit the bundle again"])
 
     sizes = batch_sizes(bundle)
     simulators = [name for name in ("icarus", "verilator") if name in images]

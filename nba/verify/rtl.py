@@ -32,14 +32,15 @@ class RtlResult:
     predicted: Cycles
     simulated: Cycles
     counters_equal: bool
+    all_cycles_equal: bool
     passed: tuple[str, ...]
     failed: tuple[str, ...]
     log: str
 
     @property
     def cycles_equal(self) -> bool:
-        """Every predicted cycle is the simulated one."""
-        return self.predicted == self.simulated
+        """Every predicted cycle is the simulated one, in this batch and in those of the test `batches`."""
+        return self.all_cycles_equal and self.predicted == self.simulated
 
     @property
     def holds(self) -> bool:
@@ -128,6 +129,7 @@ def simulate_rtl(
                 predicted=raw["predicted"],
                 simulated=raw["simulated"],
                 counters_equal=raw["counters_equal"],
+                all_cycles_equal=raw["cycles_equal"],
                 passed=tuple(name for name, good in raw["tests"].items() if good),
                 failed=tuple(name for name, good in raw["tests"].items() if not good),
                 log=raw["log"],

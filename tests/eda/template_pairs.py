@@ -17,11 +17,11 @@ from unittest.mock import patch
 import numpy as np
 
 from nba.cost.pipeline import schedule
-from nba.cost.resources import predict
+from nba.cost.total import exact_cost
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.errors import ToolError
-from nba.ir.design import Cost, Design
+from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.ir.program import Program, lower
 from nba.platform import get
@@ -70,19 +70,13 @@ def subject(seed: int) -> Subject:
         if exact.output_cycle[-1] <= MAX_CYCLES:
             break
     platform = get(PLATFORM)
-    resources = predict(pair.program, platform)
     design = Design(
         name=f"pair {seed}",
         network=pair.network,
         accelerator=pair.accelerator,
         platform=PLATFORM,
         clock_mhz=platform.clock_mhz,
-        cost=Cost(
-            first_output_latency_cycles=exact.first_output_latency_cycles,
-            interval_cycles=exact.interval_cycles,
-            dsp=resources.dsp,
-            bram=resources.bram,
-        ),
+        cost=exact_cost(pair.program, platform),
         weights_sha256=weights_digest(pair.weights),
         seed=seed,
         versions=(),
@@ -99,18 +93,19 @@ def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
     predicted = json.loads(files["sim/predicted.json"])
     assert predicted == {str(n): predicted_cycles(case.design.network, case.program, n) for n in (1, FRAMES)}
     assert case.program == lower(case.design.network, case.design.accelerator)
-    for path, body in files.items():
-        if path == "bundle.json" or path.split("/")[0] in ("rtl", "sim", "vectors"):
-            target = folder / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(body)
+    kept = {p: body for p, body in files.items() if p == "bundle.json" or p.split("/")[0] in ("rtl", "sim", "vectors")}
     if lib is not None:
         for source in sorted(lib.glob("*.v")):
-            assert (folder / "rtl" / source.name).is_file()
-            (folder / "rtl" / source.name).write_bytes(source.read_bytes())
-        info = json.loads(files["bundle.json"])
+            assert f"rtl/{source.name}" in kept
+            kept[f"rtl/{source.name}"] = source.read_bytes()
+        info = json.loads(kept["bundle.json"])
         info["timeout_cycles"] = 2 * (info["latency_cycles"] + info["interval_cycles"]) + 500
-        (folder / "bundle.json").write_text(json.dumps(info))
+        kept["bundle.json"] = json.dumps(info).encode()
+    for path, body in kept.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(body)
+    (folder / "manifest.json").write_bytes(emission.manifest_bytes(case.design, kept))
 
 
 def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: bool, lib: Path | None = None) -> RtlRun:

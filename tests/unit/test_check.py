@@ -277,7 +277,7 @@ TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=3), "accelerator: pp is 3; legal: 1, 2, 4, 8"),
-    ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..63"),
+    ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
     ("engine", NETWORK, with_chunk(0, kind="sparse"), "chunk 0: kind is 'sparse'; legal: dense, depthwise"),
     ("engine", NETWORK, with_chunk(0, pm=0), "chunk 0 (dense pm=0 pn=2 pq=2): pm is 0; legal: 1..4095"),
@@ -291,8 +291,8 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         "chunk 1 (depthwise pm=2 pn=1 pq=2): layer of job 0 is 3; legal: 0..2",
     ),
     ("job layers", NETWORK, with_chunk(1, jobs=(Job(layer=-1),)), "layer of job 0 is -1"),
-    ("job count", NETWORK, with_chunk(1, jobs=()), "number of jobs is 0; legal: 1..255"),
-    ("job count", DEEP, line_machine(DEEP), "number of jobs is 300; legal: 1..255"),
+    ("job count", NETWORK, with_chunk(1, jobs=()), "number of jobs is 0; legal: 1..128"),
+    ("job count", DEEP, line_machine(DEEP), "number of jobs is 300; legal: 1..128"),
     (
         "placed once",
         NETWORK,
@@ -386,6 +386,12 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         "edge chunk 0 -> chunk 1 main lane 0: rings is 65; legal: 1..63",
     ),
     ("edge counts", *star(16), "chunk 0: edges out is 16; legal: 0..15"),
+    (
+        "stream beats",
+        NETWORK,
+        replace(ACCELERATOR, out_lanes=1026),
+        "accelerator: bits of a beat of the output stream is",
+    ),
     (
         "memories",
         TALL,

@@ -58,7 +58,8 @@ module nba_seq #(
   wire [32:0] frame      = {1'b0, round_q} - {25'd0, cfg_stage};
   wire        skip       = frame[32] || (cfg_frames != 32'd0 && frame[31:0] >= cfg_frames);
   wire        last_job   = job_q == LAST_JOB[7:0];
-  wire        last_round = cfg_frames != 32'd0 && (round_q + 32'd1) == (cfg_frames + STAGE_MAX);
+  wire        last_round = cfg_frames != 32'd0
+                        && ({1'b0, round_q} + 33'd1) == ({1'b0, cfg_frames} + {1'b0, STAGE_MAX});
 
   // Rows needed and released by output row row_q, from the first input row that is still held.
   wire        row_last = row_q + 12'd1 == cfg_rows;

@@ -62,7 +62,8 @@ module nba_writer #(
   always @(posedge clk) begin
     if (fire) begin
       sub_q <= sub_next;
-      if (sub_q[SUBS-1]) word_q <= word_q + 12'd1;
+      // Words past the last of a column are not written; the count stops there, it must not wrap.
+      if (sub_q[SUBS-1] && word_q < cfg_words) word_q <= word_q + 12'd1;
       if (s_col_last) begin
         sub_q  <= SUB_FIRST;
         word_q <= 12'd0;
