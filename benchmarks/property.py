@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random (network, design) pairs through the RTL simulators: every output bit and every predicted cycle.
 
-    python benchmarks/property.py                                  1,000 pairs, every tenth in Verilator
+    python benchmarks/property.py                                  1,000 pairs, every 25th in Verilator
     python benchmarks/property.py --pairs 200 --sim icarus
     python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
 
@@ -33,7 +33,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
 from template_pairs import FRAMES, Outcome, check, report  # noqa: E402
 
 THOROUGH_EVERY = 5
-VERILATOR_EVERY = 10
+VERILATOR_EVERY = 25
 LOG = ROOT / "build" / "property.jsonl"
 
 
@@ -47,7 +47,7 @@ def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
 
 
 def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
-    """(seed, simulator, thorough) of every pair. `sim` both: every tenth in Verilator."""
+    """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator."""
     chosen = []
     for index, seed in enumerate(range(first, first + pairs)):
         name = sim if sim != "both" else "verilator" if index % VERILATOR_EVERY == VERILATOR_EVERY - 1 else "icarus"
