@@ -132,7 +132,7 @@ class SearchSchedule(_Augmented):
     hardware_samples: Positive = 50
     hardware_first: Positive = 1000
     hardware_last: Positive = 2000
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.1
+    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
     bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
     target_interval_cycles: Positive | None = None
 
@@ -148,12 +148,12 @@ class SearchSchedule(_Augmented):
 class TrainSchedule(_Augmented):
     """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero)."""
 
-    epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 120
+    epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
     learning_rate: Rate = 0.004
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
+    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
 
 

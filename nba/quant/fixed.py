@@ -31,9 +31,12 @@ def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:
     if not np.all(np.isfinite(exact)) or np.any(exact < 0):
         raise NbaError("a requantisation ratio is negative or not finite: training diverged; lower its learning rate")
     largest = float(exact.max(initial=0.0))
-    for shift in range(MAX_SHIFT, 0, -1):
-        if np.floor(largest * 2.0**shift + 0.5) <= _MULT_MAX:
-            return np.floor(exact * 2.0**shift + 0.5).astype(np.int64), shift
+    # largest = m * 2**e with m in 0.5..1, so 2**(16 - e) takes it to 32768..65536; the upper end rounds out of range.
+    shift = min(MAX_SHIFT, MULT_BITS - int(np.frexp(largest)[1]))
+    if np.floor(largest * 2.0**shift + 0.5) > _MULT_MAX:
+        shift -= 1
+    if shift >= 1:
+        return np.floor(exact * 2.0**shift + 0.5).astype(np.int64), shift
     raise NbaError(
         f"a requantisation ratio of {largest:.3g} exceeds {_MULT_MAX / 2:.0f}: training diverged; "
         "lower its learning rate"

@@ -48,7 +48,8 @@ class _Encode(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, log_scale: Tensor, low: float, high: float) -> Tensor:
         inverse = torch.exp(-log_scale)
-        clamped = (x * inverse).clamp_(low, high)
+        # One input channel looks like either layout to torch, and convolutions would then carry on with the slow one.
+        clamped = (x * inverse).contiguous(memory_format=torch.channels_last).clamp_(low, high)
         ctx.save_for_backward(clamped, inverse)
         ctx.low, ctx.high = low, high
         return clamped.add(0.5).floor_()

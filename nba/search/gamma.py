@@ -5,6 +5,10 @@ parameter, hard Gumbel-Softmax samples, a black-box cost, and an update of every
 Differences from the published code, each for a reason measured there: the cost is the logarithm, less a running
 baseline and divided by its running spread, so that steps do not depend on the network's size; conditional parameters
 are masked; a design over budget is penalised, never fatal; and the best design seen is kept.
+
+The method does not have this: a share of every step's evaluations goes to variations of the best designs seen, local
+search around what the logits found. They only compete for "best design seen"; neither the logits nor the baseline learn
+from them, because they are not drawn from the logits (docs/decisions/0005-gamma-sampling.md has their effect).
 """
 
 from __future__ import annotations
@@ -12,13 +16,13 @@ from __future__ import annotations
 import base64
 import io
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from nba.cost.cycles import layer_table, resources, speed_bounds
 from nba.errors import InfeasibleError
-from nba.ir.accelerator import Accelerator
+from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
 from nba.mapper.realise import realise
@@ -34,19 +38,19 @@ FORMAT = 1
 class GammaSettings:
     """How gamma learns.
 
-    lr: step per sample, for an advantage of one standard deviation of the log cost. temperature: of the Gumbel-Softmax
-    samples, times `temperature_decay` per step down to `temperature_min`. explore: share of samples that vary one of
-    the best designs seen instead of drawing every parameter; mutations: how many parameters those draw anew,
-    log-uniform between the two, at a temperature `flatten` times as high. penalty: power of the budget excess that the
-    cost is multiplied with. baseline: weight of the newest batch in the running mean and spread. logit_max: bound of
-    the logits, so that no option dies.
+    lr: step per sample of the logits, for an advantage of one standard deviation of the log cost. temperature: of the
+    Gumbel-Softmax samples, times `temperature_decay` per step down to `temperature_min`. local: share of a step's
+    evaluations that are variations of the best designs seen, from which the logits do not learn; mutations: how many
+    parameters those draw anew, log-uniform between the two, at a temperature `flatten` times as high. penalty: power of
+    the budget excess that the cost is multiplied with. baseline: weight of the newest batch in the running mean and
+    spread. logit_max: bound of the logits, so that no option dies.
     """
 
     lr: float = 0.05
     temperature: float = 2.0
-    temperature_decay: float = 0.997
+    temperature_decay: float = 0.999
     temperature_min: float = 0.5
-    explore: float = 0.7
+    local: float = 0.7
     mutations: tuple[float, float] = (2.0, 8.0)
     flatten: float = 5.0
     penalty: float = 4.0
@@ -66,8 +70,8 @@ class _Elite:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Evaluation:
-    """Closed forms of B designs: int64 [B] interval bound, DSP, BRAM18; score: float [B], log cost with penalty;
-    layer_cycles int64 [B, L]."""
+    """Closed forms of B designs: int64 [B] bounds of interval and latency, DSP, BRAM18; score: float [B], log cost with
+    penalty; layer_cycles int64 [B, L]."""
 
     interval: np.ndarray
     latency: np.ndarray
@@ -131,19 +135,24 @@ class GammaSearch:
         )  # fmt: skip
 
     def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
-        """Sample `n_samples` designs, score them by the closed forms, and update the logits with every one.
+        """Score `n_samples` designs by the closed forms, samples of the logits and variations of the best designs seen;
+        update the logits with every one of the former.
 
         The update is the score-function gradient of the expected normalised score, sample by sample.
         """
         active = self._active(slot_of_layer)
-        choice, gradient = self._sample(n_samples, active)
+        n_varied = int(self.settings.local * n_samples) if self._elites else 0
+        choice, gradient = self._sample(n_samples - n_varied, active)
+        if n_varied:
+            choice = np.concatenate([choice, self._vary(n_varied, active)])
         found = self.evaluate(network, slot_of_layer, choice)
         self.evaluations += n_samples
         self._keep(network, slot_of_layer, choice, found)
-        mean, spread, rate = float(found.score.mean()), float(found.score.std()), self.settings.baseline
+        score, rate = found.score[: len(gradient)], self.settings.baseline
+        mean, spread = float(score.mean()), float(score.std())
         if self._mean is None:
             self._mean, self._spread = mean, spread
-        advantage = np.clip((found.score - self._mean) / max(self._spread, 1e-3), -2.0, 2.0)
+        advantage = np.clip((score - self._mean) / max(self._spread, 1e-3), -2.0, 2.0)
         self._mean += rate * (mean - self._mean)
         self._spread += rate * (spread - self._spread)
         change = np.einsum("b,bpo->po", advantage, gradient)
@@ -164,39 +173,43 @@ class GammaSearch:
 
     def _sample(self, n: int, active: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Hard Gumbel-Softmax samples [n, parameters], and d log p / d logits of each [n, parameters, options]: the
-        one-hot less its probabilities, over the temperature; 0 where a sample copies the best design."""
+        one-hot less its probabilities, over the temperature; 0 for inactive parameters, which take the first legal."""
         n_parameters, width = self.logits.shape
         rows, t = np.arange(n), self.temperature
         choice = np.zeros((n, n_parameters), np.int64)
         gradient = np.zeros((n, n_parameters, width))
         noise = self.rng.gumbel(size=(n_parameters, n, width))
-        copied = np.zeros((n_parameters, n), np.bool_)
-        mutants = np.zeros(n, np.bool_)
-        parents = np.zeros((n, n_parameters), np.int64)
-        if self._elites:
-            ranked = sorted(self._elites.items(), key=lambda item: (item[1].score, item[0]))
-            weight = 1.0 / np.arange(1, len(ranked) + 1) ** 2
-            parents = np.array([e.choice for _, e in ranked])[self.rng.choice(len(ranked), n, p=weight / weight.sum())]
-            mutants = self.rng.random(n) < self.settings.explore
-            copied = self._kept(n, int(active.sum())) & mutants
-        sharpness = np.where(mutants, t * self.settings.flatten, t)[:, None]
+        for i in range(n_parameters):
+            legal = self.space.mask(choice, i)
+            if not active[i]:
+                choice[:, i] = legal.argmax(1)
+                continue
+            options = legal.shape[1]
+            logits = np.where(legal, self.logits[i, :options] / t, -np.inf)
+            choice[:, i] = picked = (logits + noise[i, :, :options]).argmax(1)
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            gradient[rows, i, picked] = 1.0
+            gradient[:, i, :options] -= p / p.sum(1, keepdims=True)
+        return choice, gradient / t
+
+    def _vary(self, n: int, active: np.ndarray) -> np.ndarray:
+        """Variations [n, parameters] of the best designs seen: a few parameters, and those whose value a change before
+        them forbids, are drawn anew from the flattened logits."""
+        n_parameters, width = self.logits.shape
+        rows, t = np.arange(n), self.temperature * self.settings.flatten
+        choice = np.zeros((n, n_parameters), np.int64)
+        noise = self.rng.gumbel(size=(n_parameters, n, width))
+        ranked = sorted(self._elites.items(), key=lambda item: (item[1].score, item[0]))
+        weight = 1.0 / np.arange(1, len(ranked) + 1) ** 2
+        parents = np.array([e.choice for _, e in ranked])[self.rng.choice(len(ranked), n, p=weight / weight.sum())]
+        kept = self._kept(n, int(active.sum()))
         for i in range(n_parameters):
             legal = self.space.mask(choice, i)
             options = legal.shape[1]
-            logits = np.where(legal, self.logits[i, :options] / t, -np.inf)
-            free = np.where(legal, self.logits[i, :options] / sharpness, -np.inf)
-            picked = (free + noise[i, :, :options]).argmax(1) if active[i] else legal.argmax(1)
-            on_policy = np.full(n, bool(active[i]))
-            copy = copied[i] & legal[rows, np.minimum(parents[:, i], options - 1)]
-            picked = np.where(copy, parents[:, i], picked)
-            on_policy &= ~copy
-            choice[:, i] = picked
-            p = np.exp(logits - logits.max(1, keepdims=True))
-            p /= p.sum(1, keepdims=True)
-            gradient[rows, i, picked] = 1.0
-            gradient[:, i, :options] -= p
-            gradient[:, i] *= on_policy[:, None] / t
-        return choice, gradient
+            drawn = np.where(legal, self.logits[i, :options] / t, -np.inf) + noise[i, :, :options]
+            picked = drawn.argmax(1) if active[i] else legal.argmax(1)
+            choice[:, i] = np.where(kept[i] & legal[rows, parents[:, i]], parents[:, i], picked)
+        return choice
 
     def _kept(self, n: int, n_active: int) -> np.ndarray:
         """bool [parameters, n]: what a variation of a good design keeps. It draws a few parameters at random anew, as
@@ -239,15 +252,13 @@ class GammaSearch:
         """Option indices of the best design seen. Raises InfeasibleError before the first step."""
         return self._best().choice.copy()
 
-    def best_score(self) -> float:
-        """Log of the best design's cost, with the penalty, on the network of the latest step."""
-        return self._best().score
-
     def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
-        """Cost of `network` on the best design seen: closed forms, which a stall-free timetable attains."""
+        """Cost of `network` on the best design seen: closed forms. A stall-free timetable attains the interval; the
+        latency is a lower bound."""
         found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
         return HardwareCost(
             interval_cycles=int(found.interval[0]),
+            latency_cycles=int(found.latency[0]),
             dsp=int(found.dsp[0]),
             bram18=int(found.bram18[0]),
             feasible=bool(found.feasible[0]),
@@ -258,26 +269,17 @@ class GammaSearch:
         """int64 [L]: the chunk of every layer on the best design seen."""
         return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
 
-    def layer_weights(self, network: Network, slot_of_layer: tuple[int, ...], sharpness: float = 20.0) -> np.ndarray:
-        """float [L], d(smooth interval) / d(cycles of a layer) on the best design seen.
-
-        The smooth interval is log-sum-exp over the chunks' cycles relative to the largest, times `sharpness`: weights
-        are shares of the softmax over chunks, and those of the bottleneck's layers alone as `sharpness` grows.
-        """
-        chunk = self.chunk_of_layer(network, slot_of_layer)
-        load = np.zeros(self.space.n_chunks)
-        np.add.at(load, chunk, self.cost(network, slot_of_layer).layer_cycles)
-        e = np.exp(sharpness * (load / load.max() - 1.0)) * (load > 0)
-        return (e / e.sum())[chunk]
-
     def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
         """The best design seen, with program order, stages and rings of a stall-free timetable where they are faster.
 
-        Raises InfeasibleError if it exceeds the budgets.
+        For the latency, the alternative to that timetable has stage 0 everywhere: the closed form follows one frame, so
+        sampled stages mean nothing. Raises InfeasibleError if the budgets are exceeded.
         """
         layers = self._layers(network)
         designs = self.space.decode(self.best_choice()[None], layers, slot_of_layer)
         accelerator = accelerator_of(network, designs, 0)
+        if self.objective == "latency":
+            accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
         found = realise(network, accelerator, self.platform, self.budgets.bram18, self.objective)
         if found is None or found.dsp > self.budgets.dsp:
             used = resources(layers, designs, self.platform)[0]
@@ -318,6 +320,10 @@ class GammaSearch:
             niche: _Elite(choice=np.array(choice, np.int64), score=score, feasible=feasible)
             for niche, choice, score, feasible in raw["elites"]
         }
+
+
+def _without_stages(chunk: Chunk) -> Chunk:
+    return replace(chunk, jobs=tuple(replace(job, stage=0) for job in chunk.jobs))
 
 
 def _pack(array: np.ndarray) -> str:

@@ -22,10 +22,11 @@ from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot
 class CostConfig:
     """The objective that alpha and beta share with gamma.
 
-    score = log(cycles), of the `objective`; with `target_interval_cycles` max(0, log(interval / target)); plus
-    `bits_weight` times the log of MACs x weight bits x activation bits (no cycle depends on bits, memories and
-    multipliers do); plus `infeasible_penalty` where the best accelerator found breaks a budget. The loss grows by
-    `weight` times the score.
+    score = log(cycles), of the `objective`, which gamma minimises; with `target_interval_cycles` max(0, log(interval /
+    target)); plus `infeasible_penalty` where the best accelerator found breaks a budget; plus, on the network's side
+    only, `bits_weight` times the log of MACs x weight bits x activation bits: on a given accelerator no cycle depends
+    on bits, they pay once the accelerator is searched anew (docs/decisions/0006-bits-term.md). 0 leaves it out. The
+    loss grows by `weight` times the score.
     """
 
     objective: Literal["interval", "latency"] = "interval"
