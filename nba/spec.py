@@ -146,7 +146,10 @@ class SearchSchedule(_Augmented):
 
 
 class TrainSchedule(_Augmented):
-    """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero)."""
+    """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero).
+
+    mixup: every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2.
+    """
 
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
@@ -154,6 +157,7 @@ class TrainSchedule(_Augmented):
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
+    mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
 
 
