@@ -139,16 +139,6 @@ class Program:
     chunks: tuple[ChunkProgram, ...]
 
 
-def need_rows(job: JobProgram, row: int) -> tuple[int, int, int]:
-    """(first, need, release) of output row `row`: index of the first input row still held, how many rows from it on
-    must be present, and how many are released when the row ends. The last row releases all that is left."""
-    top = row * job.stride - job.pad_top
-    first = max(0, top)
-    need = min(job.height_in, top + job.kernel_h) - first
-    after = job.height_in if row == job.rows_out - 1 else max(0, top + job.stride)
-    return first, need, after - first
-
-
 def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
     """Smallest legal ring for one use of a tensor."""
     if consumer == HOST or port == "residual":
