@@ -25,7 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.cost.kernels import bram18, chunk_dsp, is_block
+from nba.cost.kernels import bram18, channel_words, chunk_dsp, is_block
 from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES, compiled
 from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.network import MASTER_BITS, MULT_BITS, Network
@@ -35,9 +35,9 @@ from nba.platform import Platform
 # Columns of a layer table.
 (
     DENSE, POOL, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE, PAD_TOP, KERNEL_H, INPUT, RESIDUAL, FIRST_NEED,
-    LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS,
-) = range(23)  # fmt: skip
-_COLUMNS = 23
+    LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS, ROTATE,
+) = range(25)  # fmt: skip
+_COLUMNS = 25
 
 MAX_LANES = 4
 """Uses of one tensor on one port by one chunk that have buffers of their own in the closed forms of memory."""
@@ -45,6 +45,7 @@ MAX_LANES = 4
 compiled_chunk_dsp = compiled(chunk_dsp)
 compiled_bram18 = compiled(bram18)
 compiled_is_block = compiled(is_block)
+compiled_channel_words = compiled(channel_words)
 
 OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows."""
@@ -86,7 +87,7 @@ class Designs:
 
 
 def layer_table(network: Network) -> np.ndarray:
-    """int64 [L, 23]: what the closed forms know of every layer, by the column names of this module."""
+    """int64 [L, 25]: what the closed forms know of every layer, by the column names of this module."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     for i, layer in enumerate(network.layers):
         out, src = network.result(i), network.source(layer)
@@ -102,7 +103,7 @@ def layer_table(network: Network) -> np.ndarray:
             first_release,
             _earlier(network, i, layer.input, "main"), _earlier(network, i, layer.residual, "residual"),
             layer.act_bits, 2 if layer.op == "avgpool" else layer.weight_bits,
-            2 if layer.op == "avgpool" else layer.weight_store_bits, network.acc_bits(i),
+            2 if layer.op == "avgpool" else layer.weight_store_bits, network.acc_bits(i), layer.groups, layer.rotate,
         )  # fmt: skip
     return table
 
@@ -147,8 +148,10 @@ def _ceil(a: int, b: int) -> int:
 
 @compiled
 def row_work(layer: np.ndarray, pp: int, pm: int, pn: int, pq: int) -> int:
-    """Engine cycles G*S of one output row of `layer` [23]; the row takes max(this, 2)."""
-    words = _ceil(layer[N], pn) if layer[DENSE] == 1 else 1
+    """Engine cycles G*S of one output row of `layer` [25]; the row takes max(this, 2)."""
+    words = 1
+    if layer[DENSE] == 1:
+        words = compiled_channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE])
     return _ceil(layer[COLS], pp) * _ceil(layer[M], pm) * max(words * layer[TAPS], pm // pq)
 
 
@@ -272,7 +275,11 @@ def _resources(
             k = chunk[b, i]
             m_groups = _ceil(layer[M], pm[b, k])
             lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
-            chan_words = _ceil(layer[N], pn[b, k]) if layer[DENSE] == 1 else 1
+            chan_words = 1
+            if layer[DENSE] == 1:
+                chan_words = compiled_channel_words(
+                    layer[N], pn[b, k], layer[M], pm[b, k], layer[GROUPS], layer[ROTATE]
+                )  # fmt: skip
             words[k, 0] += 1 if layer[POOL] == 1 else m_groups * chan_words * layer[TAPS]
             words[k, 1] += m_groups * (pm[b, k] // pq[b, k])
             for f in range(4):

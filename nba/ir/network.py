@@ -55,6 +55,10 @@ class Layer:
     not stored. `act_bits` / `weight_bits` are the bits that the multiplier sees (nested bits); `weight_store_bits`
     are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to the multiplier.
     `q_min`, `q_max` clamp the output code (ReLU and ReLU6 are this clamp).
+
+    `groups` 2 (dense only, even M and N): output channel m of M sees the half ((m + rotate) // (M / 2)) mod 2 of the
+    input channels. With `rotate` M / 4 every half of the outputs holds as many channels of either group: a channel
+    shuffle, up to the order of channels, that costs nothing (docs/decisions/0008-grouped-layers.md).
     """
 
     name: str
@@ -66,6 +70,8 @@ class Layer:
     stride: int = 1
     pad_top: int = 0
     pad_left: int = 0
+    groups: int = 1
+    rotate: int = 0
     act_bits: int = MASTER_BITS
     weight_bits: int = 8
     weight_store_bits: int = 8
@@ -96,7 +102,7 @@ class Network:
         """Products summed for one output value of layer `index`."""
         layer = self.layers[index]
         taps = layer.kernel_h * layer.kernel_w
-        return taps * (self.source(layer).channels if layer.op == "dense" else 1)
+        return taps * (self.source(layer).channels // layer.groups if layer.op == "dense" else 1)
 
     def macs(self, index: int) -> int:
         """Multiply-accumulates of layer `index` for one frame."""
@@ -128,7 +134,7 @@ class Network:
 class LayerWeights:
     """Integers of one layer with M output channels and N input channels.
 
-    weight: int8 [M, N, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`.
+    weight: int8 [M, N / groups, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`.
     bias: int32 [M] in accumulator scale. mult: int32 [M], 0 <= mult < 2**MULT_BITS.
     """
 
@@ -148,7 +154,7 @@ def weight_shape(network: Network, index: int) -> tuple[int, ...]:
         return (0,)
     if layer.op == "depthwise":
         return (m, layer.kernel_h, layer.kernel_w)
-    return (m, n, layer.kernel_h, layer.kernel_w)
+    return (m, n // layer.groups, layer.kernel_h, layer.kernel_w)
 
 
 def weights_digest(weights: Weights) -> str:

@@ -20,7 +20,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nba.cost.cycles import layer_table, resources, speed_bounds
+from nba.cost.cycles import layer_table, resources
+from nba.cost.usage import Objective, Usage, usage
 from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
@@ -70,16 +71,11 @@ class _Elite:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Evaluation:
-    """Closed forms of B designs: int64 [B] bounds of interval and latency, DSP, BRAM18; score: float [B], log cost with
-    penalty; layer_cycles int64 [B, L]."""
+    """Closed forms of B designs; score: float [B], log cost with penalty; feasible: bool [B]."""
 
-    interval: np.ndarray
-    latency: np.ndarray
-    dsp: np.ndarray
-    bram18: np.ndarray
+    used: Usage
     score: np.ndarray
     feasible: np.ndarray
-    layer_cycles: np.ndarray
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -93,7 +89,7 @@ class GammaSearch:
     space: AcceleratorSpace
     platform: Platform
     budgets: Budgets
-    objective: str = "interval"
+    objective: Objective = "interval"
     seed: int = 0
     settings: GammaSettings = field(default_factory=GammaSettings)
     evaluations: int = 0
@@ -123,16 +119,12 @@ class GammaSearch:
         """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed, exact resources."""
         layers = self._layers(network)
         designs = self.space.decode(choice, layers, slot_of_layer)
-        bounds, busy = speed_bounds(layers, designs)
-        used = resources(layers, designs, self.platform)
-        excess = np.maximum(used / (self.budgets.dsp, max(self.budgets.bram18, 1)), 1.0)
-        cost = bounds[:, 0] if self.objective == "interval" else bounds[:, 1]
-        feasible = (used[:, 0] <= self.budgets.dsp) & (used[:, 1] <= self.budgets.bram18)
-        score = np.log(cost) + np.where(feasible, 0.0, 0.5 + self.settings.penalty * np.log(excess).sum(1))
-        return Evaluation(
-            interval=bounds[:, 0], latency=bounds[:, 1], dsp=used[:, 0], bram18=used[:, 1], score=score,
-            feasible=feasible, layer_cycles=busy,
-        )  # fmt: skip
+        used = usage(layers, designs, self.platform)
+        excess = np.maximum(self.budgets.excess(used), 1.0)
+        feasible = (excess <= 1.0).all(1)
+        penalty = 0.5 + self.settings.penalty * np.log(excess).sum(1)
+        score = np.log(used.cost(self.objective)) + np.where(feasible, 0.0, penalty)
+        return Evaluation(used=used, score=score, feasible=feasible)
 
     def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
         """Score `n_samples` designs by the closed forms, samples of the logits and variations of the best designs seen;
@@ -257,12 +249,12 @@ class GammaSearch:
         latency is a lower bound."""
         found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
         return HardwareCost(
-            interval_cycles=int(found.interval[0]),
-            latency_cycles=int(found.latency[0]),
-            dsp=int(found.dsp[0]),
-            bram18=int(found.bram18[0]),
+            interval_cycles=int(found.used.interval[0]),
+            latency_cycles=int(found.used.latency[0]),
+            dsp=int(found.used.dsp[0]),
+            bram18=int(found.used.bram18[0]),
             feasible=bool(found.feasible[0]),
-            layer_cycles=found.layer_cycles[0],
+            layer_cycles=found.used.layer_cycles[0],
         )
 
     def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
