@@ -46,9 +46,9 @@ def test_reaches_the_optimum_of_a_small_space() -> None:
     assert 10_000 < len(everything) < search.space.size()
     assert len(np.unique(everything, axis=0)) == len(everything)
     found = search.evaluate(TINY, whole, everything)
-    optimum = found.interval[found.feasible].min()
+    optimum = found.used.interval[found.feasible].min()
     assert not found.feasible.all()
-    assert ((found.interval == optimum) & found.feasible).mean() < 0.001
+    assert ((found.used.interval == optimum) & found.feasible).mean() < 0.001
     for seed in range(3):
         search = tiny_search(seed)
         for _ in range(300):
@@ -69,7 +69,7 @@ def test_beats_random_search_at_equal_evaluations() -> None:
         assert search.evaluations == n
         gamma.append(search.cost(DIGITS, ALL).interval_cycles)
         drawn = search.evaluate(DIGITS, ALL, search.space.sample(np.random.default_rng(seed), n))
-        random.append(drawn.interval[drawn.feasible].min())
+        random.append(drawn.used.interval[drawn.feasible].min())
     assert np.median(gamma) < 0.95 * np.median(random), (gamma, random)
 
 
