@@ -85,11 +85,9 @@ def _axis(rng: np.random.Generator, size: int, kernel: int, stride: int, wanted:
 
 def _rotation(rng: np.random.Generator, channels: int) -> int:
     """None, the channel shuffle, a multiple of some lanes, or anything."""
-    style = int(rng.integers(4))
-    step = _pick(rng, [2, 3, 4])
-    return (0, channels // 4, step * int(rng.integers(channels // step + 1)), int(rng.integers(channels)))[
-        style
-    ] % channels
+    style, step = int(rng.integers(4)), _pick(rng, [2, 3, 4])
+    multiple, anything = step * int(rng.integers(channels // step + 1)), int(rng.integers(channels))
+    return (0, channels // 4, multiple % channels, anything)[style]
 
 
 def _shape(
@@ -137,8 +135,8 @@ def _shape(
         low, high = sorted((max(low, out.zero_point), int(rng.integers(high - 100, high + 1))))
     layer = Layer(
         name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
-        pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits, weight_bits=bits, weight_store_bits=store,
-        shift=1, q_min=low, q_max=high,
+        pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits, weight_bits=bits,
+        weight_store_bits=store, shift=1, q_min=low, q_max=high,
     )  # fmt: skip
     return layer, out
 

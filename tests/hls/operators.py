@@ -172,8 +172,8 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
         name=o.name, op=o.op, input=0, residual=0 if o.residual else None, kernel_h=o.kernel[0], kernel_w=o.kernel[1],
-        stride=o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups, rotate=o.rotate, act_bits=o.act_bits, weight_bits=o.weight_bits,
-        weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
+        stride=o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups, rotate=o.rotate, act_bits=o.act_bits,
+        weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
     )  # fmt: skip
     network = Network(name=o.name, tensors=(first, out), layers=(layer,))
     high = 1 << (o.store_bits - 1)

@@ -80,9 +80,7 @@ def test_an_engine_walks_what_its_channels_see(seed: int) -> None:
     n, m = (t.channels for t in network.tensors)
     chunk, job = lowered(network, accelerator)
     weight = rng.integers(1, 128, (m, n // 2, *KERNEL)).astype(np.int8)
-    words = weight_words(
-        chunk, job, network.layers[0], LayerWeights(weight=weight, bias=np.zeros(m), mult=np.zeros(m))
-    )
+    words = weight_words(chunk, job, network.layers[0], LayerWeights(weight=weight, bias=np.zeros(m), mult=np.zeros(m)))
     assert words.shape == (job.m_groups * job.steps, chunk.pm * chunk.pn) == (job.weight_words, chunk.pm * chunk.pn)
     walked = np.zeros((job.m_groups * chunk.pm, 4 * n + 4 * chunk.pn, *KERNEL), np.int64)
     rows = iter(words)
@@ -110,7 +108,7 @@ def test_an_engine_walks_what_its_channels_see(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(100))
 def test_every_cost_counts_the_same_cycles(seed: int) -> None:
     network, accelerator = draw(np.random.default_rng([seed, 61]))
-    chunk, job = lowered(network, accelerator)
+    _, job = lowered(network, accelerator)
     only = accelerator.chunks[0]
     pp = accelerator.pp
     row = max(row_work(layer_table(network)[0], pp, only.pm, only.pn, only.pq), 2)

@@ -46,7 +46,8 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
                                 a = maps[layer.input][iy][ix][n] if inside else src.zero_point
                                 w = 1
                                 if layer.op != "avgpool":
-                                    stored = lw.weight[m, n - first, ky, kx] if layer.op == "dense" else lw.weight[m, ky, kx]
+                                    kernel = lw.weight[m, n - first] if layer.op == "dense" else lw.weight[m]
+                                    stored = kernel[ky, kx]
                                     w = naive_nest(int(stored), layer.weight_store_bits, layer.weight_bits, True)
                                 acc += w * naive_nest(a, 8, layer.act_bits, src.signed)
                     assert abs(acc) < 2 ** (network.acc_bits(i) - 1)
