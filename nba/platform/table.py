@@ -9,6 +9,7 @@ from difflib import get_close_matches
 from typing import Literal
 
 from nba.errors import SpecError
+from nba.platform.energy import HOROWITZ_45NM, EnergyTable
 
 MemoryStyle = Literal["block", "distributed"]
 
@@ -24,8 +25,8 @@ class Platform:
 
     dsp: DSP48E1 blocks, each of which multiplies 25 x 18 bits signed (nba.cost.kernels.product_dsp); one MAC per
     block. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock,
-    which only place and route can confirm. family: the synthesis rules (`synth_xilinx -family`). source: where the
-    numbers are from.
+    which only place and route can confirm. family: the synthesis rules (`synth_xilinx -family`). energy: what events
+    cost. source: where the numbers are from.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Platform:
     ff: int
     source: str
     family: str = "xc7"
+    energy: EnergyTable = HOROWITZ_45NM
     min_block_words: int = MIN_BLOCK_WORDS
     min_block_bits: int = MIN_BLOCK_BITS
 
