@@ -20,13 +20,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nba.cost.cycles import layer_table, resources
-from nba.cost.usage import Objective, Usage, usage
+from nba.cost.cycles import layer_table
+from nba.cost.usage import Objective, Usage, needed, usage
 from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
-from nba.mapper.realise import realise
+from nba.mapper.realise import UNLIMITED, realise
 from nba.platform import Platform
 from nba.search.protocol import HardwareCost
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, accelerator_of
@@ -80,10 +80,11 @@ class Evaluation:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class GammaSearch:
-    """Search over `space` for the fastest accelerator within `budgets` (implements nba.search.protocol.HardwareSearch).
+    """Search over `space` for the accelerator within `budgets` that minimises `objective` (implements
+    nba.search.protocol.HardwareSearch).
 
-    One instance serves changing networks: parameters belong to potential layers (slots). `objective`: "interval" or
-    "latency". All randomness comes from `seed`.
+    One instance serves changing networks: parameters belong to potential layers (slots). All randomness comes from
+    `seed`.
     """
 
     space: AcceleratorSpace
@@ -119,7 +120,7 @@ class GammaSearch:
         """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed, exact resources."""
         layers = self._layers(network)
         designs = self.space.decode(choice, layers, slot_of_layer)
-        used = usage(layers, designs, self.platform)
+        used = usage(layers, designs, self.platform, needed(self.objective) | self.budgets.needs())
         excess = np.maximum(self.budgets.excess(used), 1.0)
         feasible = (excess <= 1.0).all(1)
         penalty = 0.5 + self.settings.penalty * np.log(excess).sum(1)
@@ -248,13 +249,17 @@ class GammaSearch:
         """Cost of `network` on the best design seen: closed forms. A stall-free timetable attains the interval; the
         latency is a lower bound."""
         found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
+        used = found.used
         return HardwareCost(
-            interval_cycles=int(found.used.interval[0]),
-            latency_cycles=int(found.used.latency[0]),
-            dsp=int(found.used.dsp[0]),
-            bram18=int(found.used.bram18[0]),
+            interval_cycles=int(used.interval[0]),
+            latency_cycles=int(used.latency[0]),
+            dsp=int(used.dsp[0]),
+            bram18=int(used.bram18[0]),
+            lut=None if used.lut is None else int(used.lut[0]),
+            energy_pj=None if used.energy_pj is None else float(used.energy_pj[0]),
+            power_w=None if used.power_w is None else float(used.power_w[0]),
             feasible=bool(found.feasible[0]),
-            layer_cycles=found.used.layer_cycles[0],
+            layer_cycles=used.layer_cycles[0],
         )
 
     def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
@@ -272,13 +277,20 @@ class GammaSearch:
         accelerator = accelerator_of(network, designs, 0)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
-        found = realise(network, accelerator, self.platform, self.budgets.bram18, self.objective)
-        if found is None or found.dsp > self.budgets.dsp:
-            used = resources(layers, designs, self.platform)[0]
+        found = realise(
+            network, accelerator, self.platform, self.budgets.bram18, self.objective, budgets=self.budgets
+        )  # fmt: skip
+        if found is None:
+            found = realise(network, accelerator, self.platform, UNLIMITED, self.objective)
+        assert found is not None, "without limits on memory some rings always work"
+        cost = found.cost
+        over = tuple(name for name, x in self.budgets.excess_of(cost).items() if x > 1.0)
+        if over:
             raise InfeasibleError(
-                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs {used[0]} DSP and "
-                f"{used[1] / 2:g} BRAM (36 Kbit), above the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; "
-                "raise them, sample more, or allow a smaller network"
+                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs "
+                f"{self.budgets.describe(cost, over)}; the limits are "
+                f"{', '.join(self.budgets.field(name) for name in over)}. Raise them, sample more, or allow a smaller "
+                "network"
             )
         return found.accelerator
 
