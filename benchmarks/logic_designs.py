@@ -66,10 +66,12 @@ def rtl_of(seed: int) -> dict[str, str]:
     network, weights, accelerator, program = draw(seed)
     design = Design(
         name="t", network=network, accelerator=accelerator, platform=PLATFORM, clock_mhz=100.0,
-        cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0, lut=1, ff=1, energy_pj=1.0, power_w=1.0),
+        cost=Cost(
+            first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+        ),
         weights_sha256=weights_digest(weights), seed=0, versions=(),
     )  # fmt: skip
-    return {name: text for name, text in render_rtl(design, weights, "nba_t", program).items()}
+    return render_rtl(design, weights, "nba_t", program)
 
 
 def synthesise_parts(files: dict[str, str], top: str) -> Parts:

@@ -9,19 +9,50 @@ tree, control, multiplexers, leakage.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from nba.cost.cycles import Designs
 from nba.cost.parts import (
-    C_ACC, C_ACT, C_DRAINS, C_JOBS, C_PARAM_WORDS, C_PM, C_PN, C_PQ, C_RES_DRAINS, C_STEPS, C_STORE, C_WEIGHT,
-    C_WEIGHT_WORDS, CHUNK_COLUMNS, E_DEPTH, E_LANES, E_READS, E_RINGS, E_WRITE, E_WRITES, EDGE_COLUMNS, H_IN_BEATS,
-    H_IN_LANES, H_OUT_BEATS, H_OUT_COLS, H_OUT_LANES, H_PP, HOST_COLUMNS, fill, n_edge_slots, parts,
+    C_ACC,
+    C_ACT,
+    C_DRAINS,
+    C_JOBS,
+    C_PARAM_WORDS,
+    C_PM,
+    C_PN,
+    C_PQ,
+    C_RES_DRAINS,
+    C_STEPS,
+    C_STORE,
+    C_WEIGHT,
+    C_WEIGHT_WORDS,
+    CHUNK_COLUMNS,
+    E_DEPTH,
+    E_LANES,
+    E_READS,
+    E_RINGS,
+    E_WRITE,
+    E_WRITES,
+    EDGE_COLUMNS,
+    H_IN_BEATS,
+    H_IN_LANES,
+    H_OUT_BEATS,
+    H_OUT_COLS,
+    H_OUT_LANES,
+    H_PP,
+    HOST_COLUMNS,
+    fill,
+    n_edge_slots,
+    parts,
 )  # fmt: skip
 from nba.cost.pipeline import compiled
 from nba.ir.network import MASTER_BITS, MULT_BITS
 from nba.ir.program import Program
 from nba.platform import Platform
+
+Quantity = TypeVar("Quantity", float, np.ndarray)
 
 EVENTS = (
     "macs", "weight_reads", "param_reads", "requants", "residuals", "edge_reads", "edge_writes", "host_in_words",
@@ -87,8 +118,8 @@ def energy_pj(program: Program, platform: Platform) -> float:
     return sum(energy_aj(program, platform).values()) / 1e6
 
 
-def power_w(energy: float, interval_cycles: float, platform: Platform) -> float:
-    """Dynamic watts at one frame of `energy` pJ per `interval_cycles` (numbers or arrays)."""
+def power_w(energy: Quantity, interval_cycles: Quantity, platform: Platform) -> Quantity:
+    """Dynamic watts at one frame of `energy` pJ per `interval_cycles`."""
     return energy * 1e-6 * platform.clock_mhz / interval_cycles
 
 

@@ -14,8 +14,28 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.cost.cycles import (
-    ACC_BITS, ACT_BITS, COLS, DENSE, EARLIER_RES, EARLIER_USE, GROUPS, HEIGHT_IN, INPUT, MAX_LANES, POOL, RESIDUAL,
-    ROTATE, ROWS, STORE_BITS, STRIDE, TAPS, WEIGHT_BITS, WIDTH_IN, M, N, compiled_channel_words,
+    ACC_BITS,
+    ACT_BITS,
+    COLS,
+    DENSE,
+    EARLIER_RES,
+    EARLIER_USE,
+    GROUPS,
+    HEIGHT_IN,
+    INPUT,
+    MAX_LANES,
+    POOL,
+    RESIDUAL,
+    ROTATE,
+    ROWS,
+    STORE_BITS,
+    STRIDE,
+    TAPS,
+    WEIGHT_BITS,
+    WIDTH_IN,
+    M,
+    N,
+    compiled_channel_words,
 )  # fmt: skip
 from nba.cost.pipeline import compiled
 from nba.ir.network import MASTER_BITS
@@ -209,4 +229,3 @@ def fill(
     host[H_OUT_COLS] = 1 if layers[z, COLS] == 1 else pp
     host[H_IN_BEATS] = in_beats
     host[H_OUT_BEATS] = layers[z, ROWS] * out_groups * out_words
-

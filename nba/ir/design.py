@@ -21,6 +21,10 @@ FORMAT = 1
 """Version of the design.json layout."""
 
 
+EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
+"""Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
     """What the models predict for a design (frames enter back to back, the output is always ready).

@@ -74,8 +74,7 @@ def map_network(
 ) -> tuple[Accelerator, Cost]:
     """A legal, deadlock-free accelerator for `network` within `budgets`, and its exact cost.
 
-    `start`: an accelerator of the same layers (rings are ignored) that competes, and to begin from, besides the built-in
-    starts.
+    `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
@@ -288,4 +287,3 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     """Best first, every partition with its engines once."""
     unique = {(a.pp, a.owner, a.engines): a for a in found}
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
-

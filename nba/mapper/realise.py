@@ -58,7 +58,7 @@ class Candidate:
         return worst if worst > 1.0 else 0.0
 
 
-def candidate(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
+def judged(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
     """A complete accelerator of known exact speed, with its cost."""
     cost = cost_at(
         lower(network, accelerator), platform,
@@ -143,7 +143,7 @@ def realise(
                 continue
             rows = smaller
             goal = search.exact(rows)
-        found.append(candidate(network, search.with_rows(rows), goal, platform))
+        found.append(judged(network, search.with_rows(rows), goal, platform))
     return min(
         found, key=lambda c: (0.0 if budgets is None else c.excess(budgets), *c.key(objective)), default=None
     )  # fmt: skip
@@ -176,10 +176,10 @@ def reorder(
     goal = here.exact(here.high)
     if goal.key(objective) >= start.speed.key(objective):
         return start
-    found = candidate(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
-    if found.excess(budgets) > 0 or found.key(objective) >= start.key(objective):
+    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
+    if better.excess(budgets) > 0 or better.key(objective) >= start.key(objective):
         return start
-    return found
+    return better
 
 
 def _neighbour(chunks: tuple[Chunk, ...], rng: np.random.Generator) -> tuple[Chunk, ...]:

@@ -26,13 +26,15 @@ from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
-from nba.mapper.realise import UNLIMITED, realise
+from nba.mapper.realise import UNLIMITED, Candidate, realise
 from nba.platform import Platform
 from nba.search.protocol import HardwareCost
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, accelerator_of
 
 FORMAT = 1
 """Version of the text of `GammaSearch.state`."""
+N_REALISED = 8
+"""Designs that `GammaSearch.best` makes complete until one meets every budget exactly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -267,32 +269,40 @@ class GammaSearch:
         return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
 
     def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
-        """The best design seen, with program order, stages and rings of a stall-free timetable where they are faster.
+        """The best design seen whose exact cost is within the budgets, with program order, stages and rings of a
+        stall-free timetable where they are faster.
 
         For the latency, the alternative to that timetable has stage 0 everywhere: the closed form follows one frame, so
-        sampled stages mean nothing. Raises InfeasibleError if the budgets are exceeded.
+        sampled stages mean nothing. Raises InfeasibleError if the best few all exceed some budget.
         """
-        layers = self._layers(network)
-        designs = self.space.decode(self.best_choice()[None], layers, slot_of_layer)
+        closest: Candidate | None = None
+        ranked = sorted(self._elites.values(), key=lambda e: (not e.feasible, e.score)) or [self._best()]
+        for elite in ranked[:N_REALISED]:
+            found = self._realised(network, slot_of_layer, elite.choice)
+            if found.excess(self.budgets) == 0:
+                return found.accelerator
+            if closest is None or found.excess(self.budgets) < closest.excess(self.budgets):
+                closest = found
+        assert closest is not None
+        over = tuple(name for name, x in self.budgets.excess_of(closest.cost).items() if x > 1.0)
+        raise InfeasibleError(
+            f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs "
+            f"{self.budgets.describe(closest.cost, over)}; the limits are "
+            f"{', '.join(self.budgets.field(name) for name in over)}. Raise them, sample more, or allow a smaller "
+            "network"
+        )
+
+    def _realised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
+        """The design `choice`, complete, with rings that fit the memory if there are any."""
+        designs = self.space.decode(choice[None], self._layers(network), slot_of_layer)
         accelerator = accelerator_of(network, designs, 0)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
-        found = realise(
-            network, accelerator, self.platform, self.budgets.bram18, self.objective, budgets=self.budgets
-        )  # fmt: skip
-        if found is None:
-            found = realise(network, accelerator, self.platform, UNLIMITED, self.objective)
-        assert found is not None, "without limits on memory some rings always work"
-        cost = found.cost
-        over = tuple(name for name, x in self.budgets.excess_of(cost).items() if x > 1.0)
-        if over:
-            raise InfeasibleError(
-                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs "
-                f"{self.budgets.describe(cost, over)}; the limits are "
-                f"{', '.join(self.budgets.field(name) for name in over)}. Raise them, sample more, or allow a smaller "
-                "network"
-            )
-        return found.accelerator
+        for bram18 in (self.budgets.bram18, UNLIMITED):
+            found = realise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
+            if found is not None:
+                return found
+        raise AssertionError("without limits on memory some rings always work")
 
     def state(self) -> str:
         """Everything that `load_state` needs, as JSON text."""
