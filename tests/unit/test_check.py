@@ -478,7 +478,9 @@ def test_hostile_names_stay_on_one_line() -> None:
 
 DESIGN = Design(
     name="d", network=NETWORK, accelerator=ACCELERATOR, platform="p", clock_mhz=100.0,
-    cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=1, bram=0.5),
+    cost=Cost(
+        first_output_latency_cycles=1, interval_cycles=1, dsp=1, bram=0.5, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+    ),
     weights_sha256=weights_digest(WEIGHTS), seed=0, versions=(),
 )  # fmt: skip
 
