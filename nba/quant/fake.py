@@ -97,14 +97,17 @@ class QuantLayer(nn.Module):
         track: bool = True,
         reach: float = 4.0,
         own_weight: bool = True,
+        groups: int = 1,
+        rotate: int = 0,
         generator: torch.Generator,
     ):
         super().__init__()
         self.op = op
         self.stride = stride
         self.pad = pad
-        self.groups = in_channels if op != "dense" else 1
-        self.reduction = kernel[0] * kernel[1] * (in_channels if op == "dense" else 1)
+        self.groups = in_channels if op != "dense" else groups
+        self.rotate = rotate
+        self.reduction = kernel[0] * kernel[1] * (in_channels // self.groups)
         self.frozen = False
         shape = (out_channels, in_channels // self.groups, *kernel)
         self.weight: nn.Parameter | None = None
@@ -134,10 +137,15 @@ class QuantLayer(nn.Module):
         return self.out(y)
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
-        return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
+        if self.rotate == 0:
+            return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
+        w_MNKK = w_MNKK.roll(self.rotate, 0)
+        y_BCHW = functional.conv2d(x_BCHW, w_MNKK, None, self.stride, self.pad, 1, self.groups).roll(-self.rotate, 1)
+        return y_BCHW if bias_M is None else y_BCHW + bias_M.reshape(1, -1, 1, 1)
 
     def _normed_forward(self, source: Signal, precision: Precision, weight: Tensor | None) -> Tensor:
         assert weight is not None
+        # The only convolution: `seen` and `quantised` have blended the bitwidths that are searched.
         y = self._convolve(seen(source, precision), quantised(weight, precision), self.bias)
         return y if self.norm is None else self.norm(y)
 
@@ -245,5 +253,7 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         signed=out.signed,
         norm=not last,
         reach=reach,
+        groups=layer.groups,
+        rotate=layer.rotate,
         generator=generator,
     )

@@ -14,15 +14,15 @@ from nba.sources import PACKAGE, imported_names, imports
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba", "nba.errors", "nba.files", "nba.tools", "nba.assets", "nba.sources", "nba.progress"),
     ("nba.ir",),
-    ("nba.spec",),
+    ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
     ("nba.space", "nba.mapper"),
     ("nba.emit",),
     ("nba.verify", "nba.synth", "nba.report"),
     (
-        "nba.data", "nba.quant.fake", "nba.quant.rounding", "nba.quant.export", "nba.supernet", "nba.search",
-        "nba.train", "nba.frontend",
+        "nba.data", "nba.quant.blend", "nba.quant.fake", "nba.quant.rounding", "nba.quant.export", "nba.supernet",
+        "nba.search", "nba.train", "nba.frontend",
     ),
     ("nba.stages", "nba.flow", "nba.metrics", "nba.doctor"),
     ("nba.cli", "nba.__main__"),
