@@ -94,12 +94,12 @@ class QuantLayer(nn.Module):
         stride: int,
         pad: int,
         signed: bool,
-        groups: int = 1,
-        rotate: int = 0,
         norm: bool = True,
         track: bool = True,
         reach: float = 4.0,
         own_weight: bool = True,
+        groups: int = 1,
+        rotate: int = 0,
         generator: torch.Generator,
     ):
         super().__init__()
@@ -147,6 +147,7 @@ class QuantLayer(nn.Module):
 
     def _normed_forward(self, source: Signal, precision: Precision, weight: Tensor | None) -> Tensor:
         assert weight is not None
+        # The only convolution: `seen` and `quantised` have blended the bitwidths that are searched.
         y = self._convolve(seen(source, precision), quantised(weight, precision), self.bias)
         return y if self.norm is None else self.norm(y)
 
@@ -252,9 +253,9 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         stride=layer.stride,
         pad=layer.pad_top,
         signed=out.signed,
-        groups=layer.groups,
-        rotate=layer.rotate,
         norm=not last,
         reach=reach,
+        groups=layer.groups,
+        rotate=layer.rotate,
         generator=generator,
     )
