@@ -76,8 +76,9 @@ class Picture:
 
 
 def describe(layer: Layer) -> str:
-    """Operator, kernel and stride, as in `dense 3x3 /2`."""
-    return f"{layer.op} {layer.kernel_h}x{layer.kernel_w}" + (f" /{layer.stride}" if layer.stride > 1 else "")
+    """Operator, kernel, stride and groups, as in `dense 3x3 /2 g2`."""
+    stride, groups = f" /{layer.stride}" if layer.stride > 1 else "", " g2" if layer.groups == 2 else ""
+    return f"{layer.op} {layer.kernel_h}x{layer.kernel_w}{stride}{groups}"
 
 
 def _short(text: str, width: float, char: float) -> str:
