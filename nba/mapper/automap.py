@@ -239,7 +239,7 @@ class _Search:
             found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
             return
-        if found.excess(self.budgets) > 0:
+        if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
                 self.closest = found
         elif self.best is None or found.key(self.objective) < self.best.key(self.objective):
