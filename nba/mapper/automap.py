@@ -181,7 +181,7 @@ class _Search:
     def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
         """Search, judge, and polish; see `map_network`."""
         self._fastest(start)
-        if self.objective in ("energy", "edp") or self.budgets.names()[2:]:
+        if self.objective != "interval" or self.budgets.names()[2:]:
             self._refined(start)
         if self.best is None:
             raise InfeasibleError(self._refusal(self.closest))
