@@ -28,7 +28,9 @@ from nba.ir.design import Design, save_design
 from nba.ir.program import Program, lower
 from nba.platform import get
 from nba.report.account import CAUSES, WORK, account
-from nba.report.page import number
+from nba.report.curves import panels
+from nba.report.inputs import SCALARS, SearchCurves
+from nba.report.page import limits, number
 from nba.report.steady import steady_frames
 from nba.sources import PACKAGE
 from nba.stages.report import write
@@ -243,6 +245,20 @@ def test_curves_and_provenance_are_there(whole: tuple[Design, Program, str, Page
     assert "map 1.2 s" in page.text
     assert "report 9.8 s" not in text, "the page may not depend on how long it took"
     assert len(text.encode()) < 2_000_000
+
+
+def test_curves_show_the_objective_and_its_limit() -> None:
+    values = (1.0, 2.0)
+    search = SearchCurves(
+        objective="latency", epochs=(0, 1), scalars=dict.fromkeys(SCALARS, values) | {"cost": (7.0, 5.0)},
+        joint=(False, True), feasible=(False, True), ops=((), ()), bits=((), ()),
+    )  # fmt: skip
+    found = {p.title: p for p in panels(search, None, limits({"budgets": {"latency_us": 2, "fps": 1000}}, 50.0))}
+    latency = found["search: latency (the objective)"]
+    assert (latency.unit, latency.epochs, latency.lines[0][1]) == ("cycles", (1,), (5.0,))
+    assert latency.limit == ("budget", 100.0)
+    assert found["search: interval"].limit == ("budget", 50_000.0)
+    assert found["search: DSP"].limit is None
 
 
 def test_nothing_is_loaded_from_anywhere(whole: tuple[Design, Program, str, Page]) -> None:
