@@ -43,6 +43,10 @@ SpecFile = Annotated[
     str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
 ]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
+Data = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--data", help="Folder of the images instead of the spec's dataset.path.", metavar="PATH"),
+]
 Force = Annotated[bool, typer.Option("--force", help="Do the stages again even where nothing changed.")]
 Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", metavar="BUNDLE")]
 
@@ -104,8 +108,8 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _load(spec: str, seed: int | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name."""
+def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
+    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
     from nba import assets
     from nba.platform import names
     from nba.spec import load_spec
@@ -114,6 +118,8 @@ def _load(spec: str, seed: int | None = None) -> Spec:
     if not path.exists() and spec in assets.examples():
         path = assets.root("examples") / f"{spec}.yaml"
     found = load_spec(path, platforms=names())
+    if data is not None:
+        found = found.model_copy(update={"dataset": found.dataset.at(data)})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
@@ -163,7 +169,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def run(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Everything: search, train, map, emit, verify, synthesise, report.
 
     Stages that were done with the same inputs are not done again; a killed run continues where it was. Ends with a
@@ -172,7 +180,7 @@ def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug
     with _guard(debug, again=AGAIN):
         from nba.metrics import Line, table
 
-        found = _stages(_load(spec, seed), out, "report", force)
+        found = _stages(_load(spec, seed, data), out, "report", force)
         rows = (
             *table(found),
             Line(label="report", value=str(out / "report" / "report.html")),
@@ -184,19 +192,23 @@ def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug
 
 
 @app.command()
-def search(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def search(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
     with _guard(debug, again=AGAIN):
-        _stages(_load(spec, seed), out, "search", force)
+        _stages(_load(spec, seed, data), out, "search", force)
 
 
 @app.command()
-def train(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def train(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        if not _show("", table(_stages(_load(spec, seed), out, "map", force))):
+        if not _show("", table(_stages(_load(spec, seed, data), out, "map", force))):
             raise typer.Exit(1)
         print(out / "design" / "design.json")
 

@@ -29,22 +29,61 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Dataset(_Section):
-    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg or train/<class> and test/<class>."""
+IMAGE_SIZES = {
+    "digits": (8, 1), "cifar10": (32, 3), "cifar100": (32, 3), "fashion-mnist": (28, 1), "imagenet": (224, 3)
+}  # fmt: skip
+"""Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
-    name: Literal["digits", "folder"]
+
+class Transform(_Section):
+    """A class of torchvision.transforms.v2 and its keyword arguments."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+    options: dict[str, bool | int | float | str | tuple[float, ...]] = {}
+
+
+class Dataset(_Section):
+    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg, or train/<class> and test/<class> (or
+    val/<class>), as does `imagenet`; `cifar10`, `cifar100` and `fashion-mnist` are torchvision's files or such folders.
+
+    `path` says where (also: --data PATH). `download` fetches what torchvision can fetch. train_images, test_images:
+    only the first so many images of every class. transforms: what training images pass through, in order, instead of
+    being scaled to `image_size` only; images are then decoded anew in every epoch, by `workers` processes.
+    """
+
+    name: Literal["digits", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
     path: str | None = None
+    download: Annotated[bool, Field(strict=True)] = False
     image_size: Annotated[int, Field(ge=4, le=512, strict=True)] | None = None
     channels: Literal[1, 3] | None = None
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
+    train_images: Positive | None = None
+    test_images: Positive | None = None
+    transforms: tuple[Transform, ...] = ()
+    workers: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
 
     @model_validator(mode="after")
     def _fits(self) -> Dataset:
-        if self.name == "folder" and (self.path is None or self.image_size is None):
-            raise ValueError("a folder dataset needs `path` (the folder) and `image_size` (pixels of a side)")
-        if self.name == "digits" and (self.path, self.image_size, self.channels) != (None, None, None):
-            raise ValueError("`path`, `image_size` and `channels` belong to `name: folder`; digits are 8x8x1")
+        if self.name == "folder" and self.image_size is None:
+            raise ValueError("a folder dataset needs `image_size` (pixels of a side), and `path` or --data PATH")
+        if self.name == "digits" and (self.path, self.download, self.transforms) != (None, False, ()):
+            raise ValueError("`path`, `download` and `transforms` do not belong to the digits, which are embedded")
+        if self.name == "imagenet" and self.channels == 1:
+            raise ValueError("`channels`: imagenet has 3")
+        if self.name not in ("folder", "imagenet") and (self.image_size, self.channels) != (None, None):
+            size, channels = IMAGE_SIZES[self.name]
+            raise ValueError(
+                f"`image_size` and `channels` belong to `name: folder`; {self.name} is {size}x{size}x{channels}"
+            )
+        if self.name in ("folder", "imagenet") and self.download:
+            raise ValueError(f"`download`: {self.name} cannot be downloaded; unpack it and give its folder as `path`")
         return self
+
+    def at(self, path: Path) -> Dataset:
+        """The same data, lying in the folder `path`. Raises SpecError for the embedded digits."""
+        if self.name == "digits":
+            raise SpecError("--data: dataset digits is embedded and takes no folder; leave --data out")
+        return self.model_copy(update={"path": str(path.expanduser().absolute())})
 
 
 class Stage(_Section):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from nba.stages.data import data_config, macro, preflight
+from nba.stages.data import load_data, macro, preflight
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -18,7 +18,6 @@ __all__ = ["preflight", "run"]
 
 def run(context: Context) -> None:
     """Writes search.json."""
-    from nba.data.dataset import load
     from nba.mapper.budgets import Budgets
     from nba.platform import get
     from nba.search.gamma import GammaSearch
@@ -28,7 +27,7 @@ def run(context: Context) -> None:
     from nba.space.network import slots
 
     spec = context.spec
-    dataset = load(data_config(spec))
+    dataset = load_data(context)
     space = macro(spec, len(dataset.classes))
     budgets = Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram)
     fits(space, spec)

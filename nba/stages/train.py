@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
-from nba.stages.data import data_config, preflight
+from nba.stages.data import load_data, preflight
 from nba.stages.exchange import save_images, save_network, write_part
 
 if TYPE_CHECKING:
@@ -19,13 +19,12 @@ __all__ = ["preflight", "run"]
 
 def run(context: Context) -> None:
     """Writes network.json, weights.npz, images.npz (test images), curves.json."""
-    from nba.data.dataset import load
     from nba.search.result import load_result
     from nba.train.loop import TrainConfig, train
 
     spec = context.spec
     architecture = load_result(context.of("search") / "search.json").architecture
-    dataset = load(data_config(spec))
+    dataset = load_data(context)
     config = TrainConfig(**spec.schedule.train.model_dump())
     trained = train(architecture, dataset, config, spec.seed, context.folder, context.progress)
     save_network(trained.network, trained.weights, context.folder)

@@ -24,9 +24,8 @@ from nba.data.dataset import INPUT_SCALE, Dataset
 from nba.errors import NbaError
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import Network, Weights
-from nba.quant.export import Agreement, accuracy, agreement, export, fake_codes
+from nba.quant.export import Agreement, accuracy, agreement, exact_codes, export, fake_codes
 from nba.quant.fake import FakeNetwork
-from nba.quant.integer import run
 from nba.space.network import Architecture, architecture_json, skeleton
 from nba.train import checkpoint
 from nba.train.progress import Progress, Silent
@@ -175,12 +174,13 @@ def train(
     network, weights = export(model)
     problems = check_network(network) + check_weights(network, weights)
     assert not problems, problems
+    exact, fake = exact_codes(network, weights, dataset.test_x), fake_codes(model, dataset.test_x)
     return Trained(
         network=network,
         weights=weights,
-        integer_accuracy=accuracy(run(network, weights, dataset.test_x), dataset.test_y),
-        fake_accuracy=accuracy(fake_codes(model, dataset.test_x), dataset.test_y),
-        agreement=agreement(model, network, weights, dataset.test_x),
+        integer_accuracy=accuracy(exact, dataset.test_y),
+        fake_accuracy=accuracy(fake, dataset.test_y),
+        agreement=agreement(fake, exact),
         records=records,
     )
 
