@@ -14,12 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 def read(folder: Path | None, key: str) -> np.ndarray | None:
-    """The array kept under `key`, mapped into memory; None if there is none that is whole."""
+    """The array kept under `key`, mapped into memory (copied on write); None if there is none that is whole."""
     if folder is None:
         return None
     path = folder / f"{key}.npy"
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return np.load(path, mmap_mode="c", allow_pickle=False)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, EOFError) as err:

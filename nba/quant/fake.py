@@ -21,15 +21,17 @@ from torch.nn import functional
 
 from nba.ir.network import MASTER_BITS, Layer, Network, Op
 from nba.quant.fixed import bias_limit, fixed_point
+from nba.quant.norm import BatchNorm, channelwise
 from nba.quant.rounding import (
     Precision,
     Signal,
     along,
     encode,
-    nested,
     quantised,
     round_through,
-    seen,
+    seen_codes,
+    shown,
+    to_codes,
     weight_codes,
     weight_scale,
 )
@@ -53,10 +55,10 @@ class OutputQuantiser(nn.Module):
         codes = encode(x_BCHW, self.log_scale, self.low, self.high)
         return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
 
-    def from_codes(self, codes_BCHW: Tensor, scale: Tensor) -> Signal:
-        """Round values that are already in units of this output's `scale`."""
-        codes = encode(codes_BCHW, torch.zeros(()), self.low, self.high)
-        return Signal(codes_BCHW=codes, scale=scale, signed=self.signed)
+    def from_steps(self, y_BCHW: Tensor) -> Signal:
+        """Round values that are already in units of this output's scale, plus 1/2."""
+        codes = to_codes(y_BCHW, self.low, self.high)
+        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -109,12 +111,12 @@ class QuantLayer(nn.Module):
         shape = (out_channels, in_channels // self.groups, *kernel)
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
-        self.norm: nn.BatchNorm2d | None = None
+        self.norm: BatchNorm | None = None
         if op != "avgpool":
             if own_weight:
                 self.weight = nn.Parameter(torch.randn(shape, generator=generator) * (2.0 / self.reduction) ** 0.5)
             if norm:
-                self.norm = nn.BatchNorm2d(out_channels, track_running_stats=track)
+                self.norm = BatchNorm(out_channels, track_running_stats=track)
             else:
                 self.bias = nn.Parameter(torch.zeros(out_channels))
         self.out = OutputQuantiser(signed=signed, reach=reach)
@@ -126,20 +128,23 @@ class QuantLayer(nn.Module):
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
         if self.op == "avgpool":
-            y = source.real().mean((2, 3), keepdim=True)
+            return self.out(source.real().mean((2, 3), keepdim=True))
+        weight = self.weight if weight is None else weight
+        assert weight is not None
+        # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
+        y = self._convolve(seen_codes(source, precision), quantised(weight, precision) * source.scale, None)
+        inverse = torch.exp(-self.out.log_scale)
+        if self.norm is None:
+            assert self.bias is not None
+            y = channelwise(y, inverse.expand(len(self.bias)), self.bias * inverse + 0.5)
         else:
-            y = self._normed_forward(source, precision, self.weight if weight is None else weight)
+            y = self.norm(y, self.norm.weight * inverse, self.norm.bias * inverse + 0.5)
         if residual is not None:
-            y = y + residual.real()
-        return self.out(y)
+            y = torch.addcmul(y, residual.codes_BCHW, residual.scale * inverse)
+        return self.out.from_steps(y)
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
-
-    def _normed_forward(self, source: Signal, precision: Precision, weight: Tensor | None) -> Tensor:
-        assert weight is not None
-        y = self._convolve(seen(source, precision), quantised(weight, precision), self.bias)
-        return y if self.norm is None else self.norm(y)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """(weight [M, N, K, K], bias [M]) with BatchNorm's running statistics folded in. Not for avgpool."""
@@ -190,15 +195,16 @@ class QuantLayer(nn.Module):
     def _frozen_forward(self, source: Signal, precision: Precision, residual: Signal | None) -> Signal:
         (bits,) = precision.bitwidths
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
-        step = 0.5 ** (MASTER_BITS - bits)
-        x = nested(Signal(codes_BCHW=source.codes_BCHW, scale=torch.tensor(step), signed=source.signed), bits)
-        pooled = self.op == "avgpool"
-        acc = x.sum((2, 3), keepdim=True) if pooled else self._convolve(x, values.weight, values.bias)
-        y = acc * values.ratio.reshape(1, -1, 1, 1)
+        x, step = shown(source.codes_BCHW, bits, source.signed), 0.5 ** (MASTER_BITS - bits)
+        if self.op == "avgpool":
+            acc = x.sum((2, 3), keepdim=True) * step
+        else:
+            acc = self._convolve(x, values.weight * step, values.bias)
+        y = channelwise(acc, values.ratio, torch.full_like(values.ratio, 0.5))
         if residual is not None:
             assert values.residual_ratio is not None
-            y = y + residual.codes_BCHW * values.residual_ratio
-        return self.out.from_codes(y, self.out.scale())
+            y = torch.addcmul(y, residual.codes_BCHW, values.residual_ratio)
+        return self.out.from_steps(y)
 
 
 class FakeNetwork(nn.Module):
