@@ -139,13 +139,14 @@ class Budgets(_Section):
 
 
 class _Augmented(_Section):
-    """How far a training image is moved, turned and scaled at random (each up to this much, either way), and whether
-    half of them are mirrored."""
+    """How far a training image is moved, turned and scaled at random (each up to this much, either way), whether half
+    of them are mirrored, and by how many zeros an image grows on each side before its size is cut out at random."""
 
     shift_pixels: Annotated[float, Field(ge=0, le=64, strict=True)] = 0.5
     rotation_degrees: Annotated[float, Field(ge=0, le=180, strict=True)] = 10.0
     zoom: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     mirror: Annotated[bool, Field(strict=True)] = False
+    crop_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
 
 
 class SearchSchedule(_Augmented):
@@ -184,20 +185,63 @@ class SearchSchedule(_Augmented):
         return self
 
 
-class TrainSchedule(_Augmented):
-    """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero).
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
+    # The common recipe for residual networks on CIFAR (crop of 4, mirror, SGD, batch 128, weight decay 5e-4), with the
+    # cosine and label smoothing of later work.
+    "cifar": {
+        "epochs": 200, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9,
+        "weight_decay": 5e-4, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.999, "fold_fraction": 0.1,
+        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": True, "crop_pixels": 4,
+    },
+    # After MobileNetV2 (weight decay 4e-5, batch and rate scaled), cosine over 150 epochs; crops are made by the
+    # dataset's transforms.
+    "imagenet": {
+        "epochs": 150, "batch_size": 256, "optimiser": "sgd", "learning_rate": 0.05, "momentum": 0.9,
+        "weight_decay": 4e-5, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.9999, "fold_fraction": 0.1,
+        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": False, "crop_pixels": 0,
+    },
+}  # fmt: skip
+"""Values of `schedule.train` by the name of a preset."""
 
-    mixup: every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2.
+
+class Distillation(_Section):
+    """The network also learns a teacher's outputs: share `weight` of the loss. teacher: `float`, the same network
+    without quantisation, trained first with the same schedule, or the path of a teacher.pt that such a run left."""
+
+    weight: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
+    teacher: str = "float"
+
+
+class TrainSchedule(_Augmented):
+    """How long and how the derived network is trained: linear warm-up, cosine to zero; AdamW, or SGD with `momentum`.
+
+    `preset` gives every field that does not stand beside it. mixup: every batch is blended with itself in reverse,
+    whose share is uniform in 0..mixup/2. ema: decay of the running mean of the weights, which is what is exported (0:
+    the last weights are). fold_fraction: last part of the epochs, with BatchNorm folded. precision: of convolutions
+    until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
     """
 
+    preset: Literal["cifar", "imagenet"] | None = None
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
+    optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 0.004
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
+    ema: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
+    distillation: Distillation | None = None
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("preset"), str):
+            return {**TRAIN_PRESETS.get(values["preset"], {}), **values}
+        return values
 
 
 class Schedule(_Section):

@@ -82,6 +82,7 @@ class QuantLayer(nn.Module):
     """One integer layer while it is trained: convolution, BatchNorm (or a bias), residual, output codes.
 
     ReLU is the unsigned output's lower clamp. `reach` is the initial real value of the largest output code.
+    A `floating` layer rounds nothing; `compute` is the type of the convolutions where BatchNorm is not folded.
     `track` keeps running statistics, which `frozen` layers fold (searching needs none).
     """
 
@@ -108,6 +109,8 @@ class QuantLayer(nn.Module):
         self.groups = in_channels if op != "dense" else 1
         self.reduction = kernel[0] * kernel[1] * (in_channels if op == "dense" else 1)
         self.frozen = False
+        self.floating = False
+        self.compute = torch.float32
         shape = (out_channels, in_channels // self.groups, *kernel)
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
@@ -127,12 +130,16 @@ class QuantLayer(nn.Module):
         """`weight` [M, N, K, K] stands in for the layer's own (layers made with own_weight=False need it)."""
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
+        if self.floating:
+            return self._floating_forward(source, residual)
         if self.op == "avgpool":
             return self.out(source.real().mean((2, 3), keepdim=True))
         weight = self.weight if weight is None else weight
         assert weight is not None
         # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
-        y = self._convolve(seen_codes(source, precision), quantised(weight, precision) * source.scale, None)
+        x, kernel = seen_codes(source, precision), quantised(weight, precision) * source.scale
+        # Up to 8 bits every code is exact in bfloat16; all that is not a convolution stays in float32.
+        y = self._convolve(x.to(self.compute), kernel.to(self.compute), None).to(x.dtype)
         inverse = torch.exp(-self.out.log_scale)
         if self.norm is None:
             assert self.bias is not None
@@ -145,6 +152,19 @@ class QuantLayer(nn.Module):
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
+
+    def _floating_forward(self, source: Signal, residual: Signal | None) -> Signal:
+        """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
+        one = torch.ones((), device=source.codes_BCHW.device)
+        if self.op == "avgpool":
+            return Signal(codes_BCHW=source.real().mean((2, 3), keepdim=True), scale=one, signed=self.out.signed)
+        assert self.weight is not None
+        y = self._convolve(source.real().to(self.compute), self.weight.to(self.compute), self.bias).float()
+        if self.norm is not None:
+            y = self.norm(y, self.norm.weight, self.norm.bias)
+        if residual is not None:
+            y = y + residual.codes_BCHW
+        return Signal(codes_BCHW=y if self.out.signed else functional.relu(y), scale=one, signed=self.out.signed)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """(weight [M, N, K, K], bias [M]) with BatchNorm's running statistics folded in. Not for avgpool."""
@@ -179,8 +199,8 @@ class QuantLayer(nn.Module):
         ratio = acc_scale / self.out.scale()
         res_ratio = None if residual_scale is None else residual_scale / self.out.scale()
         together = ratio if res_ratio is None else torch.cat([ratio, res_ratio.reshape(1)])
-        mult, shift = fixed_point(together.detach().numpy())
-        rounded = together + (torch.from_numpy(mult * 0.5**shift).to(together.dtype) - together).detach()
+        mult, shift = fixed_point(together.detach().cpu().numpy())
+        rounded = together + (torch.from_numpy(mult * 0.5**shift).to(together) - together).detach()
         channels = len(ratio)
         return LayerIntegers(
             weight=codes,
@@ -222,6 +242,12 @@ class FakeNetwork(nn.Module):
         for layer in self.layers:
             assert isinstance(layer, QuantLayer)
             layer.frozen = frozen
+
+    def arithmetic(self, *, floating: bool, compute: torch.dtype) -> None:
+        """Round nothing at all (`floating`), or as the integers will; the type of the convolutions until `freeze`."""
+        for layer in self.layers:
+            assert isinstance(layer, QuantLayer)
+            layer.floating, layer.compute = floating, compute
 
     def signals(self, codes_BCHW: Tensor) -> list[Signal]:
         """Every tensor of the network for input codes (floats holding 0..255), in the order of `network.tensors`."""

@@ -22,6 +22,7 @@ from torch.nn import functional
 
 from nba.data.dataset import Dataset, stratified_split
 from nba.errors import NbaError, SpecError
+from nba.progress import Progress, Silent
 from nba.search.penalty import CostConfig, CostOracle, PathScores
 from nba.search.protocol import HardwareSearch
 from nba.search.result import SearchRecord, SearchResult, record_from
@@ -30,7 +31,6 @@ from nba.supernet import paths
 from nba.supernet.network import Supernet
 from nba.train import checkpoint
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
-from nba.train.progress import Progress, Silent
 
 _FORMAT = 1
 
@@ -59,6 +59,7 @@ class SearchConfig:
     rotation_degrees: float = 10.0
     zoom: float = 0.1
     mirror: bool = False
+    crop_pixels: int = 0
     hardware_every: int = 5
     hardware_samples: int = 50
     hardware_first: int = 1000
@@ -139,6 +140,7 @@ class _Search:
             rotation_degrees=config.rotation_degrees,
             zoom=config.zoom,
             mirror=config.mirror,
+            crop_pixels=config.crop_pixels,
         )
         self.legal = paths.legal_operators(macro)
         n_blocks, n_ops = self.legal.shape
