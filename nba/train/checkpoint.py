@@ -28,8 +28,8 @@ def save(path: Path, state: Mapping[str, object]) -> None:
 
 
 def load(path: Path, fingerprint: str) -> dict[str, object] | None:
-    """The state of a checkpoint that `fingerprint` began ("": of any run); None if there is none, or it is damaged or of
-    another run. Where several processes train together, all get what rank 0 reads.
+    """The state of a checkpoint that `fingerprint` began ("": of any run); None if there is none, or it is damaged or
+    of another run. Where several processes train together, all get what rank 0 reads.
     """
     world = ranks.current()
     data = world.shared_bytes(path.read_bytes() if world.writes and path.is_file() else None)

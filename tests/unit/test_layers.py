@@ -21,8 +21,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.emit",),
     ("nba.verify", "nba.synth", "nba.report"),
     (
-        "nba.data", "nba.quant.fake", "nba.quant.rounding", "nba.quant.export", "nba.supernet", "nba.search",
-        "nba.train", "nba.frontend",
+        "nba.data", "nba.quant.fake", "nba.quant.norm", "nba.quant.rounding", "nba.quant.export", "nba.supernet",
+        "nba.search", "nba.train", "nba.frontend",
     ),
     ("nba.stages", "nba.flow", "nba.metrics", "nba.doctor"),
     ("nba.cli", "nba.__main__"),
