@@ -59,8 +59,8 @@ class Stage:
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="search", folder="search", after=(), packages=("torch", "numpy", "scikit-learn"), title="joint search",
-        sections=("seed", "dataset", "network", "bitwidths", "platform", "budgets", "objective",
-                  "accelerator", "schedule.search"),
+        sections=("seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
+                  *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps"))),
     ),
     Stage(
         name="train", folder="train", after=("search",), packages=("torch", "numpy", "scikit-learn"),

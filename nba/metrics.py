@@ -120,23 +120,64 @@ def _cycles(metrics: Json) -> list[Line]:
     return lines
 
 
+def _bounded(label: str, text: str, value: float, limit: float | None, form: str, floor: bool = False) -> Line:
+    """A row with its budget, if there is one: `floor` is a least value, else a greatest. form: format and unit."""
+    if limit is None:
+        return Line(label=label, value=text)
+    holds = value >= limit if floor else value <= limit
+    digits, _, unit = form.partition(" ")
+    wanted = f"{limit:{digits}}{' ' + unit if unit else ''}"
+    missed = "" if holds else " MISSED" if floor else " EXCEEDED"
+    return Line(label=label, value=f"{text}, budget {'at least ' if floor else ''}{wanted}{missed}", holds=holds)
+
+
+def _accuracy(metrics: Json, accuracy: float) -> Line:
+    text = f"{100 * accuracy:.2f} % (integer network)"
+    fake, floor = _dig(metrics, "accuracy.fake_quant"), _dig(metrics, "budgets.accuracy")
+    if fake is not None:
+        text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
+    if floor is None:
+        return Line(label="accuracy", value=text)
+    if accuracy >= floor:
+        return Line(label="accuracy", value=f"{text}, floor {100 * floor:g} %", holds=True)
+    short = f"budgets.accuracy {floor:g} missed by {100 * (floor - accuracy):.2f} points"
+    return Line(label="accuracy", value=f"{text}; {short}", holds=False)
+
+
+def _models(metrics: Json) -> list[Line]:
+    """Rows of the estimate of LUTs and of the energy model, each with its nature."""
+    lines = []
+    lut = _dig(metrics, "estimates.lut")
+    if lut is not None:
+        mean, worst = (_dig(metrics, f"estimates.lut_error.{x}") for x in ("mean", "worst"))
+        text = f"about {lut:,} (estimate, off by {100 * mean:.0f} % on average, {100 * worst:.0f} % at worst)"
+        device = _dig(metrics, "estimates.device_lut")
+        if device is not None and lut > device:
+            text += f"; the device has {device:,}"
+        lines.append(_bounded("LUT", text, lut, _dig(metrics, "budgets.lut"), ","))
+    energy, power = _dig(metrics, "energy.pj_per_frame"), _dig(metrics, "energy.power_w")
+    if energy is not None:
+        text = f"{energy / 1e3:,.4g} nJ per frame, {1e3 * power:,.4g} mW at full speed ({_dig(metrics, 'energy.table')}"
+        text += ", a relative model)"
+        lines.append(_bounded("energy and power", text, power, _dig(metrics, "budgets.power_w"), "g W"))
+    return lines
+
+
 def table(metrics: Json) -> tuple[Line, ...]:
     """The closing table of `run`: every figure that is there, and whether what it claims holds."""
     lines: list[Line] = []
     accuracy = _dig(metrics, "accuracy.integer")
     if accuracy is not None:
-        text = f"{100 * accuracy:.2f} % (integer network)"
-        fake = _dig(metrics, "accuracy.fake_quant")
-        if fake is not None:
-            text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
-        lines.append(Line(label="accuracy", value=text))
+        lines.append(_accuracy(metrics, accuracy))
     clock, fps = metrics.get("clock_mhz"), metrics.get("fps")
     interval, latency = metrics.get("interval_cycles"), metrics.get("first_output_latency_cycles")
     if fps is not None:
         text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,.12g} cycles)"
-        lines.append(Line(label="frames per second", value=text))
+        lines.append(_bounded("frames per second", text, fps, _dig(metrics, "budgets.fps"), ",.6g", floor=True))
     if latency is not None and clock:
-        lines.append(Line(label="latency", value=f"{latency / clock:,.1f} us ({latency:,} cycles)"))
+        text = f"{latency / clock:,.1f} us ({latency:,} cycles)"
+        lines.append(_bounded("latency", text, latency / clock, _dig(metrics, "budgets.latency_us"), ",.6g us"))
     lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
+    lines.extend(_models(metrics))
     broken = [Line(label="verification", value=text, holds=False) for text in metrics.get("verify_failures") or ()]
     return (*lines, *_exact(metrics), *_cycles(metrics), *broken)

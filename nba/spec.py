@@ -132,10 +132,21 @@ class AcceleratorSpace(_Section):
 
 
 class Budgets(_Section):
-    """Hard limits: what is emitted satisfies them. `bram` counts 36-Kbit blocks (a half is one 18-Kbit block)."""
+    """Hard limits: what is emitted satisfies them, or the run says which it does not and ends with an error.
+
+    dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
+    the report states. power_w: dynamic watts at full speed, by a relative model. latency_us: from the first input to
+    the first output. fps: frames per second, at least. accuracy: of the integer network on the test images, at least
+    (share of 1); it is known once the network is trained.
+    """
 
     dsp: Positive
     bram: PositiveFloat
+    lut: Positive | None = None
+    power_w: PositiveFloat | None = None
+    latency_us: PositiveFloat | None = None
+    fps: PositiveFloat | None = None
+    accuracy: Rate | None = None
 
 
 class _Augmented(_Section):
@@ -155,7 +166,8 @@ class SearchSchedule(_Augmented):
     n_candidates: paths that take part in the backward pass. The Gumbel temperature falls geometrically over the joint
     epochs. Every `hardware_every` steps the accelerator search takes `hardware_samples` samples (`hardware_first`
     before the first, `hardware_last` at the end). The loss grows by cost_weight * (log cost + bits_weight * log bit
-    operations); target_interval_cycles: an interval that is short enough, below which cost no longer counts.
+    operations). target: a value of the objective (cycles, pJ per frame, pJ x cycles) that is
+    good enough, below which cost no longer counts.
     """
 
     pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
@@ -174,7 +186,7 @@ class SearchSchedule(_Augmented):
     hardware_last: Positive = 2000
     cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
     bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
-    target_interval_cycles: Positive | None = None
+    target: PositiveFloat | None = None
 
     @model_validator(mode="after")
     def _cooling(self) -> SearchSchedule:
@@ -269,7 +281,7 @@ class Spec(_Section):
     bitwidths: Annotated[tuple[Bits, ...], Field(min_length=1)] = (2, 4, 6, 8)
     platform: str
     budgets: Budgets
-    objective: Literal["interval", "latency"] = "interval"
+    objective: Literal["interval", "latency", "energy", "edp"] = "interval"
     accelerator: AcceleratorSpace = AcceleratorSpace()
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
@@ -280,6 +292,12 @@ class Spec(_Section):
         if len(set(bits)) != len(bits):
             raise ValueError("a bitwidth is listed twice")
         return tuple(sorted(bits))
+
+    @field_validator("objective", mode="before")
+    @classmethod
+    def _fps(cls, objective: object) -> object:
+        """Frames per second are the inverse of the interval."""
+        return "interval" if objective == "fps" else objective
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""

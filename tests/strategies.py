@@ -16,7 +16,7 @@ from nba.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.check import check_accelerator, check_network, check_weights
 from nba.ir.network import MULT_BITS, Layer, LayerWeights, Network, Op, Tensor, Weights, weight_shape
-from nba.ir.program import Program, lower, min_ring_rows
+from nba.ir.program import Program, halves, lower, min_ring_rows
 from nba.quant.integer import accumulate, requantise
 
 SAMPLE_IMAGES = 3
@@ -83,6 +83,13 @@ def _axis(rng: np.random.Generator, size: int, kernel: int, stride: int, wanted:
     return (pad, out) if 1 <= out <= largest else None
 
 
+def _rotation(rng: np.random.Generator, channels: int) -> int:
+    """None, the channel shuffle, a multiple of some lanes, or anything."""
+    style, step = int(rng.integers(4)), _pick(rng, [2, 3, 4])
+    multiple, anything = step * int(rng.integers(channels // step + 1)), int(rng.integers(channels))
+    return (0, channels // 4, multiple % channels, anything)[style]
+
+
 def _shape(
     rng: np.random.Generator, index: int, src: Tensor, wanted: Tensor | None, limits: NetworkLimits, last: bool
 ) -> tuple[Layer, Tensor] | None:
@@ -111,6 +118,10 @@ def _shape(
         if wanted and wanted.channels != src.channels:
             return None
         channels = src.channels
+    groups, rotate = 1, 0
+    if op == "dense" and src.channels % 2 == 0 and _chance(rng, 0.5) and (channels % 2 == 0 or not wanted):
+        channels += channels % 2
+        groups, rotate = 2, _rotation(rng, channels)
     out = _tensor(rng, f"t{index + 1}", rows[1], cols[1], channels)
     macs = rows[1] * cols[1] * channels * kernel_h * kernel_w * (src.channels if op == "dense" else 1)
     if macs > limits.max_layer_macs:
@@ -124,8 +135,8 @@ def _shape(
         low, high = sorted((max(low, out.zero_point), int(rng.integers(high - 100, high + 1))))
     layer = Layer(
         name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
-        pad_top=rows[0], pad_left=cols[0], act_bits=act_bits, weight_bits=bits, weight_store_bits=store,
-        shift=1, q_min=low, q_max=high,
+        pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits, weight_bits=bits,
+        weight_store_bits=store, shift=1, q_min=low, q_max=high,
     )  # fmt: skip
     return layer, out
 
@@ -249,6 +260,12 @@ def _assignment(rng: np.random.Generator, network: Network, n_chunks: int) -> li
     return [groups[i] for i in order]
 
 
+def _halves(network: Network, index: int, pm: int, pn: int) -> bool:
+    """Whether an engine of pm x pn lanes walks half of the input words of layer `index`, of two groups."""
+    layer, out = network.layers[index], network.result(index)
+    return halves(layer, network.source(layer).channels, out.channels, pn, pm).words > 0
+
+
 def _engines(
     rng: np.random.Generator, network: Network, groups: list[tuple[str, list[int]]]
 ) -> list[tuple[int, int, int]]:
@@ -267,10 +284,13 @@ def _engines(
         if any(pq[consumer] % pq[producer] for producer, consumer in residual):
             continue
         engines = []
-        for k, (kind, _) in enumerate(groups):
+        for k, (kind, layers) in enumerate(groups):
             lanes = lcm(1, *(pq[p] for p in main[k]))
             if kind == "dense":
-                pm, pn = pq[k] * int(rng.integers(1, 5)), lanes * int(rng.integers(1, 4))
+                sizes = [(pq[k] * a, lanes * b) for a in range(1, 5) for b in range(1, 4)]
+                halving = [s for s in sizes if any(_halves(network, i, *s) for i in layers)]
+                sizes = halving if halving and _chance(rng, 0.85) else sizes
+                pm, pn = sizes[int(rng.integers(len(sizes)))]
             else:
                 pm, pn = lcm(lanes, pq[k]) * int(rng.integers(1, 4)), 1
             engines.append((pm, pn, pq[k]))

@@ -78,6 +78,10 @@ class Machine:
         chunk, layer = self.accelerator.chunks[k], self.network.layers[i]
         src, out = self.network.tensors[layer.input], self.network.tensors[i + 1]
         words = ceil(src.channels / chunk.pn) if chunk.kind == "dense" else 1
+        if layer.groups == 2:
+            ends = (src.channels / 2 / chunk.pn, out.channels / 2 / chunk.pm, layer.rotate / chunk.pm)
+            if all(end == int(end) for end in ends):
+                words //= 2
         steps = words * layer.kernel_h * layer.kernel_w
         drain = chunk.pm // chunk.pq
         slots = ceil(out.width / self.accelerator.pp) * ceil(out.channels / chunk.pm)

@@ -49,6 +49,7 @@ compiled_channel_words = compiled(channel_words)
 
 OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows."""
+OVERHEAD, MIN_ROW = float(OVERHEAD_CYCLES), float(MIN_ROW_CYCLES)
 
 
 _A = np.ndarray
@@ -156,190 +157,289 @@ def row_work(layer: np.ndarray, pp: int, pm: int, pn: int, pq: int) -> int:
 
 
 @compiled
-def _one(
-    layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, pm: np.ndarray, pn: np.ndarray,
-    pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray, position: np.ndarray, main_rows: np.ndarray,
-    row: np.ndarray, written: np.ndarray, busy: np.ndarray, first: np.ndarray, last: np.ndarray, load: np.ndarray,
-    previous: np.ndarray,
-) -> tuple[int, int]:  # fmt: skip
-    """(interval bound, latency bound) of one design; fills busy [L] and load [K], the rest is scratch."""
-    n_layers = layers.shape[0]
-    load[:] = 0
-    previous[:] = -1
-    beats = _ceil(layers[0, WIDTH_IN], pp) * _ceil(layers[0, N], in_lanes)
-    host_row = max(beats, MIN_ROW_CYCLES)
-    host_written = beats + HOST_WRITE_CYCLES
-    interval = layers[0, HEIGHT_IN] * host_row
-    for i in range(n_layers):
-        layer = layers[i]
-        k = chunk[i]
-        work = row_work(layer, pp, pm[k], pn[k], pq[k])
-        row[i] = max(work, MIN_ROW_CYCLES)
-        written[i] = work + pm[k] // pq[k] + WRITE_CYCLES
-        rows = layer[ROWS]
-        busy[i] = rows * row[i]
-        begin = OVERHEAD_CYCLES
-        end = 0
-        for use in range(2):
-            tensor = layer[INPUT] if use == 0 else layer[RESIDUAL]
-            if tensor < 0:
-                continue
-            need_first = layer[FIRST_NEED] if use == 0 else 0
-            need_last = layer[LAST_NEED] if use == 0 else rows - 1
-            if tensor == 0:
-                begin = max(begin, 1 + need_first * host_row + host_written + 1)
-                end = max(end, 1 + need_last * host_row + host_written + 1)
-                continue
-            p = tensor - 1
-            begin = max(begin, first[p] + need_first * row[p] + written[p] + 1)
-            source = last[p] if need_last == layers[p, ROWS] - 1 else first[p] + need_last * row[p]
-            end = max(end, source + written[p] + 1)
-            height = layers[p, ROWS]
-            r = main_rows[i]
-            if use == 0 and r < height and chunk[p] != k:
-                if need_last >= r:
-                    tied = (layer[FIRST_RELEASE] + 2) * row[i] + (need_last - r) * row[p] + written[p] + 2
-                    busy[i] = max(busy[i], tied)
-                y1 = min(rows - 1, max(0, (height - r + layer[PAD_TOP] + layer[STRIDE] - 1) // layer[STRIDE] - 1))
-                busy[p] = max(busy[p], (need_first + 1) * row[p] + written[p] + (y1 + 1) * row[i] + 2)
-        o = previous[k]
-        if o >= 0 and (stage[o] < stage[i] or (stage[o] == stage[i] and position[o] < position[i])):
-            begin = max(begin, last[o] + row[o] + OVERHEAD_CYCLES)
-        previous[k] = i
-        first[i] = begin
-        last[i] = max(end, begin + (rows - 1) * row[i])
-    for i in range(n_layers):
-        busy[i] += OVERHEAD_CYCLES
-        load[chunk[i]] += busy[i]
-        interval = max(interval, load[chunk[i]])
-    z = n_layers - 1
-    beats = _ceil(layers[z, COLS], pp) * _ceil(layers[z, M], out_lanes)
-    out_row = max(beats, MIN_ROW_CYCLES)
-    interval = max(interval, layers[z, ROWS] * out_row)
-    final = max(last[z] + written[z] + 1, first[z] + written[z] + 1 + (layers[z, ROWS] - 1) * out_row)
-    return interval, final + beats + HOST_OUT_CYCLES
+def _ceil_by(less_half: float, inverse: float) -> int:
+    """ceil(a / b) for a >= 1, from a - 0.5 and 1 / b, without a division.
+
+    floor((a - 1) / b) + 1, and (a - 0.5) / b is at least 0.5 / b away from the integers around it, more than two
+    roundings move it for a < 2**50.
+    """
+    return np.int64(less_half * inverse) + 1
+
+
+_SPEED_COLUMNS = [DENSE, INPUT, RESIDUAL, GROUPS, N, M, ROTATE]
+# Columns of the numbers of a layer that the loop over designs takes as floating point.
+_COLS, _M, _N, _TAPS, _ROWS, _HEIGHT, _NEED_FIRST, _NEED_LAST, _RELEASE, _PAD, _STRIDE = range(11)
+
+
+def _speed_numbers(layers: np.ndarray) -> np.ndarray:
+    """float64 [L, 11]: output columns, M, N less 0.5; taps; rows; rows of the input map; rows that the first and the
+    last row read; two more than the first row that releases any; padding less 0.5; 1 / stride."""
+    tensor = layers[:, INPUT]
+    height = np.where(tensor == 0, layers[0, HEIGHT_IN], layers[tensor - 1, ROWS])
+    return np.column_stack(
+        [
+            layers[:, COLS] - 0.5, layers[:, M] - 0.5, layers[:, N] - 0.5, layers[:, TAPS], layers[:, ROWS], height,
+            layers[:, FIRST_NEED], layers[:, LAST_NEED], layers[:, FIRST_RELEASE] + 2, layers[:, PAD_TOP] - 0.5,
+            1.0 / layers[:, STRIDE],
+        ]
+    )  # fmt: skip
 
 
 @compiled
-def _many(
-    layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
-    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, result: np.ndarray, busy: np.ndarray,
+def _speed(
+    ints: np.ndarray, numbers: np.ndarray, size_in: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
+    out_lanes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    position: np.ndarray, main_rows: np.ndarray, result: np.ndarray, busy: np.ndarray,
 ) -> None:  # fmt: skip
-    n_layers, n_chunks = layers.shape[0], pm.shape[1]
-    row = np.zeros(n_layers, np.int64)
-    written = np.zeros(n_layers, np.int64)
-    first = np.zeros(n_layers, np.int64)
-    last = np.zeros(n_layers, np.int64)
-    load = np.zeros(n_chunks, np.int64)
-    previous = np.zeros(n_chunks, np.int64)
+    """Fills result [B, 2] and busy [B, L] from ints [L, 7], numbers [L, 11] and size_in (rows, columns, channels of the
+    input). Event n + 1 is layer n, event 0 the input stream.
+
+    Cycles are floating point, exact below 2**53: maxima of floats need no branches, and which ring is short or which
+    chunk is busy is as good as random, so that mispredicted branches would cost more than all of the arithmetic.
+    """
+    n_layers, n_chunks = ints.shape[0], pm.shape[1]
+    row = np.zeros(n_layers + 1)
+    written = np.zeros(n_layers + 1)
+    first = np.zeros(n_layers + 1)
+    last = np.zeros(n_layers + 1)
+    cycles = np.zeros(n_layers + 1)
+    load = np.zeros(n_chunks)
+    ready = np.zeros(n_chunks)
+    drain = np.zeros(n_chunks)
+    inverse = np.zeros((n_chunks, 2))
+    before = np.zeros(n_chunks, np.int64)
+    first[0] = 1.0
     for b in range(pp.size):
-        result[b, 0], result[b, 1] = _one(
-            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], pm[b], pn[b], pq[b], chunk[b], stage[b], position[b],
-            main_rows[b], row, written, busy[b], first, last, load, previous,
-        )  # fmt: skip
+        inverse_pp = 1.0 / pp[b]
+        for k in range(n_chunks):
+            load[k] = 0.0
+            ready[k] = 0.0
+            before[k] = 0
+            drain[k] = pm[b, k] // pq[b, k]
+            inverse[k, 0] = 1.0 / pm[b, k]
+            inverse[k, 1] = 1.0 / pn[b, k]
+        beats = _ceil(size_in[1], pp[b]) * _ceil(size_in[2], in_lanes[b])
+        row[0] = max(beats, MIN_ROW_CYCLES)
+        written[0] = beats + HOST_WRITE_CYCLES
+        last[0] = 1.0 + (size_in[0] - 1) * row[0]
+        for i in range(n_layers):
+            layer, number = ints[i], numbers[i]
+            k = chunk[b, i]
+            words = 1.0
+            if layer[0] == 1:
+                words = np.floor(number[_N] * inverse[k, 1]) + 1.0
+                if layer[3] == 2:
+                    words = float(
+                        compiled_channel_words(layer[4], pn[b, k], layer[5], pm[b, k], layer[3], layer[6])
+                    )  # fmt: skip
+            groups = np.floor(number[_COLS] * inverse_pp) + 1.0
+            groups *= np.floor(number[_M] * inverse[k, 0]) + 1.0
+            work = groups * max(words * number[_TAPS], drain[k])
+            mine = max(work, MIN_ROW)
+            more = (number[_ROWS] - 1.0) * mine
+            p = layer[1]
+            height, need_first, need_last = number[_HEIGHT], number[_NEED_FIRST], number[_NEED_LAST]
+            seen = written[p] + 1.0
+            begin = max(OVERHEAD, first[p] + need_first * row[p] + seen)
+            end = (last[p] if need_last == height - 1.0 else first[p] + need_last * row[p]) + seen
+            own = more + mine
+            if p > 0:
+                short = height - main_rows[b, i]
+                tied = (short > 0.0) & (chunk[b, p - 1] != k)
+                late = need_last - main_rows[b, i]
+                fills = number[_RELEASE] * mine + late * row[p] + seen + 1.0
+                own = max(own, fills if tied & (late >= 0.0) else 0.0)
+                y1 = min(number[_ROWS] - 1.0, np.floor((short + number[_PAD]) * number[_STRIDE]))
+                drains = (need_first + 1.0) * row[p] + seen + (y1 + 1.0) * mine + 1.0 + OVERHEAD
+                cycles[p] = max(cycles[p], drains if tied else 0.0)
+            p = layer[2]
+            if p >= 0:
+                seen = written[p] + 1.0
+                begin = max(begin, first[p] + seen)
+                height = size_in[0] if p == 0 else numbers[p - 1, _ROWS]
+                end = max(end, (last[p] if number[_ROWS] == height else first[p] + (number[_ROWS] - 1) * row[p]) + seen)
+            turn = (stage[b, i] << 32) + position[b, i]
+            begin = max(begin, ready[k] if before[k] < turn else 0.0)
+            final = max(end, begin + more)
+            ready[k] = final + mine + OVERHEAD
+            before[k] = turn
+            row[i + 1] = mine
+            written[i + 1] = work + drain[k] + WRITE_CYCLES
+            first[i + 1] = begin
+            last[i + 1] = final
+            cycles[i + 1] = own + OVERHEAD
+        for i in range(n_layers):
+            load[chunk[b, i]] += cycles[i + 1]
+            busy[b, i] = np.int64(cycles[i + 1])
+        interval = size_in[0] * row[0]
+        for k in range(n_chunks):
+            interval = max(interval, load[k])
+        z = n_layers
+        rows = numbers[z - 1, _ROWS]
+        beats = (np.floor(numbers[z - 1, _COLS] * inverse_pp) + 1.0) * _ceil(ints[z - 1, 5], out_lanes[b])
+        out_row = max(beats, MIN_ROW)
+        seen = written[z] + 1.0
+        final = max(last[z] + seen, first[z] + seen + (rows - 1.0) * out_row)
+        result[b, 0] = np.int64(max(interval, rows * out_row))
+        result[b, 1] = np.int64(final + beats + HOST_OUT_CYCLES)
 
 
 def speed_bounds(layers: np.ndarray, designs: Designs) -> tuple[np.ndarray, np.ndarray]:
     """Lower bounds of every design: (interval, first-output latency) int64 [B, 2], and cycles per frame of every
     layer on its chunk, int64 [B, L], whose sums over chunks the interval is the maximum of."""
     b, n_layers = designs.chunk.shape
-    result = np.zeros((b, 2), np.int64)
-    busy = np.zeros((b, n_layers), np.int64)
-    _many(layers, *designs.arrays(), result, busy)
+    result = np.empty((b, 2), np.int64)
+    busy = np.empty((b, n_layers), np.int64)
+    _speed(
+        np.ascontiguousarray(layers[:, _SPEED_COLUMNS]), _speed_numbers(layers), layers[0, [HEIGHT_IN, WIDTH_IN, N]],
+        designs.pp, designs.in_lanes, designs.out_lanes, designs.pm, designs.pn, designs.pq, designs.chunk,
+        designs.stage, designs.position, designs.main_rows, result, busy,
+    )  # fmt: skip
     return result, busy
 
 
+_CACHE = 1 << 13
+_MAX_CACHED = 4096
+_DEPTH = 9
+"""Block RAMs of every shape hold a multiple of 2**_DEPTH words: nba.cost.kernels.bram18 is the same for all numbers of
+words with the same ceil(words / 2**_DEPTH)."""
+
+
 @compiled
-def _memory(width: int, words: int, sub_width: int, min_words: int, min_bits: int) -> int:
-    return compiled_bram18(width, words, sub_width) if compiled_is_block(width, words, min_words, min_bits) else 0
+def _memory(
+    width: int, words: int, sub_width: int, min_words: int, min_bits: int, keys: np.ndarray, values: np.ndarray
+) -> int:
+    """18 Kib blocks of a memory, remembered in a direct-mapped cache: few kinds of memory make up all designs."""
+    if not compiled_is_block(width, words, min_words, min_bits):
+        return 0
+    depth = (words + (1 << _DEPTH) - 1) >> _DEPTH
+    if depth >= _MAX_CACHED:
+        return compiled_bram18(width, words, sub_width)
+    key = (width << 28) | (sub_width << 12) | depth
+    slot = ((key ^ (key >> 21)) * 0x9E3779B1 >> 15) & (_CACHE - 1)
+    if keys[slot] != key:
+        keys[slot] = key
+        values[slot] = compiled_bram18(width, words, sub_width)
+    return values[slot]
+
+
+_RESOURCE_COLUMNS = [
+    DENSE, POOL, TAPS, INPUT, RESIDUAL, STRIDE, EARLIER_USE, EARLIER_RES, GROUPS, N, M, ROTATE, ACT_BITS, WEIGHT_BITS,
+    STORE_BITS, ACC_BITS,
+]  # fmt: skip
 
 
 @compiled
 def _resources(
-    layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
-    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
+    ints: np.ndarray, halves: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray,
+    out_rows: np.ndarray, dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray,
+    main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: DSP and BRAM18 of every design."""
-    n_layers, n_chunks = layers.shape[0], pm.shape[1]
+    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 16], halves [L, 5]: columns, M, N, columns of the input
+    and half of them, less 0.5."""
+    n_layers, n_chunks = ints.shape[0], pm.shape[1]
     most = np.zeros((n_chunks, 5), np.int64)
     words = np.zeros((n_chunks, 2), np.int64)
-    depth = np.zeros((n_chunks + 1, n_chunks, 2, MAX_LANES), np.int64)
+    drain = np.zeros(n_chunks, np.int64)
+    lanes = np.zeros(n_chunks, np.int64)
+    inverse = np.zeros((n_chunks, 3))
+    # Words of the buffers between chunks; those in use are listed, so that only they are walked and cleared.
+    depth = np.zeros((n_chunks + 1) * n_chunks * 2 * MAX_LANES, np.int64)
+    used = np.zeros(depth.size, np.int64)
+    keys = np.zeros(_CACHE, np.int64)
+    values = np.zeros(_CACHE, np.int64)
     for b in range(pp.size):
-        most[:] = 0
-        words[:] = 0
-        depth[:] = 0
+        inverse_pp = 1.0 / pp[b]
+        for k in range(n_chunks):
+            most[k] = 0
+            words[k] = 0
+            drain[k] = pm[b, k] // pq[b, k]
+            lanes[k] = pn[b, k] if dense[b, k] == 1 else pm[b, k]
+            inverse[k, 0] = 1.0 / pm[b, k]
+            inverse[k, 1] = 1.0 / lanes[k]
+            inverse[k, 2] = 1.0 / pq[b, k]
+        n_used = 0
         for i in range(n_layers):
-            layer = layers[i]
+            layer = ints[i]
             k = chunk[b, i]
-            m_groups = _ceil(layer[M], pm[b, k])
-            lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
-            chan_words = 1
-            if layer[DENSE] == 1:
-                chan_words = compiled_channel_words(
-                    layer[N], pn[b, k], layer[M], pm[b, k], layer[GROUPS], layer[ROTATE]
-                )  # fmt: skip
-            words[k, 0] += 1 if layer[POOL] == 1 else m_groups * chan_words * layer[TAPS]
-            words[k, 1] += m_groups * (pm[b, k] // pq[b, k])
+            m_groups = _ceil_by(halves[i, 1], inverse[k, 0])
+            per_column = _ceil_by(halves[i, 2], inverse[k, 1])
+            if layer[1] == 1:
+                words[k, 0] += 1
+            elif layer[0] == 0:
+                words[k, 0] += m_groups * layer[2]
+            elif layer[8] == 2:
+                tap = compiled_channel_words(layer[9], pn[b, k], layer[10], pm[b, k], layer[8], layer[11])
+                words[k, 0] += m_groups * tap * layer[2]
+            else:
+                words[k, 0] += m_groups * per_column * layer[2]
+            words[k, 1] += m_groups * drain[k]
             for f in range(4):
-                most[k, f] = max(most[k, f], layer[ACT_BITS + f])
+                most[k, f] = max(most[k, f], layer[12 + f])
+            columns = _ceil_by(halves[i, 3], inverse_pp)
+            if layer[5] == 2:
+                columns = 2 * _ceil_by(halves[i, 4], inverse_pp)
+            held = main_rows[b, i] * columns * per_column
             for use in range(2):
-                tensor = layer[INPUT] if use == 0 else layer[RESIDUAL]
-                if tensor < 0:
-                    continue
-                most[k, 4] = max(most[k, 4], use)
+                tensor = layer[3 + use]
+                if use == 1:
+                    if tensor < 0:
+                        break
+                    most[k, 4] = 1
+                    held = res_rows[b, i] * _ceil_by(halves[i, 0], inverse_pp) * _ceil_by(halves[i, 1], inverse[k, 2])
                 lane = 0
-                other = layer[EARLIER_USE + use]
+                other = layer[6 + use]
                 while other >= 0:
                     lane += chunk[b, other] == k
-                    other = layers[other, EARLIER_USE + use]
-                if use == 0:
-                    per_column = _ceil(layer[N], lanes)
-                    width = layer[WIDTH_IN]
-                    split = layer[STRIDE] == 2
-                    rows = main_rows[b, i]
-                else:
-                    per_column = _ceil(layer[M], pq[b, k])
-                    width = layer[COLS]
-                    split = False
-                    rows = res_rows[b, i]
-                columns = 2 * _ceil(_ceil(width, 2), pp[b]) if split else _ceil(width, pp[b])
+                    other = ints[other, 6 + use]
                 p = n_chunks if tensor == 0 else chunk[b, tensor - 1]
-                depth[p, k, use, min(lane, MAX_LANES - 1)] += rows * columns * per_column
+                cell = ((p * n_chunks + k) * 2 + use) * MAX_LANES + min(lane, MAX_LANES - 1)
+                if depth[cell] == 0:
+                    used[n_used] = cell
+                    n_used += 1
+                depth[cell] += held
         dsp = 0
         blocks = 0
         for k in range(n_chunks):
             if words[k, 1] == 0:
                 continue
+            macs = pm[b, k] * (pn[b, k] if dense[b, k] == 1 else 1)
             dsp += compiled_chunk_dsp(
-                pm[b, k], pn[b, k] if dense[b, k] == 1 else 1, pp[b], pq[b, k], most[k, 0], most[k, 1], most[k, 3],
-                most[k, 4] > 0,
+                macs, 1, pp[b], pq[b, k], most[k, 0], most[k, 1], most[k, 3], most[k, 4] > 0
             )  # fmt: skip
-            lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
-            macs = pm[b, k] * pn[b, k] if dense[b, k] == 1 else pm[b, k]
             store = max(most[k, 1], most[k, 2])
-            blocks += _memory(macs * store, words[k, 0] + 1, 0, min_words, min_bits)
-            blocks += _memory(pq[b, k] * (most[k, 3] + MULT_BITS), words[k, 1] + 1, 0, min_words, min_bits)
-            for p in range(n_chunks + 1):
-                for use in range(2):
-                    for lane in range(MAX_LANES):
-                        if depth[p, k, use, lane] > 0:
-                            write = in_lanes[b] if p == n_chunks else pq[b, p]
-                            read = lanes if use == 0 else pq[b, k]
-                            blocks += pp[b] * _memory(
-                                read * MASTER_BITS, depth[p, k, use, lane], write * MASTER_BITS, min_words, min_bits
-                            )
+            blocks += _memory(macs * store, words[k, 0] + 1, 0, min_words, min_bits, keys, values)
+            params = pq[b, k] * (most[k, 3] + MULT_BITS)
+            blocks += _memory(params, words[k, 1] + 1, 0, min_words, min_bits, keys, values)
+        for n in range(n_used):
+            cell = used[n]
+            use = cell // MAX_LANES % 2
+            k = cell // (2 * MAX_LANES) % n_chunks
+            p = cell // (2 * MAX_LANES * n_chunks)
+            write = in_lanes[b] if p == n_chunks else pq[b, p]
+            read = lanes[k] if use == 0 else pq[b, k]
+            blocks += pp[b] * _memory(
+                read * MASTER_BITS, depth[cell], write * MASTER_BITS, min_words, min_bits, keys, values
+            )
+            depth[cell] = 0
         z = n_layers - 1
-        rows = out_rows[b] * _ceil(layers[z, COLS], pp[b]) * _ceil(layers[z, M], out_lanes[b])
+        held = out_rows[b] * _ceil_by(halves[z, 0], inverse_pp) * _ceil(ints[z, 10], out_lanes[b])
         write = pq[b, chunk[b, z]]
-        blocks += pp[b] * _memory(out_lanes[b] * MASTER_BITS, rows, write * MASTER_BITS, min_words, min_bits)
+        blocks += pp[b] * _memory(
+            out_lanes[b] * MASTER_BITS, held, write * MASTER_BITS, min_words, min_bits, keys, values
+        )
         found[b, 0] = dsp
         found[b, 1] = blocks
 
 
 def resources(layers: np.ndarray, designs: Designs, platform: Platform) -> np.ndarray:
     """int64 [B, 2]: DSP blocks and 18-Kbit memory blocks of every design, as nba.cost.resources.predict counts them."""
-    found = np.zeros((len(designs.pp), 2), np.int64)
-    _resources(layers, *designs.arrays(), platform.min_block_words, platform.min_block_bits, found)
+    found = np.empty((len(designs.pp), 2), np.int64)
+    columns = np.stack([layers[:, c] for c in (COLS, M, N, WIDTH_IN)] + [(layers[:, WIDTH_IN] + 1) // 2], axis=1)
+    _resources(
+        np.ascontiguousarray(layers[:, _RESOURCE_COLUMNS]), columns - 0.5,
+        designs.pp, designs.in_lanes, designs.out_lanes, designs.out_rows,
+        designs.dense, designs.pm, designs.pn, designs.pq, designs.chunk, designs.main_rows, designs.res_rows,
+        platform.min_block_words, platform.min_block_bits, found,
+    )  # fmt: skip
     return found

@@ -7,6 +7,8 @@ them as they are. Each states what yosys (synth_xilinx -family xc7) builds; test
 
 from __future__ import annotations
 
+from nba.ir.program import channel_words as channel_words
+
 BLOCK_WIDTHS = (1, 2, 4, 9, 18, 36, 72)
 """Data widths of a block RAM [bits]."""
 
@@ -95,14 +97,3 @@ def chunk_dsp(
     mac = 1 if min(act_bits + weight_bits, acc_bits) >= 9 else 0
     scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
     return pm * pn * pp * mac + pq * pp * (scale + (1 if has_residual else 0))
-
-
-def channel_words(n: int, pn: int, m: int, pm: int, groups: int, rotate: int) -> int:
-    """Input words of pn channels that an engine walks for one tap of a dense layer with N = n and M = m channels.
-
-    A layer of two groups (nba.ir.network.Layer) needs half of them where words and output groups of pm channels end
-    with its groups; elsewhere the engine walks all words, against weights that are 0.
-    """
-    if groups == 2 and n % (2 * pn) == 0 and m % (2 * pm) == 0 and rotate % pm == 0:
-        return n // (2 * pn)
-    return -(-n // pn)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.errors import DesignError
 from nba.files import write_atomic_bytes
-from nba.ir.design import Design, weights_bytes
+from nba.ir.design import EXACT, Design, weights_bytes
 from nba.ir.network import Weights
 from nba.ir.program import Program, lower
 from nba.platform import get as get_platform
@@ -79,12 +79,12 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     """
     program = lower(design.network, design.accelerator)
     exact = exact_cost(program, get_platform(design.platform))
-    if exact != design.cost:
-        wrong = [
-            f"cost.{f.name}: is {getattr(design.cost, f.name)}, but the exact models give {getattr(exact, f.name)}"
-            for f in fields(exact)
-            if getattr(design.cost, f.name) != getattr(exact, f.name)
-        ]
+    wrong = [
+        f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
+        for name in EXACT
+        if getattr(design.cost, name) != getattr(exact, name)
+    ]
+    if wrong:
         raise DesignError(f"design {design.id[:12]}", [*wrong, "map the network again, or correct the design"])
     top = identifier(design.name)
     platform = get_platform(design.platform)

@@ -235,7 +235,8 @@ def _job_fields(
     slots = [uses.get(e, -1) for e in written]
     res_ring = 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring]
     return braces(
-        job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words, job.kernel_h, job.kernel_w,
+        job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words,
+        job.halves.words, job.halves.first, job.halves.turn_lo, job.halves.turn_hi, job.kernel_h, job.kernel_w,
         job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
         ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point & 0xFF,
         MASTER_BITS - layer.act_bits, (1 << nested_bits) - 1,
@@ -261,7 +262,7 @@ def _chunk(
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
     store = chunk.weight_store_bits
-    words = [weight_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
+    words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [param_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
     engine = (
         chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store, chunk.weight_bits, chunk.act_bits,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.ir.network import MULT_BITS, LayerWeights
+from nba.ir.network import MULT_BITS, Layer, LayerWeights
 from nba.ir.program import ChunkProgram, JobProgram
 
 
@@ -28,9 +28,20 @@ def guarded(words: list[int], width: int) -> list[int]:
     return [*words, words[0] ^ ((1 << width) - 1)]
 
 
-def weight_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.ndarray:
+def block_diagonal(layer: Layer, weight: np.ndarray) -> np.ndarray:
+    """[M, N / 2, KH, KW] of a layer of two groups -> [M, N, KH, KW] with 0 where a channel does not look."""
+    m, n = weight.shape[:2]
+    second = ((np.arange(m) + layer.rotate) // (m // 2) % 2).astype(bool)
+    whole = np.zeros((m, 2 * n, *weight.shape[2:]), weight.dtype)
+    whole[~second, :n] = weight[~second]
+    whole[second, n:] = weight[second]
+    return whole
+
+
+def weight_words(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWeights) -> np.ndarray:
     """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn] (dense)
-    or [pm]. Absent channels hold 0; average pooling is one word of ones."""
+    or [pm]. Absent channels hold 0; average pooling is one word of ones. A channel group that reads one half of the
+    input words has the weights of that half only."""
     pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
     if not job.weight_step:
         return np.ones((1, pm), np.int64)
@@ -38,6 +49,8 @@ def weight_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> np.n
     if chunk.kind == "depthwise":
         w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
         return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
+    if layer.groups == 2 and job.halves.words == 0:
+        w = block_diagonal(layer, w)
     w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, job.chan_words * pn - w.shape[1]), (0, 0), (0, 0)))
     w = w.reshape(groups, pm, job.chan_words, pn, job.kernel_h, job.kernel_w)
     return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, pm * pn)
@@ -50,12 +63,12 @@ def param_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple
     return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
 
 
-def weight_memory(chunk: ChunkProgram, weights: tuple[LayerWeights, ...]) -> str:
+def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> str:
     """$readmemh text of the chunk's weight ROM: weight_depth words and the guard."""
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words: list[int] = []
     for job in chunk.jobs:
-        rows = weight_words(chunk, job, weights[job.layer])
+        rows = weight_words(chunk, job, layers[job.layer], weights[job.layer])
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)

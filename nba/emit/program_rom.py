@@ -10,6 +10,7 @@ ISSUE_FIELDS: tuple[tuple[str, int], ...] = (
     ("stage", 8), ("height", 12), ("width", 12), ("stride2", 1), ("pad_top", 6), ("pad_left", 6),
     ("kx_last", 6), ("ky_last", 6), ("c_last", 12), ("slot_extra", 12), ("rot0", 3), ("par0", 1), ("qoff0", 16),
     ("col_words", 12), ("parity_words", 16), ("base", 16), ("row_words", 16), ("ring_words", 16),
+    ("half_words", 12), ("half_first", 1), ("m_lo_last", 12), ("m_hi_last", 12),
     ("src_sel", 4), ("src_ring", 6), ("a_shift", 3), ("a_signed", 1), ("a_pad", 8),
     ("w_base", 16), ("w_step", 1), ("w_shift", 3), ("w_bits", 4),
 )  # fmt: skip
@@ -44,7 +45,7 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
     ring = program.edges[job.src_edge].rings[job.src_ring]
     pp, pad = program.pp, job.pad_left
     half = -pad if job.stride == 1 else (-pad) // 2
-    pool = layer.op == "avgpool"
+    pool, halves = layer.op == "avgpool", job.halves
     return _pack(
         ISSUE_FIELDS,
         {
@@ -66,6 +67,10 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
             "base": ring.base,
             "row_words": ring.row_words,
             "ring_words": ring.ring_words,
+            "half_words": halves.words,
+            "half_first": halves.first,
+            "m_lo_last": max(halves.turn_lo - 1, 0),
+            "m_hi_last": max(halves.turn_hi - 1, 0),
             "src_sel": src_sel,
             "src_ring": job.src_ring,
             "a_shift": MASTER_BITS - layer.act_bits,

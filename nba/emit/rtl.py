@@ -259,7 +259,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             design.network, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
         )
         files[f"rtl/program_{k}.hex"] = hex_lines(words, width)
-        files[f"rtl/weights_{k}.hex"] = weight_memory(chunk, weights)
+        files[f"rtl/weights_{k}.hex"] = weight_memory(chunk, design.network.layers, weights)
         files[f"rtl/params_{k}.hex"] = param_memory(chunk, weights)
     for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
         files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")

@@ -21,14 +21,27 @@ FORMAT = 1
 """Version of the design.json layout."""
 
 
+EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
+"""Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cost:
-    """What the exact models predict for a design (frames enter back to back, the output is always ready)."""
+    """What the models predict for a design (frames enter back to back, the output is always ready).
+
+    Cycles, dsp and bram (36-Kbit blocks) are exact. lut and ff are a calibrated estimate (nba.platform.logic holds its
+    error). energy_pj: dynamic energy of a frame, exact counts of events times a table of relative energies
+    (nba.platform.energy); power_w: that at one frame per interval.
+    """
 
     first_output_latency_cycles: int
     interval_cycles: int
     dsp: int
     bram: float
+    lut: int
+    ff: int
+    energy_pj: float
+    power_w: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

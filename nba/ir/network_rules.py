@@ -77,6 +77,27 @@ def _kernel(n: Network) -> Problems:
         yield from limit(f"{layer_name(n, i)}: kernel_w", layer.kernel_w, 1, MAX_KERNEL)
 
 
+def _groups(n: Network) -> Problems:
+    for i, layer in enumerate(n.layers):
+        yield from limit(f"{layer_name(n, i)}: groups", layer.groups, 1, 2)
+
+
+def _two_groups(n: Network) -> Problems:
+    for i, layer in enumerate(n.layers):
+        name = layer_name(n, i)
+        if layer.groups == 1:
+            if layer.rotate != 0:
+                yield f"{name}: rotate is {layer.rotate} with one group; legal: 0"
+        elif layer.op != "dense":
+            yield f"{name}: {layer.op} in 2 groups; legal: groups 1 (2 for dense only)"
+        else:
+            src, out = n.source(layer).channels, n.result(i).channels
+            for what, channels in (("input", src), ("output", out)):
+                if channels % 2:
+                    yield f"{name}: {channels} {what} channels in 2 groups; legal: an even number"
+            yield from limit(f"{name}: rotate", layer.rotate, 0, out - 1)
+
+
 def _stride(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
         yield from limit(f"{layer_name(n, i)}: stride", layer.stride, 1, 2)
@@ -166,6 +187,8 @@ NETWORK_RULES: tuple[Rule[Network], ...] = (
     Rule(name="op known", find=_op_known),
     Rule(name="op channels", find=_op_channels),
     Rule(name="kernel", find=_kernel),
+    Rule(name="groups", find=_groups, step=0),
+    Rule(name="two groups", find=_two_groups),
     Rule(name="stride", find=_stride),
     Rule(name="padding", find=_padding),
     Rule(name="windows", find=_windows),

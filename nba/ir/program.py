@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Port, Ring
-from nba.ir.network import MASTER_BITS, Network
+from nba.ir.network import MASTER_BITS, Layer, Network
 
 FETCH_CYCLES = 4
 """Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
@@ -23,6 +23,41 @@ Four is the least that nba_chunk's one set of drain constants allows (docs/decis
 def ceil_div(a: int, b: int) -> int:
     """Integer ceiling of a / b for b > 0."""
     return -(-a // b)
+
+
+def channel_words(n: int, pn: int, m: int, pm: int, groups: int, rotate: int) -> int:
+    """Input words of pn channels that an engine walks for one tap of a dense layer with N = n and M = m channels.
+
+    A layer of two groups (nba.ir.network.Layer) needs half of them where words and output groups of pm channels end
+    with its groups; elsewhere the engine walks all words, against weights that are 0. (Compiled by nba.cost.cycles.)
+    """
+    if groups == 2 and n % (2 * pn) == 0 and m % (2 * pm) == 0 and rotate % pm == 0:
+        return n // (2 * pn)
+    return -(-n // pn)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Halves:
+    """Which half of the input words each channel group of a job reads; `words` is 0 where every group reads all.
+
+    Channel group 0 reads half number `first`, groups turn_lo <= g < turn_hi read the other half, later ones `first`
+    again. Half h begins at word h * words of a column.
+    """
+
+    words: int = 0
+    first: int = 0
+    turn_lo: int = 0
+    turn_hi: int = 0
+
+
+def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
+    """The halves that a dense engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
+    words = channel_words(n, pn, m, pm, layer.groups, layer.rotate)
+    if layer.groups == 1 or 2 * words * pn != n:
+        return Halves()
+    half = m // 2
+    turn = half - layer.rotate % half
+    return Halves(words=words, first=layer.rotate // half, turn_lo=turn // pm, turn_hi=(turn + half) // pm)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +110,7 @@ class JobProgram:
     col_groups: int
     m_groups: int
     chan_words: int
+    halves: Halves
     kernel_h: int
     kernel_w: int
     steps: int
@@ -236,7 +272,8 @@ def _chunk(
         layer = network.layers[job.layer]
         src, out = network.source(layer), network.result(job.layer)
         dense = chunk.kind == "dense"
-        chan_words = ceil_div(src.channels, chunk.lanes) if dense else 1
+        n, m, groups, rotate = src.channels, out.channels, layer.groups, layer.rotate
+        chan_words = channel_words(n, chunk.pn, m, chunk.pm, groups, rotate) if dense else 1
         steps = chan_words * layer.kernel_h * layer.kernel_w
         m_groups = ceil_div(out.channels, chunk.pm)
         col_groups = ceil_div(out.width, accelerator.pp)
@@ -253,6 +290,7 @@ def _chunk(
                 col_groups=col_groups,
                 m_groups=m_groups,
                 chan_words=chan_words,
+                halves=halves(layer, n, m, chunk.pn, chunk.pm) if dense else Halves(),
                 kernel_h=layer.kernel_h,
                 kernel_w=layer.kernel_w,
                 steps=steps,

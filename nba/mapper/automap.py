@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The accelerator's final mapping: `map_network` chooses chunks, engines, layer assignment, program order, stages and
-rings so that the exact resources meet the budgets and the exact interval (or latency) is as short as can be found.
+rings so that the exact cost meets the budgets and the objective is as small as can be found.
 
 Engines and partition come from `nba.mapper.assign` under closed-form work per engine; a stall-free timetable attains
-that bound, so that the exact schedule decides between few candidates (`nba.mapper.realise`).
+that bound, so that the exact schedule decides between few candidates (`nba.mapper.realise`). That finds short intervals
+within DSP and memory. For other objectives, and for budgets on LUTs, speed or power, `nba.mapper.refine` goes on from
+there by all closed forms.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nba.cost.usage import Objective
 from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import PARALLEL_COLUMNS
@@ -22,10 +25,10 @@ from nba.ir.network import Network
 from nba.mapper.assign import Assignment, EngineTable, Limits, climb
 from nba.mapper.budgets import Budgets
 from nba.mapper.options import engine_table, layer_edges
-from nba.mapper.realise import Candidate, build, realise, reorder
+from nba.mapper.realise import UNLIMITED, Candidate, build, realise, reorder
+from nba.mapper.refine import Engines, engines_of, refine
 from nba.platform import Platform
 
-UNLIMITED = 1 << 30
 SCOUT_STEPS = 300
 """Moves of the first local search from every start."""
 CLIMB_STEPS = 4000
@@ -34,6 +37,11 @@ FINALISTS = 6
 """Assignments that are made complete and judged by the exact schedule."""
 REORDER_STEPS = 600
 """Trials of program orders and stages on the winner."""
+REFINE_STEPS = 80
+"""Batches of variations that `nba.mapper.refine` tries from every start."""
+DSP_SHARES = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
+"""Parts of the DSP budget that are tried in turn while some other budget is exceeded: smaller engines need less of
+everything."""
 MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
 SETTLED = 1.01
@@ -48,6 +56,7 @@ class Effort:
     climb_steps: int = CLIMB_STEPS
     finalists: int = FINALISTS
     reorder_steps: int = REORDER_STEPS
+    refine_steps: int = REFINE_STEPS
 
 
 def map_network(
@@ -55,7 +64,7 @@ def map_network(
     platform: Platform,
     budgets: Budgets,
     *,
-    objective: str = "interval",
+    objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
     min_chunks: int = 2,
@@ -75,7 +84,7 @@ def map_network(
 
 class _Search:
     def __init__(
-        self, network: Network, platform: Platform, budgets: Budgets, objective: str, seed: int, min_chunks: int,
+        self, network: Network, platform: Platform, budgets: Budgets, objective: Objective, seed: int, min_chunks: int,
         max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
     ):  # fmt: skip
         self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
@@ -88,6 +97,8 @@ class _Search:
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
         self._optimistic: int | None = None
+        self.best: Candidate | None = None
+        self.closest: Candidate | None = None
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
         """(dense, depthwise) numbers of chunks worth trying."""
@@ -169,42 +180,70 @@ class _Search:
 
     def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
         """Search, judge, and polish; see `map_network`."""
-        max_bram18 = self.budgets.bram18
-        best: Candidate | None = None
-        closest: Candidate | None = None
-        for share in MAP_SHARES:
-            found = self.assignments((self.budgets.dsp, max_bram18), start, share)
-            cut = False
-            for n, a in enumerate(found[: self.effort.finalists]):
-                ceiling = None
-                if best is not None and self.objective == "interval":
-                    ceiling = best.speed.interval_cycles
-                    if a.interval >= ceiling:
-                        break
-                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
-                base = build(self.network, a.pp, a.owner, a.engines)
-                candidate = realise(self.network, base, self.platform, max_bram18, self.objective, ceiling)
-                if candidate is None and best is None:
-                    candidate = realise(self.network, base, self.platform, UNLIMITED, self.objective)
-                if candidate is None:
-                    cut = True
-                    continue
-                cut = cut or candidate.speed.interval_cycles > a.interval
-                if candidate.dsp > self.budgets.dsp or candidate.bram18 > max_bram18:
-                    if closest is None or self._distance(candidate) < self._distance(closest):
-                        closest = candidate
-                elif best is None or candidate.key(self.objective) < best.key(self.objective):
-                    best = candidate
-            if best is not None and best.speed.interval_cycles <= self.optimistic() * SETTLED:
-                break
-        if best is None:
-            raise InfeasibleError(self._refusal(closest))
+        self._fastest(start)
+        if self.objective in ("energy", "edp") or self.budgets.names()[2:]:
+            self._refined(start)
+        if self.best is None:
+            raise InfeasibleError(self._refusal(self.closest))
         best = reorder(
-            self.network, best, self.platform, max_bram18, self.objective, self.effort.reorder_steps, self.rng
+            self.network, self.best, self.platform, self.budgets, self.objective, self.effort.reorder_steps, self.rng
         )
         check_accelerator(self.network, best.accelerator)
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
-        return best.accelerator, cost_of(best)
+        return best.accelerator, best.cost
+
+    def _fastest(self, start: Accelerator | None) -> None:
+        """Short intervals within DSP and memory."""
+        for share in MAP_SHARES:
+            found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
+            for n, a in enumerate(found[: self.effort.finalists]):
+                ceiling = None
+                if self.best is not None and self.objective == "interval":
+                    ceiling = self.best.speed.interval_cycles
+                    if a.interval >= ceiling:
+                        break
+                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
+                self._judge(Engines(pp=a.pp, owner=a.owner, engines=a.engines), ceiling)
+            if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
+                break
+
+    def _refined(self, start: Accelerator | None) -> None:
+        """Other objectives and budgets: variations of what is known, then ever smaller engines until one meets all."""
+        starts = [] if start is None else [engines_of(start)]
+        starts += [engines_of(c.accelerator) for c in (self.best, self.closest) if c is not None]
+        for n, engines in enumerate(starts):
+            self.report(n, len(starts), f"variations for {self.objective} within the budgets")
+            self._judge(engines, None)
+            self._vary(engines)
+        for share in DSP_SHARES:
+            if self.best is not None:
+                break
+            for a in self.assignments((max(1, int(share * self.budgets.dsp)), self.budgets.bram18), start, 1.0)[:1]:
+                engines = Engines(pp=a.pp, owner=a.owner, engines=a.engines)
+                self._judge(engines, None)
+                self._vary(engines)
+
+    def _vary(self, engines: Engines) -> None:
+        found = refine(
+            self.network, self.platform, self.budgets, self.objective, engines, self.effort.refine_steps, self.rng
+        )
+        if found != engines:
+            self._judge(found, None)
+
+    def _judge(self, engines: Engines, ceiling: int | None) -> None:
+        """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them."""
+        base = build(self.network, engines.pp, engines.owner, engines.engines)
+        args = self.network, base, self.platform
+        found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
+        if found is None and self.best is None:
+            found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
+        if found is None:
+            return
+        if found.excess(self.budgets) > 0:
+            if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
+                self.closest = found
+        elif self.best is None or found.key(self.objective) < self.best.key(self.objective):
+            self.best = found
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""
@@ -213,9 +252,6 @@ class _Search:
             self._optimistic = found[0].interval if found else 0
         return self._optimistic
 
-    def _distance(self, c: Candidate) -> float:
-        return max(c.dsp / self.budgets.dsp, c.bram18 / (2 * self.budgets.bram))
-
     def _refusal(self, closest: Candidate | None) -> str:
         if closest is None:
             for limits in ((UNLIMITED, self.budgets.bram18), (self.budgets.dsp, UNLIMITED), (UNLIMITED, UNLIMITED)):
@@ -223,15 +259,12 @@ class _Search:
                 if closest is not None:
                     break
         assert closest is not None
-        names = []
-        if closest.dsp > self.budgets.dsp:
-            names.append(f"budgets.dsp: {self.budgets.dsp}")
-        if closest.bram18 > 2 * self.budgets.bram:
-            names.append(f"budgets.bram: {self.budgets.bram:g}")
+        over = tuple(name for name, x in self.budgets.excess_of(closest.cost).items() if x > 1.0)
+        shown = tuple(dict.fromkeys(("dsp", "bram", *over)))
         return (
-            f"network {self.network.name!r}: no accelerator meets {' and '.join(names)} on {self.platform.name}; "
-            f"the closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit). Raise the "
-            "budget, or allow a smaller network (fewer channels, fewer bits)"
+            f"network {self.network.name!r}: no accelerator meets {' and '.join(map(self.budgets.field, over))} on "
+            f"{self.platform.name}; the closest design found needs {self.budgets.describe(closest.cost, shown)}. "
+            "Relax the budget, or allow a smaller network (fewer channels, fewer bits)"
         )
 
     def _smallest(self, limits: tuple[int, int]) -> Candidate | None:
@@ -247,20 +280,10 @@ class _Search:
                     c = realise(self.network, base, self.platform, UNLIMITED, "latency")
                     if c is not None:
                         found.append(c)
-        return min(found, key=self._distance, default=None)
+        return min(found, key=lambda c: c.excess(self.budgets), default=None)
 
 
 def _distinct(found: list[Assignment]) -> list[Assignment]:
     """Best first, every partition with its engines once."""
     unique = {(a.pp, a.owner, a.engines): a for a in found}
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
-
-
-def cost_of(candidate: Candidate) -> Cost:
-    """The exact cost of a design, as it is kept in design.json."""
-    return Cost(
-        first_output_latency_cycles=candidate.speed.first_output_latency_cycles,
-        interval_cycles=candidate.speed.interval_cycles,
-        dsp=candidate.dsp,
-        bram=candidate.bram18 / 2,
-    )

@@ -15,7 +15,7 @@ import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Network
-from nba.ir.program import FETCH_CYCLES, ceil_div, input_lanes, min_ring_rows
+from nba.ir.program import FETCH_CYCLES, ceil_div, channel_words, input_lanes, min_ring_rows
 
 WRITE_LATENCY_CYCLES = 12
 """`written` is seen G*S + D + this after the start of a row."""
@@ -42,7 +42,10 @@ def job_time(network: Network, index: int, chunk: Chunk, pp: int) -> JobTime:
     """Timing of layer `index` on `chunk`."""
     layer = network.layers[index]
     out = network.result(index)
-    words = ceil_div(network.source(layer).channels, chunk.pn) if chunk.kind == "dense" else 1
+    words = 1
+    if chunk.kind == "dense":
+        n = network.source(layer).channels
+        words = channel_words(n, chunk.pn, out.channels, chunk.pm, layer.groups, layer.rotate)
     drain = chunk.pm // chunk.pq
     slot = max(words * layer.kernel_h * layer.kernel_w, drain)
     work = ceil_div(out.width, pp) * ceil_div(out.channels, chunk.pm) * slot

@@ -21,14 +21,14 @@ DRAINS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 
 
 def layer_facts(network: Network) -> np.ndarray:
-    """int64 [layers, 7]: dense?, M, N, taps, output rows, output columns, is average pooling?"""
+    """int64 [layers, 9]: dense?, M, N, taps, output rows, output columns, is average pooling?, groups, rotation"""
     facts = []
     for i, layer in enumerate(network.layers):
         out, src = network.result(i), network.source(layer)
         facts.append(
             (
                 layer.op == "dense", out.channels, src.channels, layer.kernel_h * layer.kernel_w, out.height, out.width,
-                layer.op == "avgpool",
+                layer.op == "avgpool", layer.groups, layer.rotate,
             )
         )  # fmt: skip
     return np.array(facts, np.int64)
@@ -58,9 +58,11 @@ def _round_up(value: int) -> int:
 
 def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(cycles per frame, weight words, parameter words), int64 [layers, C], of layers on engines of their kind."""
-    dense, m, n, taps, rows, cols, pool = (facts[:, i, None] for i in range(7))
+    dense, m, n, taps, rows, cols, pool, layer_groups, rotate = (facts[:, i, None] for i in range(9))
     is_dense, pm, pn, pq = (sizes[None, :, i] for i in range(4))
-    steps = np.where(is_dense == 1, -(-n // pn), 1) * taps
+    # As nba.ir.program.channel_words.
+    halved = (layer_groups == 2) & (n % (2 * pn) == 0) & (m % (2 * pm) == 0) & (rotate % pm == 0)
+    steps = np.where(is_dense == 1, np.where(halved, n // (2 * pn), -(-n // pn)), 1) * taps
     drain = pm // pq
     groups = -(-m // pm)
     row = np.maximum(-(-cols // pp) * groups * np.maximum(steps, drain), 2)

@@ -8,14 +8,20 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nba.cost.resources import predict
+from nba.cost.total import cost_at
+from nba.cost.usage import Objective, value_of
 from nba.errors import DeadlockError
 from nba.ir.accelerator import Accelerator, Chunk, Job
+from nba.ir.design import Cost
 from nba.ir.network import MASTER_BITS, Network
 from nba.ir.program import ceil_div, lower
+from nba.mapper.budgets import Budgets
 from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
 from nba.mapper.rings import RingSearch, Speed, Use
 from nba.platform import Platform
 
+UNLIMITED = 1 << 30
+"""A limit that no design reaches."""
 BLOCK_BITS = 18 * 1024
 """Bits of the smallest block RAM."""
 
@@ -26,12 +32,39 @@ class Candidate:
 
     accelerator: Accelerator
     speed: Speed
-    dsp: int
-    bram18: int
+    cost: Cost
 
-    def key(self, objective: str) -> tuple[int, ...]:
-        """What is minimised: speed, then resources; ties are broken by the rings, so that results are reproducible."""
-        return (*self.speed.key(objective), self.dsp, self.bram18, sum(r.rows for r in self.accelerator.rings))
+    @property
+    def dsp(self) -> int:
+        """DSP blocks."""
+        return self.cost.dsp
+
+    @property
+    def bram18(self) -> int:
+        """18-Kbit memory blocks."""
+        return int(2 * self.cost.bram)
+
+    def key(self, objective: Objective) -> tuple[float, ...]:
+        """What is minimised: the objective, speed, then resources; ties are broken by the rings, so that results are
+        reproducible."""
+        interval, latency = self.speed.interval_cycles, self.speed.first_output_latency_cycles
+        value = value_of(objective, interval, latency, self.cost.energy_pj)
+        rows = sum(r.rows for r in self.accelerator.rings)
+        return (value, *self.speed.key(objective), self.dsp, self.bram18, rows)
+
+    def excess(self, budgets: Budgets) -> float:
+        """How far the worst of the budgets is exceeded: use over limit, 0 if all are met."""
+        worst = max(budgets.excess_of(self.cost).values())
+        return worst if worst > 1.0 else 0.0
+
+
+def judged(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
+    """A complete accelerator of known exact speed, with its cost."""
+    cost = cost_at(
+        lower(network, accelerator), platform,
+        interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
+    )  # fmt: skip
+    return Candidate(accelerator=accelerator, speed=speed, cost=cost)
 
 
 def resources(network: Network, accelerator: Accelerator, platform: Platform) -> tuple[int, int]:
@@ -81,10 +114,12 @@ def realise(
     accelerator: Accelerator,
     platform: Platform,
     max_bram18: int,
-    objective: str,
+    objective: Objective,
     ceiling: int | None = None,
+    budgets: Budgets | None = None,
 ) -> Candidate | None:
-    """The best complete design on these engines: stall-free with stages, or in network order with stage 0.
+    """The best complete design on these engines: stall-free with stages, or in network order with stage 0; of these one
+    that meets all `budgets`, if there is one.
 
     None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
     further only if the budget asks.
@@ -108,9 +143,10 @@ def realise(
                 continue
             rows = smaller
             goal = search.exact(rows)
-            used = resources(network, search.with_rows(rows), platform)
-        found.append(Candidate(accelerator=search.with_rows(rows), speed=goal, dsp=used[0], bram18=used[1]))
-    return min(found, key=lambda c: c.key(objective), default=None)
+        found.append(judged(network, search.with_rows(rows), goal, platform))
+    return min(
+        found, key=lambda c: (0.0 if budgets is None else c.excess(budgets), *c.key(objective)), default=None
+    )  # fmt: skip
 
 
 def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
@@ -119,12 +155,12 @@ def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSear
 
 
 def reorder(
-    network: Network, candidate: Candidate, platform: Platform, max_bram18: int, objective: str, steps: int,
+    network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective, steps: int,
     rng: np.random.Generator,
 ) -> Candidate:  # fmt: skip
     """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
-    goal = candidate.speed
-    here = RingSearch(network, candidate.accelerator)
+    goal = start.speed
+    here = RingSearch(network, start.accelerator)
     improved = False
     for _ in range(steps):
         try:
@@ -136,15 +172,14 @@ def reorder(
             improved = improved or found != goal
             here, goal = trial, found
     if not improved:
-        return candidate
+        return start
     goal = here.exact(here.high)
-    if goal.key(objective) >= candidate.speed.key(objective):
-        return candidate
-    accelerator = here.with_rows(here.shrink(here.high, goal))
-    dsp, bram18 = resources(network, accelerator, platform)
-    if bram18 > max_bram18:
-        return candidate
-    return Candidate(accelerator=accelerator, speed=goal, dsp=dsp, bram18=bram18)
+    if goal.key(objective) >= start.speed.key(objective):
+        return start
+    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
+    if better.excess(budgets) > 0 or better.key(objective) >= start.key(objective):
+        return start
+    return better
 
 
 def _neighbour(chunks: tuple[Chunk, ...], rng: np.random.Generator) -> tuple[Chunk, ...]:

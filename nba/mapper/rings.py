@@ -34,7 +34,7 @@ class Speed:
     def key(self, objective: str) -> tuple[int, int]:
         """What is minimised, the most important first."""
         pair = (self.interval_cycles, self.first_output_latency_cycles)
-        return pair if objective == "interval" else pair[::-1]
+        return pair[::-1] if objective == "latency" else pair
 
 
 def frames_in_flight(accelerator: Accelerator) -> int:

@@ -9,6 +9,9 @@ from difflib import get_close_matches
 from typing import Literal
 
 from nba.errors import SpecError
+from nba.platform.energy import HOROWITZ_45NM, EnergyTable
+from nba.platform.logic import LogicTable
+from nba.platform.logic_xc7 import XC7
 
 MemoryStyle = Literal["block", "distributed"]
 
@@ -24,8 +27,8 @@ class Platform:
 
     dsp: DSP48E1 blocks, each of which multiplies 25 x 18 bits signed (nba.cost.kernels.product_dsp); one MAC per
     block. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock,
-    which only place and route can confirm. family: the synthesis rules (`synth_xilinx -family`). source: where the
-    numbers are from.
+    which only place and route can confirm. family: the synthesis rules (`synth_xilinx -family`). energy: what events
+    cost; logic: the estimate of LUTs and flip-flops. source: where the numbers are from.
     """
 
     name: str
@@ -37,6 +40,8 @@ class Platform:
     ff: int
     source: str
     family: str = "xc7"
+    energy: EnergyTable = HOROWITZ_45NM
+    logic: LogicTable = XC7
     min_block_words: int = MIN_BLOCK_WORDS
     min_block_bits: int = MIN_BLOCK_BITS
 

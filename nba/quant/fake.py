@@ -7,7 +7,7 @@ channel, so quantising before BatchNorm is the same as folding it first. A `froz
 its export (codes, bias, multipliers), so that only float rounding of exact ties remains between training and the
 integer reference.
 
-Shapes: x_BCHW activations, w_MNKK weights (N = 1 per group for depthwise).
+Shapes: x_BCHW activations, w_MNKK weights (N: input channels per group, 1 for depthwise).
 """
 
 from __future__ import annotations
@@ -83,7 +83,8 @@ class QuantLayer(nn.Module):
 
     ReLU is the unsigned output's lower clamp. `reach` is the initial real value of the largest output code.
     A `floating` layer rounds nothing; `compute` is the type of the convolutions where BatchNorm is not folded.
-    `track` keeps running statistics, which `frozen` layers fold (searching needs none).
+    `track` keeps running statistics, which `frozen` layers fold (searching needs none). `groups` and `rotate` are those
+    of nba.ir.network.Layer; all parameters are in the order of its output channels.
     """
 
     def __init__(
@@ -96,6 +97,8 @@ class QuantLayer(nn.Module):
         stride: int,
         pad: int,
         signed: bool,
+        groups: int = 1,
+        rotate: int = 0,
         norm: bool = True,
         track: bool = True,
         reach: float = 4.0,
@@ -106,8 +109,9 @@ class QuantLayer(nn.Module):
         self.op = op
         self.stride = stride
         self.pad = pad
-        self.groups = in_channels if op != "dense" else 1
-        self.reduction = kernel[0] * kernel[1] * (in_channels if op == "dense" else 1)
+        self.groups = in_channels if op != "dense" else groups
+        self.rotate = rotate
+        self.reduction = kernel[0] * kernel[1] * (in_channels // self.groups)
         self.frozen = False
         self.floating = False
         self.compute = torch.float32
@@ -151,7 +155,12 @@ class QuantLayer(nn.Module):
         return self.out.from_steps(y)
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
-        return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
+        if self.rotate == 0:
+            return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
+        # Output channel k of conv2d sees half k // (M / 2): it is our output channel (k - rotate) mod M.
+        weight, bias = w_MNKK.roll(self.rotate, 0), None if bias_M is None else bias_M.roll(self.rotate)
+        y = functional.conv2d(x_BCHW, weight, bias, self.stride, self.pad, 1, self.groups)
+        return y.roll(-self.rotate, 1)
 
     def _floating_forward(self, source: Signal, residual: Signal | None) -> Signal:
         """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
@@ -275,6 +284,8 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         stride=layer.stride,
         pad=layer.pad_top,
         signed=out.signed,
+        groups=layer.groups,
+        rotate=layer.rotate,
         norm=not last,
         reach=reach,
         generator=generator,

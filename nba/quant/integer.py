@@ -45,7 +45,7 @@ def accumulate(network: Network, weights: Weights, index: int, codes: np.ndarray
     padded = _padded(layer, src, out, codes)
     operand = nest(padded, MASTER_BITS, layer.act_bits, src.signed).astype(dtype)
     if layer.op == "dense":
-        return _dense(layer, out, operand, _nested_weight(layer, weights[index]).astype(dtype))
+        return _grouped(layer, out, operand, _nested_weight(layer, weights[index]).astype(dtype))
     if layer.op == "avgpool":
         kernel = np.ones((out.channels, layer.kernel_h, layer.kernel_w), dtype)
     else:
@@ -158,6 +158,18 @@ def _padded(layer: Layer, src: Tensor, out: Tensor, codes: np.ndarray) -> np.nda
     return padded
 
 
+def _grouped(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """weight: [M, N / groups, KH, KW]. Output channel m sees the half ((m + rotate) // (M / 2)) mod 2 of two."""
+    if layer.groups == 1:
+        return _dense(layer, out, operand, weight)
+    m, n = weight.shape[:2]
+    half = (np.arange(m) + layer.rotate) // (m // 2) % 2
+    acc = np.empty((operand.shape[0], out.height, out.width, m), np.int64)
+    for h in range(2):
+        acc[..., half == h] = _dense(layer, out, operand[..., h * n : (h + 1) * n], weight[half == h])
+    return acc
+
+
 def _dense(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """weight: [M, N, KH, KW]. One matrix product over unfolded windows."""
     batch, _, _, channels = operand.shape
@@ -165,7 +177,7 @@ def _dense(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -
     windows = np.lib.stride_tricks.sliding_window_view(operand, taps, axis=(1, 2))[:, :: layer.stride, :: layer.stride]
     unfolded = np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, taps[0] * taps[1] * channels)
     acc = unfolded @ weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
-    return acc.reshape(batch, out.height, out.width, out.channels).astype(np.int64)
+    return acc.reshape(batch, out.height, out.width, -1).astype(np.int64)
 
 
 def _depthwise(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -108,7 +108,7 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     """The cycles of the job's rows, by cause."""
     network, engine, pp = design.network, program.chunks[chunk], program.pp
     layer, out = network.layers[job.layer], network.result(job.layer)
-    channels = network.source(layer).channels
+    channels = network.source(layer).channels // layer.groups
     steps = job.rows_out * job.col_groups * job.m_groups * job.steps
     slots = job.rows_out * job.col_groups * job.m_groups * job.slot_cycles
     # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.

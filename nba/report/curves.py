@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from nba.cost.usage import UNITS
 from nba.report.inputs import SearchCurves, TrainCurves
 
 INK = "#1c1d1f"
@@ -48,16 +49,18 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
             panel("search: entropy", "share of maximum", ("operators", "alpha_entropy"), ("bitwidths", "beta_entropy")),
         ]
         joint = [i for i, j in enumerate(search.joint) if j]
-        for title, name, budget, factor in (
-            ("search: interval", "interval_cycles", None, 1.0),
-            ("search: DSP", "dsp", "dsp", 1.0),
-            ("search: BRAM", "bram18", "bram", 0.5),
-        ):
+        shown: list[tuple[str, str, str, str | None, float]] = [
+            (f"search: {search.objective} (the objective)", UNITS[search.objective], "cost", None, 1.0)
+        ]
+        if search.objective != "interval":
+            shown.append(("search: interval", UNITS["interval"], "interval_cycles", None, 1.0))
+        shown += [("search: DSP", "blocks", "dsp", "dsp", 1.0), ("search: BRAM", "blocks", "bram18", "bram", 0.5)]
+        for title, unit, name, budget, factor in shown:
             if joint:
-                limit = ("budget", budgets[budget]) if budget in budgets else None
+                limit = ("budget", budgets[budget]) if budget is not None and budget in budgets else None
                 found.append(
                     Panel(
-                        title=title, unit="cycles" if budget is None else "blocks",
+                        title=title, unit=unit,
                         epochs=tuple(search.epochs[i] for i in joint),
                         lines=(("derived architecture", tuple(factor * of[name][i] for i in joint)),), limit=limit,
                     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nba.cost.usage import OBJECTIVES, Objective
 from nba.errors import NbaError
 from nba.ir.design import Design, load_design
 
@@ -34,8 +35,10 @@ class Claim:
 class SearchCurves:
     """The search, epoch by epoch. `scalars` maps a field of the search's records to its values; ops[e][b] and
     bits[e][b] are the operator and the bitwidth derived for block b at the end of epoch e; `joint` tells the epochs in
-    which the accelerator was searched too, `feasible` those whose design met the budgets."""
+    which the accelerator was searched too, `feasible` those whose design met the budgets; `objective` is what `cost`
+    is the value of."""
 
+    objective: Objective
     epochs: tuple[int, ...]
     scalars: dict[str, tuple[float, ...]]
     joint: tuple[bool, ...]
@@ -79,14 +82,18 @@ class Inputs:
 
 
 SCALARS = (
-    "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "interval_cycles",
-    "dsp", "bram18",
+    "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "cost",
+    "interval_cycles", "dsp", "bram18",
 )  # fmt: skip
 
 
 def _search(raw: Any) -> SearchCurves:
     records = raw["records"]
+    objective = raw["objective"]
+    if objective not in OBJECTIVES:
+        raise ValueError(f"objective {objective!r}")
     return SearchCurves(
+        objective=objective,
         epochs=tuple(int(r["epoch"]) for r in records),
         scalars={name: tuple(float(r[name]) for r in records) for name in SCALARS},
         joint=tuple(bool(r["joint"]) for r in records),

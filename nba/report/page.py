@@ -13,6 +13,7 @@ import jinja2
 from markupsafe import Markup
 
 from nba import __version__
+from nba.cost.energy import energy_aj
 from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.emit.env import environment
 from nba.files import write_atomic
@@ -22,6 +23,12 @@ from nba.report import curves, drawing
 from nba.report.account import CAUSES, WORK, Account, account
 from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
+
+ENERGY_NAMES = {
+    "macs": "multiplying and adding", "weights": "reading weights", "requant": "requantising",
+    "params": "reading biases and multipliers", "maps": "reading and writing feature maps", "host": "host streams",
+}  # fmt: skip
+"""How the page calls nba.cost.energy.SHARES."""
 
 
 def number(value: int | float | Fraction) -> str:
@@ -147,6 +154,8 @@ def render(inputs: Inputs) -> str:
             work=WORK,
             critical=list(critical_steps(inputs, program, frames)),
             resources=predict(program, platform),
+            energy=energy_aj(program, platform),
+            energy_names=ENERGY_NAMES,
             memories=memories(program, platform),
             place=design.accelerator.place(),
             describe=drawing.describe,

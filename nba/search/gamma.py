@@ -20,19 +20,21 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from nba.cost.cycles import layer_table, resources
-from nba.cost.usage import Objective, Usage, usage
+from nba.cost.cycles import layer_table
+from nba.cost.usage import Objective, Usage, needed, usage
 from nba.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
-from nba.mapper.realise import realise
+from nba.mapper.realise import UNLIMITED, Candidate, realise
 from nba.platform import Platform
 from nba.search.protocol import HardwareCost
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, accelerator_of
 
 FORMAT = 1
 """Version of the text of `GammaSearch.state`."""
+N_REALISED = 8
+"""Designs that `GammaSearch.best` makes complete until one meets every budget exactly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,10 +82,11 @@ class Evaluation:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class GammaSearch:
-    """Search over `space` for the fastest accelerator within `budgets` (implements nba.search.protocol.HardwareSearch).
+    """Search over `space` for the accelerator within `budgets` that minimises `objective` (implements
+    nba.search.protocol.HardwareSearch).
 
-    One instance serves changing networks: parameters belong to potential layers (slots). `objective`: "interval" or
-    "latency". All randomness comes from `seed`.
+    One instance serves changing networks: parameters belong to potential layers (slots). All randomness comes from
+    `seed`.
     """
 
     space: AcceleratorSpace
@@ -119,7 +122,7 @@ class GammaSearch:
         """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed, exact resources."""
         layers = self._layers(network)
         designs = self.space.decode(choice, layers, slot_of_layer)
-        used = usage(layers, designs, self.platform)
+        used = usage(layers, designs, self.platform, needed(self.objective) | self.budgets.needs())
         excess = np.maximum(self.budgets.excess(used), 1.0)
         feasible = (excess <= 1.0).all(1)
         penalty = 0.5 + self.settings.penalty * np.log(excess).sum(1)
@@ -248,13 +251,17 @@ class GammaSearch:
         """Cost of `network` on the best design seen: closed forms. A stall-free timetable attains the interval; the
         latency is a lower bound."""
         found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
+        used = found.used
         return HardwareCost(
-            interval_cycles=int(found.used.interval[0]),
-            latency_cycles=int(found.used.latency[0]),
-            dsp=int(found.used.dsp[0]),
-            bram18=int(found.used.bram18[0]),
+            interval_cycles=int(used.interval[0]),
+            latency_cycles=int(used.latency[0]),
+            dsp=int(used.dsp[0]),
+            bram18=int(used.bram18[0]),
+            lut=None if used.lut is None else int(used.lut[0]),
+            energy_pj=None if used.energy_pj is None else float(used.energy_pj[0]),
+            power_w=None if used.power_w is None else float(used.power_w[0]),
             feasible=bool(found.feasible[0]),
-            layer_cycles=found.used.layer_cycles[0],
+            layer_cycles=used.layer_cycles[0],
         )
 
     def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
@@ -262,25 +269,40 @@ class GammaSearch:
         return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
 
     def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
-        """The best design seen, with program order, stages and rings of a stall-free timetable where they are faster.
+        """The best design seen whose exact cost is within the budgets, with program order, stages and rings of a
+        stall-free timetable where they are faster.
 
         For the latency, the alternative to that timetable has stage 0 everywhere: the closed form follows one frame, so
-        sampled stages mean nothing. Raises InfeasibleError if the budgets are exceeded.
+        sampled stages mean nothing. Raises InfeasibleError if the best few all exceed some budget.
         """
-        layers = self._layers(network)
-        designs = self.space.decode(self.best_choice()[None], layers, slot_of_layer)
+        closest: Candidate | None = None
+        ranked = sorted(self._elites.values(), key=lambda e: (not e.feasible, e.score)) or [self._best()]
+        for elite in ranked[:N_REALISED]:
+            found = self._realised(network, slot_of_layer, elite.choice)
+            if found.excess(self.budgets) == 0:
+                return found.accelerator
+            if closest is None or found.excess(self.budgets) < closest.excess(self.budgets):
+                closest = found
+        assert closest is not None
+        over = tuple(name for name, x in self.budgets.excess_of(closest.cost).items() if x > 1.0)
+        raise InfeasibleError(
+            f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs "
+            f"{self.budgets.describe(closest.cost, over)}; the limits are "
+            f"{', '.join(self.budgets.field(name) for name in over)}. Raise them, sample more, or allow a smaller "
+            "network"
+        )
+
+    def _realised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
+        """The design `choice`, complete, with rings that fit the memory if there are any."""
+        designs = self.space.decode(choice[None], self._layers(network), slot_of_layer)
         accelerator = accelerator_of(network, designs, 0)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
-        found = realise(network, accelerator, self.platform, self.budgets.bram18, self.objective)
-        if found is None or found.dsp > self.budgets.dsp:
-            used = resources(layers, designs, self.platform)[0]
-            raise InfeasibleError(
-                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs {used[0]} DSP and "
-                f"{used[1] / 2:g} BRAM (36 Kbit), above the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; "
-                "raise them, sample more, or allow a smaller network"
-            )
-        return found.accelerator
+        for bram18 in (self.budgets.bram18, UNLIMITED):
+            found = realise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
+            if found is not None:
+                return found
+        raise AssertionError("without limits on memory some rings always work")
 
     def state(self) -> str:
         """Everything that `load_state` needs, as JSON text."""

@@ -106,7 +106,10 @@ def search(
     best = run.derived()
     run.oracle.improve(best, config.hardware_last)
     accelerator = hardware.best(skeleton(best), slot_of_layer(best))
-    return SearchResult(architecture=best, accelerator=accelerator, seed=seed, records=tuple(run.records))
+    return SearchResult(
+        architecture=best, accelerator=accelerator, objective=config.cost.objective, seed=seed,
+        records=tuple(run.records),
+    )  # fmt: skip
 
 
 def _check(macro: Macro, dataset: Dataset, config: SearchConfig) -> None:
@@ -277,6 +280,7 @@ class _Search:
                 temperature=temperature,
                 alpha_entropy=paths.entropy(paths.masked(self.alpha, self.legal)),
                 beta_entropy=paths.entropy(self.beta),
+                cost=0.0 if cost is None else cost.value(self.config.cost.objective),
                 interval_cycles=0 if cost is None else cost.interval_cycles,
                 dsp=0 if cost is None else cost.dsp,
                 bram18=0 if cost is None else cost.bram18,

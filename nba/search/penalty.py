@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from nba.errors import NbaError
+from nba.cost.usage import Objective
 from nba.search.protocol import HardwareCost, HardwareSearch
 from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot_of_layer
 
@@ -22,18 +21,18 @@ from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot
 class CostConfig:
     """The objective that alpha and beta share with gamma.
 
-    score = log(cycles), of the `objective`, which gamma minimises; with `target_interval_cycles` max(0, log(interval /
-    target)); plus `infeasible_penalty` where the best accelerator found breaks a budget; plus, on the network's side
-    only, `bits_weight` times the log of MACs x weight bits x activation bits: on a given accelerator no cycle depends
-    on bits, they pay once the accelerator is searched anew (docs/decisions/0006-bits-term.md). 0 leaves it out. The
-    loss grows by `weight` times the score.
+    score = log of the value of `objective`, which gamma minimises; with `target`, in the objective's unit
+    (nba.cost.usage.UNITS), max(0, log(value / target)); plus `infeasible_penalty` where the best accelerator found
+    breaks a budget; plus, on the network's side only, `bits_weight` times the log of MACs x weight bits x activation
+    bits: on a given accelerator no cycle depends on bits, they pay once the accelerator is searched anew
+    (docs/decisions/0006-bits-term.md). 0 leaves it out. The loss grows by `weight` times the score.
     """
 
-    objective: Literal["interval", "latency"] = "interval"
+    objective: Objective = "interval"
     weight: float = 0.15
     bits_weight: float = 0.15
     infeasible_penalty: float = 1.0
-    target_interval_cycles: int | None = None
+    target: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,12 +70,9 @@ class CostOracle:
 
     def _score(self, architecture: Architecture, cost: HardwareCost) -> float:
         config = self._config
-        cycles = cost.interval_cycles if config.objective == "interval" else cost.latency_cycles
-        if cycles is None:
-            raise NbaError("search: the accelerator search gives no latency; use objective: interval")
-        value = math.log(max(1, cycles))
-        if config.objective == "interval" and config.target_interval_cycles is not None:
-            value = max(0.0, value - math.log(config.target_interval_cycles))
+        value = math.log(max(1.0, cost.value(config.objective)))
+        if config.target is not None:
+            value = max(0.0, value - math.log(config.target))
         if config.bits_weight:
             value += config.bits_weight * math.log(bit_operations(skeleton(architecture)))
         return value if cost.feasible else value + config.infeasible_penalty

@@ -8,6 +8,8 @@ from typing import Protocol
 
 import numpy as np
 
+from nba.cost.usage import Objective, value_of
+from nba.errors import NbaError
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 
@@ -18,15 +20,27 @@ class HardwareCost:
 
     interval_cycles: steady-state cycles between two frames (the busiest chunk); latency_cycles: from the first input to
     the first output, where it is known; layer_cycles: int64 [layers], cycles of every layer of the network per frame;
-    dsp, bram18: resources; feasible: all hard budgets are met.
+    dsp, bram18: resources; lut, energy_pj (per frame), power_w: None where neither objective nor budget asks for them;
+    feasible: all hard budgets are met.
     """
 
     interval_cycles: int
     latency_cycles: int | None = None
     dsp: int
     bram18: int
+    lut: int | None = None
+    energy_pj: float | None = None
+    power_w: float | None = None
     feasible: bool
     layer_cycles: np.ndarray
+
+    def value(self, objective: Objective) -> float:
+        """What `objective` minimises. Raises NbaError if this search does not know it."""
+        if objective == "latency" and self.latency_cycles is None:
+            raise NbaError("search: the accelerator search gives no latency; use objective: interval")
+        if objective in ("energy", "edp") and self.energy_pj is None:
+            raise NbaError("search: the accelerator search gives no energy; use objective: interval")
+        return value_of(objective, self.interval_cycles, self.latency_cycles or 0, self.energy_pj or 0.0)
 
 
 class HardwareSearch(Protocol):

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from nba.cost.usage import OBJECTIVES, Objective
 from nba.errors import NbaError, SpecError
 from nba.files import write_atomic
 from nba.ir.accelerator import Accelerator, Chunk, Job, Ring
@@ -17,8 +18,9 @@ from nba.space.network import Architecture, architecture_from_json, architecture
 class SearchRecord:
     """Curves of one epoch. Losses are means; valid_accuracy is that of the sampled paths, on the alpha/beta half.
 
-    Entropies are fractions of their maximum. interval_cycles, dsp, bram18 and feasible are those of the architecture
-    derived at the end of the epoch on the accelerator that was best then (0 and False before the joint phase).
+    Entropies are fractions of their maximum. cost (the value of the objective, in its unit), interval_cycles, dsp,
+    bram18 and feasible are those of the architecture derived at the end of the epoch on the accelerator that was best
+    then (0 and False before the joint phase).
     """
 
     epoch: int
@@ -29,6 +31,7 @@ class SearchRecord:
     temperature: float
     alpha_entropy: float
     beta_entropy: float
+    cost: float
     interval_cycles: int
     dsp: int
     bram18: int
@@ -39,10 +42,12 @@ class SearchRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchResult:
-    """The derived architecture, the accelerator that was best for it, and the curves that led there."""
+    """The derived architecture, the accelerator that was best for it, what was minimised, and the curves that led
+    there."""
 
     architecture: Architecture
     accelerator: Accelerator
+    objective: Objective
     seed: int
     records: tuple[SearchRecord, ...]
 
@@ -52,6 +57,7 @@ def save_result(result: SearchResult, path: Path) -> None:
     raw = {
         "architecture": json.loads(architecture_json(result.architecture)),
         "accelerator": asdict(result.accelerator),
+        "objective": result.objective,
         "seed": result.seed,
         "records": [asdict(record) for record in result.records],
     }
@@ -65,6 +71,7 @@ def load_result(path: Path) -> SearchResult:
         return SearchResult(
             architecture=architecture_from_json(json.dumps(raw["architecture"])),
             accelerator=_accelerator(raw["accelerator"]),
+            objective=_objective(raw["objective"]),
             seed=int(raw["seed"]),
             records=tuple(_record(record) for record in raw["records"]),
         )
@@ -72,6 +79,12 @@ def load_result(path: Path) -> SearchResult:
         raise NbaError(f"{path}: no such file; run the search first") from None
     except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, SpecError) as err:
         raise NbaError(f"{path}: damaged ({err}); repeat the search") from None
+
+
+def _objective(word: str) -> Objective:
+    if word not in OBJECTIVES:
+        raise ValueError(f"objective {word!r} is not one of {', '.join(OBJECTIVES)}")
+    return word
 
 
 def record_from(raw: dict[str, object]) -> SearchRecord:

@@ -5,43 +5,33 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nba import __version__
-from nba.errors import SpecError
 from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
 from nba.stages.exchange import load_network, write_part
+from nba.stages.limits import budgets_of, preflight
 
 if TYPE_CHECKING:
     from nba.flow import Context
+    from nba.ir.program import Program
     from nba.progress import Progress
-    from nba.spec import Spec
+
+__all__ = ["preflight", "run"]
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""
 
 
-def preflight(spec: Spec) -> None:
-    """Raise SpecError for budgets that the platform itself does not have."""
-    from nba.platform import get
-
-    platform, budgets = get(spec.platform), spec.budgets
-    problems = [
-        f"budgets.{name}: {wanted:.12g}, but {platform.name} has {there:.12g}; give at most that"
-        for name, wanted, there in (("dsp", budgets.dsp, platform.dsp), ("bram", budgets.bram, platform.bram18 / 2))
-        if wanted > there
-    ]
-    if problems:
-        raise SpecError("\n".join(problems))
-
-
 def run(context: Context) -> None:
     """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
+    from nba.cost.energy import energy_aj
     from nba.cost.steady import steady_interval
+    from nba.cost.usage import UNITS, value_of
     from nba.ir.program import lower
     from nba.mapper.automap import map_network
-    from nba.mapper.budgets import Budgets
     from nba.platform import get
     from nba.search.result import load_result
 
@@ -51,7 +41,7 @@ def run(context: Context) -> None:
     accelerator, cost = map_network(
         network,
         platform,
-        Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
+        budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
         start=load_result(context.of("search") / "search.json").accelerator,
@@ -73,10 +63,10 @@ def run(context: Context) -> None:
             *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
         ),
     )
-    interval = steady_interval(lower(network, accelerator))
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")
-    interval = steady_interval(lower(network, accelerator))
+    program = lower(network, accelerator)
+    interval = steady_interval(program)
     write_part(
         context.folder,
         {
@@ -91,8 +81,39 @@ def run(context: Context) -> None:
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
                 "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
             },
+            "budgets": {name: limit for name, limit in spec.budgets.model_dump().items() if limit is not None},
+            "objective": {
+                "name": spec.objective,
+                "value": value_of(spec.objective, float(interval), cost.first_output_latency_cycles, cost.energy_pj),
+                "unit": UNITS[spec.objective],
+            },
+            "estimates": {
+                "lut": cost.lut,
+                "ff": cost.ff,
+                "lut_error": {"mean": platform.logic.lut_mean_error, "worst": platform.logic.lut_worst_error},
+                "ff_error": {"mean": platform.logic.ff_mean_error, "worst": platform.logic.ff_worst_error},
+                "device_lut": platform.lut,
+                "device_ff": platform.ff,
+            },
+            "energy": {
+                "pj_per_frame": cost.energy_pj,
+                "power_w": cost.power_w,
+                "shares_pj": {name: aj / 1e6 for name, aj in energy_aj(program, platform).items()},
+                "events": events(program),
+                "table": platform.energy.name,
+                "nature": platform.energy.nature,
+            },
         },
     )
+
+
+def events(program: Program) -> dict[str, object]:
+    """Events of one frame, as they stand in the metrics."""
+    from nba.cost.energy import counts
+
+    found = asdict(counts(program))
+    widths = found.pop("by_widths")
+    return {**found, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in widths}}
 
 
 class _Steps:

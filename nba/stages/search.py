@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
+    from nba.cost.usage import Objective
     from nba.flow import Context
     from nba.search.joint import SearchConfig
     from nba.space.network import Architecture, Macro
@@ -18,7 +20,6 @@ __all__ = ["preflight", "run"]
 
 def run(context: Context) -> None:
     """Writes search.json."""
-    from nba.mapper.budgets import Budgets
     from nba.platform import get
     from nba.search.gamma import GammaSearch
     from nba.search.joint import search
@@ -29,12 +30,11 @@ def run(context: Context) -> None:
     spec = context.spec
     dataset = load_data(context)
     space = macro(spec, len(dataset.classes))
-    budgets = Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram)
     fits(space, spec)
     hardware = GammaSearch(
         space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
         platform=get(spec.platform),
-        budgets=budgets,
+        budgets=budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
     )
@@ -61,23 +61,22 @@ def smallest(space: Macro) -> Architecture:
 def fits(space: Macro, spec: Spec) -> None:
     """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
     from nba.mapper.automap import Effort, map_network
-    from nba.mapper.budgets import Budgets
     from nba.platform import get
     from nba.space.network import skeleton
 
     map_network(
         skeleton(smallest(space)),
         get(spec.platform),
-        Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
+        budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
-        effort=Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0),
+        effort=Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20),
     )
 
 
-def search_config(schedule: SearchSchedule, objective: Literal["interval", "latency"]) -> SearchConfig:
+def search_config(schedule: SearchSchedule, objective: Objective) -> SearchConfig:
     """The section `schedule.search` and the objective, as nba.search takes them."""
     from nba.search.joint import SearchConfig
     from nba.search.penalty import CostConfig
@@ -87,6 +86,6 @@ def search_config(schedule: SearchSchedule, objective: Literal["interval", "late
         objective=objective,
         weight=values.pop("cost_weight"),
         bits_weight=values.pop("bits_weight"),
-        target_interval_cycles=values.pop("target_interval_cycles"),
+        target=values.pop("target"),
     )
     return SearchConfig(cost=cost, **values)

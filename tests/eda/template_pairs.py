@@ -219,6 +219,12 @@ def features(case: Subject) -> Mapping[str, bool]:
         "nonzero zero point": any(t.zero_point for t in network.tensors),
         "signed input": network.tensors[0].signed,
         "unsigned input": not network.tensors[0].signed,
+        "two groups, half of the words": any(job.halves.words for _, job, _ in jobs),
+        "two groups, all words": any(layer.groups == 2 and not job.halves.words for _, job, layer in jobs),
+        "two groups, second half first": any(job.halves.first for _, job, _ in jobs),
+        "two groups, second half in the middle": any(
+            job.halves.words and 0 < job.halves.turn_lo < job.halves.turn_hi < job.m_groups for _, job, _ in jobs
+        ),
         "slot is the drain (D > R)": any(chunk.drain_cycles > job.steps for chunk, job, _ in jobs),
         "slot is the walk (R > D > 1)": any(job.steps > chunk.drain_cycles > 1 for chunk, job, _ in jobs),
         "row of one cycle": any(job.col_groups * job.m_groups * job.slot_cycles == 1 for _, job, _ in jobs),

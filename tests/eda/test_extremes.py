@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,7 +79,25 @@ def _long_ring() -> tuple[Network, Accelerator]:
     return network, Accelerator(pp=1, chunks=(chunk,), rings=rings, out_lanes=1)
 
 
-@pytest.mark.parametrize("case", [_wide_output, _wide_inside, _wide_map, _long_ring])
+def _wide_halves() -> tuple[Network, Accelerator]:
+    """Two groups: 4094 channel groups that read halves of one word, then two that read halves of 2047 words."""
+    tensors = (_map("a", 1, 1, 2), _map("b", 1, 1, 4094), _map("c", 1, 1, 2))
+    layers = tuple(replace(_layer(i, "dense", (1, 1)), groups=2, rotate=1) for i in range(2))
+    network = Network(name="n", tensors=tensors, layers=layers)
+    chunk = Chunk(kind="dense", pm=1, pn=1, pq=1, jobs=(Job(layer=0), Job(layer=1)))
+    rings = (
+        Ring(tensor=0, consumer=0, rows=1),
+        Ring(tensor=1, consumer=1, rows=1),
+        Ring(tensor=2, consumer=HOST, rows=1),
+    )
+    accelerator = Accelerator(pp=1, chunks=(chunk,), rings=rings, out_lanes=1)
+    first, second = (job.halves for job in lower(network, accelerator).chunks[0].jobs)
+    assert (first.words, first.first, first.turn_lo, first.turn_hi) == (1, 0, 2046, 4093)
+    assert (second.words, second.first, second.turn_lo, second.turn_hi) == (2047, 1, 1, 2)
+    return network, accelerator
+
+
+@pytest.mark.parametrize("case", [_wide_output, _wide_inside, _wide_map, _long_ring, _wide_halves])
 def test_bits_and_cycles(case: object, tmp_path: Path) -> None:
     assert callable(case)
     skeleton, accelerator = case()

@@ -156,7 +156,9 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         accelerator=pair.accelerator,
         platform=platform,
         clock_mhz=100.0,
-        cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0),
+        cost=Cost(
+            first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+        ),
         weights_sha256=weights_digest(pair.weights),
         seed=0,
         versions=(),

@@ -32,7 +32,9 @@ class Case:
 
 def design_of(name: str, network: Network, weights: Weights, accelerator: Accelerator) -> Design:
     """A legal Design around a network and an accelerator; cost and platform do not matter to HLS."""
-    cost = Cost(first_output_latency_cycles=0, interval_cycles=0, dsp=0, bram=0.0)
+    cost = Cost(
+        first_output_latency_cycles=0, interval_cycles=0, dsp=0, bram=0.0, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+    )
     design = Design(
         name=name, network=network, accelerator=accelerator, platform="none", clock_mhz=200.0, cost=cost,
         weights_sha256=weights_digest(weights), seed=0, versions=(),

@@ -36,6 +36,8 @@ class Operator:
     zero: int = 0
     out_zero: int = 0
     residual: bool = False
+    groups: int = 1
+    rotate: int = 0
     act_bits: int = 8
     weight_bits: int = 8
     store_bits: int = 8
@@ -64,6 +66,11 @@ FULL = Operator(
     store_bits=6,
 )
 """What the planted errors are tried on: padding with a zero point, nested bits, a residual."""
+HALVES = Operator(
+    name="two groups, the channel shuffle", size=(5, 5), channels=8, out_channels=16, groups=2, rotate=4, zero=32,
+    act_bits=6, weight_bits=5,
+)  # fmt: skip
+"""A layer whose channel groups read halves of the input words, in the order 0, 1, 1, 0."""
 
 OPERATORS = (
     Operator(name="dense 1x1", kernel=(1, 1)),
@@ -95,6 +102,11 @@ OPERATORS = (
         out_lanes=3,
     ),
     Operator(name="dense, lanes not a power of two", channels=10, pn=6, pm=9, pq=3, out_lanes=9, out_channels=11),
+    HALVES,
+    Operator(name="two groups, second half first", channels=8, out_channels=12, groups=2, rotate=10),
+    Operator(name="two groups, not rotated", kernel=(1, 1), channels=8, out_channels=8, groups=2, pm=2, pp=4),
+    Operator(name="two groups, input words in both", channels=6, out_channels=8, groups=2, rotate=2, out_signed=False),
+    Operator(name="two groups, outputs in both", channels=8, out_channels=10, groups=2, rotate=7, zero=64, act_bits=5),
     Operator(name="depthwise 3x3", op="depthwise", pm=4, pn=1),
     Operator(
         name="depthwise 5x5 stride 2",
@@ -160,8 +172,8 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
         name=o.name, op=o.op, input=0, residual=0 if o.residual else None, kernel_h=o.kernel[0], kernel_w=o.kernel[1],
-        stride=o.stride, pad_top=pad[0], pad_left=pad[1], act_bits=o.act_bits, weight_bits=o.weight_bits,
-        weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
+        stride=o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups, rotate=o.rotate, act_bits=o.act_bits,
+        weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
     )  # fmt: skip
     network = Network(name=o.name, tensors=(first, out), layers=(layer,))
     high = 1 << (o.store_bits - 1)

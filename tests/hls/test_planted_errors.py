@@ -12,7 +12,7 @@ import pytest
 from nba.errors import ToolError
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, render, write_bundle
-from tests.hls.operators import FULL, operator_case
+from tests.hls.operators import FULL, HALVES, operator_case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +31,11 @@ MUTANTS = (
     Mutant(path="hls/lib/nba_buffer.h", old="parity * (PP / 2)) & (PP - 1)", new="parity) & (PP - 1)"),
     Mutant(path="hls/lib/nba_sched.h", old="rows_held(state[ring]) < rings[ring].rows", new="true"),
     Mutant(path="hls/weights.h", old="ull", new="ull ^ 16ull"),
+)
+HALF_MUTANTS = (
+    Mutant(path="hls/lib/nba_engine.h", old="(job.half_first != 0) != turned", new="job.half_first != 0"),
+    Mutant(path="hls/lib/nba_engine.h", old="g >= job.turn_lo", new="g > job.turn_lo"),
+    Mutant(path="hls/lib/nba_engine.h", old="g < job.turn_hi", new="true"),
 )
 STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= need_rows(job, chunk.row)", new="> need_rows(job, chunk.row)")
 
@@ -53,6 +58,13 @@ def test_mutant_is_caught(case: Case, mutant: Mutant, tmp_path: Path) -> None:
     result = verify_hls(folder, case.design.network, case.x, case.expected, tmp_path)
     assert result.mismatches > 0
     assert result.images == np.shape(case.x)[0]
+
+
+@pytest.mark.parametrize("mutant", HALF_MUTANTS, ids=[m.new for m in HALF_MUTANTS])
+def test_mutant_of_two_groups_is_caught(mutant: Mutant, tmp_path: Path) -> None:
+    case = operator_case(HALVES)
+    result = verify_hls(_mutated(case, mutant, tmp_path), case.design.network, case.x, case.expected, tmp_path)
+    assert result.mismatches > 0
 
 
 def test_stuck_schedule_is_named(case: Case, tmp_path: Path) -> None:

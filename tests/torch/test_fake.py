@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -13,11 +15,11 @@ from torch.nn import functional
 from nba.data.dataset import INPUT_SCALE
 from nba.errors import NbaError
 from nba.ir.check import check_network, check_weights
-from nba.ir.network import MAX_SHIFT, Op
+from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Op, Tensor, weight_shape
 from nba.quant.export import agreement, exact_codes, export, fake_codes
 from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.quant.integer import nest, run_all
+from nba.quant.integer import accumulate, nest, run_all
 from nba.quant.rounding import Precision, Signal, nested, quantised, seen, shown, weight_codes, weight_scale
 from nba.space.network import Architecture, Macro, Stage, skeleton
 
@@ -80,12 +82,23 @@ def test_weights_blend_and_stay_symmetric() -> None:
     assert torch.allclose(folded, quantised(w, Precision(bitwidths=(8,))) * gain, atol=0.04)
 
 
-def _trained(bits: tuple[int, ...], seed: int) -> FakeNetwork:
+def _two_groups(network: Network) -> Network:
+    """`network` with every dense layer of even channels but the last in two groups, rotated by turns."""
+    layers, turns = list(network.layers), 0
+    for i, layer in enumerate(layers[:-1]):
+        m = network.result(i).channels
+        if layer.op == "dense" and m % 2 == 0 and network.source(layer).channels % 2 == 0:
+            layers[i] = replace(layer, groups=2, rotate=(m // 4, 0, m - 1, 1)[turns % 4])
+            turns += 1
+    assert turns >= 4
+    return replace(network, layers=tuple(layers))
+
+
+def _trained(bits: tuple[int, ...], seed: int, groups: int = 1) -> FakeNetwork:
     """A network whose BatchNorm statistics, gains (some negative), biases and scales are not those of the start."""
     generator = torch.Generator().manual_seed(seed)
-    model = FakeNetwork(
-        skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=bits)), INPUT_SCALE, generator
-    )
+    network = skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=bits))
+    model = FakeNetwork(_two_groups(network) if groups == 2 else network, INPUT_SCALE, generator)
     with torch.no_grad():
         for layer in model.layers:
             assert isinstance(layer, QuantLayer)
@@ -99,10 +112,11 @@ def _trained(bits: tuple[int, ...], seed: int) -> FakeNetwork:
     return model
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("bits", [(8, 8, 8), (2, 4, 6), (2, 2, 2)])
-def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...]) -> None:
+def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...], groups: int) -> None:
     for seed in range(3):
-        model = _trained(bits, seed)
+        model = _trained(bits, seed, groups)
         model.freeze(True)
         network, weights = export(model)
         assert check_network(network) == ()
@@ -117,6 +131,36 @@ def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...]) -> Non
         assert found.equal > 0.99
         assert found.same_class > 0.95
         assert len(np.unique(exact[-1])) > 5
+
+
+@pytest.mark.parametrize("rotate", range(8))
+def test_groups_are_those_of_the_integer_reference(rotate: int) -> None:
+    """Convolution of integers: not one sum differs. Batch statistics, gains and biases follow the same channels."""
+    generator = torch.Generator().manual_seed(rotate)
+    layer = QuantLayer(
+        op="dense", in_channels=6, out_channels=8, kernel=(3, 3), stride=1, pad=1, signed=True, groups=2, rotate=rotate,
+        norm=False, generator=generator,
+    )  # fmt: skip
+    first = Tensor(name="a", height=5, width=4, channels=6, signed=False)
+    last = Tensor(name="b", height=5, width=4, channels=8, signed=True)
+    spec = Layer(
+        name="l", op="dense", input=0, kernel_h=3, kernel_w=3, pad_top=1, pad_left=1, groups=2, rotate=rotate, shift=9,
+        q_min=-128, q_max=127,
+    )  # fmt: skip
+    network = Network(name="n", tensors=(first, last), layers=(spec,))
+    assert check_network(network) == ()
+    assert layer.reduction == network.reduction(0)
+    assert layer.weight is not None
+    assert tuple(layer.weight.shape) == weight_shape(network, 0)
+    weight = torch.randint(-128, 128, layer.weight.shape, generator=generator)
+    bias = torch.randint(-999, 999, (8,), generator=generator)
+    x = torch.randint(0, 256, (2, 6, 5, 4), generator=generator)
+    weights = LayerWeights(
+        weight=weight.numpy().astype(np.int8), bias=bias.numpy().astype(np.int32), mult=np.ones(8, np.int32)
+    )
+    exact = accumulate(network, (weights,), 0, x.permute(0, 2, 3, 1).numpy().astype(np.int16)) + weights.bias
+    found = layer._convolve(x.float(), weight.float(), bias.float())
+    assert np.array_equal(found.permute(0, 2, 3, 1).numpy(), exact)
 
 
 def test_folding_changes_the_output_by_its_rounding_only() -> None:
@@ -173,9 +217,10 @@ def test_fixed_point_refuses(bad: list[float]) -> None:
         fixed_point(np.array(bad))
 
 
+@pytest.mark.parametrize("groups", [1, 2])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_every_parameter_learns(frozen: bool) -> None:
-    model = _trained((4, 2, 6), 1)
+def test_every_parameter_learns(frozen: bool, groups: int) -> None:
+    model = _trained((4, 2, 6), 1, groups)
     model.freeze(frozen)
     x = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(5)).float()
     model(x).pow(2).sum().backward()

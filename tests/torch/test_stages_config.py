@@ -20,7 +20,7 @@ MACHINE = {"threads"}
 def test_search_schedule() -> None:
     assert search_config(SearchSchedule(), "interval") == SearchConfig()
     knobs = {f.name for f in fields(SearchConfig)} - MACHINE - {"cost"}
-    assert knobs == set(SearchSchedule.model_fields) - {"cost_weight", "bits_weight", "target_interval_cycles"}
+    assert knobs == set(SearchSchedule.model_fields) - {"cost_weight", "bits_weight", "target"}
 
 
 def test_train_schedule() -> None:

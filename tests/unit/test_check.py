@@ -146,6 +146,14 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("op channels", with_tensor(0, with_layer(1, op="avgpool", input=0)), "layer 1 ('middle'): avgpool from 3 to 4"),
     ("kernel", with_layer(0, kernel_h=64), "layer 0 ('first'): kernel_h is 64; legal: 1..63"),
     ("kernel", with_layer(2, kernel_w=0), "layer 2 ('last'): kernel_w is 0; legal: 1..63"),
+    ("groups", with_layer(0, groups=3), "layer 0 ('first'): groups is 3; legal: 1..2"),
+    ("groups", with_layer(2, groups=0), "layer 2 ('last'): groups is 0; legal: 1..2"),
+    ("two groups", with_layer(2, rotate=1), "layer 2 ('last'): rotate is 1 with one group; legal: 0"),
+    ("two groups", with_layer(1, groups=2), "layer 1 ('middle'): depthwise in 2 groups; legal: groups 1"),
+    ("two groups", with_layer(0, groups=2), "layer 0 ('first'): 3 input channels in 2 groups; legal: an even number"),
+    ("two groups", with_tensor(3, with_layer(2, groups=2), channels=5), "5 output channels in 2 groups"),
+    ("two groups", with_layer(2, groups=2, rotate=4), "layer 2 ('last'): rotate is 4; legal: 0..3"),
+    ("two groups", with_layer(2, groups=2, rotate=-1), "layer 2 ('last'): rotate is -1; legal: 0..3"),
     ("stride", with_layer(0, stride=3), "layer 0 ('first'): stride is 3; legal: 1..2"),
     ("stride", with_layer(0, stride=0), "layer 0 ('first'): stride is 0"),
     ("padding", with_layer(0, pad_top=3), "layer 0 ('first'): pad_top is 3; legal: 0..2"),
@@ -176,6 +184,8 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ),
 ]
 
+GROUPED = with_layer(2, groups=2, rotate=3)
+
 WEIGHT_CASES: list[tuple[str, Network, Weights, str]] = [
     ("weight count", NETWORK, WEIGHTS[:2], "weights: of 2 layers; legal: 3"),
     ("weight count", NETWORK, (*WEIGHTS, WEIGHTS[0]), "weights: of 4 layers; legal: 3"),
@@ -186,6 +196,7 @@ WEIGHT_CASES: list[tuple[str, Network, Weights, str]] = [
         with_weights(1, weight=np.ones((4, 9), np.int8)),
         "weight has shape (4, 9); legal: (4, 3, 3)",
     ),
+    ("weight arrays", GROUPED, WEIGHTS, "layer 2 ('last'): weight has shape (4, 4, 1, 1); legal: (4, 2, 1, 1)"),
     ("weight arrays", NETWORK, with_weights(1, bias=np.zeros(3, np.int32)), "layer 1 ('middle'): bias has shape (3,)"),
     ("weight arrays", NETWORK, with_weights(1, mult=np.zeros(4, np.int64)), "mult is of dtype int64; legal: int32"),
     (
@@ -467,7 +478,9 @@ def test_hostile_names_stay_on_one_line() -> None:
 
 DESIGN = Design(
     name="d", network=NETWORK, accelerator=ACCELERATOR, platform="p", clock_mhz=100.0,
-    cost=Cost(first_output_latency_cycles=1, interval_cycles=1, dsp=1, bram=0.5),
+    cost=Cost(
+        first_output_latency_cycles=1, interval_cycles=1, dsp=1, bram=0.5, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+    ),
     weights_sha256=weights_digest(WEIGHTS), seed=0, versions=(),
 )  # fmt: skip
 
@@ -504,7 +517,7 @@ def test_no_rule_crashes_on_a_damaged_design(seed: int) -> None:
     network, _ = random_network(rng)
     accelerator = random_accelerator(rng, network)
     layer_fields = [
-        "input", "residual", "kernel_h", "kernel_w", "stride", "pad_top", "pad_left", "act_bits",
+        "input", "residual", "kernel_h", "kernel_w", "stride", "pad_top", "pad_left", "groups", "rotate", "act_bits",
         "weight_bits", "weight_store_bits", "shift", "res_mult", "q_min", "q_max",
     ]  # fmt: skip
     for _ in range(30):

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from nba.cost.cycles import designs_of, layer_table, resources, speed_bounds
+from nba.cost.kernels import bram18
 from nba.cost.resources import predict
 from nba.errors import DeadlockError
 from nba.ir.check import check_accelerator
@@ -17,6 +20,7 @@ from nba.mapper.rings import RingSearch, speed
 from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
+from tests.unit.plain_bounds import plain_bounds
 
 BOARD = get("pynq-z2")
 
@@ -83,3 +87,31 @@ def test_bounds_hold_for_cut_rings_and_rotated_programs() -> None:
         tight += int(bounds[0, 0] == exact.interval_cycles)
     assert checked > 15
     assert tight > 0
+
+
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+@pytest.mark.parametrize("n_chunks", [2, 10])
+def test_compiled_bounds_are_the_plain_formulas(network: Network, n_chunks: int) -> None:
+    layers = layer_table(network)
+    space = replace(space_of(network, n_chunks), sizes_m=(1, 2, 3, 5, 6, 8, 12, 48), sizes_n=(1, 3, 4, 7, 16, 40))
+    designs = space.decode(space.sample(np.random.default_rng(8), 300), layers, tuple(range(len(network.layers))))
+    bounds, busy = speed_bounds(layers, designs)
+    for b in range(300):
+        assert (*bounds[b].tolist(), busy[b].tolist()) == plain_bounds(layers, designs, b)
+
+
+def test_divisions_by_reciprocals_are_exact() -> None:
+    rng = np.random.default_rng(0)
+    for top in (70, 5_000, 1 << 40):
+        a, b = rng.integers(1, top, 20_000), rng.integers(1, 4096, 20_000)
+        assert (np.floor((a - 0.5) * (1.0 / b)) + 1 == -(-a // b)).all()
+    every = np.arange(1, 2000)
+    assert (np.floor((every[:, None] - 0.5) * (1.0 / every)) + 1 == -(-every[:, None] // every)).all()
+
+
+def test_block_rams_do_not_depend_on_words_within_a_step() -> None:
+    rng = np.random.default_rng(1)
+    for _ in range(3000):
+        lanes, words = int(rng.integers(1, 40)), int(rng.integers(1, 65536))
+        sub = int(rng.choice([0, *(8 * d for d in range(1, lanes + 1) if lanes % d == 0)]))
+        assert bram18(8 * lanes, words, sub) == bram18(8 * lanes, -(-words // 512) * 512, sub)

@@ -197,5 +197,5 @@ def test_nothing_sampled_or_nothing_feasible() -> None:
     for _ in range(3):
         poor.step(DIGITS, ALL, 8)
     assert not poor.cost(DIGITS, ALL).feasible
-    with pytest.raises(InfeasibleError, match="budgets of 2 and 1"):
+    with pytest.raises(InfeasibleError, match=r"the limits are budgets.dsp: 2, budgets.bram: 1\."):
         poor.best(DIGITS, ALL)

@@ -35,7 +35,10 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
             for x in range(out.width):
                 for m in range(out.channels):
                     acc = 0
-                    for n in range(src.channels) if layer.op == "dense" else (m,):
+                    seen, first = src.channels // layer.groups, 0
+                    if layer.groups == 2:
+                        first = seen * ((m + layer.rotate) // (out.channels // 2) % 2)
+                    for n in range(first, first + seen) if layer.op == "dense" else (m,):
                         for ky in range(layer.kernel_h):
                             for kx in range(layer.kernel_w):
                                 iy, ix = y * layer.stride - layer.pad_top + ky, x * layer.stride - layer.pad_left + kx
@@ -43,7 +46,8 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
                                 a = maps[layer.input][iy][ix][n] if inside else src.zero_point
                                 w = 1
                                 if layer.op != "avgpool":
-                                    stored = lw.weight[m, n, ky, kx] if layer.op == "dense" else lw.weight[m, ky, kx]
+                                    kernel = lw.weight[m, n - first] if layer.op == "dense" else lw.weight[m]
+                                    stored = kernel[ky, kx]
                                     w = naive_nest(int(stored), layer.weight_store_bits, layer.weight_bits, True)
                                 acc += w * naive_nest(a, 8, layer.act_bits, src.signed)
                     assert abs(acc) < 2 ** (network.acc_bits(i) - 1)
@@ -122,6 +126,25 @@ def test_requantisation_written_out() -> None:
     x = np.array([[[[5], [6], [-128], [127]]]], np.int16)
     # (5-7)*3 + (5-4)*5 + 2 = 1 -> 0 - 3; (6-7)*3 + 2*5 + 2 = 9 -> 2 - 3; saturated below and above
     assert run(network, weights, x).reshape(-1).tolist() == [-3, -1, -20, 30]
+
+
+def test_two_groups_written_out() -> None:
+    """Of 4 outputs the first two see inputs 0, 1 and the others 2, 3; rotated by one, outputs 1 and 2 see 2, 3."""
+    first = Tensor(name="a", height=1, width=1, channels=4, signed=False)
+    last = Tensor(name="b", height=1, width=1, channels=4, signed=False)
+    layer = Layer(name="l", op="dense", input=0, kernel_h=1, kernel_w=1, groups=2, shift=1, q_min=0, q_max=255)
+    weight = np.array([[1, 2], [3, 4], [5, 6], [7, 8]], np.int8).reshape(4, 2, 1, 1)
+    empty = np.zeros(4, np.int32)
+    x = np.array([1, 10, 2, 20], np.uint8).reshape(1, 1, 1, 4)
+    wanted = {0: [21, 43, 130, 174], 1: [21, 86, 130, 87], 2: [42, 86, 65, 87], 3: [42, 43, 65, 174]}
+    for rotate, acc in wanted.items():
+        network = _single(replace(layer, rotate=rotate), first, last)
+        assert not check_network(network)
+        weights = (LayerWeights(weight=weight, bias=empty, mult=empty + 2),)
+        assert not check_weights(network, weights)
+        assert network.acc_bits(0) == (2 * 255 * 128).bit_length() + 1
+        assert integer.accumulate(network, weights, 0, x).reshape(-1).tolist() == acc
+        assert run(network, weights, x).reshape(-1).tolist() == acc
 
 
 def test_padding_is_the_zero_point() -> None:
@@ -203,6 +226,9 @@ def test_random_networks_are_diverse_and_not_saturated() -> None:
                 "nested weights": layer.weight_bits < layer.weight_store_bits,
                 "zero point": src.zero_point != 0,
                 "signed": src.signed,
+                "two groups": layer.groups == 2 and layer.rotate == 0,
+                "channel shuffle": layer.groups == 2 and layer.rotate == out.channels // 4 > 0,
+                "other rotation": layer.groups == 2 and layer.rotate > out.channels // 2,
                 "global": layer.kernel_h == src.height > 1 and out.height == out.width == 1,
             }
             seen |= {name for name, there in features.items() if there}
@@ -210,6 +236,7 @@ def test_random_networks_are_diverse_and_not_saturated() -> None:
         "dense", "depthwise", "avgpool", "stride 1", "stride 2", "kernel 1x1", "kernel 3x3", "kernel 5x5",
         "kernel not square", "map not square", "padding not symmetric", "residual", "long residual",
         "residual of the input", "branch", "nested activations", "nested weights", "zero point", "signed", "global",
+        "two groups", "channel shuffle", "other rotation",
     }  # fmt: skip
     assert wanted <= seen, wanted - seen
     assert np.median(saturated) < 0.2

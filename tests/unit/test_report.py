@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nba.cost.energy import energy_aj
+from nba.cost.logic import logic
 from nba.cost.pipeline import HOST_OUT_CYCLES, schedule
 from nba.cost.resources import predict
 from nba.cost.steady import steady_interval
@@ -130,7 +132,7 @@ def save_build(
             {
                 "epoch": e, "joint": e > 1, "train_loss": 2.0 / (e + 1), "valid_loss": 2.5 / (e + 1),
                 "valid_accuracy": 0.1 * e, "temperature": 5.0 - e, "alpha_entropy": 1.0, "beta_entropy": 0.5,
-                "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e, "feasible": e > 2,
+                "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e, "feasible": e > 2,
                 "ops": [HOSTILE, "skip"], "bits": [4, 2 + e % 2],
             }
             for e in range(5)
@@ -139,7 +141,7 @@ def save_build(
         agreement = {"equal": 0.875, "largest": 1, "same_class": 1.0}
         netlist = {"tool": "Yosys 0.70", "lut": 4321, "ff": None}
         for name, raw in (
-            ("search/search.json", {"records": records, "seed": 1}),
+            ("search/search.json", {"records": records, "seed": 1, "objective": "energy"}),
             ("train/curves.json", {"records": training, "agreement": agreement}),
             ("synth/synthesised.json", netlist),
         ):
@@ -211,11 +213,20 @@ def test_cycles_are_those_of_the_schedule(whole: tuple[Design, Program, str, Pag
 def test_resources_are_those_of_the_model(whole: tuple[Design, Program, str, Page]) -> None:
     design, program, _, page = whole
     found = predict(program, get(design.platform))
-    dsp, bram, lut = page.body("resources", 0)
+    dsp, bram, lut, ff = page.body("resources", 0)
     assert dsp[1:6] == [number(found.dsp), number(found.dsp), "yes", "777", "yes"]
     assert bram[1:6] == [number(found.bram), number(found.bram + 1), "NO", "55.5", "yes"]
-    assert (lut[0], lut[2]) == ("LUT", "4,321")
-    total = [float(cell.replace(",", "")) for cell in page.body("resources", 1)[-1][1:]]
+    estimated = logic(program, get(design.platform))
+    assert (lut[:3], ff[:3]) == (
+        ["LUT", f"≈ {estimated[0]:,}", "4,321"], ["flip-flops", f"≈ {estimated[1]:,}", "\N{EN DASH}"]
+    )  # fmt: skip
+    assert "off by" in page.text
+    spent = energy_aj(program, get(design.platform))
+    assert [row[1] for row in page.body("resources", 1)] == [
+        number(aj / 1e6) for aj in (*spent.values(), sum(spent.values()))
+    ]  # fmt: skip
+    assert "not measured on any board" in page.text
+    total = [float(cell.replace(",", "")) for cell in page.body("resources", 2)[-1][1:]]
     assert sum(total[:2]) == found.dsp
     assert sum(total[2:]) == found.bram
 
@@ -223,6 +234,9 @@ def test_resources_are_those_of_the_model(whole: tuple[Design, Program, str, Pag
 def test_curves_and_provenance_are_there(whole: tuple[Design, Program, str, Page]) -> None:
     design, _, text, page = whole
     assert "search: loss" in page.text
+    assert "search: energy (the objective)" in page.text
+    assert "pJ per frame" in page.text
+    assert "search: interval" in page.text
     assert "training: loss" in page.text
     assert "87.5 % of all output codes equal" in page.text
     assert design.id in page.text

@@ -50,6 +50,14 @@ def test_defaults_are_filled_in() -> None:
     assert spec.budgets.bram == 32.5
     assert "skip" in spec.network.operators
     assert spec.objective == "interval"
+    assert (spec.budgets.lut, spec.budgets.fps, spec.budgets.accuracy) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("word", "objective"), [("fps", "interval"), ("latency", "latency"), ("energy", "energy"), ("edp", "edp")]
+)
+def test_objectives(word: str, objective: str) -> None:
+    assert parse(GOOD + f"objective: {word}\n").objective == objective
 
 
 def test_printed_spec_reads_back_the_same() -> None:
@@ -110,7 +118,14 @@ def test_every_error_is_reported_at_once() -> None:
         ("platform: zc706", "platform: zc706\nbitwidths: [4, 4]", "bitwidths: a bitwidth is listed twice"),
         ("platform: zc706", "platform: zc706\nbitwidths: []", "bitwidths: tuple should have at least 1 item"),
         ("platform: zc706", "platform: 7", "platform: input should be a valid string (found 7)"),
-        ("platform: zc706", "platform: zc706\nobjective: fps", "objective: input should be 'interval' or 'latency'"),
+        (
+            "platform: zc706",
+            "platform: zc706\nobjective: speed",
+            "objective: input should be 'interval', 'latency', 'energy' or 'edp' (found 'speed')",
+        ),
+        ("bram: 32.5", "bram: 32.5, accuracy: 98", "budgets.accuracy: input should be less than or equal to 1"),
+        ("bram: 32.5", "bram: 32.5, power_w: 0", "budgets.power_w: input should be greater than 0"),
+        ("bram: 32.5", "bram: 32.5, lut: 1.5", "budgets.lut: input should be a valid integer"),
         ("platform: zc706", "platform: zc706\naccelerator: {min_chunks: 5}", "accelerator: min_chunks 5 is more than"),
         (
             "platform: zc706",

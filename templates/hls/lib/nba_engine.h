@@ -141,7 +141,9 @@ struct Engine {
 #pragma HLS ARRAY_PARTITION variable=stored complete
           const int iy = top + ky;
           const int x0 = q * PP * job.stride - job.pad_left + kx;
-          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, DEPTHWISE ? g : c, act);
+          const bool turned = g >= job.turn_lo && g < job.turn_hi;
+          const int half = (job.half_first != 0) != turned ? job.half_words : 0;
+          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, DEPTHWISE ? g : half + c, act);
           Io::weights(weight, stored);
           step(job, stored, act, s == 0, acc);
           if (job.weight_step) {

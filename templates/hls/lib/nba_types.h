@@ -41,6 +41,10 @@ struct Job {
   int col_groups;
   int m_groups;
   int chan_words;
+  int half_words;        // 0: every channel group reads all words; else half h begins at word h * half_words,
+  int half_first;        // channel group 0 reads this half,
+  int turn_lo;           // groups turn_lo <= g < turn_hi the other one, later ones the first again
+  int turn_hi;
   int kernel_h;
   int kernel_w;
   int slot_cycles;

@@ -87,7 +87,7 @@ module nba_chunk #(
   localparam integer LANES    = (DEPTHWISE != 0) ? PM : PN;
   localparam integer WORD_W   = PP * LANES * 8;
   localparam integer RES_W    = PP * PQ * 8;
-  localparam integer ISSUE_W  = 223;
+  localparam integer ISSUE_W  = 260;
   localparam integer DRAIN_W  = 173;
   localparam integer DST_W    = 36;
   localparam integer PROG_W   = ISSUE_W + DRAIN_W + N_DST * DST_W;
@@ -134,6 +134,10 @@ module nba_chunk #(
   wire [15:0] f_base;
   wire [15:0] f_row_words;
   wire [15:0] f_ring_words;
+  wire [11:0] f_half_words;
+  wire        f_half_first;
+  wire [11:0] f_m_lo_last;
+  wire [11:0] f_m_hi_last;
   wire [3:0]  f_src_sel;
   wire [5:0]  f_src_ring;
   wire [2:0]  f_a_shift;
@@ -144,8 +148,8 @@ module nba_chunk #(
   wire [2:0]  f_w_shift;
   wire [3:0]  f_w_bits;
   assign {f_w_bits, f_w_shift, f_w_step, f_w_base, f_a_pad, f_a_signed, f_a_shift, f_src_ring,
-          f_src_sel, f_ring_words, f_row_words, f_base, f_parity_words, f_col_words, f_qoff0,
-          f_par0, f_rot0, f_slot_extra, f_c_last, f_ky_last, f_kx_last, f_pad_left, f_pad_top,
+          f_src_sel, f_m_hi_last, f_m_lo_last, f_half_first, f_half_words, f_ring_words,
+          f_row_words, f_base, f_parity_words, f_col_words, f_qoff0, f_par0, f_rot0, f_slot_extra, f_c_last, f_ky_last, f_kx_last, f_pad_left, f_pad_top,
           f_stride2, f_width, f_height, f_stage} = issue;
 
   // Drain fields of the job being issued: those that the decision needs.
@@ -257,6 +261,10 @@ module nba_chunk #(
     .cfg_kx_last     (f_kx_last),
     .cfg_ky_last     (f_ky_last),
     .cfg_m_last      (f_m_last),
+    .cfg_half_words  (f_half_words),
+    .cfg_half_first  (f_half_first),
+    .cfg_m_lo_last   (f_m_lo_last),
+    .cfg_m_hi_last   (f_m_hi_last),
     .cfg_g_last      (f_g_last),
     .cfg_slot_extra  (f_slot_extra),
     .cfg_width       (f_width),

@@ -5,6 +5,8 @@
 // DEPTHWISE 0/1; PP 1, 2, 4, 8. row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
 // cfg_*: fields of the running job, stable from row_go to walk_last; *_last are counts minus one.
+// A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
+// half cfg_half_first; the half changes after the groups cfg_m_lo_last and cfg_m_hi_last. Else cfg_half_words is 0.
 // Reset stops the walk.
 `default_nettype none
 module nba_walk #(
@@ -23,6 +25,10 @@ module nba_walk #(
   input  wire [5:0]        cfg_kx_last,
   input  wire [5:0]        cfg_ky_last,
   input  wire [11:0]       cfg_m_last,
+  input  wire [11:0]       cfg_half_words,
+  input  wire              cfg_half_first,
+  input  wire [11:0]       cfg_m_lo_last,
+  input  wire [11:0]       cfg_m_hi_last,
   input  wire [11:0]       cfg_g_last,
   input  wire [11:0]       cfg_slot_extra,
   input  wire [11:0]       cfg_width,
@@ -61,6 +67,8 @@ module nba_walk #(
   reg         wait_q;
   reg [11:0]  wait_cnt_q;
   reg [11:0]  c_q;
+  reg [11:0]  word_q;
+  reg         half_q;
   reg [5:0]   kx_q;
   reg [5:0]   ky_q;
   reg [11:0]  m_q;
@@ -89,6 +97,13 @@ module nba_walk #(
                 || (run_q && wait_q && wait_cnt_q == cfg_slot_extra);
   wire row_end   = slot_end && m_last && g_last;
 
+  // The half of the words that the channel group reads, and the next one.
+  wire        half_turn  = m_q == cfg_m_lo_last || m_q == cfg_m_hi_last;
+  wire        half_next  = m_last ? cfg_half_first : half_q ^ half_turn;
+  wire [11:0] word_base  = half_q ? cfg_half_words : 12'd0;
+  wire [11:0] word_next  = half_next ? cfg_half_words : 12'd0;
+  wire [11:0] word_first = cfg_half_first ? cfg_half_words : 12'd0;
+
   // A row of a single cycle is followed by one idle cycle: the next decision needs two.
   assign walk_run  = run_q;
   assign walk_last = run_q && (pad_q || (row_end && !fresh_q));
@@ -107,9 +122,11 @@ module nba_walk #(
       if (step) begin
         if (cfg_w_step) w_q <= w_q + 16'd1;
         if (!c_last) begin
-          c_q <= c_q + 12'd1;
+          c_q    <= c_q + 12'd1;
+          word_q <= word_q + 12'd1;
         end else begin
-          c_q <= 12'd0;
+          c_q    <= 12'd0;
+          word_q <= word_base;
           if (!kx_last) begin
             kx_q <= kx_q + 6'd1;
             xs_q <= xs_q + 14'd1;
@@ -142,6 +159,8 @@ module nba_walk #(
         wait_q      <= 1'b0;
         wait_cnt_q  <= 12'd1;
         job_first_q <= 1'b0;
+        half_q      <= half_next;
+        word_q      <= word_next;
         if (!m_last) begin
           m_q <= m_q + 12'd1;
         end else begin
@@ -170,6 +189,8 @@ module nba_walk #(
       wait_q      <= 1'b0;
       wait_cnt_q  <= 12'd1;
       c_q         <= 12'd0;
+      word_q      <= word_first;
+      half_q      <= cfg_half_first;
       kx_q        <= 6'd0;
       ky_q        <= 6'd0;
       m_q         <= 12'd0;
@@ -194,7 +215,7 @@ module nba_walk #(
 
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
   // columns lie one column further.
-  wire [11:0] word     = (DEPTHWISE != 0) ? m_q : c_q;
+  wire [11:0] word     = (DEPTHWISE != 0) ? m_q : word_q;
   wire [15:0] addr     = cfg_base + off_q + qoff_q + (par_q ? cfg_parity_words : 16'd0) + {4'd0, word};
   wire [15:0] addr_far = addr + {4'd0, cfg_col_words};
   wire [3:0]  rot_sum  = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
@@ -252,6 +273,7 @@ module nba_walk #(
     assume ({1'b0, cfg_rot0} < PP_C[3:0]);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words);
     assume (cfg_slot_extra != 12'hfff);
+    assume (cfg_half_words == 12'd0 || cfg_m_lo_last < cfg_m_hi_last);
   end
   always @(posedge clk) begin
     if (!f_init_q && run_q) begin
@@ -259,6 +281,8 @@ module nba_walk #(
       assume (cfg_ky_last == $past(cfg_ky_last) && cfg_m_last == $past(cfg_m_last));
       assume (cfg_g_last == $past(cfg_g_last) && cfg_slot_extra == $past(cfg_slot_extra));
       assume (cfg_ring_words == $past(cfg_ring_words) && cfg_rot0 == $past(cfg_rot0));
+      assume (cfg_half_words == $past(cfg_half_words) && cfg_half_first == $past(cfg_half_first));
+      assume (cfg_m_lo_last == $past(cfg_m_lo_last) && cfg_m_hi_last == $past(cfg_m_hi_last));
       assume (cfg_w_base == $past(cfg_w_base) && cfg_w_step == $past(cfg_w_step));
     end
     if (!f_init_q) begin
@@ -268,6 +292,10 @@ module nba_walk #(
         assert ((DEPTHWISE != 0) ? c_q == 12'd0 : c_q <= cfg_c_last);
         assert (kx_q <= cfg_kx_last && ky_q <= cfg_ky_last && m_q <= cfg_m_last);
         assert (pad_q || g_q <= cfg_g_last);
+        if (cfg_half_words != 12'd0) begin
+          assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
+        end
+        if (DEPTHWISE == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 12'd0));
         assert ({1'b0, rot_q} < PP_C[3:0]);
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_cnt_q != 12'd0);

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The designs that the estimate of LUTs and flip-flops is calibrated on, and what yosys makes of their parts."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(ROOT)]
+
+from nba.emit.rtl import render_rtl  # noqa: E402
+from nba.ir.accelerator import Accelerator  # noqa: E402
+from nba.ir.design import Cost, Design  # noqa: E402
+from nba.ir.network import Network, Weights, weights_digest  # noqa: E402
+from nba.ir.program import Program, lower  # noqa: E402
+from nba.synth.run import FF_CELLS, LUT_CELLS, synthesise_rtl  # noqa: E402
+from tests.strategies import NetworkLimits, random_accelerator, random_network, random_weights  # noqa: E402
+from tests.unit.hw_networks import blocks_network  # noqa: E402
+
+PLATFORM = "zc706"
+MACS = (16, 240)
+"""Multipliers of a design, least and most: yosys takes about ten seconds per hundred."""
+MIN_CHUNKS = 2
+
+Parts = dict[str, tuple[int, int]]
+"""Part of a design (`chunk0/array`, `edge3/ram`, `writer3`, `host_in`, ...) -> its (LUTs, flip-flops)."""
+
+
+def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
+    """The design of `seed`: even ones of random layers, odd ones of blocks with 2 to 6 bits."""
+    rng = np.random.default_rng([7, seed])
+    while True:
+        if seed % 2:
+            skeleton = blocks_network(
+                ((int(rng.integers(4, 13)), int(rng.integers(1, 4)), 3, int(rng.integers(1, 3))),),
+                size=int(rng.integers(6, 14)), stem=int(rng.integers(4, 13)), head=int(rng.integers(8, 24)),
+                bits=int(rng.integers(2, 7)),
+            )  # fmt: skip
+            bits = tuple(
+                (int(b), int(w)) for b, w in zip(rng.integers(2, 9, 16), rng.integers(2, 7, 16), strict=True)
+            )  # fmt: skip
+            layers = tuple(
+                replace(layer, act_bits=bits[i][0], weight_bits=bits[i][1], weight_store_bits=bits[i][1])
+                for i, layer in enumerate(skeleton.layers)
+            )
+            network, weights = random_weights(rng, replace(skeleton, layers=layers))
+        else:
+            network, weights = random_network(rng, NetworkLimits(max_channels=16, max_layers=7, max_map=12))
+        accelerator = random_accelerator(rng, network, calm=True)
+        macs = sum(c.pm * c.pn * accelerator.pp for c in accelerator.chunks)
+        if MACS[0] <= macs <= MACS[1] and len(accelerator.chunks) >= MIN_CHUNKS:
+            return network, weights, accelerator, lower(network, accelerator)
+
+
+def rtl_of(seed: int) -> dict[str, str]:
+    """The Verilog and memory files of the design of `seed`."""
+    network, weights, accelerator, program = draw(seed)
+    design = Design(
+        name="t", network=network, accelerator=accelerator, platform=PLATFORM, clock_mhz=100.0,
+        cost=Cost(
+            first_output_latency_cycles=1, interval_cycles=1, dsp=0, bram=0.0, lut=1, ff=1, energy_pj=1.0, power_w=1.0
+        ),
+        weights_sha256=weights_digest(weights), seed=0, versions=(),
+    )  # fmt: skip
+    return render_rtl(design, weights, "nba_t", program)
+
+
+def synthesise_parts(files: dict[str, str], top: str) -> Parts:
+    """Complete synthesis, and the cells of every part of the design."""
+    folder = Path(tempfile.mkdtemp(prefix="nba-logic-"))
+    try:
+        for name, text in files.items():
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        total = synthesise_rtl(folder / "rtl", top, folder / "work", mode="full", timeout_s=1800)
+        stat = json.loads((folder / "work" / "synth" / "yosys.json").read_text())["modules"]
+        cells = {name.lstrip("\\"): module["num_cells_by_type"] for name, module in stat.items()}
+        parts = _parts((folder / "work" / "synth" / "yosys_netlist.v").read_text(), cells, top)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    assert sum(lut for lut, _ in parts.values()) == total.lut, "some module's LUTs belong to no part"
+    assert sum(ff for _, ff in parts.values()) == total.ff, "some module's flip-flops belong to no part"
+    return parts
+
+
+def _parts(netlist: str, cells: dict[str, dict[str, int]], top: str) -> Parts:
+    inside: dict[str, list[tuple[str, str]]] = {}
+    for block in re.split(r"^(?=module )", netlist, flags=re.MULTILINE)[1:]:
+        name = re.match(r"module \\?(\S+?)\s*\(", block)
+        assert name, block[:80]
+        found = re.findall(r"^  \\?(\S+)\s+\\?(\S+)\s*\($", block, flags=re.MULTILINE)
+        inside[name[1]] = [(kind, instance) for kind, instance in found if kind in cells]
+    parts: Parts = {}
+    for path, module in _instances(top, "", inside):
+        lut = sum(LUT_CELLS.get(cell, 0) * n for cell, n in cells[module].items())
+        ff = sum(n for cell, n in cells[module].items() if cell in FF_CELLS)
+        part = part_of(path)
+        before = parts.get(part, (0, 0))
+        parts[part] = (before[0] + lut, before[1] + ff)
+    return parts
+
+
+def _instances(module: str, path: str, inside: dict[str, list[tuple[str, str]]]) -> Iterator[tuple[str, str]]:
+    yield path, module
+    for kind, instance in inside[module]:
+        yield from _instances(kind, f"{path}/{instance}", inside)
+
+
+CHUNK_PARTS = {
+    "u_array": "array", "u_align": "align", "u_wnest": "nest", "u_requant": "requant", "u_drain": "drain",
+    "u_weights": "weights", "u_params": "params", "u_program": "program", "u_cnt_start": "counters",
+    "u_cnt_end": "counters", "u_walk": "control", "u_seq": "control",
+}  # fmt: skip
+
+
+def part_of(path: str) -> str:
+    """The part that the instance at `path` (below the top, names joined by /) belongs to."""
+    names = path.split("/")[1:]
+    if not names:
+        return "top"
+    chunk = re.fullmatch(r"u_chunk_(\d+)", names[0])
+    if chunk:
+        return f"chunk{chunk[1]}/{CHUNK_PARTS[names[1]] if len(names) > 1 else 'control'}"
+    edge = re.fullmatch(r"u_edge_(\d+)", names[0])
+    if edge:
+        return f"edge{edge[1]}/{'ram' if len(names) > 1 and names[1].endswith('u_ram') else 'rings'}"
+    writer = re.fullmatch(r"u_(?:in_)?writer_(\d+)", names[0])
+    if writer:
+        return f"edge{writer[1]}/writer"
+    return {"u_in": "host_in", "u_in_skid": "host_in", "u_out": "host_out"}.get(names[0], "top")

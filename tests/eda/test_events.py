@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The energy model's counts of events against the RTL: enables of arrays, memories and streams, counted in Icarus."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+from template_pairs import Subject, subject
+
+from nba.cost.energy import counts
+from nba.emit.rtl import render_rtl
+from nba.ir.accelerator import HOST
+from nba.tools import run_tool
+
+pytestmark = pytest.mark.eda
+
+FRAMES = 3
+SEEDS = range(300, 312)
+
+BENCH = """
+`timescale 1ns/1ns
+module bench;
+  reg clk = 1'b0, rst = 1'b1;
+  always #5 clk = ~clk;
+  reg [15:0] waddr = 0; reg [31:0] wdata = 0; reg wvalid = 0;
+  wire running, in_ready, out_valid, out_last;
+  reg was_running = 1'b0;
+  nba_t dut (
+    .clk(clk), .rst(rst), .s_axis_tdata({%(in_bits)d{1'b1}}), .s_axis_tvalid(1'b1), .s_axis_tready(in_ready),
+    .s_axis_tlast(1'b0), .m_axis_tdata(), .m_axis_tvalid(out_valid), .m_axis_tready(1'b1), .m_axis_tlast(out_last),
+    .s_axil_awaddr(waddr), .s_axil_awvalid(wvalid), .s_axil_awready(), .s_axil_wdata(wdata), .s_axil_wstrb(4'hf),
+    .s_axil_wvalid(wvalid), .s_axil_wready(), .s_axil_bresp(), .s_axil_bvalid(), .s_axil_bready(1'b1),
+    .s_axil_araddr(16'd0), .s_axil_arvalid(1'b0), .s_axil_arready(), .s_axil_rdata(), .s_axil_rresp(),
+    .s_axil_rvalid(), .s_axil_rready(1'b1), .stat_running(running), .stat_cycle(), .stat_start_pulse(),
+    .stat_start_job(), .stat_end_pulse(), .stat_end_job());
+  integer macs = 0, weight_reads = 0, param_reads = 0, requants = 0, residuals = 0, edge_reads = 0, edge_writes = 0;
+  integer host_in_words = 0, host_out_words = 0;
+  always @(posedge clk) if (!rst && running) begin
+%(counters)s
+    if (dut.u_in.fire) host_in_words = host_in_words + 1;
+    if (out_valid) host_out_words = host_out_words + 1;
+  end
+  task write(input [15:0] a, input [31:0] d);
+    begin
+      @(negedge clk); waddr = a; wdata = d; wvalid = 1'b1;
+      @(negedge clk); wvalid = 1'b0;
+      repeat (4) @(negedge clk);
+    end
+  endtask
+  integer limit;
+  initial begin
+    repeat (4) @(negedge clk);
+    rst = 1'b0;
+    repeat (2) @(negedge clk);
+    write(16'h0010, %(frames)d);
+    write(16'h0008, 1);
+    for (limit = 0; limit < 200000 && (limit < 4 || running); limit = limit + 1) @(negedge clk);
+    if (running) $display("HANGS");
+    $display("macs %%0d", macs); $display("weight_reads %%0d", weight_reads); $display("param_reads %%0d", param_reads);
+    $display("requants %%0d", requants); $display("residuals %%0d", residuals);
+    $display("edge_reads %%0d", edge_reads); $display("edge_writes %%0d", edge_writes);
+    $display("host_in_words %%0d", host_in_words); $display("host_out_words %%0d", host_out_words);
+    $finish;
+  end
+endmodule
+"""
+
+
+def counters(case: Subject) -> str:
+    """Statements that count the enables, by names inside the library modules."""
+    pp, lines = case.program.pp, []
+    for k, chunk in enumerate(case.program.chunks):
+        unit = f"dut.u_chunk_{k}"
+        drain = f"{unit}.u_drain"
+        residual = f"{drain}.busy_q && {drain}.cfg_res_en && {drain}.res_word_q < {drain}.cfg_res_words"
+        lines += [
+            f"if ({unit}.u_array.s_valid) macs = macs + {chunk.pm * chunk.pn * pp};",
+            f"if ({unit}.u_walk.m_valid) weight_reads = weight_reads + 1;",
+            f"if ({drain}.busy_q) param_reads = param_reads + 1;",
+            f"if ({drain}.m_valid) requants = requants + {chunk.pq * pp};",
+            f"if ({residual}) residuals = residuals + {chunk.pq * pp};",
+        ]
+        slots: dict[str, int] = {"main": 0, "residual": 0}
+        for edge in case.program.edges:
+            if edge.consumer != k:
+                continue
+            slot = slots[edge.port]
+            slots[edge.port] += 1
+            reading = f"{unit}.u_walk.m_valid && {unit}.sel_q1 == {slot}"
+            if edge.port == "residual":
+                reading = f"{residual} && {unit}.o_res_sel == {slot}"
+            lines.append(f"if ({reading}) edge_reads = edge_reads + {pp};")
+    for e, edge in enumerate(case.program.edges):
+        lines.append(f"if (dut.e{e}_w_en) edge_writes = edge_writes + {pp};")
+        if edge.consumer == HOST:
+            lines.append(f"if (dut.u_out.issue) edge_reads = edge_reads + {pp};")
+    return "\n".join(f"    {line}" for line in lines)
+
+
+def simulated(case: Subject, folder: Path) -> dict[str, int]:
+    """Events of FRAMES frames."""
+    for name, text in render_rtl(case.design, case.weights, "nba_t", case.program).items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    bits = case.program.pp * case.program.in_lanes * 8
+    bench = BENCH % {"in_bits": bits, "counters": counters(case), "frames": FRAMES}
+    (folder / "rtl" / "bench.v").write_text(bench)
+    files = sorted(p.name for p in (folder / "rtl").glob("*.v"))
+    run_tool(["iverilog", "-g2005", "-s", "bench", "-o", "bench.vvp", *files], cwd=folder / "rtl", timeout_s=60)
+    output = run_tool(["vvp", "-n", "bench.vvp"], cwd=folder / "rtl", timeout_s=120).output
+    assert "HANGS" not in output
+    words = (line.split() for line in output.splitlines())
+    return {w[0]: int(w[1]) for w in words if len(w) == 2 and w[1].isdigit()}
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
+    case = subject(seed)
+    found = simulated(case, tmp_path)
+    want = asdict(counts(case.program))
+    assert len(found) == 9
+    assert found == {name: FRAMES * want[name] for name in found}
+
+
+def test_residuals_and_strides_occur() -> None:
+    cases = [subject(seed) for seed in SEEDS]
+    assert any(counts(case.program).residuals for case in cases)
+    assert any(ring.split for case in cases for edge in case.program.edges for ring in edge.rings)
+    assert any(job.stage for case in cases for chunk in case.program.chunks for job in chunk.jobs)

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The speed bounds of nba.cost.cycles, written down plainly: integers, one design, one layer after another."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.cost.cycles import (
+    COLS,
+    DENSE,
+    FIRST_NEED,
+    FIRST_RELEASE,
+    GROUPS,
+    HEIGHT_IN,
+    INPUT,
+    LAST_NEED,
+    OVERHEAD_CYCLES,
+    PAD_TOP,
+    RESIDUAL,
+    ROTATE,
+    ROWS,
+    STRIDE,
+    TAPS,
+    WIDTH_IN,
+    Designs,
+    M,
+    N,
+)
+from nba.cost.kernels import channel_words
+from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES
+
+
+def _ceil(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def _row_work(layer: list[int], pp: int, pm: int, pn: int, pq: int) -> int:
+    words = channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE]) if layer[DENSE] else 1
+    return _ceil(layer[COLS], pp) * _ceil(layer[M], pm) * max(words * layer[TAPS], pm // pq)
+
+
+def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int, list[int]]:
+    """(interval bound, latency bound, cycles of every layer) of design number `b`."""
+    layers = table.tolist()
+    pp, in_lanes, out_lanes = (int(x[b]) for x in (designs.pp, designs.in_lanes, designs.out_lanes))
+    pm, pn, pq = (x[b].tolist() for x in (designs.pm, designs.pn, designs.pq))
+    chunk, stage, position, main_rows = (
+        x[b].tolist() for x in (designs.chunk, designs.stage, designs.position, designs.main_rows)
+    )
+    load, previous = [0] * len(pm), [-1] * len(pm)
+    row, written, busy, first, last = ([0] * len(layers) for _ in range(5))
+    n_layers = len(layers)
+    beats = _ceil(layers[0][WIDTH_IN], pp) * _ceil(layers[0][N], in_lanes)
+    host_row = max(beats, MIN_ROW_CYCLES)
+    host_written = beats + HOST_WRITE_CYCLES
+    interval = layers[0][HEIGHT_IN] * host_row
+    for i in range(n_layers):
+        layer = layers[i]
+        k = chunk[i]
+        work = _row_work(layer, pp, pm[k], pn[k], pq[k])
+        row[i] = max(work, MIN_ROW_CYCLES)
+        written[i] = work + pm[k] // pq[k] + WRITE_CYCLES
+        rows = layer[ROWS]
+        busy[i] = rows * row[i]
+        begin = OVERHEAD_CYCLES
+        end = 0
+        for use in range(2):
+            tensor = layer[INPUT] if use == 0 else layer[RESIDUAL]
+            if tensor < 0:
+                continue
+            need_first = layer[FIRST_NEED] if use == 0 else 0
+            need_last = layer[LAST_NEED] if use == 0 else rows - 1
+            if tensor == 0:
+                begin = max(begin, 1 + need_first * host_row + host_written + 1)
+                end = max(end, 1 + need_last * host_row + host_written + 1)
+                continue
+            p = tensor - 1
+            begin = max(begin, first[p] + need_first * row[p] + written[p] + 1)
+            source = last[p] if need_last == layers[p][ROWS] - 1 else first[p] + need_last * row[p]
+            end = max(end, source + written[p] + 1)
+            height = layers[p][ROWS]
+            r = main_rows[i]
+            if use == 0 and r < height and chunk[p] != k:
+                if need_last >= r:
+                    tied = (layer[FIRST_RELEASE] + 2) * row[i] + (need_last - r) * row[p] + written[p] + 2
+                    busy[i] = max(busy[i], tied)
+                y1 = min(rows - 1, max(0, (height - r + layer[PAD_TOP] + layer[STRIDE] - 1) // layer[STRIDE] - 1))
+                busy[p] = max(busy[p], (need_first + 1) * row[p] + written[p] + (y1 + 1) * row[i] + 2)
+        o = previous[k]
+        if o >= 0 and (stage[o] < stage[i] or (stage[o] == stage[i] and position[o] < position[i])):
+            begin = max(begin, last[o] + row[o] + OVERHEAD_CYCLES)
+        previous[k] = i
+        first[i] = begin
+        last[i] = max(end, begin + (rows - 1) * row[i])
+    for i in range(n_layers):
+        busy[i] += OVERHEAD_CYCLES
+        load[chunk[i]] += busy[i]
+        interval = max(interval, load[chunk[i]])
+    z = n_layers - 1
+    beats = _ceil(layers[z][COLS], pp) * _ceil(layers[z][M], out_lanes)
+    out_row = max(beats, MIN_ROW_CYCLES)
+    interval = max(interval, layers[z][ROWS] * out_row)
+    final = max(last[z] + written[z] + 1, first[z] + written[z] + 1 + (layers[z][ROWS] - 1) * out_row)
+    return interval, final + beats + HOST_OUT_CYCLES, busy

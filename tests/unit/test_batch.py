@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The schedule of many designs against lowering, tables and schedule of one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nba.cost.batch import output_cycles, schedule_tables
+from nba.cost.cycles import designs_of, layer_table
+from nba.cost.pipeline import schedule, tables
+from nba.errors import DeadlockError
+from nba.ir.network import Network
+from nba.ir.program import lower
+from nba.mapper.modulo import make_rings
+from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from tests.strategies import random_pair
+from tests.unit.hw_networks import DIGITS, SMALL, TINY
+
+FIELDS = ("jobs", "agents", "dests", "ring_rows", "ring_height")
+
+
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+def test_tables_and_outputs_of_sampled_designs(network: Network) -> None:
+    kinds = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
+    space, layers = AcceleratorSpace(slots=kinds, n_chunks=5), layer_table(network)
+    choice = space.sample(np.random.default_rng(4), 60)
+    designs = space.decode(choice, layers, tuple(range(len(network.layers))))
+    outputs = output_cycles(layers, designs, 3)
+    stuck = 0
+    for b in range(len(choice)):
+        program = lower(network, accelerator_of(network, designs, b))
+        expected, found = tables(program), schedule_tables(layers, designs, b)
+        for field in FIELDS:
+            assert np.array_equal(getattr(found, field), getattr(expected, field)), (b, field)
+        try:
+            assert np.array_equal(outputs[b], schedule(program, 3).output_cycle)
+        except DeadlockError:
+            stuck += 1
+            assert (outputs[b] == -1).all()
+    assert 0 < stuck < 50
+
+
+def test_tables_of_random_pairs() -> None:
+    """Programs in any order, residuals, tensors with several uses in one chunk. Designs know sizes of rings, not their
+    order and lanes, which are those of `make_rings`."""
+    for seed in range(40):
+        pair = random_pair(np.random.default_rng(seed))
+        rows = {(r.tensor, r.consumer, r.port): r.rows for r in pair.accelerator.rings}
+        accelerator = replace(pair.accelerator, rings=make_rings(pair.network, pair.accelerator, rows))
+        program, layers = lower(pair.network, accelerator), layer_table(pair.network)
+        designs = designs_of(pair.network, [accelerator])
+        expected, found = tables(program), schedule_tables(layers, designs, 0)
+        for field in FIELDS:
+            assert np.array_equal(getattr(found, field), getattr(expected, field)), (seed, field)
+        assert np.array_equal(output_cycles(layers, designs, 4)[0], schedule(program, 4).output_cycle)
