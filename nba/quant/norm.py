@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, distributed, nn
-from torch.distributed.nn.functional import all_reduce
 from torch.nn import functional
 
 
@@ -15,6 +16,22 @@ def channelwise(x_BCHW: Tensor, gain_C: Tensor, offset_C: Tensor) -> Tensor:
     gain_C = gain_C.contiguous()  # the backward kernel reads an expanded gain past its end
     zero, one = torch.zeros_like(gain_C).detach(), torch.ones_like(gain_C).detach()
     return functional.batch_norm(x_BCHW, zero, one, gain_C, offset_C, False, 0.0, 0.0)
+
+
+class _Sum(torch.autograd.Function):
+    """Sum over the processes; the gradient of each is the sum of all their gradients."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        total = grads[0].clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        return total
 
 
 class BatchNorm(nn.BatchNorm2d):
@@ -34,7 +51,7 @@ class BatchNorm(nn.BatchNorm2d):
             return functional.batch_norm(x_BCHW, mean, var, gain_C, offset_C, of_batch, self.momentum, self.eps)
         var_C, mean_C = torch.var_mean(x_BCHW, (0, 2, 3), correction=0)
         size = distributed.get_world_size()
-        whole_C, square_C = all_reduce(torch.stack([mean_C, var_C + mean_C * mean_C])) / size
+        whole_C, square_C = _Sum.apply(torch.stack([mean_C, var_C + mean_C * mean_C])) / size
         var_C = (square_C - whole_C * whole_C).clamp_min(0.0)
         if self.training and self.running_mean is not None:
             assert self.running_var is not None

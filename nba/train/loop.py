@@ -162,7 +162,7 @@ class _Fit:
         self.model = FakeNetwork(skeleton(architecture), INPUT_SCALE, epoch_generator(seed, 0, "weights"))
         self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.model.arithmetic(floating=floating, compute=self.compute)
-        self.shared = self.world.wrap(self.model)
+        self.shared = self.world.wrap(self.model, partly=floating)
         self.optimiser = optimiser(self.model, config)
         self.averaged = Averaged(self.model, config.ema) if config.ema else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute == torch.float16)

@@ -9,6 +9,7 @@ would, but for the order of sums. A process alone needs none of this: its share 
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,11 +72,14 @@ class World:
             distributed.all_reduce(whole)
             tensor.copy_(whole / self.size)
 
-    def wrap(self, model: nn.Module) -> nn.Module:
-        """The model whose gradients are averaged; parameters are shared with `model`."""
+    def wrap(self, model: nn.Module, *, partly: bool) -> nn.Module:
+        """The model whose gradients are averaged; parameters are shared with `model`. partly: a step may leave
+        parameters unused."""
         if self.size == 1:
             return model
-        return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=True)
+        with warnings.catch_warnings():  # torch 2.13 has a new name for broadcast_buffers, unknown to earlier releases
+            warnings.simplefilter("ignore", FutureWarning)
+            return DistributedDataParallel(model, broadcast_buffers=False, find_unused_parameters=partly)
 
     def shared_bytes(self, data: bytes | None) -> bytes | None:
         """What rank 0 gives, in every process."""
