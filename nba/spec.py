@@ -10,17 +10,51 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from nba.errors import SpecError
+from nba.ir.network import LEGAL_BITS
+from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
 
-OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?")
-"""A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6; `skip` leaves the block out."""
+OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
+"""A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
+two groups of channels with a shuffle; `skip` leaves the block out."""
 
 Positive = Annotated[int, Field(gt=0, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
-Bits = Annotated[int, Field(ge=2, le=8, strict=True)]
+
+
+def _legal_bits(bits: int) -> int:
+    if bits not in LEGAL_BITS:
+        raise ValueError(f"legal: {', '.join(map(str, LEGAL_BITS))}")
+    return bits
+
+
+def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    if bits is not None and len(set(bits)) != len(bits):
+        raise ValueError("a bitwidth is listed twice")
+    return None if bits is None else tuple(sorted(bits))
+
+
+def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if operators is None:
+        return None
+    wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
+    if wrong:
+        raise ValueError(
+            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, as k3_e6"
+        )
+    if len(set(operators)) != len(operators):
+        raise ValueError("an operator is listed twice")
+    if set(operators) == {SKIP}:
+        raise ValueError("at least one operator must not be `skip`")
+    return operators
+
+
+Bits = Annotated[int, Field(ge=LEGAL_BITS[0], le=LEGAL_BITS[-1], strict=True), AfterValidator(_legal_bits)]
+Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
+Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Images = Annotated[int, Field(ge=1, le=10_000, strict=True)]
 
@@ -87,35 +121,45 @@ class Dataset(_Section):
 
 
 class Stage(_Section):
-    """`blocks` blocks of `channels` output channels; the first has stride `stride`."""
+    """`blocks` blocks of `channels` output channels; the first has stride `stride`. `operators` and `bitwidths` stand
+    in for those of the whole network in these blocks."""
 
     channels: Annotated[int, Field(ge=1, le=2048, strict=True)]
     blocks: Annotated[int, Field(ge=1, le=16, strict=True)]
     stride: Literal[1, 2] = 1
+    operators: Operators | None = None
+    bitwidths: Bitwidths | None = None
 
 
 class NetworkSpace(_Section):
-    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block."""
+    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
 
+    `preset` gives every field that does not stand beside it. `bits_per`: what shares one searched bitwidth.
+    `expand_at_one`: operators of expansion 1 have an expand layer too.
+    """
+
+    preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
     stem_channels: Annotated[int, Field(ge=1, le=1024, strict=True)]
     stem_stride: Literal[1, 2] = 1
     stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
-    operators: Annotated[tuple[str, ...], Field(min_length=1)] = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", "skip")
+    operators: Operators = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", "skip")
+    expand_at_one: Annotated[bool, Field(strict=True)] = False
     head_channels: Annotated[int, Field(ge=1, le=4096, strict=True)]
     stem_bits: Bits = 8
     head_bits: Bits = 8
+    classifier_bits: Bits = 8
+    bits_per: Literal["block", "stage", "network"] = "block"
 
-    @field_validator("operators")
+    @model_validator(mode="before")
     @classmethod
-    def _known(cls, operators: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
-        if wrong:
-            raise ValueError(f"{', '.join(wrong)}: an operator is `skip` or k<kernel>_e<expansion>, as k3_e6")
-        if len(set(operators)) != len(operators):
-            raise ValueError("an operator is listed twice")
-        if set(operators) == {"skip"}:
-            raise ValueError("at least one operator must not be `skip`")
-        return operators
+    def _from_preset(cls, raw: Any) -> Any:
+        return _with_preset(raw, NETWORKS)
+
+
+def _with_preset(raw: Any, presets: dict[str, dict[str, Any]]) -> Any:
+    """`raw` with the fields of the preset that it names, where it does not give them itself."""
+    name = raw.get("preset") if isinstance(raw, dict) else None
+    return merged(presets[name], raw) if isinstance(name, str) and name in presets else raw
 
 
 class AcceleratorSpace(_Section):
@@ -160,40 +204,66 @@ class _Augmented(_Section):
     crop_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
 
 
+_Beta = Annotated[float, Field(ge=0, lt=1, strict=True)]
+
+
 class SearchSchedule(_Augmented):
     """How long and how the search learns: weights alone, then weights, operators, bitwidths and accelerator in turn.
 
-    n_candidates: paths that take part in the backward pass. The Gumbel temperature falls geometrically over the joint
-    epochs. Every `hardware_every` steps the accelerator search takes `hardware_samples` samples (`hardware_first`
-    before the first, `hardware_last` at the end). The loss grows by cost_weight * (log cost + bits_weight * log bit
-    operations). target: a value of the objective (cycles, pJ per frame, pJ x cycles) that is
-    good enough, below which cost no longer counts.
+    weights_fraction: share of the training images for the weights; the others are for operators and bitwidths.
+    steps_per_epoch: an epoch ends after so many (null: when the images do). The rate of the weights falls with a cosine
+    from learning_rate to learning_rate_last; momentum: of sgd. adam_betas: of the optimiser of operators and bitwidths.
+    bit_sampling: how bitwidths are sampled to train weights, and to train bitwidths: hetero (blended, one), soft
+    (blended, blended) or hard (one, one). n_candidates: paths that take part in the backward pass. The Gumbel
+    temperature falls in the joint epochs from temperature_first by temperature_factor per epoch, or, where that is
+    null, geometrically to temperature_last. Every `hardware_every` steps the accelerator search takes
+    `hardware_samples` samples (`hardware_first` before the first, `hardware_last` at the end). The loss grows by
+    cost_weight * (log cost + bits_weight * log bit operations). With a target, target_fps frames per second or
+    target in units of the objective (cycles, pJ per frame, pJ x cycles), cost_weight is multiplied after every joint
+    epoch by (cost / target) ** adapt_rate, by at most 2 either way, and stays within 1/100 and 100 times its first
+    value.
     """
 
     pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
     joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 30
+    steps_per_epoch: Positive | None = None
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
+    weights_fraction: Annotated[float, Field(ge=0.05, le=0.95, strict=True)] = 0.5
+    optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 0.01
+    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     alpha_learning_rate: Rate = 0.02
     beta_learning_rate: Rate = 0.02
+    adam_betas: tuple[_Beta, _Beta] = (0.5, 0.999)
+    bit_sampling: Literal["hetero", "soft", "hard"] = "hetero"
     n_candidates: Annotated[int, Field(ge=2, le=16, strict=True)] = 2
     temperature_first: PositiveFloat = 5.0
     temperature_last: PositiveFloat = 0.5
+    temperature_factor: Rate | None = None
     hardware_every: Positive = 5
     hardware_samples: Positive = 50
     hardware_first: Positive = 1000
     hardware_last: Positive = 2000
     cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
     bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
+    target_fps: PositiveFloat | None = None
     target: PositiveFloat | None = None
+    adapt_rate: Annotated[float, Field(ge=0, le=10, strict=True)] = 1.0
 
     @model_validator(mode="after")
-    def _cooling(self) -> SearchSchedule:
-        if self.temperature_last > self.temperature_first:
+    def _consistent(self) -> SearchSchedule:
+        if self.temperature_factor is None and self.temperature_last > self.temperature_first:
             raise ValueError(
                 f"temperature_last {self.temperature_last} is above temperature_first {self.temperature_first}"
             )
+        if self.learning_rate_last > self.learning_rate:
+            raise ValueError(
+                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
+            )
+        if self.target_fps is not None and self.target is not None:
+            raise ValueError("target_fps and target are two ways to say one thing; give one of them")
         return self
 
 
@@ -257,10 +327,16 @@ class TrainSchedule(_Augmented):
 
 
 class Schedule(_Section):
-    """Search and training."""
+    """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
+    preset: Literal["published-cifar", "published-imagenet", "quick"] | None = None
     search: SearchSchedule = SearchSchedule()
     train: TrainSchedule = TrainSchedule()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, raw: Any) -> Any:
+        return _with_preset(raw, SCHEDULES)
 
 
 class Verify(_Section):
@@ -278,7 +354,7 @@ class Spec(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     dataset: Dataset
     network: NetworkSpace
-    bitwidths: Annotated[tuple[Bits, ...], Field(min_length=1)] = (2, 4, 6, 8)
+    bitwidths: Bitwidths = (2, 4, 6, 8)
     platform: str
     budgets: Budgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
@@ -286,12 +362,13 @@ class Spec(_Section):
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
 
-    @field_validator("bitwidths")
+    @model_validator(mode="before")
     @classmethod
-    def _rising(cls, bits: tuple[int, ...]) -> tuple[int, ...]:
-        if len(set(bits)) != len(bits):
-            raise ValueError("a bitwidth is listed twice")
-        return tuple(sorted(bits))
+    def _bitwidths_of_preset(cls, raw: Any) -> Any:
+        network = raw.get("network") if isinstance(raw, dict) else None
+        if isinstance(network, dict) and network.get("preset") in NETWORKS:
+            return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
+        return raw
 
     @field_validator("objective", mode="before")
     @classmethod

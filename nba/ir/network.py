@@ -11,6 +11,8 @@ import numpy as np
 
 MASTER_BITS = 8
 """Bits of the one stored (master) code of every feature map."""
+LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8)
+"""Bits that a layer's multiplier may see, of weights and of activations."""
 MULT_BITS = 16
 """Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
 MAX_SHIFT = 47

@@ -13,9 +13,9 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import PARALLEL_COLUMNS
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
+from nba.mapper.complete import completed
 from nba.mapper.options import DRAINS, SIZES
 from nba.platform import Platform
-from nba.space.accelerator import completed
 
 BATCH = 64
 """Variations that are evaluated at once."""

@@ -97,12 +97,12 @@ class QuantLayer(nn.Module):
         stride: int,
         pad: int,
         signed: bool,
-        groups: int = 1,
-        rotate: int = 0,
         norm: bool = True,
         track: bool = True,
         reach: float = 4.0,
         own_weight: bool = True,
+        groups: int = 1,
+        rotate: int = 0,
         generator: torch.Generator,
     ):
         super().__init__()
@@ -284,9 +284,9 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         stride=layer.stride,
         pad=layer.pad_top,
         signed=out.signed,
-        groups=layer.groups,
-        rotate=layer.rotate,
         norm=not last,
         reach=reach,
+        groups=layer.groups,
+        rotate=layer.rotate,
         generator=generator,
     )

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from nba.ir.network import MASTER_BITS
+from nba.quant.blend import along as along
+from nba.quant.blend import blended_weights
 
 _STEP_OF_RMS = {2: 1.224, 3: 0.586, 4: 0.335, 5: 0.188, 6: 0.104, 7: 0.057, 8: 0.031}
 """Step of the uniform quantiser of least squared error for a normal distribution, in units of its deviation
@@ -205,12 +207,7 @@ def quantised(w_M: Tensor, precision: Precision) -> Tensor:
     """Real values of the quantised weights [M, ...], blended over bitwidths where there is a mix: heterogeneous
     sampling happens here and in `seen`, before the one convolution (REFERENCES.md section 1)."""
     scales_JM = _weight_scales(w_M, precision.bitwidths)
-    scales = scales_JM.reshape(*scales_JM.shape, *([1] * (w_M.dim() - 1)))
-    high = _weight_constants(precision.bitwidths, w_M.device)[0].reshape(-1, *([1] * w_M.dim()))
-    values_J = round_through(torch.minimum(torch.maximum(w_M / scales, -high), high)) * scales
-    return values_J[0] if precision.mix is None else torch.einsum("j,j...->...", precision.mix, values_J)
-
-
-def along(scale_M: Tensor, like: Tensor) -> Tensor:
-    """`scale_M` shaped so that it multiplies `like` [M, ...] channel by channel."""
-    return scale_M.reshape(-1, *([1] * (like.dim() - 1)))
+    if precision.mix is None:
+        (bits,) = precision.bitwidths
+        return weight_codes(w_M, scales_JM[0], bits) * along(scales_JM[0], w_M)
+    return blended_weights(w_M, scales_JM, precision.bitwidths, precision.mix)

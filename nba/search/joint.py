@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (REFERENCES.md section 1).
 
-Half of the training data updates the weights, on single paths with softly blended bitwidths. The other half updates
+One part of the training data updates the weights, on single paths with softly blended bitwidths. The other part updates
 alpha and beta, with hard samples, a single path forward and K paths backward, penalised by what the path costs on the
 current best accelerator; the accelerator search works on the sampled paths in between. Every epoch draws from a
 generator of its own and ends with a checkpoint, so a run that was killed goes on to the same result.
@@ -14,7 +14,9 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -23,7 +25,7 @@ from torch.nn import functional
 from nba.data.dataset import Dataset, stratified_split
 from nba.errors import NbaError, SpecError
 from nba.progress import Progress, Silent
-from nba.search.penalty import CostConfig, CostOracle, PathScores
+from nba.search.penalty import CostConfig, CostOracle, PathScores, adapted_weight
 from nba.search.protocol import HardwareSearch
 from nba.search.result import SearchRecord, SearchResult, record_from
 from nba.space.network import Architecture, Macro, check_macro, skeleton, slot_of_layer
@@ -32,29 +34,39 @@ from nba.supernet.network import Supernet
 from nba.train import checkpoint
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
 
-_FORMAT = 1
+_FORMAT = 2
+
+BitSampling = Literal["hetero", "soft", "hard"]
+"""How bitwidths are sampled: blended for the weights and one for beta, always blended, always one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SearchConfig:
-    """Knobs of the search. Learning rates are of Adam; that of the weights falls with a cosine to a tenth.
+    """Knobs of the search (nba.spec.SearchSchedule says what each does).
 
-    pretrain_epochs of weights alone, then joint_epochs. n_candidates: K. The Gumbel temperature falls geometrically
-    over the joint epochs from temperature_first to temperature_last. Every `hardware_every` alpha/beta steps the
-    accelerator search takes `hardware_samples` samples; `hardware_first` before the first, `hardware_last` on the
-    derived network. shift_pixels, rotation_degrees, zoom, mirror: of the weights' images, see `nba.train.loop.Warp`.
+    The rate of the weights falls with a cosine from learning_rate to learning_rate_last over all epochs, once per
+    epoch. adam_betas: of the optimiser of alpha and beta. n_candidates: K. shift_pixels, rotation_degrees, zoom,
+    mirror: of the weights' images, see `nba.train.loop.Warp`.
     """
 
     pretrain_epochs: int = 10
     joint_epochs: int = 30
+    steps_per_epoch: int | None = None
     batch_size: int = 32
+    weights_fraction: float = 0.5
+    optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 1e-2
+    learning_rate_last: float = 1e-3
     weight_decay: float = 1e-3
+    momentum: float = 0.9
     alpha_learning_rate: float = 0.02
     beta_learning_rate: float = 0.02
+    adam_betas: tuple[float, float] = (0.5, 0.999)
+    bit_sampling: BitSampling = "hetero"
     n_candidates: int = 2
     temperature_first: float = 5.0
     temperature_last: float = 0.5
+    temperature_factor: float | None = None
     shift_pixels: float = 0.5
     rotation_degrees: float = 10.0
     zoom: float = 0.1
@@ -86,23 +98,8 @@ def search(
     check_macro(macro)
     _check(macro, dataset, config)
     torch.set_num_threads(config.threads)
-    run = _Search(macro, dataset, hardware, config, seed)
-    description = [_FORMAT, asdict(macro), asdict(config), seed, dataset.name, len(dataset.train_y)]
-    fingerprint = hashlib.sha256(json.dumps(description).encode()).hexdigest()
-    path = None if folder is None else folder / "search.pt"
-    state = None if path is None else checkpoint.load(path, fingerprint)
-    if state is not None:
-        run.load_state(state)
-    progress = progress or Silent()
-    total = config.pretrain_epochs + config.joint_epochs
-    progress.start("search", total)
-    progress.advance(len(run.records))
-    for epoch in range(len(run.records), total):
-        run.epoch(epoch)
-        if path is not None:
-            checkpoint.save(path, {"fingerprint": fingerprint, **run.state()})
-        progress.advance()
-    progress.finish()
+    run = JointSearch(macro, dataset, hardware, config, seed)
+    run.epochs(folder, progress)
     best = run.derived()
     run.oracle.improve(best, config.hardware_last)
     accelerator = hardware.best(skeleton(best), slot_of_layer(best))
@@ -121,19 +118,32 @@ def _check(macro: Macro, dataset: Dataset, config: SearchConfig) -> None:
         raise SpecError(f"search.n_candidates: {config.n_candidates}; at least 2 paths take part in the backward pass")
     if config.joint_epochs < 1:
         raise SpecError(f"search.joint_epochs: {config.joint_epochs}; at least 1 is needed")
-    if not config.temperature_first >= config.temperature_last > 0:
+    if not 0.0 < config.weights_fraction < 1.0:
+        raise SpecError(f"search.weights_fraction: {config.weights_fraction}; legal: more than 0 and less than 1")
+    if config.temperature_factor is not None and not 0.0 < config.temperature_factor <= 1.0:
+        raise SpecError(f"search.temperature_factor: {config.temperature_factor}; legal: more than 0, at most 1")
+    if config.temperature_factor is None and not config.temperature_first >= config.temperature_last > 0:
         raise SpecError(
             f"search.temperature_first, temperature_last: {config.temperature_first}, {config.temperature_last}; "
             "the temperature falls and stays positive"
         )
 
 
-class _Search:
-    """State of one search between epochs."""
+class JointSearch:
+    """State of one search. `legal` narrows what alpha and beta may choose (all that `macro` has)."""
 
-    def __init__(self, macro: Macro, dataset: Dataset, hardware: HardwareSearch, config: SearchConfig, seed: int):
+    def __init__(
+        self,
+        macro: Macro,
+        dataset: Dataset,
+        hardware: HardwareSearch,
+        config: SearchConfig,
+        seed: int,
+        legal: paths.Legal | None = None,
+    ):
         self.macro, self.hardware, self.config, self.seed = macro, hardware, config, seed
-        first, second = stratified_split(dataset.train_y, 0.5, seed)
+        self.dataset_name = dataset.name
+        first, second = stratified_split(dataset.train_y, 1.0 - config.weights_fraction, seed)
         y = torch.from_numpy(dataset.train_y)
         self.train_x, self.train_y = dataset.train_x[first], y[first]
         self.valid_x, self.valid_y = dataset.train_x[second], y[second]
@@ -145,22 +155,45 @@ class _Search:
             mirror=config.mirror,
             crop_pixels=config.crop_pixels,
         )
-        self.legal = paths.legal_operators(macro)
-        n_blocks, n_ops = self.legal.shape
-        self.alpha = torch.zeros(n_blocks, n_ops, requires_grad=True)
-        self.beta = torch.zeros(n_blocks, n_ops, len(macro.bitwidths), requires_grad=True)
-        self.weights_optimiser = torch.optim.AdamW(
-            self.net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
+        self.legal = paths.legal_choices(macro) if legal is None else legal
+        self.alpha = torch.zeros(self.legal.operators_LO.shape, requires_grad=True)
+        self.beta = torch.zeros(self.legal.beta_shape(), requires_grad=True)
+        self.weights_optimiser = _weights_optimiser(self.net, config)
         self.choice_optimiser = torch.optim.Adam(
             [
                 {"params": [self.alpha], "lr": config.alpha_learning_rate},
                 {"params": [self.beta], "lr": config.beta_learning_rate},
             ],
-            betas=(0.5, 0.999),
+            betas=config.adam_betas,
         )
         self.oracle = CostOracle(hardware, config.cost)
+        self.cost_weight = config.cost.weight
         self.records: list[SearchRecord] = []
+
+    def fingerprint(self) -> str:
+        """Digest of what this search is: a checkpoint of another one is not continued."""
+        size = len(self.train_y) + len(self.valid_y)
+        legal = [self.legal.operators_LO.tolist(), self.legal.bits_LJ.tolist()]
+        description = [_FORMAT, asdict(self.macro), asdict(self.config), self.seed, self.dataset_name, size, legal]
+        return hashlib.sha256(json.dumps(description).encode()).hexdigest()
+
+    def epochs(self, folder: Path | None = None, progress: Progress | None = None) -> None:
+        """All epochs that are left, with a checkpoint search.pt in `folder` after each."""
+        path = None if folder is None else folder / "search.pt"
+        fingerprint = self.fingerprint()
+        state = None if path is None else checkpoint.load(path, fingerprint)
+        if state is not None:
+            self.load_state(state)
+        progress = progress or Silent()
+        total = self.config.pretrain_epochs + self.config.joint_epochs
+        progress.start("search", total)
+        progress.advance(len(self.records))
+        for epoch in range(len(self.records), total):
+            self.epoch(epoch)
+            if path is not None:
+                checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
+            progress.advance()
+        progress.finish()
 
     def state(self) -> dict[str, object]:
         """Everything that `load_state` needs."""
@@ -171,6 +204,7 @@ class _Search:
             "weights_optimiser": self.weights_optimiser.state_dict(),
             "choice_optimiser": self.choice_optimiser.state_dict(),
             "hardware": self.hardware.state(),
+            "cost_weight": self.cost_weight,
             "records": [asdict(record) for record in self.records],
         }
 
@@ -183,42 +217,61 @@ class _Search:
         self.weights_optimiser.load_state_dict(state["weights_optimiser"])  # type: ignore[arg-type]
         self.choice_optimiser.load_state_dict(state["choice_optimiser"])  # type: ignore[arg-type]
         self.hardware.load_state(str(state["hardware"]))
+        self.cost_weight = float(state["cost_weight"])  # type: ignore[arg-type]
         self.records = [record_from(record) for record in state["records"]]  # type: ignore[attr-defined]
 
     def derived(self) -> Architecture:
         """The most probable architecture."""
-        return paths.derive(self.macro, self.alpha, self.beta)
+        return paths.derive(self.macro, self.alpha, self.beta, self.legal)
 
     def temperature(self, epoch: int) -> float:
         """The Gumbel temperature of an epoch; the first one throughout pretraining."""
         config = self.config
-        done = max(0, epoch - config.pretrain_epochs) / max(1, config.joint_epochs - 1)
-        return config.temperature_first * (config.temperature_last / config.temperature_first) ** done
+        done = max(0, epoch - config.pretrain_epochs)
+        if config.temperature_factor is not None:
+            return config.temperature_first * config.temperature_factor**done
+        share = done / max(1, config.joint_epochs - 1)
+        return config.temperature_first * (config.temperature_last / config.temperature_first) ** share
+
+    def learning_rate(self, epoch: int) -> float:
+        """The rate of the weights in an epoch."""
+        config = self.config
+        share = epoch / (config.pretrain_epochs + config.joint_epochs)
+        fall = 0.5 * (1.0 + math.cos(math.pi * share))
+        return config.learning_rate_last + (config.learning_rate - config.learning_rate_last) * fall
+
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        whole = len(self.train_y) // min(self.config.batch_size, len(self.train_y))
+        return whole if self.config.steps_per_epoch is None else min(whole, self.config.steps_per_epoch)
 
     def epoch(self, epoch: int) -> None:
-        """One epoch over the weights' half, and in the joint phase over the other half in step with it."""
+        """One epoch over the weights' part, and in the joint phase over the other part in step with it."""
         config = self.config
         joint = epoch >= config.pretrain_epochs
         generator = epoch_generator(self.seed, epoch, "search")
-        total = config.pretrain_epochs + config.joint_epochs
-        rate = config.learning_rate * (0.55 + 0.45 * math.cos(math.pi * epoch / total))
         for group in self.weights_optimiser.param_groups:
-            group["lr"] = rate
+            group["lr"] = self.learning_rate(epoch)
         self.net.train()
         temperature = self.temperature(epoch)
         if epoch == config.pretrain_epochs:
-            path = self._path(temperature, 1, True, generator)
-            self.oracle.improve(paths.architecture_of(self.macro, path), config.hardware_first)
+            self._improve_hardware(temperature, config.hardware_first, generator)
         means = _Means()
         other = self._choice_batches(generator)
-        for step, index in enumerate(batches(len(self.train_y), config.batch_size, generator)):
+        steps = self.steps()
+        choice_step = (epoch - config.pretrain_epochs) * steps
+        for index in islice(batches(len(self.train_y), config.batch_size, generator), steps):
             means.add("train_loss", self._train_weights(index, temperature, generator))
             if joint:
                 self._train_choices(next(other), temperature, generator, means)
-                if (step + 1) % config.hardware_every == 0:
-                    path = self._path(temperature, 1, True, generator)
-                    self.oracle.improve(paths.architecture_of(self.macro, path), config.hardware_samples)
+                choice_step += 1
+                if choice_step % config.hardware_every == 0:
+                    self._improve_hardware(temperature, config.hardware_samples, generator)
         self._record(epoch, joint, temperature, means)
+
+    def _improve_hardware(self, temperature: float, n_samples: int, generator: torch.Generator) -> None:
+        path = self._path(temperature, 1, True, generator)
+        self.oracle.improve(paths.architecture_of(self.macro, path), n_samples)
 
     def _choice_batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         while True:
@@ -237,7 +290,7 @@ class _Search:
 
     def _train_weights(self, index: Tensor, temperature: float, generator: torch.Generator) -> float:
         with torch.no_grad():
-            path = self._path(temperature, 1, False, generator)
+            path = self._path(temperature, 1, self.config.bit_sampling == "hard", generator)
         x = augment(images(self.train_x[index.numpy()]), self.warp, generator)
         loss = functional.cross_entropy(self.net(x, path), self.train_y[index])
         if not torch.isfinite(loss):
@@ -248,19 +301,21 @@ class _Search:
         return float(loss.detach())
 
     def _train_choices(self, index: Tensor, temperature: float, generator: torch.Generator, means: _Means) -> None:
-        path = self._path(temperature, self.config.n_candidates, True, generator)
+        path = self._path(temperature, self.config.n_candidates, self.config.bit_sampling != "soft", generator)
+        self.net.requires_grad_(False)
         logits = self.net(images(self.valid_x[index.numpy()]), path)
+        self.net.requires_grad_(True)
         loss = functional.cross_entropy(logits, self.valid_y[index])
         penalty = penalty_of(path, self._scores(path))
         self.alpha.grad, self.beta.grad = torch.autograd.grad(
-            loss + self.config.cost.weight * penalty, [self.alpha, self.beta]
+            loss + self.cost_weight * penalty, [self.alpha, self.beta]
         )
         self.choice_optimiser.step()
         means.add("valid_loss", float(loss.detach()))
         means.add("valid_accuracy", float((logits.detach().argmax(1) == self.valid_y[index]).float().mean()))
 
     def _scores(self, path: paths.Path) -> PathScores:
-        operators, widths = self.macro.operators, self.macro.bitwidths
+        operators, widths = self.macro.all_operators, self.macro.all_bitwidths
         candidates = tuple(
             tuple((operators[o], widths[j]) for o, j in zip(choice.candidates, choice.bits, strict=True))
             for choice in path
@@ -278,8 +333,8 @@ class _Search:
                 valid_loss=means.mean("valid_loss"),
                 valid_accuracy=means.mean("valid_accuracy"),
                 temperature=temperature,
-                alpha_entropy=paths.entropy(paths.masked(self.alpha, self.legal)),
-                beta_entropy=paths.entropy(self.beta),
+                alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
+                beta_entropy=paths.entropy(self.legal.masked_beta(self.beta)),
                 cost=0.0 if cost is None else cost.value(self.config.cost.objective),
                 interval_cycles=0 if cost is None else cost.interval_cycles,
                 dsp=0 if cost is None else cost.dsp,
@@ -287,8 +342,26 @@ class _Search:
                 feasible=cost is not None and cost.feasible,
                 ops=best.ops,
                 bits=best.bits,
+                cost_weight=self.cost_weight,
             )
         )
+        if cost is not None:
+            value = self.oracle.value(cost)
+            self.cost_weight = adapted_weight(self.config.cost, self.cost_weight, value, cost.feasible)
+
+
+def _weights_optimiser(net: Supernet, config: SearchConfig) -> torch.optim.Optimizer:
+    if config.optimiser == "adamw":
+        return torch.optim.AdamW(
+            net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
+    return torch.optim.SGD(
+        net.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        fused=True,
+    )
 
 
 def penalty_of(path: paths.Path, scores: PathScores) -> Tensor:

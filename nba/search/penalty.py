@@ -14,18 +14,25 @@ from dataclasses import dataclass, replace
 
 from nba.cost.usage import Objective
 from nba.search.protocol import HardwareCost, HardwareSearch
-from nba.space.network import SKIP, Architecture, bit_operations, skeleton, slot_of_layer
+from nba.space.network import SKIP, Architecture, bit_operations, blocks, skeleton, slot_of_layer
+
+MAX_ADAPTATION = 2.0
+"""Largest change of the penalty's weight after one epoch."""
+WEIGHT_RANGE = 100.0
+"""How far, either way, the penalty's weight gets from its first value."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CostConfig:
     """The objective that alpha and beta share with gamma.
 
-    score = log of the value of `objective`, which gamma minimises; with `target`, in the objective's unit
-    (nba.cost.usage.UNITS), max(0, log(value / target)); plus `infeasible_penalty` where the best accelerator found
-    breaks a budget; plus, on the network's side only, `bits_weight` times the log of MACs x weight bits x activation
-    bits: on a given accelerator no cycle depends on bits, they pay once the accelerator is searched anew
+    score = log of the value of `objective`, which gamma minimises; plus `infeasible_penalty` where the best accelerator
+    found breaks a budget; plus, on the network's side only, `bits_weight` times the log of MACs x weight bits x
+    activation bits: on a given accelerator no cycle depends on bits, they pay once the accelerator is searched anew
     (docs/decisions/0006-bits-term.md). 0 leaves it out. The loss grows by `weight` times the score.
+
+    target: what the objective should be, in its unit (nba.cost.usage.UNITS). With one, the weight is adapted
+    (`adapted_weight`) with `adapt_rate`; without, it stays.
     """
 
     objective: Objective = "interval"
@@ -33,11 +40,28 @@ class CostConfig:
     bits_weight: float = 0.15
     infeasible_penalty: float = 1.0
     target: float | None = None
+    adapt_rate: float = 1.0
+
+
+def adapted_weight(config: CostConfig, weight: float, cost: float, feasible: bool) -> float:
+    """The weight of the penalty after an epoch whose derived architecture costs `cost`.
+
+    weight * (cost / target) ** adapt_rate: more where the target is missed, less where it is met with room to spare.
+    One epoch changes it by at most a factor of 2 (upwards by 2 where a budget is broken), all together by 100.
+    """
+    if config.target is None:
+        return weight
+    change = MAX_ADAPTATION if not feasible else (cost / config.target) ** config.adapt_rate
+    change = min(MAX_ADAPTATION, max(1.0 / MAX_ADAPTATION, change))
+    return min(config.weight * WEIGHT_RANGE, max(config.weight / WEIGHT_RANGE, weight * change))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PathScores:
-    """Score differences to the executed path: operators[block][k] of candidate k, bits[block][j] of bitwidth j."""
+    """Score differences to the executed path: operators[block][k] of candidate k, bits[block][j] of bitwidth j.
+
+    Blocks that share their bits change them together; the difference stands with the first of them, the others have 0.
+    """
 
     operators: tuple[tuple[float, ...], ...]
     bits: tuple[tuple[float, ...], ...]
@@ -49,7 +73,7 @@ class CostOracle:
     def __init__(self, hardware: HardwareSearch, config: CostConfig):
         self._hardware = hardware
         self._config = config
-        self._known: dict[Architecture, float] = {}
+        self._known: dict[tuple[tuple[str, ...], tuple[int, ...]], float] = {}
 
     def improve(self, architecture: Architecture, n_samples: int) -> None:
         """Let the accelerator search work on `architecture`."""
@@ -60,39 +84,52 @@ class CostOracle:
         """Cost on the current best accelerator."""
         return self._hardware.cost(skeleton(architecture), slot_of_layer(architecture))
 
+    def value(self, cost: HardwareCost) -> float:
+        """The objective of `cost`, in its own units."""
+        return cost.value(self._config.objective)
+
     def score(self, architecture: Architecture) -> float:
         """The scalar that the search minimises (see `CostConfig`)."""
-        known = self._known.get(architecture)
+        key = (architecture.ops, architecture.bits)
+        known = self._known.get(key)
         if known is None:
-            cost = self.cost(architecture)
-            known = self._known[architecture] = self._score(architecture, cost)
+            known = self._known[key] = self._score(architecture)
         return known
 
-    def _score(self, architecture: Architecture, cost: HardwareCost) -> float:
-        config = self._config
-        value = math.log(max(1.0, cost.value(config.objective)))
-        if config.target is not None:
-            value = max(0.0, value - math.log(config.target))
+    def _score(self, architecture: Architecture) -> float:
+        config, network = self._config, skeleton(architecture)
+        cost = self._hardware.cost(network, slot_of_layer(architecture))
+        value = math.log(max(1.0, self.value(cost)))
         if config.bits_weight:
-            value += config.bits_weight * math.log(bit_operations(skeleton(architecture)))
+            value += config.bits_weight * math.log(bit_operations(network))
         return value if cost.feasible else value + config.infeasible_penalty
 
     def compare(self, architecture: Architecture, candidates: tuple[tuple[tuple[str, int], ...], ...]) -> PathScores:
         """Differences to `architecture` of candidates[block] = ((operator, bits), ...) and of every bitwidth."""
         base = self.score(architecture)
+        macro = architecture.macro
+        places = blocks(macro)
         operators, bits = [], []
-        for b, options in enumerate(candidates):
-            operators.append(tuple(self.score(_changed(architecture, b, op, width)) - base for op, width in options))
-            op = architecture.ops[b]
-            widths = architecture.macro.bitwidths
-            if op == SKIP:
-                bits.append((0.0,) * len(widths))
-            else:
-                bits.append(tuple(self.score(_changed(architecture, b, op, width)) - base for width in widths))
+        seen: set[int] = set()
+        for b, (options, block) in enumerate(zip(candidates, places, strict=True)):
+            operators.append(tuple(self.score(_changed(architecture, (b,), op, width)) - base for op, width in options))
+            group = tuple(i for i, other in enumerate(places) if other.bits_group == block.bits_group)
+            first = block.bits_group not in seen
+            seen.add(block.bits_group)
+            bits.append(
+                tuple(
+                    self.score(_changed(architecture, group, None, width)) - base
+                    if first and width in block.bitwidths and any(architecture.ops[i] != SKIP for i in group)
+                    else 0.0
+                    for width in macro.all_bitwidths
+                )
+            )
         return PathScores(operators=tuple(operators), bits=tuple(bits))
 
 
-def _changed(architecture: Architecture, block: int, op: str, bits: int) -> Architecture:
+def _changed(architecture: Architecture, places: tuple[int, ...], op: str | None, bits: int) -> Architecture:
+    """`architecture` with another operator (if any) and other bits in `places`."""
     ops, widths = list(architecture.ops), list(architecture.bits)
-    ops[block], widths[block] = op, bits
+    for b in places:
+        ops[b], widths[b] = op or ops[b], bits
     return replace(architecture, ops=tuple(ops), bits=tuple(widths))

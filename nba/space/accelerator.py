@@ -377,24 +377,6 @@ def _decode(
         out_rows[b] = facts[n_layers - 1, 2]
 
 
-def completed(
-    layers: np.ndarray, *, pp: np.ndarray, dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
-    chunk: np.ndarray,
-) -> Designs:  # fmt: skip
-    """Engines (pp [B]; dense, pm, pn, pq [B, K]) and partitions (chunk [B, L]) as designs: with legal drains, network
-    order, no stages, and rings of a map between chunks."""
-    b, n_layers = chunk.shape
-    out = Designs(
-        pp=pp.copy(), in_lanes=np.zeros(b, np.int64), out_lanes=np.zeros(b, np.int64), out_rows=np.zeros(b, np.int64),
-        dense=dense.copy(), pm=pm.copy(), pn=pn.copy(), pq=pq.copy(), chunk=chunk.copy(),
-        stage=np.zeros((b, n_layers), np.int64),
-        position=np.broadcast_to(np.arange(n_layers), (b, n_layers)).copy(),
-        main_rows=np.zeros((b, n_layers), np.int64), res_rows=np.zeros((b, n_layers), np.int64),
-    )  # fmt: skip
-    _complete(layers, np.zeros((b, n_layers), np.int64), np.ones((b, n_layers), np.int64), *out.arrays())
-    return out
-
-
 def accelerator_of(network: Network, designs: Designs, b: int) -> Accelerator:
     """Design number `b` as an accelerator of `network`: chunks without layers are left out."""
     owner = designs.chunk[b].tolist()

@@ -2,44 +2,57 @@
 """The network space as data: a fixed macro-architecture, and per block an operator and a bitwidth.
 
 A block is 1x1 expand -> kxk depthwise -> 1x1 project (a signed linear bottleneck), with a residual where its stride
-is 1 and its channels stay; `k5_e3` is kernel 5, expansion 3 (an expansion of 1 has no expand layer); `skip` passes its
-input on. Every layer that could exist has a fixed number, its *slot*, so that nothing shifts when a block is skipped.
+is 1 and its channels stay; nba.space.operators says what the names mean. Every layer that could exist has a fixed
+number, its *slot*, so that nothing shifts when a block is skipped.
+
+`skip` is a choice of the blocks that have a residual: the first block of a stage that changes channels or map size is
+never skipped. A stage whose blocks all keep their shape may be skipped whole, and so may all of them: stem and header
+are then neighbours. What a skipped block reads and passes on stays what it was, sign included.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from nba.errors import SpecError
 from nba.ir.accelerator import Kind
-from nba.ir.network import MASTER_BITS, Layer, Network, Op, Tensor
+from nba.ir.network import LEGAL_BITS, Network, Tensor
+from nba.presets import SKIP as SKIP
+from nba.space.builder import NetworkBuilder
+from nba.space.operators import operators_problems, parse_operator, shuffle_rotation
 
-SKIP = "skip"
 OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
 """The default operator choices of a block."""
 BITWIDTHS = (2, 4, 6, 8)
 """The default bitwidth choices of a block (weights and activations alike)."""
-_OPERATOR = re.compile(r"k([13579])_e([1-9][0-9]?)")
-_PLACEHOLDER_SHIFT = 16
+BitsPer = Literal["block", "stage", "network"]
+"""What shares one searched bitwidth."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """`blocks` blocks with `channels` output channels; the first has stride `stride`, the others 1."""
+    """`blocks` blocks with `channels` output channels; the first has stride `stride`, the others 1.
+
+    operators, bitwidths: the choices of these blocks, where they are not those of the whole macro-architecture.
+    """
 
     channels: int
     blocks: int
     stride: int
+    operators: tuple[str, ...] | None = None
+    bitwidths: tuple[int, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Macro:
     """What the search leaves alone: the input, 3x3 stem, stages of blocks, 1x1 header, average pooling, classifier.
 
-    `operators` and `bitwidths` are the choices of every block; `stem_bits` / `head_bits` hold for the stem and for
-    header and classifier (weights and activations).
+    `operators` and `bitwidths` are the choices of every block whose stage has none of its own; one bitwidth is chosen
+    per block, per stage or for the whole network (`bits_per`). `stem_bits`, `head_bits` and `classifier_bits` are
+    those of stem, header and classifier. All hold for weights and activations together. `expand_at_one`: operators of
+    expansion 1 have an expand layer too, as in Auto-NBA.
     """
 
     name: str = "net"
@@ -59,15 +72,32 @@ class Macro:
     bitwidths: tuple[int, ...] = BITWIDTHS
     stem_bits: int = 8
     head_bits: int = 8
+    classifier_bits: int = 8
+    bits_per: BitsPer = "block"
+    expand_at_one: bool = False
+
+    @property
+    def all_operators(self) -> tuple[str, ...]:
+        """The operators of all blocks, each once: what the columns of alpha mean."""
+        return tuple(dict.fromkeys(op for stage in self.stages for op in stage.operators or self.operators))
+
+    @property
+    def all_bitwidths(self) -> tuple[int, ...]:
+        """The bitwidths of all blocks, ascending: what the columns of beta mean."""
+        return tuple(sorted({b for stage in self.stages for b in stage.bitwidths or self.bitwidths}))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Block:
-    """One place of the macro-architecture where an operator is chosen."""
+    """One place of the macro-architecture where an operator is chosen out of `operators` (skip only where
+    `residual`) and a bitwidth out of `bitwidths`; blocks with one `bits_group` have the same one."""
 
     in_channels: int
     out_channels: int
     stride: int
+    operators: tuple[str, ...]
+    bitwidths: tuple[int, ...]
+    bits_group: int
 
     @property
     def residual(self) -> bool:
@@ -95,31 +125,29 @@ class Slot:
     kind: Kind
 
 
-def operator_shape(operator: str) -> tuple[int, int]:
-    """(kernel, expansion) of an operator other than skip. Raises SpecError for a malformed name."""
-    match = _OPERATOR.fullmatch(operator)
-    if match is None:
-        raise SpecError(
-            f"network.operators: {operator!r} is not an operator; write k<kernel>_e<expansion>, kernel 1, 3, 5, 7 or 9 "
-            f"and expansion 1..99, such as k3_e6, or {SKIP}"
-        )
-    return int(match[1]), int(match[2])
-
-
 def blocks(macro: Macro) -> tuple[Block, ...]:
     """The blocks in order."""
-    found = []
+    found: list[Block] = []
     channels = macro.stem_channels
-    for stage in macro.stages:
+    for number, stage in enumerate(macro.stages):
         for i in range(stage.blocks):
-            found.append(Block(in_channels=channels, out_channels=stage.channels, stride=stage.stride if i == 0 else 1))
+            found.append(
+                Block(
+                    in_channels=channels,
+                    out_channels=stage.channels,
+                    stride=stage.stride if i == 0 else 1,
+                    operators=stage.operators or macro.operators,
+                    bitwidths=stage.bitwidths or macro.bitwidths,
+                    bits_group={"block": len(found), "stage": number, "network": 0}[macro.bits_per],
+                )
+            )
             channels = stage.channels
     return tuple(found)
 
 
-def choices(macro: Macro, block: Block) -> tuple[str, ...]:
-    """Operators that `block` may use, in the order of `macro.operators`."""
-    return tuple(op for op in macro.operators if op != SKIP or block.residual)
+def choices(block: Block) -> tuple[str, ...]:
+    """Operators that `block` may use, in its order."""
+    return tuple(op for op in block.operators if op != SKIP or block.residual)
 
 
 def check_macro(macro: Macro) -> None:
@@ -132,31 +160,54 @@ def check_macro(macro: Macro) -> None:
         problems.append(f"network.classes: {macro.classes}; at least 2 are needed")
     if macro.stem_stride not in (1, 2):
         problems.append(f"network.stem_stride: {macro.stem_stride} is not 1 or 2")
+    for field in ("stem_bits", "head_bits", "classifier_bits"):
+        problems.extend(_bits_problems(f"network.{field}", (getattr(macro, field),)))
     if not macro.stages:
         problems.append("network.stages: empty; at least one stage is needed")
+    if not macro.stages or any(stage.operators is None for stage in macro.stages):
+        problems.extend(operators_problems("network.operators", macro.operators))
+    if not macro.stages or any(stage.bitwidths is None for stage in macro.stages):
+        problems.extend(_bits_problems("network.bitwidths", macro.bitwidths))
+    before = macro.stem_channels
     for i, stage in enumerate(macro.stages):
-        if stage.channels < 1 or stage.blocks < 1 or stage.stride not in (1, 2):
-            problems.append(
-                f"network.stages[{i}]: channels {stage.channels}, blocks {stage.blocks}, stride {stage.stride}; "
-                "channels and blocks must be at least 1, stride 1 or 2"
-            )
-    for operator in macro.operators:
-        try:
-            if operator != SKIP:
-                operator_shape(operator)
-        except SpecError as err:
-            problems.append(str(err))
-    if len(set(macro.operators)) != len(macro.operators) or not set(macro.operators) - {SKIP}:
-        problems.append(f"network.operators: {list(macro.operators)} must be distinct and hold more than {SKIP}")
-    bits = {"stem_bits": macro.stem_bits, "head_bits": macro.head_bits}
-    bits.update({f"bitwidths[{i}]": b for i, b in enumerate(macro.bitwidths)})
-    problems.extend(
-        f"network.{k}: {b} is not within 2..{MASTER_BITS}" for k, b in bits.items() if not 2 <= b <= MASTER_BITS
-    )
-    if not macro.bitwidths or list(macro.bitwidths) != sorted(set(macro.bitwidths)):
-        problems.append(f"network.bitwidths: {list(macro.bitwidths)} must be distinct and ascending")
+        problems.extend(_stage_problems(f"network.stages[{i}]", stage, before, stage.operators or macro.operators))
+        before = stage.channels
+    if macro.bits_per == "network" and len({stage.bitwidths or macro.bitwidths for stage in macro.stages}) > 1:
+        problems.append(
+            "network.stages: bitwidths differ from stage to stage, but bits_per: network has one for all; "
+            "give the same ones, or bits_per: stage"
+        )
     if problems:
         raise SpecError("the network space is not valid:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
+    legal = ", ".join(map(str, LEGAL_BITS))
+    problems = [f"{where}: {b} is not a legal number of bits; legal: {legal}" for b in bits if b not in LEGAL_BITS]
+    if not bits or list(bits) != sorted(set(bits)):
+        problems.append(f"{where}: {list(bits)} must be distinct and ascending")
+    return problems
+
+
+def _stage_problems(where: str, stage: Stage, before: int, operators: tuple[str, ...]) -> list[str]:
+    problems = []
+    if stage.channels < 1 or stage.blocks < 1 or stage.stride not in (1, 2):
+        problems.append(
+            f"{where}: channels {stage.channels}, blocks {stage.blocks}, stride {stage.stride}; "
+            "channels and blocks must be at least 1, stride 1 or 2"
+        )
+    if stage.operators is not None:
+        problems.extend(operators_problems(f"{where}.operators", stage.operators))
+    if stage.bitwidths is not None:
+        problems.extend(_bits_problems(f"{where}.bitwidths", stage.bitwidths))
+    grouped = [op for op in operators if op.endswith("_g2")]
+    odd = sorted({c for c in (before, stage.channels) if c % 2})
+    if grouped and odd:
+        problems.append(
+            f"{where}: {', '.join(grouped)} need an even number of channels before and in the stage, found "
+            f"{' and '.join(map(str, odd))}; change the channels, or give the stage operators without _g2"
+        )
+    return problems
 
 
 def check_architecture(architecture: Architecture) -> None:
@@ -169,12 +220,18 @@ def check_architecture(architecture: Architecture) -> None:
             f"architecture: {len(architecture.ops)} operators and {len(architecture.bits)} bitwidths "
             f"for {len(places)} blocks; give one of each per block"
         )
+    group_bits: dict[int, int] = {}
     for i, (op, bits, block) in enumerate(zip(architecture.ops, architecture.bits, places, strict=True)):
-        legal = choices(architecture.macro, block)
+        legal = choices(block)
         if op not in legal:
             problems.append(f"ops[{i}]: {op!r} is not one of {', '.join(legal)}")
-        if bits not in architecture.macro.bitwidths:
-            problems.append(f"bits[{i}]: {bits} is not one of {', '.join(map(str, architecture.macro.bitwidths))}")
+        if bits not in block.bitwidths:
+            problems.append(f"bits[{i}]: {bits} is not one of {', '.join(map(str, block.bitwidths))}")
+        if group_bits.setdefault(block.bits_group, bits) != bits:
+            problems.append(
+                f"bits[{i}]: {bits}, but bits_per: {architecture.macro.bits_per} gives this block the same bits as "
+                f"others that have {group_bits[block.bits_group]}"
+            )
     if problems:
         raise SpecError("architecture:\n" + "\n".join(f"  - {p}" for p in problems))
 
@@ -198,82 +255,10 @@ def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
     for i, op in enumerate(architecture.ops):
         first = 1 + 3 * i
         if op != SKIP:
-            found.extend(range(first + (operator_shape(op)[1] == 1), first + 3))
+            expand = parse_operator(op).has_expand(architecture.macro.expand_at_one)
+            found.extend(range(first + (not expand), first + 3))
     last = 1 + 3 * len(architecture.ops)
     return (*found, last, last + 1, last + 2)
-
-
-class _Builder:
-    """Appends layers one by one, keeping tensors and layers aligned."""
-
-    def __init__(self, source: Tensor):
-        self.tensors = [source]
-        self.layers: list[Layer] = []
-
-    def add(
-        self,
-        name: str,
-        op: Op,
-        source: int,
-        channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        bits: int,
-        signed: bool,
-        residual: int | None = None,
-    ) -> int:
-        """Append a layer with 'same' padding; returns the index of its output tensor."""
-        before = self.tensors[source]
-        out = Tensor(
-            name=name,
-            height=-(-before.height // stride),
-            width=-(-before.width // stride),
-            channels=channels,
-            signed=signed,
-        )
-        self._append(out, op, source, (kernel, kernel), stride, kernel // 2, bits, residual)
-        return len(self.layers)
-
-    def pool(self, name: str, source: int) -> int:
-        """Append a global average pooling; returns the index of its output tensor."""
-        before = self.tensors[source]
-        out = Tensor(name=name, height=1, width=1, channels=before.channels, signed=before.signed)
-        self._append(out, "avgpool", source, (before.height, before.width), 1, 0, MASTER_BITS, None)
-        return len(self.layers)
-
-    def _append(
-        self,
-        out: Tensor,
-        op: Op,
-        source: int,
-        kernel: tuple[int, int],
-        stride: int,
-        pad: int,
-        bits: int,
-        residual: int | None,
-    ) -> None:
-        self.tensors.append(out)
-        self.layers.append(
-            Layer(
-                name=out.name,
-                op=op,
-                input=source,
-                residual=residual,
-                kernel_h=kernel[0],
-                kernel_w=kernel[1],
-                stride=stride,
-                pad_top=pad,
-                pad_left=pad,
-                act_bits=bits,
-                weight_bits=bits,
-                weight_store_bits=bits,
-                shift=_PLACEHOLDER_SHIFT,
-                res_mult=0 if residual is None else 1,
-                q_min=out.code_min,
-                q_max=out.code_max,
-            )
-        )
 
 
 def skeleton(architecture: Architecture) -> Network:
@@ -281,7 +266,9 @@ def skeleton(architecture: Architecture) -> Network:
     (legal, but only `nba.quant.export` knows the true ones). ReLU outputs are unsigned, bottlenecks and logits signed.
     """
     macro = architecture.macro
-    net = _Builder(Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False))
+    net = NetworkBuilder(
+        Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False)
+    )
     here = net.add(
         "stem", "dense", 0, macro.stem_channels, kernel=3, stride=macro.stem_stride, bits=macro.stem_bits, signed=False
     )
@@ -289,13 +276,29 @@ def skeleton(architecture: Architecture) -> Network:
     for i, (block, op, bits) in enumerate(places):
         if op == SKIP:
             continue
-        kernel, expansion = operator_shape(op)
-        wide = block.in_channels * expansion
+        operator = parse_operator(op)
+        wide = block.in_channels * operator.expansion
         start = here
-        if expansion > 1:
-            here = net.add(f"block{i}_expand", "dense", here, wide, bits=bits, signed=False)
+        if operator.has_expand(macro.expand_at_one):
+            here = net.add(
+                f"block{i}_expand",
+                "dense",
+                here,
+                wide,
+                bits=bits,
+                signed=False,
+                groups=operator.groups,
+                rotate=shuffle_rotation(wide) if operator.groups == 2 else 0,
+            )
         here = net.add(
-            f"block{i}_depthwise", "depthwise", here, wide, kernel=kernel, stride=block.stride, bits=bits, signed=False
+            f"block{i}_depthwise",
+            "depthwise",
+            here,
+            wide,
+            kernel=operator.kernel,
+            stride=block.stride,
+            bits=bits,
+            signed=False,
         )
         here = net.add(
             f"block{i}_project",
@@ -305,10 +308,11 @@ def skeleton(architecture: Architecture) -> Network:
             bits=bits,
             signed=True,
             residual=start if block.residual else None,
+            groups=operator.groups,
         )
     here = net.add("header", "dense", here, macro.head_channels, bits=macro.head_bits, signed=False)
     here = net.pool("pool", here)
-    net.add("classifier", "dense", here, macro.classes, bits=macro.head_bits, signed=True)
+    net.add("classifier", "dense", here, macro.classes, bits=macro.classifier_bits, signed=True)
     return Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers))
 
 
@@ -335,7 +339,7 @@ def architecture_from_json(text: str) -> Architecture:
     try:
         raw = json.loads(text)
         macro = raw["macro"]
-        macro["stages"] = tuple(Stage(**stage) for stage in macro["stages"])
+        macro["stages"] = tuple(_stage_from(stage) for stage in macro["stages"])
         for field in ("operators", "bitwidths"):
             macro[field] = tuple(macro[field])
         found = Architecture(macro=Macro(**macro), ops=tuple(raw["ops"]), bits=tuple(raw["bits"]))
@@ -343,3 +347,7 @@ def architecture_from_json(text: str) -> Architecture:
         raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
     check_architecture(found)
     return found
+
+
+def _stage_from(raw: dict[str, object]) -> Stage:
+    return Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})  # type: ignore[arg-type]

@@ -51,8 +51,9 @@ def macro(spec: Spec, classes: int) -> Macro:
     return Macro(
         name=spec.name, height=data.height, width=data.width, channels=data.channels, classes=classes,
         stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
-        stages=tuple(Stage(channels=s.channels, blocks=s.blocks, stride=s.stride) for s in net.stages),
+        stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
         operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,
+        classifier_bits=net.classifier_bits, bits_per=net.bits_per, expand_at_one=net.expand_at_one,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba.errors import SpecError
 from nba.stages.data import load_data, macro, preflight
 from nba.stages.limits import budgets_of
 
@@ -38,7 +39,7 @@ def run(context: Context) -> None:
         objective=spec.objective,
         seed=spec.seed,
     )
-    config = search_config(spec.schedule.search, spec.objective)
+    config = search_config(spec.schedule.search, spec.objective, get(spec.platform).clock_mhz)
     found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
     save_result(found, context.folder / "search.json")
     (context.folder / "search.pt").unlink(missing_ok=True)
@@ -46,16 +47,17 @@ def run(context: Context) -> None:
 
 def smallest(space: Macro) -> Architecture:
     """The architecture of `space` with the fewest bit operations: blocks left out, else the cheapest operator."""
-    from nba.space.network import SKIP, Architecture, blocks, choices, operator_shape
+    from nba.space.network import SKIP, Architecture, blocks, choices
+    from nba.space.operators import parse_operator
 
-    def work(operator: str) -> int:
+    def work(operator: str) -> float:
         if operator == SKIP:
-            return 0
-        kernel, expansion = operator_shape(operator)
-        return kernel * kernel * expansion
+            return 0.0
+        shape = parse_operator(operator)
+        return shape.kernel**2 * shape.expansion / shape.groups
 
-    ops = tuple(min(choices(space, block), key=work) for block in blocks(space))
-    return Architecture(macro=space, ops=ops, bits=(space.bitwidths[0],) * len(ops))
+    ops = tuple(min(choices(block), key=work) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
 
 
 def fits(space: Macro, spec: Spec) -> None:
@@ -76,16 +78,28 @@ def fits(space: Macro, spec: Spec) -> None:
     )
 
 
-def search_config(schedule: SearchSchedule, objective: Objective) -> SearchConfig:
-    """The section `schedule.search` and the objective, as nba.search takes them."""
+def search_config(schedule: SearchSchedule, objective: Objective, clock_mhz: float) -> SearchConfig:
+    """The section `schedule.search` and the objective, as nba.search takes them.
+
+    Raises SpecError for a target in frames per second of an objective that knows no frames per second.
+    """
     from nba.search.joint import SearchConfig
     from nba.search.penalty import CostConfig
 
     values = schedule.model_dump()
+    fps, target = values.pop("target_fps"), values.pop("target")
+    if fps is not None:
+        if objective != "interval":
+            raise SpecError(
+                f"schedule.search.target_fps: {fps:g} is a target of objective: interval, not of {objective}; "
+                "give target"
+            )
+        target = clock_mhz * 1e6 / fps
     cost = CostConfig(
         objective=objective,
         weight=values.pop("cost_weight"),
         bits_weight=values.pop("bits_weight"),
-        target=values.pop("target"),
+        target=target,
+        adapt_rate=values.pop("adapt_rate"),
     )
     return SearchConfig(cost=cost, **values)

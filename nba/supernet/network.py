@@ -17,29 +17,40 @@ from nba.data.dataset import INPUT_SCALE
 from nba.ir.network import MASTER_BITS, Op
 from nba.quant.fake import QuantLayer
 from nba.quant.rounding import Precision, Signal
-from nba.space.network import SKIP, Block, Macro, blocks, choices, operator_shape
+from nba.space.network import SKIP, Block, Macro, blocks, choices
+from nba.space.operators import Operator, parse_operator, shuffle_rotation
 from nba.supernet.paths import BlockChoice, Path
 
 
 class SharedWeights(nn.Module):
-    """The nested weights of a block's operators."""
+    """The nested weights of a block's operators; one that works on two groups uses a half of each row."""
 
     def __init__(self, block: Block, operators: tuple[str, ...], generator: torch.Generator):
         super().__init__()
-        shapes = [operator_shape(op) for op in operators]
-        self.kernel = max(kernel for kernel, _ in shapes)
-        wide = block.in_channels * max(expansion for _, expansion in shapes)
+        shapes = [parse_operator(op) for op in operators]
+        self.kernel = max(shape.kernel for shape in shapes)
+        wide = block.in_channels * max(shape.expansion for shape in shapes)
         self.expand = nn.Parameter(_random((wide, block.in_channels, 1, 1), block.in_channels, generator))
         with torch.no_grad():
             self.expand[: block.in_channels] = torch.eye(block.in_channels)[:, :, None, None]
         self.depthwise = nn.Parameter(_random((wide, 1, self.kernel, self.kernel), 9, generator))
         self.project = nn.Parameter(_random((block.out_channels, wide, 1, 1), wide, generator))
 
-    def views(self, kernel: int, wide: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Weights of expand, depthwise and project of one operator with `wide` inner channels."""
-        margin = (self.kernel - kernel) // 2
-        taps = slice(margin, margin + kernel)
-        return self.expand[:wide], self.depthwise[:wide, :, taps, taps], self.project[:, :wide]
+    def views(self, operator: Operator, wide: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Weights of expand, depthwise and project of `operator` with `wide` inner channels."""
+        margin = (self.kernel - operator.kernel) // 2
+        taps = slice(margin, margin + operator.kernel)
+        expand, project = self.expand[:wide], self.project[:, :wide]
+        if operator.groups == 2:
+            expand, project = _own_half(expand, shuffle_rotation(wide)), _own_half(project, 0)
+        return expand, self.depthwise[:wide, :, taps, taps], project
+
+
+def _own_half(w_MNKK: Tensor, rotate: int) -> Tensor:
+    """Of every output channel's weights those of the inputs that it sees (nba.ir.network.Layer): [M, N / 2, K, K]."""
+    m, n = w_MNKK.shape[:2]
+    upper = (torch.arange(m) + rotate) // (m // 2) % 2 == 1
+    return torch.where(upper[:, None, None, None], w_MNKK[:, n // 2 :], w_MNKK[:, : n // 2])
 
 
 def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> Tensor:
@@ -49,33 +60,53 @@ def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> 
 class Candidate(nn.Module):
     """One operator of one block: expand (if any), depthwise, project, all at the block's bits."""
 
-    def __init__(self, operator: str, block: Block, generator: torch.Generator):
+    def __init__(self, name: str, block: Block, expand_at_one: bool, generator: torch.Generator):
         super().__init__()
-        self.kernel, expansion = operator_shape(operator)
-        self.wide = block.in_channels * expansion
+        self.operator = parse_operator(name)
+        self.wide = block.in_channels * self.operator.expansion
         self.residual = block.residual
-        reach = 6.0 if block.residual else 4.0
+        groups = self.operator.groups
         layers: list[QuantLayer] = []
-        if expansion > 1:
-            layers.append(_layer("dense", block.in_channels, self.wide, own=False, generator=generator))
+        if self.operator.has_expand(expand_at_one):
+            rotate = shuffle_rotation(self.wide) if groups == 2 else 0
+            layers.append(
+                _layer(
+                    "dense",
+                    block.in_channels,
+                    self.wide,
+                    groups=groups,
+                    rotate=rotate,
+                    own=False,
+                    generator=generator,
+                )
+            )
         layers.append(
             _layer(
                 "depthwise",
                 self.wide,
                 self.wide,
-                kernel=self.kernel,
+                kernel=self.operator.kernel,
                 stride=block.stride,
                 own=False,
                 generator=generator,
             )
         )
         layers.append(
-            _layer("dense", self.wide, block.out_channels, signed=True, reach=reach, own=False, generator=generator)
+            _layer(
+                "dense",
+                self.wide,
+                block.out_channels,
+                groups=groups,
+                signed=True,
+                reach=6.0 if block.residual else 4.0,
+                own=False,
+                generator=generator,
+            )
         )
         self.layers = nn.ModuleList(layers)
 
     def forward(self, source: Signal, precision: Precision, shared: SharedWeights) -> Signal:
-        weights = shared.views(self.kernel, self.wide)[-len(self.layers) :]
+        weights = shared.views(self.operator, self.wide)[-len(self.layers) :]
         here = source
         for layer, weight in zip(self.layers, weights, strict=True):
             residual = source if self.residual and layer is self.layers[-1] else None
@@ -95,8 +126,9 @@ class Supernet(nn.Module):
         self.blocks = nn.ModuleList()
         self.shared = nn.ModuleList()
         for block in blocks(macro):
-            operators = tuple(op for op in choices(macro, block) if op != SKIP)
-            self.blocks.append(nn.ModuleDict({op: Candidate(op, block, generator) for op in operators}))
+            operators = tuple(op for op in choices(block) if op != SKIP)
+            candidates = {op: Candidate(op, block, macro.expand_at_one, generator) for op in operators}
+            self.blocks.append(nn.ModuleDict(candidates))
             self.shared.append(SharedWeights(block, operators, generator))
         last = macro.stages[-1].channels
         self.header = _layer("dense", last, macro.head_channels, generator=generator)
@@ -107,7 +139,10 @@ class Supernet(nn.Module):
 
     def forward(self, codes_BCHW: Tensor, path: Path) -> Tensor:
         """Logits [B, classes] of input codes on one path."""
-        stem, head = Precision(bitwidths=(self.macro.stem_bits,)), Precision(bitwidths=(self.macro.head_bits,))
+        stem, head, classifier = (
+            Precision(bitwidths=(bits,))
+            for bits in (self.macro.stem_bits, self.macro.head_bits, self.macro.classifier_bits)
+        )
         here = Signal(codes_BCHW=codes_BCHW, scale=torch.tensor(INPUT_SCALE), signed=False)
         here = self.stem(here, stem)
         for block, shared, choice in zip(self.blocks, self.shared, path, strict=True):
@@ -116,17 +151,23 @@ class Supernet(nn.Module):
             here = self._block(block, shared, here, choice)
         here = self.header(here, head)
         here = self.pool(here, Precision(bitwidths=(MASTER_BITS,)))
-        here = self.classifier(here, head)
+        here = self.classifier(here, classifier)
         return here.real().flatten(1)
 
     def _block(self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice) -> Signal:
-        """sum_k gate_k O_k(source): gates are 1, 0, 0...: the value is the first candidate's, the gradient all K's."""
+        """sum_k gate_k O_k(source): gates are 1, 0, 0...: the value is the first candidate's, the gradient all K's.
+
+        Every candidate is computed once, whatever the number of bitwidths: these are blended in the operands of its
+        convolutions (`QuantLayer`).
+        """
         outputs = []
         for k, number in enumerate(choice.candidates):
-            operator = self.macro.operators[number]
-            precision = Precision(bitwidths=self.macro.bitwidths, mix=choice.mixes[k])
+            operator = self.macro.all_operators[number]
+            precision = Precision(bitwidths=self.macro.all_bitwidths, mix=choice.mixes[k])
             outputs.append(source if operator == SKIP else block[operator](source, precision, shared))
         executed = outputs[0]
+        if not choice.gates.requires_grad:
+            return executed
         codes = executed.codes_BCHW * choice.gates[0]
         for gate, output in zip(choice.gates[1:], outputs[1:], strict=True):
             codes = codes + (output.codes_BCHW * (output.scale / executed.scale).detach()) * gate
@@ -144,6 +185,8 @@ def _layer(
     reach: float = 4.0,
     norm: bool = True,
     own: bool = True,
+    groups: int = 1,
+    rotate: int = 0,
     generator: torch.Generator,
 ) -> QuantLayer:
     return QuantLayer(
@@ -158,5 +201,7 @@ def _layer(
         track=False,
         reach=reach,
         own_weight=own,
+        groups=groups,
+        rotate=rotate,
         generator=generator,
     )

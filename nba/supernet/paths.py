@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sampling of paths through the supernet: operators by alpha, bitwidths by beta (REFERENCES.md section 1).
 
-Shapes: L blocks, O operators of the macro-architecture, J bitwidths, K candidate operators of a sampled block.
+Shapes: L blocks, O operators and J bitwidths of the macro-architecture (`all_operators`, `all_bitwidths`), K candidate
+operators of a sampled block, G groups of blocks with a common bitwidth. alpha is [L, O]. beta is [L, O, J] where every
+block chooses its bits, one row per operator, and [G, 1, J] where blocks share them.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from nba.errors import SpecError
 from nba.space.network import Architecture, Macro, blocks, choices
 
 _FORBIDDEN = -1e9
@@ -34,15 +37,53 @@ class BlockChoice:
 Path = tuple[BlockChoice, ...]
 
 
-def legal_operators(macro: Macro) -> Tensor:
-    """bool [L, O]: which operator each block may use."""
-    rows = [[op in choices(macro, block) for op in macro.operators] for block in blocks(macro)]
-    return torch.tensor(rows)
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Legal:
+    """What may be chosen: operators_LO, bits_LJ: bool. group_L: the group of blocks whose bits a block shares."""
+
+    operators_LO: Tensor
+    bits_LJ: Tensor
+    group_L: Tensor
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(self.group_L.max()) + 1
+
+    def beta_shape(self) -> tuple[int, int, int]:
+        """Shape of beta."""
+        n_blocks, n_operators = self.operators_LO.shape
+        rows = (n_blocks, n_operators) if self.n_groups == n_blocks else (self.n_groups, 1)
+        return (*rows, self.bits_LJ.shape[1])
+
+    def masked_alpha(self, alpha_LO: Tensor) -> Tensor:
+        """`alpha_LO` with what a block cannot use at (practically) minus infinity."""
+        return masked(alpha_LO, self.operators_LO)
+
+    def masked_beta(self, beta_GOJ: Tensor) -> Tensor:
+        """`beta_GOJ` with the bits that a block cannot use at (practically) minus infinity."""
+        first = [int((self.group_L == g).nonzero()[0]) for g in range(self.n_groups)]
+        return masked(beta_GOJ, self.bits_LJ[first][:, None, :].expand_as(beta_GOJ))
+
+    def per_block(self, beta_GOJ: Tensor) -> Tensor:
+        """Rows of beta, or of a sample of it, for every block and operator: [L, O, J]."""
+        return beta_GOJ[self.group_L].expand(-1, self.operators_LO.shape[1], -1)
 
 
-def masked(alpha_LO: Tensor, legal_LO: Tensor) -> Tensor:
-    """`alpha_LO` with the logits of operators that a block cannot use at (practically) minus infinity."""
-    return alpha_LO.masked_fill(~legal_LO, _FORBIDDEN)
+def legal_choices(macro: Macro) -> Legal:
+    """All choices of `macro`."""
+    places = blocks(macro)
+    groups = list(dict.fromkeys(block.bits_group for block in places))
+    return Legal(
+        operators_LO=torch.tensor([[op in choices(block) for op in macro.all_operators] for block in places]),
+        bits_LJ=torch.tensor([[bits in block.bitwidths for bits in macro.all_bitwidths] for block in places]),
+        group_L=torch.tensor([groups.index(block.bits_group) for block in places]),
+    )
+
+
+def masked(logits: Tensor, legal: Tensor) -> Tensor:
+    """`logits` with those that are not `legal` at (practically) minus infinity."""
+    return logits.masked_fill(~legal, _FORBIDDEN)
 
 
 def gumbel_softmax(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
@@ -59,8 +100,8 @@ def straight_through(soft: Tensor) -> Tensor:
 
 def sample_path(
     alpha_LO: Tensor,
-    beta_LOJ: Tensor,
-    legal_LO: Tensor,
+    beta_GOJ: Tensor,
+    legal: Legal,
     *,
     temperature: float,
     n_candidates: int,
@@ -69,14 +110,13 @@ def sample_path(
 ) -> Path:
     """One path: per block the best of the Gumbel-perturbed operators is executed, the `n_candidates` best are kept for
     the backward pass. Bitwidths are blended softly (to train weights) or chosen with `hard_bits` (to train beta)."""
-    soft_LO = gumbel_softmax(masked(alpha_LO, legal_LO), temperature, generator)
+    soft_LO = gumbel_softmax(legal.masked_alpha(alpha_LO), temperature, generator)
     gates_LO = straight_through(soft_LO)
-    mixes_LOJ = gumbel_softmax(beta_LOJ, temperature, generator)
-    if hard_bits:
-        mixes_LOJ = straight_through(mixes_LOJ)
+    mixes_GOJ = gumbel_softmax(legal.masked_beta(beta_GOJ), temperature, generator)
+    mixes_LOJ = legal.per_block(straight_through(mixes_GOJ) if hard_bits else mixes_GOJ)
     path = []
     for b in range(len(alpha_LO)):
-        k = min(n_candidates, int(legal_LO[b].sum()))
+        k = min(n_candidates, int(legal.operators_LO[b].sum()))
         index = soft_LO[b].detach().topk(k).indices
         path.append(
             BlockChoice(
@@ -93,20 +133,38 @@ def architecture_of(macro: Macro, path: Path) -> Architecture:
     """The architecture that a sampled path executes (the largest coefficient names the bitwidth)."""
     return Architecture(
         macro=macro,
-        ops=tuple(macro.operators[choice.candidates[0]] for choice in path),
-        bits=tuple(macro.bitwidths[choice.bits[0]] for choice in path),
+        ops=tuple(macro.all_operators[choice.candidates[0]] for choice in path),
+        bits=tuple(macro.all_bitwidths[choice.bits[0]] for choice in path),
     )
 
 
-def derive(macro: Macro, alpha_LO: Tensor, beta_LOJ: Tensor) -> Architecture:
-    """The most probable operator of every block and that operator's most probable bitwidth."""
-    best = masked(alpha_LO.detach(), legal_operators(macro)).argmax(-1)
-    bits = [int(beta_LOJ.detach()[b, o].argmax()) for b, o in enumerate(best.tolist())]
+def derive(macro: Macro, alpha_LO: Tensor, beta_GOJ: Tensor, legal: Legal) -> Architecture:
+    """The most probable operator of every block and that operator's (or group's) most probable bitwidth."""
+    best = legal.masked_alpha(alpha_LO.detach()).argmax(-1).tolist()
+    bits_LO = legal.per_block(legal.masked_beta(beta_GOJ.detach())).argmax(-1)
     return Architecture(
         macro=macro,
-        ops=tuple(macro.operators[o] for o in best.tolist()),
-        bits=tuple(macro.bitwidths[j] for j in bits),
+        ops=tuple(macro.all_operators[o] for o in best),
+        bits=tuple(macro.all_bitwidths[int(bits_LO[b, o])] for b, o in enumerate(best)),
     )
+
+
+def only(macro: Macro, architecture: Architecture) -> Legal:
+    """The operators of `architecture` and all bitwidths: what is left to choose once the network is."""
+    names = macro.all_operators
+    legal = legal_choices(macro)
+    found = torch.tensor([[name == op for name in names] for op in architecture.ops])
+    return Legal(operators_LO=found, bits_LJ=legal.bits_LJ, group_L=legal.group_L)
+
+
+def at_bits(macro: Macro, bits: int) -> Legal:
+    """All operators at `bits` bits: what a search for the network alone may choose. Raises SpecError where a block may
+    not have them."""
+    legal = legal_choices(macro)
+    wanted = torch.tensor([b == bits for b in macro.all_bitwidths]) & legal.bits_LJ
+    if not bool(wanted.any(1).all()):
+        raise SpecError(f"bitwidths: not every block may have {bits} bits")
+    return Legal(operators_LO=legal.operators_LO, bits_LJ=wanted, group_L=legal.group_L)
 
 
 def entropy(logits: Tensor) -> float:

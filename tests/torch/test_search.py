@@ -16,7 +16,7 @@ import torch
 
 from nba.errors import NbaError, SpecError
 from nba.search.joint import SearchConfig, penalty_of, search
-from nba.search.penalty import CostConfig, CostOracle
+from nba.search.penalty import CostConfig, CostOracle, adapted_weight
 from nba.search.protocol import HardwareCost
 from nba.search.result import load_result, save_result
 from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
@@ -32,7 +32,7 @@ SHORT = SearchConfig(
 
 
 def _everything() -> list[Architecture]:
-    ops = [choices(MACRO, block) for block in blocks(MACRO)]
+    ops = [choices(block) for block in blocks(MACRO)]
     bits = [MACRO.bitwidths] * len(ops)
     return [Architecture(macro=MACRO, ops=o, bits=b) for o in itertools.product(*ops) for b in itertools.product(*bits)]
 
@@ -115,9 +115,9 @@ def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
 
 def test_penalty_lowers_the_odds_of_what_costs_more() -> None:
     oracle = CostOracle(TableHardware(0), CostConfig(bits_weight=0.0))
-    legal = paths.legal_operators(MACRO)
-    alpha = torch.zeros(legal.shape, requires_grad=True)
-    beta = torch.zeros((*legal.shape, 2), requires_grad=True)
+    legal = paths.legal_choices(MACRO)
+    alpha = torch.zeros(legal.operators_LO.shape, requires_grad=True)
+    beta = torch.zeros(legal.beta_shape(), requires_grad=True)
     path = paths.sample_path(
         alpha, beta, legal, temperature=1.0, n_candidates=2, hard_bits=True,
         generator=torch.Generator().manual_seed(4),
@@ -147,7 +147,7 @@ def test_penalty_lowers_the_odds_of_what_costs_more() -> None:
         assert (float(to_alpha[b, choice.candidates[1]]) > 0) == dearer
 
 
-def test_score_knows_targets_budgets_bits_and_objectives() -> None:
+def test_score_knows_budgets_bits_and_objectives() -> None:
     class Broken(FakeHardware):
         def cost(self, network: object, slot_of_layer: tuple[int, ...]) -> HardwareCost:
             return replace(
@@ -158,16 +158,33 @@ def test_score_knows_targets_budgets_bits_and_objectives() -> None:
     here = Architecture(macro=MACRO, ops=("skip", "k3_e1", "skip"), bits=(4, 4, 4))
     plain = CostConfig(bits_weight=0.0, infeasible_penalty=7.0)
     assert CostOracle(Broken(0), plain).score(here) == pytest.approx(math.log(1000) + 7)
-    reached = replace(plain, target=1001)
-    assert CostOracle(Broken(0), reached).score(here) == pytest.approx(7)
-    missed = replace(plain, target=500)
-    assert CostOracle(Broken(0), missed).score(here) == pytest.approx(math.log(2) + 7)
     wide = replace(here, bits=(4, 8, 4))
     weighed = CostOracle(FakeHardware(0), CostConfig(bits_weight=1.0))
     assert weighed.score(wide) > weighed.score(here)
     with pytest.raises(NbaError, match="latency"):
         CostOracle(Broken(0), replace(plain, objective="latency")).score(here)
     assert CostOracle(FakeHardware(0), replace(plain, objective="latency")).score(here) > 0
+
+
+def test_the_weight_of_the_penalty_follows_the_target() -> None:
+    config = CostConfig(weight=0.1, target=1000.0)
+    assert adapted_weight(replace(config, target=None), 0.1, 5000.0, False) == 0.1
+    assert adapted_weight(config, 0.1, 1500.0, True) == pytest.approx(0.15)
+    assert adapted_weight(config, 0.1, 800.0, True) == pytest.approx(0.08)
+    assert adapted_weight(config, 0.1, 9000.0, True) == pytest.approx(0.2)
+    assert adapted_weight(config, 0.1, 10.0, True) == pytest.approx(0.05)
+    assert adapted_weight(config, 0.1, 10.0, False) == pytest.approx(0.2)
+    assert adapted_weight(config, 9.0, 9000.0, True) == pytest.approx(10.0)
+    assert adapted_weight(config, 0.0015, 1.0, True) == pytest.approx(0.001)
+    assert adapted_weight(replace(config, adapt_rate=0.5), 0.1, 1440.0, True) == pytest.approx(0.12)
+
+
+@pytest.mark.parametrize(("target", "direction"), [(1.0, 1), (1e9, -1)])
+def test_a_missed_target_raises_the_weight_and_a_met_one_lowers_it(target: float, direction: int) -> None:
+    config = replace(SHORT, joint_epochs=3, cost=CostConfig(target=target))
+    weights = [r.cost_weight for r in search(MACRO, few_digits(64), FakeHardware(0), config, 0).records]
+    assert weights[:2] == [config.cost.weight] * 2
+    assert all((after - before) * direction > 0 for before, after in itertools.pairwise(weights[1:]))
 
 
 def test_scores_are_taken_anew_when_the_accelerator_changes() -> None:

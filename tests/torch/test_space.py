@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from nba.ir.check import check_network
 from nba.space.network import (
     SKIP,
     Architecture,
+    BitsPer,
     Macro,
     Stage,
     architecture_from_json,
@@ -26,6 +28,9 @@ from nba.space.network import (
     slot_of_layer,
     slots,
 )
+from nba.space.operators import shuffle_rotation
+from nba.spec import parse_spec
+from nba.stages.data import macro as macro_of
 
 ODD = Macro(
     name="odd",
@@ -42,12 +47,26 @@ ODD = Macro(
 )
 
 
+GROUPED = Macro(
+    name="grouped",
+    stem_channels=6,
+    stages=(
+        Stage(channels=6, blocks=2, stride=1),
+        Stage(channels=10, blocks=2, stride=2, operators=("k3_e1_g2", "k5_e3_g2", SKIP), bitwidths=(3, 7)),
+    ),
+    operators=("k3_e1", "k3_e2_g2", SKIP),
+    bitwidths=(4, 8),
+    classifier_bits=6,
+    expand_at_one=True,
+)
+
+
 def _random(macro: Macro, rng: np.random.Generator) -> Architecture:
-    ops = tuple(str(rng.choice(choices(macro, block))) for block in blocks(macro))
-    return Architecture(macro=macro, ops=ops, bits=tuple(int(rng.choice(macro.bitwidths)) for _ in ops))
+    ops = tuple(str(rng.choice(choices(block))) for block in blocks(macro))
+    return Architecture(macro=macro, ops=ops, bits=tuple(int(rng.choice(b.bitwidths)) for b in blocks(macro)))
 
 
-@pytest.mark.parametrize("macro", [Macro(), ODD], ids=["digits", "odd"])
+@pytest.mark.parametrize("macro", [Macro(), ODD, GROUPED], ids=["digits", "odd", "grouped"])
 def test_every_architecture_is_legal_and_keeps_its_slots(macro: Macro) -> None:
     rng = np.random.default_rng(0)
     table = slots(macro)
@@ -78,7 +97,7 @@ def test_skipping_a_block_shifts_no_bits() -> None:
 
 def test_skip_only_where_shapes_allow() -> None:
     macro = Macro()
-    legal = [SKIP in choices(macro, block) for block in blocks(macro)]
+    legal = [SKIP in choices(block) for block in blocks(macro)]
     assert legal == [block.residual for block in blocks(macro)]
     assert any(legal)
     assert not all(legal)
@@ -117,3 +136,119 @@ def test_damaged_architecture_is_refused() -> None:
         architecture_from_json('{"macro": 3}')
     with pytest.raises(SpecError, match="operators and"):
         check_architecture(Architecture(macro=Macro(), ops=("k3_e1",), bits=(8,)))
+
+
+def test_two_groups_with_a_shuffle() -> None:
+    """Expand and project work on two groups; each half of the expand's outputs, which is what a group of the project
+    sees, comes from both halves of the input."""
+    network = skeleton(Architecture(macro=GROUPED, ops=("k3_e1", "k3_e2_g2", "k3_e1_g2", SKIP), bits=(8, 4, 3, 7)))
+    layers = {layer.name: layer for layer in network.layers}
+    assert [layers[f"block0_{part}"].groups for part in ("expand", "depthwise", "project")] == [1, 1, 1]
+    for block in (1, 2):
+        expand, project = layers[f"block{block}_expand"], layers[f"block{block}_project"]
+        assert (expand.groups, layers[f"block{block}_depthwise"].groups, project.groups) == (2, 1, 2)
+        assert (project.rotate, layers[f"block{block}_depthwise"].rotate) == (0, 0)
+        m = network.result(network.layers.index(expand)).channels
+        seen = [(i + expand.rotate) // (m // 2) % 2 for i in range(m)]
+        assert set(seen[: m // 2]) == set(seen[m // 2 :]) == {0, 1}
+    assert layers["classifier"].act_bits == 6
+    assert layers["block2_project"].act_bits == 3
+    halved = network.macs(network.layers.index(layers["block1_expand"]))
+    assert halved == 8 * 8 * 12 * 3
+
+
+@pytest.mark.parametrize("channels", [*range(2, 200, 2), 1104])
+def test_the_shuffle_gives_either_half_both_groups(channels: int) -> None:
+    rotate, half = shuffle_rotation(channels), channels // 2
+    assert 0 <= rotate < half
+    assert abs(rotate - channels / 4) <= 4
+    assert channels < 32 or rotate % 8 == 0
+    assert channels < 4 or rotate > 0
+
+
+def test_an_expansion_of_one_has_an_expand_layer_where_asked_for() -> None:
+    def names(expand_at_one: bool, op: str) -> list[str]:
+        macro = replace(GROUPED, expand_at_one=expand_at_one, stages=(Stage(channels=6, blocks=1, stride=1),))
+        layers = skeleton(Architecture(macro=macro, ops=(op,), bits=(8,))).layers
+        return [layer.name for layer in layers if layer.name.startswith("block")]
+
+    whole = ["block0_expand", "block0_depthwise", "block0_project"]
+    assert names(True, "k3_e1") == names(True, "k3_e2_g2") == names(False, "k3_e2_g2") == whole
+    assert names(False, "k3_e1") == whole[1:]
+
+
+def test_odd_channels_refuse_groups_by_name() -> None:
+    odd = replace(GROUPED, stages=(Stage(channels=7, blocks=1, stride=1),))
+    with pytest.raises(SpecError, match=r"stages\[0\]: k3_e2_g2 need an even number of channels .* found 7;"):
+        check_macro(odd)
+    check_macro(replace(odd, stages=(replace(odd.stages[0], operators=("k3_e1",)),)))
+
+
+def test_everything_that_can_be_skipped_is() -> None:
+    """First blocks that change shape stay; a stage that keeps it disappears, and what follows keeps names and bits."""
+    full = _published("auto-nba-cifar")
+    ops = tuple(SKIP if SKIP in choices(block) else "k3_e1" for block in blocks(full))
+    assert [i for i, op in enumerate(ops) if op != SKIP] == [1, 5, 9, 13, 17, 21]
+    bits = tuple(full.bitwidths[i % 3] for i in range(len(ops)))
+    architecture = Architecture(macro=full, ops=ops, bits=bits)
+    check_architecture(architecture)
+    network = skeleton(architecture)
+    assert check_network(network) == ()
+    assert not network.tensors[1].signed
+    by_name = {layer.name: layer.act_bits for layer in network.layers}
+    assert by_name["block5_depthwise"] == bits[5]
+    flat = replace(Macro(), stem_channels=16, stages=(Stage(channels=16, blocks=3, stride=1),))
+    nothing = skeleton(Architecture(macro=flat, ops=(SKIP,) * 3, bits=(2, 4, 8)))
+    assert check_network(nothing) == ()
+    assert [layer.name for layer in nothing.layers] == ["stem", "header", "pool", "classifier"]
+    with pytest.raises(SpecError, match=r"stages\[0\].operators: \['skip'\]"):
+        check_macro(replace(flat, stages=(replace(flat.stages[0], operators=(SKIP,)),)))
+
+
+@pytest.mark.parametrize(("per", "groups"), [("block", [0, 1, 2, 3]), ("stage", [0, 0, 1, 1]), ("network", [0] * 4)])
+def test_bits_are_shared(per: BitsPer, groups: list[int]) -> None:
+    stages = tuple(replace(stage, bitwidths=None) for stage in GROUPED.stages)
+    macro = replace(GROUPED, bits_per=per, stages=stages)
+    assert [block.bits_group for block in blocks(macro)] == groups
+    ops = ("k3_e1", "k3_e1", "k3_e1_g2", "k3_e1_g2")
+    check_architecture(Architecture(macro=macro, ops=ops, bits=(8, 8, 8, 8)))
+    mixed = Architecture(macro=macro, ops=ops, bits=(4, 8, 8, 8))
+    if per == "block":
+        check_architecture(mixed)
+    else:
+        with pytest.raises(SpecError, match=f"bits_per: {per}"):
+            check_architecture(mixed)
+
+
+def test_one_bitwidth_for_all_needs_one_choice_for_all() -> None:
+    with pytest.raises(SpecError, match="bits_per: network"):
+        check_macro(replace(GROUPED, bits_per="network"))
+    with pytest.raises(SpecError, match="head_bits: 16 is not a legal number of bits; legal: 2, 3, 4, 5, 6, 7, 8"):
+        check_macro(replace(GROUPED, head_bits=16))
+
+
+def _published(name: str) -> Macro:
+    head = "name: net\ndataset: {name: digits}\nplatform: p\nbudgets: {dsp: 9, bram: 9}\n"
+    text = f"{head}network: {{preset: {name}}}\n"
+    return macro_of(parse_spec(text, where="f", folder=Path(), platforms=("p",)), 10)
+
+
+@pytest.mark.parametrize(
+    ("name", "stem_stride", "strides", "head"),
+    [
+        ("auto-nba-cifar", 1, [1, 1, 2, 2, 1, 2, 1], 1504),
+        ("auto-nba-imagenet", 2, [1, 2, 2, 2, 1, 2, 1], 1984),
+    ],
+)
+def test_published_spaces(name: str, stem_stride: int, strides: list[int], head: int) -> None:
+    macro = _published(name)
+    check_macro(macro)
+    assert len(blocks(macro)) == 22
+    assert len(macro.all_operators) == 9
+    assert macro.all_bitwidths == (4, 6, 8)
+    assert [stage.stride for stage in macro.stages] == strides
+    assert [stage.channels for stage in macro.stages] == [16, 24, 32, 64, 112, 184, 352]
+    assert (macro.stem_stride, macro.head_channels, macro.stem_channels) == (stem_stride, head, 16)
+    rng = np.random.default_rng(3)
+    for _ in range(5):
+        assert check_network(skeleton(_random(macro, rng))) == ()

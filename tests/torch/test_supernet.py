@@ -10,7 +10,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nba.space.network import SKIP
+from nba.data.dataset import INPUT_SCALE
+from nba.errors import SpecError
+from nba.quant.fake import FakeNetwork
+from nba.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
+from nba.space.operators import parse_operator
 from nba.supernet import paths
 from nba.supernet.network import Supernet
 from tests.torch.small import MACRO
@@ -18,11 +22,11 @@ from tests.torch.small import MACRO
 pytestmark = pytest.mark.torch
 
 
-def _logits(seed: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+def _logits(seed: int) -> tuple[torch.Tensor, torch.Tensor, paths.Legal]:
     generator = torch.Generator().manual_seed(seed)
-    legal = paths.legal_operators(MACRO)
-    alpha = torch.randn(legal.shape, generator=generator).requires_grad_()
-    beta = torch.randn((*legal.shape, len(MACRO.bitwidths)), generator=generator).requires_grad_()
+    legal = paths.legal_choices(MACRO)
+    alpha = torch.randn(legal.operators_LO.shape, generator=generator).requires_grad_()
+    beta = torch.randn(legal.beta_shape(), generator=generator).requires_grad_()
     return alpha, beta, legal
 
 
@@ -49,7 +53,7 @@ def test_gates_and_hard_bits_are_exactly_one_hot() -> None:
 
 
 def test_skip_is_never_sampled_where_it_is_illegal() -> None:
-    legal = paths.legal_operators(MACRO)
+    legal = paths.legal_choices(MACRO).operators_LO
     skip = MACRO.operators.index(SKIP)
     seen = [0] * len(legal)
     for seed in range(100):
@@ -63,14 +67,14 @@ def test_samples_follow_the_logits() -> None:
     alpha, beta, legal = _logits(0)
     generator = torch.Generator().manual_seed(1)
     n = 4000
-    counts = torch.zeros(legal.shape)
+    counts = torch.zeros(legal.operators_LO.shape)
     for _ in range(n):
         path = paths.sample_path(
             alpha, beta, legal, temperature=2.0, n_candidates=1, hard_bits=True, generator=generator
         )
         for b, choice in enumerate(path):
             counts[b, choice.candidates[0]] += 1
-    wanted = torch.softmax(paths.masked(alpha, legal), -1).detach()
+    wanted = torch.softmax(legal.masked_alpha(alpha), -1).detach()
     assert torch.allclose(counts / n, wanted, atol=0.04)
 
 
@@ -121,9 +125,9 @@ def test_one_convolution_whatever_the_number_of_bitwidths() -> None:
     for bitwidths in ((8,), (2, 4, 6, 8)):
         macro = replace(MACRO, bitwidths=bitwidths, operators=("k3_e2",))
         net = Supernet(macro, torch.Generator().manual_seed(0))
-        legal = paths.legal_operators(macro)
+        legal = paths.legal_choices(macro)
         path = paths.sample_path(
-            torch.zeros(legal.shape), torch.zeros(*legal.shape, len(bitwidths)), legal, temperature=1.0,
+            torch.zeros(legal.operators_LO.shape), torch.zeros(legal.beta_shape()), legal, temperature=1.0,
             n_candidates=1, hard_bits=False, generator=torch.Generator().manual_seed(0),
         )  # fmt: skip
         with mock.patch("nba.quant.fake.functional.conv2d", wraps=functional.conv2d) as conv:
@@ -149,20 +153,164 @@ def test_soft_bits_train_every_bitwidth_and_beta_learns_from_hard_ones() -> None
 
 def test_nested_weights_are_shared_by_the_operators_of_a_block() -> None:
     net = Supernet(MACRO, torch.Generator().manual_seed(0))
-    small, large = net.shared[0].views(3, 4), net.shared[0].views(5, 8)
+    small, large = (net.shared[0].views(parse_operator(name), 4 * wide) for name, wide in (("k3_e1", 1), ("k5_e2", 2)))
     assert torch.equal(large[1][:4, :, 1:4, 1:4], small[1])
     assert torch.equal(large[2][:, :4], small[2])
 
 
 def test_derivation_and_entropy() -> None:
-    legal = paths.legal_operators(MACRO)
-    alpha = torch.zeros(legal.shape)
-    beta = torch.zeros(*legal.shape, 2)
-    assert paths.entropy(paths.masked(alpha, legal)) == pytest.approx(1.0)
+    legal = paths.legal_choices(MACRO)
+    alpha = torch.zeros(legal.operators_LO.shape)
+    beta = torch.zeros(legal.beta_shape())
+    assert paths.entropy(legal.masked_alpha(alpha)) == pytest.approx(1.0)
     alpha[0, 3] = alpha[1, 3] = alpha[2, 3] = 50.0
     alpha[1, 2] = 40.0
     beta[:, :, 1] = 50.0
-    found = paths.derive(MACRO, alpha, beta)
+    found = paths.derive(MACRO, alpha, beta, legal)
     assert found.ops == ("skip", "k5_e2", "skip")
     assert found.bits == (8, 8, 8)
     assert paths.entropy(beta) < 1e-9
+
+
+GROUPED = replace(
+    MACRO,
+    operators=("k3_e1", "k3_e2_g2", "k5_e2", "k5_e1_g2", SKIP),
+    expand_at_one=True,
+    stages=(*MACRO.stages[:1], replace(MACRO.stages[1], bitwidths=(2, 3, 8))),
+)
+
+
+def _fixed_path(ops: tuple[str, ...], bits: tuple[int, ...], macro: Macro) -> paths.Path:
+    path = []
+    for op, b in zip(ops, bits, strict=True):
+        mix = torch.zeros(1, len(macro.all_bitwidths))
+        mix[0, macro.all_bitwidths.index(b)] = 1.0
+        number = macro.all_operators.index(op)
+        path.append(
+            paths.BlockChoice(
+                candidates=(number,), gates=torch.ones(1), mixes=mix, bits=(macro.all_bitwidths.index(b),)
+            )
+        )
+    return tuple(path)
+
+
+@pytest.mark.parametrize(
+    ("ops", "bits"),
+    [
+        (("k3_e1", "k3_e2_g2", "k5_e1_g2"), (4, 2, 8)),
+        (("k5_e2", "k5_e2", "k3_e1"), (8, 3, 2)),
+        ((SKIP, "k5_e1_g2", SKIP), (8, 8, 8)),
+    ],
+)
+def test_a_fixed_path_is_the_derived_network(ops: tuple[str, ...], bits: tuple[int, ...]) -> None:
+    """With the weights of the supernet, the network that is trained after the search gives the same logits."""
+    net = Supernet(GROUPED, torch.Generator().manual_seed(0))
+    architecture = Architecture(macro=GROUPED, ops=ops, bits=bits)
+    check_architecture(architecture)
+    network = skeleton(architecture)
+    twin = FakeNetwork(network, INPUT_SCALE, torch.Generator().manual_seed(1))
+    parts = {"stem": net.stem, "header": net.header, "pool": net.pool, "classifier": net.classifier}
+    weights = {}
+    for b, op in enumerate(ops):
+        if op != SKIP:
+            candidate = net.blocks[b][op]
+            views = net.shared[b].views(candidate.operator, candidate.wide)
+            for name, layer, weight in zip(("expand", "depthwise", "project"), candidate.layers, views, strict=True):
+                parts[f"block{b}_{name}"], weights[f"block{b}_{name}"] = layer, weight
+    for layer, into in zip(network.layers, twin.layers, strict=True):
+        known = {k: v for k, v in parts[layer.name].state_dict().items() if k in into.state_dict()}
+        into.load_state_dict(known, strict=False)
+        if layer.name in weights:
+            assert into.weight.shape == weights[layer.name].shape
+            with torch.no_grad():
+                into.weight.copy_(weights[layer.name])
+    wanted = net(_x(0), _fixed_path(ops, bits, GROUPED))
+    assert torch.allclose(twin(_x(0)), wanted, atol=1e-4)
+
+
+def test_bits_of_other_stages_are_never_sampled() -> None:
+    legal = paths.legal_choices(GROUPED)
+    alpha = torch.zeros(legal.operators_LO.shape)
+    beta = torch.zeros(legal.beta_shape())
+    assert GROUPED.all_bitwidths == (2, 3, 4, 8)
+    generator = torch.Generator().manual_seed(0)
+    for hard in (False, True):
+        for _ in range(50):
+            path = paths.sample_path(
+                alpha, beta, legal, temperature=1.0, n_candidates=2, hard_bits=hard, generator=generator
+            )
+            assert float(path[0].mixes[:, :2].abs().max()) == 0
+            assert float(path[1].mixes[:, 2].abs().max()) == 0
+            check_architecture(paths.architecture_of(GROUPED, path))
+    assert paths.entropy(legal.masked_beta(beta)) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("per", "rows"), [("stage", 2), ("network", 1)])
+def test_shared_bits_are_one_sample_and_learn_together(per: BitsPer, rows: int) -> None:
+    macro = replace(MACRO, bits_per=per)
+    legal = paths.legal_choices(macro)
+    assert legal.beta_shape() == (rows, 1, 2)
+    beta = torch.zeros(legal.beta_shape(), requires_grad=True)
+    path = paths.sample_path(
+        torch.zeros(legal.operators_LO.shape), beta, legal, temperature=1.0, n_candidates=2, hard_bits=True,
+        generator=torch.Generator().manual_seed(5),
+    )  # fmt: skip
+    architecture = paths.architecture_of(macro, path)
+    check_architecture(architecture)
+    assert torch.equal(path[1].mixes[0], path[2].mixes[1])
+    (grad,) = torch.autograd.grad(sum(choice.mixes[0, 0] for choice in path), [beta])
+    assert float(grad.abs().min()) > 0
+    with torch.no_grad():
+        beta[-1, 0, 1] = 3.0
+    derived = paths.derive(macro, torch.zeros(legal.operators_LO.shape), beta, legal)
+    check_architecture(derived)
+    assert derived.bits[1:] == (8, 8)
+
+
+def test_narrowed_choices() -> None:
+    network_alone = paths.at_bits(MACRO, 8)
+    assert network_alone.bits_LJ.tolist() == [[False, True]] * 3
+    with pytest.raises(SpecError, match="5 bits"):
+        paths.at_bits(MACRO, 5)
+    there = Architecture(macro=MACRO, ops=("skip", "k5_e2", "k3_e1"), bits=(4, 4, 4))
+    bits_alone = paths.only(MACRO, there)
+    assert bits_alone.operators_LO.sum(1).tolist() == [1, 1, 1]
+    path = paths.sample_path(
+        torch.zeros(3, 4), torch.zeros(3, 4, 2), bits_alone, temperature=1.0, n_candidates=2, hard_bits=True,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    assert paths.architecture_of(MACRO, path).ops == there.ops
+    assert [len(choice.candidates) for choice in path] == [1, 1, 1]
+
+
+def _saved_bytes(bitwidths: tuple[int, ...], hard: bool, k: int) -> int:
+    """Bytes that a step of the supernet keeps for its backward pass, every storage once."""
+    macro = replace(MACRO, bitwidths=bitwidths)
+    net = Supernet(macro, torch.Generator().manual_seed(0))
+    legal = paths.legal_choices(macro)
+    alpha = torch.zeros(legal.operators_LO.shape, requires_grad=k > 1)
+    beta = torch.zeros(legal.beta_shape(), requires_grad=k > 1)
+    path = paths.sample_path(
+        alpha, beta, legal, temperature=1.0, n_candidates=k, hard_bits=hard,
+        generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    kept: dict[int, int] = {}
+
+    def pack(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    x = torch.randint(0, 256, (16, 1, 8, 8), generator=torch.Generator().manual_seed(0)).float()
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        loss = net(x, path).sum()
+    loss.backward()
+    return sum(kept.values())
+
+
+@pytest.mark.parametrize(("hard", "k"), [(False, 1), (True, 1), (False, 2), (True, 2)])
+def test_memory_does_not_grow_with_the_number_of_bitwidths(hard: bool, k: int) -> None:
+    """Peaks of whole processes: benchmarks/memory.py."""
+    one, five = _saved_bytes((8,), hard, k), _saved_bytes((4, 5, 6, 7, 8), hard, k)
+    assert five <= 1.15 * one
+    assert _saved_bytes((8,), hard, 2) > one or k == 2

@@ -14,7 +14,7 @@ from nba.sources import PACKAGE, imported_names, imports
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba", "nba.errors", "nba.files", "nba.tools", "nba.assets", "nba.sources", "nba.progress"),
     ("nba.ir",),
-    ("nba.spec",),
+    ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
     ("nba.space", "nba.mapper"),
@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.verify", "nba.synth", "nba.report"),
     (
         "nba.data",
+        "nba.quant.blend",
         "nba.quant.fake",
         "nba.quant.norm",
         "nba.quant.rounding",

@@ -210,3 +210,34 @@ def test_schema_is_frozen() -> None:
     if os.environ.get("NBA_RECORD"):
         GOLDEN.write_text(text)
     assert GOLDEN.read_text() == text
+
+
+def test_presets_are_overridden_field_by_field() -> None:
+    text = """
+name: p
+dataset: {name: digits}
+network: {preset: auto-nba-cifar, head_channels: 7, classifier_bits: 4}
+platform: zc706
+budgets: {dsp: 900, bram: 545}
+schedule: {preset: published-cifar, search: {joint_epochs: 3}}
+"""
+    spec = parse(text)
+    assert (spec.network.head_channels, spec.network.classifier_bits, spec.network.stem_channels) == (7, 4, 16)
+    assert sum(stage.blocks for stage in spec.network.stages) == 22
+    assert spec.bitwidths == (4, 6, 8)
+    search = spec.schedule.search
+    assert (search.pretrain_epochs, search.joint_epochs, search.temperature_factor) == (30, 3, 0.975)
+    assert (search.optimiser, search.learning_rate, search.alpha_learning_rate) == ("sgd", 0.025, 3e-4)
+    assert parse(spec.yaml()) == spec
+    assert parse(text.replace("name: p", "name: p\nbitwidths: [2, 8]")).bitwidths == (2, 8)
+    found = problems(text.replace("auto-nba-cifar", "auto-nba").replace("published-cifar", "fast"))
+    assert any("network.preset" in line and "'auto-nba'" in line for line in found)
+    assert any("schedule.preset" in line and "'fast'" in line for line in found)
+
+
+def test_a_stage_may_have_choices_of_its_own() -> None:
+    own = changed("blocks: 1}", "blocks: 1, operators: [k5_e2_g2], bitwidths: [8, 4]}")
+    stage = parse(own).network.stages[0]
+    assert (stage.operators, stage.bitwidths) == (("k5_e2_g2",), (4, 8))
+    assert any("k3_e1_g3" in line for line in problems(own.replace("k5_e2_g2", "k3_e1_g3")))
+    assert any("listed twice" in line for line in problems(own.replace("[8, 4]", "[8, 8]")))
