@@ -180,13 +180,16 @@ class ArrayImages(FileImages):
 class _Draws(Dataset[Any]):
     """Map-style view for the DataLoader. A DataError travels as text: workers would wrap it in their traceback."""
 
-    def __init__(self, images: FileImages, seed: int):
+    def __init__(self, images: FileImages, seed: int | None):
         self.images, self.seed = images, seed
 
     def __getitem__(self, number: int) -> np.ndarray | str:
-        seed = (self.seed * _SEED_STEP + int(number)) % (1 << 63)
+        decoder = self.images.decoder
         try:
-            return self.images.decoder.drawn(self.images.image(int(number)), seed)
+            image = self.images.image(int(number))
+            if self.seed is None:
+                return decoder.still(image)
+            return decoder.drawn(image, (self.seed * _SEED_STEP + int(number)) % (1 << 63))
         except DataError as err:
             return str(err)
 
@@ -198,9 +201,10 @@ def _together(items: list[np.ndarray | str]) -> np.ndarray | str:
     return np.stack(items)  # type: ignore[arg-type]
 
 
-def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int) -> Iterator[np.ndarray]:
+def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) -> Iterator[np.ndarray]:
     """The codes uint8 [b, H, W, C] of the batches `order` (image numbers), one after the other. Streams are decoded
-    ahead in workers; `seed` seeds their transforms. Raises DataError for an unreadable file."""
+    ahead in workers; `seed` seeds their transforms (None: they are left out). Raises DataError for an unreadable file.
+    """
     if not isinstance(images, FileImages):
         for index in order:
             yield images[index.numpy()]

@@ -89,7 +89,7 @@ def fit(
         path = None if folder is None else folder / TEACHER
         teacher = _teacher(architecture, dataset, config, seed, path, progress)
     path = None if folder is None else folder / "train.pt"
-    run = _Fit(architecture, dataset, config, seed, teacher=teacher, floating=False)
+    run = Fit(architecture, dataset, config, seed, teacher=teacher, floating=False)
     run.epochs(path, progress)
     model = run.result()
     model.freeze(True)
@@ -122,7 +122,7 @@ def _teacher(
 ) -> FakeNetwork:
     assert config.distillation is not None
     alone = replace(config, distillation=None, fold_fraction=0.0)
-    run = _Fit(architecture, dataset, alone, seed, teacher=None, floating=True)
+    run = Fit(architecture, dataset, alone, seed, teacher=None, floating=True)
     if config.distillation.teacher == FLOAT_TEACHER:
         run.epochs(path, progress)
         return run.result(ranks.device())
@@ -140,7 +140,7 @@ def _teacher(
     return run.result(ranks.device())
 
 
-class _Fit:
+class Fit:
     """State of one training between epochs."""
 
     def __init__(
@@ -160,7 +160,7 @@ class _Fit:
         self.world.check_batch(self.batch_size, "schedule.train.batch_size")
         self.compute = compute_type(config, self.device)
         self.model = FakeNetwork(skeleton(architecture), INPUT_SCALE, epoch_generator(seed, 0, "weights"))
-        self.model.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        ranks.placed(self.model, self.device)
         self.model.arithmetic(floating=floating, compute=self.compute)
         self.shared = self.world.wrap(self.model, partly=floating)
         self.optimiser = optimiser(self.model, config)

@@ -287,6 +287,8 @@ def test_codes_and_all_gradients_are_those_of_the_plain_formula(
     assert len(torch.unique(ours.codes_BCHW)) > 50
     found = torch.autograd.grad([ours.codes_BCHW, ours.scale], at, given)
     wanted = torch.autograd.grad([theirs.codes_BCHW, theirs.scale], at, given)
-    for a, b in zip(found, wanted, strict=True):
-        # Before a BatchNorm no scale matters: that gradient is 0, and what is left of it is rounding.
-        assert torch.allclose(a, b, rtol=1e-3, atol=0.05 if dtype == torch.float32 else 1e-7)
+    largest = max(float(b.abs().max()) for b in wanted)
+    for i, (a, b) in enumerate(zip(found, wanted, strict=True)):
+        # Before a BatchNorm the source's scale does not matter: that gradient is 0, and what is left of it is rounding.
+        rounding = 1e-6 * largest if i == 1 and norm else 1e-4 * float(b.abs().max())
+        assert torch.allclose(a, b, rtol=1e-3, atol=rounding)
