@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nba.metrics import Line
     from nba.spec import Spec
     from nba.stages.exchange import Json
+    from nba.train.team import Team
 
 app = typer.Typer(
     name="nba-codesign",
@@ -60,7 +62,22 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _err(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print an error; where torchrun started several processes, the first that fails does."""
+    team = _team()
+    if team is None or team.speaks_first():
+        print(text, file=sys.stderr, flush=True)
+        if team is not None:
+            team.spoken()
+
+
+@cache
+def _team() -> Team | None:
+    """The processes that torchrun started, if there are several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+        return None
+    from nba.train.team import Team
+
+    return Team()
 
 
 @contextmanager
@@ -143,6 +160,12 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     from nba.progress import on_stderr
 
     found: Json = {}
+    team = _team()
+    if team is not None and not team.leads:
+        for stage, group in team.calls():
+            with group:
+                flow.assist(stage, spec, out)
+        raise typer.Exit
 
     def done(stamps: dict[str, flow.Stamp]) -> None:
         nonlocal found
@@ -152,7 +175,7 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
         flow.run(
-            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done,
+            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
     return found
@@ -174,6 +197,8 @@ def run(
 ) -> None:
     """Everything: search, train, map, emit, verify, synthesise, report.
 
+    Several processes share the work of search and training when torchrun starts them:
+    torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
     Stages that were done with the same inputs are not done again; a killed run continues where it was. Ends with a
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """

@@ -37,10 +37,20 @@ def data_config(spec: Spec) -> DataConfig:
 
 
 def load_data(context: Context) -> Dataset:
-    """The dataset of a stage's spec; decoded images are kept in the build folder. Raises DataError."""
-    from nba.data.dataset import load
+    """The dataset of a stage's spec; decoded images are kept in the build folder. Raises DataError.
 
-    return load(data_config(context.spec), context.build / ".nba" / CACHE, context.progress)
+    Of several processes rank 0 decodes, and the others take what it kept.
+    """
+    from nba.data.dataset import load
+    from nba.train import ranks
+
+    world = ranks.current()
+    if not world.writes:
+        world.wait()
+    found = load(data_config(context.spec), context.build / ".nba" / CACHE, context.progress)
+    if world.writes:
+        world.wait()
+    return found
 
 
 def macro(spec: Spec, classes: int) -> Macro:

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["preflight", "run"]
 
 
+TOGETHER = True
+"""Several processes may do this stage together (nba.train.ranks)."""
+
+
 def train_config(schedule: TrainSchedule) -> TrainConfig:
     """The section `schedule.train`, as nba.train takes it."""
     from nba.train.config import Distillation, TrainConfig

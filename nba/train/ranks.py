@@ -125,12 +125,14 @@ def device() -> torch.device:
 
 
 @contextmanager
-def together() -> Iterator[World]:
-    """The processes that torchrun started, as one group, within the block."""
+def together(store: distributed.Store, rank: int, size: int) -> Iterator[World]:
+    """The `size` processes that meet in `store`, as one group, within the block: nccl with GPUs, else gloo."""
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
-    distributed.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=TIMEOUT)
+    backend = "nccl" if where.type == "cuda" else "gloo"
+    distributed.init_process_group(backend, store=store, rank=rank, world_size=size, timeout=TIMEOUT)
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")  # of small kernels only
     try:
         yield current()
         distributed.barrier()

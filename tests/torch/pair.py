@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
 import torch
+from torch import distributed
 
 from nba.ir.network import weights_digest
 from nba.progress import Silent
@@ -60,11 +60,8 @@ def searched(folder: Path) -> tuple[list[dict[str, object]], str]:
 
 def main(rank: int, port: int, out: str) -> None:
     """One of the two processes."""
-    os.environ.update(
-        RANK=str(rank), WORLD_SIZE="2", LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port)
-    )
-    folder = Path(out)
-    with ranks.together() as world:
+    folder, store = Path(out), distributed.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
+    with ranks.together(store, rank, 2) as world:
         assert world == ranks.World(rank=rank, size=2)
         torch.save((floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt")
     assert ranks.current() == ranks.World()
