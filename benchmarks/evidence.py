@@ -280,4 +280,3 @@ def spread(values: list[float | None], digits: int) -> str:
         return "-"
     text = f"{np.mean(known):,.{digits}f} ({min(known):,.{digits}f} to {max(known):,.{digits}f})"
     return text if len(known) == len(values) else f"{text}, {len(values) - len(known)} infeasible"
-

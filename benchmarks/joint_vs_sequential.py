@@ -73,9 +73,7 @@ def sequential(setting: evidence.Setting, dataset: Dataset, seed: int, evaluatio
         cost=replace(config.cost, bits_weight=1.0),
     )  # fmt: skip
     network.epochs(_made(work / "network"))
-    bits = JointSearch(
-        macro, dataset, evidence.MacsHardware(), bits_config, seed, paths.only(macro, network.derived())
-    )
+    bits = JointSearch(macro, dataset, evidence.MacsHardware(), bits_config, seed, paths.only(macro, network.derived()))
     bits.net.load_state_dict(network.net.state_dict())
     bits.epochs(_made(work / "bits"))
     best = bits.derived()

@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nba.metrics import Line
     from nba.spec import Spec
     from nba.stages.exchange import Json
+    from nba.train.team import Team
 
 app = typer.Typer(
     name="nba-codesign",
@@ -43,6 +45,10 @@ SpecFile = Annotated[
     str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
 ]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
+Data = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--data", help="Folder of the images instead of the spec's dataset.path.", metavar="PATH"),
+]
 Force = Annotated[bool, typer.Option("--force", help="Do the stages again even where nothing changed.")]
 Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", metavar="BUNDLE")]
 
@@ -56,7 +62,22 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _err(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    """Print an error; where torchrun started several processes, the first that fails does."""
+    team = _team()
+    if team is None or team.speaks_first():
+        print(text, file=sys.stderr, flush=True)
+        if team is not None:
+            team.spoken()
+
+
+@cache
+def _team() -> Team | None:
+    """The processes that torchrun started, if there are several."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+        return None
+    from nba.train.team import Team
+
+    return Team()
 
 
 @contextmanager
@@ -104,8 +125,8 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _load(spec: str, seed: int | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name."""
+def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
+    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
     from nba import assets
     from nba.platform import names
     from nba.spec import load_spec
@@ -114,6 +135,8 @@ def _load(spec: str, seed: int | None = None) -> Spec:
     if not path.exists() and spec in assets.examples():
         path = assets.root("examples") / f"{spec}.yaml"
     found = load_spec(path, platforms=names())
+    if data is not None:
+        found = found.model_copy(update={"dataset": found.dataset.at(data)})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
@@ -137,6 +160,12 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     from nba.progress import on_stderr
 
     found: Json = {}
+    team = _team()
+    if team is not None and not team.leads:
+        for stage, group in team.calls():
+            with group:
+                flow.assist(stage, spec, out)
+        raise typer.Exit
 
     def done(stamps: dict[str, flow.Stamp]) -> None:
         nonlocal found
@@ -146,7 +175,7 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
         flow.run(
-            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done,
+            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
     return found
@@ -163,16 +192,20 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def run(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Everything: search, train, map, emit, verify, synthesise, report.
 
+    Several processes share the work of search and training when torchrun starts them:
+    torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
     Stages that were done with the same inputs are not done again; a killed run continues where it was. Ends with a
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
         from nba.metrics import Line, table
 
-        found = _stages(_load(spec, seed), out, "report", force)
+        found = _stages(_load(spec, seed, data), out, "report", force)
         rows = (
             *table(found),
             Line(label="report", value=str(out / "report" / "report.html")),
@@ -184,19 +217,23 @@ def run(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug
 
 
 @app.command()
-def search(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def search(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
     with _guard(debug, again=AGAIN):
-        _stages(_load(spec, seed), out, "search", force)
+        _stages(_load(spec, seed, data), out, "search", force)
 
 
 @app.command()
-def train(spec: SpecFile, out: Out, seed: Seed = None, force: Force = False, debug: Debug = False) -> None:
+def train(
+    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
+) -> None:
     """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        if not _show("", table(_stages(_load(spec, seed), out, "map", force))):
+        if not _show("", table(_stages(_load(spec, seed, data), out, "map", force))):
             raise typer.Exit(1)
         print(out / "design" / "design.json")
 

@@ -18,16 +18,17 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from nba import __version__, assets
 from nba.errors import NbaError, SpecError, ToolError
 from nba.files import write_atomic
-from nba.progress import Progress
+from nba.progress import Progress, Silent
 from nba.sources import digest_file, digest_json, digest_source, digest_tree
 from nba.spec import Spec
 
@@ -252,13 +253,37 @@ def replace_folder(new: Path, place: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def run_stage(stage: Stage, spec: Spec, build: Path, inputs: str, progress: Progress) -> Stamp:
+class Team(Protocol):
+    """The processes that were started together; this one leads (nba.train.team)."""
+
+    def call(self, stage: str) -> AbstractContextManager[object]:
+        """Let the others do `stage` too, within the block."""
+
+    def dismiss(self) -> None:
+        """Nothing more is shared."""
+
+
+def work_folder(build: Path, stage: Stage) -> Path:
+    """Where a stage works before its result is moved to its place."""
+    return build / STATE / "work" / stage.name
+
+
+def assist(stage: str, spec: Spec, build: Path) -> None:
+    """The part of a process that does not lead in a stage that is done together: it writes nothing."""
+    module = importlib.import_module(BY_NAME[stage].module)
+    folder = work_folder(build, BY_NAME[stage])
+    module.run(Context(spec=spec, build=build, folder=folder, progress=Silent()))
+
+
+def run_stage(
+    stage: Stage, spec: Spec, build: Path, inputs: str, progress: Progress, team: Team | None = None
+) -> Stamp:
     """Run one stage in its work folder, move the result to its place, stamp it.
 
     What a killed run of the same inputs left in the work folder is still there for the stage to resume from. After an
     error of the user's the work folder is removed; after one of a tool it stays, since the message names logs in it.
     """
-    work = build / STATE / "work" / stage.name
+    work = work_folder(build, stage)
     note = work.with_suffix(".inputs")
     if not note.is_file() or note.read_text() != inputs:
         shutil.rmtree(work, ignore_errors=True)
@@ -267,7 +292,9 @@ def run_stage(stage: Stage, spec: Spec, build: Path, inputs: str, progress: Prog
     began = time.monotonic()
     module = importlib.import_module(stage.module)
     try:
-        module.run(Context(spec=spec, build=build, folder=work, progress=progress))
+        shared = team is not None and getattr(module, "TOGETHER", False)
+        with team.call(stage.name) if team is not None and shared else nullcontext():
+            module.run(Context(spec=spec, build=build, folder=work, progress=progress))
     except ToolError:
         raise
     except NbaError:
@@ -300,6 +327,10 @@ def preflight(spec: Spec, stages: tuple[Stage, ...]) -> None:
         raise SpecError("\n".join(problems))
 
 
+def _learns(stage: Stage) -> bool:
+    return bool(getattr(importlib.import_module(stage.module), "TOGETHER", False))
+
+
 def up_to(last: str) -> tuple[Stage, ...]:
     """All stages in order, up to and with the one named `last`."""
     return STAGES[: STAGES.index(BY_NAME[last]) + 1]
@@ -314,24 +345,31 @@ def run(
     say: Callable[[str], None],
     done: Callable[[dict[str, Stamp]], None] = lambda stamps: None,
     force: bool = False,
+    team: Team | None = None,
 ) -> dict[str, Stamp]:
     """Do those of `stages` (in order, complete from the first) whose inputs or outputs changed; all with `force`.
 
-    `say` gets one line per stage; `done` is called with all stamps so far after every stage. Raises NbaError.
+    `say` gets one line per stage; `done` is called with all stamps so far after every stage. With a `team`, the others
+    take part in the stages that learn. Raises NbaError.
     """
     preflight(spec, stages)
     stamps: dict[str, Stamp] = {}
     with build_folder(build):
         write_atomic(build / STATE / "spec.yaml", spec.yaml())
         for stage in stages:
+            if team is not None and not any(_learns(later) for later in stages[stages.index(stage) :]):
+                team.dismiss()
+                team = None
             inputs = inputs_digest(stage, spec, stamps)
             stamp = read_stamp(build, stage)
             if not force and stamp is not None and stamp.inputs == inputs and intact(build, stage, stamp):
                 say(f"{stage.name:<7} up to date (took {stamp.seconds:.1f} s)")
             else:
                 say(f"{stage.name:<7} {stage.title} ...")
-                stamp = run_stage(stage, spec, build, inputs, progress)
+                stamp = run_stage(stage, spec, build, inputs, progress, team)
                 say(f"{stage.name:<7} done in {stamp.seconds:.1f} s")
             stamps[stage.name] = stamp
             done(stamps)
+        if team is not None:
+            team.dismiss()
     return stamps

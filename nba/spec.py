@@ -63,22 +63,61 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Dataset(_Section):
-    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg or train/<class> and test/<class>."""
+IMAGE_SIZES = {
+    "digits": (8, 1), "cifar10": (32, 3), "cifar100": (32, 3), "fashion-mnist": (28, 1), "imagenet": (224, 3)
+}  # fmt: skip
+"""Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
-    name: Literal["digits", "folder"]
+
+class Transform(_Section):
+    """A class of torchvision.transforms.v2 and its keyword arguments."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
+    options: dict[str, bool | int | float | str | tuple[float, ...]] = {}
+
+
+class Dataset(_Section):
+    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg, or train/<class> and test/<class> (or
+    val/<class>), as does `imagenet`; `cifar10`, `cifar100` and `fashion-mnist` are torchvision's files or such folders.
+
+    `path` says where (also: --data PATH). `download` fetches what torchvision can fetch. train_images, test_images:
+    only the first so many images of every class. transforms: what training images pass through, in order, instead of
+    being scaled to `image_size` only; images are then decoded anew in every epoch, by `workers` processes.
+    """
+
+    name: Literal["digits", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
     path: str | None = None
+    download: Annotated[bool, Field(strict=True)] = False
     image_size: Annotated[int, Field(ge=4, le=512, strict=True)] | None = None
     channels: Literal[1, 3] | None = None
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
+    train_images: Positive | None = None
+    test_images: Positive | None = None
+    transforms: tuple[Transform, ...] = ()
+    workers: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
 
     @model_validator(mode="after")
     def _fits(self) -> Dataset:
-        if self.name == "folder" and (self.path is None or self.image_size is None):
-            raise ValueError("a folder dataset needs `path` (the folder) and `image_size` (pixels of a side)")
-        if self.name == "digits" and (self.path, self.image_size, self.channels) != (None, None, None):
-            raise ValueError("`path`, `image_size` and `channels` belong to `name: folder`; digits are 8x8x1")
+        if self.name == "folder" and self.image_size is None:
+            raise ValueError("a folder dataset needs `image_size` (pixels of a side), and `path` or --data PATH")
+        if self.name == "digits" and (self.path, self.download, self.transforms) != (None, False, ()):
+            raise ValueError("`path`, `download` and `transforms` do not belong to the digits, which are embedded")
+        if self.name == "imagenet" and self.channels == 1:
+            raise ValueError("`channels`: imagenet has 3")
+        if self.name not in ("folder", "imagenet") and (self.image_size, self.channels) != (None, None):
+            size, channels = IMAGE_SIZES[self.name]
+            raise ValueError(
+                f"`image_size` and `channels` belong to `name: folder`; {self.name} is {size}x{size}x{channels}"
+            )
+        if self.name in ("folder", "imagenet") and self.download:
+            raise ValueError(f"`download`: {self.name} cannot be downloaded; unpack it and give its folder as `path`")
         return self
+
+    def at(self, path: Path) -> Dataset:
+        """The same data, lying in the folder `path`. Raises SpecError for the embedded digits."""
+        if self.name == "digits":
+            raise SpecError("--data: dataset digits is embedded and takes no folder; leave --data out")
+        return self.model_copy(update={"path": str(path.expanduser().absolute())})
 
 
 class Stage(_Section):
@@ -155,13 +194,14 @@ class Budgets(_Section):
 
 
 class _Augmented(_Section):
-    """How far a training image is moved, turned and scaled at random (each up to this much, either way), and whether
-    half of them are mirrored."""
+    """How far a training image is moved, turned and scaled at random (each up to this much, either way), whether half
+    of them are mirrored, and by how many zeros an image grows on each side before its size is cut out at random."""
 
     shift_pixels: Annotated[float, Field(ge=0, le=64, strict=True)] = 0.5
     rotation_degrees: Annotated[float, Field(ge=0, le=180, strict=True)] = 10.0
     zoom: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     mirror: Annotated[bool, Field(strict=True)] = False
+    crop_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
 
 
 _Beta = Annotated[float, Field(ge=0, lt=1, strict=True)]
@@ -227,20 +267,63 @@ class SearchSchedule(_Augmented):
         return self
 
 
-class TrainSchedule(_Augmented):
-    """How long and how the derived network is trained (AdamW, linear warm-up, cosine to zero).
+TRAIN_PRESETS: dict[str, dict[str, Any]] = {
+    # The common recipe for residual networks on CIFAR (crop of 4, mirror, SGD, batch 128, weight decay 5e-4), with the
+    # cosine and label smoothing of later work.
+    "cifar": {
+        "epochs": 200, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9,
+        "weight_decay": 5e-4, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.999, "fold_fraction": 0.1,
+        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": True, "crop_pixels": 4,
+    },
+    # After MobileNetV2 (weight decay 4e-5, batch and rate scaled), cosine over 150 epochs; crops are made by the
+    # dataset's transforms.
+    "imagenet": {
+        "epochs": 150, "batch_size": 256, "optimiser": "sgd", "learning_rate": 0.05, "momentum": 0.9,
+        "weight_decay": 4e-5, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.9999, "fold_fraction": 0.1,
+        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": False, "crop_pixels": 0,
+    },
+}  # fmt: skip
+"""Values of `schedule.train` by the name of a preset."""
 
-    mixup: every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2.
+
+class Distillation(_Section):
+    """The network also learns a teacher's outputs: share `weight` of the loss. teacher: `float`, the same network
+    without quantisation, trained first with the same schedule, or the path of a teacher.pt that such a run left."""
+
+    weight: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
+    teacher: str = "float"
+
+
+class TrainSchedule(_Augmented):
+    """How long and how the derived network is trained: linear warm-up, cosine to zero; AdamW, or SGD with `momentum`.
+
+    `preset` gives every field that does not stand beside it. mixup: every batch is blended with itself in reverse,
+    whose share is uniform in 0..mixup/2. ema: decay of the running mean of the weights, which is what is exported (0:
+    the last weights are). fold_fraction: last part of the epochs, with BatchNorm folded. precision: of convolutions
+    until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
     """
 
+    preset: Literal["cifar", "imagenet"] | None = None
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
+    optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 0.004
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
+    ema: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
+    distillation: Distillation | None = None
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_preset(cls, values: Any) -> Any:
+        if isinstance(values, dict) and isinstance(values.get("preset"), str):
+            return {**TRAIN_PRESETS.get(values["preset"], {}), **values}
+        return values
 
 
 class Schedule(_Section):

@@ -5,36 +5,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from nba.data.codes import CODE_MAX, INPUT_SCALE, Transform, input_codes
 from nba.errors import DataError
+from nba.progress import Progress, Silent
 
-CODE_MAX = 255
-"""Largest input code; the input tensor is unsigned, 8 bits, zero point 0."""
-INPUT_SCALE = 1.0 / CODE_MAX
-"""Real value of one input code: a full-scale pixel is 1.0."""
+if TYPE_CHECKING:
+    from nba.data.images import Images
+
+__all__ = ["CODE_MAX", "INPUT_SCALE", "DataConfig", "Dataset", "Transform", "input_codes", "load", "stratified_split"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Dataset:
-    """Input codes uint8 [B, H, W, C] and labels int64 [B]. `classes` are the class names, in label order."""
+    """Input codes uint8 [B, H, W, C] (arrays, or streams of files that are indexed alike) and labels int64 [B].
+    `classes` are the class names, in label order."""
 
     name: str
     classes: tuple[str, ...]
-    train_x: np.ndarray
+    train_x: Images
     train_y: np.ndarray
-    test_x: np.ndarray
+    test_x: Images
     test_y: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DataConfig:
-    """Which data. name: "digits" (embedded) or "folder" (a folder of images, one subfolder per class).
+    """Which data.
 
-    path: the folder ("folder" only). height, width, channels: size of the images fed to the network; images of a folder
-    are scaled to it; digits are 8x8x1. test_fraction: share kept for the test, per class, drawn with `split_seed`
-    (ignored by folders that hold `train` and `test` themselves). The split never depends on the run's seed.
+    name: "digits" (embedded), "cifar10", "cifar100", "fashion-mnist" (torchvision's files, or image folders),
+    "imagenet" (folders train and val) or "folder" (a folder of images, one subfolder per class). path: where they lie
+    (all but digits). height, width, channels: size of the images fed to the network; images of folders are scaled to
+    it, the others have theirs. test_fraction: share kept for the test, per class, drawn with `split_seed` (digits and
+    folders without a test part). The split never depends on the run's seed. download: fetch what torchvision can.
+    train_images, test_images: only the first so many of every class. transforms: of training images; they make it a
+    stream, which `workers` processes decode. memory_bytes: a part that is larger once decoded is streamed as well.
     """
 
     name: str = "digits"
@@ -44,15 +52,12 @@ class DataConfig:
     channels: int = 1
     test_fraction: float = 0.2
     split_seed: int = 0
-
-
-def input_codes(pixels: np.ndarray, maximum: float) -> np.ndarray:
-    """Pixels in 0..maximum -> the unsigned 8-bit input codes: round half up of pixel * 255 / maximum, clamped.
-
-    The only definition of the input: training sees code * INPUT_SCALE, the integer network sees the code.
-    """
-    scaled = np.floor(np.asarray(pixels, dtype=np.float64) * CODE_MAX / maximum + 0.5)
-    return np.clip(scaled, 0, CODE_MAX).astype(np.uint8)
+    download: bool = False
+    train_images: int | None = None
+    test_images: int | None = None
+    transforms: tuple[Transform, ...] = ()
+    workers: int = 2
+    memory_bytes: int = 1 << 31
 
 
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -65,27 +70,42 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
     return np.flatnonzero(~drawn), np.flatnonzero(drawn)
 
 
-def split_by(name: str, classes: tuple[str, ...], x: np.ndarray, y: np.ndarray, config: DataConfig) -> Dataset:
-    """A Dataset whose test part is the stratified split that `config` names."""
-    train, test = stratified_split(y, config.test_fraction, config.split_seed)
+def split(name: str, labels: np.ndarray, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:
+    """(train, test) indices of the stratified split that `config` names. Raises DataError if one would be empty."""
+    train, test = stratified_split(labels, config.test_fraction, config.split_seed)
     if not len(train) or not len(test):
         raise DataError(
-            f"dataset {name}: test_fraction {config.test_fraction} of {len(y)} images leaves {len(train)} for training "
-            f"and {len(test)} for the test; choose a fraction between 0 and 1 that leaves some for both"
+            f"dataset {name}: test_fraction {config.test_fraction} of {len(labels)} images leaves {len(train)} for "
+            f"training and {len(test)} for the test; choose a fraction between 0 and 1 that leaves some for both"
         )
-    return Dataset(name=name, classes=classes, train_x=x[train], train_y=y[train], test_x=x[test], test_y=y[test])
+    return train, test
 
 
-def load(config: DataConfig) -> Dataset:
-    """The dataset that `config` names. Raises DataError if it is missing, empty or of the wrong shape."""
+def first_of_each(labels: np.ndarray, count: int | None) -> np.ndarray:
+    """Indices, ascending, of the first `count` members of every class (None: of all)."""
+    if count is None:
+        return np.arange(len(labels))
+    return np.sort(np.concatenate([np.flatnonzero(labels == label)[:count] for label in np.unique(labels)]))
+
+
+def load(config: DataConfig, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
+    """The dataset that `config` names; decoded images are kept in the folder `cache`. Raises DataError, naming the file
+    and what to do, if data are missing, incomplete, unreadable or of the wrong shape."""
     if config.name == "digits":
         from nba.data.digits import load_digits
 
         return load_digits(config)
-    if config.name == "folder":
-        from nba.data.folder import load_folder
+    from nba.data.folder import load_folder
+    from nba.data.published import PUBLISHED, load_published
 
-        if config.path is None:
-            raise DataError("dataset.path: missing; name the folder that holds the images (one subfolder per class)")
-        return load_folder(Path(config.path), config)
-    raise DataError(f"dataset.name: {config.name!r} is not known; use digits, or folder with a path")
+    if config.name not in ("folder", "imagenet", *PUBLISHED):
+        legal = ", ".join(("digits", *PUBLISHED, "imagenet", "folder"))
+        raise DataError(f"dataset.name: {config.name!r} is not known; legal: {legal}")
+    if config.path is None:
+        raise DataError(
+            f"dataset.path: missing; name the folder that holds the images of {config.name}, or give --data PATH"
+        )
+    path, progress = Path(config.path), progress or Silent()
+    if config.name in PUBLISHED:
+        return load_published(path, config, cache, progress)
+    return load_folder(path, config, cache, progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.data.dataset import DataConfig, Dataset, input_codes, split_by
+from nba.data.dataset import DataConfig, Dataset, first_of_each, input_codes, split
 from nba.errors import DataError
 
 _PIXEL_MAX = 16.0
@@ -25,5 +25,15 @@ def load_digits(config: DataConfig) -> Dataset:
             "set height 8, width 8, channels 1"
         )
     bunch = load()
-    x = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis]
-    return split_by("digits", tuple(str(i) for i in range(10)), x, bunch.target.astype(np.int64), config)
+    x, y = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis], bunch.target.astype(np.int64)
+    train, test = split("digits", y, config)
+    train = train[first_of_each(y[train], config.train_images)]
+    test = test[first_of_each(y[test], config.test_images)]
+    return Dataset(
+        name="digits",
+        classes=tuple(str(i) for i in range(10)),
+        train_x=x[train],
+        train_y=y[train],
+        test_x=x[test],
+        test_y=y[test],
+    )

@@ -1,63 +1,136 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Image folders: `<folder>/<class>/<image>`, or `<folder>/train/<class>/...` and `<folder>/test/<class>/...`."""
+"""Image folders: `<folder>/<class>/<image>`, or `<folder>/train/<class>/...` and `<folder>/test/<class>/...` (or val).
+
+ImageNet is such a folder. Small parts are decoded once and kept; large ones, and training images with transforms, are
+decoded when they are needed.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import importlib
+import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from nba.data.dataset import DataConfig, Dataset, input_codes, split_by
+from nba.data import cache as cached
+from nba.data.dataset import DataConfig, Dataset, first_of_each, split
+from nba.data.images import Decoder, FileImages, Images, Shape, open_image
 from nba.data.torchvision_import import torchvision
 from nba.errors import DataError
+from nba.progress import Progress
 
 _log = logging.getLogger(__name__)
-_PIXEL_MAX = 255.0
-_LAYOUT = "expected <folder>/<class>/<image>, or <folder>/train/<class>/<image> and <folder>/test/<class>/<image>"
+_LAYOUT = "expected <folder>/<class>/<image>, or <folder>/{train,test}/<class>/<image> (val is taken for test)"
+TESTS = ("test", "val")
+"""Names of the folder of test images, in this order."""
 
 
-def load_folder(path: Path, config: DataConfig) -> Dataset:
-    """All images under `path`, scaled to the size of `config`. Raises DataError naming what is missing and where."""
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Part:
+    """Files of one part and their labels int64 [B]."""
+
+    classes: tuple[str, ...]
+    files: tuple[str, ...]
+    labels: np.ndarray
+
+    def of(self, index: np.ndarray) -> Part:
+        """Those files."""
+        return Part(classes=self.classes, files=tuple(self.files[i] for i in index), labels=self.labels[index])
+
+
+def load_folder(path: Path, config: DataConfig, cache: Path | None, progress: Progress) -> Dataset:
+    """All images under `path` at the size of `config`. Raises DataError naming what is missing and where."""
+    train, test = parts(path, config)
+    train = train.of(first_of_each(train.labels, config.train_images))
+    test = test.of(first_of_each(test.labels, config.test_images))
+    train_x = _images(train, config, path, cache, progress, training=True)
+    test_x = _images(test, config, path, cache, progress, training=False)
+    return Dataset(
+        name=path.name, classes=train.classes, train_x=train_x, train_y=train.labels, test_x=test_x, test_y=test.labels
+    )
+
+
+def parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
+    """(train, test) of the folder `path`, with equal classes. Raises DataError."""
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "no such folder"
         raise DataError(f"dataset.path: {path}: {what}; {_LAYOUT}; give the folder's path, or unpack the data there")
     if config.channels not in (1, 3):
         raise DataError(f"dataset folder: {config.channels} channels; images give 1 (grey) or 3 (RGB)")
-    train, test = path / "train", path / "test"
-    if not train.is_dir():
-        classes, x, y = _read(path, config)
-        return split_by(path.name, classes, x, y, config)
-    if not test.is_dir():
-        raise DataError(f"dataset.path: {path} has a folder train but no folder test; {_LAYOUT}")
-    classes, train_x, train_y = _read(train, config)
-    test_classes, test_x, test_y = _read(test, config)
-    if classes != test_classes:
-        odd = ", ".join(sorted(set(classes) ^ set(test_classes)))
-        raise DataError(f"dataset.path: {path}: train and test differ in their classes ({odd}); make them the same")
-    return Dataset(name=path.name, classes=classes, train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y)
+    tests = [path / name for name in TESTS if (path / name).is_dir()]
+    if not (path / "train").is_dir():
+        if tests or config.name == "imagenet":
+            raise DataError(f"dataset.path: {path} has no folder train; {_LAYOUT}")
+        whole = scan(path)
+        train, test = split(path.name, whole.labels, config)
+        return whole.of(train), whole.of(test)
+    if not tests:
+        raise DataError(f"dataset.path: {path} has a folder train but no folder test (or val); {_LAYOUT}")
+    first, second = scan(path / "train"), scan(tests[0])
+    if first.classes != second.classes:
+        odd = sorted(set(first.classes) ^ set(second.classes))
+        names = ", ".join(odd[:8]) + (f" and {len(odd) - 8} more" if len(odd) > 8 else "")
+        raise DataError(
+            f"dataset.path: {path}: train and {tests[0].name} differ in their classes ({names}); make them the same, "
+            "or unpack what is missing"
+        )
+    return first, second
 
 
-def _read(path: Path, config: DataConfig) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+def scan(path: Path) -> Part:
+    """The images of `<path>/<class>/`. Raises DataError if there are none, or a class has none."""
     torchvision()
     datasets = importlib.import_module("torchvision.datasets")
-    transforms = importlib.import_module("torchvision.transforms.functional")
     try:
         found = datasets.ImageFolder(str(path))
     except FileNotFoundError as err:
-        raise DataError(f"dataset.path: {path}: no images found ({str(err).splitlines()[0]}); {_LAYOUT}") from None
-    _log.info("%s: reading %d images of %d classes", path, len(found), len(found.classes))
-    x = np.empty((len(found), config.height, config.width, config.channels), dtype=np.uint8)
-    y = np.empty(len(found), dtype=np.int64)
-    for i, (file, label) in enumerate(found.samples):
-        try:
-            image = found.loader(file)
-        except OSError as err:
-            raise DataError(f"{file}: not a readable image ({err}); remove or replace it") from None
-        if config.channels == 1:
-            image = image.convert("L")
-        image = transforms.resize(image, [config.height, config.width])
-        pixels = np.asarray(image).reshape(config.height, config.width, config.channels)
-        x[i], y[i] = input_codes(pixels, _PIXEL_MAX), label
-    return tuple(found.classes), x, y
+        archives = sorted(p.name for p in path.iterdir() if p.suffix in (".tar", ".zip", ".gz", ".tgz"))
+        flat = any(p.is_file() and p.suffix.lower() in datasets.folder.IMG_EXTENSIONS for p in path.iterdir())
+        hint = f"; unpack {archives[0]} there" if archives else ""
+        hint = hint or ("; move its images into one folder per class" if flat else "")
+        raise DataError(
+            f"dataset.path: {path}: no images found ({str(err).splitlines()[0]}){hint}; {_LAYOUT}"
+        ) from None
+    labels = np.array([label for _, label in found.samples], dtype=np.int64)
+    return Part(classes=tuple(found.classes), files=tuple(file for file, _ in found.samples), labels=labels)
+
+
+def _images(
+    part: Part, config: DataConfig, root: Path, cache: Path | None, progress: Progress, *, training: bool
+) -> Images:
+    shape = Shape(
+        height=config.height, width=config.width, channels=config.channels, crop=config.name == "imagenet"
+    )  # fmt: skip
+    transforms = config.transforms if training else ()
+    decoded = len(part.files) * shape.height * shape.width * shape.channels
+    if transforms or decoded > config.memory_bytes:
+        return FileImages(part.files, shape, transforms, config.workers)
+    key = _key(part, shape, root)
+    array = cached.read(cache, key)
+    return array if array is not None else cached.write(cache, key, _decoded(part, shape, root, progress))
+
+
+def _key(part: Part, shape: Shape, root: Path) -> str:
+    """Digest of everything that the decoded array depends on, contents by size and time of change."""
+    files = []
+    for name in part.files:
+        status = Path(name).stat()
+        files.append((Path(name).relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    view = [shape.height, shape.width, shape.channels, shape.crop]
+    return hashlib.sha256(json.dumps([view, files]).encode()).hexdigest()
+
+
+def _decoded(part: Part, shape: Shape, root: Path, progress: Progress) -> np.ndarray:
+    _log.info("%s: decoding %d images of %d classes", root, len(part.files), len(part.classes))
+    decoder = Decoder(shape)
+    x = np.empty((len(part.files), shape.height, shape.width, shape.channels), dtype=np.uint8)
+    progress.start("decoding images", len(part.files))
+    for i, file in enumerate(part.files):
+        x[i] = decoder.still(open_image(Path(file)))
+        progress.advance()
+    progress.finish()
+    return x

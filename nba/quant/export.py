@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -12,6 +13,9 @@ from nba.ir.network import LayerWeights, Network, Weights, weight_shape
 from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.quant.fixed import bias_limit
 from nba.quant.integer import run
+
+if TYPE_CHECKING:
+    from nba.data.images import Images
 
 _BLOCK_IMAGES = 256
 
@@ -62,7 +66,13 @@ def _export_layer(model: FakeNetwork, index: int, scales: list[torch.Tensor]) ->
     return weights, values.shift, values.res_mult
 
 
-def fake_codes(model: FakeNetwork, x_BHWC: np.ndarray) -> np.ndarray:
+def exact_codes(network: Network, weights: Weights, x_BHWC: Images) -> np.ndarray:
+    """Output codes [B, H, W, C] of the integer reference for input codes, as int64, in blocks that fit memory."""
+    blocks = [run(network, weights, x_BHWC[i : i + _BLOCK_IMAGES]) for i in range(0, len(x_BHWC), _BLOCK_IMAGES)]
+    return np.concatenate(blocks).astype(np.int64)
+
+
+def fake_codes(model: FakeNetwork, x_BHWC: Images) -> np.ndarray:
     """Output codes [B, H, W, C] of the fake-quantised network for input codes, as int64."""
     found = []
     model.eval()
@@ -78,10 +88,10 @@ def accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(codes.reshape(len(labels), -1).argmax(1) == labels))
 
 
-def agreement(model: FakeNetwork, network: Network, weights: Weights, x_BHWC: np.ndarray) -> Agreement:
-    """How closely the integer reference follows the fake-quantised `model` on input codes `x_BHWC`."""
-    fake = fake_codes(model, x_BHWC).reshape(len(x_BHWC), -1)
-    exact = run(network, weights, x_BHWC).astype(np.int64).reshape(len(x_BHWC), -1)
+def agreement(fake: np.ndarray, exact: np.ndarray) -> Agreement:
+    """How closely the integer reference's output codes `exact` follow those of fake quantisation, int64 [B, H, W,
+    C]."""
+    fake, exact = fake.reshape(len(fake), -1), exact.reshape(len(exact), -1)
     return Agreement(
         equal=float(np.mean(fake == exact)),
         largest=int(np.abs(fake - exact).max()),

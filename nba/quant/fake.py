@@ -21,15 +21,17 @@ from torch.nn import functional
 
 from nba.ir.network import MASTER_BITS, Layer, Network, Op
 from nba.quant.fixed import bias_limit, fixed_point
+from nba.quant.norm import BatchNorm, channelwise
 from nba.quant.rounding import (
     Precision,
     Signal,
     along,
     encode,
-    nested,
     quantised,
     round_through,
-    seen,
+    seen_codes,
+    shown,
+    to_codes,
     weight_codes,
     weight_scale,
 )
@@ -53,10 +55,10 @@ class OutputQuantiser(nn.Module):
         codes = encode(x_BCHW, self.log_scale, self.low, self.high)
         return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
 
-    def from_codes(self, codes_BCHW: Tensor, scale: Tensor) -> Signal:
-        """Round values that are already in units of this output's `scale`."""
-        codes = encode(codes_BCHW, torch.zeros(()), self.low, self.high)
-        return Signal(codes_BCHW=codes, scale=scale, signed=self.signed)
+    def from_steps(self, y_BCHW: Tensor) -> Signal:
+        """Round values that are already in units of this output's scale, plus 1/2."""
+        codes = to_codes(y_BCHW, self.low, self.high)
+        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -80,6 +82,7 @@ class QuantLayer(nn.Module):
     """One integer layer while it is trained: convolution, BatchNorm (or a bias), residual, output codes.
 
     ReLU is the unsigned output's lower clamp. `reach` is the initial real value of the largest output code.
+    A `floating` layer rounds nothing; `compute` is the type of the convolutions where BatchNorm is not folded.
     `track` keeps running statistics, which `frozen` layers fold (searching needs none). `groups` and `rotate` are those
     of nba.ir.network.Layer; all parameters are in the order of its output channels.
     """
@@ -110,15 +113,17 @@ class QuantLayer(nn.Module):
         self.rotate = rotate
         self.reduction = kernel[0] * kernel[1] * (in_channels // self.groups)
         self.frozen = False
+        self.floating = False
+        self.compute = torch.float32
         shape = (out_channels, in_channels // self.groups, *kernel)
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
-        self.norm: nn.BatchNorm2d | None = None
+        self.norm: BatchNorm | None = None
         if op != "avgpool":
             if own_weight:
                 self.weight = nn.Parameter(torch.randn(shape, generator=generator) * (2.0 / self.reduction) ** 0.5)
             if norm:
-                self.norm = nn.BatchNorm2d(out_channels, track_running_stats=track)
+                self.norm = BatchNorm(out_channels, track_running_stats=track)
             else:
                 self.bias = nn.Parameter(torch.zeros(out_channels))
         self.out = OutputQuantiser(signed=signed, reach=reach)
@@ -129,13 +134,25 @@ class QuantLayer(nn.Module):
         """`weight` [M, N, K, K] stands in for the layer's own (layers made with own_weight=False need it)."""
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
+        if self.floating:
+            return self._floating_forward(source, residual)
         if self.op == "avgpool":
-            y = source.real().mean((2, 3), keepdim=True)
+            return self.out(source.real().mean((2, 3), keepdim=True))
+        weight = self.weight if weight is None else weight
+        assert weight is not None
+        # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
+        x, kernel = seen_codes(source, precision), quantised(weight, precision) * source.scale
+        # Up to 8 bits every code is exact in bfloat16; all that is not a convolution stays in float32.
+        y = self._convolve(x.to(self.compute), kernel.to(self.compute), None).to(x.dtype)
+        inverse = torch.exp(-self.out.log_scale)
+        if self.norm is None:
+            assert self.bias is not None
+            y = channelwise(y, inverse.expand(len(self.bias)), self.bias * inverse + 0.5)
         else:
-            y = self._normed_forward(source, precision, self.weight if weight is None else weight)
+            y = self.norm(y, self.norm.weight * inverse, self.norm.bias * inverse + 0.5)
         if residual is not None:
-            y = y + residual.real()
-        return self.out(y)
+            y = torch.addcmul(y, residual.codes_BCHW, residual.scale * inverse)
+        return self.out.from_steps(y)
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         if self.rotate == 0:
@@ -145,11 +162,18 @@ class QuantLayer(nn.Module):
         y = functional.conv2d(x_BCHW, weight, bias, self.stride, self.pad, 1, self.groups)
         return y.roll(-self.rotate, 1)
 
-    def _normed_forward(self, source: Signal, precision: Precision, weight: Tensor | None) -> Tensor:
-        assert weight is not None
-        # The only convolution: `seen` and `quantised` have blended the bitwidths that are searched.
-        y = self._convolve(seen(source, precision), quantised(weight, precision), self.bias)
-        return y if self.norm is None else self.norm(y)
+    def _floating_forward(self, source: Signal, residual: Signal | None) -> Signal:
+        """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
+        one = torch.ones((), device=source.codes_BCHW.device)
+        if self.op == "avgpool":
+            return Signal(codes_BCHW=source.real().mean((2, 3), keepdim=True), scale=one, signed=self.out.signed)
+        assert self.weight is not None
+        y = self._convolve(source.real().to(self.compute), self.weight.to(self.compute), self.bias).float()
+        if self.norm is not None:
+            y = self.norm(y, self.norm.weight, self.norm.bias)
+        if residual is not None:
+            y = y + residual.codes_BCHW
+        return Signal(codes_BCHW=y if self.out.signed else functional.relu(y), scale=one, signed=self.out.signed)
 
     def folded(self) -> tuple[Tensor, Tensor]:
         """(weight [M, N, K, K], bias [M]) with BatchNorm's running statistics folded in. Not for avgpool."""
@@ -184,8 +208,8 @@ class QuantLayer(nn.Module):
         ratio = acc_scale / self.out.scale()
         res_ratio = None if residual_scale is None else residual_scale / self.out.scale()
         together = ratio if res_ratio is None else torch.cat([ratio, res_ratio.reshape(1)])
-        mult, shift = fixed_point(together.detach().numpy())
-        rounded = together + (torch.from_numpy(mult * 0.5**shift).to(together.dtype) - together).detach()
+        mult, shift = fixed_point(together.detach().cpu().numpy())
+        rounded = together + (torch.from_numpy(mult * 0.5**shift).to(together) - together).detach()
         channels = len(ratio)
         return LayerIntegers(
             weight=codes,
@@ -200,15 +224,16 @@ class QuantLayer(nn.Module):
     def _frozen_forward(self, source: Signal, precision: Precision, residual: Signal | None) -> Signal:
         (bits,) = precision.bitwidths
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
-        step = 0.5 ** (MASTER_BITS - bits)
-        x = nested(Signal(codes_BCHW=source.codes_BCHW, scale=torch.tensor(step), signed=source.signed), bits)
-        pooled = self.op == "avgpool"
-        acc = x.sum((2, 3), keepdim=True) if pooled else self._convolve(x, values.weight, values.bias)
-        y = acc * values.ratio.reshape(1, -1, 1, 1)
+        x, step = shown(source.codes_BCHW, bits, source.signed), 0.5 ** (MASTER_BITS - bits)
+        if self.op == "avgpool":
+            acc = x.sum((2, 3), keepdim=True) * step
+        else:
+            acc = self._convolve(x, values.weight * step, values.bias)
+        y = channelwise(acc, values.ratio, torch.full_like(values.ratio, 0.5))
         if residual is not None:
             assert values.residual_ratio is not None
-            y = y + residual.codes_BCHW * values.residual_ratio
-        return self.out.from_codes(y, self.out.scale())
+            y = torch.addcmul(y, residual.codes_BCHW, values.residual_ratio)
+        return self.out.from_steps(y)
 
 
 class FakeNetwork(nn.Module):
@@ -226,6 +251,12 @@ class FakeNetwork(nn.Module):
         for layer in self.layers:
             assert isinstance(layer, QuantLayer)
             layer.frozen = frozen
+
+    def arithmetic(self, *, floating: bool, compute: torch.dtype) -> None:
+        """Round nothing at all (`floating`), or as the integers will; the type of the convolutions until `freeze`."""
+        for layer in self.layers:
+            assert isinstance(layer, QuantLayer)
+            layer.floating, layer.compute = floating, compute
 
     def signals(self, codes_BCHW: Tensor) -> list[Signal]:
         """Every tensor of the network for input codes (floats holding 0..255), in the order of `network.tensors`."""

@@ -44,80 +44,75 @@ class _Round(torch.autograd.Function):
         return grads[0]
 
 
-class _Encode(torch.autograd.Function):
-    """Real values -> master codes; the gradient passes inside the range, to the values and to the log of the scale."""
+class _ToCodes(torch.autograd.Function):
+    """y -> floor(y) clamped to codes low..high, where y holds values in code steps plus 1/2 (so it rounds half up); the
+    gradient passes inside the range. Two passes forward, one backward."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, log_scale: Tensor, low: float, high: float) -> Tensor:
-        inverse = torch.exp(-log_scale)
+    def forward(ctx: Any, y: Tensor, low: float, high: float) -> Tensor:
         # One input channel looks like either layout to torch, and convolutions would then carry on with the slow one.
-        clamped = (x * inverse).contiguous(memory_format=torch.channels_last).clamp_(low, high)
-        ctx.save_for_backward(clamped, inverse)
-        ctx.low, ctx.high = low, high
-        return clamped.add(0.5).floor_()
+        y = y.contiguous(memory_format=torch.channels_last)
+        ctx.save_for_backward(y)
+        ctx.low, ctx.high = low + 0.5, high + 0.5
+        return y.clamp(low, high + 0.5).floor_()
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
-        clamped, inverse = ctx.saved_tensors
-        inside = (clamped > ctx.low).logical_and_(clamped < ctx.high)
-        passed = grads[0] * inside
-        to_scale = -torch.dot(_flat(passed), _flat(clamped)) if ctx.needs_input_grad[1] else None
-        return passed.mul_(inverse), to_scale, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        (y,) = ctx.saved_tensors
+        passed: Tensor = torch.ops.aten.hardtanh_backward(grads[0], y, ctx.low, ctx.high)
+        return passed, None, None
 
 
-class _Decode(torch.autograd.Function):
-    """Master codes and scale -> real values as `bits` bits show them; the gradient to the codes never saturates: the
-    top code still stands for the values around it."""
+class _Shown(torch.autograd.Function):
+    """Master codes -> what `bits` bits show of them, in master code steps; the gradient never saturates: the top code
+    still stands for the values around it."""
 
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, scale: Tensor, bits: int, signed: bool) -> Tensor:
+    def forward(ctx: Any, codes: Tensor, bits: int, signed: bool) -> Tensor:
         drop = MASTER_BITS - bits
-        if drop == 0:
-            shown = codes
-        else:
-            high = float((1 << (bits - 1)) - 1 if signed else (1 << bits) - 1)
-            shown = codes.mul(0.5**drop).add_(0.5).floor_().clamp_max_(high).mul_(float(1 << drop))
-        ctx.save_for_backward(shown, scale)
-        return shown * scale
+        high = float((1 << (bits - 1)) - 1 if signed else (1 << bits) - 1)
+        half = codes.new_tensor(0.5)
+        return torch.add(half, codes, alpha=0.5**drop).floor_().clamp_max_(high).mul_(float(1 << drop))
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        shown, scale = ctx.saved_tensors
-        to_codes = grads[0] * scale if ctx.needs_input_grad[0] else None
-        to_scale = torch.dot(_flat(grads[0]), _flat(shown)) if ctx.needs_input_grad[1] else None
-        return to_codes, to_scale, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
+        return grads[0], None, None
 
 
-class _BlendDecode(torch.autograd.Function):
-    """sum_j mix_j (the real values that bitwidth j shows), through one table over all 256 codes.
+class _Blend(torch.autograd.Function):
+    """sum_j mix_j (what bitwidth j shows of the codes), through one table over all 256 codes, in master code steps.
 
-    shown_JV holds what each of J bitwidths makes of each code V, in master code steps.
+    shown_JV holds what each of J bitwidths makes of each code V. The coefficients sum to 1, so that the gradient of the
+    codes is that of the result.
     """
 
     @staticmethod
-    def forward(ctx: Any, codes: Tensor, scale: Tensor, mix: Tensor, shown_JV: Tensor, offset: int) -> Tensor:
+    def forward(ctx: Any, codes: Tensor, mix: Tensor, shown_JV: Tensor, offset: int) -> Tensor:
         index = _flat(codes).add(float(offset)).to(torch.int32)
-        row = mix @ shown_JV
-        ctx.save_for_backward(index, scale, mix, shown_JV, row)
+        ctx.save_for_backward(index, mix, shown_JV)
         batch, channels, height, width = codes.shape
-        return (row * scale).index_select(0, index).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
+        row = mix @ shown_JV
+        return row.index_select(0, index).reshape(batch, height, width, channels).permute(0, 3, 1, 2)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None, None, None]:
-        index, scale, mix, shown_JV, row = ctx.saved_tensors
-        to_codes = grads[0] * (scale * mix.sum()) if ctx.needs_input_grad[0] else None
-        to_scale = to_mix = None
-        if ctx.needs_input_grad[1] or ctx.needs_input_grad[2]:
-            per_code = torch.bincount(index, _flat(grads[0]), len(row)).to(row.dtype)
-            to_scale = torch.dot(per_code, row)
-            to_mix = (shown_JV @ per_code) * scale
-        return to_codes, to_scale, to_mix, None, None
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor | None, None, None]:
+        index, mix, shown_JV = ctx.saved_tensors
+        to_mix = None
+        if ctx.needs_input_grad[1]:
+            per_code = torch.bincount(index, _flat(grads[0]), shown_JV.shape[1]).to(mix.dtype)
+            to_mix = shown_JV @ per_code
+        return grads[0], to_mix, None, None
+
+
+def to_codes(y_BCHW: Tensor, low: float, high: float) -> Tensor:
+    """Master codes low..high of values that are already in code steps, plus 1/2."""
+    codes: Tensor = _ToCodes.apply(y_BCHW, low, high)
+    return codes
 
 
 def encode(x_BCHW: Tensor, log_scale: Tensor, low: float, high: float) -> Tensor:
     """Master codes of real values: round half up of x / exp(log_scale), clamped to low..high."""
-    codes: Tensor = _Encode.apply(x_BCHW, log_scale, low, high)
-    return codes
+    return to_codes(x_BCHW * torch.exp(-log_scale) + 0.5, low, high)
 
 
 def round_through(x: Tensor) -> Tensor:
@@ -147,27 +142,39 @@ class Precision:
     mix: Tensor | None = None
 
 
+def shown(codes_BCHW: Tensor, bits: int, signed: bool) -> Tensor:
+    """Master codes as a consumer at `bits` bits sees them, in master code steps (docs/numerics.md, Nested bits)."""
+    if bits == MASTER_BITS:
+        return codes_BCHW
+    found: Tensor = _Shown.apply(codes_BCHW, bits, signed)
+    return found
+
+
 def nested(signal: Signal, bits: int) -> Tensor:
-    """Real values of `signal` as a consumer at `bits` bits sees them (docs/numerics.md, Nested bits)."""
-    shown: Tensor = _Decode.apply(signal.codes_BCHW, signal.scale, bits, signal.signed)
-    return shown
+    """Real values of `signal` as a consumer at `bits` bits sees them."""
+    return shown(signal.codes_BCHW, bits, signal.signed) * signal.scale
 
 
-def seen(signal: Signal, precision: Precision) -> Tensor:
-    """Real values of `signal` at `precision`: nested, and blended over bitwidths where there is a mix."""
+def seen_codes(signal: Signal, precision: Precision) -> Tensor:
+    """`signal` at `precision` in master code steps: nested, and blended over bitwidths where there is a mix."""
     if precision.mix is None:
         (bits,) = precision.bitwidths
-        return nested(signal, bits)
+        return shown(signal.codes_BCHW, bits, signal.signed)
     offset = 1 << (MASTER_BITS - 1) if signal.signed else 0
-    table_JV = _shown_table(precision.bitwidths, signal.signed)
-    blended: Tensor = _BlendDecode.apply(signal.codes_BCHW, signal.scale, precision.mix, table_JV, offset)
+    table_JV = _shown_table(precision.bitwidths, signal.signed, signal.codes_BCHW.device)
+    blended: Tensor = _Blend.apply(signal.codes_BCHW, precision.mix, table_JV, offset)
     return blended
 
 
+def seen(signal: Signal, precision: Precision) -> Tensor:
+    """Real values of `signal` at `precision`."""
+    return seen_codes(signal, precision) * signal.scale
+
+
 @functools.cache
-def _shown_table(bitwidths: tuple[int, ...], signed: bool) -> Tensor:
+def _shown_table(bitwidths: tuple[int, ...], signed: bool, device: torch.device) -> Tensor:
     codes = torch.arange(1 << MASTER_BITS, dtype=torch.float32) - (1 << (MASTER_BITS - 1) if signed else 0)
-    return torch.stack([_Decode.apply(codes, torch.ones(()), bits, signed) for bits in bitwidths])
+    return torch.stack([shown(codes, bits, signed) for bits in bitwidths]).to(device)
 
 
 def weight_scale(w_M: Tensor, bits: int) -> Tensor:
@@ -176,15 +183,15 @@ def weight_scale(w_M: Tensor, bits: int) -> Tensor:
 
 
 @functools.cache
-def _weight_constants(bitwidths: tuple[int, ...]) -> tuple[Tensor, Tensor]:
+def _weight_constants(bitwidths: tuple[int, ...], device: torch.device) -> tuple[Tensor, Tensor]:
     """Largest code and step of the root mean square, [J, 1] each."""
     high = torch.tensor([[float((1 << (bits - 1)) - 1)] for bits in bitwidths])
-    return high, torch.tensor([[_STEP_OF_RMS[bits]] for bits in bitwidths])
+    return high.to(device), torch.tensor([[_STEP_OF_RMS[bits]] for bits in bitwidths], device=device)
 
 
 def _weight_scales(w_M: Tensor, bitwidths: tuple[int, ...]) -> Tensor:
     flat = w_M.detach().flatten(1)
-    high, step = _weight_constants(bitwidths)
+    high, step = _weight_constants(bitwidths, w_M.device)
     full = flat.abs().amax(1) / high
     least = flat.pow(2).mean(1).sqrt() * step
     return torch.minimum(full, least).clamp_min(_TINY)

@@ -18,21 +18,23 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from nba.data.dataset import Dataset, stratified_split
+from nba.data.images import batches_of
 from nba.errors import NbaError, SpecError
+from nba.progress import Progress, Silent
 from nba.search.penalty import CostConfig, CostOracle, PathScores, adapted_weight
 from nba.search.protocol import HardwareSearch
 from nba.search.result import SearchRecord, SearchResult, record_from
 from nba.space.network import Architecture, Macro, check_macro, skeleton, slot_of_layer
 from nba.supernet import paths
 from nba.supernet.network import Supernet
-from nba.train import checkpoint
+from nba.train import checkpoint, ranks
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
-from nba.train.progress import Progress, Silent
 
 _FORMAT = 2
 
@@ -71,6 +73,7 @@ class SearchConfig:
     rotation_degrees: float = 10.0
     zoom: float = 0.1
     mirror: bool = False
+    crop_pixels: int = 0
     hardware_every: int = 5
     hardware_samples: int = 50
     hardware_first: int = 1000
@@ -144,14 +147,20 @@ class JointSearch:
         self.dataset_name = dataset.name
         first, second = stratified_split(dataset.train_y, 1.0 - config.weights_fraction, seed)
         y = torch.from_numpy(dataset.train_y)
-        self.train_x, self.train_y = dataset.train_x[first], y[first]
-        self.valid_x, self.valid_y = dataset.train_x[second], y[second]
+        self.images = dataset.train_x
+        self.train_index, self.train_y = torch.from_numpy(first), y[first]
+        self.valid_index, self.valid_y = torch.from_numpy(second), y[second]
+        self.world, self.device = ranks.current(), ranks.device()
+        self.world.check_batch(min(config.batch_size, len(first), len(second)), "schedule.search.batch_size")
         self.net = Supernet(macro, epoch_generator(seed, 0, "supernet"))
+        ranks.placed(self.net, self.device)
+        self.shared = self.world.wrap(self.net, partly=True)
         self.warp = Warp(
             shift_pixels=config.shift_pixels,
             rotation_degrees=config.rotation_degrees,
             zoom=config.zoom,
             mirror=config.mirror,
+            crop_pixels=config.crop_pixels,
         )
         self.legal = paths.legal_choices(macro) if legal is None else legal
         self.alpha = torch.zeros(self.legal.operators_LO.shape, requires_grad=True)
@@ -258,10 +267,12 @@ class JointSearch:
         other = self._choice_batches(generator)
         steps = self.steps()
         choice_step = (epoch - config.pretrain_epochs) * steps
-        for index in islice(batches(len(self.train_y), config.batch_size, generator), steps):
-            means.add("train_loss", self._train_weights(index, temperature, generator))
+        seed = int(epoch_generator(self.seed, epoch, "transforms").initial_seed())
+        batch = self._batches(self.train_index, generator, seed)
+        for index, codes in islice(batch, steps):
+            means.add("train_loss", self._train_weights(index, codes, temperature, generator))
             if joint:
-                self._train_choices(next(other), temperature, generator, means)
+                self._train_choices(*next(other), temperature, generator, means)
                 choice_step += 1
                 if choice_step % config.hardware_every == 0:
                     self._improve_hardware(temperature, config.hardware_samples, generator)
@@ -271,9 +282,17 @@ class JointSearch:
         path = self._path(temperature, 1, True, generator)
         self.oracle.improve(paths.architecture_of(self.macro, path), n_samples)
 
-    def _choice_batches(self, generator: torch.Generator) -> Iterator[Tensor]:
+    def _batches(
+        self, part: Tensor, generator: torch.Generator, seed: int | None
+    ) -> Iterator[tuple[Tensor, np.ndarray]]:
+        """(numbers within `part`, codes) of batches in random order; codes are those of this process's rows."""
+        order = list(batches(len(part), self.config.batch_size, generator))
+        rows = self.world.rows(len(order[0]))
+        yield from zip(order, batches_of(self.images, [part[index[rows]] for index in order], seed), strict=True)
+
+    def _choice_batches(self, generator: torch.Generator) -> Iterator[tuple[Tensor, np.ndarray]]:
         while True:
-            yield from batches(len(self.valid_y), self.config.batch_size, generator)
+            yield from self._batches(self.valid_index, generator, None)
 
     def _path(self, temperature: float, n_candidates: int, hard_bits: bool, generator: torch.Generator) -> paths.Path:
         return paths.sample_path(
@@ -286,11 +305,13 @@ class JointSearch:
             generator=generator,
         )
 
-    def _train_weights(self, index: Tensor, temperature: float, generator: torch.Generator) -> float:
+    def _train_weights(self, index: Tensor, codes: np.ndarray, temperature: float, generator: torch.Generator) -> float:
         with torch.no_grad():
             path = self._path(temperature, 1, self.config.bit_sampling == "hard", generator)
-        x = augment(images(self.train_x[index.numpy()]), self.warp, generator)
-        loss = functional.cross_entropy(self.net(x, path), self.train_y[index])
+        rows = self.world.rows(len(index))
+        x = augment(images(codes).to(self.device), self.warp, generator, rows, len(index))
+        logits = self.shared(x, paths.on(path, self.device))
+        loss = functional.cross_entropy(logits, self.train_y[index[rows]].to(self.device))
         if not torch.isfinite(loss):
             raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")
         self.weights_optimiser.zero_grad(set_to_none=True)
@@ -298,19 +319,23 @@ class JointSearch:
         self.weights_optimiser.step()
         return float(loss.detach())
 
-    def _train_choices(self, index: Tensor, temperature: float, generator: torch.Generator, means: _Means) -> None:
+    def _train_choices(
+        self, index: Tensor, codes: np.ndarray, temperature: float, generator: torch.Generator, means: _Means
+    ) -> None:
         path = self._path(temperature, self.config.n_candidates, self.config.bit_sampling != "soft", generator)
         self.net.requires_grad_(False)
-        logits = self.net(images(self.valid_x[index.numpy()]), path)
+        logits = self.net(images(codes).to(self.device), paths.on(path, self.device))
         self.net.requires_grad_(True)
-        loss = functional.cross_entropy(logits, self.valid_y[index])
+        y = self.valid_y[index[self.world.rows(len(index))]].to(self.device)
+        loss = functional.cross_entropy(logits, y)
         penalty = penalty_of(path, self._scores(path))
         self.alpha.grad, self.beta.grad = torch.autograd.grad(
-            loss + self.cost_weight * penalty, [self.alpha, self.beta]
+            loss.cpu() + self.cost_weight * penalty, [self.alpha, self.beta]
         )
+        self.world.average_([self.alpha.grad, self.beta.grad])
         self.choice_optimiser.step()
         means.add("valid_loss", float(loss.detach()))
-        means.add("valid_accuracy", float((logits.detach().argmax(1) == self.valid_y[index]).float().mean()))
+        means.add("valid_accuracy", float((logits.detach().argmax(1) == y).float().mean()))
 
     def _scores(self, path: paths.Path) -> PathScores:
         operators, widths = self.macro.all_operators, self.macro.all_bitwidths
@@ -323,13 +348,15 @@ class JointSearch:
     def _record(self, epoch: int, joint: bool, temperature: float, means: _Means) -> None:
         best = self.derived()
         cost = self.oracle.cost(best) if joint else None
+        names = ("train_loss", "valid_loss", "valid_accuracy")
+        train_loss, valid_loss, valid_accuracy = self.world.means(means.mean(name) for name in names)
         self.records.append(
             SearchRecord(
                 epoch=epoch,
                 joint=joint,
-                train_loss=means.mean("train_loss"),
-                valid_loss=means.mean("valid_loss"),
-                valid_accuracy=means.mean("valid_accuracy"),
+                train_loss=train_loss,
+                valid_loss=valid_loss,
+                valid_accuracy=valid_accuracy,
                 temperature=temperature,
                 alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
                 beta_entropy=paths.entropy(self.legal.masked_beta(self.beta)),

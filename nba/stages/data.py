@@ -8,25 +8,49 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.errors import DataError, ToolError
-from nba.spec import Spec
+from nba.spec import IMAGE_SIZES, Spec
 
 if TYPE_CHECKING:
-    from nba.data.dataset import DataConfig
+    from nba.data.dataset import DataConfig, Dataset
+    from nba.flow import Context
     from nba.space.network import Macro
+
+CACHE = "data"
+"""Folder of decoded images, beside the runner's own files."""
 
 
 def data_config(spec: Spec) -> DataConfig:
     """The section `dataset`, as nba.data takes it."""
-    from nba.data.dataset import DataConfig
+    from nba.data.dataset import DataConfig, Transform
 
     section = spec.dataset
-    if section.name == "digits":
-        return DataConfig(name="digits", test_fraction=section.test_fraction)
-    assert section.image_size is not None
+    size, channels = IMAGE_SIZES.get(section.name, (section.image_size, section.channels or 3))
+    if section.name == "imagenet":
+        size = section.image_size or size
+    assert size is not None
     return DataConfig(
-        name=section.name, path=section.path, height=section.image_size, width=section.image_size,
-        channels=section.channels or 3, test_fraction=section.test_fraction,
+        name=section.name, path=section.path, height=size, width=size, channels=channels,
+        test_fraction=section.test_fraction, download=section.download,
+        train_images=section.train_images, test_images=section.test_images, workers=section.workers,
+        transforms=tuple(Transform(name=t.name, options=tuple(t.options.items())) for t in section.transforms),
     )  # fmt: skip
+
+
+def load_data(context: Context) -> Dataset:
+    """The dataset of a stage's spec; decoded images are kept in the build folder. Raises DataError.
+
+    Of several processes rank 0 decodes, and the others take what it kept.
+    """
+    from nba.data.dataset import load
+    from nba.train import ranks
+
+    world = ranks.current()
+    if not world.writes:
+        world.wait()
+    found = load(data_config(context.spec), context.build / ".nba" / CACHE, context.progress)
+    if world.writes:
+        world.wait()
+    return found
 
 
 def macro(spec: Spec, classes: int) -> Macro:
@@ -44,9 +68,26 @@ def macro(spec: Spec, classes: int) -> Macro:
 
 
 def preflight(spec: Spec) -> None:
-    """Raise DataError if the dataset's folder is not there, ToolError if a package of the learning side is missing."""
-    if spec.dataset.path is not None and not Path(spec.dataset.path).is_dir():
-        raise DataError(f"dataset.path: {spec.dataset.path}: no such folder; give the folder that holds the images")
-    for module, package in (("torch", "torch"), ("sklearn", "scikit-learn")):
+    """Raise ToolError if a package of the learning side is missing, DataError if the dataset's folder is not there;
+    with `download: true` fetch it now, before anything is derived from the state of that folder."""
+    needed = [("torch", "torch"), ("sklearn", "scikit-learn") if spec.dataset.name == "digits" else
+              ("torchvision", "torchvision")]  # fmt: skip
+    for module, package in needed:
         if importlib.util.find_spec(module) is None:
             raise ToolError(f"{package}: not installed; search and train need it: pip install {package}")
+    section = spec.dataset
+    if section.name == "digits":
+        return
+    if section.path is None:
+        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
+    if section.download and not (Path(section.path) / "train").is_dir():
+        from nba.data.published import download
+
+        download(Path(section.path), section.name)
+    if not Path(section.path).is_dir():
+        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
+    if section.transforms:
+        from nba.data.images import build_transform
+
+        for transform in data_config(spec).transforms:
+            build_transform(transform)

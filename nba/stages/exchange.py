@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from nba.errors import DesignError, NbaError
 from nba.files import write_atomic, write_atomic_bytes
 from nba.ir.design import decode, load_weights, weights_bytes
 from nba.ir.network import Network, Weights
+
+if TYPE_CHECKING:
+    from nba.data.images import Images
 
 PART = "metrics-part.json"
 """File in which a stage leaves what it adds to metrics.json."""
@@ -57,7 +60,7 @@ def load_network(folder: Path) -> tuple[Network, Weights]:
     return network, load_weights(folder / "weights.npz", len(network.layers))
 
 
-def save_images(x: np.ndarray, y: np.ndarray, folder: Path) -> None:
+def save_images(x: Images, y: np.ndarray, folder: Path) -> None:
     """Write images.npz: uint8 input codes [B, H, W, C] and labels."""
     buffer = io.BytesIO()
     np.savez(buffer, x=x[:MAX_IMAGES].astype(np.uint8), y=y[:MAX_IMAGES].astype(np.int64))

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nba.errors import SpecError
-from nba.stages.data import data_config, macro, preflight
+from nba.stages.data import load_data, macro, preflight
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
@@ -19,18 +19,22 @@ if TYPE_CHECKING:
 __all__ = ["preflight", "run"]
 
 
+TOGETHER = True
+"""Several processes may do this stage together (nba.train.ranks)."""
+
+
 def run(context: Context) -> None:
-    """Writes search.json."""
-    from nba.data.dataset import load
+    """Writes search.json. Of several processes that search together, rank 0 alone writes."""
     from nba.platform import get
     from nba.search.gamma import GammaSearch
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
     from nba.space.network import slots
+    from nba.train import ranks
 
     spec = context.spec
-    dataset = load(data_config(spec))
+    dataset = load_data(context)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
     hardware = GammaSearch(
@@ -42,6 +46,8 @@ def run(context: Context) -> None:
     )
     config = search_config(spec.schedule.search, spec.objective, get(spec.platform).clock_mhz)
     found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
+    if not ranks.current().writes:
+        return
     save_result(found, context.folder / "search.json")
     (context.folder / "search.pt").unlink(missing_ok=True)
 

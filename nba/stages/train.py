@@ -8,26 +8,48 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
-from nba.stages.data import data_config, preflight
+from nba.stages.data import load_data, preflight
 from nba.stages.exchange import save_images, save_network, write_part
 
 if TYPE_CHECKING:
     from nba.flow import Context
+    from nba.spec import TrainSchedule
+    from nba.train.config import TrainConfig
 
 __all__ = ["preflight", "run"]
 
 
+TOGETHER = True
+"""Several processes may do this stage together (nba.train.ranks)."""
+
+
+def train_config(schedule: TrainSchedule) -> TrainConfig:
+    """The section `schedule.train`, as nba.train takes it."""
+    from nba.train.config import Distillation, TrainConfig
+
+    values = schedule.model_dump(exclude={"preset", "distillation"})
+    wanted = schedule.distillation
+    distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
+    return TrainConfig(distillation=distillation, **values)
+
+
 def run(context: Context) -> None:
-    """Writes network.json, weights.npz, images.npz (test images), curves.json."""
-    from nba.data.dataset import load
+    """Writes network.json, weights.npz, images.npz (test images), curves.json; teacher.pt where a teacher was trained.
+
+    Of several processes that train together, rank 0 alone measures and writes.
+    """
     from nba.search.result import load_result
-    from nba.train.loop import TrainConfig, train
+    from nba.train import ranks
+    from nba.train.loop import fit, measure
 
     spec = context.spec
     architecture = load_result(context.of("search") / "search.json").architecture
-    dataset = load(data_config(spec))
-    config = TrainConfig(**spec.schedule.train.model_dump())
-    trained = train(architecture, dataset, config, spec.seed, context.folder, context.progress)
+    dataset = load_data(context)
+    config = train_config(spec.schedule.train)
+    model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
+    if not ranks.current().writes:
+        return
+    trained = measure(model, records, dataset)
     save_network(trained.network, trained.weights, context.folder)
     save_images(dataset.test_x, dataset.test_y, context.folder)
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}

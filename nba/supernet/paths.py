@@ -8,7 +8,7 @@ block chooses its bits, one row per operator, and [G, 1, J] where blocks share t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -127,6 +127,11 @@ def sample_path(
             )
         )
     return tuple(path)
+
+
+def on(path: Path, device: torch.device) -> Path:
+    """The path with gates and coefficients on `device`, where the supernet is."""
+    return tuple(replace(c, gates=c.gates.to(device), mixes=c.mixes.to(device)) for c in path)
 
 
 def architecture_of(macro: Macro, path: Path) -> Architecture:

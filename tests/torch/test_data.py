@@ -4,12 +4,17 @@
 from __future__ import annotations
 
 import hashlib
+import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
-from nba.data.dataset import DataConfig, input_codes, load, stratified_split
+from nba.data.dataset import DataConfig, Transform, input_codes, load, stratified_split
+from nba.data.images import FileImages, batches_of
 from nba.data.torchvision_import import torchvision
 from nba.errors import DataError
 
@@ -44,8 +49,6 @@ def test_stratified_split_is_a_partition() -> None:
 
 
 def _images(folder: Path, classes: tuple[str, ...], n: int, value: int = 0) -> None:
-    from PIL import Image
-
     for c, name in enumerate(classes):
         (folder / name).mkdir(parents=True)
         for i in range(n):
@@ -88,16 +91,191 @@ def test_messages(tmp_path: Path) -> None:
     _images(tmp_path / "odd" / "test", ("a", "c"), 1)
     with pytest.raises(DataError, match="differ in their classes"):
         load(DataConfig(name="folder", path=str(tmp_path / "odd")))
-    _images(tmp_path / "bad", ("a", "b"), 1)
-    (tmp_path / "bad" / "a" / "0.png").write_bytes(b"not a picture")
-    with pytest.raises(DataError, match="not a readable image"):
-        load(DataConfig(name="folder", path=str(tmp_path / "bad")))
+    _images(tmp_path / "bad", ("a", "b"), 5)
+    good = (tmp_path / "bad" / "a" / "0.png").read_bytes()
+    for content, what in (
+        (b"not a picture", "cannot identify"),
+        (good[: len(good) * 2 // 3], "0.png: not a"),
+        (b"", "is empty"),
+    ):
+        (tmp_path / "bad" / "a" / "0.png").write_bytes(content)
+        with pytest.raises(DataError, match=what):
+            load(DataConfig(name="folder", path=str(tmp_path / "bad")))
+    (tmp_path / "packed" / "a").mkdir(parents=True)
+    (tmp_path / "packed" / "images.tar").write_bytes(b"")
+    with pytest.raises(DataError, match=r"unpack images\.tar"):
+        load(DataConfig(name="folder", path=str(tmp_path / "packed")))
+    with pytest.raises(DataError, match="has no folder train"):
+        load(DataConfig(name="imagenet", path=str(tmp_path / "bad"), height=4, width=4, channels=3))
     with pytest.raises(DataError, match="8x8x1"):
         load(DataConfig(height=16, width=16))
     with pytest.raises(DataError, match="missing"):
         load(DataConfig(name="folder"))
     with pytest.raises(DataError, match="not known"):
         load(DataConfig(name="mnist"))
+
+
+def test_decoded_images_are_kept_and_decoded_again_when_a_file_changes(tmp_path: Path) -> None:
+    _images(tmp_path / "images", ("a", "b"), 5)
+    config = DataConfig(name="folder", path=str(tmp_path / "images"), height=6, width=6, channels=3)
+    first = load(config, tmp_path / "kept")
+    kept = sorted((tmp_path / "kept").iterdir())
+    assert len(kept) == 2
+    again = load(config, tmp_path / "kept")
+    assert isinstance(again.train_x, np.memmap)
+    assert np.array_equal(first.train_x, again.train_x)
+    assert sorted((tmp_path / "kept").iterdir()) == kept
+    for file in kept:
+        file.write_bytes(file.read_bytes()[:-5])
+    assert np.array_equal(load(config, tmp_path / "kept").train_x, first.train_x)
+    _images(tmp_path / "new", ("a",), 5, value=77)
+    for file in (tmp_path / "new" / "a").iterdir():
+        file.replace(tmp_path / "images" / "a" / file.name)
+    assert not np.array_equal(load(config, tmp_path / "kept").train_x, first.train_x)
+
+
+def test_only_the_first_of_every_class(tmp_path: Path) -> None:
+    _images(tmp_path / "train", ("a", "b"), 4)
+    _images(tmp_path / "val", ("a", "b"), 3, value=100)
+    config = DataConfig(
+        name="folder", path=str(tmp_path), height=6, width=6, channels=1, train_images=2, test_images=1
+    )  # fmt: skip
+    data = load(config)
+    assert data.train_x[:, 0, 0, 0].tolist() == [0, 1, 40, 41]
+    assert data.test_x[:, 0, 0, 0].tolist() == [100, 140]
+    digits = load(DataConfig(train_images=3, test_images=2))
+    assert np.bincount(digits.train_y).tolist() == [3] * 10
+    assert np.bincount(digits.test_y).tolist() == [2] * 10
+
+
+def test_streams_are_indexed_like_arrays_and_name_a_bad_file(tmp_path: Path) -> None:
+    _images(tmp_path, ("a", "b"), 5)
+    config = DataConfig(name="folder", path=str(tmp_path), height=6, width=6, channels=3)
+    whole, streamed = load(config), load(replace(config, memory_bytes=0))
+    assert isinstance(streamed.train_x, FileImages)
+    assert len(streamed.train_x) == 8
+    assert np.array_equal(streamed.train_x[:], whole.train_x)
+    assert np.array_equal(streamed.train_x[np.array([5, 1])], whole.train_x[np.array([5, 1])])
+    order = [torch.tensor([2, 0]), torch.tensor([7, 3])]
+    for batch, index in zip(batches_of(streamed.train_x, order, 0), order, strict=True):
+        assert np.array_equal(batch, whole.train_x[index.numpy()])
+    Path(streamed.train_x.files[3]).write_bytes(b"")
+    with pytest.raises(DataError, match=r"the file is empty.*get it again") as caught:
+        list(batches_of(streamed.train_x, order, 0))
+    assert "Traceback" not in str(caught.value)
+
+
+def test_transforms_depend_on_epoch_and_image_alone(tmp_path: Path) -> None:
+    """Not on the number of workers, nor on which batch an image is in; and each epoch draws anew."""
+    for label in ("a", "b"):
+        (tmp_path / label).mkdir()
+        for i in range(5):
+            pixels = np.random.default_rng([i, ord(label)]).integers(0, 256, (9, 12, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / label / f"{i}.png")
+    crop = Transform(name="RandomResizedCrop", options=(("size", 6), ("scale", (0.3, 1.0))))
+    config = DataConfig(
+        name="folder", path=str(tmp_path), height=6, width=6, channels=3,
+        transforms=(crop, Transform(name="RandomHorizontalFlip")), workers=0,
+    )  # fmt: skip
+    together, apart = [torch.tensor([1, 3, 4, 6])], [torch.tensor([6, 4]), torch.tensor([3, 1])]
+    alone = load(config).train_x
+    shared = load(replace(config, workers=2)).train_x
+    (first,) = batches_of(alone, together, 9)
+    second = np.concatenate(list(batches_of(shared, apart, 9)))
+    assert np.array_equal(first, second[::-1])
+    (other,) = batches_of(alone, together, 10)
+    assert not np.array_equal(first, other)
+    assert isinstance(load(config).test_x, np.ndarray)
+
+
+@pytest.mark.parametrize(
+    ("transform", "message"),
+    [
+        (Transform(name="Sharpen"), "'Sharpen' is no transform"),
+        (Transform(name="RandomCrop"), "RandomCrop: .*size"),
+        (Transform(name="RandomCrop", options=(("size", 4),)), "give images of 4x4x3, the network takes 6x6x3"),
+        (Transform(name="Normalize", options=(("mean", (0.5,)), ("std", (0.1,)))), "Normalize"),
+    ],
+)
+def test_transforms_that_cannot_be(tmp_path: Path, transform: Transform, message: str) -> None:
+    _images(tmp_path, ("a", "b"), 5, value=1)
+    chain: tuple[Transform, ...] = (transform,)
+    if transform.name == "Normalize":
+        chain = (Transform(name="ToTensor"), transform)
+    config = DataConfig(
+        name="folder", path=str(tmp_path), height=6, width=6, channels=3, transforms=chain, workers=0
+    )  # fmt: skip
+    with pytest.raises(DataError, match=message):
+        list(batches_of(load(config).train_x, [torch.tensor([0])], 0))
+
+
+def _cifar_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files in the format of CIFAR-10, 2 images each, whose checksums torchvision is told."""
+    torchvision()
+    from torchvision.datasets import CIFAR10
+
+    def put(name: str, content: dict[str, object]) -> list[str]:
+        path = root / CIFAR10.base_folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(pickle.dumps(content))
+        return [name, hashlib.md5(path.read_bytes()).hexdigest()]
+
+    rng = np.random.default_rng(0)
+
+    def batch(name: str) -> list[str]:
+        return put(name, {"data": rng.integers(0, 256, (2, 3072), dtype=np.uint8), "labels": [0, 1]})
+
+    monkeypatch.setattr(CIFAR10, "train_list", [batch("data_batch_1"), batch("data_batch_2")])
+    monkeypatch.setattr(CIFAR10, "test_list", [batch("test_batch")])
+    name, digest = put("batches.meta", {"label_names": ["cat", "dog"]})
+    monkeypatch.setattr(CIFAR10, "meta", {"filename": name, "key": "label_names", "md5": digest})
+
+
+def test_published_files_are_checked_before_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = DataConfig(name="cifar10", path=str(tmp_path), height=32, width=32, channels=3)
+    with pytest.raises(DataError, match=r"data_batch_1 is missing.*dataset.download: true"):
+        load(config)
+    _cifar_files(tmp_path, monkeypatch)
+    data = load(config)
+    assert (data.classes, data.train_x.shape, data.test_x.shape) == (("cat", "dog"), (4, 32, 32, 3), (2, 32, 32, 3))
+    assert data.train_y.tolist() == [0, 1, 0, 1]
+    stream = load(replace(config, transforms=(Transform(name="RandomHorizontalFlip"),), workers=0, train_images=1))
+    (drawn,) = batches_of(stream.train_x, [torch.tensor([0, 1])], 3)
+    for image, whole in zip(drawn, data.train_x[:2], strict=True):
+        assert any(np.array_equal(image, x) for x in (whole, whole[:, ::-1]))
+    half = tmp_path / "cifar-10-batches-py" / "data_batch_2"
+    half.write_bytes(half.read_bytes()[:100])
+    with pytest.raises(DataError, match=r"data_batch_2 \(100 bytes\) is damaged or incomplete; delete it"):
+        load(config)
+    with pytest.raises(DataError, match="images are 32x32x3, not 8x8x1"):
+        load(DataConfig(name="cifar10", path=str(tmp_path)))
+
+
+def test_published_images_as_folders_must_be_all_there(tmp_path: Path) -> None:
+    _images(tmp_path / "train", ("a", "b"), 2)
+    _images(tmp_path / "test", ("a", "b"), 2)
+    with pytest.raises(DataError, match="train holds 4 images of 2 classes, not 50,000 of 10"):
+        load(DataConfig(name="cifar10", path=str(tmp_path), height=32, width=32, channels=3))
+
+
+def test_fashion_mnist(tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    for part, n in (("train", 3), ("t10k", 2)):
+        sizes = np.array([n, 28, 28], dtype=">u4")
+        pixels = rng.integers(0, 256, (n, 28, 28), dtype=np.uint8)
+        (raw / f"{part}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + sizes.tobytes() + pixels.tobytes())
+        (raw / f"{part}-labels-idx1-ubyte").write_bytes(b"\0\0\x08\x01" + sizes[:1].tobytes() + bytes(range(n)))
+    config = DataConfig(name="fashion-mnist", path=str(tmp_path), height=28, width=28)
+    data = load(config)
+    assert data.train_x.shape == (3, 28, 28, 1)
+    assert np.array_equal(data.test_x[..., 0], pixels)
+    assert data.train_y.tolist() == [0, 1, 2]
+    whole = (raw / "train-images-idx3-ubyte").read_bytes()
+    (raw / "train-images-idx3-ubyte").write_bytes(whole[:-10])
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte has 2,358 bytes, not 2,368"):
+        load(config)
 
 
 def test_torchvision_imports_beside_a_cpu_only_torch() -> None:

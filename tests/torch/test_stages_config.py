@@ -9,9 +9,10 @@ import pytest
 
 from nba.errors import SpecError
 from nba.search.joint import SearchConfig
-from nba.spec import SearchSchedule, TrainSchedule
+from nba.spec import TRAIN_PRESETS, SearchSchedule, TrainSchedule
 from nba.stages.search import search_config
-from nba.train.loop import TrainConfig
+from nba.stages.train import train_config
+from nba.train.config import Distillation, TrainConfig
 
 pytestmark = pytest.mark.torch
 MACHINE = {"threads"}
@@ -33,5 +34,16 @@ def test_targets() -> None:
 
 
 def test_train_schedule() -> None:
-    assert TrainConfig(**TrainSchedule().model_dump()) == TrainConfig()
-    assert {f.name for f in fields(TrainConfig)} - MACHINE == set(TrainSchedule.model_fields)
+    assert train_config(TrainSchedule()) == TrainConfig()
+    assert {f.name for f in fields(TrainConfig)} - MACHINE == set(TrainSchedule.model_fields) - {"preset"}
+    chosen = TrainSchedule.model_validate({"preset": "cifar", "epochs": 3, "distillation": {"weight": 0.25}})
+    found = train_config(chosen)
+    assert (found.epochs, found.optimiser, found.crop_pixels, found.ema) == (3, "sgd", 4, 0.999)
+    assert found.distillation == Distillation(weight=0.25)
+    assert TrainSchedule.model_validate(chosen.model_dump()) == chosen
+
+
+def test_presets_name_legal_values() -> None:
+    for name, values in TRAIN_PRESETS.items():
+        found = TrainSchedule.model_validate({"preset": name}).model_dump()
+        assert {field: found[field] for field in values} == values

@@ -24,6 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.data",
         "nba.quant.blend",
         "nba.quant.fake",
+        "nba.quant.norm",
         "nba.quant.rounding",
         "nba.quant.export",
         "nba.supernet",

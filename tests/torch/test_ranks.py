@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processes that train together: two with half the batch each compute what one does."""
+
+from __future__ import annotations
+
+import multiprocessing
+import socket
+from typing import Any
+
+import pytest
+import torch
+
+from nba.errors import SpecError
+from nba.train.ranks import World
+from tests.torch import pair
+
+pytestmark = pytest.mark.torch
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_rows_share_out_a_batch_in_mirrored_pairs(size: int) -> None:
+    shares = [World(rank=rank, size=size).rows(12) for rank in range(size)]
+    assert sorted(torch.cat(shares).tolist()) == list(range(12))
+    for rows in shares:
+        assert len(rows) == 12 // size
+        assert torch.equal(rows + rows.flip(0), torch.full_like(rows, 11))
+
+
+def test_batches_that_cannot_be_shared_out() -> None:
+    World(rank=1, size=1).check_batch(7, "x")
+    World(rank=1, size=3).check_batch(12, "x")
+    with pytest.raises(SpecError, match=r"x: 8 images.*multiples of 6"):
+        World(rank=1, size=3).check_batch(8, "x")
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+Result = tuple[list[dict[str, float]], list[dict[str, float]], str, list[Any], str]
+"""Curves of the floating network; curves and weights of a training; records and accelerator state of a search."""
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
+    """What each of two processes computed, and what one alone computes."""
+    folder = tmp_path_factory.mktemp("pair")
+    port = free_port()
+    context = multiprocessing.get_context("spawn")
+    processes = [context.Process(target=pair.main, args=(rank, port, str(folder))) for rank in range(2)]
+    for process in processes:
+        process.start()
+    (folder / "one").mkdir()
+    alone = (pair.floated(), *pair.trained(folder / "one"), *pair.searched(folder / "one"))
+    for process in processes:
+        process.join(240)
+        assert process.exitcode == 0
+    return [*(torch.load(folder / f"{rank}.pt") for rank in range(2)), alone]
+
+
+def test_two_processes_train_like_one(results: list[Result]) -> None:
+    """The same curves within float tolerance, wider where codes are rounded; the two have the very same weights."""
+    (plain, first, weights, *_), (other, second, same, *_), (expected, alone, *_) = results
+    assert plain == other
+    assert len(expected) == pair.TRAIN.epochs
+    for a, b in zip(expected, plain, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=2e-5)
+        assert a["accuracy"] == b["accuracy"]
+    assert first == second
+    assert weights == same
+    assert len(alone) == pair.TRAIN.epochs
+    for a, b in zip(alone, first, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=5e-3)
+        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
+        assert a["learning_rate"] == b["learning_rate"]
+
+
+def test_two_processes_search_like_one(results: list[Result]) -> None:
+    """The same architectures after every epoch, the same accelerator search; losses within float tolerance."""
+    (*_, first, hardware), (*_, second, same), (*_, alone, wanted) = results
+    assert first == second
+    assert hardware == same == wanted
+    for a, b in zip(alone, first, strict=True):
+        assert (a["ops"], a["bits"]) == (b["ops"], b["bits"])
+        for name in ("train_loss", "valid_loss", "alpha_entropy", "beta_entropy"):
+            assert a[name] == pytest.approx(b[name], rel=5e-3)
