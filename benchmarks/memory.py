@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Peak memory of one training step of the supernet with one bitwidth and with several: "constant memory" of Auto-NBA.
 
-    python benchmarks/memory.py [--preset auto-nba-cifar] [--batch 64] [--bits 4,5,6,7,8] [--steps 2] [--seed 0] [-o F]
+    python -m benchmarks.memory [--preset auto-nba-cifar] [--batch 64] [--bits 4,5,6,7,8] [--steps 2] [--seed 0] [-o F]
 
 Every measurement is a process of its own: peak resident memory during the steps, less what was resident before them
 (data, weights and their optimiser's state). The same operators are sampled for both, so that only bitwidths differ.

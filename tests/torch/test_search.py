@@ -85,9 +85,13 @@ class _KillAt:
         """Ignored."""
 
 
+TARGETED = replace(SHORT, cost=CostConfig(target=1.0))
+"""With a weight of the cost that changes from epoch to epoch."""
+
+
 def _killed_run(folder: Path) -> None:
     torch.set_num_threads(1)
-    search(MACRO, few_digits(128), FakeHardware(5), SHORT, 2, folder, _KillAt(2))
+    search(MACRO, few_digits(128), FakeHardware(5), TARGETED, 2, folder, _KillAt(2))
 
 
 def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
@@ -97,12 +101,12 @@ def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / "search.pt").is_file()
     hardware, other = FakeHardware(5), FakeHardware(5)
-    resumed = search(MACRO, few_digits(128), hardware, SHORT, 2, tmp_path)
-    whole = search(MACRO, few_digits(128), other, SHORT, 2)
+    resumed = search(MACRO, few_digits(128), hardware, TARGETED, 2, tmp_path)
+    whole = search(MACRO, few_digits(128), other, TARGETED, 2)
     assert resumed == whole
     assert hardware.state() == other.state()
     assert len(whole.records) == 3
-    assert search(MACRO, few_digits(128), FakeHardware(5), SHORT, 3).records != whole.records
+    assert search(MACRO, few_digits(128), FakeHardware(5), TARGETED, 3).records != whole.records
     save_result(whole, tmp_path / "search.json")
     assert load_result(tmp_path / "search.json") == whole
     text = (tmp_path / "search.json").read_text()
