@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Calibrates the estimate of LUTs and flip-flops on complete syntheses of small random designs.
 
-    python benchmarks/calibrate_logic.py                     synthesises what is missing, fits, prints the errors
+    python benchmarks/calibrate_logic.py                     synthesises what is missing or of other Verilog, fits
     python benchmarks/calibrate_logic.py --fit-only          only fits what is recorded
     python benchmarks/calibrate_logic.py --write             also writes nba/platform/logic_xc7.py
 
-Designs are those of benchmarks/logic_designs.py, seeds 0, 1, ...; each takes one to three minutes of one core. Finished
-ones are kept in benchmarks/logic_xc7.json, and a second run goes on where the first one stopped. Every kind of part is
+Designs are those of benchmarks/logic_designs.py, seeds 0, 1, ...; each takes minutes. Finished ones are kept in benchmarks/logic_xc7.json, and a second run goes on where the first one stopped. Every kind of part is
 fitted by itself, by non-negative least squares. The error that is printed and stored is that of leaving one design out;
 a larger design, as the mapper makes them, is synthesised as well and only compared.
 """
@@ -35,6 +34,7 @@ from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.network import Network, Weights  # noqa: E402
 from nba.ir.program import Program  # noqa: E402
 from nba.platform import get  # noqa: E402
+from nba.sources import digest_json, digest_tree  # noqa: E402
 
 RECORD = ROOT / "benchmarks" / "logic_xc7.json"
 TABLE = ROOT / "nba" / "platform" / "logic_xc7.py"
@@ -49,15 +49,24 @@ MODELS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """A design that was synthesised: its parts (nba.cost.parts), and the (LUTs, flip-flops) of each."""
+    """A design that was synthesised: its parts (nba.cost.parts), and the (LUTs, flip-flops) of each; `verilog` is the
+    digest of the templates that it was made of."""
 
     tables: Tables
     cells: Parts
+    verilog: str
 
 
 def sample(subject: tuple[Network, Weights, Accelerator, Program]) -> Sample:
     """Synthesise a design."""
-    return Sample(tables=parts(subject[3]), cells=synthesise_parts(rtl_of(subject), "nba_t"))
+    cells = synthesise_parts(rtl_of(subject), "nba_t")
+    return Sample(tables=parts(subject[3]), cells=cells, verilog=verilog_digest())
+
+
+def verilog_digest() -> str:
+    """12 hex digits over all Verilog templates."""
+    files = digest_tree(ROOT / "templates" / "rtl")
+    return digest_json({name: sha for name, sha in files.items() if not name.endswith(".md")})[:12]
 
 
 def samples(found: Sample) -> list[tuple[str, np.ndarray, tuple[int, int]]]:
@@ -169,7 +178,7 @@ def load() -> dict[int, Sample]:
     for seed, raw in json.loads(RECORD.read_text(encoding="utf-8")).items():
         tables = {name: np.array(raw[name], np.int64) for name in ("chunks", "edges", "host")}
         cells = {name: (int(lut), int(ff)) for name, (lut, ff) in raw["cells"].items()}
-        found[int(seed)] = Sample(tables=Tables(**tables), cells=cells)
+        found[int(seed)] = Sample(tables=Tables(**tables), cells=cells, verilog=str(raw["verilog"]))
     return found
 
 
@@ -183,7 +192,9 @@ def save(designs: dict[int, Sample]) -> None:
     lines = []
     for seed, found in sorted(designs.items()):
         tables = {name: getattr(found.tables, name).tolist() for name in ("chunks", "edges", "host")}
-        lines.append(f' "{seed}": {json.dumps({**tables, "cells": found.cells}, sort_keys=True)}')
+        lines.append(
+            f' "{seed}": {json.dumps({**tables, "cells": found.cells, "verilog": found.verilog}, sort_keys=True)}'
+        )
     temporary = RECORD.with_suffix(".tmp")
     temporary.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     temporary.replace(RECORD)
@@ -200,11 +211,14 @@ def main() -> int:
         parser.error("--designs must be at least 3")
     designs = load()
     for seed in () if args.fit_only else (*range(args.designs), MAPPED):
-        if seed not in designs:
+        if seed not in designs or designs[seed].verilog != verilog_digest():
             begin = time.perf_counter()
             designs[seed] = sample(mapped() if seed == MAPPED else draw(seed))
             save(designs)
             print(f"seed {seed}: {time.perf_counter() - begin:.0f} s", flush=True)
+    old = sum(found.verilog != verilog_digest() for found in designs.values())
+    if old:
+        print(f"{old} of {len(designs)} recorded designs were synthesised from other Verilog than the present one\n")
     larger = designs.get(MAPPED)
     designs = fitted(designs)
     rows = [row for found in designs.values() for row in samples(found)]

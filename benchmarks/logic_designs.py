@@ -31,7 +31,7 @@ from tests.unit.hw_networks import DIGITS, blocks_network  # noqa: E402
 
 PLATFORM = "zc706"
 MACS = (16, 240)
-"""Multipliers of a design, least and most: yosys takes about ten seconds per hundred."""
+"""Multipliers of a design, least and most: large designs take yosys very long."""
 MIN_CHUNKS = 2
 
 Parts = dict[str, tuple[int, int]]
