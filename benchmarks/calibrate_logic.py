@@ -5,9 +5,10 @@
     python benchmarks/calibrate_logic.py --fit-only          only fits what is recorded
     python benchmarks/calibrate_logic.py --write             also writes nba/platform/logic_xc7.py
 
-Designs are those of benchmarks/logic_designs.py, seeds 0, 1, ...; each takes minutes. Finished ones are kept in benchmarks/logic_xc7.json, and a second run goes on where the first one stopped. Every kind of part is
-fitted by itself, by non-negative least squares. The error that is printed and stored is that of leaving one design out;
-a larger design, as the mapper makes them, is synthesised as well and only compared.
+Designs are those of benchmarks/logic_designs.py, seeds 0, 1, ...; each takes minutes. Finished ones are kept in
+benchmarks/logic_xc7.json, and a second run goes on where the first one stopped. Every kind of part is fitted by itself,
+by non-negative least squares. The error that is printed and stored is that of leaving one design out; a larger design,
+as the mapper makes them, is synthesised as well and only compared.
 """
 
 from __future__ import annotations
