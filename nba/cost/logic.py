@@ -69,8 +69,8 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("drain", "bits per cycle"),
     ("roms", "bits of a word in distributed memory"),
     ("roms", "bits of a word times 64-word stretches"),
-    ("program", "bits of a word, of several jobs"),
-    ("program", "bits of a word times address bits"),
+    ("program", "one, of several jobs"),
+    ("program", "address bits"),
     ("counters", "32-job stretches"),
     ("control", "one"),
     ("control", "dense"),
@@ -92,11 +92,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("host", "chunks"),
 )
 """(part, what is counted): the columns of `features`."""
-
-ISSUE_BITS = 433
-"""Bits of a program word besides its destinations (nba.emit.program_rom)."""
-DESTINATION_BITS = 36
-"""Bits of a program word per output edge."""
 
 _product_dsp = compiled(product_dsp)
 
@@ -148,9 +143,8 @@ def features(
                 found[17] += width
                 found[18] += width * ((words + 63) // 64)
         if c[C_JOBS] > 1:
-            width = ISSUE_BITS + c[C_DST] * DESTINATION_BITS
-            found[19] += width
-            found[20] += width * _bits(c[C_JOBS])
+            found[19] += 1
+            found[20] += _bits(c[C_JOBS])
         found[21] += (c[C_JOBS] + 31) // 32
         found[22] += 1
         found[23] += c[C_DENSE]
