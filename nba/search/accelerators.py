@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What all accelerator searches share: scoring of choices by the closed forms, the best designs seen, and making the
+best one complete. Subclasses only draw choices (implementations of nba.search.protocol.HardwareSearch)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from nba.cost.cycles import layer_table, resources
+from nba.cost.usage import Objective, Usage, usage
+from nba.errors import InfeasibleError
+from nba.ir.accelerator import Accelerator, Chunk
+from nba.ir.network import Network
+from nba.mapper.budgets import Budgets
+from nba.mapper.realise import realise
+from nba.platform import Platform
+from nba.search.protocol import HardwareCost
+from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, Rules, accelerator_of
+
+FORMAT = 2
+"""Version of the text of `AcceleratorSearch.state`."""
+BLOCK = 512
+"""Designs evaluated at a time: their arrays stay in the cache."""
+PENALTY = 4.0
+"""Power of the budget excess that the cost is multiplied with."""
+MARGIN = 0.5
+"""Log cost by which any design over budget is worse than the same design within it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Elite:
+    """The best design seen in a niche: option indices int8 [parameters]; score on the network of the latest step;
+    whether it met the budgets there."""
+
+    choice: np.ndarray
+    score: float
+    feasible: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Evaluation:
+    """Closed forms of B designs; score: float [B], log cost with penalty; feasible: bool [B]."""
+
+    used: Usage
+    score: np.ndarray
+    feasible: np.ndarray
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class AcceleratorSearch:
+    """Search over `space` for the design of least `objective` within `budgets`.
+
+    One instance serves changing networks: parameters belong to potential layers (slots). All randomness comes from
+    `seed`.
+    """
+
+    space: AcceleratorSpace
+    platform: Platform
+    budgets: Budgets
+    objective: Objective = "interval"
+    seed: int = 0
+    evaluations: int = 0
+    steps: int = 0
+    rng: np.random.Generator = field(init=False)
+    rules: Rules = field(init=False)
+    elites: dict[int, Elite] = field(init=False, default_factory=dict)
+    _known: tuple[Network, np.ndarray] | None = field(init=False, default=None)
+
+    def __post_init__(self) -> None:
+        self.rng = np.random.default_rng(self.seed)
+        self.rules = self.space.rules()
+        self.prepare()
+
+    def prepare(self) -> None:
+        """What a subclass sets up once."""
+
+    def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
+        """`n_samples` choices to score, int8 [n, parameters]; slots whose parameters are not active bool [parameters]
+        do not exist in the present network."""
+        raise TypeError(f"{type(self).__name__} does not draw")
+
+    def learn(self, score: np.ndarray) -> None:
+        """Take in the scores of the choices of the last `propose`."""
+
+    def memory(self) -> dict[str, Any]:
+        """What a subclass knows besides the elites, for `state`."""
+        return {}
+
+    def recall(self, memory: dict[str, Any]) -> None:
+        """Take what `memory` gave. Raises ValueError if it belongs to another space."""
+
+    def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
+        """Score `n_samples` designs by the closed forms and learn from them."""
+        choice = self.propose(n_samples, self.active(slot_of_layer))
+        found = self.evaluate(network, slot_of_layer, choice)
+        self.evaluations += n_samples
+        self.keep(network, slot_of_layer, choice, found)
+        self.learn(found.score)
+        self.steps += 1
+
+    def evaluate(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Evaluation:
+        """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed, exact resources."""
+        layers = self._layers(network)
+        parts = [
+            usage(layers, self.space.decode(choice[b : b + BLOCK], layers, slot_of_layer), self.platform)
+            for b in range(0, len(choice), BLOCK)
+        ]
+        used = parts[0] if len(parts) == 1 else _joined(parts)
+        excess = np.maximum(self.budgets.excess(used), 1.0)
+        feasible = (excess <= 1.0).all(1)
+        penalty = MARGIN + PENALTY * np.log(excess).sum(1)
+        score = np.log(used.cost(self.objective)) + np.where(feasible, 0.0, penalty)
+        return Evaluation(used=used, score=score, feasible=feasible)
+
+    def _layers(self, network: Network) -> np.ndarray:
+        if self._known is None or self._known[0] is not network:
+            self._known = (network, layer_table(network))
+        return self._known[1]
+
+    def active(self, slot_of_layer: tuple[int, ...]) -> np.ndarray:
+        """bool [parameters]: those that the present network depends on."""
+        found = np.ones(self.space.n_parameters, np.bool_)
+        found[self.space.first_slot :] = np.repeat(np.isin(np.arange(len(self.space.slots)), slot_of_layer), PER_SLOT)
+        return found
+
+    def keep(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
+        """Remember the best designs seen, one for every pp and number of dense and of depthwise chunks in use (from one
+        to another several changes are needed before any wins); known ones are scored anew: the network may differ."""
+        score, feasible = found.score, found.feasible
+        if self.elites:
+            old = np.array([e.choice for _, e in sorted(self.elites.items())])
+            again = self.evaluate(network, slot_of_layer, old)
+            choice = np.concatenate([old, choice])
+            score, feasible = np.concatenate([again.score, score]), np.concatenate([again.feasible, feasible])
+        owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
+        used = np.bitwise_or.reduce(np.left_shift(1, owner.astype(np.int64)), axis=1)
+        dense = choice[:, 1 : self.space.first_slot : PER_CHUNK] == 0
+        present = (used[:, None] >> np.arange(self.space.n_chunks) & 1) == 1
+        niche = ((present & dense).sum(1) * 64 + (present & ~dense).sum(1)) * 16 + choice[:, 0]
+        order = np.argsort(score, kind="stable")
+        numbers, first = np.unique(niche[order], return_index=True)
+        self.elites = {
+            int(number): Elite(choice=choice[i].copy(), score=float(score[i]), feasible=bool(feasible[i]))
+            for number, i in zip(numbers, order[first], strict=True)
+        }
+
+    def _best(self) -> Elite:
+        if not self.elites:
+            raise InfeasibleError("accelerator search: no design was sampled yet; call step first")
+        return min(self.elites.values(), key=lambda e: (not e.feasible, e.score))
+
+    def best_choice(self) -> np.ndarray:
+        """Option indices of the best design seen. Raises InfeasibleError before the first step."""
+        return self._best().choice.copy()
+
+    def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+        """Cost of `network` on the best design seen: closed forms. A stall-free timetable attains the interval; the
+        latency is a lower bound."""
+        found = self.evaluate(network, slot_of_layer, self.best_choice()[None])
+        return HardwareCost(
+            interval_cycles=int(found.used.interval[0]),
+            latency_cycles=int(found.used.latency[0]),
+            dsp=int(found.used.dsp[0]),
+            bram18=int(found.used.bram18[0]),
+            feasible=bool(found.feasible[0]),
+            layer_cycles=found.used.layer_cycles[0],
+        )
+
+    def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
+        """int64 [L]: the chunk of every layer on the best design seen."""
+        return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        """The best design seen, with program order, stages and rings of a stall-free timetable where they are faster.
+
+        For the latency, the alternative to that timetable has stage 0 everywhere: the closed form follows one frame, so
+        sampled stages mean nothing. Raises InfeasibleError if the budgets are exceeded.
+        """
+        layers = self._layers(network)
+        designs = self.space.decode(self.best_choice()[None], layers, slot_of_layer)
+        accelerator = accelerator_of(network, designs, 0)
+        if self.objective == "latency":
+            accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
+        found = realise(network, accelerator, self.platform, self.budgets.bram18, self.objective)
+        if found is None or found.dsp > self.budgets.dsp:
+            used = resources(layers, designs, self.platform)[0]
+            raise InfeasibleError(
+                f"network {network.name!r}: the best accelerator of {self.evaluations} samples needs {used[0]} DSP and "
+                f"{used[1] / 2:g} BRAM (36 Kbit), above the budgets of {self.budgets.dsp} and {self.budgets.bram:g}; "
+                "raise them, sample more, or allow a smaller network"
+            )
+        return found.accelerator
+
+    def state(self) -> str:
+        """Everything that `load_state` needs, as JSON text."""
+        return json.dumps(
+            {
+                "format": FORMAT,
+                "kind": type(self).__name__,
+                "evaluations": self.evaluations,
+                "steps": self.steps,
+                "rng": self.rng.bit_generator.state,
+                "elites": [[k, e.choice.tolist(), e.score, e.feasible] for k, e in sorted(self.elites.items())],
+                "memory": self.memory(),
+            }
+        )
+
+    def load_state(self, state: str) -> None:
+        """Continue from the text that `state` gave. Raises ValueError if it belongs to another search or space."""
+        raw = json.loads(state)
+        if raw["format"] != FORMAT or raw.get("kind") != type(self).__name__:
+            raise ValueError(
+                f"accelerator search: state of format {raw['format']}, {raw.get('kind')}: does not fit "
+                f"{type(self).__name__}, format {FORMAT}"
+            )
+        self.recall(raw["memory"])
+        self.evaluations, self.steps = raw["evaluations"], raw["steps"]
+        self.rng.bit_generator.state = raw["rng"]
+        self.elites = {
+            niche: Elite(choice=np.array(choice, np.int8), score=score, feasible=feasible)
+            for niche, choice, score, feasible in raw["elites"]
+        }
+
+
+def _joined(parts: list[Usage]) -> Usage:
+    names = ("interval", "latency", "dsp", "bram18", "layer_cycles", "lut", "energy_pj", "power_w")
+    return Usage(**{name: np.concatenate([getattr(p, name) for p in parts]) for name in names})
+
+
+def _without_stages(chunk: Chunk) -> Chunk:
+    return replace(chunk, jobs=tuple(replace(job, stage=0) for job in chunk.jobs))
