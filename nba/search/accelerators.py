@@ -78,6 +78,9 @@ class AcceleratorSearch:
     def prepare(self) -> None:
         """What a subclass sets up once."""
 
+    def look(self, network: Network, slot_of_layer: tuple[int, ...]) -> None:
+        """What a subclass wants to know about the present network before it proposes."""
+
     def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
         """`n_samples` choices to score, int8 [n, parameters]; slots whose parameters are not active bool [parameters]
         do not exist in the present network."""
@@ -95,6 +98,7 @@ class AcceleratorSearch:
 
     def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
         """Score `n_samples` designs by the closed forms and learn from them."""
+        self.look(network, slot_of_layer)
         choice = self.propose(n_samples, self.active(slot_of_layer))
         found = self.evaluate(network, slot_of_layer, choice)
         self.evaluations += n_samples
@@ -134,8 +138,9 @@ class AcceleratorSearch:
         if self.elites:
             old = np.array([e.choice for _, e in sorted(self.elites.items())])
             again = self.evaluate(network, slot_of_layer, old)
-            choice = np.concatenate([old, choice])
-            score, feasible = np.concatenate([again.score, score]), np.concatenate([again.feasible, feasible])
+            # New ones first: of equal ones the newest stays, so that designs drift where the cost is flat.
+            choice = np.concatenate([choice, old])
+            score, feasible = np.concatenate([score, again.score]), np.concatenate([feasible, again.feasible])
         owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
         used = np.bitwise_or.reduce(np.left_shift(1, owner.astype(np.int64)), axis=1)
         dense = choice[:, 1 : self.space.first_slot : PER_CHUNK] == 0

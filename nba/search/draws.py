@@ -9,9 +9,11 @@ from __future__ import annotations
 import numpy as np
 
 from nba.cost.pipeline import compiled
-from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, draw, lowest, pick
+from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 
-draw_scored = draw
+
+RESIZED = 8.0
+"""Most engine parameters, on average, that a child draws anew."""
 
 
 @compiled
@@ -71,38 +73,89 @@ def gradient(
 
 
 @compiled
+def _drawn_anew(rng: np.random.Generator, weights: np.ndarray, legal: int, old: int) -> int:
+    """A new option: every other time a neighbour of the old one, where that is legal."""
+    if rng.random() < 0.5:
+        near = old + (1 if rng.random() < 0.5 else -1)
+        if near >= 0 and legal >> near & 1:
+            return near
+    return pick(weights, legal, rng.random())
+
+
+@compiled
+def _engines(
+    rng: np.random.Generator, weights: np.ndarray, one: np.ndarray, two: np.ndarray, rate: float, anew: int,
+    crossed: bool, row: np.ndarray, options: np.ndarray, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray,
+    divides: np.ndarray, slot_kind: np.ndarray,
+) -> None:  # fmt: skip
+    """The parameters of pp and of the chunks of a child."""
+    second = False
+    for i in range(1 + PER_CHUNK * kinds.size):
+        if i > 0 and (i - 1) % PER_CHUNK == 0:
+            second = crossed and rng.random() < 0.5
+        legal = chunk_option(row, i, options, counts, kinds, optional, divides, slot_kind)
+        parent = two if second else one
+        row[i] = parent[i]
+        if not legal >> parent[i] & 1 or (i > 0 and (i - 1) // PER_CHUNK == anew):
+            row[i] = pick(weights[i, : counts[i]], legal, rng.random())
+        elif rng.random() < rate:
+            row[i] = _drawn_anew(rng, weights[i, : counts[i]], legal, parent[i])
+
+
+@compiled
 def _mixed(
     rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
-    two: np.ndarray, low: float, high: float, crossing: float, choice: np.ndarray, options: np.ndarray,
-    counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray, slot_kind: np.ndarray,
+    two: np.ndarray, hot: np.ndarray, low: float, high: float, crossing: float, choice: np.ndarray,
+    options: np.ndarray, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray,
+    slot_kind: np.ndarray,
 ) -> None:  # fmt: skip
-    """Fills choice [B, parameters] with children of parents one[b], two[b]."""
-    n_chunks = kinds.size
+    """Fills choice [B, parameters] with children of parents one[b], two[b]. hot [parents, slots]: slots on the chunk
+    that sets a parent's interval (none: all False)."""
+    n_chunks, n_slots = kinds.size, slot_kind.size
     first_slot = 1 + PER_CHUNK * n_chunks
     n_active = 0
     for i in range(active.size):
         n_active += active[i]
-    from_two = np.zeros(n_chunks, np.bool_)
     for b in range(choice.shape[0]):
         row = choice[b]
         rate = np.exp(low + (high - low) * rng.random()) / max(1, n_active)
-        # Every other child draws all of one chunk anew: its sizes only make sense together.
-        anew = int(rng.random() * 2 * n_chunks)
-        crossed = rng.random() < crossing
-        for k in range(n_chunks):
-            from_two[k] = crossed and rng.random() < 0.5
-        cut = from_two[0]
-        for i in range(first_slot):
-            k = (i - 1) // PER_CHUNK
-            legal = chunk_option(row, i, options, counts, kinds, optional, divides, slot_kind)
-            parent = parents[two[b] if i > 0 and from_two[k] else one[b]]
-            keep = rng.random() >= rate and not (i > 0 and k == anew)
-            if keep and legal >> parent[i] & 1:
-                row[i] = parent[i]
+        n_hot = 0
+        for s in range(n_slots):
+            n_hot += hot[one[b], s]
+        # Half of the children of a parent with hot slots move one of these, perhaps in exchange for another one of its
+        # kind; others get engines of other sizes: several at once, because the budget ties them together.
+        moved = -1
+        partner = -1
+        anew = -1
+        if n_hot > 0 and rng.random() < 0.5:
+            nth = int(rng.random() * n_hot)
+            for s in range(n_slots):
+                if hot[one[b], s]:
+                    if nth == 0:
+                        moved = s
+                    nth -= 1
+            if rng.random() < 0.5:
+                partner = int(rng.random() * n_slots)
+                if slot_kind[partner] != slot_kind[moved] or hot[one[b], partner]:
+                    partner = -1
+            if rng.random() < 0.8:
+                rate = 0.0
+        engine_rate = rate
+        if moved < 0 or rng.random() < 0.2:
+            if rng.random() < 0.3:
+                anew = int(rng.random() * n_chunks)
             else:
-                row[i] = pick(weights[i, : counts[i]], legal, rng.random())
+                engine_rate = max(rate, RESIZED * rng.random() / (PER_CHUNK * n_chunks))
+                if n_hot > 0 and rng.random() < 0.7:
+                    rate = 0.0
+        crossed = rng.random() < crossing
+        _engines(
+            rng, weights, parents[one[b]], parents[two[b]], engine_rate, anew, crossed, row, options, counts, kinds, optional,
+            divides, slot_kind,
+        )  # fmt: skip
         sets = chunk_sets(row, n_chunks)
-        for s in range(slot_kind.size):
+        cut = crossed and rng.random() < 0.5
+        for s in range(n_slots):
             i = first_slot + PER_SLOT * s
             legal = sets[slot_kind[s]]
             if not active[i]:
@@ -112,28 +165,35 @@ def _mixed(
                 continue
             if crossed and rng.random() < 0.1:
                 cut = not cut
-            parent = parents[two[b] if crossed and cut else one[b]]
-            if rng.random() >= rate and legal >> parent[i] & 1:
-                row[i] = parent[i]
-            else:
-                row[i] = pick(weights[i, : counts[i]], legal, rng.random())
+            parent = parents[two[b] if cut else one[b]]
+            here = parent[i]
+            if s == moved:
+                others = legal & ~(1 << here)
+                if partner >= 0:
+                    here = parent[first_slot + PER_SLOT * partner]
+                elif others:
+                    here = pick(weights[i, : counts[i]], others, rng.random())
+            elif s == partner:
+                here = parent[first_slot + PER_SLOT * moved]
+            elif rate > 0.0 and rng.random() < rate:
+                here = pick(weights[i, : counts[i]], legal, rng.random())
+            row[i] = here if legal >> here & 1 else pick(weights[i, : counts[i]], legal, rng.random())
             for j in range(i + 1, i + PER_SLOT):
-                if rng.random() >= rate:
-                    row[j] = parent[j]
-                else:
+                row[j] = parent[j]
+                if rate > 0.0 and rng.random() < rate:
                     row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
 
 
 def vary(
     rng: np.random.Generator, rules: Rules, weights: np.ndarray, active: np.ndarray, parents: np.ndarray,
-    share: np.ndarray, mutations: tuple[float, float], choice: np.ndarray,
+    hot: np.ndarray, share: np.ndarray, mutations: tuple[float, float], choice: np.ndarray,
 ) -> None:  # fmt: skip
-    """Fills choice int8 [B, parameters] with variations of parents [P, parameters], drawn by their `share` [P]: a few
-    parameters, log-uniform between the two of `mutations`, are drawn anew by weights [parameters, options], and, every
-    other time, all of one chunk."""
+    """Fills choice int8 [B, parameters] with variations of parents [P, parameters], drawn by their `share` [P]: a slot
+    of the busiest chunk moves (`hot` bool [P, slots]), or all of one chunk is drawn anew by weights [parameters,
+    options], or a few parameters are, log-uniform between the two of `mutations`."""
     one = rng.choice(len(parents), len(choice), p=share)
     low, high = np.log(mutations)
-    _mixed(rng, weights, active, parents, one, one, low, high, 0.0, choice, *rules)
+    _mixed(rng, weights, active, parents, one, one, hot, low, high, 0.0, choice, *rules)
 
 
 def cross(
@@ -141,8 +201,9 @@ def cross(
     two: np.ndarray, mutations: tuple[float, float], crossing: float, choice: np.ndarray,
 ) -> None:  # fmt: skip
     """Fills choice int8 [B, parameters] with children of parents one[b] and two[b] int64 [B]: with probability
-    `crossing` some whole chunks and some runs of slots are the second's, and as in `vary` a few parameters are new."""
+    `crossing` some whole chunks and some runs of slots are the second's; a few parameters are drawn anew, and, every
+    other time, all of one chunk."""
     low, high = np.log(mutations)
-    _mixed(
-        rng, np.ones(rules.options.shape), active, parents, one, two, low, high, crossing, choice, *rules
-    )  # fmt: skip
+    nothing = np.zeros((len(parents), len(rules.slot_kind)), np.bool_)
+    weights = np.ones(rules.options.shape)
+    _mixed(rng, weights, active, parents, one, two, nothing, low, high, crossing, choice, *rules)

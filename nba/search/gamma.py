@@ -21,30 +21,28 @@ from typing import Any
 
 import numpy as np
 
+from nba.ir.network import Network
 from nba.search.accelerators import AcceleratorSearch
-from nba.search.draws import draw_scored, gradient, vary
+from nba.search.draws import gradient, vary
+from nba.space.accelerator import PER_SLOT, draw
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GammaSettings:
     """How gamma learns.
 
-    lr: step of Adam. temperature: of the Gumbel-Softmax samples, times `temperature_decay` per 1,000 samples of the
-    logits down to `temperature_min`. local: share of a step's evaluations that are variations of the best designs seen,
-    from which the logits do not learn; mutations: how many parameters those draw anew, log-uniform between the two;
-    flatten: how many times as high the temperature of those draws is. decay: of Adam's two moments. logit_max: bound of
-    the logits, so that no option dies.
+    lr: step of the probabilities. floor: least probability of an option, times the number of options, so that none
+    dies. local: share of a step's evaluations that are variations of the best designs seen, from which the logits do
+    not learn; mutations: how many parameters those draw anew, log-uniform between the two; flatten: how many times as
+    high the temperature of those draws is; focus: how much more often better ones are varied, a power of their rank.
     """
 
     lr: float = 0.1
-    temperature: float = 1.0
-    temperature_decay: float = 0.998
-    temperature_min: float = 0.5
-    local: float = 0.7
+    floor: float = 0.1
+    local: float = 0.8
     mutations: tuple[float, float] = (1.0, 6.0)
     flatten: float = 3.0
-    decay: tuple[float, float] = (0.9, 0.99)
-    logit_max: float = 6.0
+    focus: float = 2.0
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -53,68 +51,74 @@ class GammaSearch(AcceleratorSearch):
 
     settings: GammaSettings = field(default_factory=GammaSettings)
     logits: np.ndarray = field(init=False)
-    samples: int = 0
-    _moments: np.ndarray = field(init=False)
     _drawn: tuple[np.ndarray, np.ndarray] | None = field(init=False, default=None)
+    _parents: np.ndarray = field(init=False)
+    _hot: np.ndarray = field(init=False)
 
     def prepare(self) -> None:
         """Uniform logits."""
-        self.logits = np.zeros(self.rules.options.shape)
-        self._moments = np.zeros((2, *self.logits.shape))
+        self.logits = np.where(self._real(), 0.0, -np.inf)
 
-    @property
-    def temperature(self) -> float:
-        """Of the next step."""
-        s = self.settings
-        return max(s.temperature_min, s.temperature * s.temperature_decay ** (self.samples / 1000))
+    def _real(self) -> np.ndarray:
+        return np.arange(self.rules.options.shape[1]) < self.rules.counts[:, None]
 
-    def weights(self, factor: float = 1.0) -> np.ndarray:
-        """exp(logits / temperature), float [parameters, options], at `factor` times the temperature of the step."""
-        return np.exp((self.logits - self.logits.max(1, keepdims=True)) / (self.temperature * factor))
+    def weights(self, temperature: float = 1.0) -> np.ndarray:
+        """exp(logits / temperature), float [parameters, options], at most 1."""
+        return np.exp((self.logits - self.logits.max(1, keepdims=True)) / temperature)
+
+    def look(self, network: Network, slot_of_layer: tuple[int, ...]) -> None:
+        """Rank the best designs seen, and find the layers of their busiest chunks."""
+        if not self.elites or self.settings.local == 0.0:
+            return
+        ranked = sorted(self.elites.items(), key=lambda item: (item[1].score, item[0]))
+        self._parents = np.array([e.choice for _, e in ranked])
+        self._hot = np.zeros((len(ranked), len(self.space.slots)), np.bool_)
+        if self.objective in ("interval", "edp"):
+            found = self.evaluate(network, slot_of_layer, self._parents)
+            owner = self._parents[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)].astype(np.int64)
+            load = np.zeros((len(ranked), self.space.n_chunks), np.int64)
+            np.add.at(load, (np.arange(len(ranked))[:, None], owner), found.used.layer_cycles)
+            self._hot[:, list(slot_of_layer)] = owner == load.argmax(1)[:, None]
 
     def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
         """Samples of the logits, then variations of the best designs seen."""
         n_varied = int(self.settings.local * n_samples) if self.elites else 0
         choice = np.empty((n_samples, self.space.n_parameters), np.int8)
-        draw_scored(self.rng, self.rules, self.weights(), active, choice[: n_samples - n_varied])
+        draw(self.rng, self.rules, self.weights(), active, choice[: n_samples - n_varied])
         self._drawn = (choice[: n_samples - n_varied], active)
         if n_varied:
-            ranked = sorted(self.elites.items(), key=lambda item: (item[1].score, item[0]))
-            parents = np.array([e.choice for _, e in ranked])
-            share = 1.0 / np.arange(1, len(ranked) + 1) ** 2
+            share = 1.0 / np.arange(1, len(self._parents) + 1) ** self.settings.focus
             vary(
-                self.rng, self.rules, self.weights(self.settings.flatten), active, parents, share / share.sum(),
-                self.settings.mutations, choice[n_samples - n_varied :],
+                self.rng, self.rules, self.weights(self.settings.flatten), active, self._parents, self._hot,
+                share / share.sum(), self.settings.mutations, choice[n_samples - n_varied :],
             )  # fmt: skip
         return choice
 
     def learn(self, score: np.ndarray) -> None:
-        """One step of Adam along the score-function gradient of the samples' expected utility."""
+        """One natural-gradient step: the gradient of the samples' expected utility, in the metric of the categorical
+        distributions, moves probabilities by the credited one-hots less what they were expected to be."""
         assert self._drawn is not None
         choice, active = self._drawn
         self._drawn = None
         if len(choice) < 2:
             return
-        change = gradient(self.rules, self.weights(), active, choice, utilities(score[: len(choice)]))
-        change /= self.temperature
-        self.samples += len(choice)
-        s, t = self.settings, self.steps + 1
-        for moment, decay, value in zip(self._moments, s.decay, (change, change**2), strict=True):
-            moment *= decay
-            moment += (1.0 - decay) * value
-        one, two = (m / (1.0 - d**t) for m, d in zip(self._moments, s.decay, strict=True))
-        self.logits = np.clip(self.logits + s.lr * one / (np.sqrt(two) + 1e-8), -s.logit_max, s.logit_max)
+        weights, real = self.weights(), self._real()
+        change = gradient(self.rules, weights, active, choice, utilities(score[: len(choice)]))
+        p = weights / weights.sum(1, keepdims=True) + self.settings.lr * change
+        p = np.where(real, np.maximum(p, self.settings.floor / self.rules.counts[:, None]), 0.0)
+        with np.errstate(divide="ignore"):
+            self.logits = np.log(p / p.sum(1, keepdims=True))
 
     def memory(self) -> dict[str, Any]:
-        """Logits and moments."""
-        return {"samples": self.samples, "logits": _pack(self.logits), "moments": _pack(self._moments)}
+        """The logits."""
+        return {"logits": _pack(self.logits)}
 
     def recall(self, memory: dict[str, Any]) -> None:
-        """Take logits and moments."""
+        """Take the logits."""
         logits = _unpack(memory["logits"])
         if logits.shape != self.logits.shape:
             raise ValueError(f"accelerator search: state with logits {logits.shape}: does not fit {self.logits.shape}")
-        self.samples, self.logits, self._moments = memory["samples"], logits, _unpack(memory["moments"])
+        self.logits = logits
 
 
 def utilities(score: np.ndarray) -> np.ndarray:
