@@ -21,7 +21,8 @@ from nba.ir.design import Cost
 from nba.ir.network import Network
 from nba.mapper.assign import Assignment, EngineTable, Limits, climb
 from nba.mapper.budgets import Budgets
-from nba.mapper.options import engine_table, layer_edges
+from nba.mapper.exact import Certificate, ExactSearch, Menu, Plan
+from nba.mapper.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.mapper.realise import Candidate, build, realise, reorder
 from nba.platform import Platform
 
@@ -38,6 +39,8 @@ MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+CEILING = 50
+"""A plan of the exact search is given up once memory costs it this part of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,14 +66,46 @@ def map_network(
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[Accelerator, Cost]:
-    """A legal, deadlock-free accelerator for `network` within `budgets`, and its exact cost.
+    """`map_certified` without the certificate."""
+    found = map_certified(
+        network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
+        max_chunks=max_chunks, effort=effort, progress=progress,
+    )  # fmt: skip
+    return found.accelerator, found.cost
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapping:
+    """An accelerator, its exact cost, and, where the interval is the objective, what is proved about it."""
+
+    accelerator: Accelerator
+    cost: Cost
+    certificate: Certificate | None
+
+
+def map_certified(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: str = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapping:
+    """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
     """
-    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(start)
+    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(
+        start, min_chunks, max_chunks
+    )
 
 
 class _Search:
@@ -88,6 +123,7 @@ class _Search:
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
         self._optimistic: int | None = None
+        self.sizes = SIZES if len(network.layers) <= FINE_LAYERS else COARSE_SIZES
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
         """(dense, depthwise) numbers of chunks worth trying."""
@@ -106,8 +142,12 @@ class _Search:
     def table(self, pp: int) -> EngineTable:
         """Engine options at `pp`, computed once."""
         if pp not in self.tables:
-            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp)
+            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp, self.sizes)
         return self.tables[pp]
+
+    def columns(self) -> tuple[int, ...]:
+        """Values of pp worth trying."""
+        return tuple(pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1))
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream: no interval is shorter."""
@@ -139,8 +179,7 @@ class _Search:
     def assignments(self, limits: tuple[int, int], start: Accelerator | None, share: float) -> list[Assignment]:
         """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
         self.share = share
-        pps = [pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1)]
-        jobs = [(pp, shape, owner) for pp in pps for shape in self.shapes for owner in self.starts(shape)]
+        jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
         if start is not None:
             kinds = tuple(c.kind == "dense" for c in start.chunks)
             order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
@@ -167,12 +206,38 @@ class _Search:
                 found.append(a)
         return _distinct(found)
 
-    def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
-        """Search, judge, and polish; see `map_network`."""
+    def exact(self, min_chunks: int, max_chunks: int) -> tuple[Candidate | None, int]:
+        """The exact search's design, if memory allows one, and its lower bound."""
+        menu = Menu(
+            columns=self.columns(), sizes_m=self.sizes, sizes_n=self.sizes, drains=DRAINS, min_chunks=min_chunks,
+            max_chunks=max_chunks,
+        )  # fmt: skip
+        found: list[Candidate] = []
+
+        def judge(plan: Plan) -> int | None:
+            self.report(0, 1, f"exact schedule of interval {plan.interval}")
+            base = build(self.network, plan.pp, plan.owner, plan.engines)
+            ceiling = found[-1].speed.interval_cycles if found else plan.interval + plan.interval // CEILING
+            c = realise(self.network, base, self.platform, self.budgets.bram18, self.objective, ceiling)
+            if c is None or c.dsp > self.budgets.dsp:
+                return None
+            if not found or c.speed.interval_cycles < found[-1].speed.interval_cycles:
+                found.append(c)
+            return c.speed.interval_cycles
+
+        self.report(0, 1, "exact search")
+        _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
+        return (found[-1] if found else None), lower
+
+    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapping:
+        """Search, judge, and polish; see `map_certified`."""
         max_bram18 = self.budgets.bram18
         best: Candidate | None = None
         closest: Candidate | None = None
-        for share in MAP_SHARES:
+        lower = 0
+        if self.objective == "interval":
+            best, lower = self.exact(min_chunks, max_chunks)
+        for share in () if best is not None and best.speed.interval_cycles <= lower * SETTLED else MAP_SHARES:
             found = self.assignments((self.budgets.dsp, max_bram18), start, share)
             cut = False
             for n, a in enumerate(found[: self.effort.finalists]):
@@ -204,7 +269,8 @@ class _Search:
         )
         check_accelerator(self.network, best.accelerator)
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
-        return best.accelerator, cost_of(best)
+        certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
+        return Mapping(accelerator=best.accelerator, cost=cost_of(best), certificate=certificate)
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""
@@ -254,6 +320,16 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     """Best first, every partition with its engines once."""
     unique = {(a.pp, a.owner, a.engines): a for a in found}
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
+
+
+def certify(lower: int, interval: int) -> Certificate:
+    """What a proved lower bound says about a design's interval."""
+    optimal = lower >= interval
+    gap = 0.0 if optimal else 1.0 - lower / interval
+    note = "optimal: no engines within the DSP budget are faster" if optimal else (
+        f"within {100 * gap:.2f} % of the best: engines within the DSP budget are not excluded down to {lower} cycles"
+    )  # fmt: skip
+    return Certificate(lower_bound_cycles=min(lower, interval), interval_cycles=interval, optimal=optimal, note=note)
 
 
 def cost_of(candidate: Candidate) -> Cost:

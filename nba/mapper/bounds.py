@@ -237,7 +237,7 @@ def _improve(
     for i in range(n_layers):
         loads[owner[i]] += work[owner[i], i]
     while True:
-        k = loads.argmax()
+        k = int(loads.argmax())
         best = loads[k] - 0.5
         move_i, move_j, move_k = -1, -1, -1
         for i in range(n_layers):
@@ -289,10 +289,7 @@ def makespan(
     consistent = True
     for i in range(n_layers):
         consistent = consistent and (other[i] < 0 or together[owner[other[i]], owner[i]])
-    if consistent:
-        upper = _improve(work, owner, parent, other, legal, together)
-    else:
-        upper = FORBIDDEN
+    upper = _improve(work, owner, parent, other, legal, together) if consistent else FORBIDDEN
     if lower >= upper:
         return lower, upper, 0
     here = np.empty((n_layers, n_chunks))

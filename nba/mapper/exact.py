@@ -141,13 +141,23 @@ def _units(layer: list[int]) -> tuple[int, int, int]:
     return dsp(1, 0, False), dsp(0, 1, False), (dsp(0, 1, True) - dsp(0, 1, False)) if layer[RESIDUAL] >= 0 else 0
 
 
+def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list[int]:
+    """Lanes worth having for at most `most` channels: more than needed only where more drains divide them."""
+    found: list[int] = []
+    for value in sorted(values):
+        divides = {d for drain in drains for d in range(1, drain + 1) if drain % d == 0 and value % d == 0}
+        if not any(f >= most and all(f % d == 0 for d in divides) for f in found):
+            found.append(value)
+    return found
+
+
 def _options(table: np.ndarray, dense: bool, pp: int, menu: Menu, max_dsp: int) -> _Options:
     """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
     layers it may get (wide products, long accumulators, residuals), and what DSPs these take."""
     units = [_units(layer) for layer in table.tolist()]
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
-    sizes_m = [s for s in menu.sizes_m if s < most_m] + [s for s in menu.sizes_m if s >= most_m][:1]
-    sizes_n = [s for s in menu.sizes_n if s < most_n] + [s for s in menu.sizes_n if s >= most_n][:1] if dense else [1]
+    sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
+    sizes_n = _useful(menu.sizes_n, most_n, menu.drains) if dense else [1]
     sizes = [
         (pm, pn, pq) for pm, pn in product(sizes_m, sizes_n)
         for pq in (d for d in range(1, pm + 1) if pm % d == 0 and any(drain % d == 0 for drain in menu.drains))
@@ -257,7 +267,7 @@ class ExactSearch:
             for n in sorted({s[1] for s in shapes}):
                 beside = min(s[0] for s in shapes if s[1] == n) * least[0]
                 small[n] = self._side(1, n, pp, self.max_dsp - beside, goal)
-            # The least that the depthwise side takes beside every number of dense chunks, at an interval below the goal.
+            # Beside every number of dense chunks the depthwise side takes at least what the goal asks of it.
             for n in sorted({s[0] for s in shapes}):
                 partners = [small[s[1]] for s in shapes if s[0] == n]
                 left = min([left, *(side.left for side in partners)])
@@ -296,7 +306,7 @@ class ExactSearch:
     ) -> list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]]:
         """Pairs of tuples within the budget: for every tuple of one side, those of the other that are on the front of
         bound and DSPs among what fits beside it."""
-        found = []
+        found: list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]] = []
         dsp_two = np.array([t.dsp for t in two.tuples])
         for a in one.tuples:
             fits = np.flatnonzero(dsp_two <= self.max_dsp - a.dsp)[:4]
@@ -351,9 +361,7 @@ class ExactSearch:
             open_bound = min(open_bound, self.best_interval)
         return open_bound, self.best_interval is not None and self.best_interval <= goal
 
-    def _solve(
-        self, pp: int, one: _Side, two: _Side, a: _Tuple, b: _Tuple, limit: float
-    ) -> tuple[int, Plan | None]:
+    def _solve(self, pp: int, one: _Side, two: _Side, a: _Tuple, b: _Tuple, limit: float) -> tuple[int, Plan | None]:
         """Assign all layers to the engines of both tuples: (proved lower bound, plan found, if any below `limit`)."""
         n_chunks = len(a.options) + len(b.options)
         work = np.full((n_chunks, len(self.table)), FORBIDDEN)
@@ -408,6 +416,4 @@ def plan_of(table: np.ndarray, pp: int, owner: np.ndarray, engines: list[tuple[b
         load[k] += layer[ROWS] * max(int(work), MIN_ROW_CYCLES) + OVERHEAD_CYCLES
     beats = ceil_div(int(table[0, WIDTH_IN]), pp) * ceil_div(int(table[0, N]), in_lanes)
     host = int(table[0, HEIGHT_IN]) * max(beats, MIN_ROW_CYCLES)
-    return Plan(
-        interval=max(*load, host), pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines
-    )
+    return Plan(interval=max(*load, host), pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines)

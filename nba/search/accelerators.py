@@ -4,6 +4,8 @@ best one complete. Subclasses only draw choices (implementations of nba.search.p
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -32,13 +34,16 @@ MARGIN = 0.5
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class Elite:
-    """The best design seen in a niche: option indices int8 [parameters]; score on the network of the latest step;
-    whether it met the budgets there."""
+class Elites:
+    """The best design seen of every niche, best first. niche: int64 [E]; choice: option indices int8 [E, parameters];
+    score [E], feasible [E]: on the network of the latest step; busiest: bool [E, slots], what runs on the chunk that
+    sets the interval."""
 
+    niche: np.ndarray
     choice: np.ndarray
-    score: float
-    feasible: bool
+    score: np.ndarray
+    feasible: np.ndarray
+    busiest: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -67,8 +72,9 @@ class AcceleratorSearch:
     steps: int = 0
     rng: np.random.Generator = field(init=False)
     rules: Rules = field(init=False)
-    elites: dict[int, Elite] = field(init=False, default_factory=dict)
+    elites: Elites | None = field(init=False, default=None)
     _known: tuple[Network, np.ndarray] | None = field(init=False, default=None)
+    _where: tuple[int, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         self.rng = np.random.default_rng(self.seed)
@@ -78,8 +84,10 @@ class AcceleratorSearch:
     def prepare(self) -> None:
         """What a subclass sets up once."""
 
-    def look(self, network: Network, slot_of_layer: tuple[int, ...]) -> None:
-        """What a subclass wants to know about the present network before it proposes."""
+    def present(self) -> tuple[np.ndarray, tuple[int, ...]]:
+        """Layer table of the network of the present step, and the slot of each of its layers."""
+        assert self._known is not None
+        return self._known[1], self._where
 
     def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
         """`n_samples` choices to score, int8 [n, parameters]; slots whose parameters are not active bool [parameters]
@@ -98,11 +106,15 @@ class AcceleratorSearch:
 
     def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
         """Score `n_samples` designs by the closed forms and learn from them."""
-        self.look(network, slot_of_layer)
+        if self.elites is not None and not self._is_known(network):
+            known, self.elites = self.elites.choice, None
+            self.keep(slot_of_layer, known, self.evaluate(network, slot_of_layer, known))
+        self._layers(network)
+        self._where = slot_of_layer
         choice = self.propose(n_samples, self.active(slot_of_layer))
         found = self.evaluate(network, slot_of_layer, choice)
         self.evaluations += n_samples
-        self.keep(network, slot_of_layer, choice, found)
+        self.keep(slot_of_layer, choice, found)
         self.learn(found.score)
         self.steps += 1
 
@@ -120,9 +132,13 @@ class AcceleratorSearch:
         score = np.log(used.cost(self.objective)) + np.where(feasible, 0.0, penalty)
         return Evaluation(used=used, score=score, feasible=feasible)
 
+    def _is_known(self, network: Network) -> bool:
+        return self._known is not None and self._known[0] is network
+
     def _layers(self, network: Network) -> np.ndarray:
-        if self._known is None or self._known[0] is not network:
+        if not self._is_known(network):
             self._known = (network, layer_table(network))
+        assert self._known is not None
         return self._known[1]
 
     def active(self, slot_of_layer: tuple[int, ...]) -> np.ndarray:
@@ -131,36 +147,55 @@ class AcceleratorSearch:
         found[self.space.first_slot :] = np.repeat(np.isin(np.arange(len(self.space.slots)), slot_of_layer), PER_SLOT)
         return found
 
-    def keep(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
-        """Remember the best designs seen, one for every pp and number of dense and of depthwise chunks in use (from one
-        to another several changes are needed before any wins); known ones are scored anew: the network may differ."""
-        score, feasible = found.score, found.feasible
-        if self.elites:
-            old = np.array([e.choice for _, e in sorted(self.elites.items())])
-            again = self.evaluate(network, slot_of_layer, old)
+    def keep(self, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
+        """Remember the best designs seen, one of every niche: pp, the numbers of dense and of depthwise chunks in use,
+        and the size of the largest dense one (from one to another several changes are needed before any wins)."""
+        score, feasible, niche = found.score, found.feasible, self._niche(slot_of_layer, choice)
+        n = len(choice)
+        if self.elites is not None:
             # New ones first: of equal ones the newest stays, so that designs drift where the cost is flat.
-            choice = np.concatenate([choice, old])
-            score, feasible = np.concatenate([score, again.score]), np.concatenate([feasible, again.feasible])
+            choice = np.concatenate([choice, self.elites.choice])
+            score = np.concatenate([score, self.elites.score])
+            feasible = np.concatenate([feasible, self.elites.feasible])
+            niche = np.concatenate([niche, self.elites.niche])
+        order = np.argsort(score, kind="stable")
+        order = order[np.sort(np.unique(niche[order], return_index=True)[1])]
+        busiest = np.zeros((len(order), len(self.space.slots)), np.bool_)
+        new = order < n
+        if self.elites is not None:
+            busiest[~new] = self.elites.busiest[order[~new] - n]
+        owner = choice[order[new]][:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)].astype(np.int64)
+        load = np.zeros((len(owner), self.space.n_chunks), np.int64)
+        np.add.at(load, (np.arange(len(owner))[:, None], owner), found.used.layer_cycles[order[new]])
+        busiest[np.ix_(np.flatnonzero(new), np.array(slot_of_layer))] = owner == load.argmax(1)[:, None]
+        self.elites = Elites(
+            niche=niche[order], choice=choice[order], score=score[order], feasible=feasible[order], busiest=busiest
+        )
+
+    def _niche(self, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> np.ndarray:
         owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
         used = np.bitwise_or.reduce(np.left_shift(1, owner.astype(np.int64)), axis=1)
-        dense = choice[:, 1 : self.space.first_slot : PER_CHUNK] == 0
+        chunks = choice[:, 1 : self.space.first_slot].reshape(len(choice), self.space.n_chunks, PER_CHUNK)
+        dense = chunks[:, :, 0] == 0
         present = (used[:, None] >> np.arange(self.space.n_chunks) & 1) == 1
-        niche = ((present & dense).sum(1) * 64 + (present & ~dense).sum(1)) * 16 + choice[:, 0]
-        order = np.argsort(score, kind="stable")
-        numbers, first = np.unique(niche[order], return_index=True)
-        self.elites = {
-            int(number): Elite(choice=choice[i].copy(), score=float(score[i]), feasible=bool(feasible[i]))
-            for number, i in zip(numbers, order[first], strict=True)
-        }
+        size = chunks[:, :, 2].astype(np.int64) * 64 + chunks[:, :, 3]
+        macs = np.array(self.space.sizes_m)[chunks[:, :, 2]] * np.array(self.space.sizes_n)[chunks[:, :, 3]]
+        largest = np.where(present & dense, macs, -1).argmax(1)
+        counts = (present & dense).sum(1) * 64 + (present & ~dense).sum(1)
+        niche: np.ndarray = (counts * 16 + choice[:, 0]) * 4096 + size[np.arange(len(choice)), largest]
+        return niche
 
-    def _best(self) -> Elite:
-        if not self.elites:
+    def _best(self) -> int:
+        """Number of the best elite: the first that meets the budgets, else the first."""
+        if self.elites is None:
             raise InfeasibleError("accelerator search: no design was sampled yet; call step first")
-        return min(self.elites.values(), key=lambda e: (not e.feasible, e.score))
+        return int(self.elites.feasible.argmax())
 
     def best_choice(self) -> np.ndarray:
         """Option indices of the best design seen. Raises InfeasibleError before the first step."""
-        return self._best().choice.copy()
+        best = self._best()
+        assert self.elites is not None
+        return self.elites.choice[best].copy()
 
     def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
         """Cost of `network` on the best design seen: closed forms. A stall-free timetable attains the interval; the
@@ -209,7 +244,7 @@ class AcceleratorSearch:
                 "evaluations": self.evaluations,
                 "steps": self.steps,
                 "rng": self.rng.bit_generator.state,
-                "elites": [[k, e.choice.tolist(), e.score, e.feasible] for k, e in sorted(self.elites.items())],
+                "elites": None if self.elites is None else [pack(getattr(self.elites, f)) for f in _ELITES],
                 "memory": self.memory(),
             }
         )
@@ -225,10 +260,24 @@ class AcceleratorSearch:
         self.recall(raw["memory"])
         self.evaluations, self.steps = raw["evaluations"], raw["steps"]
         self.rng.bit_generator.state = raw["rng"]
-        self.elites = {
-            niche: Elite(choice=np.array(choice, np.int8), score=score, feasible=feasible)
-            for niche, choice, score, feasible in raw["elites"]
-        }
+        found = raw["elites"]
+        self._known = None
+        self.elites = None if found is None else Elites(**{f: unpack(t) for f, t in zip(_ELITES, found, strict=True)})
+
+
+_ELITES = ("niche", "choice", "score", "feasible", "busiest")
+
+
+def pack(array: np.ndarray) -> str:
+    """An array as text."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def unpack(text: str) -> np.ndarray:
+    """The array of `pack`."""
+    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)  # type: ignore[no-any-return]
 
 
 def _joined(parts: list[Usage]) -> Usage:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from nba.cost.cycles import COLS, DENSE, ROWS, TAPS, M, N, row_work
 from nba.cost.pipeline import compiled
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
-
 
 RESIZED = 8.0
 """Most engine parameters, on average, that a child draws anew."""
@@ -103,19 +103,56 @@ def _engines(
 
 
 @compiled
-def _mixed(
-    rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
-    two: np.ndarray, hot: np.ndarray, low: float, high: float, crossing: float, choice: np.ndarray,
-    options: np.ndarray, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray,
+def _dealt(
+    rng: np.random.Generator, row: np.ndarray, layers: np.ndarray, slot_of_layer: np.ndarray, order: np.ndarray,
+    sets: tuple[int, int], load: np.ndarray, options: np.ndarray, counts: np.ndarray,
     slot_kind: np.ndarray,
 ) -> None:  # fmt: skip
+    """Give every layer, in `order`, to the chunk that would be done with it first (work blurred by a tenth); every
+    other time without stage offsets and with rings of one map."""
+    n_chunks = load.size
+    first_slot = 1 + PER_CHUNK * n_chunks
+    load[:] = 0.0
+    plain = rng.random() < 0.5
+    pp = options[0, row[0]]
+    for i in order:
+        best = -1
+        least = 0.0
+        for k in range(n_chunks):
+            if not sets[slot_kind[slot_of_layer[i]]] >> k & 1:
+                continue
+            p = 3 + PER_CHUNK * k
+            pm = options[p, row[p]]
+            pq = options[p + 2, row[p + 2]]
+            work = layers[i, ROWS] * row_work(layers[i], pp, pm, options[p + 1, row[p + 1]], pq)
+            done = load[k] + work * (0.95 + 0.1 * rng.random())
+            if best < 0 or done < least:
+                best = k
+                least = done
+        load[best] = least
+        p = first_slot + PER_SLOT * slot_of_layer[i]
+        row[p] = best
+        if plain:
+            row[p + 1] = options[p + 1, : counts[p + 1]].argmin()
+            row[p + 2] = np.abs(options[p + 2, : counts[p + 2]] - 1).argmin()
+
+
+@compiled
+def _mixed(
+    rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
+    two: np.ndarray, hot: np.ndarray, layers: np.ndarray, slot_of_layer: np.ndarray, order: np.ndarray, dealing: float,
+    low: float, high: float, crossing: float, choice: np.ndarray, options: np.ndarray, counts: np.ndarray,
+    kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray, slot_kind: np.ndarray,
+) -> None:  # fmt: skip
     """Fills choice [B, parameters] with children of parents one[b], two[b]. hot [parents, slots]: slots on the chunk
-    that sets a parent's interval (none: all False)."""
+    that sets a parent's interval (none: all False). dealing: share of the children with engines of other sizes whose
+    layers are dealt out anew, in `order`."""
     n_chunks, n_slots = kinds.size, slot_kind.size
     first_slot = 1 + PER_CHUNK * n_chunks
     n_active = 0
     for i in range(active.size):
         n_active += active[i]
+    load = np.zeros(n_chunks)
     for b in range(choice.shape[0]):
         row = choice[b]
         rate = np.exp(low + (high - low) * rng.random()) / max(1, n_active)
@@ -150,10 +187,11 @@ def _mixed(
                     rate = 0.0
         crossed = rng.random() < crossing
         _engines(
-            rng, weights, parents[one[b]], parents[two[b]], engine_rate, anew, crossed, row, options, counts, kinds, optional,
-            divides, slot_kind,
+            rng, weights, parents[one[b]], parents[two[b]], engine_rate, anew, crossed, row, options, counts,
+            kinds, optional, divides, slot_kind,
         )  # fmt: skip
         sets = chunk_sets(row, n_chunks)
+        deal = moved < 0 and rng.random() < dealing
         cut = crossed and rng.random() < 0.5
         for s in range(n_slots):
             i = first_slot + PER_SLOT * s
@@ -182,18 +220,26 @@ def _mixed(
                 row[j] = parent[j]
                 if rate > 0.0 and rng.random() < rate:
                     row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
+        if deal:
+            _dealt(rng, row, layers, slot_of_layer, order, sets, load, options, counts, slot_kind)
 
 
 def vary(
     rng: np.random.Generator, rules: Rules, weights: np.ndarray, active: np.ndarray, parents: np.ndarray,
-    hot: np.ndarray, share: np.ndarray, mutations: tuple[float, float], choice: np.ndarray,
+    hot: np.ndarray, share: np.ndarray, layers: np.ndarray, slot_of_layer: tuple[int, ...],
+    mutations: tuple[float, float], dealing: float, choice: np.ndarray,
 ) -> None:  # fmt: skip
     """Fills choice int8 [B, parameters] with variations of parents [P, parameters], drawn by their `share` [P]: a slot
     of the busiest chunk moves (`hot` bool [P, slots]), or all of one chunk is drawn anew by weights [parameters,
-    options], or a few parameters are, log-uniform between the two of `mutations`."""
+    options], or a few parameters are, log-uniform between the two of `mutations`. With probability `dealing` the layers
+    of a child with other engines are dealt out to these, the largest first, each to the chunk that is done first."""
     one = rng.choice(len(parents), len(choice), p=share)
     low, high = np.log(mutations)
-    _mixed(rng, weights, active, parents, one, one, hot, low, high, 0.0, choice, *rules)
+    order = np.argsort(-(layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, DENSE] == 1, layers[:, N], 1)))
+    where = np.array(slot_of_layer, np.int64)
+    _mixed(
+        rng, weights, active, parents, one, one, hot, layers, where, order, dealing, low, high, 0.0, choice, *rules
+    )  # fmt: skip
 
 
 def cross(
@@ -206,4 +252,8 @@ def cross(
     low, high = np.log(mutations)
     nothing = np.zeros((len(parents), len(rules.slot_kind)), np.bool_)
     weights = np.ones(rules.options.shape)
-    _mixed(rng, weights, active, parents, one, two, nothing, low, high, crossing, choice, *rules)
+    none = np.zeros(0, np.int64)
+    table = np.zeros((0, 0), np.int64)
+    _mixed(
+        rng, weights, active, parents, one, two, nothing, table, none, none, 0.0, low, high, crossing, choice, *rules
+    )  # fmt: skip

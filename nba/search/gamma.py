@@ -14,17 +14,14 @@ because they are not drawn from the logits.
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from nba.ir.network import Network
-from nba.search.accelerators import AcceleratorSearch
+from nba.search.accelerators import AcceleratorSearch, pack, unpack
 from nba.search.draws import gradient, vary
-from nba.space.accelerator import PER_SLOT, draw
+from nba.space.accelerator import draw
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +31,8 @@ class GammaSettings:
     lr: step of the probabilities. floor: least probability of an option, times the number of options, so that none
     dies. local: share of a step's evaluations that are variations of the best designs seen, from which the logits do
     not learn; mutations: how many parameters those draw anew, log-uniform between the two; flatten: how many times as
-    high the temperature of those draws is; focus: how much more often better ones are varied, a power of their rank.
+    high the temperature of those draws is; focus: how much more often better ones are varied, a power of their rank;
+    dealing: share of the variations of engines whose layers are dealt out to the new engines.
     """
 
     lr: float = 0.1
@@ -43,6 +41,7 @@ class GammaSettings:
     mutations: tuple[float, float] = (1.0, 6.0)
     flatten: float = 3.0
     focus: float = 2.0
+    dealing: float = 0.7
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -52,8 +51,6 @@ class GammaSearch(AcceleratorSearch):
     settings: GammaSettings = field(default_factory=GammaSettings)
     logits: np.ndarray = field(init=False)
     _drawn: tuple[np.ndarray, np.ndarray] | None = field(init=False, default=None)
-    _parents: np.ndarray = field(init=False)
-    _hot: np.ndarray = field(init=False)
 
     def prepare(self) -> None:
         """Uniform logits."""
@@ -66,31 +63,19 @@ class GammaSearch(AcceleratorSearch):
         """exp(logits / temperature), float [parameters, options], at most 1."""
         return np.exp((self.logits - self.logits.max(1, keepdims=True)) / temperature)
 
-    def look(self, network: Network, slot_of_layer: tuple[int, ...]) -> None:
-        """Rank the best designs seen, and find the layers of their busiest chunks."""
-        if not self.elites or self.settings.local == 0.0:
-            return
-        ranked = sorted(self.elites.items(), key=lambda item: (item[1].score, item[0]))
-        self._parents = np.array([e.choice for _, e in ranked])
-        self._hot = np.zeros((len(ranked), len(self.space.slots)), np.bool_)
-        if self.objective in ("interval", "edp"):
-            found = self.evaluate(network, slot_of_layer, self._parents)
-            owner = self._parents[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)].astype(np.int64)
-            load = np.zeros((len(ranked), self.space.n_chunks), np.int64)
-            np.add.at(load, (np.arange(len(ranked))[:, None], owner), found.used.layer_cycles)
-            self._hot[:, list(slot_of_layer)] = owner == load.argmax(1)[:, None]
-
     def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
         """Samples of the logits, then variations of the best designs seen."""
-        n_varied = int(self.settings.local * n_samples) if self.elites else 0
+        n_varied = int(self.settings.local * n_samples) if self.elites is not None else 0
         choice = np.empty((n_samples, self.space.n_parameters), np.int8)
         draw(self.rng, self.rules, self.weights(), active, choice[: n_samples - n_varied])
         self._drawn = (choice[: n_samples - n_varied], active)
-        if n_varied:
-            share = 1.0 / np.arange(1, len(self._parents) + 1) ** self.settings.focus
+        if n_varied and self.elites is not None:
+            share = 1.0 / np.arange(1, len(self.elites.choice) + 1) ** self.settings.focus
+            hot = self.elites.busiest & (self.objective in ("interval", "edp"))
             vary(
-                self.rng, self.rules, self.weights(self.settings.flatten), active, self._parents, self._hot,
-                share / share.sum(), self.settings.mutations, choice[n_samples - n_varied :],
+                self.rng, self.rules, self.weights(self.settings.flatten), active, self.elites.choice, hot,
+                share / share.sum(), *self.present(), self.settings.mutations, self.settings.dealing,
+                choice[n_samples - n_varied :],
             )  # fmt: skip
         return choice
 
@@ -111,11 +96,11 @@ class GammaSearch(AcceleratorSearch):
 
     def memory(self) -> dict[str, Any]:
         """The logits."""
-        return {"logits": _pack(self.logits)}
+        return {"logits": pack(self.logits)}
 
     def recall(self, memory: dict[str, Any]) -> None:
         """Take the logits."""
-        logits = _unpack(memory["logits"])
+        logits = unpack(memory["logits"])
         if logits.shape != self.logits.shape:
             raise ValueError(f"accelerator search: state with logits {logits.shape}: does not fit {self.logits.shape}")
         self.logits = logits
@@ -129,13 +114,3 @@ def utilities(score: np.ndarray) -> np.ndarray:
     found = np.empty(n)
     found[np.argsort(score, kind="stable")] = worth / worth.sum() - 1.0 / n
     return found
-
-
-def _pack(array: np.ndarray) -> str:
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    return base64.b64encode(buffer.getvalue()).decode()
-
-
-def _unpack(text: str) -> np.ndarray:
-    return np.load(io.BytesIO(base64.b64decode(text)), allow_pickle=False)  # type: ignore[no-any-return]
