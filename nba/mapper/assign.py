@@ -24,11 +24,12 @@ MAX_VISITS = 20_000
 class EngineTable:
     """Engine options of a network at one pp.
 
-    pm, pn, pq, lanes: int64 [C]; dense: bool [C]. bits: int64 [layers, 4], activation, weight and accumulator bits, and
-    whether there is a residual. work, weight_words, param_words: int64 [layers, C], cycles and
-    memory words of a layer on an option (INFINITE cycles where the kinds differ); map_words: int64 [layers, 2, C],
-    words per bank of its whole input map and of its residual operand's. bram18: int64 [C, 4, S], blocks of weights,
-    parameters, input buffer and residual buffer of s words, at s = 0, GRAIN, 2*GRAIN ... (depths between round up).
+    pm, pn, pq, lanes: int64 [C]; dense: bool [C]. bits: int64 [layers, 5], activation, weight and accumulator bits,
+    whether there is a residual, and the number of the stored width of the weights among all that occur. work,
+    weight_words, param_words: int64 [layers, C], cycles and memory words of a layer on an option (INFINITE cycles where
+    the kinds differ); map_words: int64 [layers, 2, C], words per bank of its whole input map and of its residual
+    operand's. bram18: int64 [C, 3 + widths, S], blocks of parameters, input buffer, residual buffer, and weights of
+    every stored width, narrowest first, of s words, at s = 0, GRAIN, 2*GRAIN ... (depths between round up).
     """
 
     pm: np.ndarray
@@ -150,12 +151,12 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
     n_options = work.shape[1]
     last = blocks.shape[2] - 1
     load = np.zeros((n_chunks, n_options), np.int64)
-    most = np.zeros((n_chunks, 4), np.int64)
+    most = np.zeros((n_chunks, 5), np.int64)
     words = np.zeros((n_chunks, n_options), np.int64)
     params = np.zeros((n_chunks, n_options), np.int64)
     for i in range(len(owner)):
         k = owner[i]
-        for f in range(4):
+        for f in range(5):
             most[k, f] = max(most[k, f], bits[i, f])
         for c in range(n_options):
             load[k, c] += work[i, c]
@@ -184,14 +185,14 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
             for p in range(n_chunks + 1):
                 if maps[port, k, p, 0] > 0:
                     for c in range(n_options):
-                        bram[k, c] += blocks[c, 2 + port, min(last, (maps[port, k, p, c] + GRAIN - 1) // GRAIN)]
+                        bram[k, c] += blocks[c, 1 + port, min(last, (maps[port, k, p, c] + GRAIN - 1) // GRAIN)]
     low = limits[2]
     for k in range(n_chunks):
         least = INFINITE
         for c in range(n_options):
             if dense[c] == kinds[k]:
-                bram[k, c] += blocks[c, 0, min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
-                bram[k, c] += blocks[c, 1, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
+                bram[k, c] += blocks[c, 3 + most[k, 4], min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
+                bram[k, c] += blocks[c, 0, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
                 dsp[k, c] = engine_dsp(pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0)
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:

@@ -24,7 +24,8 @@ from nba.ir.design import Cost
 from nba.ir.network import Network
 from nba.mapper.assign import Assignment, EngineTable, Limits, climb
 from nba.mapper.budgets import Budgets
-from nba.mapper.options import engine_table, layer_edges
+from nba.mapper.exact import Certificate, ExactSearch, Menu, Plan
+from nba.mapper.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.mapper.realise import UNLIMITED, Candidate, build, realise, reorder
 from nba.mapper.refine import Engines, engines_of, refine
 from nba.platform import Platform
@@ -46,6 +47,8 @@ MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+CEILING = 50
+"""A plan of the exact search is given up once memory costs it this part of its interval."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,14 +75,46 @@ def map_network(
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[Accelerator, Cost]:
-    """A legal, deadlock-free accelerator for `network` within `budgets`, and its exact cost.
+    """`map_certified` without the certificate."""
+    found = map_certified(
+        network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
+        max_chunks=max_chunks, effort=effort, progress=progress,
+    )  # fmt: skip
+    return found.accelerator, found.cost
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapping:
+    """An accelerator, its exact cost, and, where the interval is the objective, what is proved about it."""
+
+    accelerator: Accelerator
+    cost: Cost
+    certificate: Certificate | None
+
+
+def map_certified(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: Objective = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapping:
+    """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
     """
-    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(start)
+    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(
+        start, min_chunks, max_chunks
+    )
 
 
 class _Search:
@@ -99,6 +134,7 @@ class _Search:
         self._optimistic: int | None = None
         self.best: Candidate | None = None
         self.closest: Candidate | None = None
+        self.sizes = SIZES if len(network.layers) <= FINE_LAYERS else COARSE_SIZES
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
         """(dense, depthwise) numbers of chunks worth trying."""
@@ -117,8 +153,12 @@ class _Search:
     def table(self, pp: int) -> EngineTable:
         """Engine options at `pp`, computed once."""
         if pp not in self.tables:
-            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp)
+            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp, self.sizes)
         return self.tables[pp]
+
+    def columns(self) -> tuple[int, ...]:
+        """Values of pp worth trying."""
+        return tuple(pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1))
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream: no interval is shorter."""
@@ -150,8 +190,7 @@ class _Search:
     def assignments(self, limits: tuple[int, int], start: Accelerator | None, share: float) -> list[Assignment]:
         """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
         self.share = share
-        pps = [pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1)]
-        jobs = [(pp, shape, owner) for pp in pps for shape in self.shapes for owner in self.starts(shape)]
+        jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
         if start is not None:
             kinds = tuple(c.kind == "dense" for c in start.chunks)
             order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
@@ -178,9 +217,29 @@ class _Search:
                 found.append(a)
         return _distinct(found)
 
-    def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
-        """Search, judge, and polish; see `map_network`."""
-        self._fastest(start)
+    def exact(self, min_chunks: int, max_chunks: int) -> int:
+        """Judge the exact search's designs; its lower bound of the interval."""
+        menu = Menu(
+            columns=self.columns(), sizes_m=self.sizes, sizes_n=self.sizes, drains=DRAINS, min_chunks=min_chunks,
+            max_chunks=max_chunks,
+        )  # fmt: skip
+
+        def judge(plan: Plan) -> int | None:
+            self.report(0, 1, f"exact schedule of interval {plan.interval}")
+            before = self.best
+            ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
+            found = self._judge(Engines(pp=plan.pp, owner=plan.owner, engines=plan.engines), ceiling)
+            return None if found is None else found.speed.interval_cycles
+
+        self.report(0, 1, "exact search")
+        _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
+        return lower
+
+    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapping:
+        """Search, judge, and polish; see `map_certified`."""
+        lower = self.exact(min_chunks, max_chunks) if self.objective == "interval" else 0
+        if self.best is None or self.best.speed.interval_cycles > lower * SETTLED:
+            self._fastest(start)
         if self.objective != "interval" or self.budgets.names()[2:]:
             self._refined(start)
         if self.best is None:
@@ -190,7 +249,8 @@ class _Search:
         )
         check_accelerator(self.network, best.accelerator)
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
-        return best.accelerator, best.cost
+        certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
+        return Mapping(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
         """Short intervals within DSP and memory."""
@@ -230,20 +290,23 @@ class _Search:
         if found != engines:
             self._judge(found, None)
 
-    def _judge(self, engines: Engines, ceiling: int | None) -> None:
-        """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them."""
+    def _judge(self, engines: Engines, ceiling: int | None) -> Candidate | None:
+        """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them. None
+        unless it meets them, faster than `ceiling`."""
         base = build(self.network, engines.pp, engines.owner, engines.engines)
         args = self.network, base, self.platform
         found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
-        if found is None and self.best is None:
+        if found is None and self.best is None and self.closest is None:
             found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
-            return
+            return None
         if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
                 self.closest = found
-        elif self.best is None or found.key(self.objective) < self.best.key(self.objective):
+            return None
+        if self.best is None or found.key(self.objective) < self.best.key(self.objective):
             self.best = found
+        return found
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""
@@ -287,3 +350,13 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     """Best first, every partition with its engines once."""
     unique = {(a.pp, a.owner, a.engines): a for a in found}
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
+
+
+def certify(lower: int, interval: int) -> Certificate:
+    """What a proved lower bound says about a design's interval."""
+    optimal = lower >= interval
+    gap = 0.0 if optimal else 1.0 - lower / interval
+    note = "optimal: no engines within the DSP budget are faster" if optimal else (
+        f"within {100 * gap:.2f} % of the best: engines within the DSP budget are not excluded down to {lower} cycles"
+    )  # fmt: skip
+    return Certificate(lower_bound_cycles=min(lower, interval), interval_cycles=interval, optimal=optimal, note=note)

@@ -9,13 +9,16 @@ from nba.cost.cycles import compiled_bram18
 from nba.cost.kernels import is_block
 from nba.cost.resources import rom_words
 from nba.ir.accelerator_rules import MAX_WORDS
-from nba.ir.network import MASTER_BITS, MULT_BITS, Network
+from nba.ir.network import MASTER_BITS, MULT_BITS, Layer, Network
 from nba.ir.program import FETCH_CYCLES, ceil_div
 from nba.mapper.assign import GRAIN, INFINITE, EngineTable
 from nba.platform import Platform
 
 SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
 """Values of pm and pn that are tried."""
+COARSE_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+"""The values for networks of more than FINE_LAYERS layers."""
+FINE_LAYERS = 32
 DRAINS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 """Values of pq that are tried (divisors of pm)."""
 
@@ -34,7 +37,7 @@ def layer_facts(network: Network) -> np.ndarray:
     return np.array(facts, np.int64)
 
 
-def engine_sizes(network: Network, pp: int, max_macs: int) -> np.ndarray:
+def engine_sizes(network: Network, pp: int, max_macs: int, values: tuple[int, ...] = SIZES) -> np.ndarray:
     """int64 [C, 4]: (dense?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer can fill."""
     facts = layer_facts(network)
     found: list[tuple[int, int, int, int]] = []
@@ -42,18 +45,18 @@ def engine_sizes(network: Network, pp: int, max_macs: int) -> np.ndarray:
         mine = facts[facts[:, 0] == dense]
         if not len(mine):
             continue
-        most_m = _round_up(int(mine[:, 1].max()))
-        most_n = _round_up(int(mine[:, 2].max())) if dense else 1
-        for pm in SIZES:
-            for pn in SIZES if dense else (1,):
+        most_m = _round_up(int(mine[:, 1].max()), values)
+        most_n = _round_up(int(mine[:, 2].max()), values) if dense else 1
+        for pm in values:
+            for pn in values if dense else (1,):
                 if pm > most_m or pn > most_n or pm * pn * pp > max_macs:
                     continue
                 found.extend((dense, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
     return np.array(found, np.int64).reshape(-1, 4)
 
 
-def _round_up(value: int) -> int:
-    return min((s for s in SIZES if s >= value), default=SIZES[-1])
+def _round_up(value: int, values: tuple[int, ...]) -> int:
+    return min((s for s in values if s >= value), default=values[-1])
 
 
 def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -71,36 +74,43 @@ def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarra
     return work.astype(np.int64), weight_words.astype(np.int64), (groups * drain).astype(np.int64)
 
 
-def engine_table(network: Network, platform: Platform, pp: int, max_macs: int) -> EngineTable:
-    """All options at `pp`. Memories are sized for the network's widest stored weights."""
-    sizes = engine_sizes(network, pp, max_macs)
+def engine_table(
+    network: Network, platform: Platform, pp: int, max_macs: int, values: tuple[int, ...] = SIZES
+) -> EngineTable:
+    """All options at `pp` with pm and pn among `values`."""
+    sizes = engine_sizes(network, pp, max_macs, values)
     dense, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
     work, weight_words, param_words = work_table(layer_facts(network), sizes, pp)
+    stored = sorted({_stored_bits(layer) for layer in network.layers})
     bits = [
         (
             layer.act_bits,
             2 if layer.op == "avgpool" else layer.weight_bits,
             network.acc_bits(i),
             layer.residual is not None,
+            stored.index(_stored_bits(layer)),
         )
         for i, layer in enumerate(network.layers)
     ]
-    store = max((layer.weight_store_bits for layer in network.layers if layer.op != "avgpool"), default=2)
     acc_bits = max(network.acc_bits(i) for i in range(len(network.layers)))
     lanes = np.where(dense == 1, pn, pm)
     map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
     deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
-    widths = (pm * pn * store, pq * (acc_bits + MULT_BITS), lanes * MASTER_BITS, pq * MASTER_BITS)
-    blocks = np.zeros((len(sizes), 4, n_grains), np.int64)
+    widths = [pq * (acc_bits + MULT_BITS), lanes * MASTER_BITS, pq * MASTER_BITS, *(pm * pn * b for b in stored)]
+    blocks = np.zeros((len(sizes), len(widths), n_grains), np.int64)
     for m, width in enumerate(widths):
         for w in np.unique(width):
-            blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m >= 2) * (pp if m >= 2 else 1)
+            blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m in (1, 2)) * (pp if m in (1, 2) else 1)
     return EngineTable(
         pm=pm, pn=pn, pq=pq, lanes=lanes, dense=dense == 1, bits=np.array(bits, np.int64),
         work=work, weight_words=weight_words, param_words=param_words, map_words=map_words,
         bram18=blocks,
     )  # fmt: skip
+
+
+def _stored_bits(layer: Layer) -> int:
+    return 2 if layer.op == "avgpool" else max(layer.weight_store_bits, layer.weight_bits)
 
 
 def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> np.ndarray:

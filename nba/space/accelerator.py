@@ -10,6 +10,7 @@ a chunk are as large as the program needs.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -88,7 +89,10 @@ class AcceleratorSpace:
         return self.first_slot + PER_SLOT * len(self.slots)
 
     def rules(self) -> Rules:
-        """The space as arrays, for compiled code."""
+        """The space as arrays, for compiled code; not to be written to."""
+        return _rules(self)
+
+    def _make_rules(self) -> Rules:
         parameters = self.parameters()
         width = max(len(p.options) for p in parameters)
         assert width <= MAX_OPTIONS, width
@@ -167,6 +171,11 @@ class Rules(NamedTuple):
     optional: np.ndarray
     divides: np.ndarray
     slot_kind: np.ndarray
+
+
+@lru_cache(maxsize=16)
+def _rules(space: AcceleratorSpace) -> Rules:
+    return space._make_rules()
 
 
 @compiled

@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact mapping against enumeration of whole spaces, and its bounds against every design of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nba.cost.cycles import layer_table
+from nba.cost.usage import usage
+from nba.ir.network import Network
+from nba.mapper.bounds import FORBIDDEN, makespan
+from nba.mapper.exact import ExactSearch, Menu, Plan
+from nba.platform import get
+from nba.space.accelerator import AcceleratorSpace
+from tests.unit.hw_networks import DIGITS, blocks_network
+
+BOARD = get("pynq-z2")
+
+
+def random_network(rng: np.random.Generator) -> Network:
+    blocks = tuple(
+        (int(rng.integers(3, 9)), int(rng.integers(1, 3)), int(rng.choice([3, 5])), int(rng.integers(1, 3)))
+        for _ in range(int(rng.integers(1, 3)))
+    )
+    return blocks_network(
+        blocks, size=int(rng.integers(4, 8)), stem=int(rng.integers(3, 9)), head=int(rng.integers(5, 12)),
+        bits=int(rng.choice([4, 8])),
+    )  # fmt: skip
+
+
+def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace:
+    def some(values: tuple[int, ...], n: int) -> tuple[int, ...]:
+        return tuple(sorted(int(v) for v in rng.choice(values, n, replace=False)))
+
+    small = len(network.layers) > 8
+    return AcceleratorSpace(
+        slots=tuple("dense" if x.op == "dense" else "depthwise" for x in network.layers),
+        n_chunks=2 if small else 3,
+        columns=some((1, 2, 4), 2),
+        sizes_m=some((1, 2, 3, 4, 6, 8), 3 if small else 2),
+        sizes_n=some((1, 2, 4, 6), 2),
+        drains=(1, 2, 3) if small else (1, 2),
+        offsets=(0,),
+        policies=(1,),
+    )
+
+
+def menu_of(space: AcceleratorSpace) -> Menu:
+    return Menu(
+        columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains, min_chunks=1,
+        max_chunks=space.n_chunks,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_exact_is_the_optimum_by_enumeration(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    network = random_network(rng)
+    space = random_space(network, rng)
+    if len(network.layers) > 8:
+        space = replace(space, n_chunks=2)
+    everything = space.enumerate()
+    layers = layer_table(network)
+    used = usage(layers, space.decode(everything, layers, tuple(range(len(network.layers)))), BOARD)
+    budget = int(rng.integers(used.dsp.min(), max(used.dsp.min() + 2, np.quantile(used.dsp, 0.6))))
+    fits = used.dsp <= budget
+    plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
+    assert plan is not None
+    assert lower == plan.interval == used.interval[fits].min(), (network, space, budget)
+
+
+def test_nothing_fits() -> None:
+    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in DIGITS.layers))
+    plan, lower = ExactSearch(DIGITS, menu_of(space), 1, lambda p: p.interval).run(1)
+    assert plan is None
+    assert lower > 1 << 30
+
+
+def test_rejected_plans_leave_the_bound_open() -> None:
+    """What memory forbids is not proved impossible: the bound stays, the design is another."""
+    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in DIGITS.layers))
+    first, lower = ExactSearch(DIGITS, menu_of(space), 120, lambda p: p.interval).run(1)
+    assert first is not None
+    assert lower == first.interval
+    seen: list[Plan] = []
+
+    def judge(plan: Plan) -> int | None:
+        seen.append(plan)
+        return None if len(seen) < 4 else plan.interval
+
+    plan, bound = ExactSearch(DIGITS, menu_of(space), 120, judge).run(10)
+    assert plan in seen[3:]
+    assert plan.interval == min(p.interval for p in seen[3:])
+    assert plan.interval >= bound == lower
+
+
+def test_makespan_against_all_assignments() -> None:
+    rng = np.random.default_rng(3)
+    for _ in range(60):
+        n_layers, k = int(rng.integers(2, 8)), int(rng.integers(1, 4))
+        work = rng.integers(1, 60, (k, n_layers)).astype(float)
+        work[rng.random((k, n_layers)) < 0.1] = FORBIDDEN
+        parent = np.array([int(rng.integers(-1, i)) if i else -1 for i in range(n_layers)])
+        other = np.array([int(rng.integers(-1, i)) if i and rng.random() < 0.4 else -1 for i in range(n_layers)])
+        legal, together = rng.random((k, k)) < 0.8, rng.random((k, k)) < 0.9
+        best = FORBIDDEN
+        for code in range(k**n_layers):
+            owner = [code // k**i % k for i in range(n_layers)]
+            if any(p >= 0 and not legal[owner[p], owner[i]] for i, p in enumerate(parent)):
+                continue
+            if any(o >= 0 and not together[owner[o], owner[i]] for i, o in enumerate(other)):
+                continue
+            best = min(best, np.bincount(owner, work[owner, np.arange(n_layers)], k).max())
+        found = np.zeros(n_layers, np.int64)
+        lower, upper, _ = makespan(work, parent, other, legal, together, np.full(k, 1 / k), 1e9, 100_000, found)
+        if best >= FORBIDDEN:
+            assert upper >= 1e9
+        else:
+            assert lower == upper == best
+            assert np.bincount(found, work[found, np.arange(n_layers)], k).max() == best
