@@ -28,6 +28,7 @@ from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
 from nba.mapper.realise import UNLIMITED, Candidate, realise
 from nba.platform import Platform
+from nba.search.entropy import mean_entropy
 from nba.search.protocol import HardwareCost
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, AcceleratorSpace, accelerator_of
 
@@ -303,6 +304,10 @@ class GammaSearch:
             if found is not None:
                 return found
         raise AssertionError("without limits on memory some rings always work")
+
+    def entropy(self) -> float:
+        """Mean entropy of the logits' distributions, in units of its maximum."""
+        return mean_entropy(self.logits, self._valid)
 
     def state(self) -> str:
         """Everything that `load_state` needs, as JSON text."""
