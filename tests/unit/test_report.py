@@ -132,7 +132,8 @@ def save_build(
             {
                 "epoch": e, "joint": e > 1, "train_loss": 2.0 / (e + 1), "valid_loss": 2.5 / (e + 1),
                 "valid_accuracy": 0.1 * e, "temperature": 5.0 - e, "alpha_entropy": 1.0, "beta_entropy": 0.5,
-                "gamma_entropy": 0.25, "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e, "feasible": e > 2,
+                "gamma_entropy": 0.25, "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e,
+                "feasible": e > 2,
                 "ops": [HOSTILE, "skip"], "bits": [4, 2 + e % 2],
             }
             for e in range(5)
