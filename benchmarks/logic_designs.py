@@ -22,9 +22,12 @@ from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.design import Cost, Design  # noqa: E402
 from nba.ir.network import Network, Weights, weights_digest  # noqa: E402
 from nba.ir.program import Program, lower  # noqa: E402
+from nba.mapper.automap import Effort, map_network  # noqa: E402
+from nba.mapper.budgets import Budgets  # noqa: E402
+from nba.platform import get  # noqa: E402
 from nba.synth.run import FF_CELLS, LUT_CELLS, synthesise_rtl  # noqa: E402
 from tests.strategies import NetworkLimits, random_accelerator, random_network, random_weights  # noqa: E402
-from tests.unit.hw_networks import blocks_network  # noqa: E402
+from tests.unit.hw_networks import DIGITS, blocks_network  # noqa: E402
 
 PLATFORM = "zc706"
 MACS = (16, 240)
@@ -61,9 +64,17 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
             return network, weights, accelerator, lower(network, accelerator)
 
 
-def rtl_of(seed: int) -> dict[str, str]:
-    """The Verilog and memory files of the design of `seed`."""
-    network, weights, accelerator, program = draw(seed)
+def mapped() -> tuple[Network, Weights, Accelerator, Program]:
+    """A design as the mapper makes them, larger than the drawn ones: 19 layers, 128 DSP blocks."""
+    network, weights = random_weights(np.random.default_rng(0), DIGITS)
+    effort = Effort(scout_steps=100, climb_steps=800, finalists=4, reorder_steps=100)
+    accelerator, _ = map_network(network, get("pynq-z2"), Budgets(dsp=128, bram=40), seed=1, effort=effort)
+    return network, weights, accelerator, lower(network, accelerator)
+
+
+def rtl_of(subject: tuple[Network, Weights, Accelerator, Program]) -> dict[str, str]:
+    """The Verilog and memory files of a design."""
+    network, weights, accelerator, program = subject
     design = Design(
         name="t", network=network, accelerator=accelerator, platform=PLATFORM, clock_mhz=100.0,
         cost=Cost(

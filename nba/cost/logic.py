@@ -93,7 +93,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
 )
 """(part, what is counted): the columns of `features`."""
 
-ISSUE_BITS = 396
+ISSUE_BITS = 433
 """Bits of a program word besides its destinations (nba.emit.program_rom)."""
 DESTINATION_BITS = 36
 """Bits of a program word per output edge."""

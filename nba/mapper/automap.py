@@ -181,7 +181,7 @@ class _Search:
     def run(self, start: Accelerator | None) -> tuple[Accelerator, Cost]:
         """Search, judge, and polish; see `map_network`."""
         self._fastest(start)
-        if self.objective in ("energy", "edp") or self.budgets.names()[2:]:
+        if self.objective != "interval" or self.budgets.names()[2:]:
             self._refined(start)
         if self.best is None:
             raise InfeasibleError(self._refusal(self.closest))
@@ -239,7 +239,7 @@ class _Search:
             found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
             return
-        if found.excess(self.budgets) > 0:
+        if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
                 self.closest = found
         elif self.best is None or found.key(self.objective) < self.best.key(self.objective):

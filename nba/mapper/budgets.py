@@ -82,9 +82,9 @@ class Budgets:
         """The limit `name` as the user wrote it in the spec."""
         value = getattr(self, name)
         if name == "interval_cycles" and self.clock_mhz is not None:
-            return f"budgets.fps: at least {self.clock_mhz * 1e6 / value:,.6g}"
+            return f"budgets.fps: at least {self.clock_mhz * 1e6 / value:,.10g}"
         if name == "latency_cycles" and self.clock_mhz is not None:
-            return f"budgets.latency_us: {value / self.clock_mhz:,.6g}"
+            return f"budgets.latency_us: {value / self.clock_mhz:,.10g}"
         return f"budgets.{name}: {value:g}"
 
     def _amount(self, name: str, cost: Cost) -> str:
@@ -98,7 +98,7 @@ class Budgets:
             return f"{cost.power_w:.3g} W (relative model)"
         clock = self.clock_mhz
         if name == "interval_cycles":
-            rate = "" if clock is None else f" ({clock * 1e6 / cost.interval_cycles:,.6g} frames/s)"
+            rate = "" if clock is None else f" ({clock * 1e6 / cost.interval_cycles:,.8g} frames/s)"
             return f"an interval of {cost.interval_cycles} cycles{rate}"
         delay = "" if clock is None else f" ({cost.first_output_latency_cycles / clock:,.6g} us)"
         return f"a latency of {cost.first_output_latency_cycles} cycles{delay}"

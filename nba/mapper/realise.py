@@ -52,10 +52,14 @@ class Candidate:
         rows = sum(r.rows for r in self.accelerator.rings)
         return (value, *self.speed.key(objective), self.dsp, self.bram18, rows)
 
-    def excess(self, budgets: Budgets) -> float:
-        """How far the worst of the budgets is exceeded: use over limit, 0 if all are met."""
-        worst = max(budgets.excess_of(self.cost).values())
-        return worst if worst > 1.0 else 0.0
+    def excess(self, budgets: Budgets) -> tuple[int, float]:
+        """How many of the budgets are exceeded, and the worst use over limit: (0, 0) if all are met."""
+        over = [x for x in budgets.excess_of(self.cost).values() if x > 1.0]
+        return len(over), max(over, default=0.0)
+
+    def fits(self, budgets: Budgets) -> bool:
+        """Whether all budgets are met."""
+        return self.excess(budgets) == (0, 0.0)
 
 
 def judged(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
@@ -145,7 +149,7 @@ def realise(
             goal = search.exact(rows)
         found.append(judged(network, search.with_rows(rows), goal, platform))
     return min(
-        found, key=lambda c: (0.0 if budgets is None else c.excess(budgets), *c.key(objective)), default=None
+        found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
     )  # fmt: skip
 
 
@@ -177,7 +181,7 @@ def reorder(
     if goal.key(objective) >= start.speed.key(objective):
         return start
     better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
-    if better.excess(budgets) > 0 or better.key(objective) >= start.key(objective):
+    if not better.fits(budgets) or better.key(objective) >= start.key(objective):
         return start
     return better
 

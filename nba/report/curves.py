@@ -32,7 +32,8 @@ class Panel:
 
 
 def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict[str, float]) -> tuple[Panel, ...]:
-    """All diagrams for which there is data. budgets: dsp and bram (36-Kbit blocks), where they are known."""
+    """All diagrams for which there is data. budgets: dsp, bram (36-Kbit blocks), interval and latency
+    [cycles], where they are known."""
     found: list[Panel] = []
     if search is not None and search.epochs:
         of = search.scalars
@@ -55,15 +56,15 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
             ),
         ]
         joint = [i for i, j in enumerate(search.joint) if j]
-        shown: list[tuple[str, str, str, str | None, float]] = [
-            (f"search: {search.objective} (the objective)", UNITS[search.objective], "cost", None, 1.0)
+        shown: list[tuple[str, str, str, str, float]] = [
+            (f"search: {search.objective} (the objective)", UNITS[search.objective], "cost", search.objective, 1.0)
         ]
         if search.objective != "interval":
-            shown.append(("search: interval", UNITS["interval"], "interval_cycles", None, 1.0))
+            shown.append(("search: interval", UNITS["interval"], "interval_cycles", "interval", 1.0))
         shown += [("search: DSP", "blocks", "dsp", "dsp", 1.0), ("search: BRAM", "blocks", "bram18", "bram", 0.5)]
         for title, unit, name, budget, factor in shown:
             if joint:
-                limit = ("budget", budgets[budget]) if budget is not None and budget in budgets else None
+                limit = ("budget", budgets[budget]) if budget in budgets else None
                 found.append(
                     Panel(
                         title=title, unit=unit,

@@ -111,6 +111,17 @@ def memories(program: Program, platform: Platform) -> Memories:
     )
 
 
+def limits(metrics: Metrics, clock_mhz: float) -> dict[str, float]:
+    """Budgets of curves: dsp, bram (36-Kbit blocks), interval and latency [cycles], as far as the spec sets them."""
+    found = {k: float(v) for k, v in metrics.get("resources", {}).get("budget", {}).items()}
+    wanted = metrics.get("budgets", {})
+    if "fps" in wanted:
+        found["interval"] = clock_mhz * 1e6 / float(wanted["fps"])
+    if "latency_us" in wanted:
+        found["latency"] = clock_mhz * float(wanted["latency_us"])
+    return found
+
+
 def charts(inputs: Inputs, program: Program, frames: SteadyFrames) -> tuple[drawing.Picture, drawing.Picture]:
     """Two steady frames from first input row to last output row, and one period enlarged."""
     network, first = inputs.design.network, frames.frame
@@ -134,7 +145,7 @@ def render(inputs: Inputs) -> str:
     program = lower(design.network, design.accelerator)
     frames = steady_frames(program)
     found: Account = account(design, program, frames)
-    budgets = {k: float(v) for k, v in inputs.metrics.get("resources", {}).get("budget", {}).items()}
+    budgets = limits(inputs.metrics, design.clock_mhz)
     two, zoomed = charts(inputs, program, frames)
     diagrams = curves.panels(inputs.search, inputs.train, budgets)
     return (
@@ -165,6 +176,7 @@ def render(inputs: Inputs) -> str:
             gantt_zoom=zoomed,
             shares=drawing.shares(found.chunks),
             architecture=drawing.architecture(inputs.search) if inputs.search and inputs.search.epochs else None,
+            bits=drawing.bits_by_epoch(inputs.search) if inputs.search and inputs.search.epochs else None,
             # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
             curves=Markup(curves.svg(diagrams)) if diagrams else None,
         )

@@ -280,7 +280,7 @@ class GammaSearch:
         ranked = sorted(self._elites.values(), key=lambda e: (not e.feasible, e.score)) or [self._best()]
         for elite in ranked[:N_REALISED]:
             found = self._realised(network, slot_of_layer, elite.choice)
-            if found.excess(self.budgets) == 0:
+            if found.fits(self.budgets):
                 return found.accelerator
             if closest is None or found.excess(self.budgets) < closest.excess(self.budgets):
                 closest = found

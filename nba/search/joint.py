@@ -391,12 +391,9 @@ def _weights_optimiser(net: Supernet, config: SearchConfig) -> torch.optim.Optim
         return torch.optim.AdamW(
             net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
         )
-    # Not fused: torch's fused step fails once a parameter takes part for the first time after others.
+    # Not fused: torch's fused kernel fails where some weights have no gradient yet, as on a single path.
     return torch.optim.SGD(
-        net.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
+        net.parameters(), lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
     )
 
 

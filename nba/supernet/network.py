@@ -160,18 +160,27 @@ class Supernet(nn.Module):
         Every candidate is computed once, whatever the number of bitwidths: these are blended in the operands of its
         convolutions (`QuantLayer`).
         """
-        outputs = []
-        for k, number in enumerate(choice.candidates):
-            operator = self.macro.all_operators[number]
-            precision = Precision(bitwidths=self.macro.all_bitwidths, mix=choice.mixes[k])
-            outputs.append(source if operator == SKIP else block[operator](source, precision, shared))
-        executed = outputs[0]
+        executed = self._candidate(block, shared, source, choice, 0)
         if not choice.gates.requires_grad:
             return executed
         codes = executed.codes_BCHW * choice.gates[0]
-        for gate, output in zip(choice.gates[1:], outputs[1:], strict=True):
-            codes = codes + (output.codes_BCHW * (output.scale / executed.scale).detach()) * gate
+        for k, gate in enumerate(choice.gates[1:], 1):
+            # Its gate is 0: nothing flows back into this candidate, only what it computed into the gate's gradient.
+            with torch.no_grad():
+                other = self._candidate(block, shared, source, choice, k)
+                value = other.codes_BCHW * (other.scale / executed.scale)
+            codes = codes + value * gate
         return Signal(codes_BCHW=codes, scale=executed.scale, signed=executed.signed)
+
+    def _candidate(
+        self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice, k: int
+    ) -> Signal:
+        operator = self.macro.all_operators[choice.candidates[k]]
+        if operator == SKIP:
+            return source
+        precision = Precision(bitwidths=self.macro.all_bitwidths, mix=choice.mixes[k])
+        found: Signal = block[operator](source, precision, shared)
+        return found
 
 
 def _layer(

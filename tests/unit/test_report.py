@@ -28,7 +28,10 @@ from nba.ir.design import Design, save_design
 from nba.ir.program import Program, lower
 from nba.platform import get
 from nba.report.account import CAUSES, WORK, account
-from nba.report.page import number
+from nba.report.curves import panels
+from nba.report.drawing import bits_by_epoch
+from nba.report.inputs import SCALARS, SearchCurves
+from nba.report.page import limits, number
 from nba.report.steady import steady_frames
 from nba.sources import PACKAGE
 from nba.stages.report import write
@@ -246,6 +249,20 @@ def test_curves_and_provenance_are_there(whole: tuple[Design, Program, str, Page
     assert len(text.encode()) < 2_000_000
 
 
+def test_curves_show_the_objective_and_its_limit() -> None:
+    values = (1.0, 2.0)
+    search = SearchCurves(
+        objective="latency", epochs=(0, 1), scalars=dict.fromkeys(SCALARS, values) | {"cost": (7.0, 5.0)},
+        joint=(False, True), feasible=(False, True), ops=((), ()), bits=((), ()),
+    )  # fmt: skip
+    found = {p.title: p for p in panels(search, None, limits({"budgets": {"latency_us": 2, "fps": 1000}}, 50.0))}
+    latency = found["search: latency (the objective)"]
+    assert (latency.unit, latency.epochs, latency.lines[0][1]) == ("cycles", (1,), (5.0,))
+    assert latency.limit == ("budget", 100.0)
+    assert found["search: interval"].limit == ("budget", 50_000.0)
+    assert found["search: DSP"].limit is None
+
+
 def test_nothing_is_loaded_from_anywhere(whole: tuple[Design, Program, str, Page]) -> None:
     _, _, text, page = whole
     assert not {tag for tag, _ in page.tags} & {"script", "link", "img", "iframe", "object", "embed", "base", "image"}
@@ -347,3 +364,20 @@ def test_stream_rows_are_those_of_the_token_machine(seed: int) -> None:
     beats = pair.program.out_col_groups * pair.program.out_chan_words
     last = frames.rows[n_chunks + 1][0][:, -1] + beats - 1 + HOST_OUT_CYCLES
     assert np.array_equal(last, frames.schedule.output_cycle)
+
+
+def test_heat_map_of_bits_skips_what_is_left_out() -> None:
+    """Runs of equal bits are one mark each, blank where the block is skipped; more bits are darker."""
+    ops = (("k3_e1", "skip"), ("k3_e3", "k3_e1"), ("k3_e1", "k3_e1"))
+    found = SearchCurves(
+        objective="interval", epochs=(0, 1, 2), scalars={}, joint=(False,) * 3, feasible=(False,) * 3, ops=ops,
+        bits=((4, 8), (4, 6), (8, 6)),
+    )  # fmt: skip
+    tips = [m.tip for m in bits_by_epoch(found).marks if m.tip]
+    assert tips == [
+        "block 0: 4 bits, epochs 0..1",
+        "block 0: 8 bits, epochs 2..2",
+        "block 1: 6 bits, epochs 1..2",
+    ]
+    shades = {m.tip.split(",")[0]: m.css for m in bits_by_epoch(found).marks if m.tip}
+    assert shades["block 0: 4 bits"] < shades["block 1: 6 bits"] < shades["block 0: 8 bits"]

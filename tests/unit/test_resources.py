@@ -11,9 +11,10 @@ import numba
 import numpy as np
 import pytest
 
-from nba.cost import kernels
+from nba.cost import kernels, logic
 from nba.cost.resources import banks, param_rom, predict, rom_words, weight_rom
 from nba.emit.env import environment
+from nba.emit.program_rom import DEST_FIELDS, DRAIN_FIELDS, ISSUE_FIELDS
 from nba.errors import SpecError, ToolError
 from nba.ir.network import MULT_BITS
 from nba.platform import PLATFORMS, get, names
@@ -100,6 +101,12 @@ def test_chunk_dsp_is_the_sum_of_its_products() -> None:
                 scale = kernels.product_dsp(acc + 1, 17, acc + 17)
                 want = 3 * 5 * 2 * mac + 4 * 2 * (scale + kernels.product_dsp(9, 17, 25))
                 assert kernels.chunk_dsp(3, 5, 2, 4, act, weight, acc, True) == want
+
+
+def test_program_words_are_as_wide_as_the_estimate_of_logic_says() -> None:
+    fields = {"issue": ISSUE_FIELDS + DRAIN_FIELDS, "destination": DEST_FIELDS}
+    widths = {name: sum(width for _, width in found) for name, found in fields.items()}
+    assert widths == {"issue": logic.ISSUE_BITS, "destination": logic.DESTINATION_BITS}
 
 
 def test_prediction_is_the_sum_over_its_parts() -> None:

@@ -1,0 +1,282 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the evidence runs share: settings (data, space, budget, schedule), equal training and mapping, resumable units.
+
+A unit is one search with one seed, trained and mapped. Each runs in a process of its own (so that its peak memory is
+its own) and leaves one JSON file; a unit whose file is there, with the same setting, is not run again, and one that was
+killed goes on from its checkpoints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import resource
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from nba.cost.steady import steady_interval
+from nba.data.dataset import DataConfig, Dataset, input_codes, load
+from nba.errors import DataError, InfeasibleError
+from nba.files import write_atomic
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import Network
+from nba.ir.program import lower
+from nba.mapper.automap import map_network
+from nba.mapper.budgets import Budgets
+from nba.platform import get
+from nba.presets import AUTO_NBA_OPERATORS
+from nba.search.gamma import GammaSearch
+from nba.search.joint import SearchConfig
+from nba.search.protocol import HardwareCost
+from nba.space.accelerator import AcceleratorSpace
+from nba.space.network import Architecture, Macro, Stage, macs, skeleton, slots
+from nba.train.loop import TrainConfig, train
+
+PLATFORM = "zc706"
+_MIB = 2**20
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Setting:
+    """One problem: data, space, budgets, schedule of the search, training of what it finds.
+
+    train_images, test_images: per class, of image folders (0: the embedded digits). max_chunks: of the accelerator.
+    """
+
+    name: str
+    train_images: int
+    test_images: int
+    macro: Macro
+    dsp: int
+    bram: float
+    max_chunks: int
+    search: SearchConfig
+    train: TrainConfig
+
+    @property
+    def budgets(self) -> Budgets:
+        """The hard limits."""
+        return Budgets(dsp=self.dsp, bram=self.bram)
+
+
+_SMALL_IMAGES = Macro(
+    name="cifar16", height=16, width=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
+    stages=tuple(
+        Stage(channels=c, blocks=b, stride=s)
+        for c, b, s in zip((16, 24, 40, 64), (1, 2, 2, 2), (1, 2, 2, 1), strict=True)
+    ),
+    operators=AUTO_NBA_OPERATORS, bitwidths=(4, 6, 8),
+)  # fmt: skip
+
+SETTINGS: dict[str, Setting] = {
+    "digits": Setting(
+        name="digits", train_images=0, test_images=0, macro=Macro(bitwidths=(2, 4, 6, 8)), dsp=128, bram=96.0,
+        max_chunks=4, search=SearchConfig(), train=TrainConfig(),
+    ),
+    "cifar16": Setting(
+        name="cifar16", train_images=400, test_images=100, macro=_SMALL_IMAGES, dsp=200, bram=140.0, max_chunks=4,
+        search=SearchConfig(
+            pretrain_epochs=4, joint_epochs=10, batch_size=64, alpha_learning_rate=0.04, beta_learning_rate=0.04,
+            shift_pixels=1.0, rotation_degrees=0.0, mirror=True, steps_per_epoch=30,
+        ),
+        train=TrainConfig(epochs=30, shift_pixels=1.0, rotation_degrees=0.0, mirror=True, mixup=0.0),
+    ),
+    "smoke": Setting(
+        name="smoke", train_images=0, test_images=0,
+        macro=Macro(
+            stem_channels=8, stages=(Stage(channels=8, blocks=2, stride=2), Stage(channels=12, blocks=1, stride=2)),
+            head_channels=16, operators=("k3_e1", "k3_e3", "skip"), bitwidths=(4, 8),
+        ),
+        dsp=40, bram=20.0, max_chunks=3,
+        search=SearchConfig(
+            pretrain_epochs=1, joint_epochs=2, steps_per_epoch=4, hardware_every=2, hardware_samples=20,
+            hardware_first=100, hardware_last=100,
+        ),
+        train=TrainConfig(epochs=2),
+    ),
+}  # fmt: skip
+"""cifar16: CIFAR-10 at 16x16, 4,000 training and 1,000 test images, a seven-block space of the nine operators."""
+
+
+def data(setting: Setting, path: Path | None) -> Dataset:
+    """The images of `setting`: the digits, or the first of every class below `path`/train and `path`/test."""
+    if not setting.train_images:
+        return load(DataConfig())
+    if path is None:
+        raise DataError(f"{setting.name}: give --data PATH, a folder with train/<class>/ and test/<class>/")
+    macro = setting.macro
+    train_x, train_y, classes = _images(path / "train", setting.train_images, macro)
+    test_x, test_y, _ = _images(path / "test", setting.test_images, macro)
+    return Dataset(
+        name=f"{setting.name}-{len(train_y)}", classes=classes,
+        train_x=train_x, train_y=train_y, test_x=test_x, test_y=test_y,
+    )  # fmt: skip
+
+
+def _images(folder: Path, count: int, macro: Macro) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    from PIL import Image
+
+    classes = tuple(sorted(p.name for p in folder.iterdir() if p.is_dir())) if folder.is_dir() else ()
+    if not classes:
+        raise DataError(f"{folder}: no folders of classes; unpack the images there")
+    pixels, labels = [], []
+    for label, name in enumerate(classes):
+        for file in sorted((folder / name).iterdir())[:count]:
+            with Image.open(file) as image:
+                scaled = image.convert("RGB").resize((macro.width, macro.height), Image.Resampling.BILINEAR)
+            pixels.append(input_codes(np.asarray(scaled), 255.0))
+            labels.append(label)
+    return np.stack(pixels), np.array(labels, dtype=np.int64), classes
+
+
+class CountedHardware:
+    """The accelerator search of a setting, counting every evaluation of its cost model."""
+
+    def __init__(self, setting: Setting, seed: int):
+        kinds = tuple(slot.kind for slot in slots(setting.macro))
+        self._search = GammaSearch(
+            space=AcceleratorSpace(slots=kinds, n_chunks=setting.max_chunks), platform=get(PLATFORM),
+            budgets=setting.budgets, objective="interval", seed=seed,
+        )  # fmt: skip
+        self.evaluations = 0
+
+    def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
+        """As GammaSearch.step."""
+        self.evaluations += n_samples
+        self._search.step(network, slot_of_layer, n_samples)
+
+    def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+        """As GammaSearch.cost."""
+        self.evaluations += 1
+        return self._search.cost(network, slot_of_layer)
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        """As GammaSearch.best."""
+        return self._search.best(network, slot_of_layer)
+
+    def state(self) -> str:
+        """JSON text."""
+        return json.dumps({"evaluations": self.evaluations, "search": self._search.state()})
+
+    def load_state(self, state: str) -> None:
+        """From `state`."""
+        raw = json.loads(state)
+        self.evaluations = raw["evaluations"]
+        self._search.load_state(raw["search"])
+
+
+class MacsHardware:
+    """No accelerator: a network costs its MACs. What a search for the network alone knows of hardware."""
+
+    def __init__(self) -> None:
+        self.evaluations = 0
+
+    def step(self, network: Network, slot_of_layer: tuple[int, ...], n_samples: int) -> None:
+        """There is nothing to search."""
+
+    def cost(self, network: Network, slot_of_layer: tuple[int, ...]) -> HardwareCost:
+        """MACs in place of cycles."""
+        per_layer = np.array([network.macs(i) for i in range(len(network.layers))], dtype=np.int64)
+        total = int(per_layer.sum())
+        return HardwareCost(
+            interval_cycles=total, latency_cycles=total, dsp=0, bram18=0, feasible=True, layer_cycles=per_layer
+        )
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        """Raises InfeasibleError: there is none."""
+        raise InfeasibleError("a search for the network alone has no accelerator")
+
+    def state(self) -> str:
+        """Nothing."""
+        return ""
+
+    def load_state(self, state: str) -> None:
+        """Nothing."""
+
+
+def weighted(config: SearchConfig, cost_weight: float | None) -> SearchConfig:
+    """`config` with another weight of the cost (None: its own)."""
+    return config if cost_weight is None else replace(config, cost=replace(config.cost, weight=cost_weight))
+
+
+def outcome(
+    setting: Setting, dataset: Dataset, architecture: Architecture, start: Accelerator | None, seed: int, folder: Path
+) -> dict[str, Any]:
+    """Train and map `architecture`, the same way whoever found it: integer accuracy, exact frames per second."""
+    trained = train(architecture, dataset, setting.train, seed, folder)
+    platform = get(PLATFORM)
+    found: dict[str, Any] = {
+        "ops": list(architecture.ops), "bits": list(architecture.bits), "mmac": macs(skeleton(architecture)) / 1e6,
+        "accuracy": trained.integer_accuracy,
+    }  # fmt: skip
+    try:
+        accelerator, cost = map_network(
+            trained.network, platform, setting.budgets, objective="interval", seed=seed, start=start,
+            max_chunks=setting.max_chunks,
+        )  # fmt: skip
+    except InfeasibleError as err:
+        return {**found, "fps": None, "infeasible": str(err)}
+    interval = float(steady_interval(lower(trained.network, accelerator)))
+    return {**found, "fps": platform.clock_mhz * 1e6 / interval, "dsp": cost.dsp, "bram": cost.bram}
+
+
+Run = Callable[[Setting, Dataset, dict[str, Any], Path], dict[str, Any]]
+"""(setting, dataset, unit, work folder) -> result."""
+
+
+def run_unit(run: Run, unit: dict[str, Any], data_path: Path | None, folder: Path) -> None:
+    """Run one unit in this process and write its JSON file."""
+    setting = SETTINGS[unit["setting"]]
+    dataset = data(setting, data_path)
+    work = folder / f"{_name(unit)}.work"
+    work.mkdir(parents=True, exist_ok=True)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    began, cpu = time.monotonic(), time.process_time()
+    found = run(setting, dataset, unit, work)
+    found["seconds"], found["cpu_seconds"] = time.monotonic() - began, time.process_time() - cpu
+    found["peak_mib"] = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before) / _MIB
+    record = {"unit": unit, "description": description(setting), **found}
+    write_atomic(folder / f"{_name(unit)}.json", json.dumps(record, indent=1, sort_keys=True) + "\n")
+    shutil.rmtree(work)
+
+
+def run_units(module: str, units: list[dict[str, Any]], data_path: Path | None, folder: Path) -> list[dict[str, Any]]:
+    """Results of `units`, running those that are missing, each by `python -m module --only UNIT`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    results = []
+    for unit in units:
+        path = folder / f"{_name(unit)}.json"
+        wanted = description(SETTINGS[unit["setting"]])
+        if not path.is_file() or json.loads(path.read_text())["description"] != wanted:
+            print(f"running {_name(unit)}", file=sys.stderr, flush=True)
+            command = [sys.executable, "-m", module, "--only", json.dumps(unit), "-o", str(folder.resolve())]
+            command += [] if data_path is None else ["--data", str(data_path.resolve())]
+            subprocess.run(command, check=True, cwd=Path(__file__).resolve().parent.parent, timeout=4 * 3600)
+        results.append(json.loads(path.read_text()))
+    return results
+
+
+def description(setting: Setting) -> str:
+    """Digest of everything a result depends on but its unit."""
+    return hashlib.sha256(json.dumps(asdict(setting), sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _name(unit: dict[str, Any]) -> str:
+    return "-".join(str(unit[key]) for key in sorted(unit) if key != "evaluations")
+
+
+def spread(values: list[float | None], digits: int) -> str:
+    """Mean and range of the values that are there, as text."""
+    known = [v for v in values if v is not None]
+    if not known:
+        return "-"
+    text = f"{np.mean(known):,.{digits}f} ({min(known):,.{digits}f} to {max(known):,.{digits}f})"
+    return text if len(known) == len(values) else f"{text}, {len(values) - len(known)} infeasible"

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The estimate of LUTs and flip-flops: both forms agree, and the stored calibration is that of the recorded runs."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from nba.cost.cycles import designs_of, layer_table
+from nba.cost.logic import FEATURES, coefficients, logic, logic_counts
+from nba.cost.parts import EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
+from nba.ir.program import lower
+from nba.platform import get
+from nba.platform.logic_xc7 import XC7
+from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from tests.strategies import random_pair
+from tests.unit.hw_networks import DIGITS
+from tests.unit.test_energy import with_canonical_lanes
+
+BOARD = get("pynq-z2")
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+
+def of_arrays(seed: int) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]]:
+    """Parts and estimates of a random pair, by its program and by its arrays."""
+    pair = random_pair(np.random.default_rng([32, seed]))
+    accelerator = with_canonical_lanes(pair.accelerator)
+    program = lower(pair.network, accelerator)
+    designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network)
+    n_chunks = len(accelerator.chunks)
+    found = Parts(
+        chunks=np.zeros((n_chunks, 19), np.int64), edges=np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
+        host=np.zeros(HOST_COLUMNS, np.int64),
+    )  # fmt: skip
+    d = designs
+    fill(
+        layers, d.pp[0], d.in_lanes[0], d.out_lanes[0], d.out_rows[0], d.dense[0], d.pm[0], d.pn[0], d.pq[0],
+        d.chunk[0], d.main_rows[0], d.res_rows[0], found.chunks, found.edges, found.host,
+    )  # fmt: skip
+    lut, ff = logic_counts(layers, designs, BOARD)[0].tolist()
+    return parts(program), found, logic(program, BOARD), (lut, ff)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_programs_and_arrays_agree(seed: int) -> None:
+    exact, arrays, estimate, closed = of_arrays(seed)
+    assert (exact.chunks == arrays.chunks).all()
+    assert (exact.host == arrays.host).all()
+    there = arrays.edges[arrays.edges[:, 3] > 0]
+    assert sorted(map(tuple, there.tolist())) == sorted(map(tuple, exact.edges.tolist()))
+    assert estimate == closed
+    assert min(estimate) > 1000
+
+
+def test_sampled_designs() -> None:
+    slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in DIGITS.layers)
+    space = AcceleratorSpace(slots=slots, n_chunks=5)  # type: ignore[arg-type]
+    layers = layer_table(DIGITS)
+    designs = space.decode(space.sample(np.random.default_rng(6), 40), layers, tuple(range(len(slots))))
+    found = logic_counts(layers, designs, BOARD)
+    for b in range(40):
+        assert tuple(found[b].tolist()) == logic(lower(DIGITS, accelerator_of(DIGITS, designs, b)), BOARD)
+
+
+def test_the_stored_calibration_is_that_of_the_recorded_syntheses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The script's fit, and its leave-one-out errors, from the cells that were counted."""
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    import calibrate_logic as script
+
+    designs = script.fitted(script.load())
+    assert len(designs) == XC7.designs >= 8
+    rows = [row for found in designs.values() for row in script.samples(found)]
+    assert (script.fit(rows) == coefficients(XC7)).all()
+    error, _ = script.errors(designs)
+    mean, worst = np.abs(error).mean(0), np.abs(error).max(0)
+    stored = [XC7.lut_mean_error, XC7.ff_mean_error, XC7.lut_worst_error, XC7.ff_worst_error]
+    assert [round(float(e), 4) for e in (*mean, *worst)] == stored
+
+
+def test_coefficients_are_complete_and_not_negative() -> None:
+    table = coefficients(XC7)
+    assert table.shape == (len(FEATURES), 2)
+    assert (table >= 0).all()
+    assert (table.sum(1) > 0).sum() > 25
