@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 PACKAGE = Path(__file__).resolve().parent
-LITTER = ("__pycache__", ".pyc")
+LITTER = ("__pycache__", ".pyc", "events.out.tfevents.")
+"""Parts of the names of files that no result depends on."""
 
 
 def digest_json(value: Any) -> str:
@@ -34,7 +35,7 @@ def _digest(handle: Any) -> str:
 
 
 def digest_tree(folder: Path) -> dict[str, str]:
-    """Relative path -> sha256 of every file in `folder`, caches of Python left out."""
+    """Relative path -> sha256 of every file in `folder`, caches of Python and TensorBoard's events left out."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file() and not any(x in str(p) for x in LITTER))
     return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
 

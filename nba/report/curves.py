@@ -47,7 +47,13 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
             panel("search: loss", "nats", ("training half", "train_loss"), ("alpha/beta half", "valid_loss")),
             panel("search: accuracy of sampled paths", "share", ("alpha/beta half", "valid_accuracy")),
             panel("search: temperature of the sampling", "", ("temperature", "temperature")),
-            panel("search: entropy", "share of maximum", ("operators", "alpha_entropy"), ("bitwidths", "beta_entropy")),
+            panel(
+                "search: entropy",
+                "share of maximum",
+                ("operators", "alpha_entropy"),
+                ("bitwidths", "beta_entropy"),
+                ("accelerator", "gamma_entropy"),
+            ),
         ]
         joint = [i for i, j in enumerate(search.joint) if j]
         shown: list[tuple[str, str, str, str, float]] = [

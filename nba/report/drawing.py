@@ -20,6 +20,8 @@ WIDTH = 1160
 N_COLOURS = 7
 """Colours of chunks and operators; further ones begin again."""
 N_FRAME_COLOURS = 5
+N_SHADES = 6
+"""Shades of the heat map, light to dark."""
 CHAR = 6.2
 """Width of a character of a label."""
 LEFT = 96.0
@@ -288,6 +290,48 @@ def shares(chunks: tuple[ChunkAccount, ...]) -> Picture:
     return Picture(
         title="use of every chunk's time", height=8 + lane * len(chunks), marks=tuple(marks), texts=tuple(texts)
     )  # fmt: skip
+
+
+def bits_by_epoch(curves: SearchCurves) -> Picture:
+    """A heat map: a row per block, a column per epoch, the darker the more bits, blank where it is skipped."""
+    row = 13.0
+    n_epochs, n_blocks = len(curves.epochs), len(curves.bits[0])
+    # 0 where the block was left out: no layer has its bits
+    seen = [
+        [0 if o == "skip" else b for o, b in zip(*e, strict=True)] for e in zip(curves.ops, curves.bits, strict=True)
+    ]
+    widths = sorted({b for bits in seen for b in bits} - {0})
+    step = (WIDTH - LEFT - 4) / n_epochs
+    marks, texts = [], []
+    for n, bits in enumerate(widths):
+        x = LEFT + 90.0 * n
+        marks.append(Mark(x=x, y=2, w=14, h=row - 1, css=_shade(n, len(widths)), tip=""))
+        texts.append(Text(x=x + 20, y=row, text=f"{bits} bits"))
+    top = 24.0
+    for block in range(n_blocks):
+        y = top + block * row
+        texts.append(Text(x=LEFT - 10, y=y + 10, text=f"block {block}", anchor="end"))
+        begin = 0
+        for e in range(1, n_epochs + 1):
+            bits = seen[begin][block]
+            if e < n_epochs and seen[e][block] == bits:
+                continue
+            first, begin = begin, e
+            if bits == 0:
+                continue
+            tip = f"block {block}: {bits} bits, epochs {curves.epochs[first]}..{curves.epochs[e - 1]}"
+            css = _shade(widths.index(bits), len(widths))
+            marks.append(Mark(x=LEFT + first * step, y=y, w=(e - first) * step, h=row - 1, css=css, tip=tip))
+    bottom = top + n_blocks * row
+    for e in ticks(0, n_epochs - 1, 12):
+        texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(curves.epochs[e]), anchor="middle"))
+    texts.append(Text(x=LEFT - 10, y=bottom + 12, text="epoch", anchor="end"))
+    return Picture(title="bitwidths over epochs", height=bottom + 20, marks=tuple(marks), texts=tuple(texts))
+
+
+def _shade(rank: int, count: int) -> str:
+    """CSS class of the shade of the `rank`-th of `count` ascending values."""
+    return f"heat{round(rank * (N_SHADES - 1) / max(1, count - 1))}"
 
 
 def architecture(curves: SearchCurves) -> Picture:

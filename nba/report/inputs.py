@@ -82,8 +82,8 @@ class Inputs:
 
 
 SCALARS = (
-    "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "cost",
-    "interval_cycles", "dsp", "bram18",
+    "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "gamma_entropy",
+    "cost", "interval_cycles", "dsp", "bram18",
 )  # fmt: skip
 
 

@@ -176,6 +176,7 @@ def render(inputs: Inputs) -> str:
             gantt_zoom=zoomed,
             shares=drawing.shares(found.chunks),
             architecture=drawing.architecture(inputs.search) if inputs.search and inputs.search.epochs else None,
+            bits=drawing.bits_by_epoch(inputs.search) if inputs.search and inputs.search.epochs else None,
             # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
             curves=Markup(curves.svg(diagrams)) if diagrams else None,
         )

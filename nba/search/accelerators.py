@@ -99,6 +99,10 @@ class AcceleratorSearch:
     def learn(self, score: np.ndarray) -> None:
         """Take in the scores of the choices of the last `propose`."""
 
+    def entropy(self) -> float:
+        """How undecided the search is, in units of its maximum; of a search without a distribution, 0."""
+        return 0.0
+
     def memory(self) -> dict[str, Any]:
         """What a subclass knows besides the elites, for `state`."""
         return {}

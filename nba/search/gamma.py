@@ -21,6 +21,7 @@ import numpy as np
 
 from nba.search.accelerators import AcceleratorSearch, pack, unpack
 from nba.search.draws import gradient, vary
+from nba.search.entropy import mean_entropy
 from nba.space.accelerator import draw
 
 
@@ -93,6 +94,10 @@ class GammaSearch(AcceleratorSearch):
         p = np.where(real, np.maximum(p, self.settings.floor / self.rules.counts[:, None]), 0.0)
         with np.errstate(divide="ignore"):
             self.logits = np.log(p / p.sum(1, keepdims=True))
+
+    def entropy(self) -> float:
+        """Mean entropy of the logits' distributions, in units of its maximum."""
+        return mean_entropy(self.logits, self._real())
 
     def memory(self) -> dict[str, Any]:
         """The logits."""

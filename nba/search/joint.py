@@ -34,6 +34,7 @@ from nba.space.network import Architecture, Macro, check_macro, skeleton, slot_o
 from nba.supernet import paths
 from nba.supernet.network import Supernet
 from nba.train import checkpoint, ranks
+from nba.train.events import Events
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
 
 _FORMAT = 2
@@ -195,12 +196,21 @@ class JointSearch:
         total = self.config.pretrain_epochs + self.config.joint_epochs
         progress.start("search", total)
         progress.advance(len(self.records))
+        events = Events(folder, "search")
+        for record in self.records:
+            events.write(record.epoch, self._scalars(record))
         for epoch in range(len(self.records), total):
             self.epoch(epoch)
             if path is not None:
                 checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
-            progress.advance()
+            record = self.records[-1]
+            events.write(epoch, self._scalars(record))
+            progress.advance(1, f"loss {record.train_loss:.3f}, accuracy {100 * record.valid_accuracy:.1f} %")
+        events.close()
         progress.finish()
+
+    def _scalars(self, record: SearchRecord) -> dict[str, object]:
+        return {**asdict(record), "learning_rate": self.learning_rate(record.epoch)}
 
     def state(self) -> dict[str, object]:
         """Everything that `load_state` needs."""
@@ -368,6 +378,7 @@ class JointSearch:
                 ops=best.ops,
                 bits=best.bits,
                 cost_weight=self.cost_weight,
+                gamma_entropy=self.hardware.entropy(),
             )
         )
         if cost is not None:

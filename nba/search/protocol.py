@@ -63,6 +63,11 @@ class HardwareSearch(Protocol):
         """The current best accelerator, made complete and legal for `network`. Raises InfeasibleError."""
         ...
 
+    def entropy(self) -> float:
+        """How undecided it is: mean entropy of what it samples from, in units of its maximum (0 where it samples from
+        no learned distribution)."""
+        ...
+
     def state(self) -> str:
         """Everything that a later `load_state` needs to go on as if never stopped (JSON text, random state too)."""
         ...

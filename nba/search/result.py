@@ -40,6 +40,7 @@ class SearchRecord:
     ops: tuple[str, ...]
     bits: tuple[int, ...]
     cost_weight: float = 0.0
+    gamma_entropy: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

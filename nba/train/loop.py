@@ -30,6 +30,7 @@ from nba.space.network import Architecture, architecture_json, skeleton
 from nba.train import checkpoint, ranks
 from nba.train.augment import Warp, augment, images, mixed
 from nba.train.config import FLOAT_TEACHER, EpochRecord, TrainConfig, Trained
+from nba.train.events import Events
 from nba.train.optimiser import Averaged, compute_type, learning_rate, optimiser
 
 __all__ = ["EpochRecord", "TrainConfig", "Trained", "Warp", "augment", "images", "learning_rate", "mixed", "train"]
@@ -198,12 +199,17 @@ class Fit:
             self.load_state(state)
         progress.start(self.purpose, self.config.epochs)
         progress.advance(len(self.records))
+        events = Events(None if path is None else path.parent, self.purpose)
+        for record in self.records:
+            events.write(record.epoch, asdict(record))
         for epoch in range(len(self.records), self.config.epochs):
             record = self._epoch(epoch)
             self.records.append(record)
             if path is not None:
                 checkpoint.save(path, self.state())
+            events.write(epoch, asdict(record))
             progress.advance(1, f"loss {record.loss:.3f}, accuracy {100 * record.accuracy:.1f} %")
+        events.close()
         progress.finish()
 
     def result(self, device: torch.device | None = None) -> FakeNetwork:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from nba.errors import SpecError
+from nba.errors import SpecError, ToolError
 
 TIMEOUT = timedelta(minutes=30)
 """After this long without an answer a peer counts as lost."""
@@ -126,7 +126,8 @@ def device() -> torch.device:
 
 @contextmanager
 def together(store: distributed.Store, rank: int, size: int) -> Iterator[World]:
-    """The `size` processes that meet in `store`, as one group, within the block: nccl with GPUs, else gloo."""
+    """The `size` processes that meet in `store`, as one group, within the block: nccl with GPUs, else gloo.
+    Raises ToolError where one of the others is lost."""
     where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
@@ -136,5 +137,10 @@ def together(store: distributed.Store, rank: int, size: int) -> Iterator[World]:
     try:
         yield current()
         distributed.barrier()
+    except RuntimeError as err:
+        if backend not in str(err).lower():
+            raise
+        why = str(err).splitlines()[0]
+        raise ToolError(f"another process of this run ended ({why}); the same command continues where it was") from err
     finally:
         distributed.destroy_process_group()

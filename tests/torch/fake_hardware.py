@@ -44,6 +44,10 @@ class FakeHardware:
         ring = Ring(tensor=len(network.layers), consumer=HOST, rows=1)
         return Accelerator(pp=1, chunks=(chunk,), rings=(ring,), out_lanes=1)
 
+    def entropy(self) -> float:
+        """Half undecided, ever."""
+        return 0.5
+
     def state(self) -> str:
         """JSON text."""
         return json.dumps({"rng": self.rng.bit_generator.state, "lanes": self.lanes})

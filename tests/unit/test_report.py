@@ -29,6 +29,7 @@ from nba.ir.program import Program, lower
 from nba.platform import get
 from nba.report.account import CAUSES, WORK, account
 from nba.report.curves import panels
+from nba.report.drawing import bits_by_epoch
 from nba.report.inputs import SCALARS, SearchCurves
 from nba.report.page import limits, number
 from nba.report.steady import steady_frames
@@ -134,7 +135,8 @@ def save_build(
             {
                 "epoch": e, "joint": e > 1, "train_loss": 2.0 / (e + 1), "valid_loss": 2.5 / (e + 1),
                 "valid_accuracy": 0.1 * e, "temperature": 5.0 - e, "alpha_entropy": 1.0, "beta_entropy": 0.5,
-                "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e, "feasible": e > 2,
+                "gamma_entropy": 0.25, "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e,
+                "feasible": e > 2,
                 "ops": [HOSTILE, "skip"], "bits": [4, 2 + e % 2],
             }
             for e in range(5)
@@ -362,3 +364,20 @@ def test_stream_rows_are_those_of_the_token_machine(seed: int) -> None:
     beats = pair.program.out_col_groups * pair.program.out_chan_words
     last = frames.rows[n_chunks + 1][0][:, -1] + beats - 1 + HOST_OUT_CYCLES
     assert np.array_equal(last, frames.schedule.output_cycle)
+
+
+def test_heat_map_of_bits_skips_what_is_left_out() -> None:
+    """Runs of equal bits are one mark each, blank where the block is skipped; more bits are darker."""
+    ops = (("k3_e1", "skip"), ("k3_e3", "k3_e1"), ("k3_e1", "k3_e1"))
+    found = SearchCurves(
+        objective="interval", epochs=(0, 1, 2), scalars={}, joint=(False,) * 3, feasible=(False,) * 3, ops=ops,
+        bits=((4, 8), (4, 6), (8, 6)),
+    )  # fmt: skip
+    tips = [m.tip for m in bits_by_epoch(found).marks if m.tip]
+    assert tips == [
+        "block 0: 4 bits, epochs 0..1",
+        "block 0: 8 bits, epochs 2..2",
+        "block 1: 6 bits, epochs 1..2",
+    ]
+    shades = {m.tip.split(",")[0]: m.css for m in bits_by_epoch(found).marks if m.tip}
+    assert shades["block 0: 4 bits"] < shades["block 1: 6 bits"] < shades["block 0: 8 bits"]
