@@ -291,13 +291,14 @@ class _Search:
         assert closest is not None
         names = []
         if closest.dsp > self.budgets.dsp:
-            names.append(f"budgets.dsp: {self.budgets.dsp}")
+            names.append(f"budgets.dsp: {self.budgets.dsp} (short of {closest.dsp - self.budgets.dsp})")
         if closest.bram18 > 2 * self.budgets.bram:
-            names.append(f"budgets.bram: {self.budgets.bram:g}")
+            names.append(f"budgets.bram: {self.budgets.bram:g} (short of {closest.bram18 / 2 - self.budgets.bram:g})")
         return (
             f"network {self.network.name!r}: no accelerator meets {' and '.join(names)} on {self.platform.name}; "
-            f"the closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit). Raise the "
-            "budget, or allow a smaller network (fewer channels, fewer bits)"
+            f"the closest design found needs {closest.dsp} DSP and {closest.bram18 / 2:g} BRAM (36 Kbit), with an "
+            f"interval of {closest.speed.interval_cycles} cycles. Raise the budget, or allow a smaller "
+            "network (fewer channels, fewer bits)"
         )
 
     def _smallest(self, limits: tuple[int, int]) -> Candidate | None:

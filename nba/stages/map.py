@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nba import __version__
@@ -40,7 +41,7 @@ def run(context: Context) -> None:
     """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
     from nba.cost.steady import steady_interval
     from nba.ir.program import lower
-    from nba.mapper.automap import map_network
+    from nba.mapper.automap import map_certified
     from nba.mapper.budgets import Budgets
     from nba.platform import get
     from nba.search.result import load_result
@@ -48,7 +49,7 @@ def run(context: Context) -> None:
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
     network, weights = load_network(train)
-    accelerator, cost = map_network(
+    found = map_certified(
         network,
         platform,
         Budgets(dsp=spec.budgets.dsp, bram=spec.budgets.bram),
@@ -59,6 +60,7 @@ def run(context: Context) -> None:
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
     )
+    accelerator, cost = found.accelerator, found.cost
     design = Design(
         name=spec.name,
         network=network,
@@ -73,7 +75,6 @@ def run(context: Context) -> None:
             *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
         ),
     )
-    interval = steady_interval(lower(network, accelerator))
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")
     interval = steady_interval(lower(network, accelerator))
@@ -86,6 +87,7 @@ def run(context: Context) -> None:
             "clock_mhz": design.clock_mhz,
             "interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
+            "certificate": None if found.certificate is None else asdict(found.certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
