@@ -326,7 +326,8 @@ class _Search:
         shown = tuple(dict.fromkeys(("dsp", "bram", *over)))
         return (
             f"network {self.network.name!r}: no accelerator meets {' and '.join(map(self.budgets.field, over))} on "
-            f"{self.platform.name}; the closest design found needs {self.budgets.describe(closest.cost, shown)}. "
+            f"{self.platform.name}; the closest design found needs {self.budgets.describe(closest.cost, shown)}, "
+            f"with an interval of {closest.speed.interval_cycles} cycles. "
             "Relax the budget, or allow a smaller network (fewer channels, fewer bits)"
         )
 

@@ -269,6 +269,7 @@ class AcceleratorSearch:
             {
                 "format": FORMAT,
                 "kind": type(self).__name__,
+                "parameters": self.space.n_parameters,
                 "evaluations": self.evaluations,
                 "steps": self.steps,
                 "rng": self.rng.bit_generator.state,
@@ -284,6 +285,10 @@ class AcceleratorSearch:
             raise ValueError(
                 f"accelerator search: state of format {raw['format']}, {raw.get('kind')}: does not fit "
                 f"{type(self).__name__}, format {FORMAT}"
+            )
+        if raw["parameters"] != self.space.n_parameters:
+            raise ValueError(
+                f"accelerator search: state with {raw['parameters']} parameters: does not fit {self.space.n_parameters}"
             )
         self.recall(raw["memory"])
         self.evaluations, self.steps = raw["evaluations"], raw["steps"]

@@ -31,14 +31,14 @@ def run(context: Context) -> None:
     from nba.cost.steady import steady_interval
     from nba.cost.usage import UNITS, value_of
     from nba.ir.program import lower
-    from nba.mapper.automap import map_network
+    from nba.mapper.automap import map_certified
     from nba.platform import get
     from nba.search.result import load_result
 
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
     network, weights = load_network(train)
-    accelerator, cost = map_network(
+    found = map_certified(
         network,
         platform,
         budgets_of(spec),
@@ -49,6 +49,7 @@ def run(context: Context) -> None:
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
     )
+    accelerator, cost = found.accelerator, found.cost
     design = Design(
         name=spec.name,
         network=network,
@@ -76,6 +77,7 @@ def run(context: Context) -> None:
             "clock_mhz": design.clock_mhz,
             "interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
+            "certificate": None if found.certificate is None else asdict(found.certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},

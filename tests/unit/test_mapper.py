@@ -17,7 +17,7 @@ from nba.ir.accelerator import Accelerator, Job
 from nba.ir.check import check_accelerator
 from nba.ir.network import Network
 from nba.ir.program import lower
-from nba.mapper.automap import Effort, map_network
+from nba.mapper.automap import Effort, map_certified, map_network
 from nba.mapper.budgets import Budgets
 from nba.mapper.modulo import make_rings, ring_rows, timetable, with_order, work_bound
 from nba.mapper.rings import RingSearch, rings, speed
@@ -129,3 +129,19 @@ def test_impossible_budgets_are_named(budgets: Budgets, name: str) -> None:
     with pytest.raises(InfeasibleError, match=name) as caught:
         map_network(DIGITS, BOARD, budgets, effort=QUICK)
     assert "closest design" in str(caught.value)
+    assert "needs" in str(caught.value)
+    assert "with an interval of" in str(caught.value)
+
+
+def test_certificate_of_a_digits_mapping() -> None:
+    found = map_certified(DIGITS, BOARD, Budgets(dsp=120, bram=40), seed=1, effort=QUICK)
+    assert found.certificate is not None
+    assert found.certificate.optimal
+    assert found.certificate.lower_bound_cycles == found.certificate.interval_cycles == found.cost.interval_cycles
+    tight = map_certified(DIGITS, BOARD, Budgets(dsp=120, bram=22), seed=1, effort=QUICK)
+    assert tight.cost.bram <= 22
+    assert tight.certificate is not None
+    assert tight.certificate.lower_bound_cycles <= found.cost.interval_cycles <= tight.cost.interval_cycles
+    assert tight.certificate.optimal == (tight.certificate.lower_bound_cycles == tight.cost.interval_cycles)
+    latency = map_certified(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=1, effort=QUICK, objective="latency")
+    assert latency.certificate is None
