@@ -149,8 +149,9 @@ module nba_chunk #(
   wire [3:0]  f_w_bits;
   assign {f_w_bits, f_w_shift, f_w_step, f_w_base, f_a_pad, f_a_signed, f_a_shift, f_src_ring,
           f_src_sel, f_m_hi_last, f_m_lo_last, f_half_first, f_half_words, f_ring_words,
-          f_row_words, f_base, f_parity_words, f_col_words, f_qoff0, f_par0, f_rot0, f_slot_extra, f_c_last, f_ky_last, f_kx_last, f_pad_left, f_pad_top,
-          f_stride2, f_width, f_height, f_stage} = issue;
+          f_row_words, f_base, f_parity_words, f_col_words, f_qoff0, f_par0, f_rot0,
+          f_slot_extra, f_c_last, f_ky_last, f_kx_last, f_pad_left, f_pad_top, f_stride2,
+          f_width, f_height, f_stage} = issue;
 
   // Drain fields of the job being issued: those that the decision needs.
   wire [11:0] f_rows   = late[11:0];
