@@ -162,6 +162,10 @@ class CountedHardware:
         """As GammaSearch.best."""
         return self._search.best(network, slot_of_layer)
 
+    def entropy(self) -> float:
+        """As GammaSearch.entropy."""
+        return self._search.entropy()
+
     def state(self) -> str:
         """JSON text."""
         return json.dumps({"evaluations": self.evaluations, "search": self._search.state()})
@@ -193,6 +197,10 @@ class MacsHardware:
     def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
         """Raises InfeasibleError: there is none."""
         raise InfeasibleError("a search for the network alone has no accelerator")
+
+    def entropy(self) -> float:
+        """Nothing is undecided."""
+        return 0.0
 
     def state(self) -> str:
         """Nothing."""
