@@ -174,6 +174,9 @@ def table(metrics: Json) -> tuple[Line, ...]:
     if fps is not None:
         text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,.12g} cycles)"
         lines.append(_bounded("frames per second", text, fps, _dig(metrics, "budgets.fps"), ",.6g", floor=True))
+    proof = metrics.get("certificate")
+    if proof is not None:
+        lines.append(Line(label="interval, proved", value=proof["note"]))
     if latency is not None and clock:
         text = f"{latency / clock:,.1f} us ({latency:,} cycles)"
         lines.append(_bounded("latency", text, latency / clock, _dig(metrics, "budgets.latency_us"), ",.6g us"))
