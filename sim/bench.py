@@ -32,13 +32,14 @@ def _vectors(name):
 
 
 def _present():
-    """Byte positions of a frame on the output stream that hold channels and columns which exist."""
+    """Places of the codes in a frame on the output stream that are of channels and columns which exist."""
     out = INFO["out"]
     groups, words = -(-out["width"] // out["columns"]), -(-out["channels"] // out["lanes"])
     sizes = (out["height"], groups, words, out["columns"], out["lanes"])
     beat = itertools.product(*map(range, sizes))
+    size = INFO["code_bytes"]
     return [
-        i
+        slice(i * size, (i + 1) * size)
         for i, (_, group, word, column, lane) in enumerate(beat)
         if group * out["columns"] + column < out["width"] and word * out["lanes"] + lane < out["channels"]
     ]

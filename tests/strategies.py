@@ -15,7 +15,20 @@ from nba.cost.pipeline import schedule
 from nba.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.check import check_accelerator, check_network, check_weights
-from nba.ir.network import MULT_BITS, Layer, LayerWeights, Network, Op, Tensor, Weights, weight_shape
+from nba.ir.network import (
+    MASTER_BITS,
+    MULT_BITS,
+    WIDE_BITS,
+    Layer,
+    LayerWeights,
+    Network,
+    Op,
+    Tensor,
+    Weights,
+    weight_dtype,
+    weight_shape,
+)
+from nba.ir.network_rules import BIAS_BITS
 from nba.ir.program import Program, halves, lower, min_ring_rows
 from nba.quant.integer import accumulate, requantise
 
@@ -32,6 +45,8 @@ class NetworkLimits:
     max_map: int = 9
     max_channels: int = 10
     max_layer_macs: int = 12_000
+    bits: int = 8
+    """Of the codes; with 16, half of the layers see 16 bits of activations, half store weights of 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,21 +69,21 @@ def _chance(rng: np.random.Generator, probability: float) -> bool:
 
 
 def random_codes(rng: np.random.Generator, tensor: Tensor, batch: int) -> np.ndarray:
-    """Random master codes of `tensor`, int16 [batch, H, W, C]; one value in eight is the smallest or largest code."""
+    """Random master codes of `tensor`, [batch, H, W, C]; one value in eight is the smallest or largest code."""
     shape = (batch, tensor.height, tensor.width, tensor.channels)
     codes = rng.integers(tensor.code_min, tensor.code_max + 1, shape)
     extreme = np.where(rng.random(shape) < 0.5, tensor.code_min, tensor.code_max)
-    return np.where(rng.random(shape) < 0.125, extreme, codes).astype(np.int16)
+    return np.where(rng.random(shape) < 0.125, extreme, codes).astype(tensor.dtype)
 
 
-def _tensor(rng: np.random.Generator, name: str, height: int, width: int, channels: int) -> Tensor:
+def _tensor(rng: np.random.Generator, name: str, height: int, width: int, channels: int, bits: int) -> Tensor:
     signed = _chance(rng, 0.4)
-    low, high = (-128, 127) if signed else (0, 255)
-    zero = 0
-    if _chance(rng, 0.25):
-        step = 1 << int(rng.integers(0, 7))
-        zero = step * int(rng.integers(-(-low // step), high // step + 1))
-    return Tensor(name=name, height=height, width=width, channels=channels, signed=signed, zero_point=zero)
+    tensor = Tensor(name=name, height=height, width=width, channels=channels, signed=signed, bits=bits)
+    if not _chance(rng, 0.25):
+        return tensor
+    step = 1 << int(rng.integers(0, bits - 1))
+    zero = step * int(rng.integers(-(-tensor.code_min // step), tensor.code_max // step + 1))
+    return replace(tensor, zero_point=zero)
 
 
 def _axis(rng: np.random.Generator, size: int, kernel: int, stride: int, wanted: int | None) -> tuple[int, int] | None:
@@ -122,17 +137,23 @@ def _shape(
     if op == "dense" and src.channels % 2 == 0 and _chance(rng, 0.5) and (channels % 2 == 0 or not wanted):
         channels += channels % 2
         groups, rotate = 2, _rotation(rng, channels)
-    out = _tensor(rng, f"t{index + 1}", rows[1], cols[1], channels)
+    out = _tensor(rng, f"t{index + 1}", rows[1], cols[1], channels, limits.bits)
     macs = rows[1] * cols[1] * channels * kernel_h * kernel_w * (src.channels if op == "dense" else 1)
     if macs > limits.max_layer_macs:
         return None
-    trailing = (src.zero_point & -src.zero_point).bit_length() - 1 if src.zero_point else 6
-    act_bits = int(rng.integers(max(2, 8 - trailing), 9)) if _chance(rng, 0.4) else 8
+    trailing = (src.zero_point & -src.zero_point).bit_length() - 1 if src.zero_point else src.bits - 2
+    act_bits = int(rng.integers(max(2, src.bits - trailing), src.bits + 1)) if _chance(rng, 0.4) else 8
     store = int(rng.integers(2, 9)) if _chance(rng, 0.6) else 8
     bits = int(rng.integers(2, store + 1)) if _chance(rng, 0.5) else store
+    if limits.bits == WIDE_BITS:
+        if not src.bits - trailing <= act_bits <= MASTER_BITS or _chance(rng, 0.5):
+            act_bits = WIDE_BITS
+        if _chance(rng, 0.5):
+            store = WIDE_BITS
+            bits = store if _chance(rng, 0.5) else bits
     low, high = out.code_min, out.code_max
     if _chance(rng, 0.3):
-        low, high = sorted((max(low, out.zero_point), int(rng.integers(high - 100, high + 1))))
+        low, high = sorted((max(low, out.zero_point), int(rng.integers(high - (100 << (out.bits - 8)), high + 1))))
     layer = Layer(
         name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
         pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits, weight_bits=bits,
@@ -149,7 +170,7 @@ def _calibrated(
     layer, out = network.layers[index], network.result(index)
     acc = accumulate(network, weights, index, codes[layer.input])
     spread = max(1.0, float(acc.std()))
-    high = (1 << (network.acc_bits(index) - 1)) - 1
+    high = (1 << (min(BIAS_BITS, network.acc_bits(index)) - 1)) - 1
     middle = (layer.q_min + layer.q_max) / 2 - out.zero_point
     step = spread / max(4.0, (layer.q_max - layer.q_min) / 5)
     bias = -acc.mean(axis=(0, 1, 2)) + step * middle + rng.normal(0.0, spread / 2, out.channels)
@@ -176,7 +197,7 @@ def random_weights(rng: np.random.Generator, skeleton: Network) -> tuple[Network
     for i, layer in enumerate(skeleton.layers):
         network = replace(network, tensors=skeleton.tensors[: i + 2], layers=(*network.layers, layer))
         high = 1 << (layer.weight_store_bits - 1)
-        drawn = rng.integers(-high, high, weight_shape(network, i)).astype(np.int8)
+        drawn = rng.integers(-high, high, weight_shape(network, i)).astype(weight_dtype(layer))
         empty = np.zeros(network.result(i).channels, np.int32)
         weights.append(LayerWeights(weight=drawn, bias=empty, mult=empty))
         network, weights[i] = _calibrated(rng, network, tuple(weights), codes)
@@ -190,7 +211,7 @@ def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Wei
     """One attempt at a random network; None if a tensor was left without a consumer."""
     first = _tensor(
         rng, "input", int(rng.integers(1, limits.max_map + 1)), int(rng.integers(1, limits.max_map + 1)),
-        int(rng.integers(1, limits.max_channels + 1)),
+        int(rng.integers(1, limits.max_channels + 1)), limits.bits,
     )  # fmt: skip
     network = Network(name="random", tensors=(first,), layers=())
     weights: Weights = ()
@@ -216,7 +237,7 @@ def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Wei
         layer, out = replace(found[0], input=source, residual=joined), found[1]
         network = replace(network, tensors=(*network.tensors, out), layers=(*network.layers, layer))
         high = 1 << (layer.weight_store_bits - 1)
-        weight = rng.integers(-high, high, weight_shape(network, i)).astype(np.int8)
+        weight = rng.integers(-high, high, weight_shape(network, i)).astype(weight_dtype(layer))
         empty = np.zeros(out.channels, np.int32)
         drawn = (*weights, LayerWeights(weight=weight, bias=empty, mult=empty))
         network, ready = _calibrated(rng, network, drawn, codes)

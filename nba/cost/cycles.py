@@ -28,7 +28,7 @@ import numpy as np
 from nba.cost.kernels import bram18, channel_words, chunk_dsp, is_block
 from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES, compiled
 from nba.ir.accelerator import HOST, Accelerator
-from nba.ir.network import MASTER_BITS, MULT_BITS, Network
+from nba.ir.network import MULT_BITS, Network
 from nba.ir.program import FETCH_CYCLES, input_lanes
 from nba.platform import Platform
 
@@ -36,8 +36,9 @@ from nba.platform import Platform
 (
     DENSE, POOL, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE, PAD_TOP, KERNEL_H, INPUT, RESIDUAL, FIRST_NEED,
     LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS, ROTATE,
-) = range(25)  # fmt: skip
-_COLUMNS = 25
+    CODE_BITS,
+) = range(26)  # fmt: skip
+_COLUMNS = 26
 
 MAX_LANES = 4
 """Uses of one tensor on one port by one chunk that have buffers of their own in the closed forms of memory."""
@@ -88,7 +89,7 @@ class Designs:
 
 
 def layer_table(network: Network) -> np.ndarray:
-    """int64 [L, 25]: what the closed forms know of every layer, by the column names of this module."""
+    """int64 [L, 26]: what the closed forms know of every layer, by the column names of this module."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     for i, layer in enumerate(network.layers):
         out, src = network.result(i), network.source(layer)
@@ -105,6 +106,7 @@ def layer_table(network: Network) -> np.ndarray:
             _earlier(network, i, layer.input, "main"), _earlier(network, i, layer.residual, "residual"),
             layer.act_bits, 2 if layer.op == "avgpool" else layer.weight_bits,
             2 if layer.op == "avgpool" else layer.weight_store_bits, network.acc_bits(i), layer.groups, layer.rotate,
+            network.master_bits,
         )  # fmt: skip
     return table
 
@@ -149,7 +151,7 @@ def _ceil(a: int, b: int) -> int:
 
 @compiled
 def row_work(layer: np.ndarray, pp: int, pm: int, pn: int, pq: int) -> int:
-    """Engine cycles G*S of one output row of `layer` [25]; the row takes max(this, 2)."""
+    """Engine cycles G*S of one output row of `layer` [26]; the row takes max(this, 2)."""
     words = 1
     if layer[DENSE] == 1:
         words = compiled_channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE])
@@ -325,7 +327,7 @@ def _memory(
 
 _RESOURCE_COLUMNS = [
     DENSE, POOL, TAPS, INPUT, RESIDUAL, STRIDE, EARLIER_USE, EARLIER_RES, GROUPS, N, M, ROTATE, ACT_BITS, WEIGHT_BITS,
-    STORE_BITS, ACC_BITS,
+    STORE_BITS, ACC_BITS, CODE_BITS,
 ]  # fmt: skip
 
 
@@ -335,9 +337,9 @@ def _resources(
     out_rows: np.ndarray, dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray,
     main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 16], halves [L, 5]: columns, M, N, columns of the input
+    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 17], halves [L, 5]: columns, M, N, columns of the input
     and half of them, less 0.5."""
-    n_layers, n_chunks = ints.shape[0], pm.shape[1]
+    n_layers, n_chunks, code_bits = ints.shape[0], pm.shape[1], ints[0, 16]
     most = np.zeros((n_chunks, 5), np.int64)
     words = np.zeros((n_chunks, 2), np.int64)
     drain = np.zeros(n_chunks, np.int64)
@@ -419,14 +421,14 @@ def _resources(
             write = in_lanes[b] if p == n_chunks else pq[b, p]
             read = lanes[k] if use == 0 else pq[b, k]
             blocks += pp[b] * _memory(
-                read * MASTER_BITS, depth[cell], write * MASTER_BITS, min_words, min_bits, keys, values
+                read * code_bits, depth[cell], write * code_bits, min_words, min_bits, keys, values
             )
             depth[cell] = 0
         z = n_layers - 1
         held = out_rows[b] * _ceil_by(halves[z, 0], inverse_pp) * _ceil(ints[z, 10], out_lanes[b])
         write = pq[b, chunk[b, z]]
         blocks += pp[b] * _memory(
-            out_lanes[b] * MASTER_BITS, held, write * MASTER_BITS, min_words, min_bits, keys, values
+            out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values
         )
         found[b, 0] = dsp
         found[b, 1] = blocks

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from nba.cost import kernels
-from nba.ir.network import MASTER_BITS, MULT_BITS
+from nba.ir.network import MULT_BITS
 from nba.ir.program import ChunkProgram, EdgeLayout, Program
 from nba.platform import MemoryStyle, Platform
 
@@ -94,9 +94,9 @@ def banks(edge: EdgeLayout, pp: int) -> Memory:
     """The banks of an edge buffer."""
     return Memory(
         role="bank",
-        width_bits=edge.lanes * MASTER_BITS,
+        width_bits=edge.lanes * edge.code_bits,
         words=edge.depth_words,
-        sub_width_bits=edge.write_lanes * MASTER_BITS,
+        sub_width_bits=edge.write_lanes * edge.code_bits,
         copies=pp,
     )
 

@@ -49,6 +49,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "top": top,
         "platform": design.platform,
         "clock_mhz": design.clock_mhz,
+        "code_bytes": program.code_bits // 8,
         "in": {
             "lanes": program.in_lanes,
             "columns": program.pp,
@@ -109,8 +110,8 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
         "rtl_files": rtl_files,
         "hex_files": hex_files,
         "n_chunks": len(program.chunks),
-        "in_bits": program.pp * program.in_lanes * 8,
-        "out_bits": program.out_cols * program.out_lanes * 8,
+        "in_bits": program.pp * program.in_lanes * program.code_bits,
+        "out_bits": program.out_cols * program.out_lanes * program.code_bits,
         "program": program,
         "resources": predict(program, platform),
         "frame_counts": counts,
@@ -126,8 +127,10 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     text["sim/predicted.json"] = _json(predicted)
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text["design.json"] = json.dumps(asdict(design), sort_keys=True, indent=1) + "\n"
-    text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(x, program.pp, program.in_lanes))
-    text["vectors/expected.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(y, program.out_cols, program.out_lanes))
+    bits = program.code_bits
+    sent, received = stream_bytes(x, program.pp, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
+    text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
+    text["vectors/expected.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(y, *received))
 
     files = {path: body.encode("utf-8") for path, body in text.items()}
     files |= vector_files(design.network, x, y)

@@ -15,9 +15,10 @@ from nba import __version__, assets
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, packed
 from nba.emit.memories import param_words, weight_words
+from nba.emit.vectors import stream_dtype
 from nba.errors import NbaError
 from nba.ir.design import Design
-from nba.ir.network import MASTER_BITS, Network, Weights
+from nba.ir.network import Network, Tensor, Weights
 from nba.ir.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
 
 FOLDER = "hls"
@@ -108,6 +109,7 @@ class HlsDesign:
     part: str
     period_ns: str
     pp: int
+    code_bits: int
     in_lanes: int
     in_rows: int
     in_width: int
@@ -146,12 +148,19 @@ def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part
 
 def vector_files(network: Network, x: np.ndarray, y: np.ndarray) -> dict[str, bytes]:
     """input.bin and expected.bin, which `make csim` reads: codes [B, H, W, C] of first and last tensor as bytes."""
-    return {f"{FOLDER}/input.bin": to_bytes(x), f"{FOLDER}/expected.bin": to_bytes(y)}
+    bits = network.master_bits
+    return {f"{FOLDER}/input.bin": to_bytes(x, bits), f"{FOLDER}/expected.bin": to_bytes(y, bits)}
 
 
-def to_bytes(codes: np.ndarray) -> bytes:
-    """Master codes, signed or not, one byte each."""
-    return codes.astype(np.int16).astype(np.uint8).tobytes()
+def to_bytes(codes: np.ndarray, bits: int) -> bytes:
+    """Master codes of `bits` bits, signed or not, in one byte or two (low byte first)."""
+    return codes.astype(np.int32).astype(stream_dtype(bits)).tobytes()
+
+
+def from_bytes(data: bytes, tensor: Tensor) -> np.ndarray:
+    """What `to_bytes` wrote: codes [B, H, W, C] of `tensor`."""
+    kind = stream_dtype(tensor.bits).replace("u", "i") if tensor.signed else stream_dtype(tensor.bits)
+    return np.frombuffer(data, kind).astype(tensor.dtype).reshape(-1, tensor.height, tensor.width, tensor.channels)
 
 
 def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDesign:
@@ -178,6 +187,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         part=part,
         period_ns=f"{1000 / design.clock_mhz:.3f}",
         pp=program.pp,
+        code_bits=program.code_bits,
         in_lanes=program.in_lanes,
         in_rows=program.in_rows,
         in_width=first.width,
@@ -238,8 +248,8 @@ def _job_fields(
         job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words,
         job.halves.words, job.halves.first, job.halves.turn_lo, job.halves.turn_hi, job.kernel_h, job.kernel_w,
         job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
-        ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point & 0xFF,
-        MASTER_BITS - layer.act_bits, (1 << nested_bits) - 1,
+        ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point % (1 << src.bits),
+        src.bits - layer.act_bits, (1 << nested_bits) - 1,
         job.weight_base, job.weight_step, 0 if pool else layer.weight_store_bits - layer.weight_bits,
         1 if pool else (1 << (layer.weight_bits - 1)) - 1, job.param_base,
         res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
@@ -265,7 +275,7 @@ def _chunk(
     words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [param_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
     engine = (
-        chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store, chunk.weight_bits, chunk.act_bits,
+        program.code_bits, chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store, chunk.weight_bits, chunk.act_bits,
         chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
     )  # fmt: skip
     return HlsChunk(

@@ -1,28 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words of a chunk's program ROM. The field order is that of templates/rtl/lib/nba_chunk.v."""
+"""The words of a chunk's program ROM. The field order is that of templates/rtl/lib/nba_chunk.v.
+
+Widths of CODE are those of a master code, of SIGNED_CODE one bit more: they depend on the network.
+"""
 
 from __future__ import annotations
 
-from nba.ir.network import MASTER_BITS, Network
+from nba.ir.network import Network
 from nba.ir.program import ChunkProgram, JobProgram, Program
+
+CODE, SIGNED_CODE = -1, -2
 
 ISSUE_FIELDS: tuple[tuple[str, int], ...] = (
     ("stage", 8), ("height", 12), ("width", 12), ("stride2", 1), ("pad_top", 6), ("pad_left", 6),
     ("kx_last", 6), ("ky_last", 6), ("c_last", 12), ("slot_extra", 12), ("rot0", 3), ("par0", 1), ("qoff0", 16),
     ("col_words", 12), ("parity_words", 16), ("base", 16), ("row_words", 16), ("ring_words", 16),
     ("half_words", 12), ("half_first", 1), ("m_lo_last", 12), ("m_hi_last", 12),
-    ("src_sel", 4), ("src_ring", 6), ("a_shift", 3), ("a_signed", 1), ("a_pad", 8),
-    ("w_base", 16), ("w_step", 1), ("w_shift", 3), ("w_bits", 4),
+    ("src_sel", 4), ("src_ring", 6), ("a_shift", 4), ("a_signed", 1), ("a_pad", CODE),
+    ("w_base", 16), ("w_step", 1), ("w_shift", 4), ("w_bits", 5),
 )  # fmt: skip
 """Fields that the decision and the row walk use, low bits first."""
 DRAIN_FIELDS: tuple[tuple[str, int], ...] = (
     ("rows", 12), ("m_last", 12), ("g_last", 12), ("p_base", 16), ("res_en", 1), ("res_sel", 4), ("res_ring", 6),
-    ("res_words", 12), ("res_mult", 16), ("res_signed", 1), ("round", 48), ("shift", 6), ("zero", 9),
-    ("q_min", 9), ("q_max", 9),
+    ("res_words", 12), ("res_mult", 16), ("res_signed", 1), ("round", 48), ("shift", 6),
+    ("zero", SIGNED_CODE), ("q_min", SIGNED_CODE), ("q_max", SIGNED_CODE),
 )  # fmt: skip
 """Fields that the drain and the requantiser use."""
 DEST_FIELDS: tuple[tuple[str, int], ...] = (("en", 1), ("ring", 6), ("words", 12), ("split", 1), ("parity_words", 16))
 """Fields of one output edge."""
+
+
+def _widths(fields: tuple[tuple[str, int], ...], code_bits: int) -> tuple[tuple[str, int], ...]:
+    """`fields` with the widths of codes put in."""
+    return tuple((name, {CODE: code_bits, SIGNED_CODE: code_bits + 1}.get(width, width)) for name, width in fields)
 
 
 def _pack(fields: tuple[tuple[str, int], ...], values: dict[str, int], signed: frozenset[str]) -> int:
@@ -47,7 +57,7 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
     half = -pad if job.stride == 1 else (-pad) // 2
     pool, halves = layer.op == "avgpool", job.halves
     return _pack(
-        ISSUE_FIELDS,
+        _widths(ISSUE_FIELDS, program.code_bits),
         {
             "stage": job.stage,
             "height": job.height_in,
@@ -73,9 +83,9 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
             "m_hi_last": max(halves.turn_hi - 1, 0),
             "src_sel": src_sel,
             "src_ring": job.src_ring,
-            "a_shift": MASTER_BITS - layer.act_bits,
+            "a_shift": program.code_bits - layer.act_bits,
             "a_signed": int(src.signed),
-            "a_pad": src.zero_point % (1 << MASTER_BITS),
+            "a_pad": src.zero_point % (1 << program.code_bits),
             "w_base": job.weight_base,
             "w_step": int(job.weight_step),
             "w_shift": 0 if pool else layer.weight_store_bits - layer.weight_bits,
@@ -96,7 +106,7 @@ def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int
         res_words = program.edges[job.res_edge].rings[job.res_ring].col_words
         res_ring, res_signed = job.res_ring, int(residual.signed)
     return _pack(
-        DRAIN_FIELDS,
+        _widths(DRAIN_FIELDS, program.code_bits),
         {
             "rows": job.rows_out,
             "m_last": job.m_groups - 1,
@@ -128,7 +138,9 @@ def program_words(
 ) -> tuple[list[int], int]:
     """(words, width in bits) of the program ROM of `chunk`, whose input, residual and output edges are the edge
     numbers `src`, `res` and `dst`."""
-    issue_w, drain_w, dest_w = (sum(w for _, w in f) for f in (ISSUE_FIELDS, DRAIN_FIELDS, DEST_FIELDS))
+    issue_w, drain_w, dest_w = (
+        sum(w for _, w in _widths(f, program.code_bits)) for f in (ISSUE_FIELDS, DRAIN_FIELDS, DEST_FIELDS)
+    )
     words = []
     for job in chunk.jobs:
         word = issue_word(network, program, job, src.index(job.src_edge))

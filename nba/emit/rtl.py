@@ -76,7 +76,7 @@ def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[st
         lanes=edge.lanes,
         write_lanes=edge.write_lanes,
         subs=edge.lanes // edge.write_lanes,
-        block=int(platform.memory_style(edge.lanes * 8, edge.depth_words) == "block"),
+        block=int(platform.memory_style(edge.lanes * edge.code_bits, edge.depth_words) == "block"),
         tables={field: _table(edge, field) for field in TABLES},
         ring=ring,
         col_words=layout.col_words,
@@ -143,6 +143,7 @@ def _chunk_view(
     def join(port: str, suffix: str, none: str) -> str:
         return _concat([f"e{e}_{suffix}" for e in ends[port]], none)
 
+    code_bits = network.master_bits
     weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
     param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
@@ -181,7 +182,7 @@ def _chunk_view(
         "src_data": join("main", "r_data", ""),
         "res_avail": join("residual", "avail", "1'b0"),
         "res_row_addr": join("residual", "r_row", "16'd0"),
-        "res_data": join("residual", "r_data", f"{{{chunk.pq * pp}{{8'd0}}}}"),
+        "res_data": join("residual", "r_data", f"{{{chunk.pq * pp}{{{code_bits}'d0}}}}"),
         "dst_free": join("out", "free", "1'b0"),
     }
 
@@ -230,12 +231,13 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         "top": top,
         "name": design.name,
         "pp": program.pp,
+        "code_bits": program.code_bits,
         "chunks": chunks,
         "edges": views,
         "unused": unused,
         "host_in": {
             "lanes": program.in_lanes,
-            "bits": program.pp * program.in_lanes * 8,
+            "bits": program.pp * program.in_lanes * program.code_bits,
             "rows": program.in_rows,
             "col_groups": program.in_col_groups,
             "chan_words": program.in_chan_words,
@@ -245,7 +247,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         "host_out": {
             "lanes": program.out_lanes,
             "cols": program.out_cols,
-            "bits": program.out_cols * program.out_lanes * 8,
+            "bits": program.out_cols * program.out_lanes * program.code_bits,
             "rows": program.out_rows,
             "col_groups": program.out_col_groups,
             "chan_words": program.out_chan_words,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from nba.ir.accelerator import HOST, Accelerator, Ring
-from nba.ir.network import MASTER_BITS, Network
+from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.program import input_lanes, lower, min_ring_rows
 from nba.ir.rules import Problems, Rule, limit
@@ -214,7 +214,7 @@ def _beats(s: Mapped) -> Problems:
     columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
     first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
     for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
-        yield from limit(f"accelerator: bits of a beat of the {what} stream", count * MASTER_BITS, 1, MAX_BEAT_BITS)
+        yield from limit(f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS)
 
 
 ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (

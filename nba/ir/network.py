@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 MASTER_BITS = 8
-"""Bits of the one stored (master) code of every feature map."""
-LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8)
+"""Bits of the one stored (master) code of every feature map, where a network does not ask for WIDE_BITS."""
+WIDE_BITS = 16
+"""The other width of a code that a network may have, for all of its feature maps."""
+LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8, WIDE_BITS)
 """Bits that a layer's multiplier may see, of weights and of activations."""
 MULT_BITS = 16
 """Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
@@ -23,9 +25,10 @@ Op = Literal["dense", "depthwise", "avgpool"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tensor:
-    """A feature map of `height` x `width` x `channels` integer codes, stored as `MASTER_BITS`-bit master codes.
+    """A feature map of `height` x `width` x `channels` integer codes, stored as master codes of `bits` bits.
 
-    `signed` says how the stored byte is read; `zero_point` is the code of real zero (0 in native networks) and is
+    `bits` is 8 or 16, and the same for all tensors of a network, so that buffers and streams are of one kind.
+    `signed` says how the stored code is read; `zero_point` is the code of real zero (0 in native networks) and is
     what padding inserts; `scale` is the real value of one code step (information only: no integer depends on it).
     """
 
@@ -36,16 +39,22 @@ class Tensor:
     signed: bool
     zero_point: int = 0
     scale: float = 1.0
+    bits: int = MASTER_BITS
 
     @property
     def code_min(self) -> int:
         """Smallest master code."""
-        return -(1 << (MASTER_BITS - 1)) if self.signed else 0
+        return -(1 << (self.bits - 1)) if self.signed else 0
 
     @property
     def code_max(self) -> int:
         """Largest master code."""
-        return (1 << (MASTER_BITS - 1)) - 1 if self.signed else (1 << MASTER_BITS) - 1
+        return (1 << (self.bits - 1)) - 1 if self.signed else (1 << self.bits) - 1
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The numpy integers that hold its codes, signed or not: int16 (8 bits) or int32 (16 bits)."""
+        return np.dtype(np.int16 if self.bits == MASTER_BITS else np.int32)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,7 +63,7 @@ class Layer:
 
     `input` and `residual` are tensor indices of the network; layer i writes tensor i + 1. A fully connected layer is
     `dense` with a kernel as large as its input map. `avgpool` is a depthwise layer whose weights are all 1 and are
-    not stored. `act_bits` / `weight_bits` are the bits that the multiplier sees (nested bits); `weight_store_bits`
+    not stored. `act_bits` / `weight_bits` are the bits (2..8 or 16) that the multiplier sees (nested bits); `weight_store_bits`
     are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to the multiplier.
     `q_min`, `q_max` clamp the output code (ReLU and ReLU6 are this clamp).
 
@@ -91,6 +100,11 @@ class Network:
     name: str
     tensors: tuple[Tensor, ...]
     layers: tuple[Layer, ...]
+
+    @property
+    def master_bits(self) -> int:
+        """Bits of the master codes of all its tensors."""
+        return self.tensors[0].bits
 
     def source(self, layer: Layer) -> Tensor:
         """The tensor that `layer` convolves."""
@@ -136,7 +150,8 @@ class Network:
 class LayerWeights:
     """Integers of one layer with M output channels and N input channels.
 
-    weight: int8 [M, N / groups, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`.
+    weight: [M, N / groups, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`, int8
+    (int16 where those are 16).
     bias: int32 [M] in accumulator scale. mult: int32 [M], 0 <= mult < 2**MULT_BITS.
     """
 
@@ -159,11 +174,36 @@ def weight_shape(network: Network, index: int) -> tuple[int, ...]:
     return (m, n // layer.groups, layer.kernel_h, layer.kernel_w)
 
 
+def weight_dtype(layer: Layer) -> str:
+    """dtype of the stored weight array of `layer`."""
+    return "int16" if layer.weight_store_bits == WIDE_BITS else "int8"
+
+
+def widened(network: Network) -> Network:
+    """`network` with master codes of 16 bits if a layer sees 16 bits of its input, else as it is.
+
+    Zero points and clamps keep their real values: codes are shifted up, and a largest code stays the largest.
+    """
+    if network.master_bits == WIDE_BITS or all(layer.act_bits <= MASTER_BITS for layer in network.layers):
+        return network
+    up = WIDE_BITS - MASTER_BITS
+    return replace(
+        network,
+        tensors=tuple(
+            replace(t, bits=WIDE_BITS, zero_point=t.zero_point << up, scale=t.scale / (1 << up))
+            for t in network.tensors
+        ),
+        layers=tuple(
+            replace(layer, q_min=layer.q_min << up, q_max=((layer.q_max + 1) << up) - 1) for layer in network.layers
+        ),
+    )
+
+
 def weights_digest(weights: Weights) -> str:
     """sha256 over all integers of `weights`, independent of how they are stored."""
     h = hashlib.sha256()
     for lw in weights:
-        for array, dtype in ((lw.weight, "<i1"), (lw.bias, "<i4"), (lw.mult, "<i4")):
+        for array, dtype in ((lw.weight, "<i2" if lw.weight.dtype == np.int16 else "<i1"), (lw.bias, "<i4"), (lw.mult, "<i4")):
             a = np.ascontiguousarray(array, dtype=dtype)
             h.update(repr(a.shape).encode())
             h.update(a.tobytes())

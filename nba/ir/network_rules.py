@@ -8,13 +8,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.ir.network import MASTER_BITS, MAX_SHIFT, MULT_BITS, LayerWeights, Network, Weights, weight_shape
+from nba.ir.network import (
+    MASTER_BITS,
+    MAX_SHIFT,
+    MULT_BITS,
+    WIDE_BITS,
+    LayerWeights,
+    Network,
+    Weights,
+    weight_dtype,
+    weight_shape,
+)
 from nba.ir.rules import Problems, Rule, limit
 
 MAX_DIM = 4095
 """Largest height, width and channel count of a feature map."""
 MAX_KERNEL = 63
-MAX_ACC_BITS = 30
+MAX_ACC_BITS = 46
+"""Bits of an accumulator: its product with a multiplier and all that is added to it then fit 64 bits (nba_requant)."""
+BIAS_BITS = 32
 
 
 def layer_name(network: Network, i: int) -> str:
@@ -45,6 +57,14 @@ def _dimensions(n: Network) -> Problems:
     for i, t in enumerate(n.tensors):
         for what, value in (("height", t.height), ("width", t.width), ("channels", t.channels)):
             yield from limit(f"{tensor_name(n, i)}: {what}", value, 1, MAX_DIM)
+
+
+def _master_bits(n: Network) -> Problems:
+    for i, t in enumerate(n.tensors):
+        if t.bits not in (MASTER_BITS, WIDE_BITS):
+            yield f"{tensor_name(n, i)}: bits is {t.bits}; legal: {MASTER_BITS} or {WIDE_BITS}"
+        elif t.bits != n.master_bits:
+            yield f"{tensor_name(n, i)}: bits is {t.bits}; legal: {n.master_bits}, as of tensor 0 (one width for all)"
 
 
 def _zero_point_range(n: Network) -> Problems:
@@ -126,9 +146,16 @@ def _windows(n: Network) -> Problems:
 
 def _nested_bits(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
-        yield from limit(f"{layer_name(n, i)}: act_bits", layer.act_bits, 2, MASTER_BITS)
-        yield from limit(f"{layer_name(n, i)}: weight_store_bits", layer.weight_store_bits, 2, 8)
-        yield from limit(f"{layer_name(n, i)}: weight_bits", layer.weight_bits, 2, min(8, layer.weight_store_bits))
+        yield from _bits(f"{layer_name(n, i)}: act_bits", layer.act_bits, n.master_bits)
+        yield from _bits(f"{layer_name(n, i)}: weight_store_bits", layer.weight_store_bits, WIDE_BITS)
+        yield from _bits(f"{layer_name(n, i)}: weight_bits", layer.weight_bits, layer.weight_store_bits)
+
+
+def _bits(what: str, value: int, widest: int) -> Problems:
+    if value != WIDE_BITS or widest != WIDE_BITS:
+        wide = f" or {WIDE_BITS}" if widest == WIDE_BITS else ""
+        if not 2 <= value <= min(MASTER_BITS, widest):
+            yield f"{what} is {value}; legal: 2..{min(MASTER_BITS, widest)}{wide}"
 
 
 def _requantisation(n: Network) -> Problems:
@@ -150,7 +177,7 @@ def _clamp(n: Network) -> Problems:
 
 def _zero_point_nests(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
-        step, zero = 1 << max(0, MASTER_BITS - layer.act_bits), n.source(layer).zero_point
+        step, zero = 1 << max(0, n.master_bits - layer.act_bits), n.source(layer).zero_point
         if zero % step:
             yield (
                 f"{layer_name(n, i)}: {tensor_name(n, layer.input)} has zero_point {zero}; "
@@ -182,6 +209,7 @@ NETWORK_RULES: tuple[Rule[Network], ...] = (
     Rule(name="counts", find=_counts, step=0),
     Rule(name="topological", find=_topological, step=0),
     Rule(name="dimensions", find=_dimensions),
+    Rule(name="master bits", find=_master_bits, step=0),
     Rule(name="zero point range", find=_zero_point_range),
     Rule(name="consumed", find=_consumed),
     Rule(name="op known", find=_op_known),
@@ -217,7 +245,7 @@ def _weight_count(s: Weighted) -> Problems:
 def _arrays(s: Weighted) -> Iterator[tuple[int, str, np.ndarray, str, tuple[int, ...]]]:
     for i, lw in enumerate(s.weights[: len(s.network.layers)]):
         channels = (s.network.result(i).channels,)
-        yield i, "weight", lw.weight, "int8", weight_shape(s.network, i)
+        yield i, "weight", lw.weight, weight_dtype(s.network.layers[i]), weight_shape(s.network, i)
         yield i, "bias", lw.bias, "int32", channels
         yield i, "mult", lw.mult, "int32", channels
 
@@ -247,7 +275,7 @@ def _weight_range(s: Weighted) -> Problems:
 
 
 def _bias_range(s: Weighted) -> Problems:
-    yield from _values(s, "bias", lambda lw: lw.bias, s.network.acc_bits)
+    yield from _values(s, "bias", lambda lw: lw.bias, lambda i: min(BIAS_BITS, s.network.acc_bits(i)))
 
 
 def _mult_range(s: Weighted) -> Problems:

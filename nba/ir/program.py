@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Port, Ring
-from nba.ir.network import MASTER_BITS, Layer, Network
+from nba.ir.network import Layer, Network
 
 FETCH_CYCLES = 4
 """Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
@@ -80,7 +80,8 @@ class RingLayout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeLayout:
-    """One buffer: `pp` banks of `depth_words` words of `lanes` master codes, written `write_lanes` lanes at a time."""
+    """One buffer: `pp` banks of `depth_words` words of `lanes` master codes of `code_bits` bits, written `write_lanes`
+    lanes at a time."""
 
     producer: int
     consumer: int
@@ -88,6 +89,7 @@ class EdgeLayout:
     lane: int
     lanes: int
     write_lanes: int
+    code_bits: int
     depth_words: int
     rings: tuple[RingLayout, ...]
 
@@ -160,6 +162,7 @@ class Program:
     """The whole machine. `host_in` lists where the input tensor goes; `host_out` is where the output comes from."""
 
     pp: int
+    code_bits: int
     in_lanes: int
     in_col_groups: int
     in_chan_words: int
@@ -252,6 +255,7 @@ def _edges(network: Network, accelerator: Accelerator) -> tuple[EdgeLayout, ...]
                 lane=lane,
                 lanes=lanes,
                 write_lanes=write,
+                code_bits=network.master_bits,
                 depth_words=base,
                 rings=tuple(layouts),
             )
@@ -331,7 +335,7 @@ def _chunk(
         weight_store_bits=max(store_bits, weight_bits),
         acc_bits=max(network.acc_bits(job.layer) for job in chunk.jobs),
         has_residual=any(layer.residual is not None for layer in layers),
-        nested_act=any(layer.act_bits < MASTER_BITS for layer in layers),
+        nested_act=any(layer.act_bits < network.master_bits for layer in layers),
         nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in weighted),
         weight_depth=weight_base,
         param_depth=param_base,
@@ -352,6 +356,7 @@ def lower(network: Network, accelerator: Accelerator) -> Program:
     out = len(network.layers)
     return Program(
         pp=accelerator.pp,
+        code_bits=network.master_bits,
         in_lanes=in_lanes,
         in_col_groups=ceil_div(first.width, accelerator.pp),
         in_chan_words=ceil_div(first.channels, in_lanes),

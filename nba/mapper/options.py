@@ -9,7 +9,7 @@ from nba.cost.cycles import compiled_bram18
 from nba.cost.kernels import is_block
 from nba.cost.resources import rom_words
 from nba.ir.accelerator_rules import MAX_WORDS
-from nba.ir.network import MASTER_BITS, MULT_BITS, Layer, Network
+from nba.ir.network import MULT_BITS, Layer, Network
 from nba.ir.program import FETCH_CYCLES, ceil_div
 from nba.mapper.assign import GRAIN, INFINITE, EngineTable
 from nba.platform import Platform
@@ -97,7 +97,8 @@ def engine_table(
     map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
     deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
-    widths = [pq * (acc_bits + MULT_BITS), lanes * MASTER_BITS, pq * MASTER_BITS, *(pm * pn * b for b in stored)]
+    maps = (lanes * network.master_bits, pq * network.master_bits)
+    widths = [pq * (acc_bits + MULT_BITS), *maps, *(pm * pn * b for b in stored)]
     blocks = np.zeros((len(sizes), len(widths), n_grains), np.int64)
     for m, width in enumerate(widths):
         for w in np.unique(width):

@@ -13,7 +13,7 @@ from nba.cost.usage import Objective, value_of
 from nba.errors import DeadlockError
 from nba.ir.accelerator import Accelerator, Chunk, Job
 from nba.ir.design import Cost
-from nba.ir.network import MASTER_BITS, Network
+from nba.ir.network import Network
 from nba.ir.program import ceil_div, lower
 from nba.mapper.budgets import Budgets
 from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
@@ -81,7 +81,7 @@ def _memory_size(network: Network, accelerator: Accelerator, platform: Platform)
     """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
     before it saves a whole block."""
     program = lower(network, accelerator)
-    bits = sum(e.depth_words * e.lanes * MASTER_BITS * program.pp for e in program.edges)
+    bits = sum(e.depth_words * e.lanes * e.code_bits * program.pp for e in program.edges)
     return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
 

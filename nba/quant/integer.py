@@ -25,10 +25,10 @@ def nest(codes: np.ndarray, from_bits: int, to_bits: int, signed: bool) -> np.nd
     """Codes of `from_bits` bits as a multiplier of `to_bits` bits sees them: rounded (halves up) and saturated above.
 
     codes: any integer array whose values fit `from_bits` bits (signed or unsigned). Returns an array of the same shape
-    and of dtype int16 or wider. The real value of one step grows by 2**(from_bits - to_bits).
+    and of dtype int16 (from more than 8 bits: int32) or wider. The real value of one step grows by 2**(from_bits - to_bits).
     """
     assert 1 <= to_bits <= from_bits, (from_bits, to_bits)
-    wide = codes.astype(np.promote_types(codes.dtype, np.int16), copy=False)
+    wide = codes.astype(np.promote_types(codes.dtype, np.int16 if from_bits <= MASTER_BITS else np.int32), copy=False)
     k = from_bits - to_bits
     if k == 0:
         return wide
@@ -43,7 +43,7 @@ def accumulate(network: Network, weights: Weights, index: int, codes: np.ndarray
     assert acc_bits <= _FLOAT64_ACC_BITS, (index, acc_bits)
     dtype = np.float32 if acc_bits <= _FLOAT32_ACC_BITS else np.float64
     padded = _padded(layer, src, out, codes)
-    operand = nest(padded, MASTER_BITS, layer.act_bits, src.signed).astype(dtype)
+    operand = nest(padded, src.bits, layer.act_bits, src.signed).astype(dtype)
     if layer.op == "dense":
         return _grouped(layer, out, operand, _nested_weight(layer, weights[index]).astype(dtype))
     if layer.op == "avgpool":
@@ -56,7 +56,7 @@ def accumulate(network: Network, weights: Weights, index: int, codes: np.ndarray
 def requantise(
     network: Network, weights: Weights, index: int, acc: np.ndarray, residual: np.ndarray | None
 ) -> np.ndarray:
-    """Output codes of layer `index`, int16 [B, H_out, W_out, M].
+    """Output codes of layer `index`, [B, H_out, W_out, M] of its tensor's dtype.
 
     acc: accumulators without bias; residual: master codes of the residual tensor, of the output's shape, or None.
     """
@@ -67,11 +67,11 @@ def requantise(
         total += (residual.astype(np.int64) - zero) * layer.res_mult
     total >>= layer.shift
     total += out.zero_point
-    return np.clip(total, layer.q_min, layer.q_max, out=total).astype(np.int16)
+    return np.clip(total, layer.q_min, layer.q_max, out=total).astype(out.dtype)
 
 
 def run_all(network: Network, weights: Weights, x: np.ndarray) -> list[np.ndarray]:
-    """Every tensor of `network` for a batch of inputs, in the order of `network.tensors`: int16 [B, H, W, C] each.
+    """Every tensor of `network` for a batch of inputs, in the order of `network.tensors`: [B, H, W, C] of Tensor.dtype each.
 
     x: integer master codes of tensor 0, [B, H, W, C]. The network and its weights must have passed nba.ir.check.
     Raises DataError if x has another shape, is not of an integer type, or leaves the tensor's code range.
@@ -85,7 +85,7 @@ def run_all(network: Network, weights: Weights, x: np.ndarray) -> list[np.ndarra
 
 
 def run(network: Network, weights: Weights, x: np.ndarray) -> np.ndarray:
-    """Output codes (the last tensor) of `network` for a batch of inputs: int16 [B, H, W, C]. As `run_all` otherwise.
+    """Output codes (the last tensor) of `network` for a batch of inputs: [B, H, W, C] of Tensor.dtype. As `run_all` otherwise.
 
     Images are taken in blocks, and tensors are dropped after their last use, so memory does not grow with B.
     """
@@ -118,11 +118,11 @@ def _input_codes(network: Network, x: np.ndarray) -> np.ndarray:
             f"input codes of network {network.name!r}: values {int(x.min())}..{int(x.max())} leave the range "
             f"{first.code_min}..{first.code_max} of tensor {first.name!r}"
         )
-    return x.astype(np.int16)
+    return x.astype(first.dtype)
 
 
 def _empty(tensor: Tensor) -> np.ndarray:
-    return np.zeros((0, tensor.height, tensor.width, tensor.channels), np.int16)
+    return np.zeros((0, tensor.height, tensor.width, tensor.channels), tensor.dtype)
 
 
 def _blocks(count: int, values_each: int) -> Iterator[slice]:

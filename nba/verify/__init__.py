@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from nba.emit.hls import from_bytes
 from nba.emit.vectors import stream_bytes
 from nba.errors import DesignError
 from nba.ir.design import load_design
@@ -76,19 +77,18 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     design, weights = load_design(bundle / "design.json")
     network = design.network
     first, last = network.tensors[0], network.tensors[-1]
-    x = np.frombuffer((bundle / "hls" / "input.bin").read_bytes(), np.int8 if first.signed else np.uint8)
-    x = x.reshape(-1, first.height, first.width, first.channels).astype(np.int16)
+    x = from_bytes((bundle / "hls" / "input.bin").read_bytes(), first)
     y = run(network, weights, x)
-    stored = np.frombuffer((bundle / "hls" / "expected.bin").read_bytes(), np.int8 if last.signed else np.uint8)
-    if not np.array_equal(y.ravel(), stored.astype(np.int16)):
+    stored = from_bytes((bundle / "hls" / "expected.bin").read_bytes(), last)
+    if not np.array_equal(y, stored):
         raise DesignError(
             str(bundle), ["hls/expected.bin: not what the integer reference computes; emit the bundle again"]
         )
 
     program = lower(network, design.accelerator)
     for vector, beats in (
-        ("input.hex", stream_bytes(x, program.pp, program.in_lanes)),
-        ("expected.hex", stream_bytes(y, program.out_cols, program.out_lanes)),
+        ("input.hex", stream_bytes(x, program.pp, program.in_lanes, program.code_bits)),
+        ("expected.hex", stream_bytes(y, program.out_cols, program.out_lanes, program.code_bits)),
     ):
         if (bundle / "vectors" / vector).read_text(encoding="ascii") != "".join(f"{beat.hex()}\n" for beat in beats):
             raise DesignError(str(bundle), [f"vectors/{vector}: not the frames of hls/*.bin; emit the bundle again"])

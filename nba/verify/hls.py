@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nba.emit.hls import to_bytes
+from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
 from nba.ir.network import Network
 from nba.tools import run_tool
@@ -74,18 +74,17 @@ def simulate(
     batch: int | None = None,
     timeout_s: float = 300,
 ) -> np.ndarray:
-    """Output codes int16 [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
+    """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 
     `arguments` go before the file names. Raises ToolError if the bench fails or finds the row schedule stuck.
     """
     last = network.tensors[-1]
     given, got = program.with_suffix(".in"), program.with_suffix(".out")
-    given.write_bytes(to_bytes(x))
+    given.write_bytes(to_bytes(x, network.master_bits))
     got.unlink(missing_ok=True)
     tail = () if batch is None else (str(batch),)
     run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent, timeout_s=timeout_s)
-    codes = np.frombuffer(got.read_bytes(), np.int8 if last.signed else np.uint8)
-    return codes.astype(np.int16).reshape(x.shape[0], last.height, last.width, last.channels)
+    return from_bytes(got.read_bytes(), last)
 
 
 def verify_hls(folder: Path, network: Network, x: np.ndarray, expected: np.ndarray, work: Path) -> HlsResult:

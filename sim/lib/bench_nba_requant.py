@@ -41,9 +41,9 @@ class Step:
         return max(self.q_min, min(self.q_max, (self.total(m, p) >> self.shift) + self.zero))
 
 
-def random_step(rand: random.Random, pq: int, pp: int, acc_bits: int, has_res: bool) -> Step:
+def random_step(rand: random.Random, pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -> Step:
     """A legal step; the shift brings the values near the code range two times out of three."""
-    half = 1 << (acc_bits - 1)
+    half, codes = 1 << (acc_bits - 1), (1 << c_bits) - 1
     top = 1 << rand.randint(1, acc_bits - 1)
     acc = [
         [rand.choice((draw(rand, -half, half - 1), rand.randint(-top, top - 1))) for _ in range(pp)] for _ in range(pq)
@@ -51,70 +51,74 @@ def random_step(rand: random.Random, pq: int, pp: int, acc_bits: int, has_res: b
     bias = [rand.choice((draw(rand, -half, half - 1), rand.randint(-top, top - 1))) for _ in range(pq)]
     mult = [rand.choice((draw(rand, 0, 65535), rand.randint(0, 2000))) for _ in range(pq)]
     res_signed, out_signed = rand.random() < 0.5, rand.random() < 0.5
-    lowest = -128 if res_signed else 0
-    res = [[draw(rand, lowest, lowest + 255) if has_res else 0 for _ in range(pq)] for _ in range(pp)]
+    least = -(1 << (c_bits - 1))
+    lowest = least if res_signed else 0
+    res = [[draw(rand, lowest, lowest + codes) if has_res else 0 for _ in range(pq)] for _ in range(pp)]
     res_mult = rand.choice((0, draw(rand, 0, 65535))) if has_res else 0
     size = abs((acc[0][0] + bias[0]) * mult[0]) + abs(res[0][0] * res_mult)
-    near = max(1, min(47, size.bit_length() - rand.randint(4, 10)))
-    q_min = -128 if out_signed else 0
-    limits = sorted((draw(rand, q_min, q_min + 255), draw(rand, q_min, q_min + 255)))
+    near = max(1, min(47, size.bit_length() - rand.randint(c_bits - 4, c_bits + 2)))
+    q_min = least if out_signed else 0
+    limits = sorted((draw(rand, q_min, q_min + codes), draw(rand, q_min, q_min + codes)))
     if rand.random() < 0.6:
-        limits = [q_min, q_min + 255]
+        limits = [q_min, q_min + codes]
     return Step(
         acc=acc, bias=bias, mult=mult, res=res, res_signed=res_signed,
-        z_res=draw(rand, lowest, lowest + 255) if has_res else 0, res_mult=res_mult,
-        shift=rand.choice((near, near, rand.randint(1, 47))), zero=draw(rand, q_min, q_min + 255),
+        z_res=draw(rand, lowest, lowest + codes) if has_res else 0, res_mult=res_mult,
+        shift=rand.choice((near, near, rand.randint(1, 47))), zero=draw(rand, q_min, q_min + codes),
         q_min=limits[0], q_max=limits[1],
     )  # fmt: skip
 
 
-def extreme_steps(pq: int, pp: int, acc_bits: int, has_res: bool) -> list[Step]:
+def extreme_steps(pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -> list[Step]:
     """The largest and smallest totals that a layer can have, at the ends of shift, zero point and limits."""
     half, steps = 1 << (acc_bits - 1), []
+    least, codes = -(1 << (c_bits - 1)), (1 << c_bits) - 1
     for acc in (-half, half - 1):
-        for shift in (1, 2, acc_bits + 8, 46, 47):
-            for q_min, zero in ((0, 0), (0, 255), (-128, -128), (-128, 127)):
-                for low, res, z_res in ((0, 0, 255), (0, 255, 0), (-128, -128, 127), (-128, 127, -128)):
+        for shift in (1, 2, min(45, acc_bits + c_bits), 46, 47):
+            for q_min, zero in ((0, 0), (0, codes), (least, least), (least, ~least)):
+                for low, res, z_res in ((0, 0, codes), (0, codes, 0), (least, least, ~least), (least, ~least, least)):
                     steps.append(
                         Step(
                             acc=[[acc] * pp] * pq, bias=[acc] * pq, mult=[65535] * pq,
                             res=[[res if has_res else 0] * pq] * pp, res_signed=low < 0,
                             z_res=z_res if has_res else 0, res_mult=65535 if has_res else 0,
-                            shift=shift, zero=zero, q_min=q_min, q_max=q_min + 255,
+                            shift=shift, zero=zero, q_min=q_min, q_max=q_min + codes,
                         )
                     )  # fmt: skip
     return steps
 
 
-def inputs(steps: list[Step], cycle: int, acc_bits: int, has_res: bool, rand: random.Random) -> Inputs:
+def inputs(
+    steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, rand: random.Random
+) -> Inputs:
     """What the ports carry in a cycle: operands of its own step, constants of the steps that they belong to by now."""
     now, then1, then2, then3 = (steps[max(0, min(cycle - back, len(steps) - 1))] for back in range(4))
     return {
         "s_acc": pack([value for row in now.acc for value in row], acc_bits),
         "s_bias": pack(now.bias, acc_bits),
         "s_mult": pack(now.mult, 16),
-        "s_res": pack([value for row in now.res for value in row], 8)
+        "s_res": pack([value for row in now.res for value in row], c_bits)
         if has_res
-        else rand.getrandbits(8 * len(now.mult) * len(now.res)),
+        else rand.getrandbits(c_bits * len(now.mult) * len(now.res)),
         "c_res_mult": then1.res_mult if has_res else rand.getrandbits(16),
         "c_res_signed": int(then1.res_signed),
         "c_round": pack([(1 << (then2.shift - 1)) - then2.z_res * then2.res_mult], 48),
         "c_shift": then3.shift,
-        "c_zero": pack([then3.zero], 9),
-        "c_min": pack([then3.q_min], 9),
-        "c_max": pack([then3.q_max], 9),
+        "c_zero": pack([then3.zero], c_bits + 1),
+        "c_min": pack([then3.q_min], c_bits + 1),
+        "c_max": pack([then3.q_max], c_bits + 1),
     }
 
 
 async def check(dut, steps: list[Step]) -> list[int]:
     """Send the steps, compare every code; returns -1, 0 or 1 per code: clamped below, not, above."""
-    pq, pp, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "ACC_BITS"))
+    pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
     has_res, rand = bool(parameter(dut, "HAS_RES")), rng("noise")
-    ports = [inputs(steps, cycle, acc_bits, has_res, rand) for cycle in range(len(steps) + LATENCY)]
+    ports = [inputs(steps, cycle, c_bits, acc_bits, has_res, rand) for cycle in range(len(steps) + LATENCY)]
     seen = await stream(dut, "m_code", LATENCY, ports)
     side: list[int] = []
     for i, (step, word) in enumerate(zip(steps, seen, strict=False)):
-        assert word == pack([step.code(m, p) for p in range(pp) for m in range(pq)], 8), f"step {i}: {step}"
+        assert word == pack([step.code(m, p) for p in range(pp) for m in range(pq)], c_bits), f"step {i}: {step}"
         for m in range(pq):
             value = (step.total(m, 0) >> step.shift) + step.zero
             side.append((value > step.q_max) - (value < step.q_min))
@@ -124,14 +128,14 @@ async def check(dut, steps: list[Step]) -> list[int]:
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def random_layers(dut) -> None:
-    pq, pp, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "ACC_BITS"))
+    pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
     rand, has_res = rng(), bool(parameter(dut, "HAS_RES"))
-    side = await check(dut, [random_step(rand, pq, pp, acc_bits, has_res) for _ in range(N_STEPS)])
+    side = await check(dut, [random_step(rand, pq, pp, c_bits, acc_bits, has_res) for _ in range(N_STEPS)])
     for kind in (-1, 0, 1):
         assert side.count(kind) > N_STEPS // 20, f"only {side.count(kind)} of {len(side)} codes on side {kind}"
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def extreme_layers(dut) -> None:
-    pq, pp, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "ACC_BITS"))
-    await check(dut, extreme_steps(pq, pp, acc_bits, bool(parameter(dut, "HAS_RES"))))
+    pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
+    await check(dut, extreme_steps(pq, pp, c_bits, acc_bits, bool(parameter(dut, "HAS_RES"))))

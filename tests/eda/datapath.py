@@ -11,13 +11,17 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
 
 
 _ALIGN = "PP LANES A_BITS NEST"
+_ALIGN_WIDE = "PP LANES C_BITS A_BITS NEST"
 _WNEST = "N STORE_BITS W_BITS NEST"
 _ARRAY = "DEPTHWISE PM PN PP A_BITS W_BITS ACC_BITS"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
+_REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0)),
-    "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1)),
+    "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0))
+    + _sets(_ALIGN_WIDE, (2, 3, 16, 16, 1), (4, 1, 16, 5, 1), (1, 2, 16, 16, 0)),
+    "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1))
+    + _sets(_WNEST, (3, 16, 16, 1), (2, 16, 6, 1), (2, 16, 16, 0)),
     "nba_array": _sets(
         _ARRAY,
         (0, 1, 1, 1, 8, 8, 16),
@@ -28,10 +32,13 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (1, 1, 1, 1, 8, 8, 20),
         (1, 4, 1, 2, 8, 2, 12),
         (1, 2, 1, 8, 2, 2, 4),
+        (0, 2, 3, 2, 16, 16, 35),
+        (1, 3, 1, 2, 16, 5, 24),
     ),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
-    ),
+    )
+    + _sets(_REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1)),
 }
 """Sets of the benches in Icarus."""
 
@@ -46,17 +53,18 @@ LINT: dict[str, tuple[Params, ...]] = {
 """Sets of the lint gates; the defaults are linted with all other modules."""
 
 PROOFS: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0)),
-    "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0)),
+    "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0))
+    + _sets(_ALIGN_WIDE, (1, 1, 16, 16, 1), (1, 1, 16, 6, 1)),
+    "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8)),
-    "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)),
+    "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_align",
-        old="&& (shifted[9:1] != top)",
-        new="&& (shifted[9:1] != 9'h1ff)",
+        old="&& (shifted[C_BITS+1:1] != top)",
+        new="&& (shifted[C_BITS+1:1] != {(C_BITS+1){1'b1}})",
         bench=BENCHES["nba_align"][2],
         proof=PROOFS["nba_align"][1],
     ),
@@ -68,16 +76,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_align",
-        old="{s_signed & word[gn*8+7], word",
-        new="{word[gn*8+7], word",
+        old="{s_signed & word[gn*C_BITS+C_BITS-1], word",
+        new="{word[gn*C_BITS+C_BITS-1], word",
         bench=BENCHES["nba_align"][0],
         proof=PROOFS["nba_align"][2],
     ),
     Mutant(module="nba_align", old="s_ok[gj] ? columns", new="s_ok[0] ? columns", bench=BENCHES["nba_align"][3]),
     Mutant(
         module="nba_wnest",
-        old="8'h7f >> (4'd8 - s_bits)",
-        new="8'h7f >> s_shift",
+        old="16'h7fff >> (5'd16 - s_bits)",
+        new="16'h7fff >> s_shift",
         bench=BENCHES["nba_wnest"][0],
         proof=PROOFS["nba_wnest"][0],
     ),
@@ -117,15 +125,16 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old="shifted[TOTAL_W-1:9]) || !",
-        new="shifted[TOTAL_W-1:9]) ||",
+        old="shifted[TOTAL_W-1:C_BITS+1]) || !",
+        new="shifted[TOTAL_W-1:C_BITS+1]) ||",
         bench=BENCHES["nba_requant"][0],
     ),
     Mutant(
         module="nba_requant", old="total_q4 >>> c_shift", new="total_q4 >> c_shift", bench=BENCHES["nba_requant"][0]
     ),
-    Mutant(module="nba_requant", old="c_res_signed & code_q2[7]", new="code_q2[7]", bench=BENCHES["nba_requant"][1]),
-    Mutant(module="nba_requant", old="TOTAL_W = 48;", new="TOTAL_W = 47;", bench=BENCHES["nba_requant"][3]),
+    Mutant(module="nba_requant", old="c_res_signed & code_q2[C_BITS-1]", new="code_q2[C_BITS-1]", bench=BENCHES["nba_requant"][1]),
+    Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),
+    Mutant(module="nba_requant", old="ACC_BITS + 18 : 48;", new="ACC_BITS + 17 : 48;", bench=BENCHES["nba_requant"][6]),
     Mutant(
         module="nba_requant", old="PROD_W  = SUM_W + 16;", new="PROD_W  = SUM_W + 15;", bench=BENCHES["nba_requant"][4]
     ),

@@ -36,11 +36,12 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 1, "LANES": 1, "WLANES": 1, "DEPTH": 1},
         {"PP": 8, "LANES": 6, "WLANES": 3, "DEPTH": 700, "N_RINGS": 3, "BLOCK": 1},
         {"PP": 4, "LANES": 16, "WLANES": 16, "DEPTH": 33, "N_RINGS": 63},
+        {"PP": 2, "LANES": 4, "WLANES": 2, "C_BITS": 16},
     ),
     "nba_writer": (
         {"PP": 1, "LANES": 1, "WLANES": 1},
         {"PP": 8, "LANES": 12, "WLANES": 4},
-        {"PP": 4, "LANES": 3, "WLANES": 3},
+        {"PP": 4, "LANES": 3, "WLANES": 3, "C_BITS": 16},
     ),
     "nba_walk": ({"DEPTHWISE": 1, "PP": 1}, {"DEPTHWISE": 0, "PP": 8}, {"DEPTHWISE": 1, "PP": 4}),
     "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
@@ -54,6 +55,8 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 1, "PN": 1, "PP": 1, "PQ": 1, "A_BITS": 2, "A_NEST": 1, "W_BITS": 2, "W_STORE": 2, "ACC_BITS": 5},
         {"PM": 6, "PN": 4, "PP": 4, "PQ": 3, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "HAS_RES": 1, "N_SRC": 3}
         | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},
+        {"PM": 2, "PN": 2, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "W_BITS": 16, "W_STORE": 16, "W_NEST": 1}
+        | {"ACC_BITS": 40, "HAS_RES": 1},
         {"PM": 2, "PN": 3, "PP": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
     ),
 }

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from unittest.mock import patch
 
@@ -34,6 +34,8 @@ TIMEOUT_S = 300.0
 PLATFORM = "pynq-z2"
 LIMITS = (NetworkLimits(), NetworkLimits(min_layers=5, max_layers=9, max_map=12), NetworkLimits(max_channels=24))
 """Sizes of the random networks, taken in turn."""
+WIDE_SEED = 1_000_000
+"""Seeds from here on are networks with codes of 16 bits."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -64,8 +66,10 @@ class Outcome:
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
     rng = np.random.default_rng([2, seed])
+    limits = LIMITS[seed % len(LIMITS)]
+    limits = replace(limits, bits=16) if seed >= WIDE_SEED else limits
     while True:
-        pair = random_pair(rng, LIMITS[seed % len(LIMITS)], n_frames=FRAMES)
+        pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)
         if exact.output_cycle[-1] <= MAX_CYCLES:
             break
@@ -214,7 +218,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         ),
         "residual from the input": any(layer.residual == 0 for layer in layers),
         "residual equal to the operand": any(layer.residual == layer.input for layer in layers),
-        "nested activations": any(layer.act_bits < 8 for layer in layers),
+        "nested activations": any(layer.act_bits < network.master_bits for layer in layers),
         "nested weights": any(x.op != "avgpool" and x.weight_bits < x.weight_store_bits for x in layers),
         "nonzero zero point": any(t.zero_point for t in network.tensors),
         "signed input": network.tensors[0].signed,
@@ -252,7 +256,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "words written in parts": any(edge.lanes > edge.write_lanes for edge in program.edges),
         "columns do not divide pp": any(t.width % program.pp for t in network.tensors),
         "block RAM feature maps": any(
-            platform.memory_style(edge.lanes * 8, edge.depth_words) == "block" for edge in program.edges
+            platform.memory_style(edge.lanes * edge.code_bits, edge.depth_words) == "block" for edge in program.edges
         ),
         "block RAM weights": any(
             platform.memory_style(c.pm * c.pn * c.weight_store_bits, c.weight_depth + 1) == "block"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.network import Layer, LayerWeights, Network, Op, Tensor, weight_shape
+from nba.ir.network import Layer, LayerWeights, Network, Op, Tensor, weight_dtype, weight_shape
 from nba.quant.integer import accumulate, run
 from tests.hls.bench import Case, design_of
 from tests.strategies import random_codes
@@ -38,6 +38,7 @@ class Operator:
     residual: bool = False
     groups: int = 1
     rotate: int = 0
+    code_bits: int = 8
     act_bits: int = 8
     weight_bits: int = 8
     store_bits: int = 8
@@ -66,6 +67,12 @@ FULL = Operator(
     store_bits=6,
 )
 """What the planted errors are tried on: padding with a zero point, nested bits, a residual."""
+WIDE = Operator(
+    name="16 bits", code_bits=16, act_bits=16, weight_bits=16, store_bits=16, channels=7, zero=-77, signed=True,
+    out_zero=1234, values=200,
+)  # fmt: skip
+"""Codes and weights of 16 bits."""
+
 HALVES = Operator(
     name="two groups, the channel shuffle", size=(5, 5), channels=8, out_channels=16, groups=2, rotate=4, zero=32,
     act_bits=6, weight_bits=5,
@@ -153,6 +160,34 @@ OPERATORS = (
         shift=1,
         bias=-7,
     ),
+    WIDE,
+    Operator(
+        name="16 bits, residual, zero points",
+        code_bits=16,
+        act_bits=16,
+        weight_bits=16,
+        store_bits=16,
+        channels=6,
+        residual=True,
+        zero=3001,
+        out_signed=False,
+        out_zero=40_000,
+    ),
+    Operator(
+        name="16-bit codes, nested to 5 bits", code_bits=16, act_bits=5, signed=True, weight_bits=3, store_bits=16
+    ),
+    Operator(name="16-bit weights, 8-bit codes", act_bits=8, weight_bits=16, store_bits=16),
+    Operator(name="16 bits, depthwise", op="depthwise", code_bits=16, act_bits=16, pm=4, pn=1),
+    Operator(
+        name="16 bits, largest sums",
+        code_bits=16,
+        act_bits=16,
+        weight_bits=16,
+        store_bits=16,
+        extreme=True,
+        channels=16,
+        pn=4,
+    ),
     Operator(name="rectifier with a ceiling", out_signed=False, clamp=(0, 90)),
     FULL,
 )
@@ -166,9 +201,23 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     pad = o.pad if o.pad is not None else ((o.kernel[0] - 1) // 2, (o.kernel[1] - 1) // 2)
     channels = o.out_channels if o.op == "dense" else o.channels
     first = Tensor(
-        name="in", height=o.size[0], width=o.size[1], channels=o.channels, signed=o.signed, zero_point=o.zero
+        name="in",
+        height=o.size[0],
+        width=o.size[1],
+        channels=o.channels,
+        signed=o.signed,
+        zero_point=o.zero,
+        bits=o.code_bits,
     )
-    out = Tensor(name="out", height=height, width=width, channels=channels, signed=o.out_signed, zero_point=o.out_zero)
+    out = Tensor(
+        name="out",
+        height=height,
+        width=width,
+        channels=channels,
+        signed=o.out_signed,
+        zero_point=o.out_zero,
+        bits=o.code_bits,
+    )
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
         name=o.name, op=o.op, input=0, residual=0 if o.residual else None, kernel_h=o.kernel[0], kernel_w=o.kernel[1],
@@ -184,9 +233,9 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     if o.extreme:
         x[0] = first.code_max
     empty = np.zeros(channels, np.int32)
-    raw = LayerWeights(weight=drawn.astype(np.int8), bias=empty, mult=empty)
+    raw = LayerWeights(weight=drawn.astype(weight_dtype(layer)), bias=empty, mult=empty)
     acc = accumulate(network, (raw,), 0, x)
-    step = max(1.0, float(acc.std())) / 40
+    step = max(1.0, float(acc.std())) / (40 << (o.code_bits - 8))
     shift = o.shift if o.shift is not None else int(np.clip(np.floor(np.log2(30000 * step)), 1, 47))
     mult = (
         np.full(channels, o.mult)
@@ -197,7 +246,7 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     bias = np.full(channels, o.bias) if o.bias is not None else middle - acc.mean(axis=(0, 1, 2))
     res_mult = int(min(65535, 0.4 * 2.0**shift)) if o.residual else 0
     network = replace(network, layers=(replace(layer, shift=shift, res_mult=res_mult),))
-    limit = 1 << (network.acc_bits(0) - 1)
+    limit = 1 << (min(32, network.acc_bits(0)) - 1)
     weights = (
         LayerWeights(
             weight=raw.weight, bias=np.clip(bias, -limit, limit - 1).astype(np.int32), mult=mult.astype(np.int32)

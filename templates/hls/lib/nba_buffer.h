@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Edge buffers: PP column banks of words of LANES codes, written WRITE codes at a time (docs/template.md, layout).
-// A buffer is `code_t mem[PP][LANES / WRITE][WRITE][DEPTH]`: dimensions 1 and 2 are separate memories, dimension 3 is
+// A buffer is `ap_uint<CODE> mem[PP][LANES / WRITE][WRITE][DEPTH]`: dimensions 1 and 2 are separate memories, dimension 3 is
 // the width of a memory, so that a write never has to read the rest of a word.
 #ifndef NBA_BUFFER_H
 #define NBA_BUFFER_H
@@ -79,8 +79,9 @@ spot_banks:
 }
 
 // One word of every bank.
-template <int PP, int LANES, int WRITE, int DEPTH>
-void read_words(const code_t (&mem)[PP][LANES / WRITE][WRITE][DEPTH], const Tap<PP> &t, code_t word[PP][LANES]) {
+template <int PP, int LANES, int WRITE, int DEPTH, int CODE>
+void read_words(const ap_uint<CODE> (&mem)[PP][LANES / WRITE][WRITE][DEPTH], const Tap<PP> &t,
+                ap_uint<CODE> word[PP][LANES]) {
 #pragma HLS INLINE
 read_banks:
   for (int b = 0; b < PP; ++b) {
@@ -95,9 +96,9 @@ read_banks:
 
 // WRITE codes of each of the PP columns of column group q: channels unit * WRITE and up. What lies beyond the map's
 // columns or beyond the words of a column is dropped.
-template <int PP, int LANES, int WRITE, int DEPTH>
-void write_words(code_t (&mem)[PP][LANES / WRITE][WRITE][DEPTH], const Ring &ring, int row, int q, int unit, int width,
-                 const code_t code[PP][WRITE]) {
+template <int PP, int LANES, int WRITE, int DEPTH, int CODE>
+void write_words(ap_uint<CODE> (&mem)[PP][LANES / WRITE][WRITE][DEPTH], const Ring &ring, int row, int q, int unit,
+                 int width, const ap_uint<CODE> code[PP][WRITE]) {
 #pragma HLS INLINE
   const int SUB = LANES / WRITE;
   const int word = unit / SUB;

@@ -18,9 +18,10 @@ struct Shape {
   int channels;
   int cols;    // per beat
   int lanes;   // per beat
+  int size;    // bytes of a code, low byte first
 };
 
-inline int frame_bytes(const Shape &s) { return s.height * s.width * s.channels; }
+inline int frame_bytes(const Shape &s) { return s.height * s.width * s.channels * s.size; }
 
 // Read a file of whole frames. False if it cannot be read or is not a whole number of frames.
 inline bool read_frames(const char *path, int bytes, std::vector<unsigned char> &data) {
@@ -48,8 +49,11 @@ void send(const Shape &s, const std::vector<unsigned char> &data, unsigned char 
         for (int j = 0; j < s.cols; ++j) {
           for (int l = 0; l < s.lanes; ++l) {
             const bool in = x0 + j < s.width && c0 + l < s.channels;
-            const int low = 8 * (j * s.lanes + l);
-            beat.data.range(low + 7, low) = in ? data[(row * s.width + x0 + j) * s.channels + c0 + l] : filler;
+            for (int b = 0; b < s.size; ++b) {
+              const int low = 8 * ((j * s.lanes + l) * s.size + b);
+              const int from = ((row * s.width + x0 + j) * s.channels + c0 + l) * s.size + b;
+              beat.data.range(low + 7, low) = in ? data[from] : filler;
+            }
           }
         }
         beat.keep = -1;
@@ -76,9 +80,11 @@ bool receive(const Shape &s, int frames, hls::stream<Beat> &stream, std::vector<
         const Beat beat = stream.read();
         for (int j = 0; j < s.cols && x0 + j < s.width; ++j) {
           for (int l = 0; l < s.lanes && c0 + l < s.channels; ++l) {
-            const int low = 8 * (j * s.lanes + l);
-            const ap_uint<8> code = beat.data.range(low + 7, low);
-            data[(row * s.width + x0 + j) * s.channels + c0 + l] = (unsigned char)code.to_uint();
+            for (int b = 0; b < s.size; ++b) {
+              const int low = 8 * ((j * s.lanes + l) * s.size + b);
+              const ap_uint<8> byte = beat.data.range(low + 7, low);
+              data[((row * s.width + x0 + j) * s.channels + c0 + l) * s.size + b] = (unsigned char)byte.to_uint();
+            }
           }
         }
         const bool end = (row + 1) % s.height == 0 && x0 + s.cols >= s.width && c0 + s.lanes >= s.channels;

@@ -16,12 +16,14 @@
 
 namespace nba {
 
-template <bool DEPTHWISE, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
+template <int CODE, bool DEPTHWISE, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
           bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL>
 struct Engine {
   static const int LANES = DEPTHWISE ? PM : PN;          // channels in a word of the input
   static const int WEIGHTS = DEPTHWISE ? PM : PM * PN;   // weights in a word, [m][n]
   static const int DRAIN = PM / PQ;
+  typedef ap_uint<CODE> code_t;
+  typedef ap_int<CODE + 1> value_t;                      // of a signed or unsigned code
   typedef ap_int<W_BITS> weight_t;
   typedef ap_int<A_BITS + 1> act_t;                      // holds signed and unsigned codes of A_BITS bits
   typedef ap_int<ACC_BITS> acc_t;
@@ -42,8 +44,8 @@ struct Engine {
     operand_lanes:
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
-        const ap_int<9> a = value_of(t.inside[b] ? banks[b][l] : pad, job.in_signed);
-        act[j][l] = NEST_ACT ? act_t(nest<9>(a, job.act_shift, job.act_hi)) : act_t(a);
+        const value_t a = value_of<CODE>(t.inside[b] ? banks[b][l] : pad, job.in_signed);
+        act[j][l] = NEST_ACT ? act_t(nest<CODE + 1>(a, job.act_shift, job.act_hi)) : act_t(a);
       }
     }
   }
@@ -103,8 +105,8 @@ struct Engine {
     drain_lanes:
       for (int l = 0; l < PQ; ++l) {
 #pragma HLS UNROLL
-        const ap_int<9> r = RESIDUAL && job.has_residual ? value_of(res[j][l], job.res_signed) : ap_int<9>(0);
-        code[j][l] = requantise<ACC_BITS, RESIDUAL>(held[j][k * PQ + l], bias[l], mult[l], r, job);
+        const value_t r = RESIDUAL && job.has_residual ? value_of<CODE>(res[j][l], job.res_signed) : value_t(0);
+        code[j][l] = requantise<CODE, ACC_BITS, RESIDUAL>(held[j][k * PQ + l], bias[l], mult[l], r, job);
       }
     }
     Io::write(job.uses, place.dst, q, unit, job.width_out, code);

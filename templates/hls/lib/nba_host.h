@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The host's ends: rows from and to AXI4-Stream. A beat is COLS columns of LANES channels, column 0 lane 0 in the low
-// byte; column groups outer, channel words inner.
+// bits; column groups outer, channel words inner.
 #ifndef NBA_HOST_H
 #define NBA_HOST_H
 
@@ -41,7 +41,7 @@ struct Axis {
 #endif
 
 // One input row. `Io::write(rings, rows, q, unit, width, code)` stores PP columns of LANES codes.
-template <int PP, int LANES, class Io, class Beat>
+template <int PP, int LANES, int CODE, class Io, class Beat>
 void input_row(hls::stream<Beat> &stream, int width, int col_groups, int chan_words, const int uses[], const int dst[]) {
 #pragma HLS INLINE
   int q = 0, word = 0;
@@ -49,15 +49,15 @@ input_beats:
   for (int i = 0; i < col_groups * chan_words; ++i) {
 #pragma HLS PIPELINE II=1
     const Beat beat = stream.read();
-    code_t code[PP][LANES];
+    ap_uint<CODE> code[PP][LANES];
 #pragma HLS ARRAY_PARTITION variable=code dim=0 complete
   input_columns:
     for (int j = 0; j < PP; ++j) {
 #pragma HLS UNROLL
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
-        const int low = 8 * (j * LANES + l);
-        code[j][l] = beat.data.range(low + 7, low);
+        const int low = CODE * (j * LANES + l);
+        code[j][l] = beat.data.range(low + CODE - 1, low);
       }
     }
     Io::write(uses, dst, q, word, width, code);
@@ -69,7 +69,7 @@ input_beats:
 }
 
 // One output row of COLS columns and LANES channels a beat.
-template <int PP, int COLS, int LANES, class Io, class Beat>
+template <int PP, int COLS, int LANES, int CODE, class Io, class Beat>
 void output_row(hls::stream<Beat> &stream, const Ring &ring, int row, int width, int col_groups, int chan_words,
                 bool last_row) {
 #pragma HLS INLINE
@@ -77,7 +77,7 @@ void output_row(hls::stream<Beat> &stream, const Ring &ring, int row, int width,
 output_beats:
   for (int i = 0; i < col_groups * chan_words; ++i) {
 #pragma HLS PIPELINE II=1
-    code_t banks[PP][LANES];
+    ap_uint<CODE> banks[PP][LANES];
 #pragma HLS ARRAY_PARTITION variable=banks dim=0 complete
     Io::read(ring.edge, tap<PP>(ring, row, q * PP, width, word, true), banks);
     Beat beat;
@@ -87,8 +87,8 @@ output_beats:
 #pragma HLS UNROLL
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
-        const int low = 8 * (j * LANES + l);
-        beat.data.range(low + 7, low) = banks[j][l];
+        const int low = CODE * (j * LANES + l);
+        beat.data.range(low + CODE - 1, low) = banks[j][l];
       }
     }
     beat.keep = -1;

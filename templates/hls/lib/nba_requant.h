@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The requantiser: accumulator -> 8-bit code, with the residual addition (docs/numerics.md). The only place that rounds
+// The requantiser: accumulator -> code, with the residual addition (docs/numerics.md). The only place that rounds
 // and saturates outputs.
 #ifndef NBA_REQUANT_H
 #define NBA_REQUANT_H
@@ -10,8 +10,9 @@
 namespace nba {
 
 // `residual` is the value of the residual's code before its zero point is taken off: job.round holds that constant.
-template <int ACC_BITS, bool RESIDUAL>
-code_t requantise(ap_int<ACC_BITS> acc, ap_int<ACC_BITS> bias, ap_uint<16> mult, ap_int<9> residual, const Job &job) {
+template <int CODE, int ACC_BITS, bool RESIDUAL>
+ap_uint<CODE> requantise(ap_int<ACC_BITS> acc, ap_int<ACC_BITS> bias, ap_uint<16> mult, ap_int<CODE + 1> residual,
+                         const Job &job) {
 #pragma HLS INLINE
   const int PRODUCT_BITS = ACC_BITS + 1 + 17;
   const int TOTAL_BITS = (PRODUCT_BITS > 48 ? PRODUCT_BITS : 48) + 2;
@@ -20,14 +21,14 @@ code_t requantise(ap_int<ACC_BITS> acc, ap_int<ACC_BITS> bias, ap_uint<16> mult,
   const ap_int<48> round = job.round;
   ap_int<TOTAL_BITS> total = product + round;
   if (RESIDUAL) {
-    const ap_int<26> branch = residual * ap_uint<16>(job.res_mult);
+    const ap_int<CODE + 18> branch = residual * ap_uint<16>(job.res_mult);
     total += branch;
   }
-  const ap_int<TOTAL_BITS> shifted = (total >> ap_uint<6>(job.shift)) + ap_int<9>(job.z_out);
-  const ap_int<9> q_min = job.q_min;
-  const ap_int<9> q_max = job.q_max;
-  const ap_int<9> clamped = shifted < q_min ? q_min : shifted > q_max ? q_max : ap_int<9>(shifted);
-  return code_t(clamped);
+  const ap_int<TOTAL_BITS> shifted = (total >> ap_uint<6>(job.shift)) + ap_int<CODE + 1>(job.z_out);
+  const ap_int<CODE + 1> q_min = job.q_min;
+  const ap_int<CODE + 1> q_max = job.q_max;
+  const ap_int<CODE + 1> clamped = shifted < q_min ? q_min : shifted > q_max ? q_max : ap_int<CODE + 1>(shifted);
+  return ap_uint<CODE>(clamped);
 }
 
 }  // namespace nba

@@ -13,7 +13,7 @@
 
 namespace nba {
 
-typedef ap_uint<8> code_t;     // one master code; whether it is signed is a property of its tensor
+// A master code is an ap_uint<CODE>, CODE 8 or 16 for all tensors of a design; whether it is signed is its tensor's matter.
 typedef ap_uint<16> count_t;   // row counter, runs on modulo 2^16
 
 const int MAX_USES = 15;       // buffers that one unit can write
@@ -56,7 +56,7 @@ struct Job {
   int src_ring;
   bool in_signed;
   int pad_code;
-  int act_shift;         // 8 - act_bits
+  int act_shift;         // code bits - act_bits
   int act_hi;            // largest code the multiplier sees
   int weight_base;
   bool weight_step;      // false: one word of ones for the whole layer (average pooling)
@@ -102,18 +102,19 @@ struct Log2<1> {
 
 // nest(a): the code rounded to fewer bits, k of them dropped, clamped at `hi` (docs/numerics.md).
 template <int BITS>
-ap_int<BITS> nest(ap_int<BITS> a, ap_uint<3> k, ap_int<BITS> hi) {
+ap_int<BITS> nest(ap_int<BITS> a, ap_uint<4> k, ap_int<BITS> hi) {
 #pragma HLS INLINE
   const ap_int<BITS + 1> half = (ap_int<BITS + 1>(1) << k) >> 1;
   const ap_int<BITS + 2> rounded = ap_int<BITS + 2>(a + half) >> k;
   return rounded > hi ? hi : ap_int<BITS>(rounded);
 }
 
-// A stored byte as a number.
-inline ap_int<9> value_of(code_t code, bool is_signed) {
+// A stored code as a number.
+template <int CODE>
+ap_int<CODE + 1> value_of(ap_uint<CODE> code, bool is_signed) {
 #pragma HLS INLINE
-  ap_int<9> v = code;
-  v[8] = is_signed && code[7];
+  ap_int<CODE + 1> v = code;
+  v[CODE] = is_signed && code[CODE - 1];
   return v;
 }
 

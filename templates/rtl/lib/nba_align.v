@@ -2,29 +2,32 @@
 // nba_align: turns PP bank words into PP columns of signed operands: rotated, padded, nested.
 // Latency 1 cycle, one group of columns per cycle; no stall. Reset: none (data only).
 // PP: columns = banks (1, 2, 4, 8). LANES: channels in a word (>= 1).
-// A_BITS: operand precision [bits] (2..8; 8 if NEST = 0). NEST: 1 if any job sees under 8 bits.
-// Packing: bank b's word at s_data[b*LANES*8], column j's lane n at m_data[(j*LANES+n)*(A_BITS+1)].
+// C_BITS: code [bits] (8, 16). A_BITS: operand precision [bits] (2..8, 16; C_BITS if NEST = 0).
+// NEST: 1 if any job sees fewer bits than a code has.
+// Packing: bank b's word at s_data[b*LANES*C_BITS], column j's lane n at m_data[(j*LANES+n)*(A_BITS+1)].
 // Column j lies in bank (s_rot + j) % PP; where s_ok[j] is 0 every lane of it is the code s_pad.
-// Operand: nest(code, 8, 8 - s_shift), extended by s_signed; 8 - A_BITS <= s_shift <= 6.
+// Operand: nest(code, C_BITS, C_BITS - s_shift), extended by s_signed;
+// C_BITS - A_BITS <= s_shift <= C_BITS - 2.
 `default_nettype none
 
 module nba_align #(
   parameter integer PP     = 4,
   parameter integer LANES  = 4,
+  parameter integer C_BITS = 8,
   parameter integer A_BITS = 8,
   parameter integer NEST   = 1
 ) (
   input  wire                           clk,
-  input  wire [PP*LANES*8-1:0]          s_data,
+  input  wire [PP*LANES*C_BITS-1:0]          s_data,
   input  wire [3:0]                     s_rot,
   input  wire [PP-1:0]                  s_ok,
-  input  wire [7:0]                     s_pad,
+  input  wire [C_BITS-1:0]              s_pad,
   input  wire                           s_signed,
-  input  wire [2:0]                     s_shift,
+  input  wire [3:0]                     s_shift,
   output wire [PP*LANES*(A_BITS+1)-1:0] m_data
 );
 
-  localparam integer WORD_W = LANES * 8;
+  localparam integer WORD_W = LANES * C_BITS;
   localparam integer OP_W   = A_BITS + 1;
   localparam integer ROT_W  = (PP > 1) ? $clog2(PP) : 0;
 
@@ -32,14 +35,14 @@ module nba_align #(
   wire [(ROT_W+1)*PP*WORD_W-1:0] stages;
   wire [PP*WORD_W-1:0]           columns;
   wire [PP*LANES*OP_W-1:0]       operands;
-  wire [8:0]                     top;
+  wire [C_BITS:0]                top;
   reg  [PP*LANES*OP_W-1:0]       operands_q;
 
   assign stages[0 +: PP*WORD_W] = s_data;
   assign columns = stages[ROT_W*PP*WORD_W +: PP*WORD_W];
 
   // The largest nested code: rounding up stops there.
-  assign top = {1'b0, !s_signed, 7'h7f} >> s_shift;
+  assign top = {1'b0, !s_signed, {(C_BITS-1){1'b1}}} >> s_shift;
 
   genvar gi;
   genvar gj;
@@ -58,17 +61,17 @@ module nba_align #(
       assign word = s_ok[gj] ? columns[gj*WORD_W +: WORD_W] : {LANES{s_pad}};
 
       for (gn = 0; gn < LANES; gn = gn + 1) begin : g_lane
-        wire [8:0] code;
-        assign code = {s_signed & word[gn*8+7], word[gn*8 +: 8]};
+        wire [C_BITS:0] code;
+        assign code = {s_signed & word[gn*C_BITS+C_BITS-1], word[gn*C_BITS +: C_BITS]};
 
         if (NEST != 0) begin : g_nest
           // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
-          wire signed [9:0] pair;
-          wire signed [9:0] shifted;
-          wire              up;
+          wire signed [C_BITS+1:0] pair;
+          wire signed [C_BITS+1:0] shifted;
+          wire                     up;
           assign pair    = {code, 1'b0};
           assign shifted = pair >>> s_shift;
-          assign up      = shifted[0] && (shifted[9:1] != top);
+          assign up      = shifted[0] && (shifted[C_BITS+1:1] != top);
           assign operands[(gj*LANES+gn)*OP_W +: OP_W] = shifted[OP_W:1] + {{A_BITS{1'b0}}, up};
         end else begin : g_plain
           assign operands[(gj*LANES+gn)*OP_W +: OP_W] = code[OP_W-1:0];
@@ -89,24 +92,24 @@ module nba_align #(
   // Every operand of a legal shift lies in the range of its nested code.
   reg f_legal_q;
   reg f_signed_q;
-  reg [8:0] f_top_q;
+  reg [C_BITS:0] f_top_q;
   initial f_legal_q = 1'b0;
   always @(posedge clk) begin
-    f_legal_q  <= (NEST == 0) || (({29'd0, s_shift} + A_BITS >= 32'd8) && (s_shift <= 3'd6));
+    f_legal_q  <= (NEST == 0) || (({28'd0, s_shift} + A_BITS >= C_BITS) && ({28'd0, s_shift} + 32'd2 <= C_BITS));
     f_signed_q <= s_signed;
-    f_top_q    <= (NEST == 0) ? {1'b0, !s_signed, 7'h7f} : top;
+    f_top_q    <= (NEST == 0) ? {1'b0, !s_signed, {(C_BITS-1){1'b1}}} : top;
   end
 
   generate
     for (gi = 0; gi < PP*LANES; gi = gi + 1) begin : g_formal
       wire signed [OP_W-1:0] f_operand;
-      wire signed [9:0]      f_value;
-      wire signed [9:0]      f_top;
-      wire signed [9:0]      f_low;
+      wire signed [C_BITS+1:0] f_value;
+      wire signed [C_BITS+1:0] f_top;
+      wire signed [C_BITS+1:0] f_low;
       assign f_operand = operands_q[gi*OP_W +: OP_W];
       assign f_value   = f_operand;
       assign f_top     = {1'b0, f_top_q};
-      assign f_low     = f_signed_q ? ~f_top : 10'sd0;
+      assign f_low     = f_signed_q ? ~f_top : {(C_BITS+2){1'b0}};
       always @(posedge clk) begin
         if (f_legal_q) begin
           assert (f_value <= f_top);

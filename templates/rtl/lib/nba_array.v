@@ -2,7 +2,7 @@
 // nba_array: PM x PN x PP multipliers (depthwise: PM x PP), lane sums and accumulators.
 // Latency 3 cycles (product, sum, accumulator), one step per cycle; no stall.
 // DEPTHWISE: 0 dense, 1 depthwise (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
-// A_BITS: activation precision [bits] (2..8), operands have A_BITS + 1. W_BITS: weights (2..8).
+// A_BITS: activation precision [bits] (2..8, 16), operands have A_BITS + 1. W_BITS: weights (as A_BITS).
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
 // Packing: L = PN (depthwise PM) lanes; column p's lane n at s_a[(p*L+n)*(A_BITS+1)], the weight of
 // output m, input n at s_w[(m*PN+n)*W_BITS], its accumulator at m_acc[(m*PP+p)*ACC_BITS].

@@ -2,11 +2,12 @@
 // nba_chunk: a sub-accelerator: sequencer, MAC array, weight and parameter memories, drain and requantiser,
 // executing the program in PROGRAM_FILE job by job, row by row (docs/template.md: cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs) per cycle. Every latency is a constant of the template.
-// DEPTHWISE 0/1; PM, PN (1 if depthwise), PP 1/2/4/8, PQ | PM; A_BITS, W_BITS, W_STORE 2..8; ACC_BITS 3..30.
+// DEPTHWISE 0/1; PM, PN (1 if depthwise), PP 1/2/4/8, PQ | PM; C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16;
+// ACC_BITS 3..46.
 // N_SRC, N_RES, N_DST 1..15 edges (tie unused ones to 0); N_JOBS 1..128. Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue fields, drain fields, then per destination; see the assigns below and
 // nba/emit/program_rom.py. Weight word: weight (m, n) at (m*PN+n)*W_STORE. Parameter word: PQ biases of
-// ACC_BITS bits, then PQ multipliers of 16 bits. Codes: channel m of column p in byte p*PQ+m.
+// ACC_BITS bits, then PQ multipliers of 16 bits. Codes: channel m of column p is number p*PQ+m.
 // Reset (or a batch's start after it) begins with empty rings. Files are bare names resolved by the runner.
 `default_nettype none
 module nba_chunk #(
@@ -15,6 +16,7 @@ module nba_chunk #(
   parameter integer PN          = 2,
   parameter integer PP          = 1,
   parameter integer PQ          = 1,
+  parameter integer C_BITS      = 8,
   parameter integer A_BITS      = 8,
   parameter integer A_NEST      = 0,
   parameter integer W_BITS      = 8,
@@ -40,7 +42,7 @@ module nba_chunk #(
   // input edges
   input  wire [N_SRC-1:0]                              src_avail,
   input  wire [N_SRC*16-1:0]                           src_row_off,
-  input  wire [N_SRC*PP*((DEPTHWISE != 0) ? PM : PN)*8-1:0] src_data,
+  input  wire [N_SRC*PP*((DEPTHWISE != 0) ? PM : PN)*C_BITS-1:0] src_data,
   output wire [5:0]                                    src_ring,
   output wire [15:0]                                   src_need,
   output wire [N_SRC-1:0]                              src_hold_pulse,
@@ -52,7 +54,7 @@ module nba_chunk #(
   // residual edges
   input  wire [N_RES-1:0]                              res_avail,
   input  wire [N_RES*16-1:0]                           res_row_addr,
-  input  wire [N_RES*PP*PQ*8-1:0]                      res_data,
+  input  wire [N_RES*PP*PQ*C_BITS-1:0]                 res_data,
   output wire [5:0]                                    res_ring,
   output wire [N_RES-1:0]                              res_hold_pulse,
   output wire [5:0]                                    res_read_ring,
@@ -63,7 +65,7 @@ module nba_chunk #(
   output wire [N_DST*6-1:0]                            dst_ring,
   output wire [N_DST-1:0]                              dst_start_pulse,
   output wire                                          step_valid,
-  output wire [PP*PQ*8-1:0]                            step_data,
+  output wire [PP*PQ*C_BITS-1:0]                       step_data,
   output wire                                          step_col_last,
   output wire                                          step_row_last,
   output wire [N_DST-1:0]                              step_en,
@@ -85,10 +87,10 @@ module nba_chunk #(
   output wire [7:0]                                    stat_end_job
 );
   localparam integer LANES    = (DEPTHWISE != 0) ? PM : PN;
-  localparam integer WORD_W   = PP * LANES * 8;
-  localparam integer RES_W    = PP * PQ * 8;
-  localparam integer ISSUE_W  = 260;
-  localparam integer DRAIN_W  = 173;
+  localparam integer WORD_W   = PP * LANES * C_BITS;
+  localparam integer RES_W    = PP * PQ * C_BITS;
+  localparam integer ISSUE_W  = 255 + C_BITS;
+  localparam integer DRAIN_W  = 149 + 3 * C_BITS;
   localparam integer DST_W    = 36;
   localparam integer PROG_W   = ISSUE_W + DRAIN_W + N_DST * DST_W;
   localparam integer LATE_W   = DRAIN_W + N_DST * DST_W;
@@ -140,13 +142,13 @@ module nba_chunk #(
   wire [11:0] f_m_hi_last;
   wire [3:0]  f_src_sel;
   wire [5:0]  f_src_ring;
-  wire [2:0]  f_a_shift;
+  wire [3:0]  f_a_shift;
   wire        f_a_signed;
-  wire [7:0]  f_a_pad;
+  wire [C_BITS-1:0] f_a_pad;
   wire [15:0] f_w_base;
   wire        f_w_step;
-  wire [2:0]  f_w_shift;
-  wire [3:0]  f_w_bits;
+  wire [3:0]  f_w_shift;
+  wire [4:0]  f_w_bits;
   assign {f_w_bits, f_w_shift, f_w_step, f_w_base, f_a_pad, f_a_signed, f_a_shift, f_src_ring,
           f_src_sel, f_m_hi_last, f_m_lo_last, f_half_first, f_half_words, f_ring_words,
           f_row_words, f_base, f_parity_words, f_col_words, f_qoff0, f_par0, f_rot0,
@@ -294,11 +296,11 @@ module nba_chunk #(
 
   // Side information of a step, i+1 -> i+2 -> i+3; the job may change while its last steps are under way.
   reg [3:0]    sel_q1;
-  reg [11:0]   nest_a_q1;
-  reg [6:0]    nest_w_q1;
+  reg [C_BITS+4:0] nest_a_q1;
+  reg [8:0]    nest_w_q1;
   reg [3:0]    sel_q2;
-  reg [11:0]   nest_a_q2;
-  reg [6:0]    nest_w_q2;
+  reg [C_BITS+4:0] nest_a_q2;
+  reg [8:0]    nest_w_q2;
   reg [PP-1:0] ok_q2;
   reg [3:0]    rot_q2;
   reg [1:0]    valid_q;
@@ -341,6 +343,7 @@ module nba_chunk #(
   nba_align #(
     .PP    (PP),
     .LANES (LANES),
+    .C_BITS(C_BITS),
     .A_BITS(A_BITS),
     .NEST  (A_NEST)
   ) u_align (
@@ -348,9 +351,9 @@ module nba_chunk #(
     .s_data  (src_word),
     .s_rot   (rot_q2),
     .s_ok    (ok_q2),
-    .s_pad   (nest_a_q2[11:4]),
-    .s_signed(nest_a_q2[3]),
-    .s_shift (nest_a_q2[2:0]),
+    .s_pad   (nest_a_q2[C_BITS+4:5]),
+    .s_signed(nest_a_q2[4]),
+    .s_shift (nest_a_q2[3:0]),
     .m_data  (op_a)
   );
 
@@ -376,8 +379,8 @@ module nba_chunk #(
   ) u_wnest (
     .clk    (clk),
     .s_data (w_word),
-    .s_shift(nest_w_q2[2:0]),
-    .s_bits (nest_w_q2[6:3]),
+    .s_shift(nest_w_q2[3:0]),
+    .s_bits (nest_w_q2[8:4]),
     .m_data (op_w)
   );
 
@@ -422,9 +425,9 @@ module nba_chunk #(
   wire        o_res_signed;
   wire [47:0] o_round;
   wire [5:0]  o_shift;
-  wire [8:0]  o_zero;
-  wire [8:0]  o_min;
-  wire [8:0]  o_max;
+  wire [C_BITS:0] o_zero;
+  wire [C_BITS:0] o_min;
+  wire [C_BITS:0] o_max;
   wire [7:0]  o_job = own_q[LATE_W +: 8];
   assign {o_max, o_min, o_zero, o_shift, o_round, o_res_signed, o_res_mult, o_res_words,
           res_read_ring, o_res_sel, o_res_en, o_p_base, o_g_last, o_m_last, o_rows}
@@ -504,6 +507,7 @@ module nba_chunk #(
   nba_requant #(
     .PQ      (PQ),
     .PP      (PP),
+    .C_BITS  (C_BITS),
     .ACC_BITS(ACC_BITS),
     .HAS_RES (HAS_RES)
   ) u_requant (

@@ -10,6 +10,7 @@ module nba_edge #(
   parameter integer PP      = 2,
   parameter integer LANES   = 4,
   parameter integer WLANES  = 2,
+  parameter integer C_BITS  = 8,
   parameter integer DEPTH   = 16,
   parameter integer N_RINGS = 1,
   parameter integer BLOCK   = 0,
@@ -36,7 +37,7 @@ module nba_edge #(
   input  wire                      w_en,
   input  wire [LANES/WLANES-1:0]   w_sub,
   input  wire [PP*16-1:0]          w_addr,
-  input  wire [PP*WLANES*8-1:0]    w_data,
+  input  wire [PP*WLANES*C_BITS-1:0]    w_data,
   // consumer, at decision time
   input  wire [5:0]                c_ring,
   input  wire [15:0]               c_need,
@@ -53,7 +54,7 @@ module nba_edge #(
   input  wire [5:0]                r_release_ring,
   input  wire [15:0]               r_release_rows,
   input  wire [PP*16-1:0]          r_addr,
-  output wire [PP*LANES*8-1:0]     r_data
+  output wire [PP*LANES*C_BITS-1:0]     r_data
 );
   localparam integer SUBS = LANES / WLANES;
 
@@ -105,18 +106,18 @@ module nba_edge #(
     end
     for (gi = 0; gi < PP; gi = gi + 1) begin : g_bank
       nba_ram #(
-        .WIDTH(LANES * 8),
+        .WIDTH(LANES * C_BITS),
         .DEPTH(DEPTH),
         .AW   (16),
-        .SUB_W(WLANES * 8),
+        .SUB_W(WLANES * C_BITS),
         .BLOCK(BLOCK)
       ) u_ram (
         .clk   (clk),
         .w_en  (w_sub & {SUBS{w_en}}),
         .w_addr(w_addr[gi*16 +: 16]),
-        .w_data({SUBS{w_data[gi*WLANES*8 +: WLANES*8]}}),
+        .w_data({SUBS{w_data[gi*WLANES*C_BITS +: WLANES*C_BITS]}}),
         .r_addr(r_addr[gi*16 +: 16]),
-        .r_data(r_data[gi*LANES*8 +: LANES*8])
+        .r_data(r_data[gi*LANES*C_BITS +: LANES*C_BITS])
       );
     end
   endgenerate

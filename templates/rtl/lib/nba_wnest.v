@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_wnest: turns stored weights into the nested weights that a job sees.
 // Latency 1 cycle, N weights per cycle; no stall. Reset: none (data only).
-// N: weights (>= 1). STORE_BITS: width of a stored weight [bits] (2..8); a job that stores fewer
+// N: weights (>= 1). STORE_BITS: width of a stored weight [bits] (2..8, 16); a job that stores fewer
 // bits has its codes sign-extended. W_BITS: width of a nested weight [bits] (2..STORE_BITS).
 // NEST: 1 if any job sees fewer bits than it stores; 0 ignores s_shift and s_bits.
-// s_shift: stored minus seen bits of the job (0..6). s_bits: its seen bits (2..W_BITS).
+// s_shift: stored minus seen bits of the job (0..14). s_bits: its seen bits (2..W_BITS).
 // Packing: weight i at s_data[i*STORE_BITS] and m_data[i*W_BITS].
 `default_nettype none
 
@@ -16,17 +16,17 @@ module nba_wnest #(
 ) (
   input  wire                    clk,
   input  wire [N*STORE_BITS-1:0] s_data,
-  input  wire [2:0]              s_shift,
-  input  wire [3:0]              s_bits,
+  input  wire [3:0]              s_shift,
+  input  wire [4:0]              s_bits,
   output wire [N*W_BITS-1:0]     m_data
 );
 
-  wire [7:0]          top;
+  wire [15:0]         top;
   wire [N*W_BITS-1:0] nested;
   reg  [N*W_BITS-1:0] nested_q;
 
   // The largest nested weight, 2^(s_bits-1) - 1: rounding up stops there.
-  assign top = 8'h7f >> (4'd8 - s_bits);
+  assign top = 16'h7fff >> (5'd16 - s_bits);
 
   genvar gi;
   generate
@@ -62,10 +62,10 @@ module nba_wnest #(
   // A stored weight of s_bits + s_shift bits gives a nested weight of s_bits bits.
   reg                    f_seen_q;
   reg [N*STORE_BITS-1:0] f_stored_q;
-  reg [2:0]              f_shift_q;
-  reg [3:0]              f_bits_q;
+  reg [3:0]              f_shift_q;
+  reg [4:0]              f_bits_q;
   wire                   f_legal;
-  wire [4:0]             f_store;
+  wire [5:0]             f_store;
   initial f_seen_q = 1'b0;
   always @(posedge clk) begin
     f_seen_q   <= 1'b1;
@@ -74,23 +74,23 @@ module nba_wnest #(
     f_bits_q   <= s_bits;
   end
   assign f_store = {1'b0, f_bits_q} + {2'd0, f_shift_q};
-  assign f_legal = f_seen_q && (f_bits_q >= 4'd2) && (f_bits_q <= W_BITS)
-                   && (f_store <= STORE_BITS) && ((NEST != 0) || (f_shift_q == 3'd0));
+  assign f_legal = f_seen_q && (f_bits_q >= 5'd2) && (f_bits_q <= W_BITS)
+                   && (f_store <= STORE_BITS) && ((NEST != 0) || (f_shift_q == 4'd0));
 
   generate
     for (gi = 0; gi < N; gi = gi + 1) begin : g_formal
       wire signed [STORE_BITS-1:0] f_stored;
       wire signed [W_BITS-1:0]     f_nested;
-      wire signed [9:0]            f_in;
-      wire signed [9:0]            f_out;
-      wire signed [9:0]            f_in_top;
-      wire signed [9:0]            f_out_top;
+      wire signed [17:0]           f_in;
+      wire signed [17:0]           f_out;
+      wire signed [17:0]           f_in_top;
+      wire signed [17:0]           f_out_top;
       assign f_stored  = f_stored_q[gi*STORE_BITS +: STORE_BITS];
       assign f_nested  = nested_q[gi*W_BITS +: W_BITS];
       assign f_in      = f_stored;
       assign f_out     = f_nested;
-      assign f_in_top  = (10'sd1 <<< (f_store - 5'd1)) - 10'sd1;
-      assign f_out_top = (10'sd1 <<< (f_bits_q - 4'd1)) - 10'sd1;
+      assign f_in_top  = (18'sd1 <<< (f_store - 6'd1)) - 18'sd1;
+      assign f_out_top = (18'sd1 <<< (f_bits_q - 5'd1)) - 18'sd1;
       always @(posedge clk) begin
         if (f_legal && (f_in <= f_in_top) && (f_in >= ~f_in_top)) begin
           assert (f_out <= f_out_top);

@@ -9,12 +9,13 @@
 module nba_writer #(
   parameter integer PP     = 2,
   parameter integer LANES  = 4,
-  parameter integer WLANES = 2
+  parameter integer WLANES = 2,
+  parameter integer C_BITS = 8
 ) (
   input  wire                    clk,
   input  wire                    rst,
   input  wire                    s_valid,
-  input  wire [PP*WLANES*8-1:0]  s_data,
+  input  wire [PP*WLANES*C_BITS-1:0]  s_data,
   input  wire                    s_col_last,
   input  wire                    s_row_last,
   input  wire                    cfg_en,
@@ -29,7 +30,7 @@ module nba_writer #(
   output wire                    w_en,
   output wire [LANES/WLANES-1:0] w_sub,
   output wire [PP*16-1:0]        w_addr,
-  output wire [PP*WLANES*8-1:0]  w_data
+  output wire [PP*WLANES*C_BITS-1:0]  w_data
 );
   localparam integer SUBS = LANES / WLANES;
   localparam [SUBS-1:0] SUB_FIRST = 1;
@@ -99,16 +100,16 @@ module nba_writer #(
       localparam integer ODD_COL  = (PP > 1) ? EVEN_COL + 1 : 0;
       localparam integer UPPER    = (PP > 1 && gi >= HALF) ? 1 : 0;
       reg [15:0]         addr_q;
-      reg [WLANES*8-1:0] data_q;
+      reg [WLANES*C_BITS-1:0] data_q;
       wire               parity = odd_q ^ (UPPER != 0);
-      wire [WLANES*8-1:0] even_data = s_data[EVEN_COL*WLANES*8 +: WLANES*8];
-      wire [WLANES*8-1:0] odd_data  = s_data[ODD_COL*WLANES*8 +: WLANES*8];
+      wire [WLANES*C_BITS-1:0] even_data = s_data[EVEN_COL*WLANES*C_BITS +: WLANES*C_BITS];
+      wire [WLANES*C_BITS-1:0] odd_data  = s_data[ODD_COL*WLANES*C_BITS +: WLANES*C_BITS];
       always @(posedge clk) begin
         addr_q <= (cfg_split && parity) ? odd_addr : even_addr;
-        data_q <= cfg_split ? (parity ? odd_data : even_data) : s_data[gi*WLANES*8 +: WLANES*8];
+        data_q <= cfg_split ? (parity ? odd_data : even_data) : s_data[gi*WLANES*C_BITS +: WLANES*C_BITS];
       end
       assign w_addr[gi*16 +: 16]              = addr_q;
-      assign w_data[gi*WLANES*8 +: WLANES*8] = data_q;
+      assign w_data[gi*WLANES*C_BITS +: WLANES*C_BITS] = data_q;
     end
   endgenerate
 
