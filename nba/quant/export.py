@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from nba.ir.network import LayerWeights, Network, Weights, weight_shape
+from nba.ir.network import LayerWeights, Network, Weights, weight_dtype, weight_shape
 from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.quant.fixed import bias_limit
-from nba.quant.integer import run
+from nba.quant.integer import image_codes, run
 
 if TYPE_CHECKING:
     from nba.data.images import Images
@@ -36,7 +36,7 @@ def export(model: FakeNetwork) -> tuple[Network, Weights]:
     """The integer network and weights of a trained `model`; tensor scales are filled in."""
     spec = model.network
     with torch.no_grad():
-        scales = [torch.tensor(model.input_scale), *(layer.out.scale() for layer in _layers(model))]
+        scales = [torch.tensor(model.code_scale()), *(layer.out.scale() for layer in _layers(model))]
         exported = [_export_layer(model, i, scales) for i in range(len(spec.layers))]
     tensors = tuple(replace(t, scale=float(s)) for t, s in zip(spec.tensors, scales, strict=True))
     layers = tuple(
@@ -61,14 +61,17 @@ def _export_layer(model: FakeNetwork, index: int, scales: list[torch.Tensor]) ->
         high = bias_limit(model.network.reduction(index), spec.act_bits, spec.weight_bits, signed)
         bias = np.clip(values.bias.double().numpy(), -high, high).astype(np.int32)
     weights = LayerWeights(
-        weight=values.weight.numpy().reshape(shape).astype(np.int8), bias=bias, mult=values.mult.astype(np.int32)
+        weight=values.weight.numpy().reshape(shape).astype(weight_dtype(spec)),
+        bias=bias,
+        mult=values.mult.astype(np.int32),
     )
     return weights, values.shift, values.res_mult
 
 
 def exact_codes(network: Network, weights: Weights, x_BHWC: Images) -> np.ndarray:
-    """Output codes [B, H, W, C] of the integer reference for input codes, as int64, in blocks that fit memory."""
-    blocks = [run(network, weights, x_BHWC[i : i + _BLOCK_IMAGES]) for i in range(0, len(x_BHWC), _BLOCK_IMAGES)]
+    """Output codes [B, H, W, C] of the integer reference for images, as int64, in blocks that fit memory."""
+    begins = range(0, len(x_BHWC), _BLOCK_IMAGES)
+    blocks = [run(network, weights, image_codes(network, x_BHWC[i : i + _BLOCK_IMAGES])) for i in begins]
     return np.concatenate(blocks).astype(np.int64)
 
 

@@ -38,13 +38,14 @@ from nba.quant.rounding import (
 
 
 class OutputQuantiser(nn.Module):
-    """Rounds real values to master codes with a learned scale (its logarithm is the parameter)."""
+    """Rounds real values to master codes of `bits` bits with a learned scale (its logarithm is the parameter)."""
 
-    def __init__(self, *, signed: bool, reach: float):
+    def __init__(self, *, signed: bool, reach: float, bits: int = MASTER_BITS):
         super().__init__()
         self.signed = signed
-        self.low = float(-(1 << (MASTER_BITS - 1)) if signed else 0)
-        self.high = float((1 << (MASTER_BITS - 1)) - 1 if signed else (1 << MASTER_BITS) - 1)
+        self.bits = bits
+        self.low = float(-(1 << (bits - 1)) if signed else 0)
+        self.high = float((1 << (bits - 1)) - 1 if signed else (1 << bits) - 1)
         self.log_scale = nn.Parameter(torch.log(torch.tensor(reach / self.high)))
 
     def scale(self) -> Tensor:
@@ -53,12 +54,12 @@ class OutputQuantiser(nn.Module):
 
     def forward(self, x_BCHW: Tensor) -> Signal:
         codes = encode(x_BCHW, self.log_scale, self.low, self.high)
-        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
+        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed, bits=self.bits)
 
     def from_steps(self, y_BCHW: Tensor) -> Signal:
         """Round values that are already in units of this output's scale, plus 1/2."""
         codes = to_codes(y_BCHW, self.low, self.high)
-        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed)
+        return Signal(codes_BCHW=codes, scale=self.scale(), signed=self.signed, bits=self.bits)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -84,7 +85,8 @@ class QuantLayer(nn.Module):
     ReLU is the unsigned output's lower clamp. `reach` is the initial real value of the largest output code.
     A `floating` layer rounds nothing; `compute` is the type of the convolutions where BatchNorm is not folded.
     `track` keeps running statistics, which `frozen` layers fold (searching needs none). `groups` and `rotate` are those
-    of nba.ir.network.Layer; all parameters are in the order of its output channels.
+    of nba.ir.network.Layer; all parameters are in the order of its output channels. `code_bits`: bits of the master
+    codes that it reads and writes.
     """
 
     def __init__(
@@ -103,6 +105,7 @@ class QuantLayer(nn.Module):
         own_weight: bool = True,
         groups: int = 1,
         rotate: int = 0,
+        code_bits: int = MASTER_BITS,
         generator: torch.Generator,
     ):
         super().__init__()
@@ -126,7 +129,7 @@ class QuantLayer(nn.Module):
                 self.norm = BatchNorm(out_channels, track_running_stats=track)
             else:
                 self.bias = nn.Parameter(torch.zeros(out_channels))
-        self.out = OutputQuantiser(signed=signed, reach=reach)
+        self.out = OutputQuantiser(signed=signed, reach=reach, bits=code_bits)
 
     def forward(
         self, source: Signal, precision: Precision, residual: Signal | None = None, weight: Tensor | None = None
@@ -143,7 +146,8 @@ class QuantLayer(nn.Module):
         # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
         x, kernel = seen_codes(source, precision), quantised(weight, precision) * source.scale
         # Up to 8 bits every code is exact in bfloat16; all that is not a convolution stays in float32.
-        y = self._convolve(x.to(self.compute), kernel.to(self.compute), None).to(x.dtype)
+        compute = self.compute if self.out.bits == MASTER_BITS else x.dtype
+        y = self._convolve(x.to(compute), kernel.to(compute), None).to(x.dtype)
         inverse = torch.exp(-self.out.log_scale)
         if self.norm is None:
             assert self.bias is not None
@@ -194,7 +198,7 @@ class QuantLayer(nn.Module):
         Where a channel's bias would not fit the accumulator bits that hardware has, the channel's weight scale is
         enlarged until it does.
         """
-        nested_scale = source_scale * float(1 << (MASTER_BITS - bits))
+        nested_scale = source_scale * float(1 << (self.out.bits - bits))
         if self.op == "avgpool":
             codes = bias_codes = torch.zeros(0)
             acc_scale = (nested_scale / self.reduction).expand(self.groups)
@@ -224,7 +228,7 @@ class QuantLayer(nn.Module):
     def _frozen_forward(self, source: Signal, precision: Precision, residual: Signal | None) -> Signal:
         (bits,) = precision.bitwidths
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
-        x, step = shown(source.codes_BCHW, bits, source.signed), 0.5 ** (MASTER_BITS - bits)
+        x, step = shown(source.codes_BCHW, bits, source.signed, source.bits), 0.5 ** (source.bits - bits)
         if self.op == "avgpool":
             acc = x.sum((2, 3), keepdim=True) * step
         else:
@@ -246,6 +250,10 @@ class FakeNetwork(nn.Module):
         self.layers = nn.ModuleList(_twin(network, i, layer, generator) for i, layer in enumerate(network.layers))
         self.precisions = tuple(Precision(bitwidths=(layer.act_bits,)) for layer in network.layers)
 
+    def code_scale(self) -> float:
+        """Real value of one code of the input tensor; `input_scale` is that of an image's 8-bit code."""
+        return self.input_scale / (1 << (self.network.master_bits - MASTER_BITS))
+
     def freeze(self, frozen: bool) -> None:
         """Switch between batch statistics (False) and folded BatchNorm with integer biases (True)."""
         for layer in self.layers:
@@ -259,9 +267,11 @@ class FakeNetwork(nn.Module):
             layer.floating, layer.compute = floating, compute
 
     def signals(self, codes_BCHW: Tensor) -> list[Signal]:
-        """Every tensor of the network for input codes (floats holding 0..255), in the order of `network.tensors`."""
-        scale = torch.tensor(self.input_scale)
-        tensors = [Signal(codes_BCHW=codes_BCHW, scale=scale, signed=self.network.tensors[0].signed)]
+        """Every tensor of the network for image codes (floats holding 0..255), in the order of `network.tensors`."""
+        first = self.network.tensors[0]
+        scale = torch.tensor(self.code_scale(), dtype=codes_BCHW.dtype)
+        codes = codes_BCHW if first.bits == MASTER_BITS else codes_BCHW * float(1 << (first.bits - MASTER_BITS))
+        tensors = [Signal(codes_BCHW=codes, scale=scale, signed=first.signed, bits=first.bits)]
         for spec, precision, layer in zip(self.network.layers, self.precisions, self.layers, strict=True):
             residual = None if spec.residual is None else tensors[spec.residual]
             tensors.append(layer(tensors[spec.input], precision, residual))
@@ -288,5 +298,6 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         reach=reach,
         groups=layer.groups,
         rotate=layer.rotate,
+        code_bits=network.master_bits,
         generator=generator,
     )

@@ -7,6 +7,7 @@ import numpy as np
 
 from nba.errors import NbaError
 from nba.ir.network import MAX_SHIFT, MULT_BITS
+from nba.ir.network_rules import BIAS_BITS
 
 _MULT_MAX = (1 << MULT_BITS) - 1
 
@@ -18,8 +19,8 @@ def acc_bits(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> i
 
 
 def bias_limit(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:
-    """Largest magnitude of a bias code that fits the accumulator's bits."""
-    return int((1 << (acc_bits(reduction, act_bits, weight_bits, signed) - 1)) - 1)
+    """Largest magnitude of a bias code that fits the accumulator's bits, and int32."""
+    return int((1 << (min(BIAS_BITS, acc_bits(reduction, act_bits, weight_bits, signed)) - 1)) - 1)
 
 
 def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:

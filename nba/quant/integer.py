@@ -36,6 +36,12 @@ def nest(codes: np.ndarray, from_bits: int, to_bits: int, signed: bool) -> np.nd
     return np.minimum((wide + wide.dtype.type(1 << (k - 1))) >> k, wide.dtype.type(high))
 
 
+def image_codes(network: Network, x: np.ndarray) -> np.ndarray:
+    """8-bit codes of images as codes of the network's input tensor: shifted up where those have 16 bits."""
+    first = network.tensors[0]
+    return x if first.bits == MASTER_BITS else x.astype(first.dtype) << (first.bits - MASTER_BITS)
+
+
 def accumulate(network: Network, weights: Weights, index: int, codes: np.ndarray) -> np.ndarray:
     """Accumulators of layer `index`, int64 [B, H_out, W_out, M], before the bias. codes: its input [B, H, W, C]."""
     layer, src, out = network.layers[index], network.source(network.layers[index]), network.result(index)

@@ -31,9 +31,11 @@ def emit(design_json: Path, folder: Path, n_images: int) -> str:
     """
     from nba.emit.bundle import emit_bundle
     from nba.emit.vectors import default_images
+    from nba.quant.integer import image_codes
 
     design, weights = load_design(design_json)
     path = design_json.with_name("images.npz")
-    images = load_images(path).x[:n_images] if path.exists() else default_images(design, n_images)
+    saved = load_images(path).x[:n_images] if path.exists() else None
+    images = default_images(design, n_images) if saved is None else image_codes(design.network, saved)
     emit_bundle(design, weights, folder, images)
     return design.id
