@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from runner import GateError, tool_env, yosys
-from template_pairs import subject, write_bundle
+from template_pairs import WIDE_SEED, subject, write_bundle
 
 from nba.emit.names import identifier
 from nba.tools import run_tool
 
 pytestmark = pytest.mark.eda
 
-SEEDS = (0, 3, 8, 9, 13, 26)
+SEEDS = (0, 3, 8, 9, 13, 26, WIDE_SEED, WIDE_SEED + 1)
 
 
 def _rtl(seed: int, folder: Path) -> tuple[str, list[str], Path]:

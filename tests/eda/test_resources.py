@@ -18,7 +18,7 @@ from nba.ir.design import Cost, Design
 from nba.ir.network import weights_digest
 from nba.platform import get, table
 from nba.synth import Synthesised, compare, synthesise, synthesise_rtl
-from tests.strategies import Pair, random_pair
+from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.test_resources import RECORDED
 
 pytestmark = pytest.mark.eda
@@ -170,14 +170,19 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     return folder / "rtl"
 
 
-@pytest.mark.parametrize(("platform", "seed"), [("zc706", 4), ("all-block", 2), ("all-block", 11), ("all-block", 12)])
+@pytest.mark.parametrize(
+    ("platform", "seed", "bits"),
+    [("zc706", 4, 8), ("all-block", 2, 8), ("all-block", 11, 8), ("all-block", 12, 8)]
+    + [("all-block", 2, 16), ("all-block", 5, 16), ("zc706", 7, 16)],
+)
 def test_whole_designs_take_what_is_predicted(
-    platform: str, seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    platform: str, seed: int, bits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
-    pair = random_pair(np.random.default_rng(seed))
+    pair = random_pair(np.random.default_rng(seed), NetworkLimits(bits=bits))
+    assert bits == 8 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
     rtl = _emit(pair, platform, tmp_path)
     found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")
     assert found.dsp > 0

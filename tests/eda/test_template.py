@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from runner import ROOT
-from template_pairs import check, features, report, subject
+from template_pairs import WIDE_SEED, check, features, report, subject
 
 from nba.tools import run_tool
 
@@ -17,6 +17,8 @@ pytestmark = pytest.mark.eda
 
 ICARUS_SEEDS = range(90)
 VERILATOR_SEEDS = range(90, 102)
+WIDE_SEEDS = range(WIDE_SEED, WIDE_SEED + 12)
+"""Networks with codes of 16 bits: all in Icarus, the last two in Verilator too."""
 BATCH = 10
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -30,6 +32,44 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     ]
     failed = [outcome for outcome in outcomes if outcome.failure]
     assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.parametrize("first", WIDE_SEEDS[::4])
+def test_wide_codes_in_icarus(first: int, tmp_path: Path) -> None:
+    outcomes = [
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
+        for seed in range(first, first + 4)
+    ]
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.parametrize("seed", WIDE_SEEDS[-2:])
+def test_wide_codes_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=False)
+    assert not outcome.failure, report(outcome)
+
+
+def test_wide_codes_occur_in_every_place() -> None:
+    seen: set[str] = set()
+    for seed in WIDE_SEEDS:
+        case = subject(seed)
+        assert case.program.code_bits == 16
+        for chunk in case.program.chunks:
+            found = {
+                "operands of 16 bits": chunk.act_bits == 16,
+                "weights of 16 bits": chunk.weight_bits == 16,
+                "weights of 8 bits": chunk.weight_store_bits <= 8,
+                "nested codes": chunk.nested_act,
+                "nested weights": chunk.nested_weight and chunk.weight_store_bits == 16,
+                "wide totals": chunk.acc_bits > 30,
+                "residual": chunk.has_residual,
+                "depthwise": chunk.kind == "depthwise",
+                "two groups": any(job.halves.words for job in chunk.jobs),
+            }
+            seen |= {name for name, there in found.items() if there}
+            wanted = set(found)
+    assert wanted <= seen, wanted - seen
 
 
 @pytest.mark.parametrize("seed", VERILATOR_SEEDS)

@@ -18,6 +18,8 @@ from tests.strategies import NetworkLimits, random_codes, random_pair
 SEED = 20
 PAIRS = 20
 REVERSED_PAIRS = 6
+WIDE_PAIRS = 6
+"""Of the random designs: those with codes of 16 bits, after the others."""
 IMAGES = 5
 
 
@@ -33,10 +35,12 @@ def random_case(seed: int, limits: NetworkLimits | None = None) -> Case:
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
-    return compile_group(tmp_path_factory.mktemp("networks"), tuple(random_case(i) for i in range(PAIRS)))
+    cases = [random_case(i) for i in range(PAIRS)]
+    cases += [random_case(3000 + i, NetworkLimits(bits=16)) for i in range(WIDE_PAIRS)]
+    return compile_group(tmp_path_factory.mktemp("networks"), tuple(cases))
 
 
-@pytest.mark.parametrize("index", range(PAIRS))
+@pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS))
 def test_random_design(group: Group, index: int) -> None:
     np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
 
@@ -49,9 +53,10 @@ def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
         np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)
 
 
-def test_a_bundle_simulates_itself(tmp_path: Path) -> None:
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_bundle_simulates_itself(bits: int, tmp_path: Path) -> None:
     """`verify_hls`, and `make csim` inside the folder: both pass, and both see one wrong expected code."""
-    case = random_case(2000)
+    case = random_case(2000, NetworkLimits(bits=bits))
     network = case.design.network
     write_bundle(tmp_path, render(case.design, case.weights))
     result = verify_hls(tmp_path / "hls", network, case.x, case.expected, tmp_path / "work")

@@ -15,11 +15,11 @@ from torch.nn import functional
 from nba.data.dataset import INPUT_SCALE
 from nba.errors import NbaError
 from nba.ir.check import check_network, check_weights
-from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Op, Tensor, weight_shape
+from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Op, Tensor, weight_shape, widened
 from nba.quant.export import agreement, exact_codes, export, fake_codes
 from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.quant.integer import accumulate, nest, run_all
+from nba.quant.integer import accumulate, image_codes, nest, run_all
 from nba.quant.rounding import Precision, Signal, nested, quantised, seen, shown, weight_codes, weight_scale
 from nba.space.network import Architecture, Macro, Stage, skeleton
 
@@ -31,9 +31,9 @@ SMALL = Macro(
 )
 
 
-def _signal(signed: bool) -> Signal:
-    codes = torch.arange(256.0) - (128 if signed else 0)
-    return Signal(codes_BCHW=codes.reshape(1, 1, 16, 16), scale=torch.tensor(0.5), signed=signed)
+def _signal(signed: bool, bits: int = 8) -> Signal:
+    codes = torch.arange(2.0**bits) - (2 ** (bits - 1) if signed else 0)
+    return Signal(codes_BCHW=codes.reshape(1, 1, 16, -1), scale=torch.tensor(0.5), signed=signed, bits=bits)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -42,6 +42,17 @@ def test_nested_is_the_contract_for_every_code(signed: bool, bits: int) -> None:
     signal = _signal(signed)
     exact = nest(signal.codes_BCHW.numpy().astype(np.int64), 8, bits, signed)
     assert np.array_equal(nested(signal, bits).numpy(), exact * 2.0 ** (8 - bits) * 0.5)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("bits", [2, 5, 8, 16])
+def test_nested_is_the_contract_for_every_wide_code(signed: bool, bits: int) -> None:
+    signal = _signal(signed, 16)
+    exact = nest(signal.codes_BCHW.numpy().astype(np.int64), 16, bits, signed)
+    assert np.array_equal(nested(signal, bits).numpy(), exact * 2.0 ** (16 - bits) * 0.5)
+    mix = torch.tensor([0.25, 0.75])
+    both = 0.25 * nested(signal, 2) + 0.75 * nested(signal, 16)
+    assert torch.allclose(seen(signal, Precision(bitwidths=(2, 16), mix=mix)), both, atol=1e-2)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -97,7 +108,7 @@ def _two_groups(network: Network) -> Network:
 def _trained(bits: tuple[int, ...], seed: int, groups: int = 1) -> FakeNetwork:
     """A network whose BatchNorm statistics, gains (some negative), biases and scales are not those of the start."""
     generator = torch.Generator().manual_seed(seed)
-    network = skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=bits))
+    network = widened(skeleton(Architecture(macro=SMALL, ops=("k3_e3", "k5_e1", "k3_e6"), bits=bits)))
     model = FakeNetwork(_two_groups(network) if groups == 2 else network, INPUT_SCALE, generator)
     with torch.no_grad():
         for layer in model.layers:
@@ -131,6 +142,29 @@ def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...], groups
         assert found.equal > 0.99
         assert found.same_class > 0.95
         assert len(np.unique(exact[-1])) > 5
+
+
+def test_wide_integers_equal_the_frozen_network() -> None:
+    """Sums of products of 16 bits exceed the 24 bits of float32: there a code may differ; in float64 none does."""
+    for seed in range(3):
+        model = _trained((16, 4, 16), seed)
+        model.freeze(True)
+        x = np.random.default_rng(seed).integers(0, 256, (32, 8, 8, 1)).astype(np.uint8)
+        found = agreement(fake_codes(model, x), exact_codes(*export(model), x))
+        assert found.equal > 0.99
+        assert found.largest <= 2
+        model.double()
+        network, weights = export(model)
+        assert network.master_bits == 16
+        assert check_network(network) == ()
+        assert check_weights(network, weights) == ()
+        assert {lw.weight.dtype for lw in weights} == {np.dtype(np.int8), np.dtype(np.int16)}
+        with torch.no_grad():
+            fake = model.signals(torch.from_numpy(x).double().permute(0, 3, 1, 2))
+        exact = run_all(network, weights, image_codes(network, x))
+        for a, b in zip(fake, exact, strict=True):
+            assert np.array_equal(a.codes_BCHW.permute(0, 2, 3, 1).numpy(), b)
+        assert len(np.unique(exact[-1])) > 200
 
 
 @pytest.mark.parametrize("rotate", range(8))

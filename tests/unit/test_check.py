@@ -124,6 +124,9 @@ def with_ring(index: int, **changes: Any) -> Accelerator:
     return replace(ACCELERATOR, rings=tuple(rings))
 
 
+WIDE = replace(NETWORK, tensors=tuple(replace(t, bits=16) for t in NETWORK.tensors))
+LONG = with_layer(0, kernel_h=63, kernel_w=63, act_bits=16, weight_bits=16, weight_store_bits=16)
+
 NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("counts", Network(name="n", tensors=NETWORK.tensors[:1], layers=()), "has no layers"),
     ("counts", replace(NETWORK, tensors=NETWORK.tensors[:3]), "3 tensors for 3 layers"),
@@ -133,7 +136,15 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("nested bits", with_layer(0, act_bits=1), "layer 0 ('first'): act_bits is 1; legal: 2..8"),
     ("nested bits", with_layer(0, act_bits=-3), "act_bits is -3"),
     ("nested bits", with_layer(0, act_bits=9), "act_bits is 9"),
-    ("nested bits", with_layer(0, weight_bits=9, weight_store_bits=9), "weight_store_bits is 9; legal: 2..8"),
+    ("nested bits", with_layer(0, act_bits=16), "act_bits is 16; legal: 2..8"),
+    ("nested bits", with_layer(0, weight_bits=9, weight_store_bits=9), "weight_store_bits is 9; legal: 2..8 or 16"),
+    ("nested bits", with_layer(0, weight_bits=16), "weight_bits is 16; legal: 2..8"),
+    ("nested bits", with_layer(0, weight_bits=12, weight_store_bits=16), "weight_bits is 12; legal: 2..8 or 16"),
+    ("nested bits", replace(WIDE, layers=with_layer(1, act_bits=12).layers), "act_bits is 12; legal: 2..8 or 16"),
+    ("master bits", with_tensor(0, bits=12), "tensor 0 ('in'): bits is 12; legal: 8 or 16"),
+    ("master bits", with_tensor(1, bits=16), "tensor 1 ('a'): bits is 16; legal: 8, as of tensor 0"),
+    ("zero point range", with_tensor(3, WIDE, zero_point=32768), "zero_point is 32768; legal: -32768..32767"),
+    ("clamp", replace(WIDE, layers=with_layer(0, q_max=65536).layers), "q_max is 65536; legal: 0..65535"),
     ("nested bits", with_layer(0, weight_bits=6, weight_store_bits=4), "weight_bits is 6; legal: 2..4"),
     ("nested bits", with_layer(0, weight_bits=1), "weight_bits is 1; legal: 2..8"),
     ("dimensions", with_tensor(1, height=4096), "tensor 1 ('a'): height is 4096; legal: 1..4095"),
@@ -179,8 +190,8 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ),
     (
         "accumulator",
-        with_tensor(0, with_layer(0, kernel_h=63, kernel_w=63), channels=5),
-        "layer 0 ('first'): accumulator of 31 bits (19845 products); legal: at most 30",
+        with_tensor(0, replace(WIDE, layers=LONG.layers), channels=10),
+        "layer 0 ('first'): accumulator of 48 bits (39690 products); legal: at most 46",
     ),
 ]
 
@@ -196,6 +207,7 @@ WEIGHT_CASES: list[tuple[str, Network, Weights, str]] = [
         with_weights(1, weight=np.ones((4, 9), np.int8)),
         "weight has shape (4, 9); legal: (4, 3, 3)",
     ),
+    ("weight arrays", with_layer(0, weight_store_bits=16), WEIGHTS, "weight is of dtype int8; legal: int16"),
     ("weight arrays", GROUPED, WEIGHTS, "layer 2 ('last'): weight has shape (4, 4, 1, 1); legal: (4, 2, 1, 1)"),
     ("weight arrays", NETWORK, with_weights(1, bias=np.zeros(3, np.int32)), "layer 1 ('middle'): bias has shape (3,)"),
     ("weight arrays", NETWORK, with_weights(1, mult=np.zeros(4, np.int64)), "mult is of dtype int64; legal: int32"),

@@ -10,7 +10,7 @@ import pytest
 
 from nba.errors import DataError
 from nba.ir.check import check_network, check_weights
-from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights
+from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, widened
 from nba.quant import integer
 from nba.quant.integer import nest, run, run_all
 from tests.strategies import NetworkLimits, random_codes, random_network
@@ -49,7 +49,7 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
                                     kernel = lw.weight[m, n - first] if layer.op == "dense" else lw.weight[m]
                                     stored = kernel[ky, kx]
                                     w = naive_nest(int(stored), layer.weight_store_bits, layer.weight_bits, True)
-                                acc += w * naive_nest(a, 8, layer.act_bits, src.signed)
+                                acc += w * naive_nest(a, src.bits, layer.act_bits, src.signed)
                     assert abs(acc) < 2 ** (network.acc_bits(i) - 1)
                     total = (acc + int(lw.bias[m])) * int(lw.mult[m]) + 2 ** (layer.shift - 1)
                     if layer.residual is not None:
@@ -86,6 +86,67 @@ def test_equals_the_naive_reference(seed: int) -> None:
         for found, wanted in zip(tensors, naive_run_all(network, weights, x[b].tolist()), strict=True):
             assert found[b].tolist() == wanted
     assert np.array_equal(run(network, weights, x), tensors[-1])
+
+
+@pytest.mark.parametrize("seed", range(25))
+def test_wide_codes_equal_the_naive_reference(seed: int) -> None:
+    """Codes of 16 bits, weights of up to 16 bits, accumulators of more than 32."""
+    rng = np.random.default_rng([seed, 12])
+    network, weights = random_network(rng, NetworkLimits(max_map=5, max_channels=6, max_layer_macs=2000, bits=16))
+    assert network.master_bits == 16
+    x = random_codes(rng, network.tensors[0], 1)
+    tensors = run_all(network, weights, x)
+    assert [t.dtype for t in tensors] == [np.dtype(np.int32)] * len(network.tensors)
+    for found, wanted in zip(tensors, naive_run_all(network, weights, x[0].tolist()), strict=True):
+        assert found[0].tolist() == wanted
+    assert np.array_equal(run(network, weights, x), tensors[-1])
+
+
+def test_wide_networks_are_diverse() -> None:
+    seen: set[str] = set()
+    for seed in range(60):
+        network, weights = random_network(np.random.default_rng([seed, 13]), NetworkLimits(bits=16))
+        for i, layer in enumerate(network.layers):
+            lw, src = weights[i].weight, network.source(layer)
+            features = {
+                "activations of 16 bits": layer.act_bits == 16,
+                "activations nested from 16": layer.act_bits < 16,
+                "weights of 16 bits": layer.op != "avgpool" and layer.weight_bits == 16,
+                "weights nested from 16": lw.dtype == np.int16 and layer.weight_bits < 16,
+                "weights of few bits": layer.weight_store_bits < 8,
+                "signed": src.signed,
+                "unsigned": not src.signed,
+                "zero point": src.zero_point != 0,
+                "accumulator beyond 32 bits": network.acc_bits(i) > 32,
+                "residual": layer.residual is not None,
+            }
+            seen |= {name for name, there in features.items() if there}
+            wanted = set(features)
+    assert wanted <= seen, wanted - seen
+
+
+@pytest.mark.parametrize("signed", [False, True])
+@pytest.mark.parametrize("to_bits", [2, 5, 8, 16])
+def test_nest_of_every_wide_code(signed: bool, to_bits: int) -> None:
+    codes = np.arange(-32768, 32768, dtype=np.int16) if signed else np.arange(65536, dtype=np.uint16)
+    assert nest(codes, 16, to_bits, signed).tolist() == [naive_nest(int(a), 16, to_bits, signed) for a in codes]
+
+
+def test_widened_keeps_what_codes_stand_for() -> None:
+    first = Tensor(name="a", height=1, width=1, channels=1, signed=False, zero_point=8, scale=0.5)
+    last = Tensor(name="b", height=1, width=1, channels=1, signed=True)
+    layer = Layer(name="l", op="dense", input=0, kernel_h=1, kernel_w=1, shift=1, q_min=-128, q_max=63)
+    network = _single(layer, first, last)
+    assert widened(network) == network
+    wide = widened(_single(replace(layer, act_bits=16), first, last))
+    assert not check_network(wide)
+    assert (wide.master_bits, wide.tensors[1].bits) == (16, 16)
+    assert (wide.tensors[0].zero_point, wide.tensors[0].scale) == (8 * 256, 0.5 / 256)
+    assert (wide.layers[0].q_min, wide.layers[0].q_max) == (-32768, 64 * 256 - 1)
+    assert widened(wide) == wide
+    codes = np.array([0, 1, 255], np.uint8).reshape(3, 1, 1, 1)
+    assert integer.image_codes(wide, codes).reshape(-1).tolist() == [0, 256, 65280]
+    assert integer.image_codes(network, codes) is codes
 
 
 def _single(layer: Layer, first: Tensor, last: Tensor) -> Network:

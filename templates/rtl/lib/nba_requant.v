@@ -31,11 +31,12 @@ module nba_requant #(
   output wire [PP*PQ*C_BITS-1:0]   m_code
 );
 
-  // 48 bits hold every total of up to 30 accumulator bits: with A of them and codes of C bits
-  // |total| <= 2^A * (2^16 - 1) + 2^46 + 2^C * (2^16 - 1) < 2^47; beyond, A + 18 bits do (2^(A+17)).
+  // With A accumulator bits and codes of C bits |total| <= 2^A * (2^16 - 1) + 2^46 + 2^C * (2^16 - 1).
+  // 48 bits hold that up to A = 30 (C = 8) or 29 (C = 16); beyond, it is less than 2^(A+17) or 2^(A+18).
   localparam integer SUM_W   = ACC_BITS + 1;
   localparam integer PROD_W  = SUM_W + 16;
-  localparam integer TOTAL_W = (ACC_BITS > 30) ? ACC_BITS + 18 : 48;
+  localparam integer MOST    = ACC_BITS + ((C_BITS > 8) ? 1 : 0);
+  localparam integer TOTAL_W = (MOST > 30) ? MOST + 18 : 48;
 
   localparam integer VALUE_W = C_BITS + 3;
 
