@@ -36,6 +36,7 @@ from nba.cost.parts import (
     E_WRITE,
     E_WRITES,
     EDGE_COLUMNS,
+    H_CODE_BITS,
     H_IN_BEATS,
     H_IN_LANES,
     H_OUT_BEATS,
@@ -48,7 +49,7 @@ from nba.cost.parts import (
     parts,
 )  # fmt: skip
 from nba.cost.pipeline import compiled
-from nba.ir.network import MASTER_BITS, MULT_BITS
+from nba.ir.network import MULT_BITS
 from nba.ir.program import Program
 from nba.platform import Platform
 
@@ -65,7 +66,7 @@ SHARES = ("macs", "weights", "requant", "params", "maps", "host")
 edge buffers, streams."""
 
 TOTAL_BITS = 48
-"""Bits of the requantiser's sum."""
+"""Bits of the requantiser's sum, of accumulators of up to 30 bits; of longer ones it has 18 bits more than they."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -161,7 +162,7 @@ def shares_aj(
     Every kind of event costs a whole number of attojoules, so that sums do not depend on their order.
     """
     product, plus, plus_bit, memory, stream = table[0], table[1], table[2], table[3], table[4]
-    pp = host[H_PP]
+    pp, code_bits = host[H_PP], host[H_CODE_BITS]
     for k in range(len(chunks)):
         row = chunks[k]
         if row[C_JOBS] == 0:
@@ -171,8 +172,9 @@ def shares_aj(
         found[0] += row[C_STEPS] * row[C_PM] * row[C_PN] * pp * mac
         width = row[C_PM] * row[C_PN] * row[C_STORE]
         found[1] += row[C_STEPS] * _access(width, width * row[C_WEIGHT_WORDS], memory)
-        scale = _whole((acc + 1) * (MULT_BITS + 1) * product + 2 * plus + (acc + 1 + TOTAL_BITS) * plus_bit)
-        residual = _whole((MASTER_BITS + 1) * (MULT_BITS + 1) * product + plus + TOTAL_BITS * plus_bit)
+        total = max(TOTAL_BITS, acc + 18)
+        scale = _whole((acc + 1) * (MULT_BITS + 1) * product + 2 * plus + (acc + 1 + total) * plus_bit)
+        residual = _whole((code_bits + 1) * (MULT_BITS + 1) * product + plus + total * plus_bit)
         found[2] += row[C_PQ] * pp * (row[C_DRAINS] * scale + row[C_RES_DRAINS] * residual)
         width = row[C_PQ] * (acc + MULT_BITS)
         found[3] += row[C_DRAINS] * _access(width, width * row[C_PARAM_WORDS], memory)
@@ -180,11 +182,11 @@ def shares_aj(
         row = edges[e]
         if row[E_RINGS] == 0:
             continue
-        bits = row[E_LANES] * MASTER_BITS * row[E_DEPTH]
-        reads = row[E_READS] * _access(row[E_LANES] * MASTER_BITS, bits, memory)
-        found[4] += pp * (reads + row[E_WRITES] * _access(row[E_WRITE] * MASTER_BITS, bits, memory))
-    found[5] += host[H_IN_BEATS] * _whole(pp * host[H_IN_LANES] * MASTER_BITS * stream)
-    found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * MASTER_BITS * stream)
+        bits = row[E_LANES] * code_bits * row[E_DEPTH]
+        reads = row[E_READS] * _access(row[E_LANES] * code_bits, bits, memory)
+        found[4] += pp * (reads + row[E_WRITES] * _access(row[E_WRITE] * code_bits, bits, memory))
+    found[5] += host[H_IN_BEATS] * _whole(pp * host[H_IN_LANES] * code_bits * stream)
+    found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits * stream)
 
 
 @compiled

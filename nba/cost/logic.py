@@ -34,6 +34,7 @@ from nba.cost.parts import (
     E_RINGS,
     E_WRITE,
     EDGE_COLUMNS,
+    H_CODE_BITS,
     H_IN_LANES,
     H_OUT_COLS,
     H_OUT_LANES,
@@ -45,7 +46,7 @@ from nba.cost.parts import (
     parts,
 )  # fmt: skip
 from nba.cost.pipeline import compiled
-from nba.ir.network import MASTER_BITS, MULT_BITS
+from nba.ir.network import MULT_BITS
 from nba.ir.program import Program
 from nba.platform import LogicTable, Platform
 
@@ -110,7 +111,7 @@ def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
 ) -> None:  # fmt: skip
     """Adds the features of one design's parts (nba.cost.parts) to found int64 [40], by FEATURES."""
-    pp = host[H_PP]
+    pp, code_bits = host[H_PP], host[H_CODE_BITS]
     for k in range(len(chunks)):
         c = chunks[k]
         if c[C_JOBS] == 0:
@@ -124,7 +125,7 @@ def features(
             found[2] += pm * pn * pp * product
             found[3] += pm * pn * pp * (act + 1) * weight
         found[4] += pp * lanes * (act + 1)
-        found[5] += pp * lanes * MASTER_BITS * _bits(pp)
+        found[5] += pp * lanes * code_bits * _bits(pp)
         found[6] += c[C_NEST_ACT] * pp * lanes * (act + 1)
         found[7] += pm * pn * weight
         found[8] += c[C_NEST_WEIGHT] * pm * pn * weight
@@ -149,27 +150,27 @@ def features(
         found[22] += 1
         found[23] += c[C_DENSE]
         found[24] += pp
-        found[25] += (c[C_SRC] - 1) * pp * lanes * MASTER_BITS
-        found[26] += c[C_RES] * pp * pq * MASTER_BITS
+        found[25] += (c[C_SRC] - 1) * pp * lanes * code_bits
+        found[26] += c[C_RES] * pp * pq * code_bits
         found[27] += c[C_DST]
         found[39] += 1
     for e in range(len(edges)):
         edge = edges[e]
         if edge[E_RINGS] == 0:
             continue
-        bits = pp * edge[E_LANES] * MASTER_BITS
+        bits = pp * edge[E_LANES] * code_bits
         found[28] += 1
         found[29] += edge[E_RINGS]
-        if not compiled_is_block(edge[E_LANES] * MASTER_BITS, edge[E_DEPTH], min_words, min_bits):
+        if not compiled_is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
             found[30] += bits
             found[31] += bits * ((edge[E_DEPTH] + 31) // 32)
         found[32] += 1
         found[33] += pp
-        found[34] += pp * edge[E_WRITE] * MASTER_BITS
+        found[34] += pp * edge[E_WRITE] * code_bits
         found[35] += edge[E_LANES] // edge[E_WRITE]
     found[36] += 1
-    found[37] += pp * host[H_IN_LANES] * MASTER_BITS
-    found[38] += host[H_OUT_COLS] * host[H_OUT_LANES] * MASTER_BITS
+    found[37] += pp * host[H_IN_LANES] * code_bits
+    found[38] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:

@@ -16,6 +16,7 @@ import numpy as np
 from nba.cost.cycles import (
     ACC_BITS,
     ACT_BITS,
+    CODE_BITS,
     COLS,
     DENSE,
     EARLIER_RES,
@@ -38,7 +39,6 @@ from nba.cost.cycles import (
     compiled_channel_words,
 )  # fmt: skip
 from nba.cost.pipeline import compiled
-from nba.ir.network import MASTER_BITS
 from nba.ir.program import ChunkProgram, Program
 
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:
@@ -56,9 +56,9 @@ E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES = range(6)
 EDGE_COLUMNS = 6
 
 # Columns of the host's row: columns in parallel; channels per input and output beat, columns per output beat; beats of
-# a frame.
-H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS = range(6)
-HOST_COLUMNS = 6
+# a frame; bits of a code, in the whole machine.
+H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS = range(7)
+HOST_COLUMNS = 7
 
 MIN_WEIGHT_BITS = 2
 """Weight bits of a chunk of average pooling alone."""
@@ -66,7 +66,7 @@ MIN_WEIGHT_BITS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 19], edges: int64 [E, 6], host: int64 [6], by the columns of this module."""
+    """chunks: int64 [K, 19], edges: int64 [E, 6], host: int64 [7], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -84,7 +84,7 @@ def parts(program: Program) -> Parts:
         edges[use.edge, E_WRITES] += host_beats
     edges[program.host_out.edge, E_READS] += out_beats
     chunks = np.array([_chunk(program, k, chunk, edges) for k, chunk in enumerate(program.chunks)], np.int64)
-    host = (program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats)
+    host = (program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits)
     return Parts(chunks=chunks, edges=edges, host=np.array(host, np.int64))
 
 
@@ -131,7 +131,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 19], edges [n_edge_slots(K), 6] and host [6].
+    """The parts of one design, into chunks [K, 19], edges [n_edge_slots(K), 6] and host [7].
 
     Chunks without jobs and edges without rings are not there. layers: nba.cost.cycles.layer_table; the rest: one row of
     nba.cost.cycles.Designs.
@@ -163,7 +163,7 @@ def fill(
         row[C_WEIGHT] = max(row[C_WEIGHT], layer[WEIGHT_BITS])
         row[C_STORE] = max(row[C_STORE], max(layer[STORE_BITS], layer[WEIGHT_BITS]))
         row[C_ACC] = max(row[C_ACC], layer[ACC_BITS])
-        if layer[ACT_BITS] < MASTER_BITS:
+        if layer[ACT_BITS] < layer[CODE_BITS]:
             row[C_NEST_ACT] = 1
         if layer[WEIGHT_BITS] < layer[STORE_BITS]:
             row[C_NEST_WEIGHT] = 1
@@ -229,3 +229,4 @@ def fill(
     host[H_OUT_COLS] = 1 if layers[z, COLS] == 1 else pp
     host[H_IN_BEATS] = in_beats
     host[H_OUT_BEATS] = layers[z, ROWS] * out_groups * out_words
+    host[H_CODE_BITS] = layers[0, CODE_BITS]

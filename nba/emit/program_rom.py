@@ -30,7 +30,7 @@ DEST_FIELDS: tuple[tuple[str, int], ...] = (("en", 1), ("ring", 6), ("words", 12
 """Fields of one output edge."""
 
 
-def _widths(fields: tuple[tuple[str, int], ...], code_bits: int) -> tuple[tuple[str, int], ...]:
+def field_widths(fields: tuple[tuple[str, int], ...], code_bits: int) -> tuple[tuple[str, int], ...]:
     """`fields` with the widths of codes put in."""
     return tuple((name, {CODE: code_bits, SIGNED_CODE: code_bits + 1}.get(width, width)) for name, width in fields)
 
@@ -57,7 +57,7 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
     half = -pad if job.stride == 1 else (-pad) // 2
     pool, halves = layer.op == "avgpool", job.halves
     return _pack(
-        _widths(ISSUE_FIELDS, program.code_bits),
+        field_widths(ISSUE_FIELDS, program.code_bits),
         {
             "stage": job.stage,
             "height": job.height_in,
@@ -106,7 +106,7 @@ def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int
         res_words = program.edges[job.res_edge].rings[job.res_ring].col_words
         res_ring, res_signed = job.res_ring, int(residual.signed)
     return _pack(
-        _widths(DRAIN_FIELDS, program.code_bits),
+        field_widths(DRAIN_FIELDS, program.code_bits),
         {
             "rows": job.rows_out,
             "m_last": job.m_groups - 1,
@@ -139,7 +139,7 @@ def program_words(
     """(words, width in bits) of the program ROM of `chunk`, whose input, residual and output edges are the edge
     numbers `src`, `res` and `dst`."""
     issue_w, drain_w, dest_w = (
-        sum(w for _, w in _widths(f, program.code_bits)) for f in (ISSUE_FIELDS, DRAIN_FIELDS, DEST_FIELDS)
+        sum(w for _, w in field_widths(f, program.code_bits)) for f in (ISSUE_FIELDS, DRAIN_FIELDS, DEST_FIELDS)
     )
     words = []
     for job in chunk.jobs:
