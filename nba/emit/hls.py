@@ -275,8 +275,8 @@ def _chunk(
     words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [param_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
     engine = (
-        program.code_bits, chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store, chunk.weight_bits, chunk.act_bits,
-        chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
+        program.code_bits, chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store,
+        chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
     )  # fmt: skip
     return HlsChunk(
         index=index,

@@ -16,8 +16,8 @@ def stream_dtype(bits: int) -> str:
 
 
 def stream_bytes(codes: np.ndarray, cols: int, lanes: int, bits: int) -> list[bytes]:
-    """Codes [B, H, W, C] of `bits` bits -> per frame the stream's bytes: rows, column groups of `cols`, channel words of
-    `lanes`; code p*lanes+m of a beat is channel m of column p. Absent columns and channels are 0."""
+    """Codes [B, H, W, C] of `bits` bits -> per frame the stream's bytes: rows, column groups of `cols`, channel words
+    of `lanes`; code p*lanes+m of a beat is channel m of column p. Absent columns and channels are 0."""
     b, h, w, c = codes.shape
     groups, words = ceil_div(w, cols), ceil_div(c, lanes)
     padded = np.zeros((b, h, groups * cols, words * lanes), stream_dtype(bits))

@@ -214,7 +214,9 @@ def _beats(s: Mapped) -> Problems:
     columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
     first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
     for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
-        yield from limit(f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS)
+        yield from limit(
+            f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS
+        )
 
 
 ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (

@@ -63,8 +63,9 @@ class Layer:
 
     `input` and `residual` are tensor indices of the network; layer i writes tensor i + 1. A fully connected layer is
     `dense` with a kernel as large as its input map. `avgpool` is a depthwise layer whose weights are all 1 and are
-    not stored. `act_bits` / `weight_bits` are the bits (2..8 or 16) that the multiplier sees (nested bits); `weight_store_bits`
-    are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to the multiplier.
+    not stored. `act_bits` / `weight_bits` are the bits (2..8 or 16) that the multiplier sees (nested bits);
+    `weight_store_bits` are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to
+    the multiplier.
     `q_min`, `q_max` clamp the output code (ReLU and ReLU6 are this clamp).
 
     `groups` 2 (dense only, even M and N): output channel m of M sees the half ((m + rotate) // (M / 2)) mod 2 of the
@@ -203,7 +204,8 @@ def weights_digest(weights: Weights) -> str:
     """sha256 over all integers of `weights`, independent of how they are stored."""
     h = hashlib.sha256()
     for lw in weights:
-        for array, dtype in ((lw.weight, "<i2" if lw.weight.dtype == np.int16 else "<i1"), (lw.bias, "<i4"), (lw.mult, "<i4")):
+        weight = "<i2" if lw.weight.dtype == np.int16 else "<i1"
+        for array, dtype in ((lw.weight, weight), (lw.bias, "<i4"), (lw.mult, "<i4")):
             a = np.ascontiguousarray(array, dtype=dtype)
             h.update(repr(a.shape).encode())
             h.update(a.tobytes())

@@ -25,7 +25,8 @@ def nest(codes: np.ndarray, from_bits: int, to_bits: int, signed: bool) -> np.nd
     """Codes of `from_bits` bits as a multiplier of `to_bits` bits sees them: rounded (halves up) and saturated above.
 
     codes: any integer array whose values fit `from_bits` bits (signed or unsigned). Returns an array of the same shape
-    and of dtype int16 (from more than 8 bits: int32) or wider. The real value of one step grows by 2**(from_bits - to_bits).
+    and of dtype int16 (from more than 8 bits: int32) or wider. The real value of one step grows by
+    2**(from_bits - to_bits).
     """
     assert 1 <= to_bits <= from_bits, (from_bits, to_bits)
     wide = codes.astype(np.promote_types(codes.dtype, np.int16 if from_bits <= MASTER_BITS else np.int32), copy=False)
@@ -77,7 +78,7 @@ def requantise(
 
 
 def run_all(network: Network, weights: Weights, x: np.ndarray) -> list[np.ndarray]:
-    """Every tensor of `network` for a batch of inputs, in the order of `network.tensors`: [B, H, W, C] of Tensor.dtype each.
+    """Every tensor of `network` for a batch of inputs, in their order: [B, H, W, C] of Tensor.dtype each.
 
     x: integer master codes of tensor 0, [B, H, W, C]. The network and its weights must have passed nba.ir.check.
     Raises DataError if x has another shape, is not of an integer type, or leaves the tensor's code range.
@@ -91,7 +92,7 @@ def run_all(network: Network, weights: Weights, x: np.ndarray) -> list[np.ndarra
 
 
 def run(network: Network, weights: Weights, x: np.ndarray) -> np.ndarray:
-    """Output codes (the last tensor) of `network` for a batch of inputs: [B, H, W, C] of Tensor.dtype. As `run_all` otherwise.
+    """Output codes (the last tensor) of `network` for a batch of inputs: [B, H, W, C]. As `run_all` otherwise.
 
     Images are taken in blocks, and tensors are dropped after their last use, so memory does not grow with B.
     """

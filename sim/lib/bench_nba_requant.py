@@ -88,9 +88,7 @@ def extreme_steps(pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -
     return steps
 
 
-def inputs(
-    steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, rand: random.Random
-) -> Inputs:
+def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, rand: random.Random) -> Inputs:
     """What the ports carry in a cycle: operands of its own step, constants of the steps that they belong to by now."""
     now, then1, then2, then3 = (steps[max(0, min(cycle - back, len(steps) - 1))] for back in range(4))
     return {

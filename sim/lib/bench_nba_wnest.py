@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_wnest: every code of every stored width up to 8 bits (beyond, the ends and others), seen at every legal width, at one step per cycle."""
+"""nba_wnest: every code of every stored width up to 8 bits (of wider ones the ends and others), seen at every legal
+width, at one step per cycle."""
 
 from __future__ import annotations
 

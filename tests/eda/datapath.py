@@ -38,7 +38,9 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
-    + _sets(_REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1)),
+    + _sets(
+        _REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1)
+    ),
 }
 """Sets of the benches in Icarus."""
 
@@ -132,7 +134,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_requant", old="total_q4 >>> c_shift", new="total_q4 >> c_shift", bench=BENCHES["nba_requant"][0]
     ),
-    Mutant(module="nba_requant", old="c_res_signed & code_q2[C_BITS-1]", new="code_q2[C_BITS-1]", bench=BENCHES["nba_requant"][1]),
+    Mutant(
+        module="nba_requant",
+        old="c_res_signed & code_q2[C_BITS-1]",
+        new="code_q2[C_BITS-1]",
+        bench=BENCHES["nba_requant"][1],
+    ),
     Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),
     Mutant(module="nba_requant", old="MOST + 18 : 48;", new="MOST + 16 : 48;", bench=BENCHES["nba_requant"][6]),
     Mutant(module="nba_requant", old="(C_BITS > 8) ? 1 : 0", new="0", bench=BENCHES["nba_requant"][10]),

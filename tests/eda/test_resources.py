@@ -172,8 +172,15 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
-    [("zc706", 4, 8), ("all-block", 2, 8), ("all-block", 11, 8), ("all-block", 12, 8)]
-    + [("all-block", 2, 16), ("all-block", 5, 16), ("zc706", 7, 16)],
+    [
+        ("zc706", 4, 8),
+        ("all-block", 2, 8),
+        ("all-block", 11, 8),
+        ("all-block", 12, 8),
+        ("all-block", 1, 16),
+        ("all-block", 18, 16),
+        ("zc706", 6, 16),
+    ],
 )
 def test_whole_designs_take_what_is_predicted(
     platform: str, seed: int, bits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -11,9 +11,22 @@ import pytest
 from runner import ROOT
 from template_pairs import WIDE_SEED, check, features, report, subject
 
+from nba.emit.bundle import emit_bundle
 from nba.tools import run_tool
+from nba.verify import verify_bundle
 
 pytestmark = pytest.mark.eda
+
+
+class Silent:
+    """Progress that nobody watches."""
+
+    def start(self, task: str, total: int | None = None) -> None: ...
+
+    def advance(self, n: int = 1, note: str = "") -> None: ...
+
+    def finish(self) -> None: ...
+
 
 ICARUS_SEEDS = range(90)
 VERILATOR_SEEDS = range(90, 102)
@@ -48,6 +61,16 @@ def test_wide_codes_in_icarus(first: int, tmp_path: Path) -> None:
 def test_wide_codes_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
+
+
+def test_a_wide_bundle_verifies(tmp_path: Path) -> None:
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
+    case = subject(WIDE_SEEDS[2])
+    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
+    wanted = {"icarus": 2, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
 
 
 def test_wide_codes_occur_in_every_place() -> None:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nba.ir.network import Layer, Network, Op, Tensor
+from nba.ir.network import Layer, Network, Op, Tensor, widened
 
 Block = tuple[int, int, int, int]
 """(output channels, expansion, kernel, stride)"""
@@ -50,5 +50,7 @@ DIGITS = blocks_network(((16, 3, 3, 1), (24, 3, 5, 2), (24, 3, 3, 1), (32, 6, 3,
 """Like the network of the digits example: 19 layers, 0.4 MMAC."""
 SMALL = blocks_network(((8, 2, 3, 1), (12, 3, 3, 2)), size=7, stem=8, head=20)
 """Odd sizes, channels that do not divide the lanes."""
+WIDE = widened(blocks_network(((8, 2, 3, 1), (12, 3, 3, 2)), size=7, stem=8, head=20, bits=16))
+"""The same with blocks of 16 bits, and so codes of 16 bits everywhere."""
 TINY = blocks_network(((6, 1, 3, 2),), size=5, stem=6, head=8)
 """Six layers."""

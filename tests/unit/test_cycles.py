@@ -19,7 +19,7 @@ from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
 from nba.mapper.rings import RingSearch, speed
 from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
-from tests.unit.hw_networks import DIGITS, SMALL, TINY
+from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
 from tests.unit.plain_bounds import plain_bounds
 
 BOARD = get("pynq-z2")
@@ -30,7 +30,7 @@ def space_of(network: Network, n_chunks: int = 5) -> AcceleratorSpace:
     return AcceleratorSpace(slots=slots, n_chunks=n_chunks)
 
 
-@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY, WIDE], ids=["digits", "small", "tiny", "wide"])
 def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
     space, layers, slots = space_of(network), layer_table(network), tuple(range(len(network.layers)))
     rng = np.random.default_rng(11)

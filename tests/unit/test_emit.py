@@ -17,7 +17,7 @@ import pytest
 from nba.emit.bundle import emit_bundle, render_bundle
 from nba.emit.env import COMMENT_CHARS, comment
 from nba.emit.names import identifier
-from nba.emit.program_rom import DEST_FIELDS, DRAIN_FIELDS, ISSUE_FIELDS
+from nba.emit.program_rom import DEST_FIELDS, DRAIN_FIELDS, ISSUE_FIELDS, field_widths
 from nba.ir.design import Design
 from nba.tools import run_tool
 from tests.tiny import tiny_design
@@ -207,11 +207,19 @@ def test_unchanged_files_are_not_touched(tmp_path: Path) -> None:
 CHUNK = re.sub(r"//[^\n]*", "", (LIB / "nba_chunk.v").read_text())
 
 
-def _width(net: str) -> int:
+def _width(net: str, code_bits: int) -> int:
     """Bits of a wire or port declared in nba_chunk.v."""
-    found = re.search(rf"wire\s*(?:\[(\d+):0\])?\s*{net}\s*[;,=]", CHUNK)
+    found = re.search(rf"wire\s*(?:\[(\d+|C_BITS|C_BITS-1):0\])?\s*{net}\s*[;,=]", CHUNK)
     assert found, net
-    return 1 if found[1] is None else int(found[1]) + 1
+    highest = {None: 0, "C_BITS": code_bits, "C_BITS-1": code_bits - 1}
+    return 1 + (highest[found[1]] if found[1] in highest else int(found[1]))
+
+
+def _sum(name: str, code_bits: int) -> int:
+    """A localparam of nba_chunk.v: a number, or a number and a multiple of C_BITS."""
+    found = re.search(rf"{name}\s*= (\d+)(?: \+ (?:(\d+) \* )?(C_BITS))?;", CHUNK)
+    assert found, name
+    return int(found[1]) + (int(found[2] or 1) * code_bits if found[3] else 0)
 
 
 def _parts(source: str) -> list[str]:
@@ -230,21 +238,24 @@ def _offsets(fields: tuple[tuple[str, int], ...]) -> dict[str, tuple[int, int]]:
     return table
 
 
-def test_issue_fields_are_those_of_the_chunk() -> None:
-    parts = _parts("issue")
-    assert [(part.removeprefix("f_"), _width(part)) for part in parts] == list(ISSUE_FIELDS)
-    assert f"ISSUE_W  = {sum(w for _, w in ISSUE_FIELDS)};" in CHUNK
+@pytest.mark.parametrize("bits", [8, 16])
+def test_issue_fields_are_those_of_the_chunk(bits: int) -> None:
+    fields = field_widths(ISSUE_FIELDS, bits)
+    assert [(part.removeprefix("f_"), _width(part, bits)) for part in _parts("issue")] == list(fields)
+    assert _sum("ISSUE_W", bits) == sum(width for _, width in fields)
 
 
-def test_drain_fields_are_those_of_the_chunk() -> None:
+@pytest.mark.parametrize("bits", [8, 16])
+def test_drain_fields_are_those_of_the_chunk(bits: int) -> None:
+    fields = field_widths(DRAIN_FIELDS, bits)
     other = {"res_read_ring": "res_ring", "o_min": "q_min", "o_max": "q_max"}
-    parts = [(other.get(part, part.removeprefix("o_")), _width(part)) for part in _parts(r"own_q\[DRAIN_W-1:0\]")]
-    assert parts == list(DRAIN_FIELDS)
-    assert f"DRAIN_W  = {sum(w for _, w in DRAIN_FIELDS)};" in CHUNK
+    parts = [(other.get(p, p.removeprefix("o_")), _width(p, bits)) for p in _parts(r"own_q\[DRAIN_W-1:0\]")]
+    assert parts == list(fields)
+    assert _sum("DRAIN_W", bits) == sum(width for _, width in fields)
 
 
 def test_drain_fields_that_are_read_early() -> None:
-    table = _offsets(DRAIN_FIELDS)
+    table = _offsets(field_widths(DRAIN_FIELDS, 8))
     reads = {
         "rows": r"f_rows\s+= late",
         "m_last": r"f_m_last\s+= late",

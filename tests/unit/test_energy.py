@@ -15,8 +15,8 @@ from nba.ir.network import Network
 from nba.ir.program import lower
 from nba.platform import HOROWITZ_45NM, get
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
-from tests.strategies import random_pair
-from tests.unit.hw_networks import DIGITS, SMALL, TINY
+from tests.strategies import NetworkLimits, random_pair
+from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
 
 BOARD = get("pynq-z2")
 
@@ -43,14 +43,14 @@ def both(network: Network, designs: Designs, accelerators: list[Accelerator]) ->
         assert energy_aj(program, BOARD) == dict(zip(SHARES, shares[b].tolist(), strict=True))
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_random_pairs(seed: int) -> None:
-    pair = random_pair(np.random.default_rng([31, seed]))
+@pytest.mark.parametrize(("bits", "seed"), [(8, seed) for seed in range(60)] + [(16, seed) for seed in range(20)])
+def test_random_pairs(bits: int, seed: int) -> None:
+    pair = random_pair(np.random.default_rng([31, seed]), NetworkLimits(bits=bits))
     accelerator = with_canonical_lanes(pair.accelerator)
     both(pair.network, designs_of(pair.network, [accelerator]), [accelerator])
 
 
-@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY, WIDE], ids=["digits", "small", "tiny", "wide"])
 def test_sampled_designs(network: Network) -> None:
     slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
     space = AcceleratorSpace(slots=slots, n_chunks=5)  # type: ignore[arg-type]
