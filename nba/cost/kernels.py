@@ -92,7 +92,7 @@ def chunk_dsp(
     """DSP48E1 blocks of a chunk (depthwise: pn = 1).
 
     MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits, and per requantised value a product of
-    (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits.
+    (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of 16 bits: 17 x 17, which is one block too).
     """
     mac = 1 if min(act_bits + weight_bits, acc_bits) >= 9 else 0
     scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1

@@ -179,7 +179,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("all-block", 12, 8),
         ("all-block", 1, 16),
         ("all-block", 18, 16),
-        ("zc706", 6, 16),
+        ("all-block", 6, 16),
     ],
 )
 def test_whole_designs_take_what_is_predicted(

@@ -2,9 +2,9 @@
 // nba_chunk: a sub-accelerator: sequencer, MAC array, weight and parameter memories, drain and requantiser,
 // executing the program in PROGRAM_FILE job by job, row by row (docs/template.md: cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs) per cycle. Every latency is a constant of the template.
-// DEPTHWISE 0/1; PM, PN (1 if depthwise), PP 1/2/4/8, PQ | PM; C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16;
-// ACC_BITS 3..46.
-// N_SRC, N_RES, N_DST 1..15 edges (tie unused ones to 0); N_JOBS 1..128. Depths in words; *_BLOCK: block RAM.
+// DEPTHWISE 0/1; PM, PN (1 if depthwise), PP 1/2/4/8, PQ | PM; C_BITS 8, 16 (codes);
+// A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0);
+// N_JOBS 1..128. Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue fields, drain fields, then per destination; see the assigns below and
 // nba/emit/program_rom.py. Weight word: weight (m, n) at (m*PN+n)*W_STORE. Parameter word: PQ biases of
 // ACC_BITS bits, then PQ multipliers of 16 bits. Codes: channel m of column p is number p*PQ+m.

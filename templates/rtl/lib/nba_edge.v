@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_edge: the buffer between one producer and one consumer: PP banks, one write port, one read port,
 // and the row tokens of its N_RINGS rings (docs/template.md). Reads take one cycle; one write per cycle.
-// PP 1, 2, 4, 8 banks; LANES codes per word; WLANES codes per write (divides LANES); DEPTH [words per bank];
-// N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed. Tables hold 16 bits per ring, ring 0 low, see nba_ring.
-// Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low byte.
+// PP 1, 2, 4, 8 banks; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
+// (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
+// Tables hold 16 bits per ring, ring 0 low, see nba_ring.
+// Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low bits.
 // Reset clears the tokens, not the data.
 `default_nettype none
 module nba_edge #(

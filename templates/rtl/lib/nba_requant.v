@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_requant: bias, scaling, residual, rounding, clamp of PQ x PP accumulators (docs/numerics.md).
 // Latency 4 cycles (sum, products, total, code), PQ x PP results per cycle; no stall. Reset: none.
-// PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46).
-// C_BITS: code [bits] (8, 16).
-// HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
+// PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
+// (8, 16). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
 // must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift, c_zero, c_min, c_max t+3.

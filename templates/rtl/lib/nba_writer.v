@@ -2,8 +2,8 @@
 // nba_writer: places a producer's steps (PP columns x WLANES channels) into one edge buffer: word and lane of
 // the channels, bank and address of the columns, in the layout that the consumer reads (docs/template.md).
 // Latency 1 cycle, one step per cycle. Steps come column group by column group, channels ascending.
-// PP 1, 2, 4, 8; LANES = codes per word of the edge, WLANES divides LANES.
-// s_data: channel m of column p in byte p*WLANES + m. cfg_*: the current job's ring, stable over its steps.
+// PP 1, 2, 4, 8; LANES = codes per word of the edge, WLANES divides LANES. C_BITS: code [bits] (8, 16).
+// s_data: channel m of column p is code p*WLANES + m. cfg_*: the current job's ring, stable over its steps.
 // Steps whose channels lie beyond cfg_words words per column write nothing. Reset clears the position.
 `default_nettype none
 module nba_writer #(
