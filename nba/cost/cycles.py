@@ -427,9 +427,7 @@ def _resources(
         z = n_layers - 1
         held = out_rows[b] * _ceil_by(halves[z, 0], inverse_pp) * _ceil(ints[z, 10], out_lanes[b])
         write = pq[b, chunk[b, z]]
-        blocks += pp[b] * _memory(
-            out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values
-        )
+        blocks += pp[b] * _memory(out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values)
         found[b, 0] = dsp
         found[b, 1] = blocks
 
