@@ -16,7 +16,7 @@ from nba.ir.program import lower
 from nba.platform import get
 from nba.platform.logic_xc7 import XC7
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
-from tests.strategies import random_pair
+from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS
 from tests.unit.test_energy import with_canonical_lanes
 
@@ -24,9 +24,9 @@ BOARD = get("pynq-z2")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def of_arrays(seed: int) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]]:
+def of_arrays(seed: int, bits: int = 8) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]]:
     """Parts and estimates of a random pair, by its program and by its arrays."""
-    pair = random_pair(np.random.default_rng([32, seed]))
+    pair = random_pair(np.random.default_rng([32, seed]), NetworkLimits(bits=bits))
     accelerator = with_canonical_lanes(pair.accelerator)
     program = lower(pair.network, accelerator)
     designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network)
@@ -44,9 +44,9 @@ def of_arrays(seed: int) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]
     return parts(program), found, logic(program, BOARD), (lut, ff)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_programs_and_arrays_agree(seed: int) -> None:
-    exact, arrays, estimate, closed = of_arrays(seed)
+@pytest.mark.parametrize(("bits", "seed"), [(8, seed) for seed in range(60)] + [(16, seed) for seed in range(20)])
+def test_programs_and_arrays_agree(bits: int, seed: int) -> None:
+    exact, arrays, estimate, closed = of_arrays(seed, bits)
     assert (exact.chunks == arrays.chunks).all()
     assert (exact.host == arrays.host).all()
     there = arrays.edges[arrays.edges[:, 3] > 0]
