@@ -97,7 +97,6 @@ class _Task:
     name: str
     total: int | None
     began_s: float
-    said_s: float
     done: int = 0
 
 
@@ -107,20 +106,21 @@ class Lines:
     def __init__(self, console: Console):
         self._console = console
         self._tasks: list[_Task] = []
+        self._said_s = time.monotonic()
 
     def start(self, task: str, total: int | None = None) -> None:
         """See `Progress.start`."""
         now = time.monotonic()
-        self._tasks.append(_Task(name=task, total=total, began_s=now, said_s=now))
+        self._tasks.append(_Task(name=task, total=total, began_s=now))
 
     def advance(self, n: int = 1, note: str = "") -> None:
         """See `Progress.advance`."""
         task = self._tasks[-1]
         task.done += n
         now = time.monotonic()
-        if now - task.said_s < LINE_EVERY_S:
+        if now - self._said_s < LINE_EVERY_S:
             return
-        task.said_s = now
+        self._said_s = now
         of = f"/{task.total}" if task.total else ""
         left = ""
         if task.total and task.done:
