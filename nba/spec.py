@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from pydantic_core import ErrorDetails
 
 from nba.errors import SpecError
-from nba.ir.network import LEGAL_BITS
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
@@ -27,7 +27,7 @@ Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 def _legal_bits(bits: int) -> int:
     if bits not in LEGAL_BITS:
-        raise ValueError(f"legal: {', '.join(map(str, LEGAL_BITS))}")
+        raise ValueError(f"not a legal number of bits; legal: {LEGAL_BITS_TEXT}")
     return bits
 
 
@@ -52,7 +52,7 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
     return operators
 
 
-Bits = Annotated[int, Field(ge=LEGAL_BITS[0], le=LEGAL_BITS[-1], strict=True), AfterValidator(_legal_bits)]
+Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]

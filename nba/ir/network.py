@@ -13,8 +13,10 @@ MASTER_BITS = 8
 """Bits of the one stored (master) code of every feature map, where a network does not ask for WIDE_BITS."""
 WIDE_BITS = 16
 """The other width of a code that a network may have, for all of its feature maps."""
-LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8)
-"""Bits of weights and activations that a network space may name; a network itself may also have WIDE_BITS."""
+LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8, WIDE_BITS)
+"""Bits of weights and activations."""
+LEGAL_BITS_TEXT = "2..8, 16"
+"""LEGAL_BITS as messages say them."""
 MULT_BITS = 16
 """Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
 MAX_SHIFT = 47

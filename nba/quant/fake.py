@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from nba.ir.network import MASTER_BITS, Layer, Network, Op
-from nba.quant.fixed import bias_limit, fixed_point
+from nba.quant.fixed import MAX_RATIO, bias_limit, fixed_point
 from nba.quant.norm import BatchNorm, channelwise
 from nba.quant.rounding import (
     Precision,
@@ -196,7 +196,8 @@ class QuantLayer(nn.Module):
         """The folded layer's integers at `bits` bits; scales are those of master codes.
 
         Where a channel's bias would not fit the accumulator bits that hardware has, the channel's weight scale is
-        enlarged until it does.
+        enlarged until it does. With codes of 16 bits, a scale whose single accumulator step would be more than half of
+        the output's range (few bits and a gain that saturates) is cut to what a multiplier can hold.
         """
         nested_scale = source_scale * float(1 << (self.out.bits - bits))
         if self.op == "avgpool":
@@ -206,6 +207,8 @@ class QuantLayer(nn.Module):
             weight, bias = self.folded()
             limit = float(bias_limit(self.reduction, bits, bits, source_signed))
             scale = torch.maximum(weight_scale(weight, bits), (bias / (nested_scale * limit)).detach().abs())
+            if self.out.bits != MASTER_BITS:
+                scale = torch.minimum(scale, MAX_RATIO * (self.out.scale() / nested_scale).detach())
             acc_scale = scale * nested_scale
             codes = weight_codes(weight, scale, bits)
             bias_codes = round_through((bias / acc_scale).clamp(-limit, limit))

@@ -10,6 +10,8 @@ from nba.ir.network import MAX_SHIFT, MULT_BITS
 from nba.ir.network_rules import BIAS_BITS
 
 _MULT_MAX = (1 << MULT_BITS) - 1
+MAX_RATIO = float(_MULT_MAX // 2)
+"""Output codes per accumulator step that a multiplier can stand for with the smallest shift."""
 
 
 def acc_bits(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:

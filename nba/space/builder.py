@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nba.ir.network import MASTER_BITS, Layer, Op, Tensor
+from nba.ir.network import Layer, Op, Tensor
 
 _PLACEHOLDER_SHIFT = 16
 
@@ -42,11 +42,11 @@ class NetworkBuilder:
         self._append(out, op, source, (kernel, kernel), stride, kernel // 2, bits, residual, groups, rotate)
         return len(self.layers)
 
-    def pool(self, name: str, source: int) -> int:
-        """Append a global average pooling; returns the index of its output tensor."""
+    def pool(self, name: str, source: int, *, bits: int) -> int:
+        """Append a global average pooling that sees `bits` bits; returns the index of its output tensor."""
         before = self.tensors[source]
         out = Tensor(name=name, height=1, width=1, channels=before.channels, signed=before.signed)
-        self._append(out, "avgpool", source, (before.height, before.width), 1, 0, MASTER_BITS, None)
+        self._append(out, "avgpool", source, (before.height, before.width), 1, 0, bits, None)
         return len(self.layers)
 
     def _append(

@@ -18,7 +18,7 @@ from typing import Literal
 
 from nba.errors import SpecError
 from nba.ir.accelerator import Kind
-from nba.ir.network import LEGAL_BITS, Network, Tensor
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
 from nba.presets import SKIP as SKIP
 from nba.space.builder import NetworkBuilder
 from nba.space.operators import operators_problems, parse_operator, shuffle_rotation
@@ -85,6 +85,12 @@ class Macro:
     def all_bitwidths(self) -> tuple[int, ...]:
         """The bitwidths of all blocks, ascending: what the columns of beta mean."""
         return tuple(sorted({b for stage in self.stages for b in stage.bitwidths or self.bitwidths}))
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the master codes while all paths are trained: 16 where some layer may see 16 bits, else 8."""
+        known = (*self.all_bitwidths, self.stem_bits, self.head_bits, self.classifier_bits)
+        return WIDE_BITS if WIDE_BITS in known else MASTER_BITS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -182,8 +188,9 @@ def check_macro(macro: Macro) -> None:
 
 
 def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
-    legal = ", ".join(map(str, LEGAL_BITS))
-    problems = [f"{where}: {b} is not a legal number of bits; legal: {legal}" for b in bits if b not in LEGAL_BITS]
+    problems = [
+        f"{where}: {b} is not a legal number of bits; legal: {LEGAL_BITS_TEXT}" for b in bits if b not in LEGAL_BITS
+    ]
     if not bits or list(bits) != sorted(set(bits)):
         problems.append(f"{where}: {list(bits)} must be distinct and ascending")
     return problems
@@ -264,6 +271,7 @@ def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
 def skeleton(architecture: Architecture) -> Network:
     """The integer layers of `architecture`: shapes, bits and signs are final, requantisation numbers are placeholders
     (legal, but only `nba.quant.export` knows the true ones). ReLU outputs are unsigned, bottlenecks and logits signed.
+    Where one layer has 16 bits, all codes have, and average pooling sees them whole; else all codes have 8 bits.
     """
     macro = architecture.macro
     net = NetworkBuilder(
@@ -311,9 +319,10 @@ def skeleton(architecture: Architecture) -> Network:
             groups=operator.groups,
         )
     here = net.add("header", "dense", here, macro.head_channels, bits=macro.head_bits, signed=False)
-    here = net.pool("pool", here)
+    pool_bits = max(MASTER_BITS, macro.classifier_bits, *(layer.act_bits for layer in net.layers))
+    here = net.pool("pool", here, bits=pool_bits)
     net.add("classifier", "dense", here, macro.classes, bits=macro.classifier_bits, signed=True)
-    return Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers))
+    return widened(Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers)))
 
 
 def bit_operations(network: Network) -> int:

@@ -5,7 +5,8 @@ The operators of a block share nested weights: a small kernel is the centre of a
 channels of a large one (the first ones start as copies of the input, so that expansion 1, which has no expand layer,
 begins beside the others). So every step trains all of them, and their outputs agree from the beginning; with separate
 weights 440 steps on the digits left the loss at 2.3, with nested ones at a tenth of it. Each operator has its own
-BatchNorm and output scales; statistics are those of the batch: running ones would mix paths.
+BatchNorm and output scales; statistics are those of the batch: running ones would mix paths. Where the space allows 16
+bits somewhere, the codes of all paths have 16 (`Macro.code_bits`), and every bitwidth is nested in them.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> 
 class Candidate(nn.Module):
     """One operator of one block: expand (if any), depthwise, project, all at the block's bits."""
 
-    def __init__(self, name: str, block: Block, expand_at_one: bool, generator: torch.Generator):
+    def __init__(self, name: str, block: Block, expand_at_one: bool, code_bits: int, generator: torch.Generator):
         super().__init__()
         self.operator = parse_operator(name)
         self.wide = block.in_channels * self.operator.expansion
@@ -77,6 +78,7 @@ class Candidate(nn.Module):
                     groups=groups,
                     rotate=rotate,
                     own=False,
+                    code_bits=code_bits,
                     generator=generator,
                 )
             )
@@ -88,6 +90,7 @@ class Candidate(nn.Module):
                 kernel=self.operator.kernel,
                 stride=block.stride,
                 own=False,
+                code_bits=code_bits,
                 generator=generator,
             )
         )
@@ -100,6 +103,7 @@ class Candidate(nn.Module):
                 signed=True,
                 reach=6.0 if block.residual else 4.0,
                 own=False,
+                code_bits=code_bits,
                 generator=generator,
             )
         )
@@ -121,36 +125,54 @@ class Supernet(nn.Module):
         super().__init__()
         self.macro = macro
         self.stem = _layer(
-            "dense", macro.channels, macro.stem_channels, kernel=3, stride=macro.stem_stride, generator=generator
+            "dense",
+            macro.channels,
+            macro.stem_channels,
+            kernel=3,
+            stride=macro.stem_stride,
+            code_bits=macro.code_bits,
+            generator=generator,
         )
         self.blocks = nn.ModuleList()
         self.shared = nn.ModuleList()
         for block in blocks(macro):
             operators = tuple(op for op in choices(block) if op != SKIP)
-            candidates = {op: Candidate(op, block, macro.expand_at_one, generator) for op in operators}
+            candidates = {op: Candidate(op, block, macro.expand_at_one, macro.code_bits, generator) for op in operators}
             self.blocks.append(nn.ModuleDict(candidates))
             self.shared.append(SharedWeights(block, operators, generator))
         last = macro.stages[-1].channels
-        self.header = _layer("dense", last, macro.head_channels, generator=generator)
-        self.pool = _layer("avgpool", macro.head_channels, macro.head_channels, generator=generator)
+        self.header = _layer("dense", last, macro.head_channels, code_bits=macro.code_bits, generator=generator)
+        self.pool = _layer(
+            "avgpool", macro.head_channels, macro.head_channels, code_bits=macro.code_bits, generator=generator
+        )
         self.classifier = _layer(
-            "dense", macro.head_channels, macro.classes, signed=True, reach=16.0, norm=False, generator=generator
+            "dense",
+            macro.head_channels,
+            macro.classes,
+            signed=True,
+            reach=16.0,
+            norm=False,
+            code_bits=macro.code_bits,
+            generator=generator,
         )
 
     def forward(self, codes_BCHW: Tensor, path: Path) -> Tensor:
-        """Logits [B, classes] of input codes on one path."""
+        """Logits [B, classes] of image codes (floats holding 0..255) on one path."""
         stem, head, classifier = (
-            Precision(bitwidths=(bits,))
-            for bits in (self.macro.stem_bits, self.macro.head_bits, self.macro.classifier_bits)
+            Precision(bitwidths=(width,))
+            for width in (self.macro.stem_bits, self.macro.head_bits, self.macro.classifier_bits)
         )
-        here = Signal(codes_BCHW=codes_BCHW, scale=torch.tensor(INPUT_SCALE), signed=False)
+        bits = self.macro.code_bits
+        up = float(1 << (bits - MASTER_BITS))
+        codes = codes_BCHW if bits == MASTER_BITS else codes_BCHW * up
+        here = Signal(codes_BCHW=codes, scale=torch.tensor(INPUT_SCALE / up), signed=False, bits=bits)
         here = self.stem(here, stem)
         for block, shared, choice in zip(self.blocks, self.shared, path, strict=True):
             assert isinstance(block, nn.ModuleDict)
             assert isinstance(shared, SharedWeights)
             here = self._block(block, shared, here, choice)
         here = self.header(here, head)
-        here = self.pool(here, Precision(bitwidths=(MASTER_BITS,)))
+        here = self.pool(here, Precision(bitwidths=(bits,)))
         here = self.classifier(here, classifier)
         return here.real().flatten(1)
 
@@ -170,7 +192,7 @@ class Supernet(nn.Module):
                 other = self._candidate(block, shared, source, choice, k)
                 value = other.codes_BCHW * (other.scale / executed.scale)
             codes = codes + value * gate
-        return Signal(codes_BCHW=codes, scale=executed.scale, signed=executed.signed)
+        return Signal(codes_BCHW=codes, scale=executed.scale, signed=executed.signed, bits=executed.bits)
 
     def _candidate(
         self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice, k: int
@@ -194,6 +216,7 @@ def _layer(
     reach: float = 4.0,
     norm: bool = True,
     own: bool = True,
+    code_bits: int,
     groups: int = 1,
     rotate: int = 0,
     generator: torch.Generator,
@@ -210,6 +233,7 @@ def _layer(
         track=False,
         reach=reach,
         own_weight=own,
+        code_bits=code_bits,
         groups=groups,
         rotate=rotate,
         generator=generator,

@@ -81,6 +81,25 @@ def test_an_objective_goes_through(objective: str, tmp_path: Path) -> None:
     assert (tmp_path / "bundle" / "rtl" / "nba_small.v").is_file()
 
 
+def test_sixteen_bits_go_through(tmp_path: Path) -> None:
+    """A space of 8 and 16 bits, its stem at 16: every code of the design and of the files has 16."""
+    spec = SPEC.replace("bitwidths: [4, 8]", "bitwidths: [8, 16]").replace(
+        "head_channels", "stem_bits: 16\n  head_channels"
+    )
+    spec = spec.replace("joint_epochs: 2", "joint_epochs: 1").replace("epochs: 2}", "epochs: 1}")
+    (tmp_path / "spec.yaml").write_text(spec.format(objective="interval", budgets="fps: 2000"))
+    done = nba("train", "spec.yaml", "-o", "build", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    design, _ = load_design(tmp_path / "build" / "design" / "design.json")
+    assert {tensor.bits for tensor in design.network.tensors} == {16}
+    assert [layer.act_bits for layer in design.network.layers if layer.name in ("stem", "header")] == [16, 8]
+    done = nba("emit", "build/design/design.json", "-o", "bundle", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    top = (tmp_path / "bundle" / "rtl" / "nba_small.v").read_text()
+    assert ".C_BITS(16)" in top
+    assert ".C_BITS(8)" not in top
+
+
 def test_a_missed_accuracy_floor_is_said_and_nothing_is_lost(tmp_path: Path) -> None:
     """The run ends with status 1, tells by how much, and keeps what it made; the floor is no reason to search again."""
     (tmp_path / "spec.yaml").write_text(SPEC.format(objective="fps", budgets="accuracy: 1.0"))

@@ -47,6 +47,9 @@ ODD = Macro(
 )
 
 
+MACRO16 = Macro(
+    stem_channels=4, stages=(Stage(channels=4, blocks=2, stride=1),), head_channels=6, operators=("k3_e3", SKIP)
+)
 GROUPED = Macro(
     name="grouped",
     stem_channels=6,
@@ -223,8 +226,40 @@ def test_bits_are_shared(per: BitsPer, groups: list[int]) -> None:
 def test_one_bitwidth_for_all_needs_one_choice_for_all() -> None:
     with pytest.raises(SpecError, match="bits_per: network"):
         check_macro(replace(GROUPED, bits_per="network"))
-    with pytest.raises(SpecError, match="head_bits: 16 is not a legal number of bits; legal: 2, 3, 4, 5, 6, 7, 8"):
-        check_macro(replace(GROUPED, head_bits=16))
+
+
+@pytest.mark.parametrize("bits", [1, *range(9, 16), 17])
+def test_other_bits_are_refused_everywhere(bits: int) -> None:
+    for field in ("stem_bits", "head_bits", "classifier_bits"):
+        with pytest.raises(SpecError, match=rf"{field}: {bits} is not a legal number of bits; legal: 2\.\.8, 16"):
+            check_macro(replace(GROUPED, **{field: bits}))
+    with pytest.raises(SpecError, match=rf"network.bitwidths: {bits} is not a legal"):
+        check_macro(replace(GROUPED, bitwidths=tuple(sorted((8, bits)))))
+    stages = (replace(GROUPED.stages[0], bitwidths=(bits,)), *GROUPED.stages[1:])
+    with pytest.raises(SpecError, match=rf"network.stages\[0\].bitwidths: {bits} is not a legal"):
+        check_macro(replace(GROUPED, stages=stages))
+
+
+@pytest.mark.parametrize("field", ["stem_bits", "head_bits", "classifier_bits", "block"])
+def test_one_layer_of_16_bits_makes_all_codes_wide(field: str) -> None:
+    """What the space allows alone changes nothing; a skipped block's bits neither."""
+    macro = replace(MACRO16, bitwidths=(8, 16))
+    narrow = Architecture(macro=macro, ops=("k3_e3", SKIP), bits=(8, 16))
+    assert skeleton(narrow) == skeleton(replace(narrow, macro=replace(MACRO16, bitwidths=(8,)), bits=(8, 8)))
+    assert {t.bits for t in skeleton(narrow).tensors} == {8}
+    own, wide = {"block0_expand", "block0_depthwise", "block0_project"}, replace(narrow, bits=(16, 8))
+    if field != "block":
+        own = {field.replace("head", "header").removesuffix("_bits")}
+        wide = replace(narrow, macro=replace(macro, **{field: 16}))  # type: ignore[arg-type]
+    network = skeleton(wide)
+    assert check_network(network) == ()
+    assert {t.bits for t in network.tensors} == {16}
+    assert {layer.name: layer.act_bits for layer in network.layers} == {
+        layer.name: 16 if layer.name in own | {"pool"} else 8 for layer in skeleton(narrow).layers
+    }
+    assert [layer.weight_bits for layer in network.layers if layer.name in own] == [16] * len(own)
+    assert all(layer.q_max == network.result(i).code_max for i, layer in enumerate(network.layers))
+    assert bit_operations(network) > bit_operations(skeleton(narrow))
 
 
 def _published(name: str) -> Macro:

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from nba.data.dataset import INPUT_SCALE
 from nba.errors import SpecError
-from nba.quant.fake import FakeNetwork
+from nba.quant.fake import FakeNetwork, QuantLayer
 from nba.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
 from nba.space.operators import parse_operator
 from nba.supernet import paths
@@ -194,18 +194,23 @@ def _fixed_path(ops: tuple[str, ...], bits: tuple[int, ...], macro: Macro) -> pa
     return tuple(path)
 
 
+WIDE = replace(GROUPED, bitwidths=(4, 8, 16), stem_bits=16)
+
+
 @pytest.mark.parametrize(
-    ("ops", "bits"),
+    ("macro", "ops", "bits"),
     [
-        (("k3_e1", "k3_e2_g2", "k5_e1_g2"), (4, 2, 8)),
-        (("k5_e2", "k5_e2", "k3_e1"), (8, 3, 2)),
-        ((SKIP, "k5_e1_g2", SKIP), (8, 8, 8)),
+        (GROUPED, ("k3_e1", "k3_e2_g2", "k5_e1_g2"), (4, 2, 8)),
+        (GROUPED, ("k5_e2", "k5_e2", "k3_e1"), (8, 3, 2)),
+        (GROUPED, (SKIP, "k5_e1_g2", SKIP), (8, 8, 8)),
+        (WIDE, ("k3_e1", "k3_e2_g2", "k5_e1_g2"), (16, 2, 8)),
+        (WIDE, ("k5_e2", "k5_e2", "k3_e1"), (4, 3, 2)),
     ],
 )
-def test_a_fixed_path_is_the_derived_network(ops: tuple[str, ...], bits: tuple[int, ...]) -> None:
+def test_a_fixed_path_is_the_derived_network(macro: Macro, ops: tuple[str, ...], bits: tuple[int, ...]) -> None:
     """With the weights of the supernet, the network that is trained after the search gives the same logits."""
-    net = Supernet(GROUPED, torch.Generator().manual_seed(0))
-    architecture = Architecture(macro=GROUPED, ops=ops, bits=bits)
+    net = Supernet(macro, torch.Generator().manual_seed(0))
+    architecture = Architecture(macro=macro, ops=ops, bits=bits)
     check_architecture(architecture)
     network = skeleton(architecture)
     twin = FakeNetwork(network, INPUT_SCALE, torch.Generator().manual_seed(1))
@@ -224,8 +229,37 @@ def test_a_fixed_path_is_the_derived_network(ops: tuple[str, ...], bits: tuple[i
             assert into.weight.shape == weights[layer.name].shape
             with torch.no_grad():
                 into.weight.copy_(weights[layer.name])
-    wanted = net(_x(0), _fixed_path(ops, bits, GROUPED))
+    wanted = net(_x(0), _fixed_path(ops, bits, macro))
     assert torch.allclose(twin(_x(0)), wanted, atol=1e-4)
+
+
+def test_bits_from_2_to_16_are_sampled_and_learn() -> None:
+    """All codes have 16 bits, whatever is sampled; 2 bits show something else of them than 16 do."""
+    macro = replace(MACRO, bitwidths=(2, 8, 16))
+    net = Supernet(macro, torch.Generator().manual_seed(0))
+    assert {layer.out.bits for layer in net.modules() if isinstance(layer, QuantLayer)} == {16}
+    legal = paths.legal_choices(macro)
+    alpha = torch.zeros(legal.operators_LO.shape, requires_grad=True)
+    beta = torch.zeros(legal.beta_shape(), requires_grad=True)
+    generator = torch.Generator().manual_seed(0)
+    seen: set[int] = set()
+    for hard in (False, True):
+        for _ in range(15):
+            path = paths.sample_path(
+                alpha, beta, legal, temperature=1.0, n_candidates=2, hard_bits=hard, generator=generator
+            )
+            seen.update(paths.architecture_of(macro, path).bits)
+            loss = functional.cross_entropy(net(_x(0), path), torch.arange(8))
+            assert bool(torch.isfinite(loss))
+            to_alpha, to_beta = torch.autograd.grad(loss, [alpha, beta])
+            assert bool(torch.isfinite(to_alpha).all() and torch.isfinite(to_beta).all())
+            assert float(to_alpha.abs().sum()) > 0
+    assert seen == {2, 8, 16}
+    ops = ("k3_e2", "k3_e2", "k3_e2")
+    with torch.no_grad():
+        two, eight, wide = (net(_x(0), _fixed_path(ops, (bits,) * 3, macro)) for bits in (2, 8, 16))
+    assert float((eight - wide).abs().mean()) < 0.2 * float((two - wide).abs().mean())
+    assert not torch.equal(eight, wide)
 
 
 def test_bits_of_other_stages_are_never_sampled() -> None:

@@ -97,7 +97,17 @@ def test_every_error_is_reported_at_once() -> None:
         (
             "stem_channels: 8",
             "stem_bits: 9\n  stem_channels: 8",
-            "network.stem_bits: input should be less than",
+            "network.stem_bits: not a legal number of bits; legal: 2..8, 16 (found 9)",
+        ),
+        (
+            "head_channels: 32",
+            "head_channels: 32\n  classifier_bits: 17",
+            "network.classifier_bits: not a legal number of bits; legal: 2..8, 16 (found 17)",
+        ),
+        (
+            "platform: zc706",
+            "platform: zc706\nbitwidths: [8, 15]",
+            "bitwidths[1]: not a legal number of bits; legal: 2..8, 16 (found 15)",
         ),
         ("head_channels: 32", "head_channels: 32\n  operators: [k4_e1]", "network.operators: k4_e1: an operator is"),
         (
@@ -113,7 +123,7 @@ def test_every_error_is_reported_at_once() -> None:
         (
             "platform: zc706",
             "platform: zc706\nbitwidths: [1, 4]",
-            "bitwidths[0]: input should be greater than",
+            "bitwidths[0]: not a legal number of bits; legal: 2..8, 16 (found 1)",
         ),
         ("platform: zc706", "platform: zc706\nbitwidths: [4, 4]", "bitwidths: a bitwidth is listed twice"),
         ("platform: zc706", "platform: zc706\nbitwidths: []", "bitwidths: tuple should have at least 1 item"),
@@ -236,8 +246,8 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:
-    own = changed("blocks: 1}", "blocks: 1, operators: [k5_e2_g2], bitwidths: [8, 4]}")
+    own = changed("blocks: 1}", "blocks: 1, operators: [k5_e2_g2], bitwidths: [16, 4]}")
     stage = parse(own).network.stages[0]
-    assert (stage.operators, stage.bitwidths) == (("k5_e2_g2",), (4, 8))
+    assert (stage.operators, stage.bitwidths) == (("k5_e2_g2",), (4, 16))
     assert any("k3_e1_g3" in line for line in problems(own.replace("k5_e2_g2", "k3_e1_g3")))
-    assert any("listed twice" in line for line in problems(own.replace("[8, 4]", "[8, 8]")))
+    assert any("listed twice" in line for line in problems(own.replace("[16, 4]", "[16, 16]")))
