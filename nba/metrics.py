@@ -150,7 +150,8 @@ def _models(metrics: Json) -> list[Line]:
     lut = _dig(metrics, "estimates.lut")
     if lut is not None:
         mean, worst = (_dig(metrics, f"estimates.lut_error.{x}") for x in ("mean", "worst"))
-        text = f"about {lut:,} (estimate, off by {100 * mean:.0f} % on average, {100 * worst:.0f} % at worst)"
+        text = f"about {lut:,} (estimate; the designs it was fitted to: off by {100 * mean:.0f} % on average, "
+        text += f"{100 * worst:.0f} % at worst)"
         device = _dig(metrics, "estimates.device_lut")
         if device is not None and lut > device:
             text += f"; the device has {device:,}"

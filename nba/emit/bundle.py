@@ -30,7 +30,7 @@ from nba.quant.integer import run
 FRAMES = 32
 """Input frames that a bundle carries."""
 FRAME_COUNTS = (2, 8, 16, 32)
-"""Batch sizes for which the bundle holds predicted cycles."""
+"""Batch sizes for which the bundle holds predicted cycles, besides that of all its images."""
 
 
 def _json(value: object) -> str:
@@ -74,7 +74,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
 def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = None) -> dict[str, bytes]:
     """relative path -> content of every file of the bundle.
 
-    images: input codes [B, H, W, C], B >= max(FRAME_COUNTS) to have all predictions; random codes if None. The design
+    images: input codes [B, H, W, C], B; random codes if None. The design
     must have passed nba.ir.check.check_design. A pure function: the same arguments give the same bytes.
     Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one.
     """
@@ -91,7 +91,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     platform = get_platform(design.platform)
     x = default_images(design, FRAMES) if images is None else images
     y = run(design.network, weights, x)
-    counts = [n for n in FRAME_COUNTS if n <= len(x)] or [len(x)]
+    counts = sorted({*(n for n in FRAME_COUNTS if n < len(x)), len(x)})
     predicted = {str(n): predicted_cycles(design.network, program, n) for n in counts}
 
     text: dict[str, str] = render_rtl(design, weights, top, program)

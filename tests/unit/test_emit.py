@@ -18,6 +18,7 @@ from nba.emit.bundle import emit_bundle, render_bundle
 from nba.emit.env import COMMENT_CHARS, comment
 from nba.emit.names import identifier
 from nba.emit.program_rom import DEST_FIELDS, DRAIN_FIELDS, ISSUE_FIELDS, field_widths
+from nba.emit.vectors import default_images
 from nba.ir.design import Design
 from nba.tools import run_tool
 from tests.tiny import tiny_design
@@ -279,3 +280,10 @@ def test_destination_fields_are_those_of_the_chunk() -> None:
         found = {(int(low or 0), int(width or 1)) for low, width in reads}
         assert found <= set(_offsets(DEST_FIELDS).values())
     assert found == set(_offsets(DEST_FIELDS).values())
+
+
+@pytest.mark.parametrize(("images", "batches"), [(1, ["1"]), (4, ["2", "4"]), (8, ["2", "8"])])
+def test_cycles_are_predicted_for_every_image_that_is_there(images: int, batches: list[str]) -> None:
+    design, weights = tiny_design()
+    files = render_bundle(design, weights, default_images(design, images))
+    assert sorted(json.loads(files["sim/predicted.json"]), key=int) == batches
