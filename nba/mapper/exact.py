@@ -44,6 +44,8 @@ GOAL_STEP = 1.03
 MAX_ROUNDS = 60
 MAX_NODES = 6_000_000
 """Tuples visited per kind, number of chunks and columns, and goal."""
+TOTAL_NODES = 8_000_000
+"""Tuples visited altogether. Narrow products take no DSP: engines for these are many and equal under the budget."""
 MAX_TUPLES = 60_000
 """Tuples kept per kind, number of chunks and columns, and goal: of more, the bound of the rest limits the proof."""
 MAX_BRANCHES = 200_000
@@ -199,6 +201,7 @@ class ExactSearch:
         self.other = np.maximum(self.table[:, RESIDUAL] - 1, -1)
         self._options: dict[tuple[int, int], _Options] = {}
         self.pairs = 0
+        self.nodes = 0
         self.rejected = 0
         self.best: Plan | None = None
         self.best_interval: int | None = None
@@ -249,7 +252,8 @@ class ExactSearch:
             goal = float(np.ceil(goal * GOAL_STEP))
             open_bound, finished = self._round(goal, roots, max_rejected)
             proved = max(proved, min(goal, open_bound))
-            if finished or self.rejected >= max_rejected or self.pairs >= MAX_PAIRS:
+            exhausted = self.pairs >= MAX_PAIRS or self.nodes >= TOTAL_NODES
+            if finished or self.rejected >= max_rejected or exhausted:
                 break
         lower = int(np.ceil(proved * (1 - SLACK) - SLACK))
         if self.best_interval is not None:
@@ -290,9 +294,11 @@ class ExactSearch:
         number = np.full(len(self.table) + 1, -1)
         number[self.kinds[kind]] = np.arange(len(self.kinds[kind]))
         parent = number[self.parent[self.kinds[kind]]]
-        count, _, left = tuples(
-            o.work, o.dsp, o.lanes, o.sizes[:, 2].copy(), parent, n_chunks, budget, goal, MAX_NODES, found, bound
+        max_nodes = min(MAX_NODES, max(0, TOTAL_NODES - self.nodes))
+        count, visited, left = tuples(
+            o.work, o.dsp, o.lanes, o.sizes[:, 2].copy(), parent, n_chunks, budget, goal, max_nodes, found, bound
         )  # fmt: skip
+        self.nodes += visited
         listed = []
         for n in range(count):
             which = tuple(found[n].tolist())
