@@ -187,9 +187,10 @@ def main() -> None:
                 r["interval"] > 0 and (r["interval"] < o["interval"] or not o["interval"])
                 for r, o in zip(found, runs.get("random", []), strict=False)
             )
+            compared = f"{wins} of {len(found)}" if "random" in runs and method != "random" else ""
             print(
                 f"| {name} | {method} | {median(quality):.3f} | {quality[0]:.3f} | {quality[-1]:.3f} | "
-                f"{median(r['evaluations'] for r in found):,.0f} | {wins} of {len(found)} |",
+                f"{median(r['evaluations'] for r in found):,.0f} | {compared} |",
                 flush=True,
             )
         budgets = {"dsp": case.budgets.dsp, "bram": case.budgets.bram}
