@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accelerator search: gamma, random and evolutionary search at equal CPU time, against the exact optimum.
 
-    python benchmarks/accelerator_search.py [--seconds 5] [--seeds 10] [--networks digits,cifar,mobilenet] [--json FILE]
+    python benchmarks/accelerator_search.py [--seconds 5] [--seeds 10] [--networks digits,cifar,mobilenet]
+        [--methods gamma,random,evolutionary,logits] [--json FILE]
 
 Three networks, one space (nba.space.accelerator.AcceleratorSpace as it is by default: four chunks): the network of the
 digits example's size (120 DSP, 40 BRAM); the 22-block CIFAR example with bits 4, 6, 8 in turn and operators k3_e3,
@@ -10,8 +11,8 @@ weights, resident, and the 2,160 BRAM of an XCVU9P (DS890; no device of the 7 se
 Weights and maps of the CIFAR example do not fit the 545 BRAM of the ZC706 at full speed, so it gets the 1,470 of
 generic-xc7.
 
-CPU time of this process counts, not wall clock: other work on the machine slows both alike. Every method is first run
-for a moment, so that compilation is not timed. Gamma, random and evolutionary search are judged by the closed-form
+CPU time of this process counts, not wall clock: other work on the machine slows both alike. Every method first takes a
+few steps, so that compilation is not timed. Gamma, random and evolutionary search are judged by the closed-form
 interval of their best design within the budgets, the exact search by the exact schedule and resources of a complete
 design. Quality is the proved lower bound over the interval. Prints the table for benchmarks/RESULTS.md.
 """
@@ -131,8 +132,8 @@ def exact(case: Case) -> dict[str, object]:
     return found
 
 
-def one(method: str, case: Case, seed: int, seconds: float) -> dict[str, float]:
-    """Best closed-form interval (0 if nothing fits) of one run, its evaluations and CPU seconds."""
+def one(method: str, case: Case, seed: int, seconds: float, steps: int = 0) -> dict[str, float]:
+    """Best closed-form interval (0 if nothing fits) of one run of at least `steps`, its evaluations and CPU seconds."""
     space, where = space_of(case.network), tuple(range(len(case.network.layers)))
     search: AcceleratorSearch
     if method == "random":
@@ -140,10 +141,10 @@ def one(method: str, case: Case, seed: int, seconds: float) -> dict[str, float]:
     elif method == "evolutionary":
         search = EvolutionarySearch(space=space, platform=PLATFORM, budgets=case.budgets, seed=seed)
     else:
-        settings = GammaSettings(local=0.0) if method == "logits alone" else GammaSettings()
+        settings = GammaSettings(local=0.0) if method == "logits" else GammaSettings()
         search = GammaSearch(space=space, platform=PLATFORM, budgets=case.budgets, seed=seed, settings=settings)
     began = time.process_time()
-    while time.process_time() - began < seconds:
+    while time.process_time() - began < seconds or search.steps < steps:
         search.step(case.network, where, BATCH)
     cost = search.cost(case.network, where)
     return {
@@ -153,7 +154,8 @@ def one(method: str, case: Case, seed: int, seconds: float) -> dict[str, float]:
     }
 
 
-METHODS = ("gamma", "random", "evolutionary")
+METHODS = ("gamma", "random", "evolutionary", "logits")
+WARM_UP = 3
 
 
 def main() -> None:
@@ -162,7 +164,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--networks", default="digits,cifar,mobilenet")
-    parser.add_argument("--logits-seeds", type=int, default=2, help="seeds of gamma without variations")
+    parser.add_argument("--methods", default=",".join(METHODS), help="logits: gamma without variations")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     every = cases()
@@ -176,19 +178,19 @@ def main() -> None:
         best = exact(case)
         lower = int(str(best["lower_bound"]))
         runs: dict[str, list[dict[str, float]]] = {}
-        for method in (*METHODS, "logits alone"):
-            one(method, case, 0, 0.05)
-            n = options.logits_seeds if method == "logits alone" else options.seeds
-            runs[method] = [one(method, case, seed, options.seconds) for seed in range(n)]
+        for method in options.methods.split(","):
+            one(method, case, 0, 0.0, WARM_UP)
+            runs[method] = [one(method, case, seed, options.seconds) for seed in range(options.seeds)]
         for method, found in runs.items():
             quality = sorted(lower / r["interval"] if r["interval"] else 0.0 for r in found)
             wins = sum(
                 r["interval"] > 0 and (r["interval"] < o["interval"] or not o["interval"])
-                for r, o in zip(found, runs["random"], strict=False)
+                for r, o in zip(found, runs.get("random", []), strict=False)
             )
+            compared = f"{wins} of {len(found)}" if "random" in runs and method != "random" else ""
             print(
                 f"| {name} | {method} | {median(quality):.3f} | {quality[0]:.3f} | {quality[-1]:.3f} | "
-                f"{median(r['evaluations'] for r in found):,.0f} | {wins} of {len(found)} |",
+                f"{median(r['evaluations'] for r in found):,.0f} | {compared} |",
                 flush=True,
             )
         budgets = {"dsp": case.budgets.dsp, "bram": case.budgets.bram}

@@ -8,12 +8,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.cost.cycles import COLS, DENSE, ROWS, TAPS, M, N, row_work
+from nba.cost.cycles import OVERHEAD_CYCLES, ROWS
 from nba.cost.pipeline import compiled
+from nba.search.refit import Demand, area_time, busy_cycles, deal, fit, rings
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 
 RESIZED = 8.0
 """Most engine parameters, on average, that a child draws anew."""
+ATTEMPTS = 20
+"""Engines drawn for a child until a bound of their interval is good enough."""
+SLACK = 0.04
+"""Twice the part of the interval by which smaller rings may lengthen it."""
 
 
 @compiled
@@ -103,56 +108,19 @@ def _engines(
 
 
 @compiled
-def _dealt(
-    rng: np.random.Generator, row: np.ndarray, layers: np.ndarray, slot_of_layer: np.ndarray, order: np.ndarray,
-    sets: tuple[int, int], load: np.ndarray, options: np.ndarray, counts: np.ndarray,
-    slot_kind: np.ndarray,
-) -> None:  # fmt: skip
-    """Give every layer, in `order`, to the chunk that would be done with it first (work blurred by a tenth); every
-    other time without stage offsets and with rings of one map."""
-    n_chunks = load.size
-    first_slot = 1 + PER_CHUNK * n_chunks
-    load[:] = 0.0
-    plain = rng.random() < 0.5
-    pp = options[0, row[0]]
-    for i in order:
-        best = -1
-        least = 0.0
-        for k in range(n_chunks):
-            if not sets[slot_kind[slot_of_layer[i]]] >> k & 1:
-                continue
-            p = 3 + PER_CHUNK * k
-            pm = options[p, row[p]]
-            pq = options[p + 2, row[p + 2]]
-            work = layers[i, ROWS] * row_work(layers[i], pp, pm, options[p + 1, row[p + 1]], pq)
-            done = load[k] + work * (0.95 + 0.1 * rng.random())
-            if best < 0 or done < least:
-                best = k
-                least = done
-        load[best] = least
-        p = first_slot + PER_SLOT * slot_of_layer[i]
-        row[p] = best
-        if plain:
-            row[p + 1] = options[p + 1, : counts[p + 1]].argmin()
-            row[p + 2] = np.abs(options[p + 2, : counts[p + 2]] - 1).argmin()
-
-
-@compiled
 def _mixed(
     rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
-    two: np.ndarray, hot: np.ndarray, layers: np.ndarray, slot_of_layer: np.ndarray, order: np.ndarray, dealing: float,
-    low: float, high: float, crossing: float, choice: np.ndarray, options: np.ndarray, counts: np.ndarray,
-    kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray, slot_kind: np.ndarray,
+    two: np.ndarray, hot: np.ndarray, low: float, high: float, crossing: float, choice: np.ndarray,
+    options: np.ndarray, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray,
+    slot_kind: np.ndarray,
 ) -> None:  # fmt: skip
     """Fills choice [B, parameters] with children of parents one[b], two[b]. hot [parents, slots]: slots on the chunk
-    that sets a parent's interval (none: all False). dealing: share of the children with engines of other sizes whose
-    layers are dealt out anew, in `order`."""
+    that sets a parent's interval (none: all False)."""
     n_chunks, n_slots = kinds.size, slot_kind.size
     first_slot = 1 + PER_CHUNK * n_chunks
     n_active = 0
     for i in range(active.size):
         n_active += active[i]
-    load = np.zeros(n_chunks)
     for b in range(choice.shape[0]):
         row = choice[b]
         rate = np.exp(low + (high - low) * rng.random()) / max(1, n_active)
@@ -191,7 +159,6 @@ def _mixed(
             kinds, optional, divides, slot_kind,
         )  # fmt: skip
         sets = chunk_sets(row, n_chunks)
-        deal = moved < 0 and rng.random() < dealing
         cut = crossed and rng.random() < 0.5
         for s in range(n_slots):
             i = first_slot + PER_SLOT * s
@@ -220,26 +187,106 @@ def _mixed(
                 row[j] = parent[j]
                 if rate > 0.0 and rng.random() < rate:
                     row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
-        if deal:
-            _dealt(rng, row, layers, slot_of_layer, order, sets, load, options, counts, slot_kind)
+
+
+@compiled
+def _refitted(
+    rng: np.random.Generator, weights: np.ndarray, parents: np.ndarray, one: np.ndarray, limit: int, goal: float,
+    choice: np.ndarray, layers: np.ndarray, slots: np.ndarray, groups: np.ndarray, words: np.ndarray,
+    parts: np.ndarray, needs: np.ndarray, order: np.ndarray, maps: np.ndarray, acc_bits: int, minimal: int,
+    whole: int, options: np.ndarray, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray,
+    slot_kind: np.ndarray,
+) -> None:  # fmt: skip
+    """Fills choice [B, parameters] with children of parents one[b]: engines of other sizes within `limit` DSPs, drawn
+    again while a bound of their interval is above `goal`, their layers dealt out anew and rings as small as may be."""
+    n_layers, n_chunks = slots.size, kinds.size
+    first_slot = 1 + PER_CHUNK * n_chunks
+    had = np.zeros(n_chunks, np.int64)
+    may = np.zeros(n_chunks, np.int64)
+    pq = np.ones(n_chunks, np.int64)
+    dsp = np.zeros(n_chunks, np.int64)
+    load = np.zeros(n_chunks, np.int64)
+    owner = np.zeros(n_layers, np.int64)
+    busy = np.zeros(n_layers, np.int64)
+    per_row = np.zeros(n_layers, np.int64)
+    cycles = np.zeros((n_layers, n_chunks), np.int64)
+    asked = np.zeros(2, np.int64)
+    for i in range(n_layers):
+        asked[slot_kind[slots[i]]] |= needs[i]
+    for b in range(choice.shape[0]):
+        row = choice[b]
+        parent = parents[one[b]]
+        row[:] = parent
+        had[:] = 0
+        for i in range(n_layers):
+            had[parent[first_slot + PER_SLOT * slots[i]]] |= needs[i]
+        for _ in range(ATTEMPTS):
+            rate = RESIZED * rng.random() / (PER_CHUNK * n_chunks)
+            anew = int(rng.random() * n_chunks) if rng.random() < 0.1 else -1
+            _engines(
+                rng, weights, parent, parent, rate, anew, False, row, options, counts, kinds, optional, divides,
+                slot_kind,
+            )  # fmt: skip
+            # What a chunk had no DSPs for it mostly still gets none for; sometimes it is spared more.
+            for k in range(n_chunks):
+                may[k] = asked[1 if row[1 + PER_CHUNK * k] == 0 else 0]
+                for bit in range(3):
+                    if rng.random() < (0.1 if had[k] >> bit & 1 else 0.8):
+                        may[k] &= ~(1 << bit)
+            careful = rng.random() < 0.5
+            fit(rng, row, limit, may, acc_bits, careful, pq, dsp, options, counts, divides)
+            sets = chunk_sets(row, n_chunks)
+            for i in range(n_layers):
+                legal = sets[slot_kind[slots[i]]]
+                able = legal
+                for k in range(n_chunks):
+                    if needs[i] & ~may[k]:
+                        able &= ~(1 << k)
+                if able == 0:
+                    able = legal
+                for k in range(n_chunks):
+                    cycles[i, k] = 0
+                    if able >> k & 1:
+                        mine = busy_cycles(row, i, k, pq[k], layers, groups, words, parts, options)
+                        cycles[i, k] = layers[i, ROWS] * mine + OVERHEAD_CYCLES
+            if area_time(cycles, dsp) <= goal:
+                break
+        deal(rng, order, cycles, load, owner)
+        for i in range(n_layers):
+            per_row[i] = (cycles[i, owner[i]] - OVERHEAD_CYCLES) // layers[i, ROWS]
+        slack = 1.0 + SLACK * max(0.0, rng.random() - 0.5)
+        rings(
+            row, first_slot, slack, layers, slots, maps, per_row, pq, owner, load, minimal, whole, busy, options
+        )  # fmt: skip
+        for s in range(slot_kind.size):
+            p = first_slot + PER_SLOT * s
+            if not sets[slot_kind[s]] >> row[p] & 1:
+                row[p] = pick(weights[p, : counts[p]], lowest(sets[slot_kind[s]]), 0.0)
 
 
 def vary(
     rng: np.random.Generator, rules: Rules, weights: np.ndarray, active: np.ndarray, parents: np.ndarray,
-    hot: np.ndarray, share: np.ndarray, layers: np.ndarray, slot_of_layer: tuple[int, ...],
-    mutations: tuple[float, float], dealing: float, choice: np.ndarray,
+    hot: np.ndarray, share: np.ndarray, mutations: tuple[float, float], choice: np.ndarray,
 ) -> None:  # fmt: skip
     """Fills choice int8 [B, parameters] with variations of parents [P, parameters], drawn by their `share` [P]: a slot
     of the busiest chunk moves (`hot` bool [P, slots]), or all of one chunk is drawn anew by weights [parameters,
-    options], or a few parameters are, log-uniform between the two of `mutations`. With probability `dealing` the layers
-    of a child with other engines are dealt out to these, the largest first, each to the chunk that is done first."""
+    options], or a few parameters are, log-uniform between the two of `mutations`."""
     one = rng.choice(len(parents), len(choice), p=share)
     low, high = np.log(mutations)
-    order = np.argsort(-(layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, DENSE] == 1, layers[:, N], 1)))
-    where = np.array(slot_of_layer, np.int64)
-    _mixed(
-        rng, weights, active, parents, one, one, hot, layers, where, order, dealing, low, high, 0.0, choice, *rules
-    )  # fmt: skip
+    _mixed(rng, weights, active, parents, one, one, hot, low, high, 0.0, choice, *rules)
+
+
+def refit(
+    rng: np.random.Generator, rules: Rules, weights: np.ndarray, parents: np.ndarray, share: np.ndarray,
+    wanted: Demand, limit: int, goal: float, choice: np.ndarray,
+) -> None:  # fmt: skip
+    """Fills choice int8 [B, parameters] with variations of parents [P, parameters], drawn by their `share` [P]: engines
+    of other sizes that use `limit` DSPs up, for what the network has `wanted`; engines whose interval is surely above
+    `goal` cycles are drawn again a few times."""
+    one = rng.choice(len(parents), len(choice), p=share)
+    policy = rules.options[3 + PER_CHUNK * len(rules.kinds), :]
+    minimal, whole = int(policy.argmin()), int(np.abs(policy - 1).argmin())
+    _refitted(rng, weights, parents, one, limit, goal, choice, *wanted, minimal, whole, *rules)
 
 
 def cross(
@@ -252,8 +299,4 @@ def cross(
     low, high = np.log(mutations)
     nothing = np.zeros((len(parents), len(rules.slot_kind)), np.bool_)
     weights = np.ones(rules.options.shape)
-    none = np.zeros(0, np.int64)
-    table = np.zeros((0, 0), np.int64)
-    _mixed(
-        rng, weights, active, parents, one, two, nothing, table, none, none, 0.0, low, high, crossing, choice, *rules
-    )  # fmt: skip
+    _mixed(rng, weights, active, parents, one, two, nothing, low, high, crossing, choice, *rules)

@@ -4,12 +4,12 @@ parameter, hard Gumbel-Softmax samples, a black-box cost, and an update of every
 
 Differences from the published code (docs/decisions/0005-gamma-sampling.md has what they bring): conditional parameters
 are masked; a design over budget is penalised, never fatal; the best design seen is kept; samples are credited by their
-rank within the step, so that neither the network's size nor a few poor samples move the logits, which take steps of
-Adam.
+rank within the step, so that neither the network's size nor a few poor samples move the logits; the step is that of the
+natural gradient.
 
 The method does not have this: a share of every step's evaluations goes to variations of the best designs seen, local
-search around what the logits found. They only compete for "best design seen"; the logits do not learn from them,
-because they are not drawn from the logits.
+search around what the logits found, most of them repaired (nba.search.refit). They only compete for "best design seen";
+the logits do not learn from them, because they are not drawn from the logits.
 """
 
 from __future__ import annotations
@@ -20,8 +20,9 @@ from typing import Any
 import numpy as np
 
 from nba.search.accelerators import AcceleratorSearch, pack, unpack
-from nba.search.draws import gradient, vary
+from nba.search.draws import gradient, refit, vary
 from nba.search.entropy import mean_entropy
+from nba.search.refit import demand
 from nba.space.accelerator import draw
 
 
@@ -33,7 +34,8 @@ class GammaSettings:
     dies. local: share of a step's evaluations that are variations of the best designs seen, from which the logits do
     not learn; mutations: how many parameters those draw anew, log-uniform between the two; flatten: how many times as
     high the temperature of those draws is; focus: how much more often better ones are varied, a power of their rank;
-    dealing: share of the variations of engines whose layers are dealt out to the new engines.
+    refitting: share of the variations that get other engines, which use the DSP budget up, with the layers dealt out
+    anew.
     """
 
     lr: float = 0.1
@@ -42,7 +44,7 @@ class GammaSettings:
     mutations: tuple[float, float] = (1.0, 6.0)
     flatten: float = 3.0
     focus: float = 2.0
-    dealing: float = 0.7
+    refitting: float = 0.7
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -72,11 +74,22 @@ class GammaSearch(AcceleratorSearch):
         self._drawn = (choice[: n_samples - n_varied], active)
         if n_varied and self.elites is not None:
             share = 1.0 / np.arange(1, len(self.elites.choice) + 1) ** self.settings.focus
+            share /= share.sum()
             hot = self.elites.busiest & (self.objective in ("interval", "edp"))
+            weights = self.weights(self.settings.flatten)
+            parents = self.elites.choice
+            until = n_samples - n_varied + int(self.settings.refitting * n_varied)
+            best = self._best()
+            goal = np.inf
+            if self.objective == "interval" and self.elites.feasible[best]:
+                goal = float(np.exp(self.elites.score[best]))
+            wanted = demand(*self.present(), self.rules)
+            refit(
+                self.rng, self.rules, weights, parents, share, wanted, self.budgets.dsp, goal,
+                choice[n_samples - n_varied : until],
+            )  # fmt: skip
             vary(
-                self.rng, self.rules, self.weights(self.settings.flatten), active, self.elites.choice, hot,
-                share / share.sum(), *self.present(), self.settings.mutations, self.settings.dealing,
-                choice[n_samples - n_varied :],
+                self.rng, self.rules, weights, active, parents, hot, share, self.settings.mutations, choice[until:]
             )  # fmt: skip
         return choice
 

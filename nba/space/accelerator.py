@@ -292,7 +292,8 @@ def draw(
 
 
 @compiled
-def _gcd(a: int, b: int) -> int:
+def gcd(a: int, b: int) -> int:
+    """The greatest common divisor."""
     while b:
         a, b = b, a % b
     return a
@@ -324,7 +325,7 @@ def _decode(
             dense[b, k] = options[i, row[i]]
             pm[b, k] = options[i + 2, row[i + 2]]
             pn[b, k] = options[i + 3, row[i + 3]]
-            pq[b, k] = _gcd(options[i + 4, row[i + 4]], pm[b, k])
+            pq[b, k] = gcd(options[i + 4, row[i + 4]], pm[b, k])
             readers[k] = 0
             low[k] = 1 << 30
         lanes_in = 0
@@ -364,23 +365,23 @@ def _decode(
             for k in range(n_chunks):
                 if readers[p, 0] >> k & 1:
                     lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
-                    pq[b, p] = _gcd(lanes, pq[b, p])
+                    pq[b, p] = gcd(lanes, pq[b, p])
         changed = True
         while changed:
             changed = False
             for p in range(n_chunks):
                 for k in range(n_chunks):
                     if readers[p, 1] >> k & 1:
-                        legal = _gcd(pq[b, k], pq[b, p])
+                        legal = gcd(pq[b, k], pq[b, p])
                         changed = changed or legal != pq[b, p]
                         pq[b, p] = legal
         for i in range(n_layers):
             k = chunk[b, i]
             stage[b, i] -= low[k]
             if facts[i, 0] == 0:
-                lanes_in = _gcd(lanes_in, pn[b, k] if dense[b, k] == 1 else pm[b, k])
+                lanes_in = gcd(lanes_in, pn[b, k] if dense[b, k] == 1 else pm[b, k])
             if facts[i, 1] == 0:
-                lanes_in = _gcd(lanes_in, pq[b, k])
+                lanes_in = gcd(lanes_in, pq[b, k])
         in_lanes[b] = lanes_in
         out_lanes[b] = pq[b, chunk[b, n_layers - 1]]
         out_rows[b] = facts[n_layers - 1, 2]
