@@ -13,6 +13,7 @@ from nba.cost.usage import usage
 from nba.ir.network import Network
 from nba.mapper.bounds import FORBIDDEN, makespan
 from nba.mapper.exact import ExactSearch, Menu, Plan
+from nba.mapper.realise import UNLIMITED, build, realise
 from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace
 from tests.unit.hw_networks import DIGITS, blocks_network
@@ -70,6 +71,23 @@ def test_exact_is_the_optimum_by_enumeration(seed: int) -> None:
     plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
     assert plan is not None
     assert lower == plan.interval == used.interval[fits].min(), (network, space, budget)
+
+
+def test_every_partner_of_a_tuple_counts() -> None:
+    """Dense engines need the depthwise engine that their drains may feed, not one of the first in the list."""
+    blocks = ((21, 1, 5, 2), (17, 1, 3, 3), (13, 2, 3, 3))
+    network = blocks_network(blocks, size=9, stem=16, head=33, bits=4)
+    menu = Menu(
+        columns=(2,), sizes_m=(1, 4, 5, 7, 8, 12), sizes_n=(1, 5, 6, 7, 10), drains=(3, 6, 8, 9), min_chunks=1,
+        max_chunks=3,
+    )  # fmt: skip
+    known = build(network, 2, (0, 2, 1, 2, 1, 1, 2, 1, 0, 2, 0), ((True, 12, 1, 2), (True, 5, 6, 1), (False, 12, 1, 1)))
+    done = realise(network, known, BOARD, UNLIMITED, "interval")
+    assert done is not None
+    assert done.cost.dsp <= 68
+    plan, lower = ExactSearch(network, menu, 68, lambda p: p.interval).run(1)
+    assert plan is not None
+    assert lower == plan.interval <= done.speed.interval_cycles
 
 
 def test_nothing_fits() -> None:
