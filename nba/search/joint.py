@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (REFERENCES.md section 1).
+"""The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (docs/search.md).
 
 One part of the training data updates the weights, on single paths with softly blended bitwidths. The other part updates
 alpha and beta, with hard samples, a single path forward and K paths backward, penalised by what the path costs on the
