@@ -163,10 +163,10 @@ def _with_preset(raw: Any, presets: dict[str, dict[str, Any]]) -> Any:
 
 
 class AcceleratorSpace(_Section):
-    """Bounds of the accelerators that are searched."""
+    """Bounds of the accelerators that are searched. Every network has layers of two kinds, each with chunks of its own."""
 
     min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
-    max_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 4
+    max_chunks: Annotated[int, Field(ge=2, le=8, strict=True)] = 4
 
     @model_validator(mode="after")
     def _ordered(self) -> AcceleratorSpace:
@@ -373,7 +373,8 @@ class Spec(_Section):
     @classmethod
     def _bitwidths_of_preset(cls, raw: Any) -> Any:
         network = raw.get("network") if isinstance(raw, dict) else None
-        if isinstance(network, dict) and network.get("preset") in NETWORKS:
+        preset = network.get("preset") if isinstance(network, dict) else None
+        if isinstance(preset, str) and preset in NETWORKS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
         return raw
 

@@ -233,6 +233,8 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
     found = problems(text.replace("auto-nba-cifar", "auto-nba").replace("published-cifar", "fast"))
     assert any("network.preset" in line and "'auto-nba'" in line for line in found)
     assert any("schedule.preset" in line and "'fast'" in line for line in found)
+    found = problems(text.replace("preset: auto-nba-cifar", "preset: [auto-nba-cifar]"))
+    assert any("network.preset:" in line for line in found)
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:
