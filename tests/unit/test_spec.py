@@ -237,6 +237,12 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
     assert any("network.preset:" in line for line in found)
 
 
+def test_a_target_in_frames_per_second_needs_the_interval() -> None:
+    text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
+    assert parse(text).schedule.search.target_fps == 100
+    assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
+
+
 def test_a_stage_may_have_choices_of_its_own() -> None:
     own = changed("blocks: 1}", "blocks: 1, operators: [k5_e2_g2], bitwidths: [8, 4]}")
     stage = parse(own).network.stages[0]
