@@ -42,7 +42,8 @@ from nba.mapper.bounds import FORBIDDEN, SLACK, makespan, tuples, undominated
 
 GOAL_STEP = 1.03
 """Factor between one goal and the next."""
-MAX_ROUNDS = 60
+MAX_ROUNDS = 240
+"""Goals that are tried: up to about a thousand times the area-time bound, which small budgets leave far behind."""
 MAX_NODES = 6_000_000
 """Tuples visited per kind, number of chunks and columns, and goal."""
 MAX_TUPLES = 60_000

@@ -10,7 +10,8 @@ import pytest
 
 from nba.cost.cycles import layer_table
 from nba.cost.usage import usage
-from nba.ir.network import Network
+from nba.ir.check import check_network
+from nba.ir.network import Network, widened
 from nba.mapper.bounds import FORBIDDEN, makespan
 from nba.mapper.exact import ExactSearch, Menu, Plan
 from nba.mapper.realise import UNLIMITED, build, realise
@@ -71,6 +72,36 @@ def test_exact_is_the_optimum_by_enumeration(seed: int) -> None:
     plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
     assert plan is not None
     assert lower == plan.interval == used.interval[fits].min(), (network, space, budget)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_two_groups_and_mixed_bits_on_few_blocks(seed: int) -> None:
+    """Products in LUTs, codes of 16 bits, halved walks; the least DSPs, where the area-time bound is far off."""
+    rng = np.random.default_rng(seed)
+    plain = blocks_network(
+        ((int(rng.choice([4, 8, 12])), 2, 3, int(rng.integers(1, 3))),), size=int(rng.integers(4, 8)), stem=8, head=12
+    )
+    layers = []
+    for i, layer in enumerate(plain.layers):
+        bits = 8 if layer.op == "avgpool" else int(rng.choice([2, 3, 4, 8, 16]))
+        halved = layer.op == "dense" and layer.kernel_h == 1 and i < len(plain.layers) - 3
+        layers.append(
+            replace(
+                layer, act_bits=bits, weight_bits=bits, weight_store_bits=bits, groups=2 if halved else 1,
+                rotate=plain.result(i).channels // 4 if halved and rng.random() < 0.5 else 0,
+            )
+        )  # fmt: skip
+    network = widened(replace(plain, layers=tuple(layers)))
+    assert not check_network(network)
+    space = replace(random_space(network, rng), n_chunks=2)
+    used = usage(
+        layer_table(network),
+        space.decode(space.enumerate(), layer_table(network), tuple(range(len(network.layers)))), BOARD,
+    )  # fmt: skip
+    budget = int(used.dsp.min()) + seed % 4
+    plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
+    assert plan is not None
+    assert lower == plan.interval == used.interval[used.dsp <= budget].min()
 
 
 def test_every_partner_of_a_tuple_counts() -> None:
