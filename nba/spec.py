@@ -163,10 +163,10 @@ def _with_preset(raw: Any, presets: dict[str, dict[str, Any]]) -> Any:
 
 
 class AcceleratorSpace(_Section):
-    """Bounds of the accelerators that are searched."""
+    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own."""
 
     min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
-    max_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 4
+    max_chunks: Annotated[int, Field(ge=2, le=8, strict=True)] = 4
 
     @model_validator(mode="after")
     def _ordered(self) -> AcceleratorSpace:
@@ -373,7 +373,8 @@ class Spec(_Section):
     @classmethod
     def _bitwidths_of_preset(cls, raw: Any) -> Any:
         network = raw.get("network") if isinstance(raw, dict) else None
-        if isinstance(network, dict) and network.get("preset") in NETWORKS:
+        preset = network.get("preset") if isinstance(network, dict) else None
+        if isinstance(preset, str) and preset in NETWORKS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
         return raw
 
@@ -382,6 +383,16 @@ class Spec(_Section):
     def _fps(cls, objective: object) -> object:
         """Frames per second are the inverse of the interval."""
         return "interval" if objective == "fps" else objective
+
+    @model_validator(mode="after")
+    def _target_of_the_objective(self) -> Spec:
+        fps = self.schedule.search.target_fps
+        if fps is not None and self.objective != "interval":
+            raise ValueError(
+                f"schedule.search.target_fps: {fps:g} is a target of objective: interval, not of {self.objective}; "
+                "give schedule.search.target"
+            )
+        return self
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
@@ -519,4 +530,4 @@ def _explain(error: ErrorDetails) -> str:
         message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
     message = message[:1].lower() + message[1:]
     found = "" if isinstance(error["input"], dict | list) else f" (found {error['input']!r:.60})"
-    return f"{where}: {message}{found}"
+    return f"{where}: {message}{found}".removeprefix(": ")

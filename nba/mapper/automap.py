@@ -357,7 +357,8 @@ def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
     optimal = lower >= interval
     gap = 0.0 if optimal else 1.0 - lower / interval
-    note = "optimal: no engines within the DSP budget are faster" if optimal else (
-        f"within {100 * gap:.2f} % of the best: engines within the DSP budget are not excluded down to {lower} cycles"
+    note = "optimal: no engines of the searched sizes within the DSP budget are faster" if optimal else (
+        f"within {100 * gap:.2f} % of the best of the searched sizes: engines within the DSP budget are not excluded "
+        f"down to {lower} cycles"
     )  # fmt: skip
     return Certificate(lower_bound_cycles=min(lower, interval), interval_cycles=interval, optimal=optimal, note=note)

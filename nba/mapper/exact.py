@@ -10,6 +10,7 @@ starts near the area-time bound and grows until a design is found below it. Limi
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import product
@@ -41,7 +42,8 @@ from nba.mapper.bounds import FORBIDDEN, SLACK, makespan, tuples, undominated
 
 GOAL_STEP = 1.03
 """Factor between one goal and the next."""
-MAX_ROUNDS = 60
+MAX_ROUNDS = 240
+"""Goals that are tried: up to about a thousand times the area-time bound, which small budgets leave far behind."""
 MAX_NODES = 6_000_000
 """Tuples visited per kind, number of chunks and columns, and goal."""
 TOTAL_NODES = 8_000_000
@@ -52,6 +54,8 @@ MAX_BRANCHES = 200_000
 """Nodes of the branch and bound of one tuple's makespan."""
 MAX_PAIRS = 3_000
 """Pairs of tuples whose makespans are solved."""
+AHEAD = 4
+"""Partners of a tuple that are queued at once; one more follows for every one that is taken."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,12 +119,32 @@ class _Tuple:
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class _Side:
-    """All tuples of one kind, number of chunks and pp with bounds below the goal; `left` bounds those not listed."""
+    """All tuples of one kind, number of chunks and pp with bounds below the goal, ascending; `left` bounds those not
+    listed. dsp [n]: of the tuples. alone [n]: proved bound of the layers of this kind by themselves, 0 until solved."""
 
     options: _Options | None
     layers: np.ndarray
     tuples: list[_Tuple]
     left: float
+    dsp: np.ndarray
+    alone: np.ndarray
+
+
+@dataclass(kw_only=True, slots=True, eq=False)
+class _Row:
+    """Tuple number `a` of the dense side, and all of the other side's that fit beside it; those before `next` are
+    queued."""
+
+    pp: int
+    one: _Side
+    two: _Side
+    a: int
+    next: int = 0
+
+
+def _side_of(options: _Options | None, layers: np.ndarray, listed: list[_Tuple], left: float) -> _Side:
+    dsp = np.array([t.dsp for t in listed], np.int64)
+    return _Side(options=options, layers=layers, tuples=listed, left=left, dsp=dsp, alone=np.zeros(len(listed)))
 
 
 @compiled
@@ -262,7 +286,7 @@ class ExactSearch:
 
     def _round(self, goal: float, roots: dict[int, float], max_rejected: int) -> tuple[float, bool]:
         """Everything below `goal`: (least bound left open, whether a design was found that meets it)."""
-        queue: list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]] = []
+        rows: list[_Row] = []
         left = goal
         for pp in (pp for pp, root in roots.items() if root < goal):
             least = [self.options(k, pp).dsp.min(initial=0.0) if len(self.kinds[k]) else 0.0 for k in (0, 1)]
@@ -280,14 +304,15 @@ class ExactSearch:
                     continue
                 large = self._side(0, n, pp, self.max_dsp - others, goal)
                 left = min(left, large.left)
-                for side in partners:
-                    queue.extend(self._merge(large, side, pp, goal))
-        return self._best_first(queue, left, goal, max_rejected)
+                rows.extend(
+                    _Row(pp=pp, one=large, two=side, a=a) for side in partners for a in range(len(large.tuples))
+                )
+        return self._best_first(rows, left, goal, max_rejected)
 
     def _side(self, kind: int, n_chunks: int, pp: int, budget: float, goal: float) -> _Side:
         if n_chunks == 0:
             nothing = _Tuple(options=(), dsp=0, lower=0)
-            return _Side(options=None, layers=self.kinds[kind], tuples=[nothing], left=goal)
+            return _side_of(None, self.kinds[kind], [nothing], goal)
         o = self.options(kind, pp)
         found = np.zeros((MAX_TUPLES, n_chunks), np.int64)
         bound = np.zeros(MAX_TUPLES)
@@ -305,36 +330,40 @@ class ExactSearch:
             lower = int(np.ceil(bound[n] * (1 - SLACK) - SLACK))
             listed.append(_Tuple(options=which, dsp=int(o.dsp[list(which)].sum()), lower=lower))
         listed.sort(key=lambda t: (t.lower, t.dsp, t.options))
-        return _Side(options=o, layers=self.kinds[kind], tuples=listed, left=left)
+        return _side_of(o, self.kinds[kind], listed, left)
 
-    def _merge(
-        self, one: _Side, two: _Side, pp: int, goal: float
-    ) -> list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]]:
-        """Pairs of tuples within the budget: for every tuple of one side, those of the other that are on the front of
-        bound and DSPs among what fits beside it."""
-        found: list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]] = []
-        dsp_two = np.array([t.dsp for t in two.tuples])
-        for a in one.tuples:
-            fits = np.flatnonzero(dsp_two <= self.max_dsp - a.dsp)[:4]
-            for n in fits:
-                b = two.tuples[int(n)]
-                lower = max(a.lower, b.lower, self.floor(pp))
-                if lower < goal:
-                    found.append((lower, a.dsp + b.dsp, pp, len(found), one, two, a, b))
-        return found
+    def _queue(self, row: int, rows: list[_Row], count: int, heap: list[tuple[int, int, int, int, int]]) -> None:
+        """Put the next `count` partners of a row into the heap of (lower bound, DSPs, pp, row, partner)."""
+        now = rows[row]
+        a, two = now.one.tuples[now.a], now.two
+        fits = now.next + np.flatnonzero(two.dsp[now.next :] <= self.max_dsp - a.dsp)[:count]
+        for n in fits.tolist():
+            b = two.tuples[n]
+            heapq.heappush(heap, (max(a.lower, b.lower, self.floor(now.pp)), a.dsp + b.dsp, now.pp, row, n))
+        now.next = int(fits[-1]) + 1 if len(fits) else len(two.tuples)
 
-    def _best_first(
-        self, queue: list[tuple[int, int, int, int, _Side, _Side, _Tuple, _Tuple]], left: float, goal: float,
-        max_rejected: int,
-    ) -> tuple[float, bool]:  # fmt: skip
+    def _alone(self, side: _Side, n: int, pp: int, ceiling: float) -> float:
+        """Proved bound of tuple `n` of a side for the layers of its kind by themselves."""
+        if side.alone[n] == 0 and side.options is not None:
+            number = np.full(len(self.table) + 1, -1)
+            number[side.layers] = np.arange(len(side.layers))
+            parent, other = number[self.parent[side.layers]], number[self.other[side.layers]]
+            o = list(side.tuples[n].options)
+            lanes, pq, dsp = side.options.lanes[o], side.options.sizes[o, 2], side.options.dsp[o]
+            side.alone[n] = makespan(
+                side.options.work[o], parent, other, lanes[None, :] % pq[:, None] == 0,
+                pq[None, :] % pq[:, None] == 0, dsp / dsp.sum(), ceiling, MAX_BRANCHES, np.zeros(len(parent), np.int64),
+            )[0]  # fmt: skip
+        return float(side.alone[n])
+
+    def _best_first(self, rows: list[_Row], left: float, goal: float, max_rejected: int) -> tuple[float, bool]:
         """Solve pairs, lowest bound first, until none is below the best design."""
-        import heapq
-
-        heap = [(q[0], q[1], q[2], n) for n, q in enumerate(queue)]
-        heapq.heapify(heap)
+        heap: list[tuple[int, int, int, int, int]] = []
+        for row in range(len(rows)):
+            self._queue(row, rows, AHEAD, heap)
         stuck = goal
         while heap:
-            lower, _, pp, n = heap[0]
+            lower, _, pp, row, n = heap[0]
             ceiling = min(goal, self.best_interval if self.best_interval is not None else goal)
             if lower >= ceiling:
                 break
@@ -342,12 +371,18 @@ class ExactSearch:
                 stuck = min(stuck, lower)
                 break
             heapq.heappop(heap)
-            one, two, a, b = queue[n][4:]
+            one, two, a = rows[row].one, rows[row].two, rows[row].a
+            # A tuple that is too slow by itself is so beside every other.
+            if self._alone(one, a, pp, ceiling) >= ceiling:
+                continue
+            self._queue(row, rows, 1, heap)
+            if self._alone(two, n, pp, ceiling) >= ceiling:
+                continue
             self.pairs += 1
-            now, plan = self._solve(pp, one, two, a, b, ceiling)
+            now, plan = self._solve(pp, one, two, one.tuples[a], two.tuples[n], ceiling)
             now = max(lower, now)
             if plan is None:
-                stuck = min(stuck, max(now, lower))
+                stuck = min(stuck, now)
                 continue
             if self.best_interval is not None and plan.interval >= self.best_interval:
                 if now < self.best_interval:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (REFERENCES.md section 1).
+"""The joint search: operators (alpha), bitwidths (beta) and accelerator (gamma), bi-level (docs/search.md).
 
 One part of the training data updates the weights, on single paths with softly blended bitwidths. The other part updates
 alpha and beta, with hard samples, a single path forward and K paths backward, penalised by what the path costs on the
@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -25,7 +25,9 @@ from torch.nn import functional
 
 from nba.data.dataset import Dataset, stratified_split
 from nba.data.images import batches_of
-from nba.errors import NbaError, SpecError
+from nba.errors import InfeasibleError, NbaError, SpecError
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import Network
 from nba.progress import Progress, Silent
 from nba.search.penalty import CostConfig, CostOracle, PathScores, adapted_weight
 from nba.search.protocol import HardwareSearch
@@ -91,12 +93,14 @@ def search(
     seed: int,
     folder: Path | None = None,
     progress: Progress | None = None,
+    mapper: Callable[[Network], Accelerator] | None = None,
 ) -> SearchResult:
     """Search `macro` on the training split of `dataset`, together with the accelerator that `hardware` searches.
 
     `hardware` must be freshly made; it is left in its final state. With `folder`, a checkpoint search.pt is kept there,
-    and an interrupted search continues from it. Raises SpecError for an illegal space or configuration, InfeasibleError
-    if no accelerator that meets the budgets was found.
+    and an interrupted search continues from it. `mapper` is asked for an accelerator of the derived network where
+    `hardware` found none that meets the budgets. Raises SpecError for an illegal space or configuration,
+    InfeasibleError if no accelerator that meets the budgets was found.
     """
     check_macro(macro)
     _check(macro, dataset, config)
@@ -105,7 +109,12 @@ def search(
     run.epochs(folder, progress)
     best = run.derived()
     run.oracle.improve(best, config.hardware_last)
-    accelerator = hardware.best(skeleton(best), slot_of_layer(best))
+    try:
+        accelerator = hardware.best(skeleton(best), slot_of_layer(best))
+    except InfeasibleError:
+        if mapper is None:
+            raise
+        accelerator = mapper(skeleton(best))
     return SearchResult(
         architecture=best, accelerator=accelerator, objective=config.cost.objective, seed=seed,
         records=tuple(run.records),

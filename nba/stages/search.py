@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nba.errors import SpecError
 from nba.stages.data import load_data, macro, preflight
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
     from nba.cost.usage import Objective
     from nba.flow import Context
+    from nba.ir.accelerator import Accelerator
+    from nba.ir.network import Network
+    from nba.mapper.automap import Effort
     from nba.search.joint import SearchConfig
     from nba.space.network import Architecture, Macro
     from nba.spec import SearchSchedule, Spec
@@ -25,6 +27,7 @@ TOGETHER = True
 
 def run(context: Context) -> None:
     """Writes search.json. Of several processes that search together, rank 0 alone writes."""
+    from nba.mapper.automap import Effort
     from nba.platform import get
     from nba.search.gamma import GammaSearch
     from nba.search.joint import search
@@ -45,7 +48,10 @@ def run(context: Context) -> None:
         seed=spec.seed,
     )
     config = search_config(spec.schedule.search, spec.objective, get(spec.platform).clock_mhz)
-    found = search(space, dataset, hardware, config, spec.seed, context.folder, context.progress)
+    found = search(
+        space, dataset, hardware, config, spec.seed, context.folder, context.progress,
+        mapper=lambda network: mapped(network, spec, Effort()),
+    )  # fmt: skip
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
@@ -69,38 +75,39 @@ def smallest(space: Macro) -> Architecture:
 
 def fits(space: Macro, spec: Spec) -> None:
     """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
-    from nba.mapper.automap import Effort, map_network
-    from nba.platform import get
+    from nba.mapper.automap import Effort
     from nba.space.network import skeleton
 
-    map_network(
-        skeleton(smallest(space)),
+    quick = Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20)
+    mapped(skeleton(smallest(space)), spec, quick)
+
+
+def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
+    """An accelerator for `network` within the spec's budgets. Raises InfeasibleError if none is found."""
+    from nba.mapper.automap import map_network
+    from nba.platform import get
+
+    return map_network(
+        network,
         get(spec.platform),
         budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
-        effort=Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20),
-    )
+        effort=effort,
+    )[0]
 
 
 def search_config(schedule: SearchSchedule, objective: Objective, clock_mhz: float) -> SearchConfig:
-    """The section `schedule.search` and the objective, as nba.search takes them.
-
-    Raises SpecError for a target in frames per second of an objective that knows no frames per second.
-    """
+    """The section `schedule.search` and the objective, as nba.search takes them. The spec has target_fps only where the
+    objective is the interval."""
     from nba.search.joint import SearchConfig
     from nba.search.penalty import CostConfig
 
     values = schedule.model_dump()
     fps, target = values.pop("target_fps"), values.pop("target")
     if fps is not None:
-        if objective != "interval":
-            raise SpecError(
-                f"schedule.search.target_fps: {fps:g} is a target of objective: interval, not of {objective}; "
-                "give target"
-            )
         target = clock_mhz * 1e6 / fps
     cost = CostConfig(
         objective=objective,

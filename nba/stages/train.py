@@ -5,15 +5,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba.errors import DataError
 from nba.files import write_atomic
-from nba.stages.data import load_data, preflight
+from nba.stages import data
+from nba.stages.data import load_data
 from nba.stages.exchange import save_images, save_network, write_part
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.spec import TrainSchedule
+    from nba.spec import Spec, TrainSchedule
     from nba.train.config import TrainConfig
 
 __all__ = ["preflight", "run"]
@@ -21,6 +24,17 @@ __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+
+
+def preflight(spec: Spec) -> None:
+    """What the data need; raises DataError too if the teacher's file is not there."""
+    data.preflight(spec)
+    wanted = spec.schedule.train.distillation
+    if wanted is not None and wanted.teacher != "float" and not Path(wanted.teacher).is_file():
+        raise DataError(
+            f"schedule.train.distillation.teacher: {wanted.teacher}: no such file; give the teacher.pt of a run, or "
+            "`float` to train one"
+        )
 
 
 def train_config(schedule: TrainSchedule) -> TrainConfig:

@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from nba.errors import NbaError, SpecError
+from nba.errors import InfeasibleError, NbaError, SpecError
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import Network
 from nba.search.joint import SearchConfig, penalty_of, search
 from nba.search.penalty import CostConfig, CostOracle, adapted_weight
 from nba.search.protocol import HardwareCost
@@ -54,6 +56,27 @@ def test_finds_the_optimum_that_enumeration_knows() -> None:
     assert scores[0] < scores[len(scores) // 20] - 0.1, "the case must not be easy"
     assert best == pytest.approx(scores[0])
     assert found.records[-1].alpha_entropy < 0.5 * found.records[0].alpha_entropy
+
+
+class _NeverWithin(FakeHardware):
+    """No design that it finds meets the budgets."""
+
+    def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
+        raise InfeasibleError("no samples within the budgets")
+
+
+def test_a_mapper_finds_what_the_samples_miss() -> None:
+    asked: list[Network] = []
+
+    def mapper(network: Network) -> Accelerator:
+        asked.append(network)
+        return FakeHardware(0).best(network, tuple(range(len(network.layers))))
+
+    found = search(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3, mapper=mapper)
+    assert asked == [skeleton(found.architecture)]
+    assert found.accelerator == FakeHardware(0).best(asked[0], tuple(range(len(asked[0].layers))))
+    with pytest.raises(InfeasibleError):
+        search(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3)
 
 
 def test_without_a_cost_the_loss_decides() -> None:

@@ -10,9 +10,11 @@ import pytest
 
 from nba.cost.cycles import layer_table
 from nba.cost.usage import usage
-from nba.ir.network import Network
+from nba.ir.check import check_network
+from nba.ir.network import Network, widened
 from nba.mapper.bounds import FORBIDDEN, makespan
 from nba.mapper.exact import ExactSearch, Menu, Plan
+from nba.mapper.realise import UNLIMITED, build, realise
 from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace
 from tests.unit.hw_networks import DIGITS, blocks_network
@@ -70,6 +72,53 @@ def test_exact_is_the_optimum_by_enumeration(seed: int) -> None:
     plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
     assert plan is not None
     assert lower == plan.interval == used.interval[fits].min(), (network, space, budget)
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_two_groups_and_mixed_bits_on_few_blocks(seed: int) -> None:
+    """Products in LUTs, codes of 16 bits, halved walks; the least DSPs, where the area-time bound is far off."""
+    rng = np.random.default_rng(seed)
+    plain = blocks_network(
+        ((int(rng.choice([4, 8, 12])), 2, 3, int(rng.integers(1, 3))),), size=int(rng.integers(4, 8)), stem=8, head=12
+    )
+    layers = []
+    for i, layer in enumerate(plain.layers):
+        bits = 8 if layer.op == "avgpool" else int(rng.choice([2, 3, 4, 8, 16]))
+        halved = layer.op == "dense" and layer.kernel_h == 1 and i < len(plain.layers) - 3
+        layers.append(
+            replace(
+                layer, act_bits=bits, weight_bits=bits, weight_store_bits=bits, groups=2 if halved else 1,
+                rotate=plain.result(i).channels // 4 if halved and rng.random() < 0.5 else 0,
+            )
+        )  # fmt: skip
+    network = widened(replace(plain, layers=tuple(layers)))
+    assert not check_network(network)
+    space = replace(random_space(network, rng), n_chunks=2)
+    used = usage(
+        layer_table(network),
+        space.decode(space.enumerate(), layer_table(network), tuple(range(len(network.layers)))), BOARD,
+    )  # fmt: skip
+    budget = int(used.dsp.min()) + seed % 4
+    plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
+    assert plan is not None
+    assert lower == plan.interval == used.interval[used.dsp <= budget].min()
+
+
+def test_every_partner_of_a_tuple_counts() -> None:
+    """Dense engines need the depthwise engine that their drains may feed, not one of the first in the list."""
+    blocks = ((21, 1, 5, 2), (17, 1, 3, 3), (13, 2, 3, 3))
+    network = blocks_network(blocks, size=9, stem=16, head=33, bits=4)
+    menu = Menu(
+        columns=(2,), sizes_m=(1, 4, 5, 7, 8, 12), sizes_n=(1, 5, 6, 7, 10), drains=(3, 6, 8, 9), min_chunks=1,
+        max_chunks=3,
+    )  # fmt: skip
+    known = build(network, 2, (0, 2, 1, 2, 1, 1, 2, 1, 0, 2, 0), ((True, 12, 1, 2), (True, 5, 6, 1), (False, 12, 1, 1)))
+    done = realise(network, known, BOARD, UNLIMITED, "interval")
+    assert done is not None
+    assert done.cost.dsp <= 68
+    plan, lower = ExactSearch(network, menu, 68, lambda p: p.interval).run(1)
+    assert plan is not None
+    assert lower == plan.interval <= done.speed.interval_cycles
 
 
 def test_nothing_fits() -> None:

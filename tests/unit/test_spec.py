@@ -243,6 +243,14 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
     found = problems(text.replace("auto-nba-cifar", "auto-nba").replace("published-cifar", "fast"))
     assert any("network.preset" in line and "'auto-nba'" in line for line in found)
     assert any("schedule.preset" in line and "'fast'" in line for line in found)
+    found = problems(text.replace("preset: auto-nba-cifar", "preset: [auto-nba-cifar]"))
+    assert any("network.preset:" in line for line in found)
+
+
+def test_a_target_in_frames_per_second_needs_the_interval() -> None:
+    text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
+    assert parse(text).schedule.search.target_fps == 100
+    assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:
