@@ -129,6 +129,7 @@ class _Search:
         self.edges = layer_edges(network)
         self.dense = np.array([layer.op == "dense" for layer in network.layers])
         self.shapes = self._shapes(min_chunks, max_chunks)
+        self.least_chunks = min(dense + other for dense, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
         self._optimistic: int | None = None
@@ -293,6 +294,8 @@ class _Search:
     def _judge(self, engines: Engines, ceiling: int | None) -> Candidate | None:
         """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them. None
         unless it meets them, faster than `ceiling`."""
+        if len(set(engines.owner)) < self.least_chunks:
+            return None
         base = build(self.network, engines.pp, engines.owner, engines.engines)
         args = self.network, base, self.platform
         found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
@@ -355,10 +358,13 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
 
 def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
-    optimal = lower >= interval
+    if lower > interval:
+        note = "faster than all of the exact search's sizes: its engines are finer, and nothing is proved of those"
+        return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
+    optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
     note = "optimal: no engines of the searched sizes within the DSP budget are faster" if optimal else (
         f"within {100 * gap:.2f} % of the best of the searched sizes: engines within the DSP budget are not excluded "
         f"down to {lower} cycles"
     )  # fmt: skip
-    return Certificate(lower_bound_cycles=min(lower, interval), interval_cycles=interval, optimal=optimal, note=note)
+    return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -2,7 +2,7 @@
 """Rounding with gradients: master codes, nested bits and weight codes of docs/numerics.md as torch functions.
 
 Everything rounds half up, as the hardware does, with straight-through gradients. Where bitwidths are searched, all of
-them are blended before the one convolution (heterogeneous sampling, REFERENCES.md section 1).
+them are blended before the one convolution (heterogeneous sampling, Auto-NBA).
 
 Shapes: x_BCHW activations, w_M... weights of M output channels, J bitwidths, V code values.
 """
@@ -206,7 +206,7 @@ def weight_codes(w_M: Tensor, scale_M: Tensor, bits: int) -> Tensor:
 
 def quantised(w_M: Tensor, precision: Precision) -> Tensor:
     """Real values of the quantised weights [M, ...], blended over bitwidths where there is a mix: heterogeneous
-    sampling happens here and in `seen`, before the one convolution (REFERENCES.md section 1)."""
+    sampling happens here and in `seen`, before the one convolution (Auto-NBA, arXiv 2106.06575)."""
     scales_JM = _weight_scales(w_M, precision.bitwidths)
     if precision.mix is None:
         (bits,) = precision.bitwidths

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Sampling of paths through the supernet: operators by alpha, bitwidths by beta (REFERENCES.md section 1).
+"""Sampling of paths through the supernet: operators by alpha, bitwidths by beta (Auto-NBA, arXiv 2106.06575).
 
 Shapes: L blocks, O operators and J bitwidths of the macro-architecture (`all_operators`, `all_bitwidths`), K candidate
 operators of a sampled block, G groups of blocks with a common bitwidth. alpha is [L, O]. beta is [L, O, J] where every

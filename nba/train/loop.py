@@ -81,7 +81,7 @@ def fit(
     if len(dataset.classes) != architecture.macro.classes:
         raise NbaError(
             f"train: the dataset has {len(dataset.classes)} classes, the network {architecture.macro.classes}; "
-            "set network.classes"
+            "search again with this dataset"
         )
     torch.set_num_threads(config.threads)
     progress = progress or Silent()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The import order of DESIGN: every module may import its own layer and those before it, functions included."""
+"""The import order: every module may import its own layer and those before it, functions included."""
 
 from __future__ import annotations
 
