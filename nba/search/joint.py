@@ -124,7 +124,7 @@ def search(
 def _check(macro: Macro, dataset: Dataset, config: SearchConfig) -> None:
     if len(dataset.classes) != macro.classes:
         raise NbaError(
-            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search again with this dataset"
+            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search anew with it"
         )
     if config.n_candidates < 2:
         raise SpecError(f"search.n_candidates: {config.n_candidates}; at least 2 paths take part in the backward pass")
