@@ -365,6 +365,6 @@ def certify(lower: int, interval: int) -> Certificate:
     gap = 0.0 if optimal else 1.0 - lower / interval
     note = "optimal: no engines of the searched sizes within the DSP budget are faster" if optimal else (
         f"within {100 * gap:.2f} % of the best of the searched sizes: engines within the DSP budget are not excluded "
-        f"down to {lower} cycles"
+        f"down to {lower} cycles (the bound knows neither LUTs nor memory)"
     )  # fmt: skip
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -46,7 +46,7 @@ MAX_ROUNDS = 240
 """Goals that are tried: up to about a thousand times the area-time bound, which small budgets leave far behind."""
 MAX_NODES = 6_000_000
 """Tuples visited per kind, number of chunks and columns, and goal."""
-TOTAL_NODES = 8_000_000
+TOTAL_NODES = 4_000_000
 """Tuples visited altogether. Narrow products take no DSP: engines for these are many and equal under the budget."""
 MAX_TUPLES = 60_000
 """Tuples kept per kind, number of chunks and columns, and goal: of more, the bound of the rest limits the proof."""
