@@ -10,6 +10,7 @@ from typing import Literal
 import pytest
 import torch
 
+from nba.data.images import batches_of
 from nba.search.joint import BitSampling, JointSearch, SearchConfig
 from nba.spec import Schedule
 from nba.stages.search import search_config
@@ -111,10 +112,11 @@ def test_either_optimiser_learns(optimiser: Literal["adamw", "sgd"], rate: float
     )
     generator = torch.Generator().manual_seed(0)
     index = torch.arange(16)
+    codes = next(batches_of(run.images, [index], None))
     for _ in range(3):
-        run._train_weights(index, 5.0, generator)
+        run._train_weights(index, codes, 5.0, generator)
     with torch.no_grad():
         path = run._path(5.0, 1, True, generator)
     run._path = lambda *_: path  # type: ignore[method-assign]
-    losses = [run._train_weights(index, 5.0, generator) for _ in range(40)]
+    losses = [run._train_weights(index, codes, 5.0, generator) for _ in range(40)]
     assert losses[-1] < losses[0] - 0.5
