@@ -70,7 +70,7 @@ class Demand(NamedTuple):
 
 
 def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> Demand:
-    """The demand of the network of `layers` [L, 25] (nba.cost.cycles.layer_table)."""
+    """The demand of the network of `layers` [L, 26] (nba.cost.cycles.layer_table)."""
     columns, sizes_m, sizes_n = (rules.options[i, : rules.counts[i]] for i in (0, 3, 4))
     words = np.empty((len(layers), len(sizes_m), len(sizes_n)), np.int64)
     _words(layers, sizes_m, sizes_n, words)

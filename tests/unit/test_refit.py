@@ -84,5 +84,7 @@ def test_refitted_engines_use_the_budget_up() -> None:
     )  # fmt: skip
     before, after = (search.evaluate(DIGITS, ALL, x) for x in (parents, choice))
     assert (after.used.dsp <= 120).mean() > 0.6
+    assert (after.used.dsp <= 120).mean() > 3 * (before.used.dsp <= 120).mean()
+    assert after.used.dsp.max() < before.used.dsp.max() / 2
     assert np.median(after.used.dsp) > 100
     assert np.median(after.used.interval) < 0.6 * np.median(before.used.interval[before.used.dsp <= 120])
