@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
-    ("nba.space", "nba.mapper"),
+    ("nba.space", "nba.mapper", "nba.nest"),
     ("nba.emit",),
     ("nba.verify", "nba.synth", "nba.report"),
     (
