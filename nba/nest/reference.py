@@ -3,8 +3,8 @@
 
 Every instance of every level is an object that holds sets of elements; every load, MAC, drain and merge happens, and is
 counted when it happens. Nothing is computed by formula. What is asserted on the way: an element that is sent is in the
-memory it is read from; every MAC finds its weight and its input beside it; every product enters its output exactly once; and
-all products of all outputs are in level 0 at the end. It takes about a microsecond for each element that moves.
+memory it is read from; every MAC finds its weight and its input beside it; every product enters its output exactly
+once; and all products of all outputs are in level 0 at the end.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ Block = tuple[range, ...]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Executed:
-    """What was counted. reads, writes [L][3]: accesses of every level's memories, all instances together, in elements."""
+    """What was counted. reads, writes [L][3]: accesses of every level's memories, all instances together, in
+    elements."""
 
     counts: Counts
     reads: tuple[Operands, ...]
@@ -45,8 +46,9 @@ class _Instance:
 
 @dataclass(eq=False, slots=True)
 class _Step:
-    """One step of an execution. sent [3]: elements of each operand that are sent for it; merged: outputs that are merged
-    after it; below: what each instance did in it, the first instance first (a number of MACs at the innermost level)."""
+    """One step of an execution. sent [3]: elements of each operand that are sent for it; merged: outputs that are
+    merged after it; below: what each instance did in it, the first instance first (a number of MACs at the innermost
+    level)."""
 
     sent: list[int]
     merged: int = 0

@@ -58,7 +58,8 @@ def _parts(rng: np.random.Generator, operands: list[int]) -> list[tuple[int, ...
     """A random partition of operands."""
     labels = rng.integers(0, len(operands), size=len(operands))
     return [
-        tuple(o for o, at in zip(operands, labels, strict=True) if at == label) for label in sorted(set(labels.tolist()))
+        tuple(o for o, at in zip(operands, labels, strict=True) if at == label)
+        for label in sorted(set(labels.tolist()))
     ]
 
 
@@ -136,10 +137,7 @@ def draw_mapping(rng: np.random.Generator, layer: NestLayer, hierarchy: Hierarch
         room = list(hierarchy.axis_sizes(level, mac_bits(layer)))
         array, tile, along = [1] * 8, [1] * 8, [0] * 8
         for d in (int(d) for d in rng.permutation(8)):
-            if d in spec.unit_tiles:
-                wanted = int(rng.integers(1, tiles[-1][d] + 1))
-            else:
-                wanted = _share(rng, tiles[-1][d])
+            wanted = _share(rng, tiles[-1][d])
             array[d] = tile[d] = wanted
             choices = [i for i, axis in enumerate(spec.axes) if d in axis.dims and room[i] > 1]
             if choices and (d in spec.unit_tiles or rng.random() < 0.7):
@@ -161,7 +159,7 @@ def draw_mapping(rng: np.random.Generator, layer: NestLayer, hierarchy: Hierarch
     orders = []
     for spec in hierarchy.levels[:-1]:
         order = [int(d) for d in rng.permutation(8)]
-        orders.append(tuple(sorted(order, key=lambda d: d in spec.innermost)))  # noqa: B023 (used at once)
+        orders.append(tuple(sorted(order, key=lambda d: d in spec.innermost)))
     return Mapping(arrays=tuple(arrays), tiles=tuple(tiles), axes=tuple(axes), orders=tuple(orders))
 
 
