@@ -17,9 +17,9 @@ Operands = tuple[int, int, int]
 class Counts:
     """What the model and the reference count, in elements and cycles.
 
-    outer [L][3]: elements of weights and inputs sent to a level, of outputs merged from it, at its parent. inner [L][3]:
-    elements received, of outputs drained, summed over all instances of the level. Both are 0 for level 0 and for
-    operands that a level does not hold. cycles: latency of the layer.
+    outer [L][3]: elements of weights and inputs sent to a level, of outputs merged from it, at its parent.
+    inner [L][3]: elements received, of outputs drained, summed over all instances of the level. Both are 0 for level 0
+    and for operands that a level does not hold. cycles: latency of the layer.
     """
 
     cycles: int
