@@ -526,8 +526,10 @@ def energy(facts: Machine, work: Scratch) -> float:
         kind = 0 if work.results[level] else 1
         own = 0 if work.holds_results[level] else 1
         started = facts.outputs if parent == 0 else work.inner[parent, 2]
+        # What the wires carry: partial sums if several are added on the way to one output.
+        wire = 0 if drained == facts.outputs else 1
         total += merged * facts.merge_pj[level, kind] + (merged - started) * facts.reread_pj[level, kind]
-        total += drained * (facts.drain_pj[level, own] + facts.hop_pj[level, kind])
+        total += drained * (facts.drain_pj[level, own] + facts.hop_pj[level, wire])
     return total
 
 

@@ -16,6 +16,11 @@ Triple = tuple[NestLayer, Hierarchy, Mapping]
 BITS = (2, 3, 4, 8, 12, 16)
 
 
+def numbered(seed: int, *, max_macs: int = 200) -> Triple:
+    """Draw number `seed`."""
+    return draw(np.random.default_rng([4, seed]), max_macs=max_macs)
+
+
 def draw(rng: np.random.Generator, *, max_macs: int = 200) -> Triple:
     """A layer, a hierarchy and a legal mapping; memories have room for the mapping, often not a bit more."""
     layer = draw_layer(rng, max_macs=max_macs)
