@@ -34,7 +34,7 @@ STRIDE, N_OUTPUTS = range(2)
 """Columns of row 0 of `facts`: level 0 has no parent."""
 
 # Columns of `pj`, of one element: read at the parent; received; by what moves, results or partial sums, merged, read
-# again at the parent and carried; by what the level holds, drained.
+# again at the parent, and carried; by what the level holds, drained.
 W_OUTER, I_OUTER, W_INNER, I_INNER, MERGE, REREAD, HOP, DRAINED = 0, 1, 2, 3, 4, 6, 8, 10
 _PJ = 12
 CONSTANT = 0
@@ -280,7 +280,9 @@ def energy(facts: np.ndarray, pj: np.ndarray, work: np.ndarray) -> float:
             kind, own = 1 - work[level, RESULTS], 1 - work[level, HOLDS_RESULTS]
             started = facts[0, N_OUTPUTS] if parent == 0 else work[parent, INNER + 2]
             total += merged * pj[level, MERGE + kind] + (merged - started) * pj[level, REREAD + kind]
-            total += drained * (pj[level, HOP + kind] + pj[level, DRAINED + own])
+            # What the wires carry: partial sums if several are added on the way to one output.
+            wire = 0 if drained == facts[0, N_OUTPUTS] else 1
+            total += drained * (pj[level, HOP + wire] + pj[level, DRAINED + own])
     return float(total)
 
 
