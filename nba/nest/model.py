@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.nest.cost import Counts, Operands
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R

@@ -12,7 +12,17 @@ import pytest
 from nba.sources import PACKAGE, imported_names, imports
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("nba", "nba.errors", "nba.files", "nba.tools", "nba.assets", "nba.sources", "nba.progress", "nba.yamlfile"),
+    (
+        "nba",
+        "nba.errors",
+        "nba.files",
+        "nba.tools",
+        "nba.assets",
+        "nba.sources",
+        "nba.progress",
+        "nba.compiled",
+        "nba.yamlfile",
+    ),
     ("nba.ir",),
     ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
