@@ -9,17 +9,10 @@ from typing import Literal
 import numpy as np
 
 from nba.errors import SpecError
-from nba.ir.network import MASTER_BITS, WIDE_BITS, Network, Weights
+from nba.ir.network import MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT, Network, Weights
 from nba.quant.export import Agreement
 from nba.train.config import TrainConfig
 
-FLOAT_BITS = 32
-"""Stands for no rounding at all."""
-FAKE_BITS = 12
-"""Fake quantisation only: no integer network has codes of so many bits."""
-SWITCHABLE_BITS = (2, 3, 4, 5, 6, 7, 8, FAKE_BITS, WIDE_BITS, FLOAT_BITS)
-"""What a bitwidth of a switchable network may be."""
-SWITCHABLE_BITS_TEXT = "2..8, 12, 16, 32"
 Teachers = Literal["all", "highest", "none"]
 """Which bitwidths teach a lower one."""
 Arithmetic = Literal["integer", "fake"]
@@ -36,7 +29,7 @@ class SwitchableConfig:
     teacher_sum: the distances to several teachers are added (as published) or averaged. train: the schedule.
     """
 
-    bitwidths: tuple[int, ...] = (4, 8, FAKE_BITS, WIDE_BITS, FLOAT_BITS)
+    bitwidths: tuple[int, ...] = (4, 8, 12, 16, 32)
     beta: float = 1.0
     teachers: Teachers = "all"
     teacher_sum: Literal["sum", "mean"] = "sum"

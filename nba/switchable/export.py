@@ -8,12 +8,12 @@ import torch
 
 from nba.data.dataset import Dataset
 from nba.ir.check import check_network, check_weights
-from nba.ir.network import LEGAL_BITS, MASTER_BITS, weight_shape
+from nba.ir.network import FLOAT_BITS, LEGAL_BITS, MASTER_BITS, weight_shape
 from nba.quant.export import accuracy, agreement, exact_codes, export, fake_codes
 from nba.quant.fake import FakeNetwork
 from nba.quant.nested import master_codes
 from nba.quant.shared import SharedNetworks, shared
-from nba.switchable.config import FLOAT_BITS, AtBits, Switchable, SwitchableRecord
+from nba.switchable.config import AtBits, Switchable, SwitchableRecord
 from nba.switchable.network import SwitchableNetwork
 
 _BLOCK_IMAGES = 256

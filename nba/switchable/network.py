@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from nba.data.dataset import INPUT_SCALE
 from nba.errors import NbaError
-from nba.ir.network import MASTER_BITS, Network
+from nba.ir.network import FLOAT_BITS, MASTER_BITS, Network
 from nba.quant.fake import FakeNetwork
 from nba.quant.nested import NestedLayer
-from nba.switchable.config import FLOAT_BITS, SwitchableConfig
+from nba.switchable.config import SwitchableConfig
 
 
 def code_bits(bits: int) -> int:
