@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nba.errors import SpecError
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
 from nba.yamlfile import explain, near, parse_yaml, read_text, report
 
@@ -36,6 +36,20 @@ def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
     return None if bits is None else tuple(sorted(bits))
 
 
+def _switchable_bits(bits: int) -> int:
+    if bits not in SWITCHABLE_BITS:
+        raise ValueError(f"not a legal number of bits; legal: {SWITCHABLE_BITS_TEXT}")
+    return bits
+
+
+def _rising(bits: tuple[int, ...]) -> tuple[int, ...]:
+    if list(bits) != sorted(set(bits)):
+        raise ValueError(f"{list(bits)}: give each bitwidth once, in rising order")
+    if bits[0] > MASTER_BITS:
+        raise ValueError(f"the lowest is {bits[0]}; legal: at most {MASTER_BITS}, the bits of the shared codes")
+    return bits
+
+
 def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if operators is None:
         return None
@@ -53,6 +67,9 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
 
 Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
+SwitchableBits = Annotated[
+    int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
+]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Images = Annotated[int, Field(ge=0, le=10_000, strict=True)]
@@ -338,6 +355,24 @@ class Schedule(_Section):
         return _with_preset(raw, SCHEDULES)
 
 
+class Switchable(_Section):
+    """One network for several bitwidths, trained by cascade distillation (InstantNet): all of its layers work at one of
+    `bitwidths`, weights and activations alike, but for the first where `stem_bits` and the last where `classifier_bits`
+    fix theirs. Up to 8 bits they share one stored set of 8-bit codes.
+
+    Every bitwidth learns the labels and, with weight `beta` (after `beta_warmup_epochs` of linear rise), the logits of
+    its teachers: all higher bitwidths, the highest, or none. teacher_sum: distances to several are added or averaged.
+    """
+
+    bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1.0
+    teachers: Literal["all", "highest", "none"] = "all"
+    teacher_sum: Literal["sum", "mean"] = "sum"
+    beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
+    stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+    classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+
+
 class Verify(_Section):
     """Test images that each implementation must reproduce, all logits, bit for bit; 0 leaves one out (Icarus takes
     about a hundred times as long as Verilator)."""
@@ -354,7 +389,8 @@ class Verify(_Section):
 
 
 class Spec(_Section):
-    """One run of nba-codesign."""
+    """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
+    that works at several bitwidths, as the section of that name says."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -365,6 +401,8 @@ class Spec(_Section):
     budgets: Budgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
     accelerator: AcceleratorSpace = AcceleratorSpace()
+    precision: Literal["mixed", "switchable"] = "mixed"
+    switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
 
@@ -375,6 +413,13 @@ class Spec(_Section):
         preset = network.get("preset") if isinstance(network, dict) else None
         if isinstance(preset, str) and preset in NETWORKS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
+        return raw
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switchable_defaults(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("precision") == "switchable" and raw.get("switchable") is None:
+            return {**raw, "switchable": {}}
         return raw
 
     @field_validator("objective", mode="before")
@@ -390,6 +435,17 @@ class Spec(_Section):
             raise ValueError(
                 f"schedule.search.target_fps: {fps:g} is a target of objective: interval, not of {self.objective}; "
                 "give schedule.search.target"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_kind_of_precision(self) -> Spec:
+        if self.precision == "mixed" and self.switchable is not None:
+            raise ValueError("switchable: belongs to `precision: switchable`; add that line, or leave the section out")
+        if self.precision == "switchable" and self.schedule.train.distillation is not None:
+            raise ValueError(
+                "schedule.train.distillation: a switchable network teaches itself; leave it out, and choose its "
+                "teachers with switchable.teachers"
             )
         return self
 

@@ -8,9 +8,10 @@ from dataclasses import fields
 import pytest
 
 from nba.search.joint import SearchConfig
-from nba.spec import TRAIN_PRESETS, SearchSchedule, TrainSchedule
+from nba.spec import TRAIN_PRESETS, SearchSchedule, Switchable, TrainSchedule
 from nba.stages.search import search_config
 from nba.stages.train import train_config
+from nba.switchable.config import SwitchableConfig
 from nba.train.config import Distillation, TrainConfig
 
 pytestmark = pytest.mark.torch
@@ -38,6 +39,12 @@ def test_train_schedule() -> None:
     assert (found.epochs, found.optimiser, found.crop_pixels, found.ema) == (3, "sgd", 4, 0.999)
     assert found.distillation == Distillation(weight=0.25)
     assert TrainSchedule.model_validate(chosen.model_dump()) == chosen
+
+
+def test_switchable_section() -> None:
+    """The same names and defaults; the schedule is a section of its own."""
+    assert SwitchableConfig(**Switchable().model_dump()) == SwitchableConfig()
+    assert {f.name for f in fields(SwitchableConfig)} - {"train"} == set(Switchable.model_fields)
 
 
 def test_presets_name_legal_values() -> None:
