@@ -345,7 +345,7 @@ class TrainSchedule(_Augmented):
 class Schedule(_Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
-    preset: Literal["published-cifar", "published-imagenet", "quick"] | None = None
+    preset: Literal["published-cifar", "published-imagenet", "published-instantnet", "quick"] | None = None
     search: SearchSchedule = SearchSchedule()
     train: TrainSchedule = TrainSchedule()
 
@@ -362,6 +362,12 @@ class Switchable(_Section):
 
     Every bitwidth learns the labels and, with weight `beta` (after `beta_warmup_epochs` of linear rise), the logits of
     its teachers: all higher bitwidths, the highest, or none. teacher_sum: distances to several are added or averaged.
+
+    The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
+    highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
+    which every bitwidth is mapped: a name that `nba-codesign map --list` prints, or the path of a description (null:
+    the chunk template on `platform`). hardware_bits: the bitwidth (8 or less) whose integer network is emitted as
+    hardware (null: the lowest).
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
@@ -371,6 +377,16 @@ class Switchable(_Section):
     beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
     stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
     classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+    architecture_bits: Literal["lowest", "highest", "all"] = "lowest"
+    hierarchy: str | None = None
+    hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _hardware_is_trained(self) -> Switchable:
+        if self.hardware_bits is not None and self.hardware_bits not in self.bitwidths:
+            legal = ", ".join(str(b) for b in self.bitwidths if b <= MASTER_BITS)
+            raise ValueError(f"hardware_bits {self.hardware_bits}: not one of its bitwidths; legal: {legal}")
+        return self
 
 
 class Verify(_Section):
@@ -457,7 +473,8 @@ class Spec(_Section):
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    A relative `dataset.path` is relative to the spec's folder. Raises SpecError with every error of the file.
+    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
+    every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -479,6 +496,15 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     if problems or spec is None:
         raise SpecError(report(where, problems))
     if spec.dataset.path is not None:
-        absolute = str((folder / Path(spec.dataset.path).expanduser()).absolute())
-        spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"path": absolute})})
+        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
+        spec = spec.model_copy(update={"dataset": dataset})
+    own = None if spec.switchable is None else spec.switchable.hierarchy
+    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
+        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
+        spec = spec.model_copy(update={"switchable": switchable})
     return spec
+
+
+def _absolute(path: str, folder: Path) -> str:
+    """`path`, which stands in a spec that lies in `folder`."""
+    return str((folder / Path(path).expanduser()).absolute())
