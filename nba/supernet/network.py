@@ -200,7 +200,8 @@ class Supernet(nn.Module):
         operator = self.macro.all_operators[choice.candidates[k]]
         if operator == SKIP:
             return source
-        precision = Precision(bitwidths=self.macro.all_bitwidths, mix=choice.mixes[k])
+        mix = None if choice.mixes is None else choice.mixes[k]
+        precision = Precision(bitwidths=self.macro.all_bitwidths, mix=mix)
         found: Signal = block[operator](source, precision, shared)
         return found
 
