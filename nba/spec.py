@@ -12,7 +12,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nba.errors import SpecError
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
 from nba.yamlfile import explain, near, parse_yaml, read_text, report
 
@@ -36,6 +36,20 @@ def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
     return None if bits is None else tuple(sorted(bits))
 
 
+def _switchable_bits(bits: int) -> int:
+    if bits not in SWITCHABLE_BITS:
+        raise ValueError(f"not a legal number of bits; legal: {SWITCHABLE_BITS_TEXT}")
+    return bits
+
+
+def _rising(bits: tuple[int, ...]) -> tuple[int, ...]:
+    if list(bits) != sorted(set(bits)):
+        raise ValueError(f"{list(bits)}: give each bitwidth once, in rising order")
+    if bits[0] > MASTER_BITS:
+        raise ValueError(f"the lowest is {bits[0]}; legal: at most {MASTER_BITS}, the bits of the shared codes")
+    return bits
+
+
 def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if operators is None:
         return None
@@ -53,6 +67,9 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
 
 Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
+SwitchableBits = Annotated[
+    int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
+]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
 Images = Annotated[int, Field(ge=0, le=10_000, strict=True)]
@@ -328,7 +345,7 @@ class TrainSchedule(_Augmented):
 class Schedule(_Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
-    preset: Literal["published-cifar", "published-imagenet", "quick"] | None = None
+    preset: Literal["published-cifar", "published-imagenet", "published-instantnet", "quick"] | None = None
     search: SearchSchedule = SearchSchedule()
     train: TrainSchedule = TrainSchedule()
 
@@ -336,6 +353,40 @@ class Schedule(_Section):
     @classmethod
     def _from_preset(cls, raw: Any) -> Any:
         return _with_preset(raw, SCHEDULES)
+
+
+class Switchable(_Section):
+    """One network for several bitwidths, trained by cascade distillation (InstantNet): all of its layers work at one of
+    `bitwidths`, weights and activations alike, but for the first where `stem_bits` and the last where `classifier_bits`
+    fix theirs. Up to 8 bits they share one stored set of 8-bit codes.
+
+    Every bitwidth learns the labels and, with weight `beta` (after `beta_warmup_epochs` of linear rise), the logits of
+    its teachers: all higher bitwidths, the highest, or none. teacher_sum: distances to several are added or averaged.
+
+    The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
+    highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
+    which every bitwidth is mapped: a name that `nba-codesign map --list` prints, or the path of a description (null:
+    the chunk template on `platform`). hardware_bits: the bitwidth (8 or less) whose integer network is emitted as
+    hardware (null: the lowest).
+    """
+
+    bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
+    beta: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1.0
+    teachers: Literal["all", "highest", "none"] = "all"
+    teacher_sum: Literal["sum", "mean"] = "sum"
+    beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
+    stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+    classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+    architecture_bits: Literal["lowest", "highest", "all"] = "lowest"
+    hierarchy: str | None = None
+    hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _hardware_is_trained(self) -> Switchable:
+        if self.hardware_bits is not None and self.hardware_bits not in self.bitwidths:
+            legal = ", ".join(str(b) for b in self.bitwidths if b <= MASTER_BITS)
+            raise ValueError(f"hardware_bits {self.hardware_bits}: not one of its bitwidths; legal: {legal}")
+        return self
 
 
 class Verify(_Section):
@@ -354,7 +405,8 @@ class Verify(_Section):
 
 
 class Spec(_Section):
-    """One run of nba-codesign."""
+    """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
+    that works at several bitwidths, as the section of that name says."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -365,6 +417,8 @@ class Spec(_Section):
     budgets: Budgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
     accelerator: AcceleratorSpace = AcceleratorSpace()
+    precision: Literal["mixed", "switchable"] = "mixed"
+    switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
 
@@ -375,6 +429,13 @@ class Spec(_Section):
         preset = network.get("preset") if isinstance(network, dict) else None
         if isinstance(preset, str) and preset in NETWORKS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
+        return raw
+
+    @model_validator(mode="before")
+    @classmethod
+    def _switchable_defaults(cls, raw: Any) -> Any:
+        if isinstance(raw, dict) and raw.get("precision") == "switchable" and raw.get("switchable") is None:
+            return {**raw, "switchable": {}}
         return raw
 
     @field_validator("objective", mode="before")
@@ -393,6 +454,17 @@ class Spec(_Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _one_kind_of_precision(self) -> Spec:
+        if self.precision == "mixed" and self.switchable is not None:
+            raise ValueError("switchable: belongs to `precision: switchable`; add that line, or leave the section out")
+        if self.precision == "switchable" and self.schedule.train.distillation is not None:
+            raise ValueError(
+                "schedule.train.distillation: a switchable network teaches itself; leave it out, and choose its "
+                "teachers with switchable.teachers"
+            )
+        return self
+
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -401,7 +473,8 @@ class Spec(_Section):
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    A relative `dataset.path` is relative to the spec's folder. Raises SpecError with every error of the file.
+    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
+    every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -423,6 +496,15 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     if problems or spec is None:
         raise SpecError(report(where, problems))
     if spec.dataset.path is not None:
-        absolute = str((folder / Path(spec.dataset.path).expanduser()).absolute())
-        spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"path": absolute})})
+        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
+        spec = spec.model_copy(update={"dataset": dataset})
+    own = None if spec.switchable is None else spec.switchable.hierarchy
+    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
+        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
+        spec = spec.model_copy(update={"switchable": switchable})
     return spec
+
+
+def _absolute(path: str, folder: Path) -> str:
+    """`path`, which stands in a spec that lies in `folder`."""
+    return str((folder / Path(path).expanduser()).absolute())

@@ -4,6 +4,10 @@
 The blocks of the loops form one tree per loop, and the steps of a mapping are all combinations of them, so that what
 moves is a product of one number per loop. Time needs the larger of computing and moving in every step: steps are
 counted by class (which loops are at a smaller last block) and by the loops that advance before and after them.
+
+Compiled functions get few flat arrays, since every array costs them a handful of arguments per call:
+plan int64 [3, L, 8] (arrays, tiles and orders of a mapping; `encoded`), facts int64 [L, _FACTS] and pj float64
+[L, _PJ] (a layer on a hierarchy; `Machine`), work int64 [L + 1, _WORK] and table int64 [L, 256, 6] (`Scratch`).
 """
 
 from __future__ import annotations
@@ -12,42 +16,64 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.nest.cost import Counts, Operands
 from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import OUTPUTS, WALKS, C, NestLayer, P, Q, R, S
+from nba.nest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R
 from nba.nest.mapping import Mapping, mac_bits
 
-_WALKS = np.array(WALKS)
+_WALKS_W, _WALKS_I, _WALKS_O = (sum(1 << d for d in range(8) if walks[d]) for walks in WALKS)
+ARRAYS, TILES, ORDERS = range(3)
+
+# Columns of `facts`. W_BITS, I_BITS, RESULT_BITS, PARTIAL_BITS: of elements, 0 of an operand that the level does not
+# hold. W_FILL, I_FILL, DRAIN: bits per cycle of the wires; SHARED: weights and inputs come on the same ones.
+W_PARENT, I_PARENT, O_PARENT, W_BITS, I_BITS, RESULT_BITS, PARTIAL_BITS, W_FILL, I_FILL, DRAIN = range(10)
+SHARED, DOUBLE = 10, 11
+_FACTS = 12
+STRIDE, N_OUTPUTS = range(2)
+"""Columns of row 0 of `facts`: level 0 has no parent."""
+
+# Columns of `pj`, of one element: read at the parent; received; by what moves, results or partial sums, merged, read
+# again at the parent, and carried; by what the level holds, drained.
+W_OUTER, I_OUTER, W_INNER, I_INNER, MERGE, REREAD, HOP, DRAINED = 0, 1, 2, 3, 4, 6, 8, 10
+_PJ = 12
+CONSTANT = 0
+"""Column of row 0 of `pj`: what every mapping pays."""
+
+# Columns of `work`. Eight each: blocks and tiles of every loop, and instances that first blocks take, over the whole
+# layer (`_trees`); blocks, last block, tile of one execution; places in the order of the loops with several blocks.
+N_ARRAYS, N_TILES, N_FIRST, BLOCKS, LAST, EXTENTS, ACTIVE = 0, 8, 16, 24, 32, 40, 48
+# One each: how many ACTIVE, bits of those whose last block is smaller, class of steps at hand; positions; the loop
+# along which inputs slide or -1; whether drains move results; whether the level holds results.
+LOOPS, UNEVEN, CLASS, AT_W, AT_I, AT_O, SLIDES, RESULTS, HOLDS_RESULTS = range(56, 65)
+# Sums over blocks and tiles of min(stride, kernel rows or columns); what moves.
+REACH_ARRAYS, REACH_TILES, OUTER, INNER = 65, 67, 69, 72
+_WORK = 75
+# Of the last row: a list of block sizes, and how often each occurs.
+_SIZES, _COUNTS = 0, 37
+
+# Columns of `table`, by class of steps: cycles of one; bits of its weights, inputs, inputs that sliding loads; cycles
+# of its loads when the innermost loop advances, and of its drain.
+CYCLES, WEIGHT, IMAGE, SLID, LOADED_IN, DRAINED_IN = range(6)
 
 
 class Machine(NamedTuple):
-    """A layer and a hierarchy as arrays for compiled code; L levels.
+    """A layer on a hierarchy for compiled code: facts int64 [L, _FACTS], pj float64 [L, _PJ]."""
 
-    extents [8]: of the layer. outputs: its elements of outputs. parent [L, 3]: level that an operand comes from, -1
-    where a level does not hold it. link [L, 3]: wires of an operand, or -1. fill, drain [L, wires]: bits per cycle.
-    double [L]: loads overlap computing. bits [4]: of a weight, an input, a result, a partial sum. Energy of an element
-    [pJ]: outer, inner [L, 2] of weights and inputs, read at the parent, and received; by what moves, results (0) or
-    partial sums (1): merge, reread, hop [L, 2] of outputs that go to the parent; drain [L, 2] of outputs read in the
-    level, by what it holds. constant_pj: what every mapping pays.
-    """
+    facts: np.ndarray
+    pj: np.ndarray
 
-    extents: np.ndarray
-    stride: int
-    outputs: int
-    parent: np.ndarray
-    link: np.ndarray
-    fill: np.ndarray
-    drain: np.ndarray
-    double: np.ndarray
-    bits: np.ndarray
-    outer_pj: np.ndarray
-    inner_pj: np.ndarray
-    merge_pj: np.ndarray
-    reread_pj: np.ndarray
-    drain_pj: np.ndarray
-    hop_pj: np.ndarray
-    constant_pj: float
+
+class Scratch(NamedTuple):
+    """Working memory of one evaluation, one per thread: work int64 [L + 1, _WORK], table int64 [L, 256, 6]."""
+
+    work: np.ndarray
+    table: np.ndarray
+
+
+def scratch(levels: int) -> Scratch:
+    """Working memory for hierarchies of so many levels."""
+    return Scratch(work=np.zeros((levels + 1, _WORK), np.int64), table=np.zeros((levels, 256, 6), np.int64))
 
 
 def machine(layer: NestLayer, hierarchy: Hierarchy) -> Machine:
@@ -55,18 +81,15 @@ def machine(layer: NestLayer, hierarchy: Hierarchy) -> Machine:
     depth = len(hierarchy.levels)
     mac = hierarchy.mac(mac_bits(layer))
     bits = (layer.weight_bits, layer.act_bits, layer.act_bits, mac.accumulator_bits)
-    n_wires = max(len(level.links) for level in hierarchy.levels)
-    parent, link = np.full((depth, 3), -1), np.full((depth, 3), -1)
-    fill, drain = np.ones((depth, n_wires), np.int64), np.ones((depth, n_wires), np.int64)
-    outer, inner = np.zeros((depth, 2)), np.zeros((depth, 2))
-    merge, reread, own, hop = (np.zeros((depth, 2)) for _ in range(4))
+    facts, pj = np.zeros((depth, _FACTS), np.int64), np.zeros((depth, _PJ))
+    facts[1:, : O_PARENT + 1] = -1
+    facts[0, STRIDE], facts[0, N_OUTPUTS] = layer.stride, layer.elements(OUTPUTS)
     constant = layer.macs * mac.pj
     for level in range(1, depth):
         spec = hierarchy.levels[level]
-        for wires, link_spec in enumerate(spec.links):
-            fill[level, wires], drain[level, wires] = link_spec.fill_bits_per_cycle, link_spec.drain_bits_per_cycle
-            for operand in link_spec.operands:
-                link[level, operand] = wires
+        facts[level, DOUBLE] = spec.double_buffered
+        facts[level, SHARED] = spec.link(0) is not None and spec.link(0) is spec.link(1)
+        facts[level, W_FILL] = facts[level, I_FILL] = facts[level, DRAIN] = 1
         for operand in range(3):
             memory = spec.memory(operand)
             if memory is None:
@@ -75,478 +98,402 @@ def machine(layer: NestLayer, hierarchy: Hierarchy) -> Machine:
             above, wire = hierarchy.levels[source].memory(operand), spec.link(operand)
             assert above is not None
             assert wire is not None
-            parent[level, operand] = source
+            facts[level, W_PARENT + operand] = source
             if operand == OUTPUTS:
-                for kind, width in enumerate((bits[2], bits[3])):
+                facts[level, RESULT_BITS], facts[level, PARTIAL_BITS] = bits[2:]
+                facts[level, DRAIN] = wire.drain_bits_per_cycle
+                for kind, width in enumerate(bits[2:]):
                     share = above.words_per_element(width)
-                    merge[level, kind], reread[level, kind] = above.write_pj * share, above.read_pj * share
-                    hop[level, kind] = width * wire.pj_per_bit
+                    pj[level, MERGE + kind], pj[level, REREAD + kind] = above.write_pj * share, above.read_pj * share
+                    pj[level, HOP + kind] = width * wire.pj_per_bit
                     if level < depth - 1:
-                        own[level, kind] = memory.read_pj * memory.words_per_element(width)
+                        pj[level, DRAINED + kind] = memory.read_pj * memory.words_per_element(width)
             else:
                 width = bits[operand]
-                outer[level, operand] = above.read_pj * above.words_per_element(width)
-                inner[level, operand] = memory.write_pj * memory.words_per_element(width) + width * wire.pj_per_bit
+                facts[level, W_BITS + operand] = width
+                facts[level, W_FILL + operand] = wire.fill_bits_per_cycle
+                pj[level, W_OUTER + operand] = above.read_pj * above.words_per_element(width)
+                received = memory.write_pj * memory.words_per_element(width)
+                pj[level, W_INNER + operand] = received + width * wire.pj_per_bit
             if level == depth - 1:
                 # A MAC reads all three operands and writes one; partial sums that it does not read are drained instead.
                 width = bits[3] if operand == OUTPUTS else bits[operand]
-                pj = memory.read_pj + (memory.write_pj if operand == OUTPUTS else 0.0)
-                constant += layer.macs * memory.words_per_element(width) * pj
-    return Machine(
-        extents=np.array(layer.extents, np.int64),
-        stride=layer.stride,
-        outputs=layer.elements(OUTPUTS),
-        parent=parent,
-        link=link,
-        fill=fill,
-        drain=drain,
-        double=np.array([level.double_buffered for level in hierarchy.levels]),
-        bits=np.array(bits, np.int64),
-        outer_pj=outer,
-        inner_pj=inner,
-        merge_pj=merge,
-        reread_pj=reread,
-        drain_pj=own,
-        hop_pj=hop,
-        constant_pj=constant,
-    )
+                each = memory.read_pj + (memory.write_pj if operand == OUTPUTS else 0.0)
+                constant += layer.macs * memory.words_per_element(width) * each
+    pj[0, CONSTANT] = constant
+    return Machine(facts=facts, pj=pj)
 
 
-class Scratch(NamedTuple):
-    """Working memory of one evaluation.
-
-    outer, inner [L, 3]: what moves. n, last [L, 8]: blocks of the loops of one execution of a level, and the extent of
-    the last one; extents [L, 8]: its tile; active [L, 8], loops [L]: indices into the order of the loops with several
-    blocks, and how many; uneven [L]: bits of those whose last block is smaller. table [L, 256, 5]: by class of steps
-    (bits of the uneven loops that are at their last block) cycles, bits of weights, inputs, inputs that sliding loads,
-    outputs. The others are those of `trees` and `moves`.
-    """
-
-    outer: np.ndarray
-    inner: np.ndarray
-    n: np.ndarray
-    last: np.ndarray
-    extents: np.ndarray
-    active: np.ndarray
-    loops: np.ndarray
-    uneven: np.ndarray
-    table: np.ndarray
-    masks: np.ndarray
-    sizes: np.ndarray
-    times: np.ndarray
-    n_arrays: np.ndarray
-    n_tiles: np.ndarray
-    n_first: np.ndarray
-    reach: np.ndarray
-    results: np.ndarray
-    holds_results: np.ndarray
-    positions: np.ndarray
-    slides: np.ndarray
-
-
-def scratch(levels: int) -> Scratch:
-    """Working memory for hierarchies of so many levels; one per thread."""
-    ints = np.int64
-    nodes = 2 * levels + 1
-    return Scratch(
-        outer=np.zeros((levels, 3), ints),
-        inner=np.zeros((levels, 3), ints),
-        n=np.zeros((levels, 8), ints),
-        last=np.zeros((levels, 8), ints),
-        extents=np.zeros((levels, 8), ints),
-        active=np.zeros((levels, 8), ints),
-        loops=np.zeros(levels, ints),
-        uneven=np.zeros(levels, ints),
-        table=np.zeros((levels, 256, 5), ints),
-        masks=np.zeros(levels, ints),
-        sizes=np.zeros(nodes, ints),
-        times=np.zeros(nodes, ints),
-        n_arrays=np.zeros((levels, 8), ints),
-        n_tiles=np.zeros((levels, 8), ints),
-        n_first=np.zeros((levels, 8), ints),
-        reach=np.zeros((levels, 2, 2), ints),
-        results=np.zeros(levels, np.bool_),
-        holds_results=np.zeros(levels, np.bool_),
-        positions=np.zeros((levels, 3), ints),
-        slides=np.zeros(levels, ints),
-    )
-
-
-def encoded(mapping: Mapping) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """arrays, tiles [L, 8] and orders [L - 1, 8] of a mapping, for compiled code."""
-    return (
-        np.array(mapping.arrays, np.int64), np.array(mapping.tiles, np.int64), np.array(mapping.orders, np.int64)
-    )  # fmt: skip
+def encoded(mapping: Mapping) -> np.ndarray:
+    """The plan [3, L, 8] of a mapping, for compiled code; the innermost level has no order."""
+    orders = (*mapping.orders, tuple(range(8)))
+    return np.array((mapping.arrays, mapping.tiles, orders), np.int64)
 
 
 def counts(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> Counts:
     """What moves under a legal mapping, and the latency."""
-    facts, work = machine(layer, hierarchy), scratch(len(hierarchy.levels))
-    arrays, tiles, orders = encoded(mapping)
-    moves(facts, arrays, tiles, orders, work)
-    cycles = int(latency(facts, arrays, tiles, orders, work))
-    return Counts(cycles=cycles, outer=_operands(work.outer), inner=_operands(work.inner))
+    (facts, pj), (work, table) = machine(layer, hierarchy), scratch(len(hierarchy.levels))
+    _, cycles = evaluate(facts, pj, encoded(mapping), work, table)
+    outer, inner = work[:-1, OUTER : OUTER + 3], work[:-1, INNER : INNER + 3]
+    return Counts(cycles=int(cycles), outer=_operands(outer), inner=_operands(inner))
 
 
-def _operands(table: np.ndarray) -> tuple[Operands, ...]:
-    return tuple((int(w), int(i), int(o)) for w, i, o in table)
+def _operands(columns: np.ndarray) -> tuple[Operands, ...]:
+    return tuple((int(w), int(i), int(o)) for w, i, o in columns)
 
 
 @compiled
-def trees(arrays: np.ndarray, tiles: np.ndarray, stride: int, work: Scratch) -> None:
-    """Blocks and tiles of every loop at every level, counted: work.n_arrays, n_tiles, n_first [L, 8], reach [L, 2, 2].
-
-    n_first: instances that the first block of each execution takes, summed over the executions. reach: sum over the
-    blocks (0) and tiles (1) of kernel rows (0) and columns (1) of min(stride, extent).
-    """
-    depth = arrays.shape[0]
-    sizes, times = work.sizes, work.times
+def _trees(plan: np.ndarray, stride: int, work: np.ndarray) -> None:
+    """Count the blocks and tiles of every loop at every level: N_ARRAYS, N_TILES, N_FIRST, REACH_..."""
+    depth = plan.shape[1]
     for d in range(8):
-        sizes[0], times[0] = tiles[0, d], 1
+        work[depth, _SIZES] = plan[TILES, 0, d]
+        work[depth, _COUNTS] = 1
+        work[0, N_TILES + d] = 1
         used, nodes = 1, 1
-        work.n_tiles[0, d] = 1
         for level in range(1, depth):
-            array, tile = arrays[level, d], tiles[level, d]
-            first = 0
-            for k in range(used):
-                first += times[k] * ((min(array, sizes[k]) + tile - 1) // tile)
-            work.n_first[level, d] = first
-            for part in range(2):
-                size = array if part == 0 else tile
-                if used > 1 or sizes[0] != size:
-                    full = rest = nodes = 0
-                    for k in range(used):
-                        whole = sizes[k] // size
-                        left = sizes[k] - whole * size
-                        full += times[k] * whole
-                        if left > 0:
-                            sizes[rest], times[rest] = left, times[k]
-                            nodes += times[k]
-                            rest += 1
-                    if full > 0:
-                        sizes[rest], times[rest] = size, full
-                        nodes += full
-                        rest += 1
-                    used = rest
-                if part == 0:
-                    work.n_arrays[level, d] = nodes
-                else:
-                    work.n_tiles[level, d] = nodes
+            array, tile = plan[ARRAYS, level, d], plan[TILES, level, d]
+            if used == 1 and work[depth, _SIZES] == array == tile:
+                work[level, N_FIRST + d] = work[level, N_ARRAYS + d] = work[level, N_TILES + d] = nodes
+            else:
+                first = 0
+                for k in range(used):
+                    first += work[depth, _COUNTS + k] * ((min(array, work[depth, _SIZES + k]) + tile - 1) // tile)
+                work[level, N_FIRST + d] = first
+                used, nodes = _split(work, depth, used, array)
+                work[level, N_ARRAYS + d] = nodes
                 if d >= R:
-                    reach = 0
-                    for k in range(used):
-                        reach += times[k] * min(stride, sizes[k])
-                    work.reach[level, part, d - R] = reach
+                    work[level, REACH_ARRAYS + d - R] = _reach(work, depth, used, stride)
+                if tile != array:
+                    used, nodes = _split(work, depth, used, tile)
+                work[level, N_TILES + d] = nodes
+            if d >= R:
+                reach = _reach(work, depth, used, stride)
+                work[level, REACH_TILES + d - R] = reach
+                if array == tile:
+                    work[level, REACH_ARRAYS + d - R] = reach
 
 
 @compiled
-def moves(facts: Machine, arrays: np.ndarray, tiles: np.ndarray, orders: np.ndarray, work: Scratch) -> None:
-    """Elements that move into every level and at its parent: work.outer, work.inner [L, 3]; positions, results."""
-    depth = arrays.shape[0]
-    stride, extents = facts.stride, facts.extents
-    trees(arrays, tiles, stride, work)
-    n_arrays, n_tiles, n_first = work.n_arrays, work.n_tiles, work.n_first
-    weights = extents[1] * extents[2] * extents[C] * extents[R] * extents[S]
-    images = extents[0] * extents[1] * extents[C]
-    outputs = extents[0] * extents[1] * extents[2] * extents[P] * extents[Q]
+def _split(work: np.ndarray, depth: int, used: int, size: int) -> tuple[int, int]:
+    """Cut the listed blocks into blocks of `size`; (length of the list, number of blocks)."""
+    full = rest = nodes = 0
+    for k in range(used):
+        length, times = work[depth, _SIZES + k], work[depth, _COUNTS + k]
+        whole = length // size
+        left = length - whole * size
+        full += times * whole
+        if left > 0:
+            work[depth, _SIZES + rest] = left
+            work[depth, _COUNTS + rest] = times
+            nodes += times
+            rest += 1
+    if full > 0:
+        work[depth, _SIZES + rest] = size
+        work[depth, _COUNTS + rest] = full
+        nodes += full
+        rest += 1
+    return rest, nodes
+
+
+@compiled
+def _reach(work: np.ndarray, depth: int, used: int, stride: int) -> int:
+    total = 0
+    for k in range(used):
+        total += work[depth, _COUNTS + k] * min(stride, work[depth, _SIZES + k])
+    return total
+
+
+@compiled
+def moves(facts: np.ndarray, plan: np.ndarray, work: np.ndarray) -> None:
+    """Elements that move into every level (INNER) and at its parent (OUTER), positions and what follows from them."""
+    depth = plan.shape[1]
+    _trees(plan, facts[0, STRIDE], work)
+    n, g, m, c = plan[TILES, 0, 0], plan[TILES, 0, 1], plan[TILES, 0, 2], plan[TILES, 0, 3]
+    p, q, r, s = plan[TILES, 0, 4], plan[TILES, 0, 5], plan[TILES, 0, 6], plan[TILES, 0, 7]
+    weights, images, outputs = g * m * c * r * s, n * g * c, facts[0, N_OUTPUTS]
     for level in range(1, depth):
-        # Positions, as indices into the order; -1: loaded once.
+        # Positions, as places in the order (-1: loaded once), and the loops outside them, as bits.
         at_w = at_i = at_o = -1
+        outside = outside_w = outside_i = outside_o = 0
         for i in range(8):
-            d = orders[level - 1, i]
-            if tiles[level - 1, d] > arrays[level, d]:
-                if _WALKS[0, d]:
-                    at_w = i
-                if _WALKS[1, d]:
-                    at_i = i
-                if _WALKS[2, d]:
-                    at_o = i
-        work.positions[level, 0], work.positions[level, 1], work.positions[level, 2] = at_w, at_i, at_o
+            d = plan[ORDERS, level - 1, i]
+            outside |= 1 << d
+            if plan[TILES, level - 1, d] > plan[ARRAYS, level, d]:
+                if (_WALKS_W >> d) & 1:
+                    at_w, outside_w = i, outside
+                if (_WALKS_I >> d) & 1:
+                    at_i, outside_i = i, outside
+                if (_WALKS_O >> d) & 1:
+                    at_o, outside_o = i, outside
         out_w, in_w, out_i, in_i, out_o, in_o = weights, weights, images, images, outputs, outputs
-        for i in range(8):
-            d = orders[level - 1, i]
-            if not _WALKS[0, d]:
-                out_w *= n_arrays[level, d] if i <= at_w else n_tiles[level - 1, d]
-                in_w *= n_tiles[level, d] if i <= at_w else n_first[level, d]
-            if not _WALKS[1, d]:
-                out_i *= n_arrays[level, d] if i <= at_i else n_tiles[level - 1, d]
-                in_i *= n_tiles[level, d] if i <= at_i else n_first[level, d]
-            if not _WALKS[2, d]:
-                out_o *= n_arrays[level, d] if i <= at_o else n_tiles[level - 1, d]
-                in_o *= n_tiles[level, d] if i <= at_o else n_first[level, d]
-        slides = -1
-        if at_i >= 0:
-            d = orders[level - 1, at_i]
-            if d in (P, Q) and arrays[level, d] == tiles[level, d] and arrays[level, d + 2] == tiles[level, d + 2]:
-                slides = d
-        work.slides[level] = slides
-        for k in range(2):
-            walked, taps = P + k, R + k
-            blocks, parts = n_arrays[level, walked], n_tiles[level, walked]
-            if slides == walked:
-                blocks = parts = n_tiles[level - 1, walked]
-            out_i *= (extents[walked] - blocks) * work.reach[level, 0, k] + blocks * extents[taps]
-            in_i *= (extents[walked] - parts) * work.reach[level, 1, k] + parts * extents[taps]
-        work.outer[level, 0], work.inner[level, 0] = out_w, in_w
-        work.outer[level, 1], work.inner[level, 1] = out_i, in_i
-        work.outer[level, 2], work.inner[level, 2] = out_o, in_o
-        work.results[level] = out_o == outputs
-        work.holds_results[level] = False
-        for operand in range(3):
-            if facts.parent[level, operand] < 0:
-                work.outer[level, operand] = 0
-                work.inner[level, operand] = 0
-                work.positions[level, operand] = -1
-        if facts.parent[level, 2] > 0:
-            work.holds_results[facts.parent[level, 2]] = work.results[level]
+        for d in (0, P, Q):
+            again = (outside_w >> d) & 1
+            out_w *= work[level, N_ARRAYS + d] if again else work[level - 1, N_TILES + d]
+            in_w *= work[level, N_TILES + d] if again else work[level, N_FIRST + d]
+        again = (outside_i >> 2) & 1
+        out_i *= work[level, N_ARRAYS + 2] if again else work[level - 1, N_TILES + 2]
+        in_i *= work[level, N_TILES + 2] if again else work[level, N_FIRST + 2]
+        for d in (3, R, R + 1):
+            again = (outside_o >> d) & 1
+            out_o *= work[level, N_ARRAYS + d] if again else work[level - 1, N_TILES + d]
+            in_o *= work[level, N_TILES + d] if again else work[level, N_FIRST + d]
+        slides = plan[ORDERS, level - 1, at_i] if at_i >= 0 else -1
+        if slides not in (P, Q) or not (
+            plan[ARRAYS, level, slides] == plan[TILES, level, slides]
+            and plan[ARRAYS, level, slides + 2] == plan[TILES, level, slides + 2]
+        ):
+            slides = -1
+        blocks, parts = work[level, N_ARRAYS + P], work[level, N_TILES + P]
+        if slides == P:
+            blocks = parts = work[level - 1, N_TILES + P]
+        out_i *= (p - blocks) * work[level, REACH_ARRAYS] + blocks * r
+        in_i *= (p - parts) * work[level, REACH_TILES] + parts * r
+        blocks, parts = work[level, N_ARRAYS + Q], work[level, N_TILES + Q]
+        if slides == Q:
+            blocks = parts = work[level - 1, N_TILES + Q]
+        out_i *= (q - blocks) * work[level, REACH_ARRAYS + 1] + blocks * s
+        in_i *= (q - parts) * work[level, REACH_TILES + 1] + parts * s
+        has_w, has_i = facts[level, W_PARENT] >= 0, facts[level, I_PARENT] >= 0
+        has_o = facts[level, O_PARENT] >= 0
+        work[level, OUTER], work[level, INNER] = (out_w, in_w) if has_w else (0, 0)
+        work[level, OUTER + 1], work[level, INNER + 1] = (out_i, in_i) if has_i else (0, 0)
+        work[level, OUTER + 2], work[level, INNER + 2] = (out_o, in_o) if has_o else (0, 0)
+        work[level, AT_W], work[level, AT_I], work[level, AT_O] = at_w, at_i, at_o
+        work[level, SLIDES] = slides
+        work[level, RESULTS] = out_o == outputs
+        work[level, HOLDS_RESULTS] = 0
+        if has_o:
+            work[facts[level, O_PARENT], HOLDS_RESULTS] = out_o == outputs
 
 
 @compiled
-def _begin(arrays: np.ndarray, orders: np.ndarray, work: Scratch, level: int) -> None:
-    """Prepare one execution of `level` on the tile work.extents[level]."""
-    extents, n, last = work.extents[level], work.n[level], work.last[level]
+def energy(facts: np.ndarray, pj: np.ndarray, work: np.ndarray) -> float:
+    """pJ of what `moves` counted."""
+    total = pj[0, CONSTANT]
+    for level in range(1, facts.shape[0]):
+        total += work[level, OUTER] * pj[level, W_OUTER] + work[level, INNER] * pj[level, W_INNER]
+        total += work[level, OUTER + 1] * pj[level, I_OUTER] + work[level, INNER + 1] * pj[level, I_INNER]
+        parent = facts[level, O_PARENT]
+        if parent >= 0:
+            merged, drained = work[level, OUTER + 2], work[level, INNER + 2]
+            kind, own = 1 - work[level, RESULTS], 1 - work[level, HOLDS_RESULTS]
+            started = facts[0, N_OUTPUTS] if parent == 0 else work[parent, INNER + 2]
+            total += merged * pj[level, MERGE + kind] + (merged - started) * pj[level, REREAD + kind]
+            # What the wires carry: partial sums if several are added on the way to one output.
+            wire = 0 if drained == facts[0, N_OUTPUTS] else 1
+            total += drained * (pj[level, HOP + wire] + pj[level, DRAINED + own])
+    return float(total)
+
+
+@compiled
+def _begin(plan: np.ndarray, work: np.ndarray, level: int) -> None:
+    """Prepare one execution of `level` on the tile in its EXTENTS."""
     loops, uneven = 0, 0
     for i in range(8):
-        d = orders[level, i]
-        block = arrays[level + 1, d]
-        if extents[d] > block:
-            n[d] = (extents[d] + block - 1) // block
-            last[d] = extents[d] - (n[d] - 1) * block
-            work.active[level, loops] = i
+        d = plan[ORDERS, level, i]
+        block, extent = plan[ARRAYS, level + 1, d], work[level, EXTENTS + d]
+        if extent > block:
+            n = (extent + block - 1) // block
+            last = extent - (n - 1) * block
+            work[level, BLOCKS + d] = n
+            work[level, LAST + d] = last
+            work[level, ACTIVE + loops] = i
             loops += 1
-            if last[d] != block:
+            if last != block:
                 uneven |= 1 << d
         else:
-            n[d] = 1
-            last[d] = extents[d]
-    work.loops[level], work.uneven[level] = loops, uneven
+            work[level, BLOCKS + d] = 1
+            work[level, LAST + d] = extent
+    work[level, LOOPS], work[level, UNEVEN], work[level, CLASS] = loops, uneven, uneven
 
 
 @compiled
-def _classify(
-    facts: Machine, arrays: np.ndarray, tiles: np.ndarray, orders: np.ndarray, work: Scratch, level: int, mask: int
-) -> None:
-    """Fill work.table[level, mask], but for the cycles where these are the execution of a level: its tile goes to
-    work.extents."""
+def _classify(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray, level: int, row: int) -> None:
+    """Fill a row of table[level], the class of steps that it is named after (bit of a loop: it is at its smaller last
+    block). Its CYCLES are right if the innermost level is next; otherwise they are those of an execution of the tile
+    that is left in EXTENTS."""
     child = level + 1
-    n, last = work.n[level], work.last[level]
-    weight, image = facts.bits[0], facts.bits[1]
-    out = facts.bits[2] if work.results[child] else facts.bits[3]
+    stride, slides = facts[0, STRIDE], work[child, SLIDES]
     product = 1
-    block_p = block_q = block_r = block_s = 1
+    weight, image, slid = facts[child, W_BITS], facts[child, I_BITS], facts[child, I_BITS]
+    out = facts[child, RESULT_BITS] if work[child, RESULTS] else facts[child, PARTIAL_BITS]
+    walked_p = walked_q = 1
     for d in range(8):
-        block = last[d] if (n[d] == 1 or (mask >> d) & 1) else arrays[child, d]
-        tile = min(tiles[child, d], block)
-        work.extents[child, d] = tile
+        at_last = work[level, BLOCKS + d] == 1 or (row >> d) & 1
+        block = work[level, LAST + d] if at_last else plan[ARRAYS, child, d]
+        tile = min(plan[TILES, child, d], block)
+        work[child, EXTENTS + d] = tile
         product *= tile
-        if _WALKS[0, d]:
+        if (_WALKS_W >> d) & 1:
             weight *= block
-        if d < P:
-            if _WALKS[1, d]:
-                image *= block
-            if _WALKS[2, d]:
-                out *= block
-        elif d == P:
-            block_p = block
+        if (_WALKS_O >> d) & 1:
+            out *= block
+        if d == P:
+            walked_p = block
         elif d == Q:
-            block_q = block
-        elif d == R:
-            block_r = block
-        else:
-            block_s = block
-    step_r, step_s = min(facts.stride, block_r), min(facts.stride, block_s)
-    rows, columns = (block_p - 1) * step_r + block_r, (block_q - 1) * step_s + block_s
-    slid = rows * columns
-    if work.slides[child] == P:
-        slid = block_p * step_r * columns
-    elif work.slides[child] == Q:
-        slid = rows * block_q * step_s
-    table = work.table[level, mask]
-    table[0], table[1], table[2], table[3] = product, weight, image * rows * columns, image * slid
-    table[4] = out * block_p * block_q
+            walked_q = block
+        elif d >= R:
+            walked = walked_p if d == R else walked_q
+            step = min(stride, block)
+            touched = (walked - 1) * step + block
+            image *= touched
+            slid *= walked * step if slides == d - 2 else touched
+        elif (_WALKS_I >> d) & 1:
+            image *= block
+            slid *= block
+    table[level, row, CYCLES] = product
+    table[level, row, WEIGHT], table[level, row, IMAGE], table[level, row, SLID] = weight, image, slid
+    speed = facts[child, DRAIN]
+    table[level, row, DRAINED_IN] = (out + speed - 1) // speed
+    if work[level, LOOPS] > 0:
+        inner = work[level, ACTIVE + work[level, LOOPS] - 1]
+        table[level, row, LOADED_IN] = _load(facts, work, table, level, row, inner)
 
 
 @compiled
-def _load(facts: Machine, work: Scratch, level: int, mask: int, event: int) -> int:
-    """Cycles of the loads for a step of class `mask`, before which the loop at index `event` of the order advanced (-1:
+def _load(facts: np.ndarray, work: np.ndarray, table: np.ndarray, level: int, row: int, event: int) -> int:
+    """Cycles of the loads for a step of class `row`, before which the loop at place `event` of the order advanced (-1:
     the first step of an execution)."""
     child = level + 1
-    table = work.table[level, mask]
-    most = 0
-    for wires in range(facts.fill.shape[1]):
-        bits = 0
-        if facts.link[child, 0] == wires and event <= work.positions[child, 0]:
-            bits += table[1]
-        if facts.link[child, 1] == wires and event <= work.positions[child, 1]:
-            bits += table[3] if 0 <= event == work.positions[child, 1] else table[2]
-        if bits > 0:
-            speed = facts.fill[child, wires]
-            most = max(most, (bits + speed - 1) // speed)
-    return most
+    at = work[child, AT_I]
+    weight = table[level, row, WEIGHT] if event <= work[child, AT_W] else 0
+    image = table[level, row, SLID] if event == at and event >= 0 else table[level, row, IMAGE] if event <= at else 0
+    speed = facts[child, W_FILL]
+    if facts[child, SHARED]:
+        return (weight + image + speed - 1) // speed
+    cycles = (weight + speed - 1) // speed
+    speed = facts[child, I_FILL]
+    return max(cycles, (image + speed - 1) // speed)
 
 
 @compiled
-def _drained(facts: Machine, work: Scratch, level: int, mask: int, event: int) -> int:
-    """Cycles of the drain after a step of class `mask`, after which the loop at index `event` advanced (-1: the
+def _drain(work: np.ndarray, table: np.ndarray, level: int, row: int, event: int) -> int:
+    """Cycles of the drain after a step of class `row`, after which the loop at place `event` advanced (-1: the
     execution ended)."""
-    child = level + 1
-    wires = facts.link[child, 2]
-    if wires < 0 or event > work.positions[child, 2]:
-        return 0
-    speed = facts.drain[child, wires]
-    return (work.table[level, mask, 4] + speed - 1) // speed
+    return table[level, row, DRAINED_IN] if event <= work[level + 1, AT_O] else 0
 
 
 @compiled
-def _slot(double: bool, compute: int, load: int, drain: int) -> int:
+def _slot(double: int, compute: int, load: int, drain: int) -> int:
     return max(compute, load, drain) if double else compute + load + drain
 
 
 @compiled
-def _times(orders: np.ndarray, work: Scratch, level: int, loops: int, mask: int) -> int:
-    """Combinations of blocks of the first `loops` active loops that are of class `mask`."""
-    times = 1
+def _times(plan: np.ndarray, work: np.ndarray, level: int, loops: int, of_class: int) -> int:
+    """Combinations of blocks of the first `loops` active loops that are of a class."""
+    times, uneven = 1, work[level, UNEVEN]
     for a in range(loops):
-        d = orders[level, work.active[level, a]]
-        if not (work.uneven[level] >> d) & 1:
-            times *= work.n[level, d]
-        elif not (mask >> d) & 1:
-            times *= work.n[level, d] - 1
+        d = plan[ORDERS, level, work[level, ACTIVE + a]]
+        if not (uneven >> d) & 1:
+            times *= work[level, BLOCKS + d]
+        elif not (of_class >> d) & 1:
+            times *= work[level, BLOCKS + d] - 1
     return times
 
 
 @compiled
-def _end(facts: Machine, orders: np.ndarray, work: Scratch, level: int) -> int:
-    """Cycles of one execution of `level`, all classes of whose steps are in work.table.
+def _end(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray, level: int) -> int:
+    """Cycles of one execution of `level`, all classes of whose steps are in the table.
 
     The innermost active loop runs once for every combination of the others. Its first step follows, and its last one
     precedes, an advance of a loop outside it; the steps between know only its own advances.
     """
-    loops, uneven, n, table = work.loops[level], work.uneven[level], work.n[level], work.table[level]
-    double = facts.double[level + 1]
+    loops, uneven, double = work[level, LOOPS], work[level, UNEVEN], facts[level + 1, DOUBLE]
+    total = _load(facts, work, table, level, 0, -1) + _drain(work, table, level, uneven, -1)
     if loops == 0:
-        only = _load(facts, work, level, 0, -1) + table[0, 0]
-        return only + _drained(facts, work, level, 0, -1)
-    inner = work.active[level, loops - 1]
-    n_in = n[orders[level, inner]]
-    bit_in = uneven & (1 << orders[level, inner])
-    second_in = bit_in if n_in == 2 else 0
-    # The first step of all, and the last.
-    total = _load(facts, work, level, 0, -1) + _drained(facts, work, level, uneven, -1)
-    total += _slot(double, table[0, 0], _load(facts, work, level, second_in, inner), 0)
-    total += _slot(double, table[uneven, 0], 0, _drained(facts, work, level, uneven & ~bit_in, inner))
+        return total + table[level, 0, CYCLES]
+    inner = work[level, ACTIVE + loops - 1]
+    d_in = plan[ORDERS, level, inner]
+    n_in = work[level, BLOCKS + d_in]
+    bit_in = uneven & (1 << d_in)
+    second = bit_in if n_in == 2 else 0
     outside = uneven & ~bit_in
+    # The first step of all, and the last.
+    total += _slot(double, table[level, 0, CYCLES], table[level, second, LOADED_IN], 0)
+    drain = _drain(work, table, level, outside, inner)
+    total += _slot(double, table[level, uneven, CYCLES], 0, drain)
     if n_in > 2:
-        mask = outside
+        row = outside
         while True:
-            drain = _drained(facts, work, level, mask, inner)
-            compute = table[mask, 0]
-            total += _times(orders, work, level, loops - 1, mask) * (
-                (n_in - 3) * _slot(double, compute, _load(facts, work, level, mask, inner), drain)
-                + _slot(double, compute, _load(facts, work, level, mask | bit_in, inner), drain)
-            )
-            if mask == 0:
+            drain = _drain(work, table, level, row, inner)
+            compute = table[level, row, CYCLES]
+            every = _slot(double, compute, table[level, row, LOADED_IN], drain)
+            before_last = every
+            if bit_in:
+                before_last = _slot(double, compute, table[level, row | bit_in, LOADED_IN], drain)
+            total += _times(plan, work, level, loops - 1, row) * ((n_in - 3) * every + before_last)
+            if row == 0:
                 break
-            mask = (mask - 1) & outside
+            row = (row - 1) & outside
     # Loop `a` advances: the last step before, the first one after.
     before = 0
     for a in range(loops - 1):
-        event = work.active[level, a]
-        d = orders[level, event]
-        bit = uneven & (1 << d)
+        event = work[level, ACTIVE + a]
+        d = plan[ORDERS, level, event]
+        bit, blocks = uneven & (1 << d), work[level, BLOCKS + d]
         ends = outside & ~before & ~bit
-        mask = before
+        row = before
         while True:
-            times = _times(orders, work, level, a, mask)
-            old = mask | ends | bit_in
-            compute_old = table[old, 0]
-            drain_before = _drained(facts, work, level, mask | ends, inner)
-            drain_old = _drained(facts, work, level, old, event)
+            times = _times(plan, work, level, a, row)
+            old = row | ends | bit_in
+            compute = table[level, old, CYCLES]
+            drain_before = _drain(work, table, level, row | ends, inner)
+            drain_old = _drain(work, table, level, old, event)
             for at_last in range(2 if bit else 1):
-                count = times * ((1 if at_last else n[d] - 2) if bit else n[d] - 1)
-                new = mask | (bit if at_last else 0)
-                load_new = _load(facts, work, level, new, event)
-                load_next = _load(facts, work, level, new | second_in, inner)
-                total += count * (
-                    _slot(double, compute_old, load_new, drain_before)
-                    + _slot(double, table[new, 0], load_next, drain_old)
-                )
-            if mask == 0:
+                new = row | (bit if at_last else 0)
+                pair = _slot(double, compute, _load(facts, work, table, level, new, event), drain_before)
+                load = table[level, new | second, LOADED_IN]
+                pair += _slot(double, table[level, new, CYCLES], load, drain_old)
+                total += times * ((1 if at_last else blocks - 2) if bit else blocks - 1) * pair
+            if row == 0:
                 break
-            mask = (mask - 1) & before
+            row = (row - 1) & before
         before |= bit
     return total
 
 
 @compiled
-def latency(facts: Machine, arrays: np.ndarray, tiles: np.ndarray, orders: np.ndarray, work: Scratch) -> int:
+def latency(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray) -> int:
     """Cycles of the layer; after `moves`.
 
-    The executions of the levels are nested: level by level, the classes of steps are gone through, and each one's own
-    execution is finished before the next.
+    Executions are nested: level by level the classes of steps are gone through, and the execution that a class stands
+    for is finished before the next.
     """
-    depth = arrays.shape[0]
-    masks = work.masks
+    depth = plan.shape[1]
     for d in range(8):
-        work.extents[0, d] = tiles[0, d]
+        work[0, EXTENTS + d] = plan[TILES, 0, d]
     level = 0
-    _begin(arrays, orders, work, 0)
-    masks[0] = work.uneven[0]
+    _begin(plan, work, 0)
     while True:
-        _classify(facts, arrays, tiles, orders, work, level, masks[level])
+        _classify(facts, plan, work, table, level, work[level, CLASS])
         if level + 1 < depth - 1:
             level += 1
-            _begin(arrays, orders, work, level)
-            masks[level] = work.uneven[level]
+            _begin(plan, work, level)
             continue
-        while masks[level] == 0:
-            cycles = _end(facts, orders, work, level)
+        while work[level, CLASS] == 0:
+            cycles = _end(facts, plan, work, table, level)
             if level == 0:
                 return cycles
             level -= 1
-            work.table[level, masks[level], 0] = cycles
-        masks[level] = (masks[level] - 1) & work.uneven[level]
-
-
-@compiled
-def energy(facts: Machine, work: Scratch) -> float:
-    """pJ of what `moves` counted."""
-    depth = facts.parent.shape[0]
-    total = facts.constant_pj
-    for level in range(1, depth):
-        for operand in range(2):
-            if facts.parent[level, operand] >= 0:
-                total += work.outer[level, operand] * facts.outer_pj[level, operand]
-                total += work.inner[level, operand] * facts.inner_pj[level, operand]
-        parent = facts.parent[level, 2]
-        if parent < 0:
-            continue
-        merged, drained = work.outer[level, 2], work.inner[level, 2]
-        # What the parent holds: results if each comes once. What this level holds: by what came into it.
-        kind = 0 if work.results[level] else 1
-        own = 0 if work.holds_results[level] else 1
-        started = facts.outputs if parent == 0 else work.inner[parent, 2]
-        # What the wires carry: partial sums if several are added on the way to one output.
-        wire = 0 if drained == facts.outputs else 1
-        total += merged * facts.merge_pj[level, kind] + (merged - started) * facts.reread_pj[level, kind]
-        total += drained * (facts.drain_pj[level, own] + facts.hop_pj[level, wire])
-    return total
+            table[level, work[level, CLASS], CYCLES] = cycles
+        work[level, CLASS] = (work[level, CLASS] - 1) & work[level, UNEVEN]
 
 
 @compiled
 def evaluate(
-    facts: Machine, arrays: np.ndarray, tiles: np.ndarray, orders: np.ndarray, work: Scratch
+    facts: np.ndarray, pj: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray
 ) -> tuple[float, int]:
-    """(energy [pJ], latency [cycles]) of one legal mapping: arrays, tiles [L, 8], orders [L - 1, 8]."""
-    moves(facts, arrays, tiles, orders, work)
-    return energy(facts, work), latency(facts, arrays, tiles, orders, work)
+    """(energy [pJ], latency [cycles]) of one legal mapping, plan [3, L, 8]."""
+    moves(facts, plan, work)
+    return energy(facts, pj, work), latency(facts, plan, work, table)
 
 
 @compiled
 def evaluate_all(
-    facts: Machine, arrays: np.ndarray, tiles: np.ndarray, orders: np.ndarray, work: Scratch,
+    facts: np.ndarray, pj: np.ndarray, plans: np.ndarray, work: np.ndarray, table: np.ndarray,
     energies: np.ndarray, cycles: np.ndarray,
 ) -> None:  # fmt: skip
-    """`evaluate` of B mappings: arrays, tiles [B, L, 8], orders [B, L - 1, 8] into energies [B], cycles [B]."""
-    for b in range(len(arrays)):
-        energies[b], cycles[b] = evaluate(facts, arrays[b], tiles[b], orders[b], work)
+    """`evaluate` of B mappings, plans [B, 3, L, 8], into energies [B] and cycles [B]."""
+    for b in range(len(plans)):
+        energies[b], cycles[b] = evaluate(facts, pj, plans[b], work, table)

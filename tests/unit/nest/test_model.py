@@ -33,8 +33,8 @@ def test_energy_is_that_of_the_accesses() -> None:
     """The compiled sum takes its terms in another order than `cost`: the same but for the last bits of a float."""
     for seed in range(300):
         triple = layer, hierarchy, mapping = draws.numbered(seed)
-        work = model.scratch(len(hierarchy.levels))
-        energy, cycles = model.evaluate(model.machine(layer, hierarchy), *model.encoded(mapping), work)
+        (facts, pj), (work, table) = model.machine(layer, hierarchy), model.scratch(len(hierarchy.levels))
+        energy, cycles = model.evaluate(facts, pj, model.encoded(mapping), work, table)
         counts = execute(*triple)
         assert cycles == counts.cycles
         assert math.isclose(energy, cost(layer, hierarchy, mapping, counts).energy_pj, rel_tol=1e-12)
