@@ -15,8 +15,8 @@ from itertools import product
 
 from nba.nest.cost import Counts, Operands, moves_results
 from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WALKS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
-from nba.nest.mapping import Mapping, mac_bits, problems
+from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
+from nba.nest.mapping import Mapping, mac_bits, position, problems, slides
 
 Element = tuple[int, ...]
 Block = tuple[range, ...]
@@ -131,7 +131,7 @@ class _Machine:
         inside = level + 1
         order = self.mapping.orders[level]
         step_of = self.mapping.arrays[inside]
-        places = [self.position(level, operand) for operand in range(3)]
+        places = [position(self.mapping, level, operand) for operand in range(3)]
         array: dict[Element, _Instance] = {}
         walk = _Walk(level)
         blocks = [range(0, len(tile[d]), step_of[d]) for d in order]
@@ -151,8 +151,9 @@ class _Machine:
                 if self.hierarchy.levels[inside].memory(operand) is None:
                     continue
                 if number == 0 or advanced <= places[operand]:
-                    slides = number > 0 and operand == INPUTS and advanced == places[operand] and self.slides(level)
-                    step.sent[operand] = self.load(instance, array, parts, operand, slides)
+                    again = number > 0 and operand == INPUTS and advanced == places[operand]
+                    sliding = again and slides(self.mapping, level)
+                    step.sent[operand] = self.load(instance, array, parts, operand, sliding)
             step.below = [self.execute(array[where], part) for where, part in parts.items()]
             if self.hierarchy.levels[inside].memory(OUTPUTS) is not None:
                 is_last = number == len(steps) - 1
@@ -161,23 +162,6 @@ class _Machine:
             walk.steps.append(step)
         assert not any(inner.sums for inner in array.values())
         return walk
-
-    def position(self, level: int, operand: int) -> int:
-        """Place in the order of `level` of the innermost loop that is not trivial and walks the operand; -1: none."""
-        found = -1
-        for place, d in enumerate(self.mapping.orders[level]):
-            trivial = self.mapping.tiles[level][d] <= self.mapping.arrays[level + 1][d]
-            if WALKS[operand][d] and not trivial:
-                found = place
-        return found
-
-    def slides(self, level: int) -> bool:
-        """Whether inputs slide when the loop at their position advances."""
-        d = self.mapping.orders[level][self.position(level, INPUTS)]
-        if d not in (P, Q):
-            return False
-        both = (P, R) if d == P else (Q, S)
-        return all(self.mapping.arrays[level + 1][e] == self.mapping.tiles[level + 1][e] for e in both)
 
     def unroll(self, level: int, block: Block) -> dict[Element, Block]:
         """The part of a block that each instance of a level gets, the first instance first."""
@@ -198,7 +182,7 @@ class _Machine:
         array: dict[Element, _Instance],
         parts: dict[Element, Block],
         operand: int,
-        slides: bool,
+        sliding: bool,
     ) -> int:
         """Load the parts of a block into the instances below one; returns how many elements are sent."""
         level = outside.level + 1
@@ -210,7 +194,7 @@ class _Machine:
                 continue
             needed = set(self.weights(parts[where]) if operand == WEIGHTS else self.inputs(parts[where]))
             inside.held[operand].update(needed)
-            new = needed - before if slides else needed
+            new = needed - before if sliding else needed
             sent |= new
             self.inner[level][operand] += len(new)
             self.writes[level][operand] += len(new)

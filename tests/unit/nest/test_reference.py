@@ -262,8 +262,8 @@ def test_draws_cover_the_cases() -> None:
 @pytest.mark.parametrize("operand", [WEIGHTS, INPUTS], ids=["weights", "inputs"])
 def test_a_load_that_is_left_out_is_noticed(operand: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Were an operand loaded at the first step only, a MAC would miss it."""
-    real = reference._Machine.position
-    monkeypatch.setattr(reference._Machine, "position", lambda m, at, o: -1 if o == operand else real(m, at, o))
+    real = reference.position
+    monkeypatch.setattr(reference, "position", lambda nest, at, o: -1 if o == operand else real(nest, at, o))
     layer = NestLayer(name="fc", m=2, c=3)
     with pytest.raises(AssertionError):
         execute(layer, machine(level("pe")), mapping(layer, ({}, {}, "MC")))
