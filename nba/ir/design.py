@@ -7,6 +7,7 @@ import hashlib
 import json
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -77,19 +78,27 @@ def save_design(design: Design, weights: Weights, folder: Path) -> None:
     write_atomic_bytes(folder / "weights.npz", weights_bytes(weights))
 
 
-def weights_bytes(weights: Weights) -> bytes:
-    """The .npz file of `weights`; the same weights give the same bytes."""
+def npz_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
+    """An .npz file of named arrays; the same arrays give the same bytes."""
     import io
     import zipfile
 
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for i, lw in enumerate(weights):
-            for key, array in (("w", lw.weight), ("b", lw.bias), ("m", lw.mult)):
-                data = io.BytesIO()
-                np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
-                archive.writestr(zipfile.ZipInfo(f"{key}{i}.npy", (1980, 1, 1, 0, 0, 0)), data.getvalue())
+        for name, array in arrays:
+            data = io.BytesIO()
+            np.lib.format.write_array(data, np.ascontiguousarray(array), allow_pickle=False)
+            archive.writestr(zipfile.ZipInfo(f"{name}.npy", (1980, 1, 1, 0, 0, 0)), data.getvalue())
     return buffer.getvalue()
+
+
+def weights_bytes(weights: Weights) -> bytes:
+    """The .npz file of `weights`; the same weights give the same bytes."""
+    return npz_bytes(
+        (f"{key}{i}", array)
+        for i, lw in enumerate(weights)
+        for key, array in (("w", lw.weight), ("b", lw.bias), ("m", lw.mult))
+    )
 
 
 def load_design(path: Path) -> tuple[Design, Weights]:

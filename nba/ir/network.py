@@ -17,6 +17,12 @@ LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8, WIDE_BITS)
 """Bits of weights and activations."""
 LEGAL_BITS_TEXT = "2..8, 16"
 """LEGAL_BITS as messages say them."""
+FLOAT_BITS = 32
+"""Stands for no rounding at all, where a bitwidth of a switchable-precision network is named."""
+SWITCHABLE_BITS = (2, 3, 4, 5, 6, 7, 8, 12, WIDE_BITS, FLOAT_BITS)
+"""What a bitwidth of a switchable-precision network may be; those beyond LEGAL_BITS are for training only."""
+SWITCHABLE_BITS_TEXT = "2..8, 12, 16, 32"
+"""SWITCHABLE_BITS as messages say them."""
 MULT_BITS = 16
 """Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
 MAX_SHIFT = 47

@@ -17,9 +17,9 @@ Operands = tuple[int, int, int]
 class Counts:
     """What the model and the reference count, in elements and cycles.
 
-    outer [L][3]: elements of weights and inputs sent to a level, of outputs merged from it, at its parent. inner [L][3]:
-    elements received, of outputs drained, summed over all instances of the level. Both are 0 for level 0 and for
-    operands that a level does not hold. cycles: latency of the layer.
+    outer [L][3]: elements of weights and inputs sent to a level, of outputs merged from it, at its parent.
+    inner [L][3]: elements received, of outputs drained, summed over all instances of the level. Both are 0 for level 0
+    and for operands that a level does not hold. cycles: latency of the layer.
     """
 
     cycles: int
@@ -62,9 +62,9 @@ class NestCost:
         return self.energy_pj * self.cycles
 
 
-def moves_results(layer: NestLayer, merged: int) -> bool:
-    """Whether drains that merge so many outputs in all move results: each output once."""
-    return merged == layer.elements(OUTPUTS)
+def moves_results(layer: NestLayer, moved: int) -> bool:
+    """Whether so many outputs, drained or merged in all, are results: each output once."""
+    return moved == layer.elements(OUTPUTS)
 
 
 def accesses(layer: NestLayer, hierarchy: Hierarchy, counts: Counts) -> list[Access]:
@@ -131,7 +131,8 @@ def cost(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping, counts: Count
             if link is None:
                 continue
             if operand == OUTPUTS:
-                results = moves_results(layer, counts.outer[level][OUTPUTS])
+                # Several partial sums that are added on the way to one output are none of them results.
+                results = moves_results(layer, counts.inner[level][OUTPUTS])
                 bits = layer.act_bits if results else mac.accumulator_bits
             link_pj += counts.inner[level][operand] * bits * link.pj_per_bit
     mac_pj = layer.macs * mac.pj

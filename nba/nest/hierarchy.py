@@ -77,8 +77,8 @@ class Level:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mac:
-    """A multiply-accumulate of operands of `bits` bits. lanes: MACs that a place of the array does per cycle: the size of
-    the last axis of the innermost level is multiplied by it."""
+    """A multiply-accumulate of operands of `bits` bits. lanes: MACs that a place of the array does per cycle: the size
+    of the last axis of the innermost level is multiplied by it."""
 
     bits: int
     pj: float

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nba.nest.hierarchy import Hierarchy, Level
-from nba.nest.layer import DIMS, OPERANDS, OUTPUTS, WEIGHTS, NestLayer, elements
+from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WALKS, WEIGHTS, NestLayer, P, Q, R, S, elements
 
 Loops = tuple[int, ...]
 """One integer per loop, in the order of DIMS."""
@@ -44,6 +44,31 @@ def mac_bits(layer: NestLayer) -> int:
 def fanout(arrays: Loops, tiles: Loops) -> Loops:
     """Instances that each loop is unrolled over."""
     return tuple(-(-a // t) for a, t in zip(arrays, tiles, strict=True))
+
+
+def is_trivial(mapping: Mapping, level: int, loop: int) -> bool:
+    """Whether a loop has one block in every execution of `level`."""
+    return mapping.tiles[level][loop] <= mapping.arrays[level + 1][loop]
+
+
+def position(mapping: Mapping, level: int, operand: int) -> int:
+    """Place in the order of `level` of the innermost loop that is not trivial and walks the operand: the level inside
+    loads it whenever that loop or one outside it advances. -1: there is none."""
+    found = -1
+    for place, d in enumerate(mapping.orders[level]):
+        if WALKS[operand][d] and not is_trivial(mapping, level, d):
+            found = place
+    return found
+
+
+def slides(mapping: Mapping, level: int) -> bool:
+    """Whether only what is new of the inputs is loaded when the loop at their position in `level` advances."""
+    place = position(mapping, level, INPUTS)
+    d = mapping.orders[level][place] if place >= 0 else None
+    if d not in (P, Q):
+        return False
+    both = (P, R) if d == P else (Q, S)
+    return all(mapping.arrays[level + 1][e] == mapping.tiles[level + 1][e] for e in both)
 
 
 def overflow(layer: NestLayer, hierarchy: Hierarchy, level: int, tile: Loops) -> list[str]:

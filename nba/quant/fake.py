@@ -138,13 +138,13 @@ class QuantLayer(nn.Module):
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
         if self.floating:
-            return self._floating_forward(source, residual)
+            return self._floating_forward(source, residual, weight)
         if self.op == "avgpool":
             return self.out(source.real().mean((2, 3), keepdim=True))
         weight = self.weight if weight is None else weight
         assert weight is not None
         # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
-        x, kernel = seen_codes(source, precision), quantised(weight, precision) * source.scale
+        x, kernel = seen_codes(source, precision), self.kernel(weight, precision) * source.scale
         # Up to 8 bits every code is exact in bfloat16; all that is not a convolution stays in float32.
         compute = self.compute if self.out.bits == MASTER_BITS else x.dtype
         y = self._convolve(x.to(compute), kernel.to(compute), None).to(x.dtype)
@@ -153,10 +153,18 @@ class QuantLayer(nn.Module):
             assert self.bias is not None
             y = channelwise(y, inverse.expand(len(self.bias)), self.bias * inverse + 0.5)
         else:
-            y = self.norm(y, self.norm.weight * inverse, self.norm.bias * inverse + 0.5)
+            y = self.norm(y, self.gain(self.norm) * inverse, self.norm.bias * inverse + 0.5)
         if residual is not None:
             y = torch.addcmul(y, residual.codes_BCHW, residual.scale * inverse)
         return self.out.from_steps(y)
+
+    def kernel(self, weight: Tensor, precision: Precision) -> Tensor:
+        """Real values of the quantised weights [M, N, K, K] before BatchNorm."""
+        return quantised(weight, precision)
+
+    def gain(self, norm: BatchNorm) -> Tensor:
+        """BatchNorm's gain [M]."""
+        return norm.weight
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         if self.rotate == 0:
@@ -166,15 +174,16 @@ class QuantLayer(nn.Module):
         y = functional.conv2d(x_BCHW, weight, bias, self.stride, self.pad, 1, self.groups)
         return y.roll(-self.rotate, 1)
 
-    def _floating_forward(self, source: Signal, residual: Signal | None) -> Signal:
+    def _floating_forward(self, source: Signal, residual: Signal | None, weight: Tensor | None) -> Signal:
         """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
         one = torch.ones((), device=source.codes_BCHW.device)
         if self.op == "avgpool":
             return Signal(codes_BCHW=source.real().mean((2, 3), keepdim=True), scale=one, signed=self.out.signed)
-        assert self.weight is not None
-        y = self._convolve(source.real().to(self.compute), self.weight.to(self.compute), self.bias).float()
+        weight = self.weight if weight is None else weight
+        assert weight is not None
+        y = self._convolve(source.real().to(self.compute), weight.to(self.compute), self.bias).float()
         if self.norm is not None:
-            y = self.norm(y, self.norm.weight, self.norm.bias)
+            y = self.norm(y, self.gain(self.norm), self.norm.bias)
         if residual is not None:
             y = y + residual.codes_BCHW
         return Signal(codes_BCHW=y if self.out.signed else functional.relu(y), scale=one, signed=self.out.signed)
@@ -187,30 +196,34 @@ class QuantLayer(nn.Module):
             return self.weight, self.bias
         assert self.norm.running_mean is not None
         assert self.norm.running_var is not None
-        gain = self.norm.weight / torch.sqrt(self.norm.running_var + self.norm.eps)
+        gain = self.gain(self.norm) / torch.sqrt(self.norm.running_var + self.norm.eps)
         return self.weight * along(gain, self.weight), self.norm.bias - self.norm.running_mean * gain
+
+    def folded_codes(self, bits: int, nested_scale: Tensor, limit: float) -> tuple[Tensor, Tensor, Tensor]:
+        """(weight codes of `bits` bits, real value [M] of one accumulator step, bias [M]) with BatchNorm folded in.
+
+        Where a channel's bias would exceed `limit`, which the accumulator bits that hardware has can hold, the
+        channel's weight scale is enlarged until it does not. With codes of 16 bits, a scale whose single accumulator
+        step would be more than half of the output's range (few bits and a gain that saturates) is cut to what a
+        multiplier can hold. nested_scale: real value of one code of the input at `bits` bits.
+        """
+        weight, bias = self.folded()
+        scale = torch.maximum(weight_scale(weight, bits), (bias / (nested_scale * limit)).detach().abs())
+        if self.out.bits != MASTER_BITS:
+            scale = torch.minimum(scale, MAX_RATIO * (self.out.scale() / nested_scale).detach())
+        return weight_codes(weight, scale, bits), scale * nested_scale, bias
 
     def integers(
         self, bits: int, source_scale: Tensor, source_signed: bool, residual_scale: Tensor | None
     ) -> LayerIntegers:
-        """The folded layer's integers at `bits` bits; scales are those of master codes.
-
-        Where a channel's bias would not fit the accumulator bits that hardware has, the channel's weight scale is
-        enlarged until it does. With codes of 16 bits, a scale whose single accumulator step would be more than half of
-        the output's range (few bits and a gain that saturates) is cut to what a multiplier can hold.
-        """
+        """The folded layer's integers at `bits` bits; scales are those of master codes."""
         nested_scale = source_scale * float(1 << (self.out.bits - bits))
         if self.op == "avgpool":
             codes = bias_codes = torch.zeros(0)
             acc_scale = (nested_scale / self.reduction).expand(self.groups)
         else:
-            weight, bias = self.folded()
             limit = float(bias_limit(self.reduction, bits, bits, source_signed))
-            scale = torch.maximum(weight_scale(weight, bits), (bias / (nested_scale * limit)).detach().abs())
-            if self.out.bits != MASTER_BITS:
-                scale = torch.minimum(scale, MAX_RATIO * (self.out.scale() / nested_scale).detach())
-            acc_scale = scale * nested_scale
-            codes = weight_codes(weight, scale, bits)
+            codes, acc_scale, bias = self.folded_codes(bits, nested_scale, limit)
             bias_codes = round_through((bias / acc_scale).clamp(-limit, limit))
         ratio = acc_scale / self.out.scale()
         res_ratio = None if residual_scale is None else residual_scale / self.out.scale()
@@ -244,13 +257,15 @@ class QuantLayer(nn.Module):
 
 
 class FakeNetwork(nn.Module):
-    """The trainable twin of an integer network: one `QuantLayer` per layer, in the same order."""
+    """The trainable twin of an integer network: one layer of class `kind` per layer, in the same order."""
 
-    def __init__(self, network: Network, input_scale: float, generator: torch.Generator):
+    def __init__(
+        self, network: Network, input_scale: float, generator: torch.Generator, kind: type[QuantLayer] = QuantLayer
+    ):
         super().__init__()
         self.network = network
         self.input_scale = input_scale
-        self.layers = nn.ModuleList(_twin(network, i, layer, generator) for i, layer in enumerate(network.layers))
+        self.layers = nn.ModuleList(_twin(network, i, layer, generator, kind) for i, layer in enumerate(network.layers))
         self.precisions = tuple(Precision(bitwidths=(layer.act_bits,)) for layer in network.layers)
 
     def code_scale(self) -> float:
@@ -285,11 +300,11 @@ class FakeNetwork(nn.Module):
         return self.signals(codes_BCHW)[-1].real().flatten(1)
 
 
-def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator) -> QuantLayer:
+def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator, kind: type[QuantLayer]) -> QuantLayer:
     out = network.result(index)
     last = index == len(network.layers) - 1
     reach = 16.0 if last else 6.0 if layer.residual is not None else 4.0
-    return QuantLayer(
+    return kind(
         op=layer.op,
         in_channels=network.source(layer).channels,
         out_channels=out.channels,

@@ -20,9 +20,9 @@ from nba.ir.network import MASTER_BITS
 from nba.quant.blend import along as along
 from nba.quant.blend import blended_weights
 
-_STEP_OF_RMS = {2: 1.224, 3: 0.586, 4: 0.335, 5: 0.188, 6: 0.104, 7: 0.057, 8: 0.031, 16: 0.000181}
+_STEP_OF_RMS = {2: 1.224, 3: 0.586, 4: 0.335, 5: 0.188, 6: 0.104, 7: 0.057, 8: 0.031, 12: 0.002449, 16: 0.000181}
 """Step of the uniform quantiser of least squared error for a normal distribution, in units of its deviation
-(3 levels at 2 bits; Max, "Quantizing for minimum distortion", 1960; 16 bits: minimised numerically)."""
+(3 levels at 2 bits; Max, "Quantizing for minimum distortion", 1960; 12 and 16 bits: minimised numerically)."""
 _TINY = 1e-8
 
 

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Literal
 
 from nba.ir.network import Network, Weights
@@ -73,6 +73,14 @@ class EpochRecord:
     loss: float
     accuracy: float
     learning_rate: float
+
+    def scalars(self) -> dict[str, float]:
+        """The fields by name."""
+        return asdict(self)
+
+    def note(self) -> str:
+        """For progress."""
+        return f"loss {self.loss:.3f}, accuracy {100 * self.accuracy:.1f} %"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

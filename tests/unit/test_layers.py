@@ -12,7 +12,17 @@ import pytest
 from nba.sources import PACKAGE, imported_names, imports
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("nba", "nba.errors", "nba.files", "nba.tools", "nba.assets", "nba.sources", "nba.progress"),
+    (
+        "nba",
+        "nba.errors",
+        "nba.files",
+        "nba.tools",
+        "nba.assets",
+        "nba.sources",
+        "nba.progress",
+        "nba.compiled",
+        "nba.yamlfile",
+    ),
     ("nba.ir",),
     ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
@@ -24,12 +34,14 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.data",
         "nba.quant.blend",
         "nba.quant.fake",
+        "nba.quant.nested",
         "nba.quant.norm",
         "nba.quant.rounding",
         "nba.quant.export",
         "nba.supernet",
         "nba.search",
         "nba.train",
+        "nba.switchable",
         "nba.frontend",
     ),
     ("nba.stages", "nba.flow", "nba.metrics", "nba.doctor"),

@@ -65,6 +65,55 @@ def test_printed_spec_reads_back_the_same() -> None:
     assert parse(spec.yaml()) == spec
 
 
+def test_switchable_precision() -> None:
+    assert (parse(GOOD).precision, parse(GOOD).switchable) == ("mixed", None)
+    found = parse(GOOD + "precision: switchable\n")
+    assert found.switchable is not None
+    assert found.switchable.bitwidths == (4, 8, 12, 16, 32)
+    assert (found.switchable.beta, found.switchable.teachers) == (1.0, "all")
+    assert (found.switchable.stem_bits, found.switchable.classifier_bits) == (None, None)
+    chosen = parse(GOOD + "precision: switchable\nswitchable: {bitwidths: [2, 4, 8], beta: 0.5, teachers: highest}\n")
+    assert chosen.switchable is not None
+    assert chosen.switchable.bitwidths == (2, 4, 8)
+    assert parse(chosen.yaml()) == chosen
+    assert parse(found.yaml()) == found
+
+
+SWITCHED = "precision: switchable\nswitchable: "
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (SWITCHED + "{bitwidths: [8, 4]}", "switchable.bitwidths: [8, 4]: give each bitwidth once, in rising order"),
+        (SWITCHED + "{bitwidths: [4, 4]}", "switchable.bitwidths: [4, 4]: give each bitwidth once, in rising order"),
+        (
+            SWITCHED + "{bitwidths: [4, 9]}",
+            "switchable.bitwidths[1]: not a legal number of bits; legal: 2..8, 12, 16, 32 (found 9)",
+        ),
+        (SWITCHED + "{bitwidths: [12, 32]}", "switchable.bitwidths: the lowest is 12; legal: at most 8"),
+        (SWITCHED + "{bitwidths: [4]}", "switchable.bitwidths: tuple should have at least 2 items"),
+        (SWITCHED + "{beta: -1.0}", "switchable.beta: input should be greater than or equal to 0 (found -1.0)"),
+        (
+            SWITCHED + "{teachers: some}",
+            "switchable.teachers: input should be 'all', 'highest' or 'none' (found 'some'",
+        ),
+        (SWITCHED + "{stem_bits: 16}", "switchable.stem_bits: input should be less than or equal to 8 (found 16)"),
+        (SWITCHED + "{bits: [4, 8]}", "switchable.bits: unknown field"),
+        ("switchable: {bitwidths: [4, 8]}", "switchable: belongs to `precision: switchable`"),
+        ("precision: float", "precision: input should be 'mixed' or 'switchable' (found 'float')"),
+        (
+            "precision: switchable\nschedule: {train: {distillation: {weight: 0.5}}}",
+            "schedule.train.distillation: a switchable network teaches itself",
+        ),
+    ],
+)
+def test_switchable_errors(text: str, line: str) -> None:
+    found = problems(GOOD + text + "\n")
+    assert found[0] == "f.yaml: 1 error"
+    assert found[1].removeprefix("  - ").startswith(line)
+
+
 def test_values_are_frozen() -> None:
     with pytest.raises(ValueError, match="frozen"):
         parse(GOOD).seed = 3  # type: ignore[misc]
