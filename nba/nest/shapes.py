@@ -40,7 +40,9 @@ def alexnet() -> tuple[NestLayer, ...]:
 def vgg16() -> tuple[NestLayer, ...]:
     """15,470 MMAC."""
     layers, channels = [], 3
-    for stage, (width, depth, size) in enumerate(((64, 2, 224), (128, 2, 112), (256, 3, 56), (512, 3, 28), (512, 3, 14))):
+    for stage, (width, depth, size) in enumerate(
+        ((64, 2, 224), (128, 2, 112), (256, 3, 56), (512, 3, 28), (512, 3, 14))
+    ):
         for i in range(depth):
             layers.append(_conv(f"conv{stage + 1}_{i + 1}", width, channels, size))
             channels = width

@@ -49,8 +49,8 @@ def nested_codes(w_M: Tensor, bits: int, lowest: int) -> tuple[Tensor, Tensor]:
     if bits > MASTER_BITS:
         scale = weight_scale(w_M, bits)
         return weight_codes(w_M, scale, bits), scale
-    step = float(1 << (MASTER_BITS - bits))
-    return shown(master_codes(w_M, lowest), bits, True) / step, master_scale(w_M, lowest) * step
+    step, scale = float(1 << (MASTER_BITS - bits)), master_scale(w_M, lowest)
+    return shown(weight_codes(w_M, scale, MASTER_BITS), bits, True) / step, scale * step
 
 
 class NestedLayer(QuantLayer):

@@ -13,7 +13,10 @@ from torch import distributed
 from nba.ir.network import weights_digest
 from nba.progress import Silent
 from nba.search.joint import SearchConfig, search
-from nba.space.network import Architecture
+from nba.space.network import Architecture, skeleton
+from nba.switchable.config import SwitchableConfig
+from nba.switchable.export import measure_switchable
+from nba.switchable.loop import fit_switchable
 from nba.train import ranks
 from nba.train.config import Distillation, TrainConfig
 from nba.train.loop import Fit, fit, measure
@@ -51,6 +54,16 @@ def trained(folder: Path) -> tuple[list[dict[str, float]], str]:
     return [asdict(r) for r in found.records], weights_digest(found.weights)
 
 
+def switched(folder: Path) -> tuple[list[dict[str, float]], list[str]]:
+    """Curves of a short training at several bitwidths, and digests of their weights."""
+    torch.set_num_threads(1)
+    config = SwitchableConfig(bitwidths=(4, 8, 32), train=replace(TRAIN, distillation=None))
+    path = folder / "switchable.pt"
+    model, records = fit_switchable(skeleton(ARCHITECTURE), few_digits(96), config, 3, checkpoint=path)
+    found = measure_switchable(model, records, few_digits(96))
+    return [r.scalars() for r in records], [weights_digest(at.weights) for at in found.results if at.weights]
+
+
 def searched(folder: Path) -> tuple[list[dict[str, object]], str]:
     """Records of a short search, and the final state of the accelerator search."""
     hardware = FakeHardware(5)
@@ -63,7 +76,7 @@ def main(rank: int, port: int, out: str) -> None:
     folder, store = Path(out), distributed.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
     with ranks.together(store, rank, 2) as world:
         assert world == ranks.World(rank=rank, size=2)
-        torch.save((floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt")
+        torch.save((switched(folder), floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt")
     assert ranks.current() == ranks.World()
 
 
