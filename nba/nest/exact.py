@@ -38,7 +38,7 @@ ROUNDING = 1e-9
 MAX_ROOTS = 3_000_000
 """Members of level 1 that are kept."""
 SECONDS = 60.0
-"""Time limit unless said otherwise."""
+"""Limit of CPU time unless said otherwise."""
 _WALKS = np.array(WALKS)
 _SEQUENCE = np.array([0, 1, 6, 7, 2, 3, 4, 5], np.int64)
 """Loops in the order of the search: N, G, R, S, M, C, P, Q; kernel rows before the rows that they share inputs with."""
@@ -579,6 +579,25 @@ def _orders(
 
 
 @compiled
+def _mirrored(tree: Tree, level: int) -> bool:
+    """Whether rows and columns exchanged (P, R with Q, S) give another member of `level` that comes first."""
+    for d in (4, 6):
+        for table in (tree.arrays, tree.tiles, tree.axes):
+            if table[level, d] != table[level, d + 1]:
+                return table[level, d] < table[level, d + 1]
+    return False
+
+
+def _alike(space: Room, forced: np.ndarray) -> bool:
+    """Whether rows and columns may be exchanged in every mapping without changing what it costs."""
+    rows, columns = [4, 6], [5, 7]
+    return all(
+        np.array_equal(table[..., rows], table[..., columns])
+        for table in (space.extents, space.may, space.unit, forced)
+    )
+
+
+@compiled
 def _search(
     facts: Machine, space: Room, tree: Tree, weights: np.ndarray, choices: np.ndarray, forced: np.ndarray, work: Scratch,
     best: np.ndarray, best_member: np.ndarray, start: int, stop: int, roots: np.ndarray, bounds: np.ndarray,
@@ -586,7 +605,7 @@ def _search(
 ) -> int:  # fmt: skip
     """Search from level `start`. At level `stop` (< L - 1) complete members are put down with their bounds instead.
 
-    limits [3]: nodes so far, nodes allowed, least cycles of any mapping. Returns roots put down, or -1: a limit was met.
+    limits [4]: nodes so far, nodes allowed, least cycles of any mapping, whether rows and columns are alike. Returns roots put down, or -1: a limit was met.
     """
     depth = tree.arrays.shape[0]
     to, to_times = np.zeros(2 * depth + 1, np.int64), np.zeros(2 * depth + 1, np.int64)
@@ -653,6 +672,8 @@ def _search(
         if value >= best[0] * (1 - ROUNDING):
             continue
         if level == stop:
+            if limits[3] > 0 and _mirrored(tree, level):
+                continue
             if count == len(bounds):
                 return -1
             for e in range(8):
@@ -726,10 +747,10 @@ def solve(
 ) -> Certificate:
     """The best mapping of the space, or the best found and a bound when time is up.
 
-    incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of level 1's members
+    seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of level 1's members
     that are finished. Raises NbaError if no mapping fits.
     """
-    began = time.monotonic()
+    began, began_cpu = time.monotonic(), time.process_time()
     depth = len(hierarchy.levels)
     facts, space, work = machine(layer, hierarchy), room(layer, hierarchy), scratch(depth)
     choices = level_orders(hierarchy)
@@ -747,7 +768,7 @@ def solve(
     _floors(facts, tree)
     tree.done[1] = float(facts.pj[0, CONSTANT])
     least_cycles = float(layer.macs) / tree.places[0]
-    limits = np.array([0.0, 2e9, least_cycles])
+    limits = np.array([0.0, 2e9, least_cycles, float(_alike(space, forced))])
     floor = float(worth(goal, float(facts.pj[0, CONSTANT]) + tree.floor[1], least_cycles))
     stop = 1 if depth > 2 else depth
     roots, bounds = np.zeros((MAX_ROOTS, 8), np.int16), np.zeros(MAX_ROOTS)
@@ -762,12 +783,12 @@ def solve(
         allowed = 20_000_000.0
         waiting = [int(i) for i in order]
         done = 0
-        while waiting and time.monotonic() - began < seconds:
+        while waiting and time.process_time() - began_cpu < seconds:
             later = []
             for position, i in enumerate(waiting):
                 if bounds[i] >= best[0] * (1 - ROUNDING):
                     break
-                if time.monotonic() - began > seconds:
+                if time.process_time() - began_cpu > seconds:
                     later += [j for j in waiting[position:] if bounds[j] < best[0] * (1 - ROUNDING)]
                     break
                 _restore(facts, space, tree, roots[i])
