@@ -19,6 +19,7 @@ import numpy as np
 
 from nba.cost.pipeline import compiled
 from nba.errors import NbaError
+from nba.nest.fixed import Dataflow, constrained
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
@@ -233,7 +234,7 @@ def _refine(
                     fan = (array + tile - 1) // tile
                     n = (outside + array - 1) // array
                     if move == 0:
-                        tile = (outside + n) // (n + 1) // fan
+                        tile = (outside - 1) // n // fan
                     elif move == 1:
                         if n == 1:
                             continue
@@ -428,17 +429,21 @@ def evolve(
     evaluations: int = EVALUATIONS,
     seconds: float | None = None,
     seeds: tuple[Mapping, ...] = (),
+    flow: Dataflow | None = None,
     progress: Callable[[int, Found], None] | None = None,
 ) -> Evolved:
     """Search for the mapping of the least objective. weights: of energy and latency in a sum to minimise instead.
 
-    evaluations: effort. seconds: stop earlier (the result then depends on the machine). seeds: mappings that take part. progress:
-    called with evaluations so far and the best now and then. Raises NbaError if no mapping fits.
+    evaluations: effort. seconds: stop earlier (the result then depends on the machine). seeds: mappings that take part. flow:
+    a fixed dataflow to keep to. progress: called with evaluations so far and the best now and then. Raises NbaError if
+    no mapping fits.
     """
     began = time.monotonic()
     depth = len(hierarchy.levels)
     facts, space, work = machine(layer, hierarchy), room(layer, hierarchy), scratch(depth)
     choices = level_orders(hierarchy)
+    if flow is not None:
+        space, choices = constrained(flow, hierarchy, space)
     goal = np.array(weights if weights is not None else weights_of(objective))
     pool, trial, front, best = (_pool(n, depth) for n in (POPULATION, 1, FRONT, 1))
     elite = _pool(POPULATION // 2, depth)
@@ -464,7 +469,7 @@ def evolve(
             progress(int(status[0]), _found(best, 0))
         if seconds is not None and time.monotonic() - began > seconds:
             break
-    if not any(level.innermost for level in hierarchy.levels):
+    if flow is None and not any(level.innermost for level in hierarchy.levels):
         status[0] += _polish(facts, work, goal, trial, front, best)
     members = [i for i in range(FRONT) if front.energy[i] < np.inf]
     members.sort(key=lambda i: (int(front.cycles[i]), float(front.energy[i])))

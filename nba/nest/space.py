@@ -98,10 +98,10 @@ def candidates(extent: int) -> tuple[int, ...]:
         found.append(size)
         if size == 1:
             return tuple(found)
-        size = -(-extent // (-(-extent // size) + 1))
+        size = -(-extent // -(-extent // (size - 1)))
 
 
-_CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
+CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
 """Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide along
 Q, or P, when they do not; outputs stay."""
 
@@ -113,19 +113,27 @@ def _arranged(dims: tuple[int, ...], tail: tuple[tuple[int, ...], tuple[int, ...
     return (*outer, *inner)
 
 
-def canonical_orders(innermost: tuple[int, ...] = ()) -> tuple[Loops, ...]:
-    """The orders of a level that are worth looking at; `innermost`: loops that must be inside all others."""
+def canonical_orders(
+    innermost: tuple[int, ...] = (), classes: tuple[int, ...] = tuple(range(len(CLASSES)))
+) -> tuple[Loops, ...]:
+    """The orders of a level that are worth looking at. innermost: loops that must be inside all others. classes: indices
+    into CLASSES; only these."""
+    allowed = [CLASSES[c] for c in classes]
     inside = tuple(sorted(innermost))
     outside = tuple(d for d in range(8) if d not in inside)
     found = {}
-    for outer, inner in product(_CLASSES, _CLASSES):
+    for outer, inner in product(allowed, allowed):
         found[_arranged(outside, outer) + _arranged(inside, inner)] = None
     return tuple(found)
 
 
 def level_orders(hierarchy: Hierarchy) -> np.ndarray:
-    """canonical_orders of levels 0 .. L - 2: [L - 1, most, 8]; shorter lists repeat their first order."""
-    lists = [canonical_orders(level.innermost) for level in hierarchy.levels[:-1]]
+    """canonical_orders of levels 0 .. L - 2: [L - 1, most, 8]."""
+    return padded_orders([canonical_orders(level.innermost) for level in hierarchy.levels[:-1]])
+
+
+def padded_orders(lists: list[tuple[Loops, ...]]) -> np.ndarray:
+    """Lists of orders as one array [levels, most, 8]; shorter lists repeat their first order."""
     most = max(len(orders) for orders in lists)
     return np.array([orders + orders[:1] * (most - len(orders)) for orders in lists], np.int64)
 
