@@ -16,7 +16,7 @@ groups and parts, which is exact for the layers' latencies that it is given.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from nba.errors import NbaError
@@ -152,7 +152,7 @@ def _prices(fronts: list[list[Found]]) -> list[float]:
     return sorted({*ordered, *between, ordered[-1] * 2 + 1.0})
 
 
-def choose(fronts: list[list[Found]], times: list[int]) -> tuple[list[Found], float]:
+def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Found], float]:
     """The members, one of each front, of the least (sum of energy) x (sum of latency), the fronts counted `times`; and the price
     of a cycle [pJ] there."""
     best: tuple[float, list[Found]] | None = None
