@@ -131,7 +131,7 @@ def _complete(
     )
 
 
-def _undominated(found: list[Found]) -> list[Found]:
+def undominated(found: list[Found]) -> list[Found]:
     """By latency, those that no other beats in energy and latency."""
     kept: list[Found] = []
     for f in sorted(found, key=lambda f: (f.cycles, f.energy_pj)):
@@ -202,7 +202,7 @@ def map_network(
             )  # fmt: skip
             members.append(proof.best)
             lowers.append(proof.lower)
-        fronts.append(_undominated(members))
+        fronts.append(undominated(members))
         spent.append(found.evaluations)
         if progress is not None:
             progress(layer.name, number + 1, len(shapes))
@@ -213,7 +213,7 @@ def map_network(
                 layer, hierarchy, weights=(1.0, price), seed=seed + 1, evaluations=effort - first,
                 seeds=(chosen[i].mapping,),
             )  # fmt: skip
-            fronts[i] = _undominated([*fronts[i], *again.front, again.best])
+            fronts[i] = undominated([*fronts[i], *again.front, again.best])
             spent[i] += again.evaluations
         chosen, price = choose(fronts, times)
     else:

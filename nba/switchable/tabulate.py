@@ -16,7 +16,7 @@ from nba.nest.evolve import EVALUATIONS, Found, evolve, weights_of
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.network import layers_of
-from nba.nest.network_map import choose
+from nba.nest.network_map import choose, undominated
 from nba.progress import Progress, Silent
 from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.switchable.config import SwitchableConfig
@@ -66,8 +66,8 @@ def tabulated(
     front_of: Callable[[NestLayer], tuple[Found, ...]],
     progress: Progress | None = None,
 ) -> EfficiencyTable:
-    """The table at the lowest bitwidth of `config`. front_of: mappings to choose from for a layer, of which none beats
-    another in energy and cycles; it is asked once for every shape."""
+    """The table at the lowest bitwidth of `config`. front_of: mappings to choose from for a layer; it is asked
+    once for every shape."""
     bits = min(config.bitwidths)
     places = [choices(block) for block in blocks(macro)]
     layers = dict(_layers(macro, bits, config))
@@ -81,7 +81,7 @@ def tabulated(
     progress.start("costs of operators", len(distinct))
     fronts = []
     for layer in distinct.values():
-        fronts.append(list(front_of(layer)))
+        fronts.append(undominated(list(front_of(layer))))
         progress.advance(1, layer.name)
     progress.finish()
     known = dict(zip(distinct, _chosen(fronts, list(times.values()), objective), strict=True))
