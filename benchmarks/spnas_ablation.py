@@ -66,16 +66,16 @@ def outcome(
 
 
 def markdown(bitwidths: tuple[int, ...], clock_mhz: float, results: dict[ArchitectureBits, list[Outcome]]) -> str:
-    """A row per mode: mean, deviation and range over the seeds of accuracies (per cent) and EDP (nJ x us)."""
+    """A row per mode: mean, deviation and range over the seeds of accuracies (per cent) and EDP (uJ x us)."""
     heads = [f"{bits} bits, %" for bits in bitwidths]
     lines = [
-        f"| architecture learns from | {' | '.join(heads)} | EDP at {bitwidths[0]} bits, nJ x us | operators by seed |",
+        f"| architecture learns from | {' | '.join(heads)} | EDP at {bitwidths[0]} bits, uJ x us | operators by seed |",
         "|---" * (len(heads) + 3) + "|",
     ]
     for mode, runs in results.items():
         if runs:
             cells = [cell([100 * run.accuracies[i] for run in runs]) for i in range(len(bitwidths))]
-            edp = cell([run.edp * 1e-3 / clock_mhz for run in runs])
+            edp = cell([run.edp * 1e-6 / clock_mhz for run in runs])
             ops = "; ".join(" ".join(run.ops) for run in runs)
             lines.append(f"| {mode} | {' | '.join(cells)} | {edp} | {ops} |")
     return "\n".join(lines)
@@ -85,14 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
     """Search and train everything, print the table."""
     parser = argparse.ArgumentParser(description="Bitwidths that the architecture learns from")
     parser.add_argument("--seeds", default="1,2,3")
-    parser.add_argument("--bits", default="2,4,8", help="bitwidths, rising")
+    parser.add_argument("--bits", default="4,8", help="bitwidths, rising")
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--hierarchy", default="eyeriss-like")
     parser.add_argument("--objective", choices=EFFICIENCY_OBJECTIVES, default="edp")
-    parser.add_argument("--cost-weight", type=float, default=SwitchableSearchConfig.cost_weight)
+    parser.add_argument("--cost-weight", type=float, default=SwitchableSearchConfig().cost_weight)
     parser.add_argument("--pretrain", type=int, default=5, help="epochs of the weights alone")
-    parser.add_argument("--epochs", type=int, default=15, help="epochs of weights and architecture")
-    parser.add_argument("--train", type=int, default=15, help="epochs of the training of what was found")
+    parser.add_argument("--epochs", type=int, default=12, help="epochs of weights and architecture")
+    parser.add_argument("--train", type=int, default=10, help="epochs of the training of what was found")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     dataset = load(DataConfig())
