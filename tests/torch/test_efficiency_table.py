@@ -10,15 +10,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from nba.errors import NbaError
+from nba.nest.description import load_hierarchy
 from nba.nest.evolve import Found
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
 from nba.nest.network import layers_of
+from nba.nest.network_map import map_network
 from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton
 from nba.switchable.config import SwitchableConfig
 from nba.switchable.efficiency import EfficiencyTable, check_table
 from nba.switchable.network import at_bits
-from nba.switchable.tabulate import tabulated
+from nba.switchable.tabulate import efficiency_table, tabulated
 from tests.torch.small import MACRO
 
 pytestmark = pytest.mark.torch
@@ -111,3 +114,31 @@ def test_mappings_are_those_of_the_mean_network() -> None:
     assert latency.fixed_cycles <= table.fixed_cycles <= energy.fixed_cycles
     assert latency.fixed_energy_pj >= table.fixed_energy_pj >= energy.fixed_energy_pj
     assert latency.fixed_cycles < energy.fixed_cycles
+
+
+def test_costs_are_those_of_the_mapping_search() -> None:
+    """The same seed gives the same table. A network costs what it costs when it is mapped: to the cycle for the latency;
+    for the EDP, whose mappings depend on the whole network, nearly."""
+    hierarchy = load_hierarchy("eyeriss-like")
+    macro = replace(MACRO, operators=("k3_e1", "k5_e2"))
+    config = SwitchableConfig(bitwidths=(2, 8), stem_bits=8)
+    table, again = (
+        efficiency_table(macro, 2, hierarchy, "latency", 3, 2000, stem_bits=config.stem_bits) for _ in range(2)
+    )
+    assert table == again
+    assert (table.hierarchy, table.bits, table.objective) == ("eyeriss-like", 2, "latency")
+    check_table(table, macro, 2)
+    ops = ("k5_e2", "k3_e1", "k5_e2")
+    network = at_bits(skeleton(Architecture(macro=macro, ops=ops, bits=(8, 8, 8))), 2, stem_bits=8)
+    mapped = map_network(layers_of(network), hierarchy, objective="latency", seed=3, effort=2000)
+    assert table.cost(ops) == mapped.latency_cycles
+    assert table.totals(ops)[0] == pytest.approx(mapped.energy_pj)
+    edp = efficiency_table(macro, 2, hierarchy, "edp", 3, 20_000, stem_bits=8)
+    mapped = map_network(layers_of(network), hierarchy, objective="edp", seed=3, effort=20_000)
+    assert edp.cost(ops) == pytest.approx(mapped.edp_pj_cycles, rel=0.01)
+    assert edp.cost(ops) < math.prod(table.totals(ops))
+
+
+def test_bits_without_a_mac_are_refused() -> None:
+    with pytest.raises(NbaError, match="no MAC of 12 bits"):
+        efficiency_table(MACRO, 12, load_hierarchy("chunk-zc706"))
