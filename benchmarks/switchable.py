@@ -58,7 +58,7 @@ SETTINGS = {
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(), bitwidths=(2, 4, 8),
-        train=TrainConfig(epochs=30, batch_size=32, learning_rate=1e-2, mixup=0.0),
+        train=TrainConfig(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
         macro=Macro(
