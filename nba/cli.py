@@ -175,7 +175,7 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
         flow.run(
-            spec, out, stages=flow.up_to(last), progress=progress, force=force, done=done, team=team,
+            spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
     return found

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The stage runner: search, train, map, emit, verify, synth, report, each done once for the same inputs.
 
+With `precision: switchable` the stages nas, cascade and automap take the place of search and train (`stages_of`).
+
 Layout of a build folder: one folder per stage (`Stage.folder`), `metrics.json`, `.nba/` with lock, spec,
 stamps and the work folders. A stage writes into `.nba/work/<stage>`, which is renamed to its place when it is whole; a
 killed run finds its checkpoints there. A stamp holds digests of what went in and of every file that came out.
@@ -19,7 +21,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -29,7 +31,7 @@ from nba import __version__, assets
 from nba.errors import NbaError, SpecError, ToolError
 from nba.files import write_atomic
 from nba.progress import Progress, Silent
-from nba.sources import digest_file, digest_json, digest_source, digest_tree
+from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree
 from nba.spec import Spec
 
 log = logging.getLogger(__name__)
@@ -86,7 +88,35 @@ STAGES: tuple[Stage, ...] = (
     ),
 )  # fmt: skip
 
-BY_NAME = {stage.name: stage for stage in STAGES}
+_SHARED = {stage.name: stage for stage in STAGES}
+
+SWITCHABLE_STAGES: tuple[Stage, ...] = (
+    Stage(
+        name="nas", folder="search", after=(), packages=("torch", "numpy", "scikit-learn", "numba"),
+        sections=("seed", "dataset", "network", "switchable", "platform", "objective", "schedule.search"),
+        title="search of a switchable network",
+    ),
+    Stage(
+        name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
+        sections=("seed", "dataset", "switchable", "schedule.train"), title="cascade distillation training",
+    ),
+    Stage(
+        name="automap", folder="mapping", after=("cascade",), packages=("numpy", "numba"),
+        sections=("seed", "switchable", "platform", "objective"), title="loop nests of every bitwidth",
+    ),
+    replace(_SHARED["map"], after=("cascade",)), _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
+    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
+)  # fmt: skip
+
+BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES)}
+"""Every stage; map and report have one entry here and two lists of what comes before."""
+
+_IN_PLACE_OF = {"search": "nas", "train": "cascade"}
+
+
+def stages_of(spec: Spec) -> tuple[Stage, ...]:
+    """The stages of a run, in order."""
+    return SWITCHABLE_STAGES if spec.precision == "switchable" else STAGES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -168,12 +198,21 @@ def inputs_digest(stage: Stage, spec: Spec, stamps: dict[str, Stamp]) -> str:
             "python": platform.python_version_tuple()[:2],
             "sections": sections,
             "data": data,
+            "hierarchy": _hierarchy(stage, spec),
             "upstream": {name: stamps[name].outputs_digest for name in stage.after},
             "source": digest_source(stage.module),
             "assets": {kind: digest_json(digest_tree(assets.root(kind))) for kind in stage.asset_kinds},
             "packages": {name: package_version(name) for name in stage.packages},
         }
     )
+
+
+def _hierarchy(stage: Stage, spec: Spec) -> object:
+    """Digests of the descriptions of hierarchies that `stage` may read."""
+    if spec.switchable is None or "switchable" not in stage.sections:
+        return None
+    path = Path(spec.switchable.hierarchy or "")
+    return digest_file(path) if path.is_file() else digest_tree(PACKAGE / "platform" / "hierarchies")
 
 
 @contextmanager
@@ -199,7 +238,11 @@ def build_folder(build: Path) -> Iterator[None]:
         yield
     except NbaError:
         work = build / STATE / "work"
-        if missing and not any(stamp_path(build, stage).exists() for stage in STAGES) and not any(work.glob("*/*")):
+        if (
+            missing
+            and not any(stamp_path(build, stage).exists() for stage in BY_NAME.values())
+            and not any(work.glob("*/*"))
+        ):
             shutil.rmtree(build)
             for parent in missing[1:]:
                 parent.rmdir()
@@ -331,9 +374,11 @@ def _learns(stage: Stage) -> bool:
     return bool(getattr(importlib.import_module(stage.module), "TOGETHER", False))
 
 
-def up_to(last: str) -> tuple[Stage, ...]:
-    """All stages in order, up to and with the one named `last`."""
-    return STAGES[: STAGES.index(BY_NAME[last]) + 1]
+def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
+    """All stages in order, up to and with the one named `last`, or what stands in its place."""
+    stages = stages_of(spec)
+    names = [stage.name for stage in stages]
+    return stages[: names.index(last if last in names else _IN_PLACE_OF[last]) + 1]
 
 
 def run(

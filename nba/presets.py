@@ -2,7 +2,8 @@
 """Ready values of the spec's sections, as they would stand in YAML; fields beside a preset override it.
 
 auto-nba-cifar, auto-nba-imagenet: the macro-architectures of Auto-NBA (ICML 2021): 22 blocks, nine operators.
-published-cifar, published-imagenet: its schedules. quick: minutes on a CPU.
+published-cifar, published-imagenet: its schedules. published-instantnet: epochs and temperature of the search of
+InstantNet (DAC 2021). quick: minutes on a CPU.
 """
 
 from __future__ import annotations
@@ -70,6 +71,9 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     },
     "published-imagenet": {
         "search": {**_PUBLISHED_SEARCH, "pretrain_epochs": 45, "joint_epochs": 75, "temperature_factor": 0.956},
+    },
+    "published-instantnet": {
+        "search": {"joint_epochs": 25, "temperature_first": 3.0, "temperature_factor": 0.88},
     },
     "quick": {
         "search": {

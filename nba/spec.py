@@ -3,19 +3,18 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-from pydantic_core import ErrorDetails
 
 from nba.errors import SpecError
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
+from nba.yamlfile import explain, near, parse_yaml, read_text, report
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
@@ -346,7 +345,7 @@ class TrainSchedule(_Augmented):
 class Schedule(_Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
-    preset: Literal["published-cifar", "published-imagenet", "quick"] | None = None
+    preset: Literal["published-cifar", "published-imagenet", "published-instantnet", "quick"] | None = None
     search: SearchSchedule = SearchSchedule()
     train: TrainSchedule = TrainSchedule()
 
@@ -363,6 +362,12 @@ class Switchable(_Section):
 
     Every bitwidth learns the labels and, with weight `beta` (after `beta_warmup_epochs` of linear rise), the logits of
     its teachers: all higher bitwidths, the highest, or none. teacher_sum: distances to several are added or averaged.
+
+    The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
+    highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
+    which every bitwidth is mapped: a name that `nba-codesign map --list` prints, or the path of a description (null:
+    the chunk template on `platform`). hardware_bits: the bitwidth (8 or less) whose integer network is emitted as
+    hardware (null: the lowest).
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
@@ -372,6 +377,16 @@ class Switchable(_Section):
     beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
     stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
     classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+    architecture_bits: Literal["lowest", "highest", "all"] = "lowest"
+    hierarchy: str | None = None
+    hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
+
+    @model_validator(mode="after")
+    def _hardware_is_trained(self) -> Switchable:
+        if self.hardware_bits is not None and self.hardware_bits not in self.bitwidths:
+            legal = ", ".join(str(b) for b in self.bitwidths if b <= MASTER_BITS)
+            raise ValueError(f"hardware_bits {self.hardware_bits}: not one of its bitwidths; legal: {legal}")
+        return self
 
 
 class Verify(_Section):
@@ -455,135 +470,41 @@ class Spec(_Section):
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
 
 
-class _Loader(yaml.SafeLoader):
-    """YAML without its traps: a key that is given twice is an error instead of silently the last one, and plain words
-    and numbers are read as in YAML 1.2 (`no` is a word, 010 is ten, 1e-3 is a number)."""
-
-    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
-
-
-for _tag, _pattern, _first in (
-    ("bool", r"true|false|True|False|TRUE|FALSE", "tTfF"),
-    ("int", r"[-+]?[0-9]+", "-+0123456789"),
-    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", "-+.0123456789"),
-    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
-):
-    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), list(_first))
-_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
-_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
-
-
-def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    found: dict[Any, int] = {}
-    for key_node, _ in node.value:
-        if isinstance(key_node, yaml.ScalarNode):
-            line = key_node.start_mark.line + 1
-            if key_node.value in found:
-                problem = f"`{key_node.value}` is given twice (first in line {found[key_node.value]})"
-                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
-            found[key_node.value] = line
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
-
-
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    A relative `dataset.path` is relative to the spec's folder. Raises SpecError with every error of the file.
+    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
+    every error of the file.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise SpecError(f"{path}: no such file; give the path of a spec, as examples/digits.yaml") from None
-    except IsADirectoryError:
-        raise SpecError(f"{path}: is a folder; give the path of a spec file") from None
-    except UnicodeDecodeError as err:
-        raise SpecError(f"{path}: not UTF-8 text (byte {err.start}); save it as UTF-8") from None
-    except OSError as err:
-        raise SpecError(f"{path}: cannot be read: {err.strerror}") from None
+    text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
 
 
 def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str]) -> Spec:
     """The spec written in `text`; `where` names it in messages. Raises SpecError with every error of the text."""
-    try:
-        raw = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as err:
-        mark = err.problem_mark
-        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
-        hint = " (YAML indents with spaces, not tabs)" if "'\\t'" in str(err.problem) else ""
-        raise SpecError(f"{where}{place}: {err.problem}{hint}") from None
-    except yaml.YAMLError as err:
-        raise SpecError(f"{where}: not YAML: {err}") from None
-    except RecursionError:
-        raise SpecError(f"{where}: nested too deeply for a spec") from None
-    if not isinstance(raw, dict):
-        kind = "empty" if raw is None else f"a {type(raw).__name__}"
-        raise SpecError(f"{where}: the file is {kind}; it must hold the fields {', '.join(Spec.model_fields)}")
+    raw = parse_yaml(text, where=where, what="spec", fields=Spec.model_fields)
     problems: list[str] = []
     spec: Spec | None = None
     try:
         spec = Spec.model_validate(raw)
     except ValidationError as err:
-        found = err.errors()
-        # A list that is too short only because its entries are wrong is not an error of its own.
-        shadowed = {e["loc"] for e in found if any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in found)}
-        problems.extend(_explain(e) for e in found if not (e["type"] == "too_short" and e["loc"] in shadowed))
+        problems.extend(explain(err, Spec))
     platform = raw.get("platform")
     if isinstance(platform, str) and platform not in platforms:
         legal = ", ".join(sorted(platforms))
-        problems.append(f"platform: {platform!r} is not known{_near(platform, platforms)}; legal: {legal}")
+        problems.append(f"platform: {platform!r} is not known{near(platform, platforms)}; legal: {legal}")
     if problems or spec is None:
-        count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
-        raise SpecError(f"{where}: {count}\n" + "\n".join(f"  - {p}" for p in problems))
+        raise SpecError(report(where, problems))
     if spec.dataset.path is not None:
-        absolute = str((folder / Path(spec.dataset.path).expanduser()).absolute())
-        spec = spec.model_copy(update={"dataset": spec.dataset.model_copy(update={"path": absolute})})
+        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
+        spec = spec.model_copy(update={"dataset": dataset})
+    own = None if spec.switchable is None else spec.switchable.hierarchy
+    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
+        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
+        spec = spec.model_copy(update={"switchable": switchable})
     return spec
 
 
-def _near(word: str, legal: Collection[str]) -> str:
-    close = difflib.get_close_matches(word, list(legal), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    text = ""
-    for part in loc:
-        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
-    return text
-
-
-def _fields_at(loc: tuple[int | str, ...]) -> Collection[str]:
-    """Names of the fields of the section that holds `loc`."""
-    model: type[BaseModel] = Spec
-    for part in loc[:-1]:
-        if isinstance(part, str):
-            model = next(_models(model.model_fields[part].annotation), model)
-    return list(model.model_fields)
-
-
-def _models(annotation: Any) -> Iterator[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        yield annotation
-    for inner in getattr(annotation, "__args__", ()):
-        yield from _models(inner)
-
-
-def _explain(error: ErrorDetails) -> str:
-    """One line: field, what is wrong, the value found, what is legal."""
-    loc, kind = error["loc"], error["type"]
-    where = _path(loc)
-    if kind == "extra_forbidden":
-        legal = _fields_at(loc)
-        return f"{where}: unknown field{_near(str(loc[-1]), legal)}; legal here: {', '.join(legal)}"
-    if kind == "missing":
-        return f"{where}: missing"
-    message = error["msg"].removeprefix("Value error, ")
-    if kind == "string_pattern_mismatch":
-        message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
-    message = message[:1].lower() + message[1:]
-    found = "" if isinstance(error["input"], dict | list) else f" (found {error['input']!r:.60})"
-    return f"{where}: {message}{found}".removeprefix(": ")
+def _absolute(path: str, folder: Path) -> str:
+    """`path`, which stands in a spec that lies in `folder`."""
+    return str((folder / Path(path).expanduser()).absolute())

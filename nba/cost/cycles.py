@@ -25,8 +25,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.kernels import bram18, channel_words, chunk_dsp, is_block
-from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES, compiled
+from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES
 from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.network import MULT_BITS, Network
 from nba.ir.program import FETCH_CYCLES, input_lanes

@@ -13,6 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import Designs
 from nba.cost.parts import (
     C_ACC,
@@ -48,7 +49,6 @@ from nba.cost.parts import (
     n_edge_slots,
     parts,
 )  # fmt: skip
-from nba.cost.pipeline import compiled
 from nba.ir.network import MULT_BITS
 from nba.ir.program import Program
 from nba.platform import Platform

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import Designs, compiled_is_block
 from nba.cost.kernels import product_dsp
 from nba.cost.parts import (
@@ -45,7 +46,6 @@ from nba.cost.parts import (
     n_edge_slots,
     parts,
 )  # fmt: skip
-from nba.cost.pipeline import compiled
 from nba.ir.network import MULT_BITS
 from nba.ir.program import Program
 from nba.platform import LogicTable, Platform

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import (
     ACC_BITS,
     ACT_BITS,
@@ -38,7 +39,6 @@ from nba.cost.cycles import (
     N,
     compiled_channel_words,
 )  # fmt: skip
-from nba.cost.pipeline import compiled
 from nba.ir.program import ChunkProgram, Program
 
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:

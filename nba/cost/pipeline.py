@@ -9,13 +9,11 @@ compiled code over flat tables (`tables`); `nba.cost.steady` finds its exact asy
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
 
-import numba
 import numpy as np
 
+from nba.compiled import compiled
 from nba.errors import DeadlockError
 from nba.ir.accelerator import HOST
 from nba.ir.program import FETCH_CYCLES, Destination, Program
@@ -40,16 +38,6 @@ STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, H
 _COLUMNS = 13
 # Columns of the agent table.
 FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def compiled(function: F) -> F:
-    """`function` compiled by numba, with its machine code cached on disk where some folder for that is writable."""
-    try:
-        return cast(F, numba.njit(cache=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(function))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.kernels import chunk_dsp
-from nba.cost.pipeline import compiled
 
 engine_dsp = compiled(chunk_dsp)
 

@@ -8,11 +8,9 @@ of docs/decisions/0009: for weights y >= 0 with sum y <= 1, interval >= sum_i mi
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
-
-import numba
 import numpy as np
+
+from nba.compiled import fast
 
 FORBIDDEN = 1e15
 """Work of a layer on an engine that cannot execute it."""
@@ -20,16 +18,6 @@ SLACK = 1e-6
 """Relative rounding of a bound that is allowed for: integers are compared with bounds less this."""
 DUAL_STEPS = 40
 """Steps of the dual ascent of one tuple."""
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-def fast(function: F) -> F:
-    """`function` compiled with sums in any order, cached on disk where possible."""
-    try:
-        return cast(F, numba.njit(cache=True, fastmath=True)(function))
-    except RuntimeError:
-        return cast(F, numba.njit(fastmath=True)(function))
 
 
 @fast

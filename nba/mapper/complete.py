@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
-from nba.cost.pipeline import compiled
 
 
 @compiled

@@ -18,6 +18,7 @@ from math import gcd
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import (
     ACC_BITS,
     ACT_BITS,
@@ -35,7 +36,7 @@ from nba.cost.cycles import (
     row_work,
 )
 from nba.cost.kernels import chunk_dsp
-from nba.cost.pipeline import MIN_ROW_CYCLES, compiled
+from nba.cost.pipeline import MIN_ROW_CYCLES
 from nba.ir.network import Network
 from nba.ir.program import ceil_div
 from nba.mapper.bounds import FORBIDDEN, SLACK, makespan, tuples, undominated

@@ -138,7 +138,7 @@ class QuantLayer(nn.Module):
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
         if self.floating:
-            return self._floating_forward(source, residual)
+            return self._floating_forward(source, residual, weight)
         if self.op == "avgpool":
             return self.out(source.real().mean((2, 3), keepdim=True))
         weight = self.weight if weight is None else weight
@@ -174,13 +174,14 @@ class QuantLayer(nn.Module):
         y = functional.conv2d(x_BCHW, weight, bias, self.stride, self.pad, 1, self.groups)
         return y.roll(-self.rotate, 1)
 
-    def _floating_forward(self, source: Signal, residual: Signal | None) -> Signal:
+    def _floating_forward(self, source: Signal, residual: Signal | None, weight: Tensor | None) -> Signal:
         """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
         one = torch.ones((), device=source.codes_BCHW.device)
         if self.op == "avgpool":
             return Signal(codes_BCHW=source.real().mean((2, 3), keepdim=True), scale=one, signed=self.out.signed)
-        assert self.weight is not None
-        y = self._convolve(source.real().to(self.compute), self.weight.to(self.compute), self.bias).float()
+        weight = self.weight if weight is None else weight
+        assert weight is not None
+        y = self._convolve(source.real().to(self.compute), weight.to(self.compute), self.bias).float()
         if self.norm is not None:
             y = self.norm(y, self.gain(self.norm), self.norm.bias)
         if residual is not None:

@@ -15,9 +15,9 @@ from nba.report.inputs import SearchCurves, TrainCurves
 INK = "#1c1d1f"
 FAINT = "#d5d8dd"
 """Colours that the page's style sheet exchanges in dark mode."""
-LINES = ("#4477aa", "#ee6677", "#228833")
+LINES = ("#4477aa", "#ee6677", "#228833", "#aa3377", "#66ccee", "#ccbb44", "#777777")
 """Tol's `bright` scheme, told apart by all forms of colour blindness."""
-DASHES = ("-", "--", ":")
+DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,6 +29,16 @@ class Panel:
     epochs: tuple[int, ...]
     lines: tuple[tuple[str, tuple[float, ...]], ...]
     limit: tuple[str, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tradeoff:
+    """Two quantities against each other: points (label, x, y), joined in their order; x is on a logarithmic axis."""
+
+    title: str
+    x_label: str
+    y_label: str
+    points: tuple[tuple[str, float, float], ...]
 
 
 def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict[str, float]) -> tuple[Panel, ...]:
@@ -81,7 +91,7 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
     return tuple(found)
 
 
-def svg(diagrams: Sequence[Panel], columns: int = 3) -> str:
+def svg(diagrams: Sequence[Panel | Tradeoff], columns: int = 3) -> str:
     """The diagrams as an <svg> element without links, ids of elements being unique in it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -104,21 +114,39 @@ def svg(diagrams: Sequence[Panel], columns: int = 3) -> str:
             if n >= len(diagrams):
                 axes.set_axis_off()
                 continue
-            diagram = diagrams[n]
             axes.patch.set_visible(False)
-            for (label, values), colour, dash in zip(diagram.lines, LINES, DASHES, strict=False):
-                dots = "o" if len(values) == 1 else ""
-                axes.plot(diagram.epochs, values, color=colour, linestyle=dash, marker=dots, linewidth=1.6, label=label)
-            if diagram.limit is not None:
-                axes.axhline(diagram.limit[1], color=LINES[1], linestyle="--", linewidth=1.2, label=diagram.limit[0])
-            axes.set_title(diagram.title, loc="left")
-            axes.set_xlabel("epoch")
-            axes.set_ylabel(diagram.unit)
             axes.grid(visible=True, linewidth=0.6)
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            if len(diagram.lines) > 1 or diagram.limit is not None:
-                axes.legend(frameon=False, fontsize=8)
+            diagram = diagrams[n]
+            axes.set_title(diagram.title, loc="left")
+            if isinstance(diagram, Tradeoff):
+                _points(axes, diagram)
+            else:
+                _curves(axes, diagram)
         out = io.StringIO()
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     text = out.getvalue()
     return text[text.index("<svg") :]
+
+
+def _curves(axes: Any, diagram: Panel) -> None:
+    for (label, values), colour, dash in zip(diagram.lines, LINES, DASHES, strict=False):
+        dots = "o" if len(values) == 1 else ""
+        axes.plot(diagram.epochs, values, color=colour, linestyle=dash, marker=dots, linewidth=1.6, label=label)
+    if diagram.limit is not None:
+        axes.axhline(diagram.limit[1], color=LINES[1], linestyle="--", linewidth=1.2, label=diagram.limit[0])
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(diagram.unit)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    if len(diagram.lines) > 1 or diagram.limit is not None:
+        axes.legend(frameon=False, fontsize=8)
+
+
+def _points(axes: Any, diagram: Tradeoff) -> None:
+    _, x, y = zip(*diagram.points, strict=True)
+    axes.set_xscale("log")
+    axes.plot(x, y, color=LINES[0], marker="o", linewidth=1.2)
+    for label, at_x, at_y in diagram.points:
+        axes.annotate(label, (at_x, at_y), xytext=(5, -11), textcoords="offset points", fontsize=8)
+    axes.margins(x=0.15, y=0.2)
+    axes.set_xlabel(diagram.x_label)
+    axes.set_ylabel(diagram.y_label)

@@ -334,11 +334,18 @@ def _shade(rank: int, count: int) -> str:
     return f"heat{round(rank * (N_SHADES - 1) / max(1, count - 1))}"
 
 
-def architecture(curves: SearchCurves) -> Picture:
-    """A lane per block: the operator and bitwidth derived after every epoch; colours are operators."""
+def architecture(
+    epochs: tuple[int, ...], ops_by_epoch: tuple[tuple[str, ...], ...], bits_by_epoch: tuple[tuple[int, ...], ...]
+) -> Picture:
+    """A lane per block: the operator and bitwidth derived after every epoch; colours are operators. No bitwidths: the
+    blocks have none of their own."""
     lane, bar = 26.0, 20.0
-    n_epochs, n_blocks = len(curves.epochs), len(curves.ops[0])
-    names = sorted({op for ops in curves.ops for op in ops})
+    n_epochs, n_blocks = len(epochs), len(ops_by_epoch[0])
+    names = sorted({op for ops in ops_by_epoch for op in ops})
+    seen = [
+        [(op, bits_by_epoch[e][b] if bits_by_epoch else None) for b, op in enumerate(ops)]
+        for e, ops in enumerate(ops_by_epoch)
+    ]
     step = (WIDTH - LEFT - 4) / n_epochs
     marks, texts = [], []
     for block in range(n_blocks):
@@ -346,21 +353,23 @@ def architecture(curves: SearchCurves) -> Picture:
         texts.append(Text(x=LEFT - 10, y=y + 14, text=f"block {block}", css="head", anchor="end"))
         begin = 0
         for e in range(1, n_epochs + 1):
-            op, bits = curves.ops[begin][block], curves.bits[begin][block]
-            if e < n_epochs and (curves.ops[e][block], curves.bits[e][block]) == (op, bits):
+            op, bits = seen[begin][block]
+            if e < n_epochs and seen[e][block] == (op, bits):
                 continue
             w = (e - begin) * step
-            label = op if op == "skip" else f"{op} {bits}b"
+            label = op if op == "skip" or bits is None else f"{op} {bits}b"
+            short = "" if bits is None else str(bits)
+            what = op if bits is None else f"{op}, {bits} bits"
             marks.append(
                 Mark(
                     x=LEFT + begin * step, y=y, w=w, h=bar, css=f"o{names.index(op) % N_COLOURS}",
-                    tip=f"block {block}: {op}, {bits} bits, epochs {curves.epochs[begin]}..{curves.epochs[e - 1]}",
-                    label=label if len(label) * CHAR + 4 <= w else str(bits) if w > 12 else "",
+                    tip=f"block {block}: {what}, epochs {epochs[begin]}..{epochs[e - 1]}",
+                    label=label if len(label) * CHAR + 4 <= w else short if w > 12 else "",
                 )
             )  # fmt: skip
             begin = e
     bottom = 4 + n_blocks * lane
     for e in ticks(0, n_epochs - 1, 12):
-        texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(curves.epochs[e]), anchor="middle"))
+        texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(epochs[e]), anchor="middle"))
     texts.append(Text(x=LEFT - 10, y=bottom + 12, text="epoch", anchor="end"))
     return Picture(title="architecture over epochs", height=bottom + 20, marks=tuple(marks), texts=tuple(texts))

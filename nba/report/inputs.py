@@ -15,6 +15,8 @@ from nba.ir.design import Design, load_design
 DESIGN = "design/design.json"
 SEARCH = "search/search.json"
 TRAIN = "train/curves.json"
+NAS = "search/nas.json"
+CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
 
@@ -60,6 +62,21 @@ class TrainCurves:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class SwitchableCurves:
+    """Search and training, epoch by epoch. losses, accuracies [bitwidth][epoch] are those of training images."""
+
+    bitwidths: tuple[int, ...]
+    epochs: tuple[int, ...]
+    losses: tuple[tuple[float, ...], ...]
+    accuracies: tuple[tuple[float, ...], ...]
+    search_epochs: tuple[int, ...]
+    valid_loss: tuple[float, ...]
+    cost: tuple[float, ...]
+    objective: str
+    ops: tuple[tuple[str, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Netlist:
     """What synthesis counted; lut and ff are None if it stopped before mapping them."""
 
@@ -77,6 +94,7 @@ class Inputs:
     claims: tuple[Claim, ...]
     search: SearchCurves | None
     train: TrainCurves | None
+    switchable: SwitchableCurves | None
     netlist: Netlist | None
     spec_yaml: str | None
 
@@ -115,6 +133,21 @@ def _train(raw: Any) -> TrainCurves:
     )
 
 
+def _switchable_curves(search: Any, train: Any) -> SwitchableCurves:
+    epochs, found = train["records"], search["records"]
+    bitwidths = tuple(int(b) for b in epochs[0]["bitwidths"])
+
+    def by_bits(name: str) -> tuple[tuple[float, ...], ...]:
+        return tuple(tuple(float(r[name][i]) for r in epochs) for i in range(len(bitwidths)))
+
+    return SwitchableCurves(
+        bitwidths=bitwidths, epochs=tuple(int(r["epoch"]) for r in epochs), losses=by_bits("losses"),
+        accuracies=by_bits("accuracies"), search_epochs=tuple(int(r["epoch"]) for r in found),
+        valid_loss=tuple(float(r["valid_loss"]) for r in found), cost=tuple(float(r["cost"]) for r in found),
+        objective=str(search["table"]["objective"]), ops=tuple(tuple(str(op) for op in r["ops"]) for r in found),
+    )  # fmt: skip
+
+
 def _netlist(raw: Any) -> Netlist:
     return Netlist(
         tool=str(raw["tool"]),
@@ -133,6 +166,14 @@ def _optional(path: Path, decode: Any) -> Any:
         raise NbaError(f"{path}: damaged ({err!r}); write it anew with `nba-codesign run`") from None
 
 
+def _switchable(build: Path) -> SwitchableCurves | None:
+    search = _optional(build / NAS, lambda raw: raw)
+    if search is None:
+        return None
+    found: SwitchableCurves | None = _optional(build / CASCADE, lambda raw: _switchable_curves(search, raw))
+    return found
+
+
 def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inputs:
     """Read the build folder `build`, whose metrics.json holds `metrics`. Raises NbaError, naming the file, if there is
     no design, if any file is damaged, or if the metrics belong to another design."""
@@ -149,6 +190,7 @@ def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inp
         claims=claims,
         search=_optional(build / SEARCH, _search),
         train=_optional(build / TRAIN, _train),
+        switchable=_switchable(build),
         netlist=_optional(build / SYNTHESISED, _netlist),
         spec_yaml=spec.read_text(encoding="utf-8") if spec.is_file() else None,
     )

@@ -19,7 +19,7 @@ from nba.emit.env import environment
 from nba.files import write_atomic
 from nba.ir.program import Program, lower
 from nba.platform import Platform, get
-from nba.report import curves, drawing
+from nba.report import curves, drawing, switchable
 from nba.report.account import CAUSES, WORK, Account, account
 from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
@@ -147,7 +147,11 @@ def render(inputs: Inputs) -> str:
     found: Account = account(design, program, frames)
     budgets = limits(inputs.metrics, design.clock_mhz)
     two, zoomed = charts(inputs, program, frames)
-    diagrams = curves.panels(inputs.search, inputs.train, budgets)
+    points = switchable.by_bits(inputs.metrics)
+    diagrams = (
+        *curves.panels(inputs.search, inputs.train, budgets),
+        *switchable.panels(points, inputs.switchable),
+    )
     return (
         page_environment()
         .get_template("report/page.html.j2")
@@ -175,12 +179,23 @@ def render(inputs: Inputs) -> str:
             gantt_two=two,
             gantt_zoom=zoomed,
             shares=drawing.shares(found.chunks),
-            architecture=drawing.architecture(inputs.search) if inputs.search and inputs.search.epochs else None,
+            points=points,
+            automap=inputs.metrics.get("automap"),
+            architecture=_architecture(inputs),
             bits=drawing.bits_by_epoch(inputs.search) if inputs.search and inputs.search.epochs else None,
             # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
             curves=Markup(curves.svg(diagrams)) if diagrams else None,
         )
     )
+
+
+def _architecture(inputs: Inputs) -> drawing.Picture | None:
+    """Operators of every block by epoch, from whichever search there was."""
+    if inputs.search is not None and inputs.search.epochs:
+        return drawing.architecture(inputs.search.epochs, inputs.search.ops, inputs.search.bits)
+    if inputs.switchable is not None and inputs.switchable.search_epochs:
+        return drawing.architecture(inputs.switchable.search_epochs, inputs.switchable.ops, ())
+    return None
 
 
 def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Claim, ...]) -> Path:

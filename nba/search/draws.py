@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import OVERHEAD_CYCLES, ROWS
-from nba.cost.pipeline import compiled
 from nba.search.refit import Demand, area_time, busy_cycles, deal, fit, rings
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import (
     ACC_BITS,
     ACT_BITS,
@@ -38,7 +39,7 @@ from nba.cost.cycles import (
     compiled_channel_words,
     compiled_chunk_dsp,
 )  # fmt: skip
-from nba.cost.pipeline import MIN_ROW_CYCLES, WRITE_CYCLES, compiled
+from nba.cost.pipeline import MIN_ROW_CYCLES, WRITE_CYCLES
 from nba.space.accelerator import PER_CHUNK, PER_SLOT, Rules, gcd
 
 PRODUCTS, OPERAND, WIDE = 1, 2, 4

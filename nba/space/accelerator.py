@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nba.compiled import compiled
 from nba.cost.cycles import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
-from nba.cost.pipeline import compiled
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Kind
 from nba.ir.accelerator_rules import PARALLEL_COLUMNS
 from nba.ir.network import Network

@@ -16,6 +16,7 @@ from nba.stages.limits import budgets_of, preflight
 
 if TYPE_CHECKING:
     from nba.flow import Context
+    from nba.ir.accelerator import Accelerator
     from nba.ir.program import Program
     from nba.progress import Progress
 
@@ -33,7 +34,6 @@ def run(context: Context) -> None:
     from nba.ir.program import lower
     from nba.mapper.automap import map_certified
     from nba.platform import get
-    from nba.search.result import load_result
 
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
@@ -44,7 +44,7 @@ def run(context: Context) -> None:
         budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
-        start=load_result(context.of("search") / "search.json").accelerator,
+        start=searched_accelerator(context),
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
@@ -107,6 +107,15 @@ def run(context: Context) -> None:
             },
         },
     )
+
+
+def searched_accelerator(context: Context) -> Accelerator | None:
+    """The accelerator that the joint search found with the network; there is none for a switchable network."""
+    from nba.search.result import load_result
+
+    if context.spec.precision == "switchable":
+        return None
+    return load_result(context.of("search") / "search.json").accelerator
 
 
 def events(program: Program) -> dict[str, object]:

@@ -61,7 +61,10 @@ def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> 
 class Candidate(nn.Module):
     """One operator of one block: expand (if any), depthwise, project, all at the block's bits."""
 
-    def __init__(self, name: str, block: Block, expand_at_one: bool, code_bits: int, generator: torch.Generator):
+    def __init__(
+        self, name: str, block: Block, expand_at_one: bool, code_bits: int, generator: torch.Generator,
+        kind: type[QuantLayer] = QuantLayer,
+    ):  # fmt: skip
         super().__init__()
         self.operator = parse_operator(name)
         self.wide = block.in_channels * self.operator.expansion
@@ -72,6 +75,7 @@ class Candidate(nn.Module):
             rotate = shuffle_rotation(self.wide) if groups == 2 else 0
             layers.append(
                 _layer(
+                    kind,
                     "dense",
                     block.in_channels,
                     self.wide,
@@ -84,6 +88,7 @@ class Candidate(nn.Module):
             )
         layers.append(
             _layer(
+                kind,
                 "depthwise",
                 self.wide,
                 self.wide,
@@ -96,6 +101,7 @@ class Candidate(nn.Module):
         )
         layers.append(
             _layer(
+                kind,
                 "dense",
                 self.wide,
                 block.out_channels,
@@ -119,40 +125,51 @@ class Candidate(nn.Module):
 
 
 class Supernet(nn.Module):
-    """Stem, blocks of candidates, header, global average pooling and classifier of a macro-architecture."""
+    """Stem, blocks of candidates, header, global average pooling and classifier of a macro-architecture.
 
-    def __init__(self, macro: Macro, generator: torch.Generator):
+    kind: the class of all layers. code_bits: of all feature maps; None: as the bitwidths of `macro` need.
+    """
+
+    def __init__(
+        self, macro: Macro, generator: torch.Generator, *, kind: type[QuantLayer] = QuantLayer,
+        code_bits: int | None = None,
+    ):  # fmt: skip
         super().__init__()
         self.macro = macro
+        self.code_bits = macro.code_bits if code_bits is None else code_bits
         self.stem = _layer(
+            kind,
             "dense",
             macro.channels,
             macro.stem_channels,
             kernel=3,
             stride=macro.stem_stride,
-            code_bits=macro.code_bits,
+            code_bits=self.code_bits,
             generator=generator,
         )
         self.blocks = nn.ModuleList()
         self.shared = nn.ModuleList()
         for block in blocks(macro):
             operators = tuple(op for op in choices(block) if op != SKIP)
-            candidates = {op: Candidate(op, block, macro.expand_at_one, macro.code_bits, generator) for op in operators}
+            candidates = {
+                op: Candidate(op, block, macro.expand_at_one, self.code_bits, generator, kind) for op in operators
+            }
             self.blocks.append(nn.ModuleDict(candidates))
             self.shared.append(SharedWeights(block, operators, generator))
         last = macro.stages[-1].channels
-        self.header = _layer("dense", last, macro.head_channels, code_bits=macro.code_bits, generator=generator)
+        self.header = _layer(kind, "dense", last, macro.head_channels, code_bits=self.code_bits, generator=generator)
         self.pool = _layer(
-            "avgpool", macro.head_channels, macro.head_channels, code_bits=macro.code_bits, generator=generator
+            kind, "avgpool", macro.head_channels, macro.head_channels, code_bits=self.code_bits, generator=generator
         )
         self.classifier = _layer(
+            kind,
             "dense",
             macro.head_channels,
             macro.classes,
             signed=True,
             reach=16.0,
             norm=False,
-            code_bits=macro.code_bits,
+            code_bits=self.code_bits,
             generator=generator,
         )
 
@@ -162,7 +179,7 @@ class Supernet(nn.Module):
             Precision(bitwidths=(width,))
             for width in (self.macro.stem_bits, self.macro.head_bits, self.macro.classifier_bits)
         )
-        bits = self.macro.code_bits
+        bits = self.code_bits
         up = float(1 << (bits - MASTER_BITS))
         codes = codes_BCHW if bits == MASTER_BITS else codes_BCHW * up
         here = Signal(codes_BCHW=codes, scale=torch.tensor(INPUT_SCALE / up), signed=False, bits=bits)
@@ -200,12 +217,14 @@ class Supernet(nn.Module):
         operator = self.macro.all_operators[choice.candidates[k]]
         if operator == SKIP:
             return source
-        precision = Precision(bitwidths=self.macro.all_bitwidths, mix=choice.mixes[k])
+        mix = None if choice.mixes is None else choice.mixes[k]
+        precision = Precision(bitwidths=self.macro.all_bitwidths, mix=mix)
         found: Signal = block[operator](source, precision, shared)
         return found
 
 
 def _layer(
+    kind: type[QuantLayer],
     op: Op,
     in_channels: int,
     out_channels: int,
@@ -221,7 +240,7 @@ def _layer(
     rotate: int = 0,
     generator: torch.Generator,
 ) -> QuantLayer:
-    return QuantLayer(
+    return kind(
         op=op,
         in_channels=in_channels,
         out_channels=out_channels,

@@ -25,13 +25,14 @@ class BlockChoice:
 
     candidates: operator indices, the executed one first, then those that only take part in the backward pass.
     gates [K]: 1 for the executed candidate, 0 for the others, with the gradient of the Gumbel-Softmax probability.
-    mixes [K, J]: coefficients of the bitwidths of each candidate. bits: per candidate, the index of the largest.
+    mixes [K, J]: coefficients of the bitwidths of each candidate. bits: per candidate, the index of the largest. None
+    and empty where bits are not searched.
     """
 
     candidates: tuple[int, ...]
     gates: Tensor
-    mixes: Tensor
-    bits: tuple[int, ...]
+    mixes: Tensor | None = None
+    bits: tuple[int, ...] = ()
 
 
 Path = tuple[BlockChoice, ...]
@@ -98,6 +99,21 @@ def straight_through(soft: Tensor) -> Tensor:
     return hard + (soft - soft.detach())
 
 
+def sample_operators(
+    alpha_LO: Tensor, legal: Legal, *, temperature: float, n_candidates: int, generator: torch.Generator
+) -> Path:
+    """One path, without bitwidths: per block the best of the Gumbel-perturbed operators is executed, the `n_candidates`
+    best are kept for the backward pass."""
+    soft_LO = gumbel_softmax(legal.masked_alpha(alpha_LO), temperature, generator)
+    gates_LO = straight_through(soft_LO)
+    path = []
+    for b in range(len(alpha_LO)):
+        k = min(n_candidates, int(legal.operators_LO[b].sum()))
+        index = soft_LO[b].detach().topk(k).indices
+        path.append(BlockChoice(candidates=tuple(int(i) for i in index), gates=gates_LO[b, index]))
+    return tuple(path)
+
+
 def sample_path(
     alpha_LO: Tensor,
     beta_GOJ: Tensor,
@@ -108,30 +124,25 @@ def sample_path(
     hard_bits: bool,
     generator: torch.Generator,
 ) -> Path:
-    """One path: per block the best of the Gumbel-perturbed operators is executed, the `n_candidates` best are kept for
-    the backward pass. Bitwidths are blended softly (to train weights) or chosen with `hard_bits` (to train beta)."""
-    soft_LO = gumbel_softmax(legal.masked_alpha(alpha_LO), temperature, generator)
-    gates_LO = straight_through(soft_LO)
+    """One path of operators (`sample_operators`) and bitwidths: blended softly (to train weights) or chosen with
+    `hard_bits` (to train beta)."""
+    operators = sample_operators(
+        alpha_LO, legal, temperature=temperature, n_candidates=n_candidates, generator=generator
+    )
     mixes_GOJ = gumbel_softmax(legal.masked_beta(beta_GOJ), temperature, generator)
     mixes_LOJ = legal.per_block(straight_through(mixes_GOJ) if hard_bits else mixes_GOJ)
     path = []
-    for b in range(len(alpha_LO)):
-        k = min(n_candidates, int(legal.operators_LO[b].sum()))
-        index = soft_LO[b].detach().topk(k).indices
-        path.append(
-            BlockChoice(
-                candidates=tuple(int(i) for i in index),
-                gates=gates_LO[b, index],
-                mixes=mixes_LOJ[b, index],
-                bits=tuple(int(i) for i in mixes_LOJ[b, index].detach().argmax(-1)),
-            )
-        )
+    for b, choice in enumerate(operators):
+        mixes = mixes_LOJ[b, list(choice.candidates)]
+        path.append(replace(choice, mixes=mixes, bits=tuple(int(i) for i in mixes.detach().argmax(-1))))
     return tuple(path)
 
 
 def on(path: Path, device: torch.device) -> Path:
     """The path with gates and coefficients on `device`, where the supernet is."""
-    return tuple(replace(c, gates=c.gates.to(device), mixes=c.mixes.to(device)) for c in path)
+    return tuple(
+        replace(c, gates=c.gates.to(device), mixes=None if c.mixes is None else c.mixes.to(device)) for c in path
+    )
 
 
 def architecture_of(macro: Macro, path: Path) -> Architecture:
@@ -143,9 +154,15 @@ def architecture_of(macro: Macro, path: Path) -> Architecture:
     )
 
 
+def best_operators(alpha_LO: Tensor, legal: Legal) -> list[int]:
+    """The number of the most probable operator of every block."""
+    found: list[int] = legal.masked_alpha(alpha_LO.detach()).argmax(-1).tolist()
+    return found
+
+
 def derive(macro: Macro, alpha_LO: Tensor, beta_GOJ: Tensor, legal: Legal) -> Architecture:
     """The most probable operator of every block and that operator's (or group's) most probable bitwidth."""
-    best = legal.masked_alpha(alpha_LO.detach()).argmax(-1).tolist()
+    best = best_operators(alpha_LO, legal)
     bits_LO = legal.per_block(legal.masked_beta(beta_GOJ.detach())).argmax(-1)
     return Architecture(
         macro=macro,

@@ -26,7 +26,7 @@ from nba.switchable.config import (
     record_of,
 )
 from nba.switchable.export import measure_switchable
-from nba.switchable.loss import beta_at, distillation, teachers_of
+from nba.switchable.loss import cascade
 from nba.switchable.network import SwitchableNetwork
 from nba.train.epochs import Epochs, epoch_generator, label_loss, right
 
@@ -95,19 +95,12 @@ class CascadeFit(Epochs[SwitchableNetwork, SwitchableRecord]):
 
     def step(self, x_BCHW: Tensor, y_B: Tensor, share: float, epoch: int) -> tuple[Tensor, Tensor]:
         """One update; losses [N] and numbers of images classified right [N], one per bitwidth."""
-        config = self.cascade
-        count, beta = len(config.bitwidths), beta_at(config, epoch)
-        known: dict[int, Tensor] = {}
         losses, found = [], []
         self.optimiser.zero_grad(set_to_none=True)
-        for i in reversed(range(count)):
-            logits = self.model(x_BCHW, i)
-            teachers = [known[j] for j in teachers_of(i, count, config.teachers)]
-            loss = label_loss(logits, y_B, share, self.config)
-            if teachers:
-                loss = loss + beta * distillation(logits, teachers, config.teacher_sum)
-            self.backward(loss / count, epoch)
-            known[i] = logits.detach()
+        for logits, loss in cascade(
+            self.cascade, epoch, lambda i: self.model(x_BCHW, i), lambda out: label_loss(out, y_B, share, self.config)
+        ):
+            self.backward(loss / len(self.cascade.bitwidths), epoch)
             losses.append(loss.detach().double())
             found.append(right(logits, y_B))
         self.world.average_(p.grad for p in self.model.parameters() if p.grad is not None)

@@ -9,7 +9,7 @@ the classes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Literal
 
 import torch
@@ -36,3 +36,23 @@ def distillation(logits: Tensor, teachers: Sequence[Tensor], how: Literal["sum",
 def beta_at(config: SwitchableConfig, epoch: int) -> float:
     """The weight of the distillation in an epoch: a linear rise, then `config.beta`."""
     return config.beta * min(1.0, (epoch + 1) / (config.beta_warmup_epochs + 1))
+
+
+def cascade(
+    config: SwitchableConfig, epoch: int, logits_at: Callable[[int], Tensor], label_loss: Callable[[Tensor], Tensor]
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """(logits, loss) of every bitwidth, from the highest down; the loss of the module is the mean of these.
+
+    logits_at: logits [B, classes] at bitwidth number i. The forward pass of a bitwidth runs when it is asked for:
+    backward passes in between keep memory from growing with the number of bitwidths.
+    """
+    count, beta = len(config.bitwidths), beta_at(config, epoch)
+    known: dict[int, Tensor] = {}
+    for i in reversed(range(count)):
+        logits = logits_at(i)
+        teachers = [known[j] for j in teachers_of(i, count, config.teachers)]
+        loss = label_loss(logits)
+        if teachers:
+            loss = loss + beta * distillation(logits, teachers, config.teacher_sum)
+        known[i] = logits.detach()
+        yield logits, loss

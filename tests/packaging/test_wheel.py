@@ -64,7 +64,8 @@ def test_the_wheel_holds_all_assets(wheel: Path) -> None:
         files = digest_tree(CHECKOUT / kind)
         assert files
         assert {f"nba/_assets/{kind}/{name}" for name in files} <= names
-    sources = {f"nba/{name}" for name in digest_tree(PACKAGE) if name.endswith(".py")}
+    sources = {f"nba/{name}" for name in digest_tree(PACKAGE) if name.endswith((".py", ".yaml"))}
+    assert "nba/platform/hierarchies/eyeriss-like.yaml" in sources
     assert sources <= names
     assert not [n for n in names if "__pycache__" in n or n.endswith(".pyc") or n.startswith("tests/")]
     assert any(n.endswith("LICENSE") for n in names)

@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
 from nba.search.joint import SearchConfig
-from nba.spec import TRAIN_PRESETS, SearchSchedule, Switchable, TrainSchedule
+from nba.spec import TRAIN_PRESETS, SearchSchedule, Switchable, TrainSchedule, parse_spec
+from nba.stages.cascade import hardware_bits, switchable_config
 from nba.stages.search import search_config
 from nba.stages.train import train_config
 from nba.switchable.config import SwitchableConfig
@@ -16,6 +18,15 @@ from nba.train.config import Distillation, TrainConfig
 
 pytestmark = pytest.mark.torch
 MACHINE = {"threads"}
+OF_OTHER_STAGES = {"architecture_bits", "hierarchy", "hardware_bits"}
+SWITCHABLE = """
+name: x
+dataset: {name: digits}
+network: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], head_channels: 8}
+platform: zc706
+budgets: {dsp: 10, bram: 10}
+precision: switchable
+"""
 COST = {"cost_weight", "bits_weight", "target_fps", "target", "adapt_rate"}
 
 
@@ -43,8 +54,10 @@ def test_train_schedule() -> None:
 
 def test_switchable_section() -> None:
     """The same names and defaults; the schedule is a section of its own."""
-    assert SwitchableConfig(**Switchable().model_dump()) == SwitchableConfig()
-    assert {f.name for f in fields(SwitchableConfig)} - {"train"} == set(Switchable.model_fields)
+    spec = parse_spec(SWITCHABLE, where="spec", folder=Path(), platforms=["zc706"])
+    assert switchable_config(spec) == SwitchableConfig()
+    assert hardware_bits(spec) == 4
+    assert {f.name for f in fields(SwitchableConfig)} - {"train"} == set(Switchable.model_fields) - OF_OTHER_STAGES
 
 
 def test_presets_name_legal_values() -> None:

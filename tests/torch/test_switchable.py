@@ -28,6 +28,7 @@ from nba.switchable.loss import beta_at, distillation, teachers_of
 from nba.switchable.network import SwitchableNetwork, at_bits
 from nba.train.config import Distillation, TrainConfig
 from tests.torch.small import MACRO, few_digits
+from tests.torch.stops import StopAt, Stopped
 
 pytestmark = pytest.mark.torch
 NETWORK = skeleton(Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4)))
@@ -344,33 +345,11 @@ def test_damaged_files_are_refused(trained: Switchable, tmp_path: Path) -> None:
         load_shared(tmp_path)
 
 
-class _Stopped(Exception):
-    """The run ends here."""
-
-
-class _StopAt:
-    """A progress observer that ends its run after some epochs."""
-
-    def __init__(self, epochs: int):
-        self.left = epochs
-
-    def start(self, task: str, total: int | None = None) -> None:
-        """Ignored."""
-
-    def advance(self, n: int = 1, note: str = "") -> None:
-        self.left -= n
-        if self.left == 0:
-            raise _Stopped
-
-    def finish(self) -> None:
-        """Ignored."""
-
-
 @pytest.mark.parametrize("epochs", [1, 2])
 def test_a_stopped_run_ends_with_the_same_weights(trained: Switchable, tmp_path: Path, epochs: int) -> None:
     path = tmp_path / "switchable.pt"
-    with pytest.raises(_Stopped):
-        train_switchable(NETWORK, few_digits(96), WIDE, 3, checkpoint=path, progress=_StopAt(epochs))
+    with pytest.raises(Stopped):
+        train_switchable(NETWORK, few_digits(96), WIDE, 3, checkpoint=path, progress=StopAt(epochs))
     assert path.is_file()
     resumed = train_switchable(NETWORK, few_digits(96), WIDE, 3, checkpoint=path)
     assert resumed.records == trained.records

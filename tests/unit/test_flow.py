@@ -273,12 +273,14 @@ def test_new_folder_vanishes_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", [s.name for s in flow.STAGES])
-def test_declared_inputs_exist(name: str) -> None:
+@pytest.mark.parametrize(
+    ("stages", "number"),
+    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES) for i in range(len(stages))],
+)
+def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""
-    stage = flow.BY_NAME[name]
-    before = [s.name for s in flow.STAGES[: flow.STAGES.index(stage)]]
-    assert set(stage.after) <= set(before)
+    stage = stages[number]
+    assert set(stage.after) <= {before.name for before in stages[:number]}
     values = SPEC.model_dump()
     for path in stage.sections:
         value = values

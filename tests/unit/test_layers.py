@@ -12,12 +12,22 @@ import pytest
 from nba.sources import PACKAGE, imported_names, imports
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("nba", "nba.errors", "nba.files", "nba.tools", "nba.assets", "nba.sources", "nba.progress"),
+    (
+        "nba",
+        "nba.errors",
+        "nba.files",
+        "nba.tools",
+        "nba.assets",
+        "nba.sources",
+        "nba.progress",
+        "nba.compiled",
+        "nba.yamlfile",
+    ),
     ("nba.ir",),
     ("nba.spec", "nba.presets"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
-    ("nba.space", "nba.mapper"),
+    ("nba.space", "nba.mapper", "nba.nest"),
     ("nba.emit",),
     ("nba.verify", "nba.synth", "nba.report"),
     (

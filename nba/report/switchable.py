@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The part of the page about a switchable network: accuracy against cost, bitwidth by bitwidth, and the curves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from nba.report.curves import Panel, Tradeoff
+from nba.report.inputs import SwitchableCurves
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AtBits:
+    """One bitwidth. arithmetic: what the accuracy is of, the integer network or fake quantisation. The cost is that of
+    the whole network under its best mapping; edp_js: (sum of energies) * (sum of latencies)."""
+
+    bits: int
+    accuracy: float
+    arithmetic: str
+    energy_uj: float
+    latency_us: float
+    edp_js: float
+    fps: float
+    execution: str
+
+
+def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
+    """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable."""
+    accuracy = metrics.get("switchable", {}).get("accuracy", {})
+    costs = metrics.get("automap", {}).get("bits", {})
+    return tuple(
+        AtBits(
+            bits=int(bits),
+            accuracy=float(accuracy[bits]["accuracy"]),
+            arithmetic=str(accuracy[bits]["arithmetic"]),
+            energy_uj=float(costs[bits]["energy_pj"]) / 1e6,
+            latency_us=float(costs[bits]["latency_us"]),
+            edp_js=float(costs[bits]["edp_js"]),
+            fps=float(costs[bits]["fps"]),
+            execution=str(costs[bits]["execution"]),
+        )
+        for bits in sorted(accuracy, key=int)
+        if bits in costs
+    )
+
+
+def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple[Panel | Tradeoff, ...]:
+    """The diagrams."""
+    found: list[Panel | Tradeoff] = []
+    if points:
+        found.append(
+            Tradeoff(
+                title="accuracy against EDP",
+                x_label="EDP [J s]",
+                y_label="share",
+                points=tuple((f"{p.bits} bits", p.edp_js, p.accuracy) for p in points),
+            )
+        )
+    if curves is None:
+        return tuple(found)
+    names = tuple(f"{bits} bits" for bits in curves.bitwidths)
+    joint = [i for i, loss in enumerate(curves.valid_loss) if loss > 0]
+    if joint:
+        epochs = tuple(curves.search_epochs[i] for i in joint)
+        for title, unit, values in (
+            ("search: loss of the architecture's half", "nats", curves.valid_loss),
+            (f"search: {curves.objective} at the lowest bitwidth", "", curves.cost),
+        ):
+            found.append(Panel(title=title, unit=unit, epochs=epochs, lines=(("", tuple(values[i] for i in joint)),)))
+    for title, unit, lines in (
+        ("training: loss", "nats", curves.losses),
+        ("training: accuracy on training images", "share", curves.accuracies),
+    ):
+        found.append(Panel(title=title, unit=unit, epochs=curves.epochs, lines=tuple(zip(names, lines, strict=True))))
+    return tuple(found)

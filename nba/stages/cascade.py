@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage cascade: the searched network at all bitwidths together; leaves their integer networks and shared codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from nba.errors import SpecError
+from nba.files import write_atomic
+from nba.stages.data import load_data, preflight
+from nba.stages.exchange import Json, save_images, save_network, write_part
+from nba.stages.train import train_config
+
+if TYPE_CHECKING:
+    from nba.flow import Context
+    from nba.spec import Spec, Switchable
+    from nba.switchable.config import AtBits, SwitchableConfig
+
+__all__ = ["preflight", "run"]
+
+TOGETHER = True
+"""Several processes may do this stage together (nba.train.ranks)."""
+
+
+def section(spec: Spec) -> Switchable:
+    """The section `switchable`. Raises SpecError for a spec of another precision."""
+    if spec.switchable is None:
+        raise SpecError("precision: mixed; a switchable network needs `precision: switchable`")
+    return spec.switchable
+
+
+def hardware_bits(spec: Spec) -> int:
+    """The bitwidth whose integer network becomes hardware."""
+    wanted = section(spec)
+    return wanted.bitwidths[0] if wanted.hardware_bits is None else wanted.hardware_bits
+
+
+def switchable_config(spec: Spec) -> SwitchableConfig:
+    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+    from nba.switchable.config import SwitchableConfig
+
+    values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
+    return SwitchableConfig(train=train_config(spec.schedule.train), **values)
+
+
+def run(context: Context) -> None:
+    """Writes switchable.json and switchable.npz (integer networks and the codes that they share), network.json and
+    weights.npz (the one that becomes hardware, with weights of its own bits), images.npz (test images), cascade.json
+    (curves, accuracies).
+
+    Of several processes that train together, rank 0 alone measures and writes.
+    """
+    from nba.quant.shared import packed, save_shared
+    from nba.stages.nas import searched_network
+    from nba.switchable.export import measure_switchable, shared_networks
+    from nba.switchable.loop import fit_switchable
+    from nba.train import ranks
+
+    spec, config = context.spec, switchable_config(context.spec)
+    network, dataset = searched_network(context.of("nas")), load_data(context)
+    checkpoint = context.folder / "cascade.pt"
+    model, records = fit_switchable(
+        network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
+    )  # fmt: skip
+    if not ranks.current().writes:
+        return
+    found = measure_switchable(model, records, dataset)
+    together = shared_networks(found)
+    save_shared(together, context.folder)
+    bits = hardware_bits(spec)
+    save_network(*packed(*together.at(bits)), context.folder)
+    save_images(dataset.test_x, dataset.test_y, context.folder)
+    curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
+    write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
+    of_hardware = found.at(bits)
+    write_part(
+        context.folder,
+        {
+            "accuracy": {"integer": of_hardware.accuracy, "fake_quant": of_hardware.fake_accuracy},
+            "switchable": {"hardware_bits": bits, "accuracy": {str(at.bits): accuracies(at) for at in found.results}},
+        },
+    )
+    checkpoint.unlink(missing_ok=True)
+
+
+def accuracies(at: AtBits) -> Json:
+    """What one bitwidth reached on the test images, and by which arithmetic."""
+    return {
+        "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
+        "agreement": None if at.agreement is None else asdict(at.agreement),
+    }  # fmt: skip

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage nas: the architecture of a switchable network (SP-NAS), its cost that of the AutoMapper; leaves nas.json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.stages import data, hierarchy
+from nba.stages.cascade import section, switchable_config
+from nba.stages.data import load_data, macro
+
+if TYPE_CHECKING:
+    from nba.flow import Context
+    from nba.ir.network import Network
+    from nba.spec import Spec
+    from nba.switchable.efficiency import EfficiencyObjective
+    from nba.switchable.search import SwitchableSearchConfig
+
+FILE = "nas.json"
+
+TOGETHER = True
+"""Several processes may do this stage together (nba.train.ranks)."""
+
+
+def preflight(spec: Spec) -> None:
+    """What the data need, and a hierarchy that can multiply every bitwidth."""
+    data.preflight(spec)
+    hierarchy.preflight(spec)
+
+
+def run(context: Context) -> None:
+    """Writes nas.json: costs of all operators, curves, the architecture. Of several processes, rank 0 alone writes."""
+    from nba.switchable.search import search_switchable
+    from nba.switchable.search_result import save_switchable_search
+    from nba.switchable.tabulate import efficiency_table
+    from nba.train import ranks
+
+    spec, wanted = context.spec, section(context.spec)
+    dataset = load_data(context)
+    space = macro(spec, len(dataset.classes))
+    cascade = switchable_config(spec)
+    table = efficiency_table(
+        space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
+        stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
+    )  # fmt: skip
+    checkpoint = context.folder / "nas.pt"
+    found = search_switchable(
+        space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
+        progress=context.progress,
+    )  # fmt: skip
+    if not ranks.current().writes:
+        return
+    save_switchable_search(found, context.folder / FILE)
+    checkpoint.unlink(missing_ok=True)
+
+
+def searched_network(folder: Path) -> Network:
+    """The architecture that the stage left in `folder`; its bits mean nothing."""
+    from nba.space.network import skeleton
+    from nba.switchable.search_result import load_switchable_search
+
+    return skeleton(load_switchable_search(folder / FILE).architecture)
+
+
+def objective(spec: Spec) -> EfficiencyObjective:
+    """What the search pays for; layers run one after another, so the interval between frames is the latency."""
+    return "latency" if spec.objective == "interval" else spec.objective
+
+
+def search_config(spec: Spec) -> SwitchableSearchConfig:
+    """The section `schedule.search` as far as it concerns this search, and `switchable.architecture_bits`."""
+    from dataclasses import fields
+
+    from nba.switchable.search import SwitchableSearchConfig
+
+    known = {f.name for f in fields(SwitchableSearchConfig)}
+    values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
+    return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})

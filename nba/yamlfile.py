@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files that a user writes in YAML: reading them, and saying everything that is wrong with them at once."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from nba.errors import SpecError
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its traps: a key that is given twice is an error instead of silently the last one, and plain words
+    and numbers are read as in YAML 1.2 (`no` is a word, 010 is ten, 1e-3 is a number)."""
+
+    yaml_implicit_resolvers: ClassVar[dict[Any, Any]] = {}
+
+
+for _tag, _pattern, _first in (
+    ("bool", r"true|false|True|False|TRUE|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+\.[0-9]*)([eE][-+]?[0-9]+)?|[-+]?[0-9]+[eE][-+]?[0-9]+", "-+.0123456789"),
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"(?:{_pattern})$"), list(_first))
+_Loader.add_constructor("tag:yaml.org,2002:int", lambda _, node: int(node.value))
+_Loader.add_constructor("tag:yaml.org,2002:float", lambda _, node: float(node.value))
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    found: dict[Any, int] = {}
+    for key_node, _ in node.value:
+        if isinstance(key_node, yaml.ScalarNode):
+            line = key_node.start_mark.line + 1
+            if key_node.value in found:
+                problem = f"`{key_node.value}` is given twice (first in line {found[key_node.value]})"
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            found[key_node.value] = line
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
+
+
+def read_text(path: Path, *, what: str, example: str) -> str:
+    """The text of `path`, a file of the kind `what`, as `example` is one. Raises SpecError if it cannot be read."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise SpecError(f"{path}: no such file; give the path of a {what}, as {example}") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: is a folder; give the path of a {what} file") from None
+    except UnicodeDecodeError as err:
+        raise SpecError(f"{path}: not UTF-8 text (byte {err.start}); save it as UTF-8") from None
+    except OSError as err:
+        raise SpecError(f"{path}: cannot be read: {err.strerror}") from None
+
+
+def parse_yaml(text: str, *, where: str, what: str, fields: Collection[str]) -> dict[Any, Any]:
+    """What stands in `text`, the file `where` of the kind `what`, which holds `fields`. Raises SpecError."""
+    try:
+        raw = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as err:
+        mark = err.problem_mark
+        place = f":{mark.line + 1}:{mark.column + 1}" if mark else ""
+        hint = " (YAML indents with spaces, not tabs)" if "'\\t'" in str(err.problem) else ""
+        raise SpecError(f"{where}{place}: {err.problem}{hint}") from None
+    except yaml.YAMLError as err:
+        raise SpecError(f"{where}: not YAML: {err}") from None
+    except RecursionError:
+        raise SpecError(f"{where}: nested too deeply for a {what}") from None
+    if not isinstance(raw, dict):
+        kind = "empty" if raw is None else f"a {type(raw).__name__}"
+        raise SpecError(f"{where}: the file is {kind}; it must hold the fields {', '.join(fields)}")
+    return raw
+
+
+def report(where: str, problems: Sequence[str]) -> str:
+    """The message that lists all problems of the file `where`."""
+    count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"
+    return f"{where}: {count}\n" + "\n".join(f"  - {p}" for p in problems)
+
+
+def near(word: str, legal: Collection[str]) -> str:
+    """A hint at the legal word that `word` may be meant to be."""
+    close = difflib.get_close_matches(word, list(legal), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else ""
+
+
+def explain(error: ValidationError, model: type[BaseModel], *, raw: Any = None) -> list[str]:
+    """One line per error of a `model`: field, what is wrong, the value found, what is legal. With the `raw` values,
+    entries of lists are called by their name as well, if they have one."""
+    found = error.errors()
+    # A list that is too short only because its entries are wrong is not an error of its own.
+    shadowed = {e["loc"] for e in found if any(o is not e and o["loc"][: len(e["loc"])] == e["loc"] for o in found)}
+    return [_explain(e, model, raw) for e in found if not (e["type"] == "too_short" and e["loc"] in shadowed)]
+
+
+def field_path(loc: tuple[int | str, ...], raw: Any = None) -> str:
+    """A place in a file, as messages name it."""
+    text = ""
+    for part in loc:
+        raw = raw[part] if _holds(raw, part) else None
+        name = raw.get("name") if isinstance(part, int) and isinstance(raw, dict) else None
+        if isinstance(part, int):
+            text += f"[{part}]" if not isinstance(name, str) else f"[{part}: {name}]"
+        else:
+            text += f".{part}" if text else str(part)
+    return text
+
+
+def _holds(raw: Any, part: int | str) -> bool:
+    if isinstance(raw, dict):
+        return part in raw
+    return isinstance(raw, list) and isinstance(part, int) and part < len(raw)
+
+
+def _fields_at(loc: tuple[int | str, ...], model: type[BaseModel]) -> Collection[str]:
+    """Names of the fields of the section that holds `loc`."""
+    for part in loc[:-1]:
+        if isinstance(part, str):
+            model = next(_models(model.model_fields[part].annotation), model)
+    return list(model.model_fields)
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in getattr(annotation, "__args__", ()):
+        yield from _models(inner)
+
+
+def _explain(error: ErrorDetails, model: type[BaseModel], raw: Any) -> str:
+    loc, kind = error["loc"], error["type"]
+    where = field_path(loc, raw)
+    if kind == "extra_forbidden":
+        legal = _fields_at(loc, model)
+        return f"{where}: unknown field{near(str(loc[-1]), legal)}; legal here: {', '.join(legal)}"
+    if kind == "missing":
+        return f"{where}: missing"
+    message = error["msg"].removeprefix("Value error, ")
+    if kind == "string_pattern_mismatch":
+        message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
+    message = message[:1].lower() + message[1:]
+    found = "" if isinstance(error["input"], dict | list) else f" (found {error['input']!r:.60})"
+    return f"{where}: {message}{found}".removeprefix(": ")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The chunk template as a mapping: its counts are those of nba.cost.energy, which are those of the RTL
+(tests/eda/test_events.py; tests/eda/test_nest.py compares with a simulation directly)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from nba.cost.energy import counts
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.program import lower
+from nba.nest.chunk import engine_layer, engine_mapping
+from nba.nest.description import load_hierarchy
+from nba.nest.reference import execute
+from tests.strategies import NetworkLimits, Pair, random_pair
+from tests.unit.hw_networks import TINY
+from tests.unit.nest.engine import has_single_steps, nest_events, other_reads
+
+LIMITS = (NetworkLimits(), NetworkLimits(max_channels=24, max_map=12), NetworkLimits(bits=16))
+
+
+def pair_of(seed: int) -> Pair:
+    return random_pair(np.random.default_rng([44, seed]), LIMITS[seed % len(LIMITS)])
+
+
+@pytest.mark.parametrize("seed", range(90))
+def test_events_of_random_designs(seed: int) -> None:
+    pair = pair_of(seed)
+    found = nest_events(pair.network, pair.accelerator)
+    want = counts(pair.program)
+    reads = want.edge_reads - other_reads(pair.network, pair.accelerator, pair.program)
+    assert found.macs == want.macs
+    assert found.outputs == want.requants
+    if has_single_steps(pair.program):
+        assert found.weight_words <= want.weight_reads
+        assert found.activation_words <= reads
+    else:
+        assert found.weight_words == want.weight_reads
+        assert found.activation_words == reads
+
+
+def test_draws_cover_the_engines() -> None:
+    pairs = [pair_of(seed) for seed in range(90)]
+    exact = [pair for pair in pairs if not has_single_steps(pair.program)]
+    layers = [(layer, pair) for pair in exact for layer in pair.network.layers]
+    assert len(exact) >= 30
+    assert {layer.op for layer, _ in layers} == {"dense", "depthwise", "avgpool"}
+    assert {layer.stride for layer, _ in layers} == {1, 2}
+    assert {layer.groups for layer, _ in layers} == {1, 2}
+    assert {pair.accelerator.pp for pair in exact} == {1, 2, 4, 8}
+
+
+def test_a_layer_by_hand() -> None:
+    """The stem of TINY: 5 x 5 x 6 outputs of 3 x 3 taps of one channel, on an engine of 4 x 2 x 2 MACs with pq 2."""
+    network = replace(TINY, tensors=TINY.tensors[:2], layers=TINY.layers[:1])
+    chunk = Chunk(kind="dense", pm=4, pn=2, pq=2, jobs=(Job(layer=0),))
+    rings = (Ring(tensor=0, consumer=0, rows=3), Ring(tensor=1, consumer=HOST, rows=1))
+    accelerator = Accelerator(pp=2, chunks=(chunk,), rings=rings, out_lanes=4)
+    layer = engine_layer(network, 0, chunk, 2)
+    # Channels filled up to 8 and 2, columns to 6.
+    assert layer.extents == (1, 1, 8, 2, 5, 6, 3, 3)
+    found = execute(layer, load_hierarchy("chunk-generic-xc7"), engine_mapping(layer, chunk, 2))
+    # 5 rows, 3 column groups, 2 channel groups, 9 steps; in each, 4 x 2 weights, and 2 columns of 2 channels.
+    steps = 5 * 3 * 2 * 9
+    assert found.outer[2] == (steps * 8, steps * 4, 5 * 6 * 8)
+    # Each of 16 multipliers has a weight, an activation of its own; the sums of two lanes are one output.
+    assert found.inner[2] == (steps * 16, steps * 16, 2 * 5 * 6 * 8)
+    events = nest_events(network, accelerator)
+    assert (events.macs, events.weight_words, events.activation_words) == (steps * 16, steps, steps * 2)
+    program = lower(network, accelerator)
+    assert events.weight_words == counts(program).weight_reads
+    assert events.outputs == counts(program).requants == 240
