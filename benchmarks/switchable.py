@@ -73,7 +73,7 @@ SETTINGS = {
         data=DataConfig(name="folder", height=16, width=16, channels=3, train_images=200, test_images=200),
         bitwidths=(4, 5, 6, 8),
         train=TrainConfig(
-            epochs=15, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
+            epochs=8, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
             mirror=True, crop_pixels=1,
         ),
     ),
