@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.errors import NbaError
 from nba.nest.fixed import Dataflow, constrained
 from nba.nest.hierarchy import Hierarchy
@@ -40,8 +40,10 @@ STALL = 6_000
 
 
 class Pool(NamedTuple):
-    """Mappings and what they cost: arrays, tiles, axes [n, L, 8], orders [n, L - 1, 8], energy, cycles, value [n]."""
+    """Mappings and what they cost: plan [n, 3, L, 8] (nba.nest.model) with its parts arrays, tiles, orders [n, L, 8]; axes
+    [n, L, 8]; energy, cycles, value [n]."""
 
+    plan: np.ndarray
     arrays: np.ndarray
     tiles: np.ndarray
     axes: np.ndarray
@@ -52,11 +54,14 @@ class Pool(NamedTuple):
 
 
 def _pool(n: int, depth: int) -> Pool:
+    plan = np.ones((n, 3, depth, 8), np.int64)
+    plan[:, 2] = np.arange(8)
     return Pool(
-        arrays=np.ones((n, depth, 8), np.int64),
-        tiles=np.ones((n, depth, 8), np.int64),
+        plan=plan,
+        arrays=plan[:, 0],
+        tiles=plan[:, 1],
         axes=np.zeros((n, depth, 8), np.int64),
-        orders=np.zeros((n, depth - 1, 8), np.int64),
+        orders=plan[:, 2],
         energy=np.full(n, np.inf),
         cycles=np.zeros(n, np.int64),
         value=np.full(n, np.inf),
@@ -88,10 +93,8 @@ def better(weights: np.ndarray, energy: float, cycles: int, than_energy: float, 
 
 @compiled
 def _copy(source: Pool, i: int, target: Pool, j: int) -> None:
-    target.arrays[j] = source.arrays[i]
-    target.tiles[j] = source.tiles[i]
+    target.plan[j] = source.plan[i]
     target.axes[j] = source.axes[i]
-    target.orders[j] = source.orders[i]
     target.energy[j] = source.energy[i]
     target.cycles[j] = source.cycles[i]
     target.value[j] = source.value[i]
@@ -124,7 +127,7 @@ def _judge(
     facts: Machine, work: Scratch, weights: np.ndarray, pool: Pool, i: int, front: Pool, best: Pool
 ) -> None:  # fmt: skip
     """Evaluate member i; keep it if it is the best so far."""
-    energy, cycles = evaluate(facts, pool.arrays[i], pool.tiles[i], pool.orders[i], work)
+    energy, cycles = evaluate(facts.facts, facts.pj, pool.plan[i], work.work, work.table)
     pool.energy[i], pool.cycles[i], pool.value[i] = energy, cycles, worth(weights, energy, cycles)
     if energy * cycles < 1.5 * best.energy[0] * best.cycles[0] or best.energy[0] == np.inf:
         _keep(pool, i, front)
@@ -451,7 +454,7 @@ def evolve(
     state = np.array([seed], np.uint64)
     status = np.array([0, -1, 0, 0], np.int64)
     for mapping in seeds:
-        trial.arrays[0], trial.tiles[0], trial.orders[0] = encoded(mapping)
+        trial.plan[0] = encoded(mapping)
         trial.axes[0] = np.array(mapping.axes, np.int64)
         _judge(facts, work, goal, trial, 0, front, best)
         status[0] += 1 + _refine(
@@ -482,5 +485,5 @@ def evolve(
 
 
 def _found(pool: Pool, i: int) -> Found:
-    mapping = as_mapping(pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i])
+    mapping = as_mapping(pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i, :-1])
     return Found(mapping=mapping, energy_pj=float(pool.energy[i]), cycles=int(pool.cycles[i]))

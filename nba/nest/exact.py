@@ -22,12 +22,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.nest.evolve import Found, weights_of, worth
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import WALKS, NestLayer
 from nba.nest.mapping import Mapping
-from nba.nest.model import Machine, Scratch, encoded, evaluate, machine, scratch
+from nba.nest.model import (
+    CONSTANT, DOUBLE, DRAIN, HOP, I_BITS, I_FILL, MERGE, N_OUTPUTS, O_PARENT, PARTIAL_BITS, REREAD, RESULT_BITS, SHARED,
+    STRIDE, W_BITS, W_FILL, W_INNER, W_OUTER, W_PARENT, Machine, Scratch, encoded, evaluate, machine, scratch,
+)  # fmt: skip
 from nba.nest.space import Room, as_mapping, blocked, level_orders, overfull, room
 
 ROUNDING = 1e-9
@@ -57,7 +60,8 @@ class Tree(NamedTuple):
     the three operands as far as known. least [L, 9, 5, 6]: product of the least factors of the loops from here on.
     fans [V + 1, X]: instances along the axes. compute [V + 1], least_compute [L, 9], rest [L, 9]: products of summed extents as
     known, least, and of the level above. energy [L, 5]: by class, of complete levels. done [L + 1]: least energies of the
-    levels outside. arrays, tiles, axes [L, 8], orders [L - 1, 8]: the member. floor [L + 1]: least energy of this level and all
+    levels outside. plan [3, L, 8]: the member, with its parts arrays, tiles,
+    orders [L, 8]; axes [L, 8]. floor [L + 1]: least energy of this level and all
     inside whatever the mapping. places [L + 1]: instances of this level and all inside, at most, for one of the level above. carried [L]: least
     cycles of loads and drains of complete levels.
     """
@@ -82,6 +86,7 @@ class Tree(NamedTuple):
     rest: np.ndarray
     energy: np.ndarray
     done: np.ndarray
+    plan: np.ndarray
     arrays: np.ndarray
     tiles: np.ndarray
     axes: np.ndarray
@@ -101,6 +106,7 @@ def _tree(space: Room, depth: int) -> Tree:
             fans = max(fans, int(space.axis[level].sum()) + 1)
         most = max(most, sizes * min(fans, int(space.extents[d]) * space.axis.shape[1] + 1))
     nodes = 2 * depth + 1
+    plan = np.ones((3, depth, 8), ints)
     tree = Tree(
         sizes=np.zeros((depth, 8, nodes), ints),
         times=np.zeros((depth, 8, nodes), ints),
@@ -122,10 +128,11 @@ def _tree(space: Room, depth: int) -> Tree:
         rest=np.ones((depth, 9)),
         energy=np.zeros((depth, 5)),
         done=np.zeros(depth + 1),
-        arrays=np.ones((depth, 8), ints),
-        tiles=np.ones((depth, 8), ints),
+        plan=plan,
+        arrays=plan[0],
+        tiles=plan[1],
         axes=np.zeros((depth, 8), ints),
-        orders=np.zeros((depth - 1, 8), ints),
+        orders=plan[2],
         floor=np.zeros(depth + 1),
         places=np.ones(depth + 1),
         carried=np.zeros(depth),
@@ -270,7 +277,7 @@ def _begin(facts: Machine, space: Room, tree: Tree, level: int, to: np.ndarray, 
         if tree.n_options[level, d] == 0:
             return False
     base = tree.partial[8 * level]
-    extents = facts.extents
+    extents = tree.arrays[0]
     for c in range(5):
         base[c, 0] = base[c, 3] = extents[1] * extents[2] * extents[3] * extents[6] * extents[7]
         base[c, 1] = base[c, 4] = extents[0] * extents[1] * extents[3]
@@ -339,7 +346,7 @@ def _factors(
             blocks, parts = row[_NA], row[_NT]
             if _SLIDES[c] == d and row[_A] == row[_T] and kernel[_A] == kernel[_T]:
                 blocks = parts = before
-            extent, taps = facts.extents[d], facts.extents[d + 2]
+            extent, taps = tree.arrays[0, d], tree.arrays[0, d + 2]
             factors[c, 1] = (extent - blocks) * kernel[_RA] + blocks * taps
             factors[c, 4] = (extent - parts) * kernel[_RT] + parts * taps
 
@@ -351,33 +358,38 @@ def _level_energy(facts: Machine, level: int, terms: np.ndarray) -> float:
     What a level reads of its own outputs to drain them is what it saves in reading partial sums before it merges others:
     the two cancel between levels, and only outputs of level 0 are left out.
     """
-    if facts.parent[level, 0] >= 0:
-        total = terms[0] * facts.outer_pj[level, 0] + terms[3] * facts.inner_pj[level, 0]
-    else:
-        total = 0.0
-    if facts.parent[level, 1] >= 0:
-        total += terms[1] * facts.outer_pj[level, 1] + terms[4] * facts.inner_pj[level, 1]
-    parent = facts.parent[level, 2]
-    if parent >= 0:
-        kind = 1 if terms[2] > facts.outputs else 0
-        total += terms[2] * (facts.merge_pj[level, kind] + facts.reread_pj[level, kind])
-        if parent == 0:
-            total -= facts.outputs * facts.reread_pj[level, kind]
-        total += terms[5] * facts.hop_pj[level, kind]
-    return total
+    pj = facts.pj
+    total = 0.0
+    for operand in range(2):
+        if facts.facts[level, W_PARENT + operand] >= 0:
+            total += terms[operand] * pj[level, W_OUTER + operand] + terms[operand + 3] * pj[level, W_INNER + operand]
+    parent = facts.facts[level, O_PARENT]
+    if parent < 0:
+        return total
+    outputs = facts.facts[0, N_OUTPUTS]
+    merged = hop = np.inf
+    for kind in range(2):
+        # Results only if each output comes once.
+        if kind == 1 or terms[2] <= outputs:
+            each = pj[level, MERGE + kind] + pj[level, REREAD + kind]
+            saved = outputs * pj[level, REREAD + kind] if parent == 0 else 0.0
+            merged = min(merged, terms[2] * each - saved)
+        if kind == 1 or terms[5] <= outputs:
+            hop = min(hop, terms[5] * pj[level, HOP + kind])
+    return total + merged + hop
 
 
 @compiled
 def _floors(facts: Machine, tree: Tree) -> None:
     """Energy that every mapping pays, level by level: each element comes once."""
     depth = tree.arrays.shape[0]
-    extents = facts.extents
+    extents = tree.arrays[0]
     terms = np.zeros(6)
-    rows = (extents[4] - 1) * min(facts.stride, extents[6]) + extents[6]
-    columns = (extents[5] - 1) * min(facts.stride, extents[7]) + extents[7]
+    rows = (extents[4] - 1) * min(facts.facts[0, STRIDE], extents[6]) + extents[6]
+    columns = (extents[5] - 1) * min(facts.facts[0, STRIDE], extents[7]) + extents[7]
     terms[0] = terms[3] = extents[1] * extents[2] * extents[3] * extents[6] * extents[7]
     terms[1] = terms[4] = extents[0] * extents[1] * extents[3] * rows * columns
-    terms[2] = terms[5] = facts.outputs
+    terms[2] = terms[5] = facts.facts[0, N_OUTPUTS]
     tree.floor[depth] = 0.0
     for level in range(depth - 1, 0, -1):
         tree.floor[level] = tree.floor[level + 1] + _level_energy(facts, level, terms)
@@ -402,9 +414,17 @@ def _bound(
         energy = tree.done[level] + _level_energy(facts, level, terms) + tree.floor[level + 1]
         cycles = _moving(facts, tree, level, terms, own)
         for outer in range(level - 1, 0, -1):
-            cycles = max(cycles, tree.carried[outer]) if facts.double[outer] else cycles + tree.carried[outer]
+            cycles = max(cycles, tree.carried[outer]) if facts.facts[outer, DOUBLE] else cycles + tree.carried[outer]
         lowest = min(lowest, worth(weights, energy, cycles))
     return lowest
+
+
+@compiled
+def _wires(row: np.ndarray, weight: float, image: float) -> float:
+    """At least the cycles in which so many bits of weights and inputs pass the wires of a level (a row of facts)."""
+    if row[SHARED]:
+        return (weight + image) / row[W_FILL]
+    return max(weight / row[W_FILL], image / row[I_FILL])
 
 
 @compiled
@@ -412,19 +432,11 @@ def _moving(facts: Machine, tree: Tree, level: int, terms: np.ndarray, own: floa
     """At least the cycles of a level, all executions of one instance, in which so many elements [6] move and computing takes
     `own`."""
     parallel = tree.places[0] / tree.places[level]
-    loads = 0.0
-    for wires in range(facts.fill.shape[1]):
-        bits = 0.0
-        if facts.link[level, 0] == wires:
-            bits += terms[0] * facts.bits[0]
-        if facts.link[level, 1] == wires:
-            bits += terms[1] * facts.bits[1]
-        loads = max(loads, bits / facts.fill[level, wires])
-    drains = 0.0
-    if facts.link[level, 2] >= 0:
-        width = facts.bits[3] if terms[2] > facts.outputs else facts.bits[2]
-        drains = terms[2] * width / facts.drain[level, facts.link[level, 2]]
-    if facts.double[level]:
+    row = facts.facts[level]
+    loads = _wires(row, terms[0] * row[W_BITS], terms[1] * row[I_BITS])
+    width = row[PARTIAL_BITS] if terms[2] > facts.facts[0, N_OUTPUTS] else min(row[RESULT_BITS], row[PARTIAL_BITS])
+    drains = terms[2] * width / row[DRAIN]
+    if facts.facts[level, DOUBLE]:
         return max(own, loads / parallel, drains / parallel)
     return own + (loads + drains) / parallel
 
@@ -442,12 +454,11 @@ def _cycles(facts: Machine, tree: Tree) -> float:
     """At least the latency of the complete member, whatever the orders."""
     depth = tree.arrays.shape[0]
     total = tree.compute[8 * depth]
-    parallel = tree.places[0] / tree.places[depth - 1]
     for level in range(depth - 1, 0, -1):
         parallel = tree.places[0] / tree.places[level]
-        first_w = facts.bits[0] * 1.0
-        first_i = facts.bits[1] * 1.0
-        last_o = facts.bits[2] * 1.0
+        first_w = float(facts.facts[level, W_BITS])
+        first_i = float(facts.facts[level, I_BITS])
+        last_o = float(min(facts.facts[level, RESULT_BITS], facts.facts[level, PARTIAL_BITS]))
         for d in range(8):
             row = tree.options[level, d, tree.cursor[8 * level + _PLACE[d]]]
             path = tree.n_first_path[level - 1, d]
@@ -457,34 +468,19 @@ def _cycles(facts: Machine, tree: Tree) -> float:
                 first_i *= row[_FIRST] if _WALKS[1, d] else path
             elif d < 6:
                 kernel = tree.options[level, d + 2, tree.cursor[8 * level + _PLACE[d + 2]]]
-                taps = tree.n_first_path[level - 1, d + 2]
                 first_i *= (row[_FIRST] - path) * kernel[_RFIRST] + path * kernel[_FIRST]
-                taps += 0
-        lightest = np.inf
-        # Of the classes, the least of what the busiest wires carry.
+        # Of the classes, the least that each operand moves.
         all_w = all_i = all_o = np.inf
         for c in range(5):
             all_w = min(all_w, tree.partial[8 * level + 8, c, 0])
             all_i = min(all_i, tree.partial[8 * level + 8, c, 1])
             all_o = min(all_o, tree.partial[8 * level + 8, c, 2])
-        lightest = 0.0
-        first = 0.0
-        for wires in range(facts.fill.shape[1]):
-            bits, start = 0.0, 0.0
-            if facts.link[level, 0] == wires:
-                bits += all_w * facts.bits[0]
-                start += first_w
-            if facts.link[level, 1] == wires:
-                bits += all_i * facts.bits[1]
-                start += first_i
-            lightest = max(lightest, bits / parallel / facts.fill[level, wires])
-            first = max(first, start / facts.fill[level, wires])
-        drains, last = 0.0, 0.0
-        if facts.link[level, 2] >= 0:
-            speed = facts.drain[level, facts.link[level, 2]]
-            drains = all_o * facts.bits[2] / parallel / speed
-            last = last_o / speed
-        if facts.double[level]:
+        wires = facts.facts[level]
+        lightest = _wires(wires, all_w * wires[W_BITS], all_i * wires[I_BITS]) / parallel
+        first = _wires(wires, first_w, first_i)
+        drains = all_o * min(wires[RESULT_BITS], wires[PARTIAL_BITS]) / parallel / wires[DRAIN]
+        last = last_o / wires[DRAIN]
+        if facts.facts[level, DOUBLE]:
             total = max(total + first + last, max(lightest + last, drains + first))
         else:
             total += lightest + drains
@@ -500,7 +496,7 @@ def _judge(
     facts: Machine, tree: Tree, weights: np.ndarray, work: Scratch, best: np.ndarray, best_member: np.ndarray,
 ) -> None:  # fmt: skip
     """Evaluate the member under the orders in tree.orders; best [4]: value, energy, cycles, how many were evaluated."""
-    energy, cycles = evaluate(facts, tree.arrays, tree.tiles, tree.orders, work)
+    energy, cycles = evaluate(facts.facts, facts.pj, tree.plan, work.work, work.table)
     value = worth(weights, energy, cycles)
     best[3] += 1
     if value < best[0]:
@@ -510,8 +506,7 @@ def _judge(
             best_member[0, level] = tree.arrays[level]
             best_member[1, level] = tree.tiles[level]
             best_member[2, level] = tree.axes[level]
-            if level < depth - 1:
-                best_member[3, level] = tree.orders[level]
+            best_member[3, level] = tree.orders[level]
 
 
 @compiled
@@ -745,15 +740,15 @@ def solve(
     tree = _tree(space, depth)
     best, member = np.array([np.inf, 0.0, 0.0, 0.0]), np.zeros((4, depth, 8), np.int64)
     if incumbent is not None:
-        tree.arrays[:], tree.tiles[:], tree.orders[:] = encoded(incumbent)
+        tree.plan[:] = encoded(incumbent)
         tree.axes[:] = np.array(incumbent.axes, np.int64)
         _judge(facts, tree, goal, work, best, member)
         tree.arrays[0] = tree.tiles[0] = space.extents
     _floors(facts, tree)
-    tree.done[1] = facts.constant_pj
+    tree.done[1] = float(facts.pj[0, CONSTANT])
     least_cycles = float(layer.macs) / tree.places[0]
     limits = np.array([0.0, 2e9, least_cycles])
-    floor = float(worth(goal, facts.constant_pj + tree.floor[1], least_cycles))
+    floor = float(worth(goal, float(facts.pj[0, CONSTANT]) + tree.floor[1], least_cycles))
     stop = 1 if depth > 2 else depth
     roots, bounds = np.zeros((MAX_ROOTS, 8), np.int16), np.zeros(MAX_ROOTS)
     count = _search(

@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.errors import NbaError
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS, WALKS, C, G, M, N, NestLayer, P, Q, R, S

@@ -16,7 +16,7 @@ from nba.nest.evolve import evolve, weights_of
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping, fanout, mac_bits, problems
-from nba.nest.model import encoded, evaluate, machine, scratch
+from nba.nest.model import CONSTANT, Machine, encoded, evaluate, machine, scratch
 from nba.nest.space import candidates
 from tests.unit.nest_hierarchies import random_hierarchy
 
@@ -87,9 +87,10 @@ def enumerated(layer: NestLayer, hierarchy: Hierarchy, objective: str) -> float 
             continue
         if any("level" in p and "must be inside" not in p for p in problems(layer, hierarchy, mapping)):
             continue
-        arrays, tiles, _ = encoded(mapping)
+        plan = encoded(mapping)
         for combination in itertools.product(*(orders(hierarchy, mapping, level) for level in range(depth - 1))):
-            energy, cycles = evaluate(facts, arrays, tiles, np.array(combination, np.int64), work)
+            plan[2, :-1] = combination
+            energy, cycles = evaluate(*facts, plan, *work)
             best = min(best, exact.worth(weights, energy, cycles))
     return best
 
@@ -137,9 +138,9 @@ def test_the_optimum_is_that_of_plain_enumeration(seed: int) -> None:
 def test_a_wrong_bound_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     floors = exact._floors
 
-    def too_high(facts: object, tree: exact.Tree) -> None:
+    def too_high(facts: Machine, tree: exact.Tree) -> None:
         floors(facts, tree)
-        tree.floor[:] *= 1.5
+        tree.floor[:] += 0.3 * facts.pj[0, CONSTANT]
 
     monkeypatch.setattr(exact, "_floors", too_high)
     cases = tiny_cases(0, 40)
