@@ -61,7 +61,7 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
     if curves is None:
         return tuple(found)
     names = tuple(f"{bits} bits" for bits in curves.bitwidths)
-    units: dict[str, str] = dict(UNITS)
+    units = {str(name): unit for name, unit in UNITS.items()}
     joint = [i for i, loss in enumerate(curves.valid_loss) if loss > 0]
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)
