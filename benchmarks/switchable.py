@@ -100,12 +100,13 @@ def table(bitwidths: tuple[int, ...], results: dict[str, list[dict[int, tuple[fl
     heads = [f"{bits} bits" + (" (fake)" if first[bits][1] == "fake" else "") for bits in bitwidths]
     rows = ["| method | " + " | ".join(heads) + " | seconds |", "|---" * (len(heads) + 2) + "|"]
     for method, runs in results.items():
-        cells = [_cell([100 * run[bits][0] for run in runs]) for bits in bitwidths]
+        cells = [cell([100 * run[bits][0] for run in runs]) for bits in bitwidths]
         rows.append(f"| {method} | " + " | ".join(cells) + f" | {np.mean([run[0][0] for run in runs]):.0f} |")
     return "\n".join(rows)
 
 
-def _cell(values: list[float]) -> str:
+def cell(values: list[float]) -> str:
+    """Mean, deviation and range."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return f"{np.mean(values):.1f} ± {deviation:.1f} ({min(values):.1f} to {max(values):.1f})"
 

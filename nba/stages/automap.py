@@ -40,7 +40,7 @@ def run(context: Context) -> None:
         )  # fmt: skip
         write_atomic(context.folder / f"at{bits}.json", mapping_json(results[bits]))
         write_atomic(context.folder / f"at{bits}.txt", network_text(results[bits], found))
-    warnings = sorted({line for result in results.values() for line in result.warnings})
+    warnings = [f"{bits} bits, {line}" for bits, result in results.items() for line in result.warnings]
     write_part(
         context.folder,
         {

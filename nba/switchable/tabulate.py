@@ -1,5 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table of what operators cost, from the search over mappings of their layers on a hierarchy of memories."""
+"""The table of what operators cost, from the search over mappings of their layers on a hierarchy of memories.
+
+The EDP of a network is (sum of energies) * (sum of cycles), so its layers do not minimise an EDP each, but energy plus
+price times cycles at one common price (`nba.nest.network_map`). The table has the mappings that are best for the mean
+network of the space, in which all operators of a block are equally likely.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +12,11 @@ import math
 from collections.abc import Callable, Iterator
 
 from nba.ir.network import MASTER_BITS
-from nba.nest.evolve import EVALUATIONS, evolve
+from nba.nest.evolve import EVALUATIONS, Found, evolve, weights_of
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.network import layers_of
+from nba.nest.network_map import choose, undominated
 from nba.progress import Progress, Silent
 from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.switchable.config import SwitchableConfig
@@ -21,8 +27,8 @@ from nba.switchable.supernet import macro_at
 LAYERS_PER_BLOCK = 3
 """Slots of a block: expand, depthwise, project."""
 
-Cost = tuple[float, int]
-"""Energy [pJ] and cycles."""
+_FIXED = (-1, "")
+"""Stands for the layers that every network has."""
 
 
 def efficiency_table(
@@ -37,19 +43,19 @@ def efficiency_table(
     stem_bits: int | None = None,
     classifier_bits: int | None = None,
 ) -> EfficiencyTable:
-    """Costs of all operators of all blocks of `macro` at `bits` bits, each layer with the best mapping that the search
-    of `effort` evaluations finds for it; layers of equal shapes are mapped once.
+    """Costs of all operators of all blocks of `macro` at `bits` bits, each layer with a mapping out of those that a
+    search of `effort` evaluations finds for it; layers of equal shapes are mapped once.
 
     stem_bits, classifier_bits: as `nba.switchable.config.SwitchableConfig` has them. Raises NbaError where a layer fits
     nowhere, or the hierarchy has no MAC of these bits.
     """
 
-    def mapped(layer: NestLayer) -> Cost:
-        best = evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=effort).best
-        return best.energy_pj, best.cycles
+    def front(layer: NestLayer) -> tuple[Found, ...]:
+        found = evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=effort)
+        return (*found.front, found.best)
 
     config = SwitchableConfig(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
-    return tabulated(macro, config, hierarchy.name, objective, mapped, progress)
+    return tabulated(macro, config, hierarchy.name, objective, front, progress)
 
 
 def tabulated(
@@ -57,26 +63,32 @@ def tabulated(
     config: SwitchableConfig,
     hierarchy: str,
     objective: EfficiencyObjective,
-    cost_of: Callable[[NestLayer], Cost],
+    front_of: Callable[[NestLayer], tuple[Found, ...]],
     progress: Progress | None = None,
 ) -> EfficiencyTable:
-    """The table at the lowest bitwidth of `config`, of what `cost_of` says of every layer; it is asked once for every
-    shape."""
+    """The table at the lowest bitwidth of `config`. front_of: mappings to choose from for a layer; it is asked
+    once for every shape."""
     bits = min(config.bitwidths)
     places = [choices(block) for block in blocks(macro)]
     layers = dict(_layers(macro, bits, config))
     distinct = {layer.shape: layer for found in layers.values() for layer in found}
+    # How often a shape is met in the mean network.
+    times = dict.fromkeys(distinct, 0.0)
+    for (b, _), found in layers.items():
+        for layer in found:
+            times[layer.shape] += 1.0 if b < 0 else 1.0 / len(places[b])
     progress = progress or Silent()
     progress.start("costs of operators", len(distinct))
-    known: dict[tuple[int, ...], Cost] = {}
-    for shape, layer in distinct.items():
-        known[shape] = cost_of(layer)
+    fronts = []
+    for layer in distinct.values():
+        fronts.append(undominated(list(front_of(layer))))
         progress.advance(1, layer.name)
     progress.finish()
+    known = dict(zip(distinct, _chosen(fronts, list(times.values()), objective), strict=True))
 
-    def total(found: tuple[NestLayer, ...]) -> Cost:
+    def total(found: tuple[NestLayer, ...]) -> tuple[float, int]:
         costs = [known[layer.shape] for layer in found]
-        return math.fsum(energy for energy, _ in costs), sum(cycles for _, cycles in costs)
+        return math.fsum(cost.energy_pj for cost in costs), sum(cost.cycles for cost in costs)
 
     fixed_energy_pj, fixed_cycles = total(layers[_FIXED])
     rows = []
@@ -90,7 +102,13 @@ def tabulated(
     )  # fmt: skip
 
 
-_FIXED = (-1, "")
+def _chosen(fronts: list[list[Found]], times: list[float], objective: EfficiencyObjective) -> list[Found]:
+    if objective == "edp":
+        return choose(fronts, times)[0]
+    energy, cycles = weights_of(objective)
+    return [
+        min(front, key=lambda f: (energy * f.energy_pj + cycles * f.cycles, f.energy_pj * f.cycles)) for front in fronts
+    ]
 
 
 def _layers(
