@@ -27,13 +27,13 @@ import numpy as np
 from nba.errors import NbaError
 from nba.nest.cost import cost
 from nba.nest.description import load_hierarchy
-from nba.nest.evolve import EVALUATIONS, evolve
+from nba.nest.evolve import evolve
 from nba.nest.exact import solve
 from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.model import counts, evaluate_all, machine, scratch
-from nba.nest.network_map import map_network
+from nba.nest.network_map import EVALUATIONS, map_network, search
 from nba.nest.shapes import NETWORKS, distinct, published
 from nba.nest.space import level_orders, random_member, room
 
@@ -91,7 +91,7 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
     proved, worst, worst_open, slowest = 0, 0.0, 0.0, 0.0
     for name, layer in layers.values():
         began = time.process_time()
-        found = evolve(layer, hierarchy, seed=SEED)
+        found = search(layer, hierarchy, seed=SEED)
         took = time.process_time() - began
         value = found.best.energy_pj * found.best.cycles
         key = f"{hierarchy.name} {layer.shape}"
