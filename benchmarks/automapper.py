@@ -2,7 +2,7 @@
 """AutoMapper: speed of the model, the evolutionary search against proved optima, whole networks, fixed dataflows.
 
     python benchmarks/automapper.py [--parts speed,optima,network,dataflows] [--seconds 30] [--hierarchy eyeriss-like]
-        [--networks alexnet,vgg16,resnet18,mobilenet_v2] [--json FILE]
+        [--networks alexnet,vgg16,resnet18,mobilenet_v2] [--effort N] [--json FILE]
 
 Batch 1, 8-bit weights and activations. One core; seconds are CPU time of this process, after compilation.
 
@@ -27,13 +27,13 @@ import numpy as np
 from nba.errors import NbaError
 from nba.nest.cost import cost
 from nba.nest.description import load_hierarchy
-from nba.nest.evolve import EVALUATIONS, evolve
+from nba.nest.evolve import evolve
 from nba.nest.exact import solve
 from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.model import counts, evaluate_all, machine, scratch
-from nba.nest.network_map import map_network
+from nba.nest.network_map import EVALUATIONS, map_network, search
 from nba.nest.shapes import NETWORKS, distinct, published
 from nba.nest.space import level_orders, random_member, room
 
@@ -91,7 +91,7 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
     proved, worst, worst_open, slowest = 0, 0.0, 0.0, 0.0
     for name, layer in layers.values():
         began = time.process_time()
-        found = evolve(layer, hierarchy, seed=SEED)
+        found = search(layer, hierarchy, seed=SEED)
         took = time.process_time() - began
         value = found.best.energy_pj * found.best.cycles
         key = f"{hierarchy.name} {layer.shape}"
@@ -150,20 +150,20 @@ def network(hierarchy: Hierarchy, kept: Path | None) -> None:
     print(f"Warnings: {len(found.warnings)}, such as: {found.warnings[0] if found.warnings else 'none'}.\n", flush=True)
 
 
-def dataflows(hierarchy: Hierarchy, names: list[str]) -> None:
-    """AutoMapper against fixed dataflows."""
+def dataflows(hierarchy: Hierarchy, names: list[str], effort: int) -> None:
+    """AutoMapper against fixed dataflows, so many evaluations per distinct layer each."""
     print("| network | dataflow | EDP [pJ cycles] | energy [mJ] | latency [cycles] | EDP relative to AutoMapper |")
     print("|---|---|---|---|---|---|")
     for name in names:
         layers = published(name)
-        best = map_network(layers, hierarchy, seed=SEED)
+        best = map_network(layers, hierarchy, seed=SEED, effort=effort)
         reference = best.edp_pj_cycles
         rows = [("AutoMapper", best.energy_pj, best.latency_cycles)]
         for flow in DATAFLOWS:
             energy, cycles = 0.0, 0
             try:
                 mapped = {
-                    shape: evolve(layer, hierarchy, seed=SEED, flow=flow).best
+                    shape: evolve(layer, hierarchy, seed=SEED, flow=flow, evaluations=effort).best
                     for shape, layer in distinct(layers).items()
                 }
             except NbaError as error:
@@ -190,6 +190,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0, help="time limit of the exact search for a layer")
     parser.add_argument("--hierarchy", default="eyeriss-like")
     parser.add_argument("--networks", default=",".join(NETWORKS))
+    parser.add_argument("--effort", type=int, default=EVALUATIONS, help="evaluations per layer for the dataflows")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     hierarchy = load_hierarchy(options.hierarchy)
@@ -204,7 +205,7 @@ def main() -> None:
     if "network" in parts:
         network(hierarchy, options.json)
     if "dataflows" in parts:
-        dataflows(hierarchy, names)
+        dataflows(hierarchy, names, options.effort)
 
 
 if __name__ == "__main__":

@@ -25,14 +25,14 @@ from nba.nest.mapping import Mapping
 from nba.nest.model import Machine, Scratch, encoded, machine, scratch
 from nba.nest.objective import Found, weights_of
 from nba.nest.space import Room, as_mapping, draw, level_orders, random_member, room, settle
-from nba.nest.variation import Pool, copy_member, grow, judge, mutate, new_pool, refine
+from nba.nest.variation import Pool, copy_member, grow, judge, mutate, new_pool, refine, respread
 
 POPULATION = 48
 FRONT = 64
 """Most (energy, latency) pairs kept that no other one beats in both."""
 CHUNK = 20_000
 """Evaluations between two calls of the progress callback."""
-EVALUATIONS = 150_000
+EVALUATIONS = 250_000
 """Effort for one layer unless said otherwise."""
 STALL = 6_000
 """Evaluations without a better member after which a population starts anew."""
@@ -52,11 +52,33 @@ def _round(
     """Evolve until status[0] evaluations reach `until`, of `total` in all.
 
     status: evaluations so far; evaluation at which the population began (-1: begin one) and that of its last
-    improvement; populations so far; best value of this population is member `elite[-1]`.
+    improvement; populations so far; evaluations before the first one. Best of this population: the last one of `elite`.
     """
     n, depth = pool.arrays.shape[0], pool.arrays.shape[1]
     last = len(elite.value) - 1
     while status[0] < until:
+        if status[0] == status[4]:
+            # Every pair of loops begins to fill the axes once: each such member is improved, and the best ones remain.
+            for pair in range(64):
+                first, second = pair & 7, pair >> 3
+                if space.extents[first] == 1 or space.extents[second] == 1 or status[0] > total // 3:
+                    continue
+                random_member(space, choices, trial.arrays[0], trial.tiles[0], trial.axes[0], trial.orders[0], state)
+                trial.arrays[0, 1:], trial.tiles[0, 1:] = space.extents, space.extents
+                respread(space, trial, 0, pair, state)
+                grow(space, trial, 0, state)
+                judge(facts, work, weights, trial, 0, front, best)
+                worst = int(np.argmax(pool.value))
+                copy_member(trial, 0, pool, worst)
+                status[0] += 1 + refine(facts, space, work, choices, weights, pool, worst, trial, front, best, state, 1)
+            for i in range(n):
+                if pool.value[i] == np.inf:
+                    random_member(space, choices, pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i], state)
+                    judge(facts, work, weights, pool, i, front, best)
+                    status[0] += 1
+            status[1] = status[2] = status[0]
+            elite.value[last] = np.inf
+            continue
         if status[1] < 0:
             reunion = status[0] > 3 * total // 4 and status[3] > 1
             for i in range(n):
@@ -64,6 +86,8 @@ def _round(
                     copy_member(elite, i, pool, i)
                     continue
                 random_member(space, choices, pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i], state)
+                if draw(state, 4):
+                    respread(space, pool, i, -1, state)
                 if draw(state, 2):
                     grow(space, pool, i, state)
                 judge(facts, work, weights, pool, i, front, best)
@@ -85,6 +109,8 @@ def _round(
                     trial.orders[child, level] = pool.orders[father, level]
         for _ in range(draw(state, 4)):
             mutate(space, choices, trial, child, state)
+        if draw(state, 8) == 0:
+            respread(space, trial, child, -1, state)
         settle(space, trial.arrays[child], trial.tiles[child], trial.axes[child], state)
         if draw(state, 2):
             grow(space, trial, child, state)
@@ -99,7 +125,7 @@ def _round(
         loser = _tournament(pool, state, True)
         if trial.value[child] < pool.value[loser]:
             copy_member(trial, child, pool, loser)
-            if draw(state, 50) == 0 or trial.value[child] < elite.value[last]:
+            if draw(state, 20) == 0 or trial.value[child] < elite.value[last]:
                 status[0] += refine(
                     facts, space, work, choices, weights, pool, loser, trial, front, best, state, total - status[0]
                 )
@@ -197,7 +223,7 @@ def evolve(
     elite = new_pool(POPULATION // 2, depth)
     front.cycles[:] = np.iinfo(np.int64).max
     state = np.array([seed], np.uint64)
-    status = np.array([0, -1, 0, 0], np.int64)
+    status = np.array([0, -1, 0, 0, 0], np.int64)
     for mapping in seeds:
         trial.plan[0] = encoded(mapping)
         trial.axes[0] = np.array(mapping.axes, np.int64)
@@ -208,6 +234,7 @@ def evolve(
         if status[3] < len(elite.value) - 1:
             copy_member(trial, 0, elite, status[3])
             status[3] += 1
+    status[4] = status[0]
     while status[0] < evaluations:
         until = min(evaluations, int(status[0]) + CHUNK)
         _round(

@@ -22,8 +22,9 @@ from itertools import pairwise
 
 from nba.errors import NbaError
 from nba.nest.cost import NestCost, cost
-from nba.nest.evolve import EVALUATIONS, evolve
+from nba.nest.evolve import Evolved, evolve
 from nba.nest.exact import solve
+from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
@@ -31,6 +32,10 @@ from nba.nest.model import counts
 from nba.nest.objective import Found, weights_of
 from nba.nest.shapes import distinct
 
+EVALUATIONS = 150_000
+"""Effort for one layer unless said otherwise."""
+SEEDED = 12
+"""Each fixed dataflow gets one of so many parts of the effort for a layer."""
 PARTS = 4
 """Equal parts of the array that a pipeline's groups share."""
 IDLE = 0.5
@@ -105,6 +110,34 @@ class NetworkMapping:
         return None if self.lower is None else self.value / self.lower - 1.0
 
 
+def search(
+    layer: NestLayer,
+    hierarchy: Hierarchy,
+    *,
+    objective: str = "edp",
+    seed: int = 0,
+    evaluations: int = EVALUATIONS,
+    seconds: float | None = None,
+    progress: Callable[[int, Found], None] | None = None,
+) -> Evolved:
+    """The evolutionary search, to which the best mappings of the fixed dataflows are added: `evaluations` in all."""
+    part = evaluations // SEEDED
+    flows = [
+        evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, seconds=seconds, flow=flow)
+        for flow in DATAFLOWS
+    ]
+    spent = sum(found.evaluations for found in flows)
+    found = evolve(
+        layer, hierarchy, objective=objective, seed=seed, evaluations=max(1, evaluations - spent), seconds=seconds,
+        seeds=tuple(found.best.mapping for found in flows), progress=progress,
+    )  # fmt: skip
+    return replace(
+        found,
+        evaluations=found.evaluations + spent,
+        seconds=found.seconds + sum(one.seconds for one in flows),
+    )
+
+
 def map_layer(
     layer: NestLayer,
     hierarchy: Hierarchy,
@@ -116,7 +149,7 @@ def map_layer(
     progress: Callable[[int, Found], None] | None = None,
 ) -> LayerMapping:
     """The best mapping that the evolutionary search finds. Raises NbaError if none fits."""
-    found = evolve(
+    found = search(
         layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations, seconds=seconds, progress=progress
     )
     return _complete(layer, hierarchy, found.best, found.front, found.evaluations)
@@ -197,7 +230,7 @@ def map_network(
     spent: list[int] = []
     lowers: list[float] = []
     for number, layer in enumerate(shapes.values()):
-        found = evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
+        found = search(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
         members = [*found.front, found.best]
         if prove_seconds > 0:
             proof = solve(

@@ -173,6 +173,43 @@ def grow(space: Room, pool: Pool, i: int, state: np.ndarray) -> None:
 
 
 @compiled
+def respread(space: Room, pool: Pool, i: int, pair: int, state: np.ndarray) -> None:
+    """Share out the instances of the levels of member i anew, by loops that fill the axes. pair: number of a
+    combination of first loops of the axes, as if it had as many digits of base 8 as there are axes; -1: any."""
+    depth = pool.arrays.shape[1]
+    arrays, tiles, axes = pool.arrays[i], pool.tiles[i], pool.axes[i]
+    for level in range(1, depth):
+        if np.max(space.axis[level]) <= 1:
+            continue
+        taken = 0
+        whole = arrays[level].copy()
+        tiles[level] = whole
+        for axis in range(space.axis.shape[1]):
+            left = space.axis[level, axis]
+            for attempt in range(8):
+                d = draw(state, 8)
+                if attempt == 0 and pair >= 0:
+                    d = (pair >> 3 * axis) & 7
+                outside = tiles[level - 1, d]
+                if left < 2 or outside < 2 or (taken >> d) & 1 or not space.may[level, axis, d]:
+                    continue
+                most = min(left, outside)
+                fan = most if draw(state, 2) or (attempt == 0 and pair >= 0) else 1 + draw(state, most)
+                taken |= 1 << d
+                left //= fan
+                axes[level, d] = axis
+                size = max(whole[d], fan) if draw(state, 2) else outside
+                tiles[level, d] = (size + fan - 1) // fan
+                arrays[level, d] = min(outside, fan * tiles[level, d])
+        for d in range(8):
+            if space.unit[level, d]:
+                fan = (arrays[level, d] + tiles[level, d] - 1) // tiles[level, d]
+                tiles[level, d] = 1
+                arrays[level, d] = fan
+    settle(space, arrays, tiles, axes, state)
+
+
+@compiled
 def _sized(space: Room, pool: Pool, i: int, level: int, d: int, fan: int, tile: int, state: np.ndarray) -> None:
     """Wish a size of a loop, and settle."""
     outside = pool.tiles[i, level - 1, d]
