@@ -117,8 +117,8 @@ def test_mappings_are_those_of_the_mean_network() -> None:
 
 
 def test_costs_are_those_of_the_mapping_search() -> None:
-    """The same seed gives the same table. A network costs what it costs when it is mapped: its latency to the cycle, its
-    EDP nearly, as its mappings depend on all layers."""
+    """The same seed gives the same table. A network costs what it costs when it is mapped: its latency to the cycle,
+    its EDP, whose mappings depend on all layers, nearly."""
     hierarchy = load_hierarchy("eyeriss-like")
     macro = replace(MACRO, operators=("k3_e1", "k5_e2"))
     config = SwitchableConfig(bitwidths=(2, 8), stem_bits=8)
