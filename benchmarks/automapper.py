@@ -6,11 +6,12 @@
 
 Batch 1, 8-bit weights and activations. One core; seconds are CPU time of this process, after compilation.
 
-speed: distinct random legal mappings of the distinct layers of MobileNetV2, sizes that divide and sizes that do not mixed,
-each evaluated to energy and latency. optima: for every distinct layer of the networks the evolutionary search (one
-seed) and the exact search, which starts from its result. network: the whole of MobileNetV2. dataflows: the networks under RS, WS,
-OS and IS with the best sizes that each allows, by the same search with the same effort. Prints the tables for
-benchmarks/RESULTS.md. With --json the optima found are kept in a file, and those that are there already are not sought again.
+speed: distinct random legal mappings of the distinct layers of MobileNetV2, sizes that divide and sizes that do not
+mixed, each evaluated to energy and latency. optima: for every distinct layer of the networks the evolutionary search
+(one seed) and the exact search, which starts from its result. network: the whole of MobileNetV2. dataflows: the
+networks under RS, WS, OS and IS with the best sizes that each allows, by the same search with the same effort. Prints
+the tables for benchmarks/RESULTS.md. With --json the optima found are kept in a file, and those that are there already
+are not sought again.
 """
 
 from __future__ import annotations
@@ -68,9 +69,9 @@ def speed(hierarchy: Hierarchy) -> None:
             evaluate_all(*facts, plans, *work, energies, cycles)
         seconds = min(seconds, time.process_time() - began)
     print(
-        f"\n{total:,} distinct random legal mappings of the {len(batches)} distinct layers of MobileNetV2 ({uneven / total:.0%} "
-        f"with blocks that do not divide), energy and latency: {total / seconds / 1e6:.2f} million per CPU-second (best "
-        "of 5).\n",
+        f"\n{total:,} distinct random legal mappings of the {len(batches)} distinct layers of MobileNetV2 "
+        f"({uneven / total:.0%} with blocks that do not divide), energy and latency: "
+        f"{total / seconds / 1e6:.2f} million per CPU-second (best of 5).\n",
         flush=True,
     )
 
@@ -82,7 +83,10 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
     for name in names:
         for shape, layer in distinct(published(name)).items():
             layers.setdefault(shape, (name, layer))
-    print("| network | layer | N G M C P Q R S, stride | evolutionary, EDP [pJ cycles] | CPU-s | exact | bound, EDP | CPU-s |")
+    print(
+        "| network | layer | N G M C P Q R S, stride | evolutionary, EDP [pJ cycles] | CPU-s | exact | bound, EDP "
+        "| CPU-s |"
+    )
     print("|---|---|---|---|---|---|---|---|")
     proved, worst, worst_open, slowest = 0, 0.0, 0.0, 0.0
     for name, layer in layers.values():
@@ -117,9 +121,9 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
             flush=True,
         )
     print(
-        f"\n{proved} of {len(layers)} distinct layers proved; the evolutionary search is at most {worst:.3%} above the optimum "
-        f"there (elsewhere at most {worst_open:.1%} above the bound), in at most {slowest:.2f} CPU-seconds a layer "
-        f"({EVALUATIONS:,} evaluations).\n"
+        f"\n{proved} of {len(layers)} distinct layers proved; the evolutionary search is at most {worst:.3%} above the "
+        f"optimum there (elsewhere at most {worst_open:.1%} above the bound), in at most {slowest:.2f} "
+        f"CPU-seconds a layer ({EVALUATIONS:,} evaluations).\n"
     )
 
 
@@ -132,13 +136,17 @@ def network(hierarchy: Hierarchy, kept: Path | None) -> None:
     known = json.loads(kept.read_text()) if kept is not None and kept.exists() else {}
     lowers = [known.get(f"{hierarchy.name} {layer.shape}", {}).get("lower") for layer in layers]
     print(
-        f"MobileNetV2, {len(layers)} layers, {len(distinct(layers))} distinct: {took:.1f} CPU-seconds, {found.evaluations:,} evaluations; "
+        f"MobileNetV2, {len(layers)} layers, {len(distinct(layers))} distinct: {took:.1f} CPU-seconds, "
+        f"{found.evaluations:,} evaluations; "
         f"EDP {found.edp_pj_cycles:.5g} pJ cycles ({found.energy_pj / 1e9:.4f} mJ, {found.latency_cycles:,} cycles, "
         f"{found.frames_per_second:.1f} frames per second)."
     )
     if all(lower is not None for lower in lowers):
         bound = sum(math.sqrt(lower) for lower in lowers) ** 2
-        print(f"Bound from the layers' bounds {bound:.5g}: the EDP is at most {found.edp_pj_cycles / bound - 1:.2%} above it.")
+        print(
+            f"Bound from the layers' bounds {bound:.5g}: the EDP is at most "
+            f"{found.edp_pj_cycles / bound - 1:.2%} above it."
+        )
     print(f"Warnings: {len(found.warnings)}, such as: {found.warnings[0] if found.warnings else 'none'}.\n", flush=True)
 
 
@@ -155,7 +163,8 @@ def dataflows(hierarchy: Hierarchy, names: list[str]) -> None:
             energy, cycles = 0.0, 0
             try:
                 mapped = {
-                    shape: evolve(layer, hierarchy, seed=SEED, flow=flow).best for shape, layer in distinct(layers).items()
+                    shape: evolve(layer, hierarchy, seed=SEED, flow=flow).best
+                    for shape, layer in distinct(layers).items()
                 }
             except NbaError as error:
                 print(f"| {name} | {flow.name} | {error} | | | |")
@@ -168,7 +177,8 @@ def dataflows(hierarchy: Hierarchy, names: list[str]) -> None:
         for label, energy, cycles in rows:
             edp = energy * cycles
             print(
-                f"| {name} | {label} | {edp:.4g} | {energy / 1e9:.3f} | {cycles:,} | {edp / reference:.2f} |", flush=True
+                f"| {name} | {label} | {edp:.4g} | {energy / 1e9:.3f} | {cycles:,} | {edp / reference:.2f} |",
+                flush=True,
             )
     print()
 

@@ -58,11 +58,11 @@ SETTINGS = {
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(), bitwidths=(2, 4, 8),
-        train=TrainConfig(epochs=30, batch_size=32, learning_rate=1e-2, mixup=0.0),
+        train=TrainConfig(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
         macro=Macro(
-            height=32, width=32, channels=3, stem_channels=16, stem_stride=2,
+            height=16, width=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
                 Stage(channels=16, blocks=1, stride=1), Stage(channels=24, blocks=2, stride=2),
                 Stage(channels=40, blocks=2, stride=2),
@@ -70,11 +70,11 @@ SETTINGS = {
             head_channels=96, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3",
-        data=DataConfig(name="folder", height=32, width=32, channels=3, train_images=200, test_images=200),
-        bitwidths=(2, 4, 8),
+        data=DataConfig(name="folder", height=16, width=16, channels=3, train_images=200, test_images=200),
+        bitwidths=(4, 5, 6, 8),
         train=TrainConfig(
-            epochs=15, batch_size=32, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
-            mirror=True, crop_pixels=2,
+            epochs=8, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
+            mirror=True, crop_pixels=1,
         ),
     ),
 }  # fmt: skip

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """AutoMapper for layers and whole networks.
 
-The EDP of a network is (sum of energy) x (sum of latency), so the best mappings of the layers are not those of the least
-EDP each: at the optimum every layer minimises energy + price * latency for one common price. Each distinct layer keeps the
-pairs of energy and latency that no other pair beats; all prices at which a choice changes are gone through, which gives the
-best product over all choices of these pairs (a quasi-concave function has its least value at a corner of the sums'
-hull). The layers are searched again at that price, and the choice is made anew.
+The EDP of a network is (sum of energy) x (sum of latency), so the best mappings of the layers are not those of the
+least EDP each: at the optimum every layer minimises energy + price * latency for one common price. Each distinct layer
+keeps the pairs of energy and latency that no other pair beats; all prices at which a choice changes are gone through,
+which gives the best product over all choices of these pairs (a quasi-concave function has its least value at a corner
+of the sums' hull). The layers are searched again at that price, and the choice is made anew.
 
-Execution: *multi-cycle*, one layer after the other on everything, or *pipeline*, groups of consecutive layers on parts of the
-array, the buffer and its wires, each working on another frame. A mapping on a part is one on everything, as fast or faster, so a
-pipeline can only shorten the interval between frames: it is looked at for the objective fps, by dynamic programming over
-groups and parts, which is exact for the layers' latencies that it is given.
+Execution: *multi-cycle*, one layer after the other on everything, or *pipeline*, groups of consecutive layers on parts
+of the array, the buffer and its wires, each working on another frame. A mapping on a part is one on everything, as
+fast or faster, so a pipeline can only shorten the interval between frames: it is looked at for the objective fps, by
+dynamic programming over groups and parts, which is exact for the layers' latencies that it is given.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from nba.errors import NbaError
 from nba.nest.cost import NestCost, cost
-from nba.nest.evolve import EVALUATIONS, Found, evolve, weights_of
+from nba.nest.evolve import EVALUATIONS, evolve
 from nba.nest.exact import solve
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
 from nba.nest.model import counts
+from nba.nest.objective import Found, weights_of
 from nba.nest.shapes import distinct
 
 PARTS = 4
@@ -63,7 +65,8 @@ class NetworkMapping:
     """A network on a hierarchy. latency_cycles: of one frame. interval_cycles: between frames.
 
     execution: multi-cycle or pipeline. lower: proved lower bound of the objective over mappings of the space executed
-    multi-cycle, or None if none was proved; in pJ x cycles, pJ or cycles. warnings: layers that leave most of the array idle.
+    multi-cycle, or None if none was proved; in pJ x cycles, pJ or cycles. warnings: layers that leave most of the
+    array idle.
     """
 
     hierarchy: str
@@ -148,13 +151,13 @@ def _prices(fronts: list[list[Found]]) -> list[float]:
             for fast in front[:i]:
                 changes.add((fast.energy_pj - slow.energy_pj) / (slow.cycles - fast.cycles))
     ordered = sorted(changes)
-    between = [math.sqrt(a * b) if a > 0 else b / 2 for a, b in zip(ordered, ordered[1:], strict=False)]
+    between = [math.sqrt(a * b) if a > 0 else b / 2 for a, b in pairwise(ordered)]
     return sorted({*ordered, *between, ordered[-1] * 2 + 1.0})
 
 
 def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Found], float]:
-    """The members, one of each front, of the least (sum of energy) x (sum of latency), the fronts counted `times`; and the price
-    of a cycle [pJ] there."""
+    """The members, one of each front, of the least (sum of energy) x (sum of latency), the fronts counted `times`; and
+    the price of a cycle [pJ] there."""
     best: tuple[float, list[Found]] | None = None
     for price in _prices(fronts):
         chosen = [min(front, key=lambda f: (f.energy_pj + price * f.cycles, f.cycles)) for front in fronts]
@@ -180,8 +183,8 @@ def map_network(
 ) -> NetworkMapping:
     """Map every distinct layer once and choose among what was found for the whole network.
 
-    effort: evaluations per distinct layer, or a little more. prove_seconds: time limit of the exact search for each distinct layer,
-    whose results take part and give `lower`; 0: none. progress: called with a layer's name, how many
+    effort: evaluations per distinct layer, or a little more. prove_seconds: time limit of the exact search for each
+    distinct layer, whose results take part and give `lower`; 0: none. progress: called with a layer's name, how many
     distinct layers are done, and how many there are. Raises NbaError if a layer does not fit, or there is none.
     """
     if not layers:
@@ -265,8 +268,8 @@ def _warnings(mapped: tuple[LayerMapping, ...]) -> tuple[str, ...]:
 
 
 def portion(hierarchy: Hierarchy, parts: int, of: int) -> Hierarchy | None:
-    """`parts` of `of` parts of a hierarchy: the last axis of its innermost array, and the memories and wires of level 1;
-    None if nothing is left of one of them."""
+    """`parts` of `of` parts of a hierarchy: the last axis of its innermost array, and the memories and wires of level
+    1; None if nothing is left of one of them."""
     levels = list(hierarchy.levels)
     arrays = [i for i, level in enumerate(levels) if level.axes]
     if not arrays or len(levels) < 3:
@@ -310,7 +313,8 @@ def _pipeline(
                 break
         else:
             mapped[parts] = found
-    # least[k][i]: interval, and then latency, of the first i layers on k parts; from: (first layer, parts) of the last group.
+    # least[k][i]: interval, and then latency, of the first i layers on k parts; origin: (first layer, parts) of the
+    # last group.
     n = len(layers)
     least = [[(math.inf, math.inf)] * (n + 1) for _ in range(PARTS + 1)]
     origin = [[(0, 0)] * (n + 1) for _ in range(PARTS + 1)]

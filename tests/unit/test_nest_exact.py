@@ -12,12 +12,14 @@ import pytest
 
 from nba.errors import NbaError
 from nba.nest import exact
-from nba.nest.evolve import evolve, weights_of
+from nba.nest.evolve import evolve
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping, fanout, mac_bits, problems
 from nba.nest.model import CONSTANT, Machine, encoded, evaluate, machine, scratch
+from nba.nest.objective import weights_of, worth
 from nba.nest.space import candidates
+from nba.nest.tree import Tree
 from tests.unit.nest_hierarchies import random_hierarchy
 
 MOST = 6_000
@@ -91,7 +93,7 @@ def enumerated(layer: NestLayer, hierarchy: Hierarchy, objective: str) -> float 
         for combination in itertools.product(*(orders(hierarchy, mapping, level) for level in range(depth - 1))):
             plan[2, :-1] = combination
             energy, cycles = evaluate(*facts, plan, *work)
-            best = min(best, exact.worth(weights, energy, cycles))
+            best = min(best, worth(weights, energy, cycles))
     return best
 
 
@@ -136,13 +138,13 @@ def test_the_optimum_is_that_of_plain_enumeration(seed: int) -> None:
 
 
 def test_a_wrong_bound_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    floors = exact._floors
+    floors = exact.set_floors
 
-    def too_high(facts: Machine, tree: exact.Tree) -> None:
+    def too_high(facts: Machine, tree: Tree) -> None:
         floors(facts, tree)
         tree.floor[:] += 0.3 * facts.pj[0, CONSTANT]
 
-    monkeypatch.setattr(exact, "_floors", too_high)
+    monkeypatch.setattr(exact, "set_floors", too_high)
     cases = tiny_cases(0, 40)
     assert any(
         not close(exact.solve(layer, hierarchy, objective=objective).value, least)
@@ -153,7 +155,7 @@ def test_a_wrong_bound_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_evolution_finds_the_optimum_of_tiny_layers() -> None:
     for layer, hierarchy, objective, least in tiny_cases(5, 10):
         found = evolve(layer, hierarchy, objective=objective, evaluations=20_000).best
-        value = exact.worth(np.array(weights_of(objective)), found.energy_pj, found.cycles)
+        value = worth(np.array(weights_of(objective)), found.energy_pj, found.cycles)
         assert value >= least * (1 - exact.ROUNDING)
         assert value <= least * 1.01
 

@@ -13,7 +13,7 @@ import pytest
 
 from nba.errors import NbaError
 from nba.nest import shapes
-from nba.nest.evolve import Found, evolve
+from nba.nest.evolve import evolve
 from nba.nest.fixed import DATAFLOWS, dataflow
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import C, M, N, NestLayer, P, Q, R, S
@@ -21,6 +21,7 @@ from nba.nest.mapping import fanout, problems
 from nba.nest.model import evaluate, machine, scratch
 from nba.nest.network import extract, layers_of
 from nba.nest.network_map import choose, map_layer, map_network, portion
+from nba.nest.objective import Found
 from nba.nest.space import as_mapping, candidates, canonical_orders, level_orders, random_member, room
 from tests.unit.hw_networks import SMALL
 from tests.unit.nest_hierarchies import random_hierarchy, random_layer, row_stationary_array
@@ -87,7 +88,8 @@ def test_random_members_are_legal() -> None:
 
 
 def test_no_order_moves_less_than_the_best_canonical_one() -> None:
-    """All orders of the loops with several blocks (which are all 8! as far as the model sees): energy at every level."""
+    """All orders of the loops with several blocks (which are all 8! as far as the model sees): energy at every
+    level."""
     seen = 0
     for layer, hierarchy, plan, _ in _members(2, 300):
         facts, work = machine(layer, hierarchy), scratch(plan.shape[1])
