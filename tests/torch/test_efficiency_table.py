@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nba.errors import NbaError
+from nba.ir.network import FLOAT_BITS
 from nba.nest.description import load_hierarchy
 from nba.nest.evolve import Found
 from nba.nest.layer import NestLayer
@@ -72,7 +73,10 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: SwitchableConf
     plain = replace(macro, bitwidths=(8,), stages=tuple(replace(s, bitwidths=None) for s in macro.stages))
     for ops in itertools.product(*(choices(block) for block in blocks(macro))):
         network = skeleton(Architecture(macro=plain, ops=ops, bits=(8,) * len(ops)))
-        layers = layers_of(at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits))
+        layers = layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
+        if bits != FLOAT_BITS:
+            emitted = at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
+            assert layers == layers_of(emitted)
         found = [_front(layer)[0] for layer in layers]
         energy = math.fsum(f.energy_pj for f in found)
         assert table.totals(ops) == (pytest.approx(energy, rel=1e-12), sum(f.cycles for f in found))
