@@ -15,17 +15,15 @@ from nba.stages.nests import LayerProgress
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.ir.network import Network
-    from nba.nest.layer import NestLayer
     from nba.nest.network_map import NetworkMapping
     from nba.spec import Spec
-    from nba.switchable.config import SwitchableConfig
 
 __all__ = ["preflight", "run"]
 
 
 def run(context: Context) -> None:
     """Writes at<bits>.json (mappings, costs) and at<bits>.txt (the loop nests, to be read) for every bitwidth."""
+    from nba.nest.network import layers_of
     from nba.nest.network_map import map_network
     from nba.nest.report import mapping_json, network_text
 
@@ -33,7 +31,9 @@ def run(context: Context) -> None:
     network, config = searched_network(context.of("nas")), switchable_config(spec)
     results: dict[int, NetworkMapping] = {}
     for bits in section(spec).bitwidths:
-        layers = layers_at(network, bits, config)
+        layers = layers_of(
+            network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits
+        )  # fmt: skip
         results[bits] = map_network(
             layers, found, objective=objective(spec), seed=spec.seed,
             progress=LayerProgress(context.progress, f"loop nests at {bits} bits"),
@@ -58,19 +58,6 @@ def run(context: Context) -> None:
 def objective(spec: Spec) -> str:
     """The spec's objective, as nba.nest calls it."""
     return "fps" if spec.objective == "interval" else spec.objective
-
-
-def layers_at(network: Network, bits: int, config: SwitchableConfig) -> tuple[NestLayer, ...]:
-    """The layers of `network` at one bitwidth, the first and the last one at theirs where these are fixed."""
-    from dataclasses import replace
-
-    from nba.nest.network import layers_of
-
-    layers = list(layers_of(network, bits=bits))
-    for place, fixed in ((0, config.stem_bits), (-1, config.classifier_bits)):
-        if fixed is not None:
-            layers[place] = replace(layers[place], weight_bits=fixed, act_bits=fixed)
-    return tuple(layers)
 
 
 def costs(found: NetworkMapping) -> Json:

@@ -21,7 +21,6 @@ from nba.progress import Progress, Silent
 from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.switchable.config import SwitchableConfig
 from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
-from nba.switchable.network import at_bits
 from nba.switchable.supernet import macro_at
 
 LAYERS_PER_BLOCK = 3
@@ -124,9 +123,8 @@ def _layers(
         architecture = Architecture(macro=macro, ops=ops, bits=(MASTER_BITS,) * len(ops))
         network = skeleton(architecture)
         assert [layer.name for layer in network.layers] == [names[slot] for slot in slot_of_layer(architecture)]
-        network = at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
         found: dict[int, list[NestLayer]] = {}
-        for layer in layers_of(network):
+        for layer in layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits):
             slot = names.index(layer.name)
             inside = 1 <= slot <= block_slots
             found.setdefault((slot - 1) // LAYERS_PER_BLOCK if inside else _FIXED[0], []).append(layer)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nba.errors import NbaError
+from nba.ir.network import FLOAT_BITS
 from nba.nest.description import load_hierarchy
 from nba.nest.evolve import Found
 from nba.nest.layer import NestLayer
@@ -72,7 +73,10 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: SwitchableConf
     plain = replace(macro, bitwidths=(8,), stages=tuple(replace(s, bitwidths=None) for s in macro.stages))
     for ops in itertools.product(*(choices(block) for block in blocks(macro))):
         network = skeleton(Architecture(macro=plain, ops=ops, bits=(8,) * len(ops)))
-        layers = layers_of(at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits))
+        layers = layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
+        if bits != FLOAT_BITS:
+            emitted = at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
+            assert layers == layers_of(emitted)
         found = [_front(layer)[0] for layer in layers]
         energy = math.fsum(f.energy_pj for f in found)
         assert table.totals(ops) == (pytest.approx(energy, rel=1e-12), sum(f.cycles for f in found))
@@ -117,8 +121,8 @@ def test_mappings_are_those_of_the_mean_network() -> None:
 
 
 def test_costs_are_those_of_the_mapping_search() -> None:
-    """The same seed gives the same table. A network costs what it costs when it is mapped: its latency to the cycle, its
-    EDP nearly, as its mappings depend on all layers."""
+    """The same seed gives the same table. A network costs what it costs when it is mapped: its latency to the cycle,
+    its EDP, whose mappings depend on all layers, nearly."""
     hierarchy = load_hierarchy("eyeriss-like")
     macro = replace(MACRO, operators=("k3_e1", "k5_e2"))
     config = SwitchableConfig(bitwidths=(2, 8), stem_bits=8)
