@@ -366,6 +366,8 @@ def map_(
         from nba.progress import on_stderr
         from nba.stages.nests import LayerProgress, load_nests
 
+        if out is not None and (out.is_dir() or not out.name):
+            raise NbaError(f"--out {out}: is a folder; give the path of a file to write")
         hierarchy, found = load_hierarchy(platform), load_nests(network, bits)
         with on_stderr() as (_, progress):
             result = map_network(

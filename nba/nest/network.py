@@ -52,7 +52,8 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
             )
         r, s = layer.kernel_h, layer.kernel_w
         padded = layer.pad_top or layer.pad_left
-        full = layer.op == "dense" and not padded and (r, s) == (source.height, source.width)
+        one = (result.height, result.width) == (1, 1)
+        full = layer.op == "dense" and one and not padded and (r, s) == (source.height, source.width)
         if full:
             c, r, s = c * r * s, 1, 1
         layers.append(

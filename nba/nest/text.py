@@ -116,9 +116,9 @@ def cost_text(hierarchy: Hierarchy, cost: NestCost) -> str:
     rows = [("level", "memory", "operand", "reads", "writes", "energy [pJ]", "share")]
     for access in cost.accesses:
         found = (access.level, access.memory, access.operand, f"{access.reads:,}", f"{access.writes:,}")
-        rows.append((*found, f"{access.energy_pj:,.1f}", f"{access.energy_pj / cost.energy_pj:.1%}"))
+        rows.append((*found, f"{access.energy_pj:,.1f}", _share(access.energy_pj, cost)))
     for name, pj in (("links", cost.link_pj), ("MACs", cost.mac_pj), ("total", cost.energy_pj)):
-        rows.append((name, "", "", "", "", f"{pj:,.1f}", f"{pj / cost.energy_pj:.1%}"))
+        rows.append((name, "", "", "", "", f"{pj:,.1f}", _share(pj, cost)))
     lines = aligned(rows, 3)
     rule = "-" * max(len(line) for line in lines)
     lines = [lines[0], rule, *lines[1:-3], rule, *lines[-3:]]
@@ -129,6 +129,10 @@ def cost_text(hierarchy: Hierarchy, cost: NestCost) -> str:
         f"EDP (energy x latency) {cost.energy_pj * 1e-12 * seconds:.4g} J s",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _share(pj: float, cost: NestCost) -> str:
+    return f"{pj / cost.energy_pj:.1%}" if cost.energy_pj > 0 else "-"
 
 
 def aligned(rows: Sequence[tuple[str, ...]], n_left: int) -> list[str]:

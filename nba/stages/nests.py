@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nba.errors import NbaError, SpecError
+from nba.errors import DesignError, NbaError, SpecError
 
 if TYPE_CHECKING:
     from nba.nest.layer import NestLayer
@@ -31,10 +31,11 @@ def load_nests(network: str, bits: int | None) -> Nests:
     bits: of weights and activations of all layers (None: those of the network; 8 of a published one). Raises NbaError
     if there is no such network, the file is damaged, or it has a layer that the model does not cover.
     """
+    from nba.ir.check import check_network
     from nba.ir.design import load_design
     from nba.nest.network import extract
     from nba.nest.shapes import NETWORKS, published
-    from nba.stages.exchange import load_network
+    from nba.stages.exchange import read_network
 
     if network in NETWORKS:
         return Nests(layers=published(network, weight_bits=bits or 8, act_bits=bits or 8))
@@ -48,7 +49,10 @@ def load_nests(network: str, bits: int | None) -> Nests:
             f"{network}: {what}; give one of {names}, a design.json or network.json, or the folder of a run"
         )
     if path.name == "network.json":
-        found = extract(load_network(path.parent)[0], bits=bits)
+        read = read_network(path)
+        if problems := check_network(read):
+            raise DesignError(str(path), [*problems])
+        found = extract(read, bits=bits)
     elif path.suffix == ".json":
         found = extract(load_design(path)[0].network, bits=bits)
     else:
