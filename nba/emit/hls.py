@@ -214,9 +214,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         out_edges=(edges[program.host_out.edge],),
         rings=tuple(_rings(program)),
         edges=edges,
-        chunks=tuple(
-            _chunk(modes, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)
-        ),
+        chunks=tuple(_chunk(modes, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)),
     )
 
 

@@ -32,9 +32,7 @@ def check_weights(network: Network, weights: Weights) -> tuple[str, ...]:
     return tuple(line for _, line in apply_rules(WEIGHT_RULES, Weighted(network=network, weights=weights)))
 
 
-def check_accelerator(
-    network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()
-) -> tuple[str, ...]:
+def check_accelerator(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> tuple[str, ...]:
     """Everything that makes `accelerator` unable to execute `network` and its further `modes`, legal themselves.
 
     Deadlock is not looked for here: nba.cost.pipeline.schedule decides it.

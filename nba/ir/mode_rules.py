@@ -51,9 +51,7 @@ def _further(s: Modes) -> Iterator[tuple[int, Network]]:
     yield from enumerate(s.networks[1:], start=1)
 
 
-def _differing(
-    what: str, one: Layer | Tensor, other: Layer | Tensor, free: tuple[str, ...]
-) -> Problems:
+def _differing(what: str, one: Layer | Tensor, other: Layer | Tensor, free: tuple[str, ...]) -> Problems:
     for name in (f.name for f in fields(one) if f.name not in free):
         if getattr(one, name) != getattr(other, name):
             yield (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A switchable-precision network as one machine: its bitwidths become the modes of a design (docs/template.md, Modes)."""
+"""A switchable-precision network as one machine: its bitwidths are the modes of a design (docs/template.md, Modes)."""
 
 from __future__ import annotations
 

@@ -25,8 +25,8 @@ TIMEOUT_S = 1800.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RtlResult:
-    """One simulated batch. mismatches: output codes that differ (-1: the run broke off). passed, failed: names of the
-    bench's tests. mode: of the design's modes. counters_equal: the cycle counters read over AXI4-Lite equal the trace."""
+    """One simulated batch, in one mode of the design. mismatches: output codes that differ (-1: the run broke off).
+    passed, failed: names of the bench's tests. counters_equal: the cycle counters read over AXI4-Lite are the trace's."""
 
     simulator: str
     images: int
@@ -102,8 +102,8 @@ def simulate_rtl(
     seed: int = 1,
     timeout_s: float = TIMEOUT_S,
 ) -> RtlRun:
-    """Simulate batches of `frames` frames, the first with all of `tests`, and those of every further mode after those of
-    the mode before; builds and logs go to `work`.
+    """Simulate batches of `frames` frames, the first with all of `tests`, then the same of every further mode; builds
+    and logs go to `work`.
 
     Every number in `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
     """
