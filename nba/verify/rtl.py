@@ -26,7 +26,7 @@ TIMEOUT_S = 1800.0
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RtlResult:
     """One simulated batch, in one mode of the design. mismatches: output codes that differ (-1: the run broke off).
-    passed, failed: names of the bench's tests. counters_equal: the cycle counters read over AXI4-Lite are the trace's."""
+    passed, failed: names of the bench's tests. counters_equal: the counters read over AXI4-Lite equal the trace."""
 
     simulator: str
     images: int
