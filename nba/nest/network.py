@@ -12,7 +12,8 @@ from nba.nest.layer import NestLayer
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Extraction:
-    """layers: what has multiply-accumulates, in order. unmapped: names of layers and additions that have none, with why."""
+    """layers: what has multiply-accumulates, in order. unmapped: names of layers and additions that have none, with
+    why."""
 
     layers: tuple[NestLayer, ...]
     unmapped: tuple[str, ...]
@@ -22,8 +23,8 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
     """Loop nests of `network`, one frame. bits: of weights and activations of all layers; None: those of each layer.
 
     Dense layers (grouped ones included), depthwise and fully connected ones (a kernel as large as its input map, which
-    becomes 1x1 over all inputs). Average pooling and residual additions have no multiply-accumulates and are reported as
-    unmapped. Raises NbaError on any other layer.
+    becomes 1x1 over all inputs). Average pooling and residual additions have no multiply-accumulates and are reported
+    as unmapped. Raises NbaError on any other layer.
     """
     layers: list[NestLayer] = []
     unmapped: list[str] = []
@@ -46,8 +47,8 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
             g, m, c = layer.groups, result.channels // layer.groups, source.channels // layer.groups
         else:
             raise NbaError(
-                f"layer {layer.name}: the mapping model does not cover {layer.op!r}; it covers dense (grouped, fully connected), "
-                "depthwise, and leaves out avgpool"
+                f"layer {layer.name}: the mapping model does not cover {layer.op!r}; it covers dense (grouped, "
+                "fully connected) and depthwise, and leaves out avgpool"
             )
         r, s = layer.kernel_h, layer.kernel_w
         padded = layer.pad_top or layer.pad_left

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of published networks (ImageNet, 224x224 input, batch 1): all that has multiply-accumulates, in order.
 
-AlexNet is that of Krizhevsky et al. (NeurIPS 2012): 227x227 after padding, conv2, conv4 and conv5 in two groups. The other
-three are those of torchvision: VGG16 (configuration D), ResNet18 (downsampling by 1x1 convolutions), MobileNetV2 (width 1).
+AlexNet is that of Krizhevsky et al. (NeurIPS 2012): 227x227 after padding, conv2, conv4 and conv5 in two groups. The
+other three are those of torchvision: VGG16 (configuration D), ResNet18 (downsampling by 1x1 convolutions), MobileNetV2
+(width 1).
 """
 
 from __future__ import annotations

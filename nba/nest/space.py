@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The space of mappings that the searches look through.
 
-Loop by loop, a mapping is a chain of sizes. `arrays[l]` is ceil(tiles[l - 1] / n) for a number n of blocks: between two such
-sizes the number of blocks is the same and only the last one gets smaller. `tiles[l]` is ceil(arrays[l] / f) for a number f
-of instances along an axis that the loop may be unrolled along.
+Loop by loop, a mapping is a chain of sizes. `arrays[l]` is ceil(tiles[l - 1] / n) for a number n of blocks: between
+two such sizes the number of blocks is the same and only the last one gets smaller. `tiles[l]` is ceil(arrays[l] / f)
+for a number f of instances along an axis that the loop may be unrolled along.
 
-Orders: what moves depends, level by level, only on the innermost loop with several blocks that walks an operand. Every loop
-but G is not walked by exactly one operand (N, P, Q: weights; M: inputs; C, R, S: outputs), so only one operand can be reused
-while the innermost loops advance, and all loops that it does not depend on belong there; inputs may slide along P or Q beside
-them. `canonical_orders` lists these few orders: none of the 40,320 moves less. Which of two loops outside them comes first
-only matters to how the smaller last blocks meet in time.
+Orders: what moves depends, level by level, only on the innermost loop with several blocks that walks an operand. Every
+loop but G is not walked by exactly one operand (N, P, Q: weights; M: inputs; C, R, S: outputs), so only one operand
+can be reused while the innermost loops advance, and all loops that it does not depend on belong there; inputs may
+slide along P or Q beside them. `canonical_orders` lists these few orders: none of the 40,320 moves less. Which of two
+loops outside them comes first only matters to how the smaller last blocks meet in time.
 """
 
 from __future__ import annotations
 
 from itertools import product
+from math import ceil
 from typing import NamedTuple
 
 import numpy as np
 
-from nba.cost.pipeline import compiled
+from nba.compiled import compiled
 from nba.errors import NbaError
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS, WALKS, C, G, M, N, NestLayer, P, Q, R, S
@@ -31,9 +32,10 @@ _WALKS = np.array(WALKS)
 class Room(NamedTuple):
     """What a mapping of one layer may use, for compiled code; L levels, X axes per level at most.
 
-    words [L, memories]: of a memory, -1 without bound. store [L, 3]: memory of an operand, or -1. packed [L, 3]: elements
-    in a word, or minus the words of an element. copies [L]: 2 where tiles are double buffered. axis [L, X]: sizes, 0 where there
-    is none. may [L, X, 8]: loops that may be unrolled along it. unit [L, 8]: loops of which an instance holds one element.
+    words [L, memories]: of a memory, -1 without bound. store [L, 3]: memory of an operand, or -1. packed [L, 3]:
+    elements in a word, or minus the words of an element. copies [L]: 2 where tiles are double buffered. axis [L, X]:
+    sizes, 0 where there is none. may [L, X, 8]: loops that may be unrolled along it. unit [L, 8]: loops of which an
+    instance holds one element.
     """
 
     extents: np.ndarray
@@ -48,7 +50,8 @@ class Room(NamedTuple):
 
 
 def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
-    """The room for `layer`. Raises NbaError if not even the smallest tile fits: level, memory, operands, bytes short."""
+    """The room for `layer`. Raises NbaError if not even the smallest tile fits: level, memory, operands, bytes
+    short."""
     depth = len(hierarchy.levels)
     n_memories = max(len(level.memories) for level in hierarchy.levels)
     n_axes = max(1, *(len(level.axes) for level in hierarchy.levels))
@@ -57,21 +60,21 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
     axis, may = np.zeros((depth, n_axes), np.int64), np.zeros((depth, n_axes, 8), np.bool_)
     unit = np.zeros((depth, 8), np.bool_)
     short: list[str] = []
-    for l, level in enumerate(hierarchy.levels):
-        if l > 0:
-            short += overflow(layer, hierarchy, l, (1,) * len(DIMS))
-        for number, memory in enumerate(level.memories):
-            if memory.size_bits is not None and l > 0:
-                words[l, number] = memory.size_bits // memory.word_bits
+    for number, level in enumerate(hierarchy.levels):
+        if number > 0:
+            short += overflow(layer, hierarchy, number, (1,) * len(DIMS))
+        for place, memory in enumerate(level.memories):
+            if memory.size_bits is not None and number > 0:
+                words[number, place] = memory.size_bits // memory.word_bits
             for operand in memory.operands:
-                bits = operand_bits(layer, hierarchy, operand, level=l)
-                store[l, operand] = number
+                bits = operand_bits(layer, hierarchy, operand, level=number)
+                store[number, operand] = place
                 fit = memory.word_bits // bits
-                packed[l, operand] = fit if fit else -(-(-bits // memory.word_bits))
-        for number, size in enumerate(hierarchy.axis_sizes(l, mac_bits(layer))):
-            axis[l, number] = size
-            may[l, number, list(level.axes[number].dims)] = True
-        unit[l, list(level.unit_tiles)] = True
+                packed[number, operand] = fit if fit else -ceil(bits / memory.word_bits)
+        for place, size in enumerate(hierarchy.axis_sizes(number, mac_bits(layer))):
+            axis[number, place] = size
+            may[number, place, list(level.axes[place].dims)] = True
+        unit[number, list(level.unit_tiles)] = True
     if short:
         raise NbaError(
             f"layer {layer.name}: no mapping fits hierarchy {hierarchy.name}, even with tiles of one element: "
@@ -98,12 +101,12 @@ def candidates(extent: int) -> tuple[int, ...]:
         found.append(size)
         if size == 1:
             return tuple(found)
-        size = -(-extent // (-(-extent // size) + 1))
+        size = -(-extent // -(-extent // (size - 1)))
 
 
-_CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
-"""Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide along
-Q, or P, when they do not; outputs stay."""
+CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
+"""Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide
+along Q, or P, when they do not; outputs stay."""
 
 
 def _arranged(dims: tuple[int, ...], tail: tuple[tuple[int, ...], tuple[int, ...]]) -> Loops:
@@ -113,19 +116,27 @@ def _arranged(dims: tuple[int, ...], tail: tuple[tuple[int, ...], tuple[int, ...
     return (*outer, *inner)
 
 
-def canonical_orders(innermost: tuple[int, ...] = ()) -> tuple[Loops, ...]:
-    """The orders of a level that are worth looking at; `innermost`: loops that must be inside all others."""
+def canonical_orders(
+    innermost: tuple[int, ...] = (), classes: tuple[int, ...] = tuple(range(len(CLASSES)))
+) -> tuple[Loops, ...]:
+    """The orders of a level that are worth looking at. innermost: loops that must be inside all others. classes:
+    indices into CLASSES; only these."""
+    allowed = [CLASSES[c] for c in classes]
     inside = tuple(sorted(innermost))
     outside = tuple(d for d in range(8) if d not in inside)
-    found = {}
-    for outer, inner in product(_CLASSES, _CLASSES):
+    found: dict[Loops, None] = {}
+    for outer, inner in product(allowed, allowed):
         found[_arranged(outside, outer) + _arranged(inside, inner)] = None
     return tuple(found)
 
 
 def level_orders(hierarchy: Hierarchy) -> np.ndarray:
-    """canonical_orders of levels 0 .. L - 2: [L - 1, most, 8]; shorter lists repeat their first order."""
-    lists = [canonical_orders(level.innermost) for level in hierarchy.levels[:-1]]
+    """canonical_orders of levels 0 .. L - 2: [L - 1, most, 8]."""
+    return padded_orders([canonical_orders(level.innermost) for level in hierarchy.levels[:-1]])
+
+
+def padded_orders(lists: list[tuple[Loops, ...]]) -> np.ndarray:
+    """Lists of orders as one array [levels, most, 8]; shorter lists repeat their first order."""
     most = max(len(orders) for orders in lists)
     return np.array([orders + orders[:1] * (most - len(orders)) for orders in lists], np.int64)
 
@@ -213,7 +224,7 @@ def along(space: Room, level: int, axis: int, arrays: np.ndarray, tiles: np.ndar
 
 
 @compiled
-def _chain(space: Room, level: int, d: int, fan: int, tile: int, arrays: np.ndarray, tiles: np.ndarray) -> None:
+def chain(space: Room, level: int, d: int, fan: int, tile: int, arrays: np.ndarray, tiles: np.ndarray) -> None:
     """Set the sizes of a loop at a level to about `tile` in each of about `fan` instances."""
     outside = tiles[level - 1, d]
     if space.unit[level, d]:
@@ -225,15 +236,15 @@ def _chain(space: Room, level: int, d: int, fan: int, tile: int, arrays: np.ndar
 
 @compiled
 def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray, state: np.ndarray) -> None:
-    """Make a member of the space of wished sizes [L, 8], level by level from the outside: too many instances and tiles that do
-    not fit are made smaller in loops drawn from the generator. The smallest tile must fit (see `room`)."""
+    """Make a member of the space of wished sizes [L, 8], level by level from the outside: too many instances and tiles
+    that do not fit are made smaller in loops drawn from the generator. The smallest tile must fit (see `room`)."""
     for level in range(1, arrays.shape[0]):
         for d in range(8):
             fan = (arrays[level, d] + tiles[level, d] - 1) // tiles[level, d]
             axis = axes[level, d]
             if fan > 1 and not (space.axis[level, axis] > 1 and space.may[level, axis, d]):
                 fan = 1
-            _chain(space, level, d, fan, tiles[level, d], arrays, tiles)
+            chain(space, level, d, fan, tiles[level, d], arrays, tiles)
         for axis in range(space.axis.shape[1]):
             size = max(1, space.axis[level, axis])
             while True:
@@ -243,7 +254,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
                 d = draw(state, 8)
                 fan = (arrays[level, d] + tiles[level, d] - 1) // tiles[level, d]
                 if axes[level, d] == axis and fan > 1:
-                    _chain(space, level, d, max(1, size * fan // used), tiles[level, d], arrays, tiles)
+                    chain(space, level, d, max(1, size * fan // used), tiles[level, d], arrays, tiles)
         while True:
             memory = overfull(space, level, tiles[level])
             if memory < 0:
@@ -257,7 +268,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
             if tile > 1 and helps:
                 fan = (arrays[level, d] + tile - 1) // tile
                 smaller = (tile + 1) // 2 if draw(state, 2) else tile - 1
-                _chain(space, level, d, fan, smaller, arrays, tiles)
+                chain(space, level, d, fan, smaller, arrays, tiles)
 
 
 @compiled
