@@ -366,8 +366,8 @@ class Switchable(_Section):
     The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
     highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
     which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform>, or the path of a description
-    in YAML (null: the chunk template on `platform`, which has no 12 and 32 bits). hardware_bits: the bitwidth (8 or
-    less) whose integer network is emitted as hardware (null: the lowest).
+    in YAML (null: the chunk template on `platform`, which has no 12 and 32 bits). hardware_bits: the one bitwidth (8
+    or less) that is emitted as hardware (null: all of them, as modes of one accelerator, chosen at run time).
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)

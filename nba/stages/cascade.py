@@ -31,10 +31,15 @@ def section(spec: Spec) -> Switchable:
     return spec.switchable
 
 
-def hardware_bits(spec: Spec) -> int:
-    """The bitwidth whose integer network becomes hardware."""
+def hardware_bits(spec: Spec) -> tuple[int, ...]:
+    """The bitwidths whose integer networks become hardware, rising: the one that the spec names, or all of up to 8
+    bits, as modes of one accelerator."""
+    from nba.ir.network import MASTER_BITS
+
     wanted = section(spec)
-    return wanted.bitwidths[0] if wanted.hardware_bits is None else wanted.hardware_bits
+    if wanted.hardware_bits is not None:
+        return (wanted.hardware_bits,)
+    return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
 
 
 def switchable_config(spec: Spec) -> SwitchableConfig:
@@ -46,9 +51,9 @@ def switchable_config(spec: Spec) -> SwitchableConfig:
 
 
 def run(context: Context) -> None:
-    """Writes switchable.json and switchable.npz (integer networks and the codes that they share), network.json and
-    weights.npz (the one that becomes hardware, with weights of its own bits), images.npz (test images), cascade.json
-    (curves, accuracies).
+    """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
+    images), cascade.json (curves, accuracies); where one bitwidth becomes hardware, its network.json and weights.npz,
+    with weights of its own bits.
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -69,17 +74,21 @@ def run(context: Context) -> None:
     found = measure_switchable(model, records, dataset)
     together = shared_networks(found)
     save_shared(together, context.folder)
-    bits = hardware_bits(spec)
-    save_network(*packed(*together.at(bits)), context.folder)
+    if section(spec).hardware_bits is not None:
+        save_network(*packed(*together.at(hardware_bits(spec)[0])), context.folder)
     save_images(dataset.test_x, dataset.test_y, context.folder)
     curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    of_hardware = found.at(bits)
+    # What the hardware promises is what its worst bitwidth reaches.
+    of_hardware = min((found.at(bits) for bits in hardware_bits(spec)), key=lambda at: at.accuracy)
     write_part(
         context.folder,
         {
             "accuracy": {"integer": of_hardware.accuracy, "fake_quant": of_hardware.fake_accuracy},
-            "switchable": {"hardware_bits": bits, "accuracy": {str(at.bits): accuracies(at) for at in found.results}},
+            "switchable": {
+                "hardware_bits": list(hardware_bits(spec)),
+                "accuracy": {str(at.bits): accuracies(at) for at in found.results},
+            },
         },
     )
     checkpoint.unlink(missing_ok=True)

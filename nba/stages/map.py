@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage map: the accelerator's final mapping for the trained integer network; leaves design.json. Needs no torch."""
+"""Stage map: the accelerator's final mapping for the trained integer network, or for all bitwidths of a switchable one;
+leaves design.json. Needs no torch."""
 
 from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from nba import __version__
@@ -17,13 +18,20 @@ from nba.stages.limits import budgets_of, preflight
 if TYPE_CHECKING:
     from nba.flow import Context
     from nba.ir.accelerator import Accelerator
+    from nba.ir.network import Network, Weights
     from nba.ir.program import Program
+    from nba.mapper.automap import Mapping
+    from nba.mapper.budgets import Budgets
+    from nba.mapper.exact import Certificate
     from nba.progress import Progress
+    from nba.spec import Spec
 
 __all__ = ["preflight", "run"]
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""
+MODE_TRIES = 4
+"""Mappings that are tried until all modes together are within the budgets."""
 
 
 def run(context: Context) -> None:
@@ -32,41 +40,15 @@ def run(context: Context) -> None:
     from nba.cost.steady import steady_interval
     from nba.cost.usage import UNITS, value_of
     from nba.ir.program import lower
-    from nba.mapper.automap import map_certified
     from nba.platform import get
 
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
-    network, weights = load_network(train)
-    found = map_certified(
-        network,
-        platform,
-        budgets_of(spec),
-        objective=spec.objective,
-        seed=spec.seed,
-        start=searched_accelerator(context),
-        min_chunks=spec.accelerator.min_chunks,
-        max_chunks=spec.accelerator.max_chunks,
-        progress=_Steps(context.progress),
-    )
-    accelerator, cost = found.accelerator, found.cost
-    design = Design(
-        name=spec.name,
-        network=network,
-        accelerator=accelerator,
-        platform=platform.name,
-        clock_mhz=platform.clock_mhz,
-        cost=cost,
-        weights_sha256=weights_digest(weights),
-        seed=spec.seed,
-        versions=(
-            ("nba-codesign", __version__),
-            *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
-        ),
-    )
+    design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    cost = design.cost
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")
-    program = lower(network, accelerator)
+    program = lower(design.network, design.accelerator, design.modes)
     interval = steady_interval(program)
     write_part(
         context.folder,
@@ -77,7 +59,7 @@ def run(context: Context) -> None:
             "clock_mhz": design.clock_mhz,
             "interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
-            "certificate": None if found.certificate is None else asdict(found.certificate),
+            "certificate": None if certificate is None else asdict(certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
@@ -106,6 +88,89 @@ def run(context: Context) -> None:
                 "nature": platform.energy.nature,
             },
         },
+    )
+
+
+def _has_modes(spec: Spec) -> bool:
+    """Whether the hardware switches between bitwidths."""
+    return spec.switchable is not None and spec.switchable.hardware_bits is None
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    return (
+        ("nba-codesign", __version__),
+        *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
+    )
+
+
+def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapping:
+    from nba.mapper.automap import map_certified
+    from nba.platform import get
+
+    spec = context.spec
+    return map_certified(
+        network,
+        get(spec.platform),
+        budgets,
+        objective=spec.objective,
+        seed=spec.seed,
+        start=searched_accelerator(context),
+        min_chunks=spec.accelerator.min_chunks,
+        max_chunks=spec.accelerator.max_chunks,
+        progress=_Steps(context.progress),
+    )
+
+
+def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
+    """The design of the network that training left."""
+    from nba.platform import get
+
+    spec = context.spec
+    platform = get(spec.platform)
+    network, weights = load_network(context.of("train"))
+    found = _mapped(context, network, budgets_of(spec))
+    design = Design(
+        name=spec.name,
+        network=network,
+        accelerator=found.accelerator,
+        platform=platform.name,
+        clock_mhz=platform.clock_mhz,
+        cost=found.cost,
+        weights_sha256=weights_digest(weights),
+        seed=spec.seed,
+        versions=_versions(),
+    )
+    return design, weights, found.certificate
+
+
+def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | None]:
+    """The design whose modes are the bitwidths of up to 8 bits. It is mapped for the widest one; where the parameters
+    of the others take it over a budget, it is mapped again with as much less. Raises InfeasibleError."""
+    from nba.errors import InfeasibleError
+    from nba.platform import get
+    from nba.quant.modes import modes_design, widest
+    from nba.quant.shared import load_shared
+
+    spec = context.spec
+    together = load_shared(context.of("train"))
+    limits = budgets = budgets_of(spec)
+    for _ in range(MODE_TRIES):
+        found = _mapped(context, widest(together)[0], budgets)
+        design, weights = modes_design(
+            together, found.accelerator, get(spec.platform), name=spec.name, seed=spec.seed, versions=_versions()
+        )
+        over = [name for name, excess in limits.excess_of(design.cost).items() if excess > 1]
+        if not over:
+            return design, weights, found.certificate
+        room = {
+            name: getattr(budgets, name) - (getattr(design.cost, name) - getattr(limits, name))
+            for name in over
+            if name in ("dsp", "bram", "lut")
+        }
+        budgets = replace(budgets, **room)
+    raise InfeasibleError(
+        f"the bitwidths as modes of one accelerator take {limits.describe(design.cost, tuple(over))}, over "
+        f"{', '.join(limits.field(name) for name in over)}; give more, or fix switchable.hardware_bits to one bitwidth"
     )
 
 

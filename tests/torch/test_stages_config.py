@@ -56,7 +56,7 @@ def test_switchable_section() -> None:
     """The same names and defaults; the schedule is a section of its own."""
     spec = parse_spec(SWITCHABLE, where="spec", folder=Path(), platforms=["zc706"])
     assert switchable_config(spec) == SwitchableConfig()
-    assert hardware_bits(spec) == 4
+    assert hardware_bits(spec) == (4, 8)
     assert {f.name for f in fields(SwitchableConfig)} - {"train"} == set(Switchable.model_fields) - OF_OTHER_STAGES
 
 
