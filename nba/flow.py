@@ -407,8 +407,9 @@ def run(
 ) -> dict[str, Stamp]:
     """Do those of `stages` (in order, complete from the first) whose inputs or outputs changed; all with `force`.
 
-    `say` gets one line per stage; `done` is called with all stamps so far after every stage. With a `team`, the others
-    take part in the stages that learn. Raises NbaError.
+    `say` gets one line per stage; `done` is called with all stamps so far after every stage, and at the end with those
+    of later stages too that are still up to date. With a `team`, the others take part in the stages that learn. Raises
+    NbaError.
     """
     preflight(spec, stages)
     stamps: dict[str, Stamp] = {}
@@ -419,8 +420,8 @@ def run(
                 team.dismiss()
                 team = None
             inputs = inputs_digest(stage, spec, stamps)
-            stamp = read_stamp(build, stage)
-            if not force and stamp is not None and stamp.inputs == inputs and intact(build, stage, stamp):
+            stamp = None if force else _up_to_date(build, stage, inputs)
+            if stamp is not None:
                 say(f"{stage.name:<7} up to date (took {stamp.seconds:.1f} s)")
             else:
                 say(f"{stage.name:<7} {stage.title} ...")
@@ -430,4 +431,18 @@ def run(
             done(stamps)
         if team is not None:
             team.dismiss()
+        for stage in stages_of(spec)[len(stages) :]:
+            if read_stamp(build, stage) is None:
+                break
+            stamp = _up_to_date(build, stage, inputs_digest(stage, spec, stamps))
+            if stamp is None:
+                break
+            stamps[stage.name] = stamp
+            done(stamps)
     return stamps
+
+
+def _up_to_date(build: Path, stage: Stage, inputs: str) -> Stamp | None:
+    """The stamp of a stage that was done with these inputs and whose outputs are still there."""
+    stamp = read_stamp(build, stage)
+    return stamp if stamp is not None and stamp.inputs == inputs and intact(build, stage, stamp) else None

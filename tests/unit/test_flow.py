@@ -100,6 +100,25 @@ def test_nothing_is_done_twice(lab: Lab) -> None:
     assert lab.go(force=True) == ["search", "train", "map"]
 
 
+def test_later_stages_that_are_up_to_date_still_count(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`search` on a finished build keeps the figures of the stages behind it, as long as they belong to its search."""
+    monkeypatch.setattr(flow, "stages_of", lambda spec: STAGES)
+    lab.go()
+
+    def stamps(spec: Spec) -> list[str]:
+        found: list[str] = []
+        flow.run(
+            spec, lab.build, stages=STAGES[:1], progress=Silent(), say=lambda line: None,
+            done=lambda stamps: found.__setitem__(slice(None), stamps),
+        )  # fmt: skip
+        return found
+
+    assert stamps(SPEC) == ["search", "train", "map"]
+    schedule = SPEC.schedule.model_copy(update={"train": SPEC.schedule.train.model_copy(update={"epochs": 7})})
+    assert stamps(SPEC.model_copy(update={"schedule": schedule})) == ["search"]
+    assert stamps(with_seed(5)) == ["search"]
+
+
 def test_a_change_redoes_what_depends_on_it(lab: Lab) -> None:
     lab.go()
     assert lab.go(with_seed(5)) == ["search", "train", "map"]
