@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random (layer, hierarchy, mapping) triples: the compiled model of a mapping against the reference that executes it.
 
-    python benchmarks/nest_property.py                     100,000 triples
+    python benchmarks/nest_property.py                     50,000 triples
     python benchmarks/nest_property.py --count 1000 --max-macs 3000
     python benchmarks/nest_property.py --first 4711 --count 1      one triple again
 
@@ -28,7 +28,7 @@ SHOWN = 3
 def main() -> int:
     """Compare, and print how many differ and how much was executed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--count", type=int, default=100_000, help="triples (default: %(default)s)")
+    parser.add_argument("--count", type=int, default=50_000, help="triples (default: %(default)s)")
     parser.add_argument("--first", type=int, default=0, help="number of the first triple (default: %(default)s)")
     parser.add_argument("--max-macs", type=int, default=200, help="of a layer (default: %(default)s)")
     options = parser.parse_args()

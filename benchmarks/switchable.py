@@ -58,11 +58,11 @@ SETTINGS = {
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(), bitwidths=(2, 4, 8),
-        train=TrainConfig(epochs=30, batch_size=32, learning_rate=1e-2, mixup=0.0),
+        train=TrainConfig(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
         macro=Macro(
-            height=32, width=32, channels=3, stem_channels=16, stem_stride=2,
+            height=16, width=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
                 Stage(channels=16, blocks=1, stride=1), Stage(channels=24, blocks=2, stride=2),
                 Stage(channels=40, blocks=2, stride=2),
@@ -70,11 +70,11 @@ SETTINGS = {
             head_channels=96, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3",
-        data=DataConfig(name="folder", height=32, width=32, channels=3, train_images=200, test_images=200),
-        bitwidths=(2, 4, 8),
+        data=DataConfig(name="folder", height=16, width=16, channels=3, train_images=200, test_images=200),
+        bitwidths=(4, 5, 6, 8),
         train=TrainConfig(
-            epochs=15, batch_size=32, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
-            mirror=True, crop_pixels=2,
+            epochs=8, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
+            mirror=True, crop_pixels=1,
         ),
     ),
 }  # fmt: skip
@@ -100,12 +100,13 @@ def table(bitwidths: tuple[int, ...], results: dict[str, list[dict[int, tuple[fl
     heads = [f"{bits} bits" + (" (fake)" if first[bits][1] == "fake" else "") for bits in bitwidths]
     rows = ["| method | " + " | ".join(heads) + " | seconds |", "|---" * (len(heads) + 2) + "|"]
     for method, runs in results.items():
-        cells = [_cell([100 * run[bits][0] for run in runs]) for bits in bitwidths]
+        cells = [cell([100 * run[bits][0] for run in runs]) for bits in bitwidths]
         rows.append(f"| {method} | " + " | ".join(cells) + f" | {np.mean([run[0][0] for run in runs]):.0f} |")
     return "\n".join(rows)
 
 
-def _cell(values: list[float]) -> str:
+def cell(values: list[float]) -> str:
+    """Mean, deviation and range."""
     deviation = float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
     return f"{np.mean(values):.1f} ± {deviation:.1f} ({min(values):.1f} to {max(values):.1f})"
 

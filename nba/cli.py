@@ -322,6 +322,69 @@ def report(
         print(page)
 
 
+@app.command(name="map")
+def map_(
+    network: Annotated[
+        str,
+        typer.Argument(
+            help="alexnet, vgg16, resnet18 or mobilenet_v2; a design.json or network.json; the folder of a run.",
+            metavar="NETWORK",
+        ),
+    ],
+    platform: Annotated[
+        str,
+        typer.Option(
+            help="Hierarchy of memories: a name, or a description in YAML.", metavar="NAME", show_default=False
+        ),
+    ],
+    objective: Annotated[str, typer.Option(help="edp, latency, energy or fps.")] = "edp",
+    bits: Annotated[Optional[int], typer.Option(help="Bits of all weights and activations.", min=1)] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(help="Seed of the search.", min=0, max=2**31 - 1)] = 0,
+    effort: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(help="Mappings evaluated for each distinct layer.", min=1000, max=100_000_000),
+    ] = None,
+    prove: Annotated[
+        float, typer.Option(help="Seconds of exact search for each distinct layer; 0: none.", min=0, metavar="SECONDS")
+    ] = 0.0,
+    summary: Annotated[bool, typer.Option("--summary", help="Only the table of layers, no loop nests.")] = False,
+    out: Annotated[
+        Optional[Path],  # noqa: UP045
+        typer.Option("--out", "-o", help="Write the mappings as JSON too.", metavar="FILE"),
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Map the loops of a network on a hierarchy of memories (AutoMapper), and print the loop nests and what they cost.
+
+    The model is exact for the machine of docs/mapping-model.md. The same seed and effort give the same mappings.
+    """
+    with _guard(debug):
+        from nba.nest.description import load_hierarchy
+        from nba.nest.evolve import EVALUATIONS
+        from nba.nest.network_map import map_network
+        from nba.nest.report import mapping_json, nests_text, summary_text
+        from nba.progress import on_stderr
+        from nba.stages.nests import LayerProgress, load_nests
+
+        if out is not None and (out.is_dir() or not out.name):
+            raise NbaError(f"--out {out}: is a folder; give the path of a file to write")
+        hierarchy, found = load_hierarchy(platform), load_nests(network, bits)
+        with on_stderr() as (_, progress):
+            result = map_network(
+                found.layers, hierarchy, objective=objective, seed=seed, effort=effort or EVALUATIONS,
+                prove_seconds=prove, progress=LayerProgress(progress, "loop nests"),
+            )  # fmt: skip
+        if out is not None:
+            from nba.files import write_atomic
+
+            write_atomic(out, mapping_json(result))
+        if not summary:
+            print(nests_text(result, hierarchy) + "\n")
+        print(summary_text(result), end="")
+        if found.unmapped:
+            print(f"without multiply-accumulates, not mapped: {', '.join(found.unmapped)}")
+
+
 @app.command()
 def spec(spec: SpecFile, debug: Debug = False) -> None:
     """Check a spec and print it with every default filled in."""

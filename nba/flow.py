@@ -90,19 +90,32 @@ STAGES: tuple[Stage, ...] = (
 
 _SHARED = {stage.name: stage for stage in STAGES}
 
+
+def _of_switchable(*fields: str) -> tuple[str, ...]:
+    return tuple(f"switchable.{field}" for field in fields)
+
+
 SWITCHABLE_STAGES: tuple[Stage, ...] = (
     Stage(
         name="nas", folder="search", after=(), packages=("torch", "numpy", "scikit-learn", "numba"),
-        sections=("seed", "dataset", "network", "switchable", "platform", "objective", "schedule.search"),
+        sections=("seed", "dataset", "network", "platform", "objective", "schedule.search", *_of_switchable(
+            "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
+            "architecture_bits", "hierarchy",
+        )),
         title="search of a switchable network",
     ),
     Stage(
         name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "switchable", "schedule.train"), title="cascade distillation training",
+        sections=("seed", "dataset", "schedule.train", *_of_switchable(
+            "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
+            "hardware_bits",
+        )), title="cascade distillation training",
     ),
     Stage(
         name="automap", folder="mapping", after=("cascade",), packages=("numpy", "numba"),
-        sections=("seed", "switchable", "platform", "objective"), title="loop nests of every bitwidth",
+        sections=("seed", "platform", "objective", *_of_switchable(
+            "bitwidths", "stem_bits", "classifier_bits", "hierarchy",
+        )), title="loop nests of every bitwidth",
     ),
     replace(_SHARED["map"], after=("cascade",)), _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
     replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
@@ -209,7 +222,7 @@ def inputs_digest(stage: Stage, spec: Spec, stamps: dict[str, Stamp]) -> str:
 
 def _hierarchy(stage: Stage, spec: Spec) -> object:
     """Digests of the descriptions of hierarchies that `stage` may read."""
-    if spec.switchable is None or "switchable" not in stage.sections:
+    if spec.switchable is None or "switchable.hierarchy" not in stage.sections:
         return None
     path = Path(spec.switchable.hierarchy or "")
     return digest_file(path) if path.is_file() else digest_tree(PACKAGE / "platform" / "hierarchies")

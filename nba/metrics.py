@@ -146,6 +146,20 @@ def _accuracy(metrics: Json, accuracy: float) -> Line:
     return Line(label="accuracy", value=f"{text}; {short}", holds=False)
 
 
+def _bitwidths(metrics: Json) -> list[Line]:
+    """Rows of a switchable network: accuracy and cost of every bitwidth."""
+    costs = _dig(metrics, "automap.bits") or {}
+    lines = []
+    for bits, found in sorted((_dig(metrics, "switchable.accuracy") or {}).items(), key=lambda item: int(item[0])):
+        how = "integer network" if found["arithmetic"] == "integer" else "fake-quantised"
+        text = f"{100 * found['accuracy']:.2f} % ({'floating point' if bits == '32' else how})"
+        if bits in costs:
+            text += f", EDP {costs[bits]['edp_js']:.3e} J s, {costs[bits]['fps']:,.0f} frames/s"
+            text += f" on {_dig(metrics, 'automap.hierarchy')}"
+        lines.append(Line(label=f"at {bits} bits", value=text))
+    return lines
+
+
 def _models(metrics: Json) -> list[Line]:
     """Rows of the estimate of LUTs and of the energy model, each with its nature."""
     lines = []
@@ -172,6 +186,7 @@ def table(metrics: Json) -> tuple[Line, ...]:
     accuracy = _dig(metrics, "accuracy.integer")
     if accuracy is not None:
         lines.append(_accuracy(metrics, accuracy))
+    lines.extend(_bitwidths(metrics))
     clock, fps = metrics.get("clock_mhz"), metrics.get("fps")
     interval, latency = metrics.get("interval_cycles"), metrics.get("first_output_latency_cycles")
     if fps is not None:

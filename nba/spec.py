@@ -365,9 +365,9 @@ class Switchable(_Section):
 
     The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
     highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
-    which every bitwidth is mapped: a name that `nba-codesign map --list` prints, or the path of a description (null:
-    the chunk template on `platform`). hardware_bits: the bitwidth (8 or less) whose integer network is emitted as
-    hardware (null: the lowest).
+    which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform>, or the path of a description
+    in YAML (null: the chunk template on `platform`, which has no 12 and 32 bits). hardware_bits: the bitwidth (8 or
+    less) whose integer network is emitted as hardware (null: the lowest).
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
@@ -404,6 +404,9 @@ class Verify(_Section):
         return self
 
 
+_MIXED_BITWIDTHS = (2, 4, 6, 8)
+
+
 class Spec(_Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
     that works at several bitwidths, as the section of that name says."""
@@ -412,7 +415,7 @@ class Spec(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     dataset: Dataset
     network: NetworkSpace
-    bitwidths: Bitwidths = (2, 4, 6, 8)
+    bitwidths: Bitwidths = _MIXED_BITWIDTHS
     platform: str
     budgets: Budgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
@@ -458,6 +461,8 @@ class Spec(_Section):
     def _one_kind_of_precision(self) -> Spec:
         if self.precision == "mixed" and self.switchable is not None:
             raise ValueError("switchable: belongs to `precision: switchable`; add that line, or leave the section out")
+        if self.precision == "switchable" and self.bitwidths not in (_MIXED_BITWIDTHS, AUTO_NBA_BITWIDTHS):
+            raise ValueError("bitwidths: belongs to `precision: mixed`; leave it out, and give switchable.bitwidths")
         if self.precision == "switchable" and self.schedule.train.distillation is not None:
             raise ValueError(
                 "schedule.train.distillation: a switchable network teaches itself; leave it out, and choose its "

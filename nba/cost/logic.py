@@ -24,6 +24,7 @@ from nba.cost.parts import (
     C_PM,
     C_PN,
     C_PQ,
+    C_PROGRAM_WORDS,
     C_RES,
     C_SRC,
     C_STORE,
@@ -145,7 +146,7 @@ def features(
                 found[18] += width * ((words + 63) // 64)
         if c[C_JOBS] > 1:
             found[19] += 1
-            found[20] += _bits(c[C_JOBS])
+        found[20] += _bits(c[C_PROGRAM_WORDS])
         found[21] += (c[C_JOBS] + 31) // 32
         found[22] += 1
         found[23] += c[C_DENSE]

@@ -39,16 +39,16 @@ from nba.cost.cycles import (
     N,
     compiled_channel_words,
 )  # fmt: skip
-from nba.ir.program import ChunkProgram, Program
+from nba.ir.program import ChunkProgram, Program, program_depth
 
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:
 # steps of the array (each reads a weight word, and a word of each of pp banks), drain steps (each reads a parameter
 # word, and requantises pq x pp values), and those among them that read a residual word from each of pp banks.
 (
     C_DENSE, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
-    C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS,
-) = range(19)  # fmt: skip
-CHUNK_COLUMNS = 19
+    C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS,
+) = range(20)  # fmt: skip
+CHUNK_COLUMNS = 20
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from, and sub-words written to, each of pp banks.
@@ -66,7 +66,7 @@ MIN_WEIGHT_BITS = 2
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 19], edges: int64 [E, 6], host: int64 [7], by the columns of this module."""
+    """chunks: int64 [K, 20], edges: int64 [E, 6], host: int64 [7], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -111,7 +111,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         chunk.weight_store_bits, chunk.acc_bits, int(chunk.nested_act), int(chunk.nested_weight), chunk.weight_depth,
         chunk.param_depth, len(chunk.jobs), sum(e.port == "main" for e in sources),
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
-        res_drains,
+        res_drains, program_depth(len(chunk.jobs), chunk.n_modes),
     )  # fmt: skip
 
 
@@ -131,7 +131,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 19], edges [n_edge_slots(K), 6] and host [7].
+    """The parts of one design, into chunks [K, 20], edges [n_edge_slots(K), 6] and host [7].
 
     Chunks without jobs and edges without rings are not there. layers: nba.cost.cycles.layer_table; the rest: one row of
     nba.cost.cycles.Designs.
@@ -170,6 +170,7 @@ def fill(
         row[C_WEIGHT_WORDS] += 1 if layer[POOL] == 1 else m_groups * steps
         row[C_PARAM_WORDS] += m_groups * drain
         row[C_JOBS] += 1
+        row[C_PROGRAM_WORDS] += 1
         row[C_STEPS] += groups * steps
         row[C_DRAINS] += groups * drain
         for use in range(2):

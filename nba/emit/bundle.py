@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from nba.cost.resources import predict
 from nba.cost.total import exact_cost
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
-from nba.emit.names import identifier
+from nba.emit.names import expected_name, identifier
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
@@ -41,7 +41,9 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
     latency, interval = design.cost.first_output_latency_cycles, design.cost.interval_cycles
     first, last = design.network.tensors[0], design.network.tensors[-1]
     names = [layer.name for layer in design.network.layers]
+    modes = {"modes": [mode._asdict() for mode in mode_bits(design)]} if design.modes else {}
     return {
+        **modes,
         "format": 1,
         "version": __version__,
         "design_id": design.id,
@@ -71,6 +73,24 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
     }
 
 
+class ModeBits(NamedTuple):
+    """Bits that the multipliers see of activations and weights in one mode, layer by layer."""
+
+    act_bits: tuple[int, ...]
+    weight_bits: tuple[int, ...]
+
+
+def mode_bits(design: Design) -> tuple[ModeBits, ...]:
+    """The bits of every mode of `design`."""
+    return tuple(
+        ModeBits(
+            act_bits=tuple(layer.act_bits for layer in network.layers),
+            weight_bits=tuple(layer.weight_bits for layer in network.layers),
+        )
+        for network in design.networks
+    )
+
+
 def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = None) -> dict[str, bytes]:
     """relative path -> content of every file of the bundle.
 
@@ -78,7 +98,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     must have passed nba.ir.check.check_design. A pure function: the same arguments give the same bytes.
     Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one.
     """
-    program = lower(design.network, design.accelerator)
+    program = lower(design.network, design.accelerator, design.modes)
     exact = exact_cost(program, get_platform(design.platform))
     wrong = [
         f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
@@ -90,7 +110,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     top = identifier(design.name)
     platform = get_platform(design.platform)
     x = default_images(design, FRAMES) if images is None else images
-    y = run(design.network, weights, x)
+    outputs = [run(*design.mode(m, weights), x) for m in range(len(design.networks))]
     counts = sorted({*(n for n in FRAME_COUNTS if n < len(x)), len(x)})
     predicted = {str(n): predicted_cycles(design.network, program, n) for n in counts}
 
@@ -115,6 +135,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
         "program": program,
         "resources": predict(program, platform),
         "frame_counts": counts,
+        "modes": mode_bits(design),
     }
     templates = assets.root("templates")
     for folder in ("sim", "synth", "bundle"):
@@ -126,15 +147,17 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
     text["sim/predicted.json"] = _json(predicted)
     text["bundle.json"] = _json(_bundle_json(design, program, top))
-    text["design.json"] = json.dumps(asdict(design), sort_keys=True, indent=1) + "\n"
+    text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
     sent, received = stream_bytes(x, program.pp, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
-    text["vectors/expected.hex"] = "".join(f"{f.hex()}\n" for f in stream_bytes(y, *received))
+    for m, y in enumerate(outputs):
+        frames = stream_bytes(y, *received)
+        text[f"vectors/{expected_name(m, 'hex')}"] = "".join(f"{f.hex()}\n" for f in frames)
 
     files = {path: body.encode("utf-8") for path, body in text.items()}
-    files |= vector_files(design.network, x, y)
-    files["weights.npz"] = weights_bytes(weights)
+    files |= vector_files(design.network, x, *outputs)
+    files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 
 

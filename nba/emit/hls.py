@@ -15,6 +15,7 @@ from nba import __version__, assets
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, packed
 from nba.emit.memories import param_words, weight_words
+from nba.emit.names import expected_name
 from nba.emit.vectors import stream_dtype
 from nba.errors import NbaError
 from nba.ir.design import Design
@@ -63,11 +64,12 @@ class HlsEdge:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HlsJob:
-    """One entry of a chunk's program table: its initialiser, and the layer's user-given name for a comment."""
+    """One entry of a chunk's program table: its initialiser in every mode, and the layer's user-given name for a
+    comment."""
 
     layer: int
     name: str
-    fields: str
+    fields: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,6 +110,7 @@ class HlsDesign:
     guard: str
     part: str
     period_ns: str
+    n_modes: int
     pp: int
     code_bits: int
     in_lanes: int
@@ -146,10 +149,12 @@ def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part
     return files
 
 
-def vector_files(network: Network, x: np.ndarray, y: np.ndarray) -> dict[str, bytes]:
-    """input.bin and expected.bin, which `make csim` reads: codes [B, H, W, C] of first and last tensor as bytes."""
+def vector_files(network: Network, x: np.ndarray, *outputs: np.ndarray) -> dict[str, bytes]:
+    """input.bin and, for the outputs of every mode, expected.bin, expected_1.bin, ..., which `make csim` reads: codes
+    [B, H, W, C] of first and last tensor as bytes."""
     bits = network.master_bits
-    return {f"{FOLDER}/input.bin": to_bytes(x, bits), f"{FOLDER}/expected.bin": to_bytes(y, bits)}
+    expected = {f"{FOLDER}/{expected_name(m, 'bin')}": to_bytes(y, bits) for m, y in enumerate(outputs)}
+    return {f"{FOLDER}/input.bin": to_bytes(x, bits), **expected}
 
 
 def to_bytes(codes: np.ndarray, bits: int) -> bytes:
@@ -172,7 +177,8 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", part):
         raise NbaError(f"HLS part {part!r}: not a device name; use letters, digits, '_', '.' and '-'")
     network = design.network
-    program = lower(network, design.accelerator)
+    program = lower(network, design.accelerator, design.modes)
+    modes = tuple(design.mode(m, weights) for m in range(len(design.networks)))
     pairs = [(e, r) for e, edge in enumerate(program.edges) for r in range(len(edge.rings))]
     ring_index = {pair: n for n, pair in enumerate(pairs)}
     edges = tuple(_edge(i, e) for i, e in enumerate(program.edges))
@@ -186,6 +192,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         guard=top.upper(),
         part=part,
         period_ns=f"{1000 / design.clock_mhz:.3f}",
+        n_modes=len(modes),
         pp=program.pp,
         code_bits=program.code_bits,
         in_lanes=program.in_lanes,
@@ -207,9 +214,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         out_edges=(edges[program.host_out.edge],),
         rings=tuple(_rings(program)),
         edges=edges,
-        chunks=tuple(
-            _chunk(network, weights, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)
-        ),
+        chunks=tuple(_chunk(modes, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)),
     )
 
 
@@ -235,7 +240,11 @@ def _rings(program: Program) -> list[HlsRing]:
 
 
 def _job_fields(
-    network: Network, job: JobProgram, ring_index: dict[tuple[int, int], int], written: tuple[int, ...]
+    network: Network,
+    job: JobProgram,
+    ring_index: dict[tuple[int, int], int],
+    written: tuple[int, ...],
+    param_base: int,
 ) -> str:
     layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
     res = None if layer.residual is None else network.tensors[layer.residual]
@@ -251,7 +260,7 @@ def _job_fields(
         ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point % (1 << src.bits),
         src.bits - layer.act_bits, (1 << nested_bits) - 1,
         job.weight_base, job.weight_step, 0 if pool else layer.weight_store_bits - layer.weight_bits,
-        1 if pool else (1 << (layer.weight_bits - 1)) - 1, job.param_base,
+        1 if pool else (1 << (layer.weight_bits - 1)) - 1, param_base,
         res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
         f"{(1 << (layer.shift - 1)) - (res.zero_point * layer.res_mult if res is not None else 0)}LL",
         layer.shift, out.zero_point, layer.q_min, layer.q_max,
@@ -260,20 +269,20 @@ def _job_fields(
 
 
 def _chunk(
-    network: Network,
-    weights: Weights,
+    modes: tuple[tuple[Network, Weights], ...],
     program: Program,
     index: int,
     chunk: ChunkProgram,
     edges: tuple[HlsEdge, ...],
     ring_index: dict[tuple[int, int], int],
 ) -> HlsChunk:
+    network, weights = modes[0]
     read = [e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index]
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
     store = chunk.weight_store_bits
     words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
-    params = [param_words(chunk, job, weights[job.layer]) for job in chunk.jobs]
+    params = [param_words(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
     engine = (
         program.code_bits, chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
@@ -295,7 +304,10 @@ def _chunk(
             HlsJob(
                 layer=job.layer,
                 name=network.layers[job.layer].name,
-                fields=_job_fields(network, job, ring_index, written),
+                fields=tuple(
+                    _job_fields(of_mode, job, ring_index, written, job.param_base + m * chunk.mode_params)
+                    for m, (of_mode, _) in enumerate(modes)
+                ),
             )
             for job in chunk.jobs
         ),

@@ -75,13 +75,15 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
     return hex_lines(guarded(words, width), width)
 
 
-def param_memory(chunk: ChunkProgram, weights: tuple[LayerWeights, ...]) -> str:
-    """$readmemh text of the chunk's parameter ROM: per word pq biases of acc_bits bits, then pq multipliers."""
+def param_memory(chunk: ChunkProgram, modes: tuple[tuple[LayerWeights, ...], ...]) -> str:
+    """$readmemh text of the chunk's parameter ROM: per word pq biases of acc_bits bits, then pq multipliers. `modes`:
+    the weights of each mode, whose parameters follow each other."""
     width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     words: list[int] = []
-    for job in chunk.jobs:
-        biases, mults = param_words(chunk, job, weights[job.layer])
-        assert len(words) == job.param_base
+    assert len(modes) == chunk.n_modes
+    for mode, job in ((m, j) for m in range(chunk.n_modes) for j in chunk.jobs):
+        biases, mults = param_words(chunk, job, modes[mode][job.layer])
+        assert len(words) == job.param_base + mode * chunk.mode_params
         pairs = zip(pack_rows(biases, chunk.acc_bits), pack_rows(mults, MULT_BITS), strict=True)
         words += [bias | mult << (chunk.pq * chunk.acc_bits) for bias, mult in pairs]
     return hex_lines(guarded(words, width), width)

@@ -23,3 +23,8 @@ def identifier(name: str) -> str:
     """
     top = "nba_" + (re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40] or "design")
     return f"{top}_design" if top.lower() in _taken() else top
+
+
+def expected_name(mode: int, suffix: str) -> str:
+    """File name of what a bundle's input frames become in one of the design's modes."""
+    return f"expected_{mode}.{suffix}" if mode else f"expected.{suffix}"

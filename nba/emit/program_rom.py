@@ -7,7 +7,7 @@ Widths of CODE are those of a master code, of SIGNED_CODE one bit more: they dep
 from __future__ import annotations
 
 from nba.ir.network import Network
-from nba.ir.program import ChunkProgram, JobProgram, Program
+from nba.ir.program import ChunkProgram, JobProgram, Program, job_slots
 
 CODE, SIGNED_CODE = -1, -2
 
@@ -95,8 +95,9 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
     )
 
 
-def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int) -> int:
-    """The drain fields of `job`, with its residual operand on residual edge number `res_sel` of its chunk."""
+def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int, param_base: int) -> int:
+    """The drain fields of `job`, with its residual operand on residual edge number `res_sel` of its chunk and its
+    parameters from word `param_base` on."""
     layer, out = network.layers[job.layer], network.result(job.layer)
     offset = 1 << (layer.shift - 1)
     res_words = res_ring = res_signed = 0
@@ -111,7 +112,7 @@ def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int
             "rows": job.rows_out,
             "m_last": job.m_groups - 1,
             "g_last": job.col_groups - 1,
-            "p_base": job.param_base,
+            "p_base": param_base,
             "res_en": int(layer.residual is not None),
             "res_sel": res_sel,
             "res_ring": res_ring,
@@ -129,7 +130,7 @@ def drain_word(network: Network, program: Program, job: JobProgram, res_sel: int
 
 
 def program_words(
-    network: Network,
+    networks: tuple[Network, ...],
     program: Program,
     chunk: ChunkProgram,
     src: tuple[int, ...],
@@ -137,15 +138,20 @@ def program_words(
     dst: tuple[int, ...],
 ) -> tuple[list[int], int]:
     """(words, width in bits) of the program ROM of `chunk`, whose input, residual and output edges are the edge
-    numbers `src`, `res` and `dst`."""
+    numbers `src`, `res` and `dst`: its jobs in each of `networks`, the design's modes. Words that no job uses are 0."""
     issue_w, drain_w, dest_w = (
         sum(w for _, w in field_widths(f, program.code_bits)) for f in (ISSUE_FIELDS, DRAIN_FIELDS, DEST_FIELDS)
     )
     words = []
-    for job in chunk.jobs:
-        word = issue_word(network, program, job, src.index(job.src_edge))
+    unused = job_slots(len(chunk.jobs), len(networks)) - len(chunk.jobs)
+    for mode, job in ((m, j) for m in range(len(networks)) for j in (*chunk.jobs, *[None] * unused)):
+        if job is None:
+            words.append(0)
+            continue
+        word = issue_word(networks[mode], program, job, src.index(job.src_edge))
         res_sel = 0 if job.res_edge is None else res.index(job.res_edge)
-        word |= drain_word(network, program, job, res_sel) << issue_w
+        param_base = job.param_base + mode * chunk.mode_params
+        word |= drain_word(networks[mode], program, job, res_sel, param_base) << issue_w
         uses = {d.edge: d.ring for d in job.destinations}
         for i, edge in enumerate(dst):
             values = dict.fromkeys((name for name, _ in DEST_FIELDS), 0)

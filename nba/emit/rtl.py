@@ -164,6 +164,7 @@ def _chunk_view(
         "n_src": len(ends["main"]),
         "n_res": max(1, len(ends["residual"])),
         "n_dst": len(ends["out"]),
+        "n_modes": chunk.n_modes,
         "dst": [edges[e] for e in ends["out"]],
         "max_stage": max(job.stage for job in chunk.jobs),
         "weight_words": weight_words,
@@ -198,7 +199,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
 
     The design must have passed nba.ir.check and its schedule. The same arguments give the same text.
     """
-    program = lower(design.network, design.accelerator) if program is None else program
+    program = lower(design.network, design.accelerator, design.modes) if program is None else program
     platform = get_platform(design.platform)
     n_chunks = len(program.chunks)
     ends: list[dict[str, list[int]]] = [{"main": [], "residual": [], "out": []} for _ in range(n_chunks)]
@@ -232,6 +233,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         "name": design.name,
         "pp": program.pp,
         "code_bits": program.code_bits,
+        "n_modes": len(design.networks),
         "chunks": chunks,
         "edges": views,
         "unused": unused,
@@ -255,14 +257,15 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             "edge": program.host_out.edge,
         },
     }
+    modes = tuple(design.mode(m, weights)[1] for m in range(len(design.networks)))
     files = {f"rtl/{top}.v": environment().get_template("rtl/nba_top.v.j2").render(context)}
     for k, chunk in enumerate(program.chunks):
         words, width = program_words(
-            design.network, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
+            design.networks, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
         )
         files[f"rtl/program_{k}.hex"] = hex_lines(words, width)
         files[f"rtl/weights_{k}.hex"] = weight_memory(chunk, design.network.layers, weights)
-        files[f"rtl/params_{k}.hex"] = param_memory(chunk, weights)
+        files[f"rtl/params_{k}.hex"] = param_memory(chunk, modes)
     for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
         files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
     return files

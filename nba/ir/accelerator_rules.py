@@ -31,10 +31,11 @@ PARALLEL_COLUMNS = (1, 2, 4, 8)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mapped:
-    """A legal network and the accelerator that is to execute it."""
+    """A legal network, with the further modes of its design, and the accelerator that is to execute them."""
 
     network: Network
     accelerator: Accelerator
+    modes: tuple[Network, ...] = ()
     place: dict[int, int] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -201,7 +202,7 @@ def _end(chunk: int) -> str:
 
 
 def _memories(s: Mapped) -> Problems:
-    program = lower(s.network, s.accelerator)
+    program = lower(s.network, s.accelerator, s.modes)
     for e in program.edges:
         what = f"edge {_end(e.producer)} -> {_end(e.consumer)} {e.port} lane {e.lane}"
         yield from limit(f"{what}: words per bank", e.depth_words, 1, MAX_WORDS)

@@ -13,6 +13,7 @@ from nba.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
 from nba.ir.design import Design
+from nba.ir.mode_rules import MODE_RULES, Modes
 from nba.ir.network import Network, Weights
 from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
@@ -31,18 +32,28 @@ def check_weights(network: Network, weights: Weights) -> tuple[str, ...]:
     return tuple(line for _, line in apply_rules(WEIGHT_RULES, Weighted(network=network, weights=weights)))
 
 
-def check_accelerator(network: Network, accelerator: Accelerator) -> tuple[str, ...]:
-    """Everything that makes `accelerator` unable to execute `network`, which must be legal itself.
+def check_accelerator(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> tuple[str, ...]:
+    """Everything that makes `accelerator` unable to execute `network` and its further `modes`, legal themselves.
 
     Deadlock is not looked for here: nba.cost.pipeline.schedule decides it.
     """
-    return tuple(line for _, line in apply_rules(ACCELERATOR_RULES, Mapped(network=network, accelerator=accelerator)))
+    mapped = Mapped(network=network, accelerator=accelerator, modes=modes)
+    return tuple(line for _, line in apply_rules(ACCELERATOR_RULES, mapped))
+
+
+def check_modes(networks: tuple[Network, ...], weights: tuple[Weights, ...]) -> tuple[str, ...]:
+    """Everything that keeps one machine from executing `networks`, each with its `weights`, one at a time."""
+    return tuple(line for _, line in apply_rules(MODE_RULES, Modes(networks=networks, weights=weights)))
 
 
 def check_design(design: Design, weights: Weights, where: str) -> None:
     """Check `design` with its `weights`. Raises DesignError, which begins with `where`, with all problems found."""
     problems = [*check_network(design.network)]
-    if not problems:
+    if not problems and design.modes:
+        own = tuple(design.mode(m, weights)[1] for m in range(len(design.networks)))
+        problems += check_modes(design.networks, own)
+        problems += () if problems else check_accelerator(design.network, design.accelerator, design.modes)
+    elif not problems:
         problems += check_weights(design.network, weights)
         problems += check_accelerator(design.network, design.accelerator)
     if not (design.clock_mhz > 0 and math.isfinite(design.clock_mhz)):

@@ -47,7 +47,12 @@ class Cost:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Design:
-    """Network, accelerator, platform, predicted cost. `versions` names the tools whose numerics shaped the design."""
+    """Network, accelerator, platform, predicted cost. `versions` names the tools whose numerics shaped the design.
+
+    A design of several modes executes `network` (mode 0) or one of `modes` (1, 2, ...), chosen at run time, from the
+    same stored weights (nba.ir.mode_rules). The weights of such a design, wherever they go with it, are those of all
+    modes one after the other, in this order; `mode` takes them apart.
+    """
 
     name: str
     network: Network
@@ -59,10 +64,28 @@ class Design:
     seed: int
     versions: tuple[tuple[str, str], ...]
     format: int = FORMAT
+    modes: tuple[Network, ...] = ()
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The networks of all modes, mode 0 first."""
+        return (self.network, *self.modes)
+
+    def mode(self, index: int, weights: Weights) -> tuple[Network, Weights]:
+        """Network and weights of one mode, of the `weights` of this design."""
+        n_layers = len(self.network.layers)
+        return self.networks[index], weights[index * n_layers : (index + 1) * n_layers]
+
+    def document(self) -> dict[str, Any]:
+        """The content of design.json. A design of one mode has no key `modes`."""
+        found = asdict(self)
+        if not self.modes:
+            del found["modes"]
+        return found
 
     def canonical_json(self) -> str:
         """The JSON text whose sha256 is the design's id: sorted keys, no spaces, ASCII."""
-        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return json.dumps(self.document(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
 
     @property
     def id(self) -> str:
@@ -74,8 +97,8 @@ def save_design(design: Design, weights: Weights, folder: Path) -> None:
     """Write design.json and weights.npz into `folder`, each whole or not at all."""
     from nba.files import write_atomic, write_atomic_bytes
 
-    write_atomic(folder / "design.json", json.dumps(asdict(design), sort_keys=True, indent=1) + "\n")
-    write_atomic_bytes(folder / "weights.npz", weights_bytes(weights))
+    write_atomic(folder / "design.json", json.dumps(design.document(), sort_keys=True, indent=1) + "\n")
+    write_atomic_bytes(folder / "weights.npz", weights_bytes(weights, len(design.network.layers)))
 
 
 def npz_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
@@ -92,12 +115,16 @@ def npz_bytes(arrays: Iterable[tuple[str, np.ndarray]]) -> bytes:
     return buffer.getvalue()
 
 
-def weights_bytes(weights: Weights) -> bytes:
-    """The .npz file of `weights`; the same weights give the same bytes."""
+def weights_bytes(weights: Weights, n_layers: int | None = None) -> bytes:
+    """The .npz file of `weights`; the same weights give the same bytes.
+
+    n_layers: layers of a mode, where `weights` are those of several; the weights that these share are stored once.
+    """
     return npz_bytes(
         (f"{key}{i}", array)
         for i, lw in enumerate(weights)
         for key, array in (("w", lw.weight), ("b", lw.bias), ("m", lw.mult))
+        if key != "w" or n_layers is None or i < n_layers
     )
 
 
@@ -119,10 +146,12 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     problems: list[str] = []
     if isinstance(raw, dict) and raw.get("format") != FORMAT:
         raise DesignError(str(path), [f"format: is {raw.get('format')!r}, this version reads {FORMAT}"])
+    if isinstance(raw, dict):
+        raw.setdefault("modes", [])
     design = decode(Design, raw, "design", problems)
     if problems:
         raise DesignError(str(path), problems)
-    weights = load_weights(path.with_name("weights.npz"), len(design.network.layers))
+    weights = load_weights(path.with_name("weights.npz"), len(design.network.layers), len(design.networks))
     digest = weights_digest(weights)
     if digest != design.weights_sha256:
         raise DesignError(
@@ -149,15 +178,18 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs)
 
 
-def load_weights(path: Path, n_layers: int) -> Weights:
-    """Read the weights of `n_layers` layers. Raises DesignError if the file is missing or damaged."""
+def load_weights(path: Path, n_layers: int, n_modes: int = 1) -> Weights:
+    """Read the weights of `n_layers` layers, in each of `n_modes` modes. Raises DesignError if the file is missing or
+    damaged."""
     import zipfile
 
     layers = []
     try:
         with np.load(path, allow_pickle=False) as archive:
-            for i in range(n_layers):
-                layers.append(LayerWeights(weight=archive[f"w{i}"], bias=archive[f"b{i}"], mult=archive[f"m{i}"]))
+            shared = [archive[f"w{i}"] for i in range(n_layers)]
+            for i in range(n_layers * n_modes):
+                weight = shared[i % n_layers]
+                layers.append(LayerWeights(weight=weight, bias=archive[f"b{i}"], mult=archive[f"m{i}"]))
     except FileNotFoundError:
         raise DesignError(str(path), ["no such file; it is written beside design.json"]) from None
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:

@@ -25,6 +25,17 @@ def ceil_div(a: int, b: int) -> int:
     return -(-a // b)
 
 
+def job_slots(n_jobs: int, n_modes: int) -> int:
+    """Words of a program ROM that belong to one mode: with several modes a power of two and at least 2, so that mode
+    and job number side by side are the address (nba_chunk)."""
+    return n_jobs if n_modes == 1 else max(2, 1 << (n_jobs - 1).bit_length())
+
+
+def program_depth(n_jobs: int, n_modes: int) -> int:
+    """Words of the program ROM of a chunk with `n_jobs` jobs in each of `n_modes` modes."""
+    return n_modes * job_slots(n_jobs, n_modes)
+
+
 def channel_words(n: int, pn: int, m: int, pm: int, groups: int, rotate: int) -> int:
     """Input words of pn channels that an engine walks for one tap of a dense layer with N = n and M = m channels.
 
@@ -137,7 +148,11 @@ class JobProgram:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkProgram:
-    """A chunk's program and the parameters of its engine."""
+    """A chunk's program and the parameters of its engine.
+
+    Widths are those of the widest mode. `jobs` are those of mode 0; in mode m their parameters begin m * `mode_params`
+    words later, all else is the same. `param_depth` covers all modes.
+    """
 
     kind: str
     pm: int
@@ -155,6 +170,12 @@ class ChunkProgram:
     weight_depth: int
     param_depth: int
     jobs: tuple[JobProgram, ...]
+    n_modes: int = 1
+
+    @property
+    def mode_params(self) -> int:
+        """Words of the parameter memory that belong to one mode."""
+        return self.param_depth // self.n_modes
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -268,6 +289,7 @@ def _chunk(
     accelerator: Accelerator,
     chunk: Chunk,
     where: dict[tuple[int, int, Port], Destination],
+    modes: tuple[Network, ...],
 ) -> ChunkProgram:
     drain = chunk.pm // chunk.pq
     jobs = []
@@ -319,7 +341,8 @@ def _chunk(
         )
         weight_base += weight_words
         param_base += m_groups * drain
-    layers = [network.layers[job.layer] for job in chunk.jobs]
+    networks = (network, *modes)
+    layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
     weighted = [layer for layer in layers if layer.op != "avgpool"]
     weight_bits = max((layer.weight_bits for layer in weighted), default=2)
     store_bits = max((layer.weight_store_bits for layer in weighted), default=2)
@@ -333,18 +356,20 @@ def _chunk(
         act_bits=max(layer.act_bits for layer in layers),
         weight_bits=weight_bits,
         weight_store_bits=max(store_bits, weight_bits),
-        acc_bits=max(network.acc_bits(job.layer) for job in chunk.jobs),
+        acc_bits=max(n.acc_bits(job.layer) for n in networks for job in chunk.jobs),
         has_residual=any(layer.residual is not None for layer in layers),
         nested_act=any(layer.act_bits < network.master_bits for layer in layers),
         nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in weighted),
         weight_depth=weight_base,
-        param_depth=param_base,
+        param_depth=param_base * len(networks),
         jobs=tuple(jobs),
+        n_modes=len(networks),
     )
 
 
-def lower(network: Network, accelerator: Accelerator) -> Program:
-    """Compute every table of the machine. The result is a pure function of its arguments."""
+def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> Program:
+    """Compute every table of the machine that executes `network` and, from the same weights, each of the further
+    `modes` of its design. The result is a pure function of its arguments."""
     edges = _edges(network, accelerator)
     where = {
         (r.tensor, r.consumer, e.port): Destination(edge=i, ring=j)
@@ -369,5 +394,5 @@ def lower(network: Network, accelerator: Accelerator) -> Program:
         host_in=tuple(sorted((d for (t, _, _), d in where.items() if t == 0), key=lambda d: d.edge)),
         host_out=where[(out, HOST, "main")],
         edges=edges,
-        chunks=tuple(_chunk(network, accelerator, c, where) for c in accelerator.chunks),
+        chunks=tuple(_chunk(network, accelerator, c, where, modes) for c in accelerator.chunks),
     )

@@ -19,6 +19,8 @@ WALKS = (
     (True, True, True, False, True, True, False, False),
 )
 """WALKS[operand][loop]: whether the loop walks the operand. The others reuse it."""
+MAX_MACS = 2**48
+"""Multiply-accumulates of the largest layer: bits and cycles of 16 levels then fit the 64-bit integers of the model."""
 REDUCTION = (C, R, S)
 """Loops that sum into one output."""
 
@@ -48,6 +50,11 @@ class NestLayer:
             value = getattr(self, field.name)
             if field.name != "name" and (not isinstance(value, int) or value < 1):
                 raise NbaError(f"layer {self.name}: {field.name} is {value!r}; it must be an integer of at least 1")
+        if self.macs > MAX_MACS or self.stride > MAX_MACS:
+            raise NbaError(
+                f"layer {self.name}: its multiply-accumulates or its stride are more than {MAX_MACS:,}, beyond which "
+                "the mapping model does not count exactly; map a part of the layer"
+            )
 
     @property
     def extents(self) -> tuple[int, ...]:

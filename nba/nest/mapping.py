@@ -86,7 +86,7 @@ def overflow(layer: NestLayer, hierarchy: Hierarchy, level: int, tile: Loops) ->
         if sum(needed.values()) > have:
             short = -(-(sum(needed.values()) - have) * memory.word_bits // 8)
             parts = " + ".join(f"{-(-words * memory.word_bits // 8)} bytes of {name}" for name, words in needed.items())
-            twice = ", twice for double buffering" if copies == 2 else ""
+            twice = " (two tiles of each, for double buffering)" if copies == 2 else ""
             found.append(
                 f"level {hierarchy.levels[level].name}, memory {memory.name}: {parts}{twice}, but it has "
                 f"{memory.size_bits // 8} bytes: {short} bytes short"

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nba.errors import NbaError
 from nba.ir.network import Network
@@ -52,7 +52,8 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
             )
         r, s = layer.kernel_h, layer.kernel_w
         padded = layer.pad_top or layer.pad_left
-        full = layer.op == "dense" and not padded and (r, s) == (source.height, source.width)
+        one = (result.height, result.width) == (1, 1)
+        full = layer.op == "dense" and one and not padded and (r, s) == (source.height, source.width)
         if full:
             c, r, s = c * r * s, 1, 1
         layers.append(
@@ -65,6 +66,13 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
     return Extraction(layers=tuple(layers), unmapped=tuple(unmapped))
 
 
-def layers_of(network: Network, *, bits: int | None = None) -> tuple[NestLayer, ...]:
-    """The layers of `extract`."""
-    return extract(network, bits=bits).layers
+def layers_of(
+    network: Network, *, bits: int | None = None, stem_bits: int | None = None, classifier_bits: int | None = None
+) -> tuple[NestLayer, ...]:
+    """The layers of `extract`; stem_bits, classifier_bits: of the first and of the last, where they have bits of their
+    own."""
+    layers = list(extract(network, bits=bits).layers)
+    for place, fixed in ((0, stem_bits), (-1, classifier_bits)):
+        if fixed is not None:
+            layers[place] = replace(layers[place], weight_bits=fixed, act_bits=fixed)
+    return tuple(layers)

@@ -16,7 +16,7 @@ dynamic programming over groups and parts, which is exact for the layers' latenc
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -167,7 +167,7 @@ def _complete(
     )
 
 
-def _undominated(found: list[Found]) -> list[Found]:
+def undominated(found: list[Found]) -> list[Found]:
     """By latency, those that no other beats in energy and latency."""
     kept: list[Found] = []
     for f in sorted(found, key=lambda f: (f.cycles, f.energy_pj)):
@@ -188,7 +188,7 @@ def _prices(fronts: list[list[Found]]) -> list[float]:
     return sorted({*ordered, *between, ordered[-1] * 2 + 1.0})
 
 
-def choose(fronts: list[list[Found]], times: list[int]) -> tuple[list[Found], float]:
+def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Found], float]:
     """The members, one of each front, of the least (sum of energy) x (sum of latency), the fronts counted `times`; and
     the price of a cycle [pJ] there."""
     best: tuple[float, list[Found]] | None = None
@@ -238,7 +238,7 @@ def map_network(
             )  # fmt: skip
             members.append(proof.best)
             lowers.append(proof.lower)
-        fronts.append(_undominated(members))
+        fronts.append(undominated(members))
         spent.append(found.evaluations)
         if progress is not None:
             progress(layer.name, number + 1, len(shapes))
@@ -249,7 +249,7 @@ def map_network(
                 layer, hierarchy, weights=(1.0, price), seed=seed + 1, evaluations=effort - first,
                 seeds=(chosen[i].mapping,),
             )  # fmt: skip
-            fronts[i] = _undominated([*fronts[i], *again.front, again.best])
+            fronts[i] = undominated([*fronts[i], *again.front, again.best])
             spent[i] += again.evaluations
         chosen, price = choose(fronts, times)
     else:

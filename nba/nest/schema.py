@@ -7,7 +7,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from nba.errors import SpecError
 from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
@@ -17,10 +17,15 @@ from nba.yamlfile import explain, field_path, parse_yaml, read_text, report
 Operand = Literal["weights", "inputs", "outputs"]
 Loop = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Positive = Annotated[int, Field(gt=0, strict=True)]
-Number = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-Text = Annotated[str, Field(min_length=1, strict=True)]
+Positive = Annotated[int, Field(gt=0, le=2**32, strict=True)]
+"""Sizes and widths: bounded, so that everything that is counted with them fits 64 bits (NestLayer.MAX_MACS)."""
+Bytes = Annotated[int, Field(gt=0, le=2**40, strict=True)]
+Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False, strict=True)]
+Text = Annotated[str, StringConstraints(min_length=1, strip_whitespace=True, strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
+
+
+MAX_LEVELS = 16
 
 
 class _Section(BaseModel):
@@ -58,7 +63,7 @@ class MemoryText(_Section):
 
     name: Name
     operands: Annotated[tuple[Operand, ...], Field(min_length=1)]
-    size_bytes: Positive | None = None
+    size_bytes: Bytes | None = None
     word_bits: Positive
     read: Energy
     write: Energy
@@ -97,11 +102,11 @@ class LevelText(_Section):
 class MacText(_Section):
     """A multiply-accumulate of operands of `bits` bits."""
 
-    bits: Positive
+    bits: Annotated[int, Field(gt=0, le=64, strict=True)]
     energy: Energy
     area: Area
-    accumulator_bits: Positive
-    lanes: Positive = 1
+    accumulator_bits: Annotated[int, Field(gt=0, le=256, strict=True)]
+    lanes: Annotated[int, Field(gt=0, le=1024, strict=True)] = 1
 
 
 class HierarchyText(_Section):
@@ -109,8 +114,8 @@ class HierarchyText(_Section):
 
     name: Name
     notes: Text
-    clock_mhz: Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-    levels: Annotated[tuple[LevelText, ...], Field(min_length=2)]
+    clock_mhz: Annotated[float, Field(ge=1e-6, le=1e6, allow_inf_nan=False, strict=True)]
+    levels: Annotated[tuple[LevelText, ...], Field(min_length=2, max_length=MAX_LEVELS)]
     macs: Annotated[tuple[MacText, ...], Field(min_length=1)]
 
     @field_validator("macs")
@@ -155,8 +160,26 @@ def check(raw: dict[Any, Any], *, where: str) -> HierarchyText:
             place = field_path(("levels", i), raw)
             problems += [f"{place}: {problem}" for problem in _contradictions(well_formed, i, len(levels))]
         problems += [f"levels: {n} are called {name}; give each its own name" for name, n in names.items() if n > 1]
+    if found is not None:
+        problems += _disagreements(found)
     if problems or found is None:
         raise SpecError(report(where, problems))
+    return found
+
+
+def _disagreements(text: HierarchyText) -> list[str]:
+    """What is wrong between parts that are each well formed."""
+    found = []
+    for i, mac in enumerate(text.macs):
+        if mac.accumulator_bits < mac.bits:
+            found.append(f"macs[{i}].accumulator_bits: {mac.accumulator_bits}, fewer than the {mac.bits} of an operand")
+        if mac.lanes > 1 and not text.levels[-1].axes:
+            found.append(f"macs[{i}].lanes: {mac.lanes}, but the innermost level has no axis that they could widen")
+    accesses = [e.value for level in text.levels for m in level.memories for e in (m.read, m.write)]
+    if not any(accesses) and not any(mac.energy.value for mac in text.macs):
+        found.append(
+            "every energy is 0, and so would be the EDP of every mapping; give the energies of memories and MACs"
+        )
     return found
 
 

@@ -116,14 +116,10 @@ def cost_text(hierarchy: Hierarchy, cost: NestCost) -> str:
     rows = [("level", "memory", "operand", "reads", "writes", "energy [pJ]", "share")]
     for access in cost.accesses:
         found = (access.level, access.memory, access.operand, f"{access.reads:,}", f"{access.writes:,}")
-        rows.append((*found, f"{access.energy_pj:,.1f}", f"{access.energy_pj / cost.energy_pj:.1%}"))
+        rows.append((*found, f"{access.energy_pj:,.1f}", _share(access.energy_pj, cost)))
     for name, pj in (("links", cost.link_pj), ("MACs", cost.mac_pj), ("total", cost.energy_pj)):
-        rows.append((name, "", "", "", "", f"{pj:,.1f}", f"{pj / cost.energy_pj:.1%}"))
-    widths = [max(len(row[i]) for row in rows) for i in range(7)]
-    lines = []
-    for row in rows:
-        cells = [cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))]
-        lines.append("  ".join(cells).rstrip())
+        rows.append((name, "", "", "", "", f"{pj:,.1f}", _share(pj, cost)))
+    lines = aligned(rows, 3)
     rule = "-" * max(len(line) for line in lines)
     lines = [lines[0], rule, *lines[1:-3], rule, *lines[-3:]]
     seconds = cost.cycles / (hierarchy.clock_mhz * 1e6)
@@ -133,3 +129,17 @@ def cost_text(hierarchy: Hierarchy, cost: NestCost) -> str:
         f"EDP (energy x latency) {cost.energy_pj * 1e-12 * seconds:.4g} J s",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _share(pj: float, cost: NestCost) -> str:
+    return f"{pj / cost.energy_pj:.1%}" if cost.energy_pj > 0 else "-"
+
+
+def aligned(rows: Sequence[tuple[str, ...]], n_left: int) -> list[str]:
+    """Lines of a table; the first `n_left` columns begin, the others end at one place."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for row in rows:
+        pairs = enumerate(zip(row, widths, strict=True))
+        lines.append("  ".join(cell.ljust(w) if i < n_left else cell.rjust(w) for i, (cell, w) in pairs).rstrip())
+    return lines

@@ -142,7 +142,7 @@ def render(inputs: Inputs) -> str:
     """The page. Raises DeadlockError for a design that cannot run, SpecError for an unknown platform."""
     design = inputs.design
     platform = get(design.platform)
-    program = lower(design.network, design.accelerator)
+    program = lower(design.network, design.accelerator, design.modes)
     frames = steady_frames(program)
     found: Account = account(design, program, frames)
     budgets = limits(inputs.metrics, design.clock_mhz)

@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from nba.cost.usage import UNITS
 from nba.report.curves import Panel, Tradeoff
 from nba.report.inputs import SwitchableCurves
 
@@ -60,12 +61,13 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
     if curves is None:
         return tuple(found)
     names = tuple(f"{bits} bits" for bits in curves.bitwidths)
+    units = {str(name): unit for name, unit in UNITS.items()}
     joint = [i for i, loss in enumerate(curves.valid_loss) if loss > 0]
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)
         for title, unit, values in (
             ("search: loss of the architecture's half", "nats", curves.valid_loss),
-            (f"search: {curves.objective} at the lowest bitwidth", "", curves.cost),
+            (f"search: {curves.objective} at the lowest bitwidth", units.get(curves.objective, ""), curves.cost),
         ):
             found.append(Panel(title=title, unit=unit, epochs=epochs, lines=(("", tuple(values[i] for i in joint)),)))
     for title, unit, lines in (

@@ -49,15 +49,20 @@ def save_network(network: Network, weights: Weights, folder: Path) -> None:
 
 def load_network(folder: Path) -> tuple[Network, Weights]:
     """Read what `save_network` wrote. Raises DesignError if it is damaged."""
-    path = folder / "network.json"
+    network = read_network(folder / "network.json")
+    return network, load_weights(folder / "weights.npz", len(network.layers))
+
+
+def read_network(path: Path) -> Network:
+    """The network of `save_network` without its weights. Raises DesignError if it is damaged."""
     problems: list[str] = []
     try:
         network: Network = decode(Network, json.loads(path.read_text(encoding="utf-8")), "network", problems)
-    except (OSError, ValueError) as err:
+    except (OSError, ValueError, RecursionError) as err:
         raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
     if problems:
         raise DesignError(str(path), problems)
-    return network, load_weights(folder / "weights.npz", len(network.layers))
+    return network
 
 
 def save_images(x: Images, y: np.ndarray, folder: Path) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.errors import NbaError, SpecError
@@ -19,12 +18,6 @@ def name(spec: Spec) -> str:
     return section(spec).hierarchy or f"chunk-{spec.platform}"
 
 
-def file(spec: Spec) -> Path | None:
-    """The description that the user wrote, if the spec names one."""
-    path = Path(name(spec))
-    return path if path.suffix in (".yaml", ".yml") else None
-
-
 def of(spec: Spec) -> Hierarchy:
     """The hierarchy. Raises NbaError for an unknown name or a wrong description."""
     from nba.nest.description import load_hierarchy
@@ -36,7 +29,13 @@ def preflight(spec: Spec) -> None:
     """Raise SpecError unless the hierarchy exists and has a MAC of every bitwidth."""
     try:
         found = of(spec)
-        for bits in section(spec).bitwidths:
-            found.mac(bits)
     except NbaError as err:
         raise SpecError(f"switchable.hierarchy: {err}") from None
+    legal = [mac.bits for mac in found.macs]
+    absent = [bits for bits in section(spec).bitwidths if bits not in legal]
+    if absent:
+        raise SpecError(
+            f"switchable.hierarchy: {name(spec)} has no MAC of {', '.join(map(str, absent))} bits; it has "
+            f"{', '.join(map(str, legal))}. Leave those out of switchable.bitwidths, or name a hierarchy with them, "
+            "as eyeriss-like"
+        )

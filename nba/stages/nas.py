@@ -41,7 +41,8 @@ def run(context: Context) -> None:
     space = macro(spec, len(dataset.classes))
     cascade = switchable_config(spec)
     table = efficiency_table(
-        space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress
+        space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
+        stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
     checkpoint = context.folder / "nas.pt"
     found = search_switchable(

@@ -13,12 +13,12 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from nba.ir.network import MASTER_BITS
+from nba.ir.network import FLOAT_BITS, MASTER_BITS
 from nba.quant.nested import NestedLayer
 from nba.space.network import Macro
 from nba.supernet.network import Supernet
 from nba.supernet.paths import Path
-from nba.switchable.config import FLOAT_BITS, SwitchableConfig
+from nba.switchable.config import SwitchableConfig
 from nba.switchable.network import code_bits
 
 

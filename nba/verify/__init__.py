@@ -11,13 +11,14 @@ from typing import Protocol
 import numpy as np
 
 from nba.emit.hls import from_bytes
+from nba.emit.names import expected_name
 from nba.emit.vectors import stream_bytes
 from nba.errors import DesignError
 from nba.ir.design import load_design
 from nba.ir.program import lower
 from nba.quant.integer import run
 from nba.verify.hls import verify_hls
-from nba.verify.rtl import RtlResult, batch_sizes, simulate_rtl
+from nba.verify.rtl import TESTS, RtlResult, batch_sizes, simulate_rtl
 
 
 class ProgressLike(Protocol):
@@ -61,8 +62,15 @@ def _at_least(sizes: tuple[int, ...], wanted: int, what: str) -> int:
     return min(fitting)
 
 
-def _bits(result: RtlResult) -> dict[str, object]:
-    return {"images": result.images, "mismatches": result.mismatches}
+def _bits(modes: tuple[RtlResult, ...]) -> dict[str, object]:
+    return _mode_bits(modes[0].images, tuple(result.mismatches for result in modes))
+
+
+def _mode_bits(images: int, mismatches: tuple[int, ...]) -> dict[str, object]:
+    """The part of metrics.json on one implementation, from the codes that differ in every mode (-1: broke off)."""
+    total = sum(mismatches) if min(mismatches) >= 0 else -1
+    by_mode = {"modes": list(mismatches)} if len(mismatches) > 1 else {}
+    return {"images": images, "mismatches": total, **by_mode}
 
 
 def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike) -> dict[str, object]:
@@ -75,20 +83,22 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     """
     check_manifest(bundle)
     design, weights = load_design(bundle / "design.json")
-    network = design.network
+    network, n_modes = design.network, len(design.networks)
     first, last = network.tensors[0], network.tensors[-1]
     x = from_bytes((bundle / "hls" / "input.bin").read_bytes(), first)
-    y = run(network, weights, x)
-    stored = from_bytes((bundle / "hls" / "expected.bin").read_bytes(), last)
-    if not np.array_equal(y, stored):
-        raise DesignError(
-            str(bundle), ["hls/expected.bin: not what the integer reference computes; emit the bundle again"]
-        )
+    outputs = [run(*design.mode(m, weights), x) for m in range(n_modes)]
+    for m, y in enumerate(outputs):
+        name = expected_name(m, "bin")
+        if not np.array_equal(y, from_bytes((bundle / "hls" / name).read_bytes(), last)):
+            raise DesignError(
+                str(bundle), [f"hls/{name}: not what the integer reference computes; emit the bundle again"]
+            )
 
-    program = lower(network, design.accelerator)
+    program = lower(network, design.accelerator, design.modes)
+    received = (program.out_cols, program.out_lanes, program.code_bits)
     for vector, beats in (
         ("input.hex", stream_bytes(x, program.pp, program.in_lanes, program.code_bits)),
-        ("expected.hex", stream_bytes(y, program.out_cols, program.out_lanes, program.code_bits)),
+        *((expected_name(m, "hex"), stream_bytes(y, *received)) for m, y in enumerate(outputs)),
     ):
         if (bundle / "vectors" / vector).read_text(encoding="ascii") != "".join(f"{beat.hex()}\n" for beat in beats):
             raise DesignError(str(bundle), [f"vectors/{vector}: not the frames of hls/*.bin; emit the bundle again"])
@@ -103,11 +113,12 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     for name in simulators:
         many = _at_least(sizes, images[name], str(bundle))
         frames = tuple(dict.fromkeys((many, common)))
-        tests = ("cycles", "stalls", "resets", "batches") if name == "verilator" else ("cycles",)
+        tests = TESTS if name == "verilator" else ("cycles",)
+        tests = (*tests, "modes") if n_modes > 1 else tests
         simulated = simulate_rtl(
             bundle, "verilator" if name == "verilator" else "icarus", frames=frames, work=work / name, tests=tests
         )
-        exact[name] = _bits(simulated.batches[0])
+        exact[name] = _bits(simulated.batches[:: len(frames)])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
@@ -115,7 +126,8 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         for batch in simulated.batches:
             failures += [f"{name}: test {test} failed; log: {batch.log}" for test in batch.failed]
             if not batch.cycles_equal:
-                failures.append(f"{name}: cycles of {batch.predicted['frames']} frames are not those predicted")
+                mode = f" in mode {batch.mode}" if n_modes > 1 else ""
+                failures.append(f"{name}: cycles of {batch.predicted['frames']} frames{mode} are not those predicted")
             if not batch.counters_equal:
                 failures.append(f"{name}: AXI4-Lite counters are not those of the trace; log: {batch.log}")
         progress.advance(1, name)
@@ -125,8 +137,9 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
             raise DesignError(
                 str(bundle), [f"{images['hls']} images wanted, but the bundle holds {len(x)}; emit it with more"]
             )
-        result = verify_hls(bundle / "hls", network, x[:count], y[:count], work / "hls")
-        exact["hls"] = {"images": result.images, "mismatches": result.mismatches}
+        expected = [y[:count] for y in outputs]
+        result = verify_hls(bundle / "hls", network, x[:count], expected[0], work / "hls", tuple(expected[1:]))
+        exact["hls"] = _mode_bits(result.images, result.by_mode)
         progress.advance(1, "hls")
     progress.finish()
     part: dict[str, object] = {"bit_exact": exact, "verify_failures": failures}

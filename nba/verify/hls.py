@@ -26,11 +26,17 @@ _HEADER_NOISE = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HlsResult:
-    """Outcome of one comparison. `mismatches` counts output codes that differ; `seconds` includes compilation."""
+    """Outcome of one comparison. `by_mode` counts output codes that differ in every mode; `seconds` includes
+    compilation."""
 
     images: int
-    mismatches: int
+    by_mode: tuple[int, ...]
     seconds: float
+
+    @property
+    def mismatches(self) -> int:
+        """Output codes that differ, of all modes."""
+        return sum(self.by_mode)
 
 
 def find_headers() -> Path:
@@ -87,14 +93,24 @@ def simulate(
     return from_bytes(got.read_bytes(), last)
 
 
-def verify_hls(folder: Path, network: Network, x: np.ndarray, expected: np.ndarray, work: Path) -> HlsResult:
-    """Compile the HLS files in `folder` (a bundle's hls/), run x [B, H, W, C] and compare all outputs with `expected`.
+def verify_hls(
+    folder: Path,
+    network: Network,
+    x: np.ndarray,
+    expected: np.ndarray,
+    work: Path,
+    modes: tuple[np.ndarray, ...] = (),
+) -> HlsResult:
+    """Compile the HLS files in `folder` (a bundle's hls/), run x [B, H, W, C] and compare all outputs with `expected`;
+    of a design of several modes in each of them, `modes` being what the further ones must give.
 
     Intermediate files go to `work`. Raises ToolError as `build` and `simulate` do.
     """
     begin = time.perf_counter()
     program = work.resolve() / "csim"
     build((folder / "main.cpp", folder / "top.cpp"), program)
-    got = simulate(program, network, x)
-    mismatches = int(np.count_nonzero(got != expected))
-    return HlsResult(images=int(x.shape[0]), mismatches=mismatches, seconds=time.perf_counter() - begin)
+    by_mode = []
+    for m, wanted in enumerate((expected, *modes)):
+        got = simulate(program, network, x, arguments=(str(m),) if modes else ())
+        by_mode.append(int(np.count_nonzero(got != wanted)))
+    return HlsResult(images=int(x.shape[0]), by_mode=tuple(by_mode), seconds=time.perf_counter() - begin)

@@ -18,13 +18,15 @@ from nba.tools import require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
 TESTS = ("cycles", "stalls", "resets", "batches")
+MODE_TESTS = (*TESTS, "modes")
+"""Tests of a bundle whose design has several modes."""
 TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RtlResult:
-    """One simulated batch. mismatches: output codes that differ (-1: the run broke off). passed, failed: names of the
-    bench's tests. counters_equal: the cycle counters read over AXI4-Lite equal the trace."""
+    """One simulated batch, in one mode of the design. mismatches: output codes that differ (-1: the run broke off).
+    passed, failed: names of the bench's tests. counters_equal: the counters read over AXI4-Lite equal the trace."""
 
     simulator: str
     images: int
@@ -36,6 +38,7 @@ class RtlResult:
     passed: tuple[str, ...]
     failed: tuple[str, ...]
     log: str
+    mode: int = 0
 
     @property
     def cycles_equal(self) -> bool:
@@ -99,7 +102,8 @@ def simulate_rtl(
     seed: int = 1,
     timeout_s: float = TIMEOUT_S,
 ) -> RtlRun:
-    """Simulate batches of `frames` frames, the first with all of `tests`; builds and logs go to `work`.
+    """Simulate batches of `frames` frames, the first with all of `tests`, then the same of every further mode; builds
+    and logs go to `work`.
 
     Every number in `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
     """
@@ -133,6 +137,7 @@ def simulate_rtl(
                 passed=tuple(name for name, good in raw["tests"].items() if good),
                 failed=tuple(name for name, good in raw["tests"].items() if not good),
                 log=raw["log"],
+                mode=raw["mode"],
             )
         )
     return RtlRun(batches=tuple(batches), seconds=seconds)

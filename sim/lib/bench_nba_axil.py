@@ -18,6 +18,8 @@ INPUTS = [*(f"s_axil_{name}" for name in CHANNELS), *STATUS]
 HI_KEY = 0x5A5A1234
 WRITABLE = (0x08, 0x10)
 N_REGISTERS = 10
+MODE, N_MODES = 0x28, 0x2C
+"""Registers of a machine of several modes; of another, addresses like those that name nothing."""
 
 
 def counter(chunk: int, job: int, end: int) -> int:
@@ -37,6 +39,7 @@ async def surroundings(dut, pulses: list[tuple[str, int]]) -> None:
         dut.stat_cycles.value = (low ^ HI_KEY) << 32 | low
         if dut.start_pulse.value == 1:
             pulses.append(("start", int(dut.cfg_frames.value)))
+            assert int(dut.cfg_mode.value) < parameter(dut, "N_MODES")
         if dut.soft_rst_pulse.value == 1:
             pulses.append(("soft_rst", 0))
 
@@ -100,10 +103,15 @@ async def register_map(dut, pause: float) -> None:
             assert (value, resp) == (counter(chunk, job, end), AxiResp.OKAY)
         else:
             assert (value, resp) == (0, AxiResp.SLVERR)
-    for address in (4 * N_REGISTERS, 0x1000, 0x3FFC, 0x4000 + n_chunks * 0x400):
+    n_modes = parameter(dut, "N_MODES")
+    several = n_modes > 1
+    assert await get(bus, MODE) == (0, AxiResp.OKAY if several else AxiResp.SLVERR)
+    assert await get(bus, N_MODES) == ((n_modes, AxiResp.OKAY) if several else (0, AxiResp.SLVERR))
+    for address in (4 * N_REGISTERS + 8, 0x1000, 0x3FFC, 0x4000 + n_chunks * 0x400):
         assert await get(bus, address) == (0, AxiResp.SLVERR), hex(address)
-    for address in (*(4 * i for i in range(N_REGISTERS)), 0x28, 0x4000):
-        expected = AxiResp.OKAY if address in WRITABLE else AxiResp.SLVERR
+    for address in (*(4 * i for i in range(N_REGISTERS)), MODE, N_MODES, 0x30, 0x4000):
+        writable = address in WRITABLE or (several and address == MODE)
+        expected = AxiResp.OKAY if writable else AxiResp.SLVERR
         assert await put(bus, address, 0) == expected, hex(address)
 
 
@@ -148,6 +156,31 @@ async def start_done_and_soft_reset(dut, pause: float) -> None:
     assert await get(bus, 0x0C) == (0, AxiResp.OKAY)
     await put(bus, 0x08, 3)
     assert pulses[2:] == [("soft_rst", 0)]
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(pause=[0.0, 0.5])
+async def mode_of_the_next_batch(dut, pause: float) -> None:
+    """Legal words are taken and reach the machine with a start; others change nothing, and say so."""
+    bus, pulses = await ready(dut, pause)
+    n_modes, rand, chosen, running = parameter(dut, "N_MODES"), rng(pause), 0, 0
+    for trial in range(60):
+        value = rand.choice([rand.randrange(16), rand.randrange(16), n_modes, n_modes - 1, 1 << 4, 1 << 8, 1 << 31])
+        size = rand.choice([4, 4, 4, 1, 2])
+        legal = n_modes > 1 and size == 4 and value < n_modes
+        answer = await bus.write(MODE, (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little"))
+        assert answer.resp == (AxiResp.OKAY if legal else AxiResp.SLVERR), (value, size)
+        chosen = value if legal else chosen
+        assert (await get(bus, MODE))[0] == chosen
+        assert int(dut.cfg_mode.value) == running
+        if trial % 3 == 0:
+            dut.stat_busy.value = rand.randrange(2)
+            await put(bus, 0x08, rand.choice([1, 1, 2]))
+            if pulses and pulses[-1][0] == "start":
+                running = chosen
+            pulses.clear()
+            assert int(dut.cfg_mode.value) == running
+    dut.stat_busy.value = 0
 
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")

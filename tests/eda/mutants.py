@@ -62,6 +62,10 @@ MUTANTS: tuple[Mutant, ...] = (
     # Counter data sampled one cycle too early.
     _mutant("nba_axil", "ST_SEL:  state_d = ST_MEM;", "ST_SEL:  state_d = ST_LOAD;", None, 0),
     _mutant("nba_axil", "{2'b00, chunk_q} < CHUNKS[7:0]", "{2'b00, chunk_q} <= CHUNKS[7:0]", None, 0),
+    # The mode changes in flight; a number beyond the last mode, and a part of a word, are taken.
+    _mutant("nba_axil", "if (start_d) cfg_mode_q <= mode_q;", "cfg_mode_q <= mode_q;", 1, 1),
+    _mutant("nba_axil", "4'hF && wdata_q < MODES", "4'hF && wdata_q <= MODES", 1, 1),
+    _mutant("nba_axil", "wstrb_q == 4'hF && wdata_q < MODES", "wdata_q < MODES", None, 1),
     # A row of one beat takes one cycle.
     _mutant("nba_host_in", "(BEATS == 1) ? state_q == ST_PAD : fire && row_last", "fire && row_last", 1, 1),
     _mutant("nba_host_in", "assign tok_start_pulse = want && tok_free;", "assign tok_start_pulse = want;", 0, 0),

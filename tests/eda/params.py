@@ -17,7 +17,12 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 8, "DEPTH": 1, "AW": 1, "BLOCK": 0},
         {"WIDTH": 37, "DEPTH": 100, "AW": 12, "BLOCK": 1},
     ),
-    "nba_axil": ({"N_CHUNKS": 1}, {"N_CHUNKS": 48, "VERSION": 0x7FFFFFFF, "DESIGN_ID": 12345}),
+    "nba_axil": (
+        {"N_CHUNKS": 1},
+        {"N_CHUNKS": 48, "VERSION": 0x7FFFFFFF, "DESIGN_ID": 12345},
+        {"N_CHUNKS": 2, "N_MODES": 2},
+        {"N_CHUNKS": 2, "N_MODES": 16},
+    ),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 1},
         {"PP": 4, "LANES": 3, "ROWS": 8, "COL_GROUPS": 2, "CHAN_WORDS": 3},
@@ -55,6 +60,9 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 1, "PN": 1, "PP": 1, "PQ": 1, "A_BITS": 2, "A_NEST": 1, "W_BITS": 2, "W_STORE": 2, "ACC_BITS": 5},
         {"PM": 6, "PN": 4, "PP": 4, "PQ": 3, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "HAS_RES": 1, "N_SRC": 3}
         | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},
+        {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2},
+        {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_JOBS": 128, "N_MODES": 16},
+        {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_JOBS": 5, "N_MODES": 3},
         {"PM": 2, "PN": 2, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "W_BITS": 16, "W_STORE": 16, "W_NEST": 1}
         | {"ACC_BITS": 40, "HAS_RES": 1},
         {"PM": 2, "PN": 3, "PP": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
@@ -68,7 +76,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 6, "DEPTH": 4, "AW": 3, "SUB_W": 2, "BLOCK": 1},
         {"WIDTH": 4, "DEPTH": 3, "AW": 2, "SUB_W": 4, "BLOCK": 0},
     ),
-    "nba_axil": ({"N_CHUNKS": 3},),
+    "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 3, "COL_GROUPS": 3, "CHAN_WORDS": 2},
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 1},
@@ -102,7 +110,10 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 37, "DEPTH": 50, "AW": 8, "BLOCK": 1},
         {"WIDTH": 8, "DEPTH": 32, "AW": 5, "BLOCK": 0},
     ),
-    "nba_axil": ({"N_CHUNKS": 3, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},),
+    "nba_axil": (
+        {"N_CHUNKS": 3, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
+        {"N_CHUNKS": 2, "N_MODES": 5, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
+    ),
     "nba_host_in": (
         {"PP": 2, "LANES": 2, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},
         {"PP": 1, "LANES": 1, "ROWS": 4, "COL_GROUPS": 1, "CHAN_WORDS": 1},

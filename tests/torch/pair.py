@@ -17,10 +17,12 @@ from nba.space.network import Architecture, skeleton
 from nba.switchable.config import SwitchableConfig
 from nba.switchable.export import measure_switchable
 from nba.switchable.loop import fit_switchable
+from nba.switchable.search import SwitchableSearchConfig, search_switchable
 from nba.train import ranks
 from nba.train.config import Distillation, TrainConfig
 from nba.train.loop import Fit, fit, measure
 from tests.torch.fake_hardware import FakeHardware
+from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits
 
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
@@ -71,12 +73,27 @@ def searched(folder: Path) -> tuple[list[dict[str, object]], str]:
     return [asdict(r) for r in found.records], hardware.state()
 
 
+def found(folder: Path) -> list[dict[str, object]]:
+    """Records of a short search for a switchable network; a heavy cost keeps operators from being nearly as good."""
+    torch.set_num_threads(1)
+    config = SwitchableSearchConfig(
+        pretrain_epochs=1, joint_epochs=2, batch_size=16, learning_rate=1e-3, cost_weight=5.0
+    )
+    cascade = SwitchableConfig(bitwidths=(8, 16, 32))
+    run = search_switchable(
+        MACRO, few_digits(96), cascade, hand_table(bits=8), config, 2, checkpoint=folder / "found.pt"
+    )
+    return [asdict(r) for r in run.records]
+
+
 def main(rank: int, port: int, out: str) -> None:
     """One of the two processes."""
     folder, store = Path(out), distributed.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
     with ranks.together(store, rank, 2) as world:
         assert world == ranks.World(rank=rank, size=2)
-        torch.save((switched(folder), floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt")
+        torch.save(
+            (found(folder), switched(folder), floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt"
+        )
     assert ranks.current() == ranks.World()
 
 

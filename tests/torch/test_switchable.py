@@ -14,6 +14,7 @@ from torch import Tensor
 
 from nba.errors import DesignError, NbaError, SpecError
 from nba.ir.network import weights_digest
+from nba.progress import Silent
 from nba.quant.export import exact_codes, export
 from nba.quant.integer import image_codes, nest, run_all
 from nba.quant.nested import NestedLayer, master_codes, master_scale, nested_codes
@@ -359,6 +360,28 @@ def test_a_stopped_run_ends_with_the_same_weights(trained: Switchable, tmp_path:
     other = train_switchable(NETWORK, few_digits(96), replace(WIDE, beta=0.5), 3, checkpoint=path)
     assert other.records != trained.records
     assert len(other.records) == 3
+
+
+def test_folding_follows_the_schedule_but_32_bits_have_nothing_to_fold() -> None:
+    fit = CascadeFit(NETWORK, few_digits(32), WIDE, 1)
+    for folded in (True, False):
+        fit.begin(0, folded)
+        for i, bits in enumerate(WIDE.bitwidths):
+            assert {layer.frozen for layer in fit.model.layers(i)} == {folded and bits != 32}
+            assert {layer.floating for layer in fit.model.layers(i)} == {bits == 32}
+    seen = []
+    fit.begin = lambda epoch, folded: seen.append((epoch, folded))  # type: ignore[method-assign]
+    fit.epochs(None, Silent())
+    assert seen == [(0, False), (1, False), (2, True)]
+
+
+def test_divergence_is_reported() -> None:
+    fit = CascadeFit(NETWORK, few_digits(32), WIDE, 1)
+    with torch.no_grad():
+        fit.model.layers(0)[-1].weight.fill_(float("nan"))  # type: ignore[union-attr]
+    fit.model.train()
+    with pytest.raises(NbaError, match=r"not finite in epoch 4.*learning_rate"):
+        fit.step(*_batch(), 0.0, 4)
 
 
 def test_bits_of_every_layer() -> None:

@@ -22,7 +22,7 @@ from nba.quant.nested import NestedLayer
 from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
 from nba.supernet import paths
 from nba.switchable.config import SwitchableConfig
-from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost, efficiency_loss
+from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, efficiency_loss
 from nba.switchable.loop import train_switchable
 from nba.switchable.loss import distillation
 from nba.switchable.network import SwitchableNetwork, at_bits
@@ -30,6 +30,7 @@ from nba.switchable.search import SwitchableBilevel, SwitchableSearchConfig, sea
 from nba.switchable.search_result import load_switchable_search, save_switchable_search
 from nba.switchable.supernet import SwitchableSupernet
 from nba.train.config import TrainConfig
+from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits
 from tests.torch.stops import StopAt, Stopped
 
@@ -39,23 +40,8 @@ WIDE = SwitchableConfig(bitwidths=(2, 8, 12, 16, 32), stem_bits=8, classifier_bi
 SHORT = SwitchableSearchConfig(pretrain_epochs=1, joint_epochs=2, batch_size=16, alpha_learning_rate=0.1)
 
 
-def _table(seed: int = 0, objective: EfficiencyObjective = "edp", bits: int = 4) -> EfficiencyTable:
-    """Random costs: they have nothing to do with MACs, and energy has nothing to do with cycles."""
-    rng = np.random.default_rng(seed)
-
-    def cost(op: str) -> OperatorCost:
-        if op == SKIP:
-            return OperatorCost(operator=op, energy_pj=0.0, cycles=0)
-        return OperatorCost(operator=op, energy_pj=float(rng.uniform(1, 100)), cycles=int(rng.integers(10, 1000)))
-
-    return EfficiencyTable(
-        hierarchy="by hand", objective=objective, bits=bits, fixed_energy_pj=10.0, fixed_cycles=100,
-        blocks=tuple(tuple(cost(op) for op in choices(block)) for block in blocks(MACRO)),
-    )  # fmt: skip
-
-
 def _run(config: SwitchableSearchConfig = SHORT, cascade: SwitchableConfig = CASCADE) -> SwitchableBilevel:
-    return SwitchableBilevel(MACRO, few_digits(96), cascade, _table(bits=cascade.bitwidths[0]), config, 0)
+    return SwitchableBilevel(MACRO, few_digits(96), cascade, hand_table(bits=cascade.bitwidths[0]), config, 0)
 
 
 def _images(count: int = 8) -> Tensor:
@@ -71,7 +57,7 @@ def _sampled(run: SwitchableBilevel, seed: int, k: int = 2) -> paths.Path:
 
 
 def test_costs_of_networks_are_sums_over_their_layers() -> None:
-    table = _table()
+    table = hand_table()
     ops = ("k3_e2", "k5_e2", SKIP)
     a, b = table.of(0, "k3_e2"), table.of(1, "k5_e2")
     energy, cycles = 10.0 + a.energy_pj + b.energy_pj, 100 + a.cycles + b.cycles
@@ -89,7 +75,7 @@ def test_costs_of_networks_are_sums_over_their_layers() -> None:
 @pytest.mark.parametrize("objective", ["edp", "latency", "energy"])
 def test_the_gradient_of_the_cost_is_its_difference(objective: EfficiencyObjective) -> None:
     """By hand: a softmax over two candidates; by finite differences: along every entry of alpha."""
-    run, table = _run(), _table(3, objective)
+    run, table = _run(), hand_table(3, objective)
     path = _sampled(run, 4)
     names = MACRO.operators
     loss = efficiency_loss(path, names, table)
@@ -121,7 +107,7 @@ def test_the_gradient_of_the_cost_is_its_difference(objective: EfficiencyObjecti
 
 @pytest.mark.parametrize("objective", ["edp", "latency"])
 def test_a_heavy_cost_finds_the_optimum_that_enumeration_knows(objective: EfficiencyObjective) -> None:
-    table = _table(1, objective)
+    table = hand_table(1, objective)
     config = replace(
         SHORT, pretrain_epochs=0, joint_epochs=12, cost_weight=100.0, steps_per_epoch=8, n_candidates=4,
     )  # fmt: skip
@@ -138,10 +124,10 @@ def test_without_a_cost_the_accuracy_decides() -> None:
     """alpha's gradient is that of the validation loss alone, whatever the table holds; what the table favours is not
     what is found."""
     config = replace(SHORT, pretrain_epochs=4, joint_epochs=4, cost_weight=0.0)
-    one, other = (search_switchable(MACRO, few_digits(256), CASCADE, _table(seed), config, 0) for seed in (1, 2))
+    one, other = (search_switchable(MACRO, few_digits(256), CASCADE, hand_table(seed), config, 0) for seed in (1, 2))
     assert one.architecture == other.architecture
     assert [r.valid_loss for r in one.records] == [r.valid_loss for r in other.records]
-    cheapest = min(itertools.product(*(choices(block) for block in blocks(MACRO))), key=_table(1).cost)
+    cheapest = min(itertools.product(*(choices(block) for block in blocks(MACRO))), key=hand_table(1).cost)
     assert one.architecture.ops != cheapest
 
 
@@ -287,7 +273,7 @@ def test_kernels_are_shared_and_all_else_is_not() -> None:
 
 def test_every_width_is_searched() -> None:
     config = replace(SHORT, joint_epochs=1, steps_per_epoch=2)
-    found = search_switchable(MACRO, few_digits(64), WIDE, _table(bits=2), config, 0)
+    found = search_switchable(MACRO, few_digits(64), WIDE, hand_table(bits=2), config, 0)
     assert all(math.isfinite(loss) for record in found.records for loss in record.train_losses)
     assert len(found.records[0].train_losses) == 5
     wide = found.network_at(16)
@@ -302,7 +288,7 @@ def test_every_width_is_searched() -> None:
 
 def test_a_stopped_search_ends_with_the_same_result(tmp_path: Path) -> None:
     def run(seed: int = 2, **options: object) -> object:
-        return search_switchable(MACRO, few_digits(128), CASCADE, _table(), SHORT, seed, **options)  # type: ignore[arg-type]
+        return search_switchable(MACRO, few_digits(128), CASCADE, hand_table(), SHORT, seed, **options)  # type: ignore[arg-type]
 
     whole = run()
     assert run() == whole
@@ -315,14 +301,14 @@ def test_a_stopped_search_ends_with_the_same_result(tmp_path: Path) -> None:
         assert path.is_file()
         assert run(checkpoint=path) == whole
     # A checkpoint of another search is not continued.
-    other = search_switchable(MACRO, few_digits(128), CASCADE, _table(9), SHORT, 2, checkpoint=path)
-    assert other.table == _table(9)
+    other = search_switchable(MACRO, few_digits(128), CASCADE, hand_table(9), SHORT, 2, checkpoint=path)
+    assert other.table == hand_table(9)
     assert len(other.records) == 3
-    assert other == search_switchable(MACRO, few_digits(128), CASCADE, _table(9), SHORT, 2)
+    assert other == search_switchable(MACRO, few_digits(128), CASCADE, hand_table(9), SHORT, 2)
 
 
 def test_what_is_found_is_kept_and_can_be_trained(tmp_path: Path) -> None:
-    found = search_switchable(MACRO, few_digits(64), CASCADE, _table(), SHORT, 0)
+    found = search_switchable(MACRO, few_digits(64), CASCADE, hand_table(), SHORT, 0)
     path = tmp_path / "search.json"
     save_switchable_search(found, path)
     first = path.read_bytes()
@@ -364,7 +350,7 @@ def _negative(table: EfficiencyTable) -> EfficiencyTable:
 )
 def test_tables_of_something_else(change: Callable[[EfficiencyTable], EfficiencyTable], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        search_switchable(MACRO, few_digits(32), CASCADE, change(_table()), SHORT, 0)
+        search_switchable(MACRO, few_digits(32), CASCADE, change(hand_table()), SHORT, 0)
 
 
 @pytest.mark.parametrize(
@@ -377,7 +363,7 @@ def test_tables_of_something_else(change: Callable[[EfficiencyTable], Efficiency
 )
 def test_bad_configurations(change: dict[str, object], message: str) -> None:
     with pytest.raises(SpecError, match=message):
-        search_switchable(MACRO, few_digits(32), CASCADE, _table(), replace(SHORT, **change), 0)  # type: ignore[arg-type]
+        search_switchable(MACRO, few_digits(32), CASCADE, hand_table(), replace(SHORT, **change), 0)  # type: ignore[arg-type]
 
 
 def test_the_published_schedule() -> None:

@@ -20,7 +20,7 @@ from nba import assets
 from nba.cli import app
 from nba.sources import PACKAGE
 
-COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "spec", "doctor")
+COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
 DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
 
 
@@ -209,3 +209,28 @@ def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str)
     assert process.returncode == status, stderr
     assert f"nba-codesign: {word}; the same command continues where it was" in stderr
     assert "Traceback" not in stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("alexnt", "--platform", "eyeriss-like"), "alexnt: no such network; give one of alexnet, "),
+        (
+            ("alexnet", "--platform", "eyeris-like"),
+            "hierarchy: 'eyeris-like' is not known (did you mean 'eyeriss-like'?)",
+        ),
+        (("alexnet", "--platform", "none.yaml"), "none.yaml: no such file; give the path of a hierarchy"),
+        (
+            ("alexnet", "--platform", "eyeriss-like", "--objective", "speed"),
+            "objective 'speed' is not known; there are edp",
+        ),
+        (("alexnet", "--platform", "eyeriss-like", "--bits", "9"), "hierarchy eyeriss-like: no MAC of 9 bits"),
+        (
+            ("alexnet", "--platform", "eyeriss-like", "--out", "."),
+            "--out .: is a folder; give the path of a file to write",
+        ),
+    ],
+)
+def test_what_cannot_be_mapped(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    assert message in refused("map", *arguments, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -14,7 +14,7 @@ from filelock import FileLock
 
 from nba import flow
 from nba.errors import InfeasibleError, NbaError, SpecError, ToolError
-from nba.flow import Context, Stage
+from nba.flow import Context, Stage, Stamp
 from nba.progress import Silent
 from nba.spec import Spec
 
@@ -27,6 +27,7 @@ SPEC = Spec.model_validate(
         "budgets": {"dsp": 8, "bram": 8},
     }
 )
+SWITCHABLE = Spec.model_validate({**SPEC.model_dump(), "precision": "switchable", "switchable": {}})
 STAGES = (
     Stage(name="search", folder="one", after=(), sections=("seed", "budgets.dsp"), title="first"),
     Stage(name="train", folder="two", after=("search",), sections=("schedule.train",), title="second"),
@@ -273,6 +274,39 @@ def test_new_folder_vanishes_after_an_error(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def switchable(**fields: object) -> Spec:
+    assert SWITCHABLE.switchable is not None
+    return SWITCHABLE.model_copy(update={"switchable": SWITCHABLE.switchable.model_copy(update=fields)})
+
+
+def digests(spec: Spec) -> dict[str, str]:
+    """Digests of the inputs of the stages that learn and map, their upstream outputs taken as unchanged."""
+    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.SWITCHABLE_STAGES}
+    return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.SWITCHABLE_STAGES[:3]}
+
+
+def redone(before: dict[str, str], after: dict[str, str]) -> list[str]:
+    return [name for name, digest in after.items() if digest != before[name]]
+
+
+def test_a_field_of_switchable_redoes_the_stages_that_read_it() -> None:
+    before = digests(SWITCHABLE)
+    assert redone(before, digests(switchable(hardware_bits=8))) == ["cascade"]
+    assert redone(before, digests(switchable(architecture_bits="all"))) == ["nas"]
+    assert redone(before, digests(switchable(hierarchy="eyeriss-like"))) == ["nas", "automap"]
+    assert redone(before, digests(switchable(beta=0.5))) == ["nas", "cascade"]
+    assert redone(before, digests(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap"]
+
+
+def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:
+    path = tmp_path / "own.yaml"
+    path.write_text("one")
+    before = digests(switchable(hierarchy=str(path)))
+    assert redone(before, digests(switchable(hierarchy=str(path)))) == []
+    path.write_text("two")
+    assert redone(before, digests(switchable(hierarchy=str(path)))) == ["nas", "automap"]
+
+
 @pytest.mark.parametrize(
     ("stages", "number"),
     [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES) for i in range(len(stages))],
@@ -281,7 +315,7 @@ def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""
     stage = stages[number]
     assert set(stage.after) <= {before.name for before in stages[:number]}
-    values = SPEC.model_dump()
+    values = SWITCHABLE.model_dump()
     for path in stage.sections:
         value = values
         for part in path.split("."):

@@ -11,7 +11,7 @@ import pytest
 
 from nba.cost.cycles import designs_of, layer_table
 from nba.cost.logic import FEATURES, coefficients, logic, logic_counts
-from nba.cost.parts import EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
+from nba.cost.parts import CHUNK_COLUMNS, EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
 from nba.ir.program import lower
 from nba.platform import get
 from nba.platform.logic_xc7 import XC7
@@ -32,7 +32,8 @@ def of_arrays(seed: int, bits: int = 8) -> tuple[Parts, Parts, tuple[int, int], 
     designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network)
     n_chunks = len(accelerator.chunks)
     found = Parts(
-        chunks=np.zeros((n_chunks, 19), np.int64), edges=np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
+        chunks=np.zeros((n_chunks, CHUNK_COLUMNS), np.int64),
+        edges=np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
         host=np.zeros(HOST_COLUMNS, np.int64),
     )  # fmt: skip
     d = designs

@@ -100,6 +100,7 @@ SWITCHED = "precision: switchable\nswitchable: "
         ),
         (SWITCHED + "{stem_bits: 16}", "switchable.stem_bits: input should be less than or equal to 8 (found 16)"),
         (SWITCHED + "{bits: [4, 8]}", "switchable.bits: unknown field"),
+        (SWITCHED + "{}\nbitwidths: [4, 8]", "bitwidths: belongs to `precision: mixed`"),
         ("switchable: {bitwidths: [4, 8]}", "switchable: belongs to `precision: switchable`"),
         ("precision: float", "precision: input should be 'mixed' or 'switchable' (found 'float')"),
         (

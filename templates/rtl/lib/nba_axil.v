@@ -6,19 +6,22 @@
 //   0x0C STATUS      bit 0 busy, bit 1 done since the last start            (read only)
 //   0x10 N_FRAMES    0 = run without end
 //   0x14 FRAMES_DONE   0x18 CYCLES low (latches high)   0x1C CYCLES high    (read only)
+//   0x28 MODE        of the next batch; only where N_MODES > 1, as is 0x2C N_MODES (read only)
 //   0x4000 + chunk*0x400 + job*8 (+4): start (end) cycle counter of a job   (read only)
-// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES to cfg_frames. A write
+// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES and MODE to cfg_frames and
+// cfg_mode. MODE takes whole words of 0..N_MODES-1; others leave it as it is, with SLVERR. A write
 // after a soft reset waits until three cycles after soft_rst_pulse; stat_busy must be low by then.
 // cnt_* are registers and stay put; cnt_data is sampled two cycles after they change. Other
 // addresses, and writes to read-only ones: SLVERR.
 // Latency: write 2 cycles, read 5; all outputs are registers. VERSION, DESIGN_ID: any 32 bits;
-// N_CHUNKS: 1..48. Reset: bus idle, N_FRAMES = 0.
+// N_CHUNKS: 1..48; N_MODES: 1..16. Reset: bus idle, N_FRAMES = 0, MODE = 0; a soft reset keeps both.
 `default_nettype none
 
 module nba_axil #(
   parameter [31:0]  VERSION   = 32'h00000001,
   parameter [31:0]  DESIGN_ID = 32'h00000000,
-  parameter integer N_CHUNKS  = 1
+  parameter integer N_CHUNKS  = 1,
+  parameter integer N_MODES   = 1
 ) (
   input  wire        clk,
   input  wire        rst,
@@ -42,6 +45,7 @@ module nba_axil #(
   output wire        start_pulse,
   output wire        soft_rst_pulse,
   output wire [31:0] cfg_frames,
+  output wire [3:0]  cfg_mode,
   output wire [7:0]  cnt_chunk,
   output wire [6:0]  cnt_job,
   output wire        cnt_end,
@@ -54,6 +58,7 @@ module nba_axil #(
 
   localparam [31:0] ID_WORD = 32'h4341424E;
   localparam [31:0] CHUNKS  = N_CHUNKS;
+  localparam [31:0] MODES   = N_MODES;
   localparam [1:0]  OKAY    = 2'b00;
   localparam [1:0]  SLVERR  = 2'b10;
 
@@ -68,6 +73,8 @@ module nba_axil #(
   localparam [13:0] A_CYCLE_HI = 14'h0007;
   localparam [13:0] A_DESIGN   = 14'h0008;
   localparam [13:0] A_N_CHUNKS = 14'h0009;
+  localparam [13:0] A_MODE     = 14'h000A;
+  localparam [13:0] A_N_MODES  = 14'h000B;
 
   // Write: address and data come in any order; executed when both are here and B is free.
   reg        aw_have_q;
@@ -93,6 +100,7 @@ module nba_axil #(
   wire w_have_d  = w_fire || (w_have_q && !exec);
   wire ctrl_we   = exec && waddr_q == A_CTRL && wstrb_q[0];
   wire soft_rst_d = ctrl_we && wdata_q[1];
+  wire mode_ok   = N_MODES > 1 && waddr_q == A_MODE && wstrb_q == 4'hF && wdata_q < MODES;
   wire start_d   = ctrl_we && wdata_q[0] && !wdata_q[1] && !stat_busy && !start_q;
 
   always @(posedge clk) begin
@@ -101,7 +109,7 @@ module nba_axil #(
       wdata_q <= s_axil_wdata;
       wstrb_q <= s_axil_wstrb;
     end
-    if (exec) bresp_q <= (waddr_q == A_CTRL || waddr_q == A_N_FRAMES) ? OKAY : SLVERR;
+    if (exec) bresp_q <= (waddr_q == A_CTRL || waddr_q == A_N_FRAMES || mode_ok) ? OKAY : SLVERR;
   end
 
   always @(posedge clk) begin
@@ -141,6 +149,27 @@ module nba_axil #(
       done_q       <= 1'b0;
     end
   end
+
+  wire [3:0] mode;
+  generate
+    if (N_MODES > 1) begin : g_modes
+      reg [3:0] mode_q;
+      reg [3:0] cfg_mode_q;
+      always @(posedge clk) begin
+        if (exec && mode_ok) mode_q <= wdata_q[3:0];
+        if (start_d) cfg_mode_q <= mode_q;
+        if (rst) begin
+          mode_q     <= 4'd0;
+          cfg_mode_q <= 4'd0;
+        end
+      end
+      assign mode     = mode_q;
+      assign cfg_mode = cfg_mode_q;
+    end else begin : g_one_mode
+      assign mode     = 4'd0;
+      assign cfg_mode = 4'd0;
+    end
+  endgenerate
 
   // Read: address, two cycles for the counter memory and its multiplexer, data.
   localparam [2:0] ST_IDLE = 3'd0;
@@ -187,6 +216,14 @@ module nba_axil #(
       A_CYCLE_HI: rdata_d = cycles_hi_q;
       A_DESIGN:   rdata_d = DESIGN_ID;
       A_N_CHUNKS: rdata_d = CHUNKS;
+      A_MODE: begin
+        rdata_d = {28'd0, mode};
+        if (N_MODES == 1) rresp_d = SLVERR;
+      end
+      A_N_MODES: begin
+        if (N_MODES > 1) rdata_d = MODES;
+        else rresp_d = SLVERR;
+      end
       default: begin
         if (raddr_q[13:12] != 2'b00 && {2'b00, chunk_q} < CHUNKS[7:0]) rdata_d = cnt_data;
         else rresp_d = SLVERR;
@@ -269,6 +306,7 @@ module nba_axil #(
     assert (!(arready_q && state_q != ST_IDLE));
     assert (!(awready_q && aw_have_q));
     assert (!(wready_q && w_have_q));
+    assert ({28'd0, mode} < MODES && {28'd0, cfg_mode} < MODES);
     assert (!(start_q && soft_rst_q));
     if (!$past(rst)) begin
       assert (awready_q == !aw_have_q);
@@ -285,6 +323,9 @@ module nba_axil #(
       if (hold_q != 3'd0) assert (!exec && !start_q);
       if (soft_rst_q) assert (hold_q[0]);
       if ($past(stat_busy)) assert (cfg_frames_q == $past(cfg_frames_q));
+      if ($past(stat_busy)) assert (cfg_mode == $past(cfg_mode));
+      if (start_q) assert (cfg_mode == $past(mode));
+      if (mode != $past(mode)) assert ($past(exec && waddr_q == A_MODE));
     end
   end
 `endif

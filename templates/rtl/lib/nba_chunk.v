@@ -4,10 +4,12 @@
 // Throughput: one step (PM x PN x PP or PM x PP MACs) per cycle. Every latency is a constant of the template.
 // DEPTHWISE 0/1; PM, PN (1 if depthwise), PP 1/2/4/8, PQ | PM; C_BITS 8, 16 (codes);
 // A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0);
-// N_JOBS 1..128. Depths in words; *_BLOCK: block RAM.
+// N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses one.
+// Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue fields, drain fields, then per destination; see the assigns below and
 // nba/emit/program_rom.py. Weight word: weight (m, n) at (m*PN+n)*W_STORE. Parameter word: PQ biases of
-// ACC_BITS bits, then PQ multipliers of 16 bits. Codes: channel m of column p is number p*PQ+m.
+// ACC_BITS bits, then PQ multipliers of 16 bits. Program address: mode, then job number in the fewest bits that
+// hold it (at least one) where there are several modes. Codes: channel m of column p is number p*PQ+m.
 // Reset (or a batch's start after it) begins with empty rings. Files are bare names resolved by the runner.
 `default_nettype none
 module nba_chunk #(
@@ -28,6 +30,7 @@ module nba_chunk #(
   parameter integer N_RES       = 1,
   parameter integer N_DST       = 1,
   parameter integer N_JOBS      = 1,
+  parameter integer N_MODES     = 1,
   parameter integer MAX_STAGE   = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
@@ -76,6 +79,7 @@ module nba_chunk #(
   // control, counters
   input  wire                                          start_pulse,
   input  wire [31:0]                                   cfg_frames,
+  input  wire [3:0]                                    cfg_mode,
   input  wire [31:0]                                   cfg_cycle,
   input  wire [7:0]                                    cnt_job,
   input  wire                                          cnt_end,
@@ -96,6 +100,9 @@ module nba_chunk #(
   localparam integer LATE_W   = DRAIN_W + N_DST * DST_W;
   localparam integer N_W      = PM * PN;
   localparam integer PARAM_W  = PQ * (ACC_BITS + 16);
+  localparam integer JOB_W    = (N_JOBS > 1) ? $clog2(N_JOBS) : 1;
+  localparam integer PROG_D   = (N_MODES > 1) ? N_MODES << JOB_W : N_JOBS;
+  localparam integer PROG_AW  = (N_MODES > 1) ? JOB_W + 4 : 8;
 
   integer i;
   genvar  gi;
@@ -106,15 +113,26 @@ module nba_chunk #(
   wire [ISSUE_W-1:0] issue = word[ISSUE_W-1:0];
   wire [LATE_W-1:0]  late  = word[PROG_W-1:ISSUE_W];
 
+  // The word is read in the cycle after the address: in the first of the four cycles of a fetch.
+  wire [PROG_AW-1:0] prog_addr;
+  generate
+    if (N_MODES > 1) begin : g_modes
+      assign prog_addr = {cfg_mode, job[JOB_W-1:0]};
+    end else begin : g_one_mode
+      wire unused = &{1'b0, cfg_mode};
+      assign prog_addr = job;
+    end
+  endgenerate
+
   nba_rom #(
     .WIDTH(PROG_W),
-    .DEPTH(N_JOBS),
-    .AW   (8),
+    .DEPTH(PROG_D),
+    .AW   (PROG_AW),
     .FILE (PROGRAM_FILE),
     .BLOCK(0)
   ) u_program (
     .clk (clk),
-    .addr(job),
+    .addr(prog_addr),
     .data(word)
   );
 

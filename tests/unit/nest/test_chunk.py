@@ -12,8 +12,10 @@ import pytest
 from nba.cost.energy import counts
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.program import lower
+from nba.nest import model
 from nba.nest.chunk import engine_layer, engine_mapping
 from nba.nest.description import load_hierarchy
+from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS
 from nba.nest.reference import execute
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.hw_networks import TINY
@@ -51,6 +53,25 @@ def test_draws_cover_the_engines() -> None:
     assert {layer.stride for layer, _ in layers} == {1, 2}
     assert {layer.groups for layer, _ in layers} == {1, 2}
     assert {pair.accelerator.pp for pair in exact} == {1, 2, 4, 8}
+
+
+def test_cycles_are_those_of_the_rows() -> None:
+    """Engines that requantise as many channels as they compute: a step a cycle, as in the RTL, between one cycle to
+    fetch the first operands and one to drain the last outputs; before and after that, the streams of the host."""
+    hierarchy, checked = load_hierarchy("chunk-generic-xc7"), 0
+    for seed in range(90):
+        pair = pair_of(seed)
+        for chunk, tables in zip(pair.accelerator.chunks, pair.program.chunks, strict=True):
+            for job in tables.jobs:
+                layer = engine_layer(pair.network, job.layer, chunk, pair.accelerator.pp)
+                if chunk.pq != chunk.pm or job.row_cycles != job.col_groups * job.m_groups * job.steps:
+                    continue
+                found = model.counts(layer, hierarchy, engine_mapping(layer, chunk, pair.accelerator.pp)).cycles
+                bits = layer.elements(WEIGHTS) * layer.weight_bits + layer.elements(INPUTS) * layer.act_bits
+                streams = -(-bits // 64) + -(-layer.elements(OUTPUTS) * layer.act_bits // 64)
+                assert found == streams + 1 + job.rows_out * job.row_cycles + 1
+                checked += 1
+    assert checked > 50
 
 
 def test_a_layer_by_hand() -> None:

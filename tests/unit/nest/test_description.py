@@ -183,7 +183,38 @@ def test_a_description_is_read() -> None:
             "levels[1: pe]: innermost: the innermost level walks nothing; say it at the level outside",
         ),
         ([("- name: pe", "- name: dram")], "levels: 2 are called dram; give each its own name"),
-        ([("clock_mhz: 100.0", "clock_mhz: 0")], "clock_mhz: input should be greater than 0 (found 0)"),
+        (
+            [("clock_mhz: 100.0", "clock_mhz: 0")],
+            "clock_mhz: input should be greater than or equal to 0.000001 (found 0)",
+        ),
+        (
+            [("size: 4,", f"size: {2**63},")],
+            f"levels[1: pe].axes[0: x].size: input should be less than or equal to {2**32} (found {2**63})",
+        ),
+        (
+            [("size_bytes: 16", f"size_bytes: {2**63}")],
+            f"levels[1: pe].memories[0: pad].size_bytes: input should be less than or equal to {2**40} (found {2**63})",
+        ),
+        (
+            [("value: 0.5, unit", "value: 1e308, unit")],
+            "levels[1: pe].memories[0: pad].read.value: input should be less than or equal to 1000000000000 "
+            "(found 1e+308)",
+        ),
+        (
+            [("unit: mm2, source: a table", "unit: mm2, source: '  '")],
+            "levels[0: dram].memories[0: dram].area.source: string should have at least 1 character (found '  ')",
+        ),
+        (
+            [("accumulator_bits: 32", "accumulator_bits: 7")],
+            "macs[0].accumulator_bits: 7, fewer than the 8 of an operand",
+        ),
+        (
+            [
+                ("    axes: [{name: x, size: 4, loops: [M, C]}]\n", ""),
+                ("accumulator_bits: 32", "accumulator_bits: 32\n    lanes: 2"),
+            ],
+            "macs[0].lanes: 2, but the innermost level has no axis that they could widen",
+        ),
     ],
 )
 def test_an_error_says_what_and_where(changes: list[tuple[str, str]], message: str) -> None:
@@ -224,6 +255,13 @@ def test_all_errors_are_reported_at_once() -> None:
         "macs[0].accumulator_bits",
         "colour",
         "levels[1",
+    ]
+
+
+def test_energies_are_not_all_zero() -> None:
+    values = ("value: 2.0", "value: 3.0", "value: 0.5", "value: 0.5", "value: 1.0")
+    assert errors(*((value, "value: 0.0") for value in values)) == [
+        "every energy is 0, and so would be the EDP of every mapping; give the energies of memories and MACs"
     ]
 
 

@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Designs of several modes: in every mode the bits of that mode's integer reference and the cycles of the one
+schedule, with batches that change the mode; what they cost; planted bugs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from unittest.mock import patch
+
+import pytest
+from runner import LIB, Mutant, mutated, tool_env, yosys
+
+from nba.cost.resources import predict
+from nba.emit import bundle as emission
+from nba.emit.rtl import render_rtl
+from nba.ir.program import lower
+from nba.platform import get, table
+from nba.synth import compare, synthesise_rtl
+from nba.tools import run_tool
+from nba.verify import verify_bundle
+from nba.verify.rtl import MODE_TESTS, RtlResult, Simulator, simulate_rtl
+from tests.modes import FRAMES, modes_case
+from tests.strategies import NetworkLimits
+
+pytestmark = pytest.mark.eda
+
+ICARUS = [(0, 2), (1, 3), (2, 4), (12, 2), (18, 7)]
+"""(seed, modes)"""
+VERILATOR = [(20, 3), (21, 2)]
+"""With the tests of all designs as well."""
+SHORT = ("cycles", "batches", "modes")
+WIDE = (30, 3)
+"""Codes of 16 bits."""
+MUTANTS = (
+    # The mode's place in the program is dropped.
+    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
+    # A bit of the mode is dropped.
+    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{3'd0, cfg_mode[0], job[JOB_W-1:0]}"),
+    # The mode changes in flight.
+    Mutant(module="nba_axil", old="assign cfg_mode = cfg_mode_q;", new="assign cfg_mode = mode_q;"),
+    # The first mode written is kept for ever.
+    Mutant(module="nba_axil", old="if (start_d) cfg_mode_q <=", new="if (start_d && cfg_mode_q == 4'd0) cfg_mode_q <="),
+    # A number that names no mode is taken.
+    Mutant(module="nba_axil", old="wdata_q < MODES;", new="wdata_q <= MODES;"),
+)
+"""Planted in the machine of MUTANT_CASE, whose chunk has three jobs."""
+MUTANT_CASE = (18, 3)
+
+
+def _write(seed: int, n_modes: int, folder: Path, lib: Path | None = None, wide: bool = False) -> None:
+    """A bundle; `lib`: with other library modules, and simulations that hang given up early."""
+    design, weights, images = modes_case(seed, n_modes, NetworkLimits(bits=16) if wide else None)
+    with patch.object(emission, "FRAME_COUNTS", (2, FRAMES)):
+        files = emission.render_bundle(design, weights, images)
+    if lib is not None:
+        files |= {f"rtl/{path.name}": path.read_bytes() for path in lib.glob("*.v")}
+        info = json.loads(files["bundle.json"])
+        info["timeout_cycles"] = 6 * (info["latency_cycles"] + info["interval_cycles"]) + 500
+        files["bundle.json"] = json.dumps(info).encode()
+    for path, body in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(body)
+    (folder / "manifest.json").write_bytes(emission.manifest_bytes(design, files))
+
+
+def _run(folder: Path, simulator: Simulator, seed: int, tests: tuple[str, ...] = SHORT) -> tuple[RtlResult, ...]:
+    work = folder / "work"
+    return simulate_rtl(folder / "bundle", simulator, frames=(FRAMES,), work=work, tests=tests, seed=seed).batches
+
+
+def _all_hold(batches: tuple[RtlResult, ...], n_modes: int, tests: tuple[str, ...] = SHORT) -> None:
+    assert [batch.mode for batch in batches] == list(range(n_modes))
+    assert batches[0].passed == tests
+    for batch in batches:
+        assert (batch.images, batch.mismatches, batch.failed) == (FRAMES, 0, ()), batch.mode
+        assert batch.simulated == batch.predicted, batch.mode
+        assert batch.predicted == batches[0].predicted
+        assert batch.holds
+
+
+@pytest.mark.parametrize(("seed", "n_modes"), ICARUS)
+def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
+    _write(seed, n_modes, tmp_path / "bundle")
+    _all_hold(_run(tmp_path, "icarus", seed), n_modes)
+
+
+@pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
+def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
+    _write(seed, n_modes, tmp_path / "bundle")
+    _all_hold(_run(tmp_path, "verilator", seed, MODE_TESTS), n_modes, MODE_TESTS)
+
+
+def test_wide_codes(tmp_path: Path) -> None:
+    _write(*WIDE, tmp_path / "bundle", wide=True)
+    _all_hold(_run(tmp_path, "icarus", WIDE[0]), WIDE[1])
+
+
+class _Silent:
+    """Progress that nobody watches."""
+
+    def start(self, task: str, total: int | None = None) -> None: ...
+
+    def advance(self, n: int = 1, note: str = "") -> None: ...
+
+    def finish(self) -> None: ...
+
+
+def test_a_bundle_verifies_in_every_mode(tmp_path: Path) -> None:
+    """Both simulators and the HLS C++, from the emitted files alone; a wrong expected code of one mode is found."""
+    _write(20, 3, tmp_path / "bundle")
+    wanted = {"verilator": 4, "icarus": 2, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=_Silent())
+    assert part["verify_failures"] == []
+    assert part["bit_exact"] == {
+        name: {"images": count, "mismatches": 0, "modes": [0, 0, 0]} for name, count in wanted.items()
+    }
+
+
+def test_outputs_differ_between_modes() -> None:
+    """Else none of these tests would see a mode."""
+    for seed, n_modes in (*ICARUS, *VERILATOR, MUTANT_CASE):
+        files = emission.render_bundle(*modes_case(seed, n_modes))
+        outputs = [files[f"vectors/{emission.expected_name(m, 'hex')}"] for m in range(n_modes)]
+        assert len(set(outputs)) == n_modes, seed
+
+
+@pytest.mark.parametrize("index", range(len(MUTANTS)))
+def test_planted_bug_is_found(index: int, tmp_path: Path) -> None:
+    lib = mutated(MUTANTS[index], tmp_path)
+    _write(*MUTANT_CASE, tmp_path / "bundle", lib)
+    batches = _run(tmp_path, "icarus", 1)
+    assert "modes" in batches[0].failed
+    assert batches[0].mismatches == 0, "mode 0 by itself knows nothing of the bug"
+
+
+def test_without_a_planted_bug_the_same_machine_holds(tmp_path: Path) -> None:
+    _write(*MUTANT_CASE, tmp_path / "bundle", LIB)
+    _all_hold(_run(tmp_path, "icarus", 1), MUTANT_CASE[1])
+
+
+def _rtl(seed: int, n_modes: int, folder: Path, platform: str) -> Path:
+    design, weights, _ = modes_case(seed, n_modes)
+    for name, text in render_rtl(replace(design, platform=platform), weights, "nba_t").items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text)
+    return folder / "rtl"
+
+
+@pytest.mark.parametrize(("seed", "n_modes"), [(18, 3), (12, 3), (2, 4)])
+def test_machines_take_what_is_predicted(
+    seed: int, n_modes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a platform that puts small memories into block RAM too: weights once, parameters as often as there are
+    modes."""
+    block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
+    monkeypatch.setitem(table.PLATFORMS, "all-block", block)
+    design, _, _ = modes_case(seed, n_modes)
+    program = lower(design.network, design.accelerator, design.modes)
+    found = synthesise_rtl(_rtl(seed, n_modes, tmp_path, "all-block"), "nba_t", tmp_path / "work")
+    assert found.bram18 > 0
+    assert found.dsp > 0
+    assert compare(program, block, found).differences == ()
+    assert found.dsp == predict(program, block).dsp
+
+
+@pytest.mark.parametrize(("seed", "n_modes"), [(3, 3), (2, 4), (1, 2)])
+def test_gates(seed: int, n_modes: int, tmp_path: Path) -> None:
+    """Verilator, Icarus, yosys and Pyverilog over the top of a machine with modes."""
+    rtl = _rtl(seed, n_modes, tmp_path, "pynq-z2")
+    files = sorted(str(path) for path in rtl.glob("*.v"))
+    for command in (
+        ["verilator", "--lint-only", "-Wall", "--default-language", "1364-2005", "--top-module", "nba_t", *files],
+        ["iverilog", "-g2005", "-Wall", "-tnull", "-s", "nba_t", *files],
+    ):
+        result = run_tool(command, cwd=rtl, timeout_s=240.0, env=tool_env(), check=False)
+        lines = [line for line in result.output.splitlines() if line.strip() and not line.startswith("- ")]
+        assert (result.returncode, lines) == (0, [])
+    read = f"read_verilog -defer {' '.join(files)}\nhierarchy -check -top nba_t\nproc\ncheck -assert\n"
+    assert "Warning" not in yosys(read, rtl, "yosys: nba_t")
+
+    from pyverilog.vparser.parser import VerilogParser
+    from pyverilog.vparser.preprocessor import VerilogPreprocessor
+
+    output = tmp_path / "preprocessed.v"
+    VerilogPreprocessor([str(rtl / "nba_t.v")], str(output)).preprocess()
+    tree = VerilogParser(outputdir=str(tmp_path), debug=False).parse(output.read_text())
+    assert [definition.name for definition in tree.description.definitions] == ["nba_t"]

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Costs of the operators of the small space, by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.space.network import SKIP, blocks, choices
+from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
+from tests.torch.small import MACRO
+
+
+def hand_table(seed: int = 0, objective: EfficiencyObjective = "edp", bits: int = 4) -> EfficiencyTable:
+    """Random costs: they have nothing to do with MACs, and energy has nothing to do with cycles."""
+    rng = np.random.default_rng(seed)
+
+    def cost(op: str) -> OperatorCost:
+        if op == SKIP:
+            return OperatorCost(operator=op, energy_pj=0.0, cycles=0)
+        return OperatorCost(operator=op, energy_pj=float(rng.uniform(1, 100)), cycles=int(rng.integers(10, 1000)))
+
+    return EfficiencyTable(
+        hierarchy="by hand", objective=objective, bits=bits, fixed_energy_pj=10.0, fixed_cycles=100,
+        blocks=tuple(tuple(cost(op) for op in choices(block)) for block in blocks(MACRO)),
+    )  # fmt: skip
