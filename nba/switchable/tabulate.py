@@ -12,11 +12,11 @@ import math
 from collections.abc import Callable, Iterator
 
 from nba.ir.network import MASTER_BITS
-from nba.nest.evolve import EVALUATIONS, Found, evolve, weights_of
+from nba.nest.evolve import EVALUATIONS, Found, weights_of
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.network import layers_of
-from nba.nest.network_map import choose, undominated
+from nba.nest.network_map import choose, search, undominated
 from nba.progress import Progress, Silent
 from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.switchable.config import SwitchableConfig
@@ -50,7 +50,7 @@ def efficiency_table(
     """
 
     def front(layer: NestLayer) -> tuple[Found, ...]:
-        found = evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=effort)
+        found = search(layer, hierarchy, objective=objective, seed=seed, evaluations=effort)
         return (*found.front, found.best)
 
     config = SwitchableConfig(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
