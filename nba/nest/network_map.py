@@ -34,7 +34,7 @@ from nba.nest.shapes import distinct
 
 EVALUATIONS = 150_000
 """Effort for one layer unless said otherwise."""
-SEEDED = 12
+SEEDED = 6
 """Each fixed dataflow gets one of so many parts of the effort for a layer."""
 PARTS = 4
 """Equal parts of the array that a pipeline's groups share."""
