@@ -32,9 +32,9 @@ from nba.nest.model import counts
 from nba.nest.objective import Found, weights_of
 from nba.nest.shapes import distinct
 
-EVALUATIONS = 200_000
+EVALUATIONS = 150_000
 """Effort for one layer unless said otherwise."""
-SEEDED = 12
+SEEDED = 6
 """Each fixed dataflow gets one of so many parts of the effort for a layer."""
 PARTS = 4
 """Equal parts of the array that a pipeline's groups share."""
