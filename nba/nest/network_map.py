@@ -32,7 +32,7 @@ from nba.nest.model import counts
 from nba.nest.objective import Found, weights_of
 from nba.nest.shapes import distinct
 
-EVALUATIONS = 150_000
+EVALUATIONS = 200_000
 """Effort for one layer unless said otherwise."""
 SEEDED = 12
 """Each fixed dataflow gets one of so many parts of the effort for a layer."""
