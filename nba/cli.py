@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -57,7 +58,12 @@ class _Terminated(BaseException):
     """SIGTERM, as an exception: what is running ends its child processes on the way out."""
 
 
+_asked_to_end = Event()
+"""SIGTERM came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
+
+
 def _terminate(signum: int, frame: FrameType | None) -> None:
+    _asked_to_end.set()
     raise _Terminated
 
 
@@ -86,6 +92,7 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     logging.basicConfig(level=logging.DEBUG if debug else logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    _asked_to_end.clear()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         yield
@@ -118,6 +125,9 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except Exception as err:
         if debug:
             raise
+        if _asked_to_end.is_set():
+            _err(f"nba-codesign: terminated{again}")
+            raise typer.Exit(143) from None
         what = f"{type(err).__name__}: {err}"
         _err(f"nba-codesign: internal error ({what}); please report it; --debug shows the traceback")
         raise typer.Exit(3) from None

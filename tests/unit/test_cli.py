@@ -9,15 +9,16 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
 import pytest
+import typer
 
 from nba import assets
-from nba.cli import app
+from nba.cli import _guard, app
 from nba.sources import PACKAGE
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
@@ -234,3 +235,18 @@ def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str)
 def test_what_cannot_be_mapped(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     assert message in refused("map", *arguments, cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_termination_that_foreign_code_swallows(capsys: pytest.CaptureFixture[str]) -> None:
+    """A compiler that calls back into Python ignores the exception, and fails later in a way of its own."""
+
+    def command() -> None:
+        with _guard(False):
+            with suppress(BaseException):
+                os.kill(os.getpid(), signal.SIGTERM)
+            raise RuntimeError("no compiled object yet")
+
+    with pytest.raises(typer.Exit) as ended:
+        command()
+    assert ended.value.exit_code == 143
+    assert capsys.readouterr().err == "nba-codesign: terminated\n"
