@@ -19,7 +19,7 @@ import numpy as np
 from nba.compiled import compiled
 from nba.nest.cost import Counts, Operands
 from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R
+from nba.nest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R, S
 from nba.nest.mapping import Mapping, mac_bits
 
 _WALKS_W, _WALKS_I, _WALKS_O = (sum(1 << d for d in range(8) if walks[d]) for walks in WALKS)
@@ -41,16 +41,19 @@ CONSTANT = 0
 """Column of row 0 of `pj`: what every mapping pays."""
 
 # Columns of `work`. Eight each: blocks and tiles of every loop, and instances that first blocks take, over the whole
-# layer (`_trees`); blocks, last block, tile of one execution; places in the order of the loops with several blocks.
-N_ARRAYS, N_TILES, N_FIRST, BLOCKS, LAST, EXTENTS, ACTIVE = 0, 8, 16, 24, 32, 40, 48
-# One each: how many ACTIVE, bits of those whose last block is smaller, class of steps at hand; positions; the loop
-# along which inputs slide or -1; whether drains move results; whether the level holds results.
-LOOPS, UNEVEN, CLASS, AT_W, AT_I, AT_O, SLIDES, RESULTS, HOLDS_RESULTS = range(56, 65)
+# layer (`_trees`); of one execution: blocks, last block, block at hand, tile, places in the order of the loops with
+# several blocks, loops whose last block is smaller.
+N_ARRAYS, N_TILES, N_FIRST, BLOCKS, LAST, BLOCK, EXTENTS, ACTIVE, UNEVEN_LOOPS = range(0, 72, 8)
+# One each: how many ACTIVE and UNEVEN_LOOPS, bits of the latter, class of steps at hand; over the other loops products
+# of tiles, bits of weights, inputs (rows and columns apart), outputs.
+LOOPS, N_UNEVEN, UNEVEN, CLASS, EVEN_TILE, EVEN_WEIGHT, EVEN_IMAGE, EVEN_OUT = range(72, 80)
+# Positions; the loop along which inputs slide or -1; whether drains move results; whether the level holds results.
+AT_W, AT_I, AT_O, SLIDES, RESULTS, HOLDS_RESULTS = range(80, 86)
 # Sums over blocks and tiles of min(stride, kernel rows or columns); what moves.
-REACH_ARRAYS, REACH_TILES, OUTER, INNER = 65, 67, 69, 72
-_WORK = 75
+REACH_ARRAYS, REACH_TILES, OUTER, INNER = 86, 88, 90, 93
+_WORK = 96
 # Of the last row: a list of block sizes, and how often each occurs.
-_SIZES, _COUNTS = 0, 37
+_SIZES, _COUNTS = 0, 48
 
 # Columns of `table`, by class of steps: cycles of one; bits of its weights, inputs, inputs that sliding loads; cycles
 # of its loads when the innermost loop advances, and of its drain.
@@ -287,12 +290,16 @@ def energy(facts: np.ndarray, pj: np.ndarray, work: np.ndarray) -> float:
 
 
 @compiled
-def _begin(plan: np.ndarray, work: np.ndarray, level: int) -> None:
-    """Prepare one execution of `level` on the tile in its EXTENTS."""
-    loops, uneven = 0, 0
+def _begin(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, level: int) -> None:
+    """Prepare one execution of `level` on the tile in its EXTENTS: its loops, and what all classes of steps share."""
+    child = level + 1
+    loops, n_uneven, uneven = 0, 0, 0
+    product = 1
+    weight, image = facts[child, W_BITS], facts[child, I_BITS]
+    out = facts[child, RESULT_BITS] if work[child, RESULTS] else facts[child, PARTIAL_BITS]
     for i in range(8):
         d = plan[ORDERS, level, i]
-        block, extent = plan[ARRAYS, level + 1, d], work[level, EXTENTS + d]
+        block, extent = plan[ARRAYS, child, d], work[level, EXTENTS + d]
         if extent > block:
             n = (extent + block - 1) // block
             last = extent - (n - 1) * block
@@ -301,11 +308,27 @@ def _begin(plan: np.ndarray, work: np.ndarray, level: int) -> None:
             work[level, ACTIVE + loops] = i
             loops += 1
             if last != block:
+                work[level, UNEVEN_LOOPS + n_uneven] = d
+                n_uneven += 1
                 uneven |= 1 << d
+                continue
         else:
             work[level, BLOCKS + d] = 1
-            work[level, LAST + d] = extent
+            block = extent
+        work[level, BLOCK + d] = block
+        tile = min(plan[TILES, child, d], block)
+        work[child, EXTENTS + d] = tile
+        product *= tile
+        if (_WALKS_W >> d) & 1:
+            weight *= block
+        if (_WALKS_O >> d) & 1:
+            out *= block
+        if (_WALKS_I >> d) & 1 and d < P:
+            image *= block
     work[level, LOOPS], work[level, UNEVEN], work[level, CLASS] = loops, uneven, uneven
+    work[level, N_UNEVEN] = n_uneven
+    work[level, EVEN_TILE], work[level, EVEN_WEIGHT] = product, weight
+    work[level, EVEN_IMAGE], work[level, EVEN_OUT] = image, out
 
 
 @compiled
@@ -314,36 +337,33 @@ def _classify(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.n
     block). Its CYCLES are right if the innermost level is next; otherwise they are those of an execution of the tile
     that is left in EXTENTS."""
     child = level + 1
-    stride, slides = facts[0, STRIDE], work[child, SLIDES]
-    product = 1
-    weight, image, slid = facts[child, W_BITS], facts[child, I_BITS], facts[child, I_BITS]
-    out = facts[child, RESULT_BITS] if work[child, RESULTS] else facts[child, PARTIAL_BITS]
-    walked_p = walked_q = 1
-    for d in range(8):
-        at_last = work[level, BLOCKS + d] == 1 or (row >> d) & 1
-        block = work[level, LAST + d] if at_last else plan[ARRAYS, child, d]
+    product, weight = work[level, EVEN_TILE], work[level, EVEN_WEIGHT]
+    image, out = work[level, EVEN_IMAGE], work[level, EVEN_OUT]
+    for k in range(work[level, N_UNEVEN]):
+        d = work[level, UNEVEN_LOOPS + k]
+        block = work[level, LAST + d] if (row >> d) & 1 else plan[ARRAYS, child, d]
         tile = min(plan[TILES, child, d], block)
+        work[level, BLOCK + d] = block
         work[child, EXTENTS + d] = tile
         product *= tile
         if (_WALKS_W >> d) & 1:
             weight *= block
         if (_WALKS_O >> d) & 1:
             out *= block
-        if d == P:
-            walked_p = block
-        elif d == Q:
-            walked_q = block
-        elif d >= R:
-            walked = walked_p if d == R else walked_q
-            step = min(stride, block)
-            touched = (walked - 1) * step + block
-            image *= touched
-            slid *= walked * step if slides == d - 2 else touched
-        elif (_WALKS_I >> d) & 1:
+        if (_WALKS_I >> d) & 1 and d < P:
             image *= block
-            slid *= block
+    p, q = work[level, BLOCK + P], work[level, BLOCK + Q]
+    r, s = work[level, BLOCK + R], work[level, BLOCK + S]
+    step_r, step_s = min(facts[0, STRIDE], r), min(facts[0, STRIDE], s)
+    rows, columns = (p - 1) * step_r + r, (q - 1) * step_s + s
     table[level, row, CYCLES] = product
-    table[level, row, WEIGHT], table[level, row, IMAGE], table[level, row, SLID] = weight, image, slid
+    table[level, row, WEIGHT], table[level, row, IMAGE] = weight, image * rows * columns
+    slides = work[child, SLIDES]
+    if slides == P:
+        rows = p * step_r
+    elif slides == Q:
+        columns = q * step_s
+    table[level, row, SLID] = image * rows * columns
     speed = facts[child, DRAIN]
     table[level, row, DRAINED_IN] = (out + speed - 1) // speed
     if work[level, LOOPS] > 0:
@@ -464,12 +484,12 @@ def latency(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.nda
     for d in range(8):
         work[0, EXTENTS + d] = plan[TILES, 0, d]
     level = 0
-    _begin(plan, work, 0)
+    _begin(facts, plan, work, 0)
     while True:
         _classify(facts, plan, work, table, level, work[level, CLASS])
         if level + 1 < depth - 1:
             level += 1
-            _begin(plan, work, level)
+            _begin(facts, plan, work, level)
             continue
         while work[level, CLASS] == 0:
             cycles = _end(facts, plan, work, table, level)
