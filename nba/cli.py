@@ -95,7 +95,12 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     _asked_to_end.clear()
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
-        yield
+        try:
+            yield
+        except Exception as err:
+            if _asked_to_end.is_set() and not isinstance(err, typer.Exit):
+                raise _Terminated from err
+            raise
     except (typer.Exit, SystemExit):
         raise
     except KeyboardInterrupt:
@@ -125,9 +130,6 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except Exception as err:
         if debug:
             raise
-        if _asked_to_end.is_set():
-            _err(f"nba-codesign: terminated{again}")
-            raise typer.Exit(143) from None
         what = f"{type(err).__name__}: {err}"
         _err(f"nba-codesign: internal error ({what}); please report it; --debug shows the traceback")
         raise typer.Exit(3) from None

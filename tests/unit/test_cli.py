@@ -19,6 +19,7 @@ import typer
 
 from nba import assets
 from nba.cli import _guard, app
+from nba.errors import NbaError
 from nba.sources import PACKAGE
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
@@ -237,14 +238,15 @@ def test_what_cannot_be_mapped(arguments: tuple[str, ...], message: str, tmp_pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_termination_that_foreign_code_swallows(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("error", [RuntimeError("no compiled object yet"), OSError("cut short"), NbaError("no tool")])
+def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
     """A compiler that calls back into Python ignores the exception, and fails later in a way of its own."""
 
     def command() -> None:
         with _guard(False):
             with suppress(BaseException):
                 os.kill(os.getpid(), signal.SIGTERM)
-            raise RuntimeError("no compiled object yet")
+            raise error
 
     with pytest.raises(typer.Exit) as ended:
         command()
