@@ -32,7 +32,7 @@ from nba.nest.exact import solve
 from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
-from nba.nest.model import counts, evaluate_all, machine, scratch
+from nba.nest.model import Machine, counts, evaluate_all, machine, scratch
 from nba.nest.network_map import EVALUATIONS, map_network, search
 from nba.nest.shapes import NETWORKS, distinct, published
 from nba.nest.space import level_orders, random_member, room
@@ -43,12 +43,12 @@ BATCH = 20_000
 
 
 def speed(hierarchy: Hierarchy) -> None:
-    """Evaluations per CPU-second."""
+    """Evaluations per CPU-second: of mappings whose blocks all divide, and of those with smaller last blocks."""
     depth = len(hierarchy.levels)
     choices, work = level_orders(hierarchy), scratch(depth)
-    total, uneven, seconds = 0, 0, math.inf
-    batches = []
-    for layer in distinct(published("mobilenet_v2")).values():
+    batches: dict[str, list[tuple[Machine, np.ndarray]]] = {"all blocks divide": [], "some do not": []}
+    layers = distinct(published("mobilenet_v2"))
+    for layer in layers.values():
         state = np.array([SEED], np.uint64)
         space = room(layer, hierarchy)
         plans = np.ones((BATCH, 3, depth, 8), np.int64)
@@ -58,22 +58,22 @@ def speed(hierarchy: Hierarchy) -> None:
             random_member(space, choices, plan[0], plan[1], axes, plan[2], state)
         plans = np.unique(plans.reshape(BATCH, -1), axis=0).reshape(-1, 3, depth, 8)
         np.random.default_rng(SEED).shuffle(plans)
-        outer = plans[:, 1, :-1]
-        uneven += int((outer % plans[:, 0, 1:] != 0).any(axis=(1, 2)).sum())
-        total += len(plans)
-        batches.append((machine(layer, hierarchy), plans))
-    for _ in range(5):
-        began = time.process_time()
-        for facts, plans in batches:
-            energies, cycles = np.zeros(len(plans)), np.zeros(len(plans), np.int64)
-            evaluate_all(*facts, plans, *work, energies, cycles)
-        seconds = min(seconds, time.process_time() - began)
-    print(
-        f"\n{total:,} distinct random legal mappings of the {len(batches)} distinct layers of MobileNetV2 "
-        f"({uneven / total:.0%} with blocks that do not divide), energy and latency: "
-        f"{total / seconds / 1e6:.2f} million per CPU-second (best of 5).\n",
-        flush=True,
-    )
+        uneven = (plans[:, 1, :-1] % plans[:, 0, 1:] != 0).any(axis=(1, 2))
+        facts = machine(layer, hierarchy)
+        batches["all blocks divide"].append((facts, plans[~uneven]))
+        batches["some do not"].append((facts, plans[uneven]))
+    print(f"\n| distinct random legal mappings of {len(layers)} layers | number | million per CPU-second (best of 5) |")
+    print("|---|---|---|")
+    for name, found in batches.items():
+        total, seconds = sum(len(plans) for _, plans in found), math.inf
+        for _ in range(5):
+            began = time.process_time()
+            for facts, plans in found:
+                energies, cycles = np.zeros(len(plans)), np.zeros(len(plans), np.int64)
+                evaluate_all(*facts, plans, *work, energies, cycles)
+            seconds = min(seconds, time.process_time() - began)
+        print(f"| {name} | {total:,} | {total / seconds / 1e6:.2f} |", flush=True)
+    print()
 
 
 def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | None) -> None:

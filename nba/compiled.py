@@ -28,7 +28,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 def compiled(function: F) -> F:
     """`function` compiled."""
-    return _compiled(function, fastmath=False)
+    return _compiled(function)
 
 
 def fast(function: F) -> F:
@@ -36,12 +36,17 @@ def fast(function: F) -> F:
     return _compiled(function, fastmath=True)
 
 
-def _compiled(function: F, *, fastmath: bool) -> F:
+def inlined(function: F) -> F:
+    """`function` compiled into each of its callers: for small ones, whose arguments cost more than what they do."""
+    return _compiled(function, inline="always")
+
+
+def _compiled(function: F, **options: Any) -> F:
     folder = _folder(function.__module__)
     if folder is None:
-        return cast(F, numba.njit(fastmath=fastmath)(function))
+        return cast(F, numba.njit(**options)(function))
     with _kept_in(folder):
-        return cast(F, numba.njit(cache=True, fastmath=fastmath)(function))
+        return cast(F, numba.njit(cache=True, **options)(function))
 
 
 @contextmanager

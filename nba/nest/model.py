@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba.compiled import compiled
+from nba.compiled import compiled, inlined
 from nba.nest.cost import Counts, Operands
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R, S
@@ -43,15 +43,16 @@ CONSTANT = 0
 # Columns of `work`. Eight each: blocks and tiles of every loop, and instances that first blocks take, over the whole
 # layer (`_trees`); of one execution: blocks, last block, block at hand, tile, places in the order of the loops with
 # several blocks, loops whose last block is smaller.
-N_ARRAYS, N_TILES, N_FIRST, BLOCKS, LAST, BLOCK, EXTENTS, ACTIVE, UNEVEN_LOOPS = range(0, 72, 8)
-# One each: how many ACTIVE and UNEVEN_LOOPS, bits of the latter, class of steps at hand; over the other loops products
-# of tiles, bits of weights, inputs (rows and columns apart), outputs.
-LOOPS, N_UNEVEN, UNEVEN, CLASS, EVEN_TILE, EVEN_WEIGHT, EVEN_IMAGE, EVEN_OUT = range(72, 80)
+N_ARRAYS, N_TILES, N_FIRST, BLOCKS, LAST, BLOCK, EXTENTS, ACTIVE, UNEVEN_LOOPS = 0, 8, 16, 24, 32, 40, 48, 56, 65
+# (`_begin` writes one place beyond the last of ACTIVE.) One each: how many ACTIVE and UNEVEN_LOOPS, bits of the
+# latter, class of steps at hand; over the other loops products of tiles, bits of weights, inputs (rows and columns
+# apart), outputs.
+LOOPS, N_UNEVEN, UNEVEN, CLASS, EVEN_TILE, EVEN_WEIGHT, EVEN_IMAGE, EVEN_OUT = range(73, 81)
 # Positions; the loop along which inputs slide or -1; whether drains move results; whether the level holds results.
-AT_W, AT_I, AT_O, SLIDES, RESULTS, HOLDS_RESULTS = range(80, 86)
+AT_W, AT_I, AT_O, SLIDES, RESULTS, HOLDS_RESULTS = range(81, 87)
 # Sums over blocks and tiles of min(stride, kernel rows or columns); what moves.
-REACH_ARRAYS, REACH_TILES, OUTER, INNER = 86, 88, 90, 93
-_WORK = 96
+REACH_ARRAYS, REACH_TILES, OUTER, INNER = 87, 89, 91, 94
+_WORK = 97
 # Of the last row: a list of block sizes, and how often each occurs.
 _SIZES, _COUNTS = 0, 48
 
@@ -293,30 +294,27 @@ def energy(facts: np.ndarray, pj: np.ndarray, work: np.ndarray) -> float:
 def _begin(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, level: int) -> None:
     """Prepare one execution of `level` on the tile in its EXTENTS: its loops, and what all classes of steps share."""
     child = level + 1
-    loops, n_uneven, uneven = 0, 0, 0
+    n_uneven, uneven, several = 0, 0, 0
     product = 1
     weight, image = facts[child, W_BITS], facts[child, I_BITS]
     out = facts[child, RESULT_BITS] if work[child, RESULTS] else facts[child, PARTIAL_BITS]
-    for i in range(8):
-        d = plan[ORDERS, level, i]
+    for d in range(8):
         block, extent = plan[ARRAYS, child, d], work[level, EXTENTS + d]
+        n, last = 1, extent
         if extent > block:
             n = (extent + block - 1) // block
             last = extent - (n - 1) * block
-            work[level, BLOCKS + d] = n
-            work[level, LAST + d] = last
-            work[level, ACTIVE + loops] = i
-            loops += 1
+            several |= 1 << d
             if last != block:
+                uneven |= 1 << d
                 work[level, UNEVEN_LOOPS + n_uneven] = d
                 n_uneven += 1
-                uneven |= 1 << d
-                continue
-        else:
-            work[level, BLOCKS + d] = 1
-            block = extent
-        work[level, BLOCK + d] = block
+        work[level, BLOCKS + d] = n
+        work[level, LAST + d] = last
+        # Uneven loops count as one element here.
+        block = last if last == block or n == 1 else 1
         tile = min(plan[TILES, child, d], block)
+        work[level, BLOCK + d] = block
         work[child, EXTENTS + d] = tile
         product *= tile
         if (_WALKS_W >> d) & 1:
@@ -325,6 +323,10 @@ def _begin(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, level: int) ->
             out *= block
         if (_WALKS_I >> d) & 1 and d < P:
             image *= block
+    loops = 0
+    for i in range(8):
+        work[level, ACTIVE + loops] = i
+        loops += (several >> plan[ORDERS, level, i]) & 1
     work[level, LOOPS], work[level, UNEVEN], work[level, CLASS] = loops, uneven, uneven
     work[level, N_UNEVEN] = n_uneven
     work[level, EVEN_TILE], work[level, EVEN_WEIGHT] = product, weight
@@ -371,7 +373,7 @@ def _classify(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.n
         table[level, row, LOADED_IN] = _load(facts, work, table, level, row, inner)
 
 
-@compiled
+@inlined
 def _load(facts: np.ndarray, work: np.ndarray, table: np.ndarray, level: int, row: int, event: int) -> int:
     """Cycles of the loads for a step of class `row`, before which the loop at place `event` of the order advanced (-1:
     the first step of an execution)."""
@@ -387,19 +389,19 @@ def _load(facts: np.ndarray, work: np.ndarray, table: np.ndarray, level: int, ro
     return max(cycles, (image + speed - 1) // speed)
 
 
-@compiled
+@inlined
 def _drain(work: np.ndarray, table: np.ndarray, level: int, row: int, event: int) -> int:
     """Cycles of the drain after a step of class `row`, after which the loop at place `event` advanced (-1: the
     execution ended)."""
     return table[level, row, DRAINED_IN] if event <= work[level + 1, AT_O] else 0
 
 
-@compiled
+@inlined
 def _slot(double: int, compute: int, load: int, drain: int) -> int:
     return max(compute, load, drain) if double else compute + load + drain
 
 
-@compiled
+@inlined
 def _times(plan: np.ndarray, work: np.ndarray, level: int, loops: int, of_class: int) -> int:
     """Combinations of blocks of the first `loops` active loops that are of a class."""
     times, uneven = 1, work[level, UNEVEN]
