@@ -339,7 +339,8 @@ def map_(
     network: Annotated[
         str,
         typer.Argument(
-            help="alexnet, vgg16, resnet18 or mobilenet_v2; a design.json or network.json; the folder of a run.",
+            help="alexnet, vgg16, resnet18 or mobilenet_v2; a design.json or network.json; the folder of a run (of "
+            "several bitwidths the lowest, unless --bits says another).",
             metavar="NETWORK",
         ),
     ],

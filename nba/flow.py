@@ -224,7 +224,7 @@ def _hierarchy(stage: Stage, spec: Spec) -> object:
     """Digests of the descriptions of hierarchies that `stage` may read."""
     if spec.switchable is None or "switchable.hierarchy" not in stage.sections:
         return None
-    path = Path(spec.switchable.hierarchy or "")
+    path = Path(spec.switchable.hierarchy)
     return digest_file(path) if path.is_file() else digest_tree(PACKAGE / "platform" / "hierarchies")
 
 

@@ -365,8 +365,8 @@ class Switchable(_Section):
 
     The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
     highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
-    which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform>, or the path of a description
-    in YAML (null: the chunk template on `platform`, which has no 12 and 32 bits). hardware_bits: the one bitwidth (8
+    which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform> (our own template, which has no
+    12 and 32 bits), or the path of a description in YAML. hardware_bits: the one bitwidth (8
     or less) that is emitted as hardware (null: all of them, as modes of one accelerator, chosen at run time).
     """
 
@@ -378,7 +378,7 @@ class Switchable(_Section):
     stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
     classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
     architecture_bits: Literal["lowest", "highest", "all"] = "lowest"
-    hierarchy: str | None = None
+    hierarchy: Annotated[str, Field(min_length=1)] = "eyeriss-like"
     hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
 
     @model_validator(mode="after")

@@ -78,7 +78,7 @@ class Level:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Mac:
     """A multiply-accumulate of operands of `bits` bits. lanes: MACs that a place of the array does per cycle: the size
-    of the last axis of the innermost level is multiplied by it."""
+    of the last axis of the innermost level is multiplied by it, and these instances share the memories of the place."""
 
     bits: int
     pj: float
@@ -114,6 +114,10 @@ class Hierarchy:
         if sizes and level == len(self.levels) - 1:
             sizes[-1] *= self.mac(bits).lanes
         return tuple(sizes)
+
+    def lanes(self, level: int, bits: int) -> int:
+        """Instances of a level, at operands of `bits` bits, that share the memories of one of its places."""
+        return self.mac(bits).lanes if level == len(self.levels) - 1 else 1
 
     def n_macs(self, bits: int) -> int:
         """MACs that the whole array does per cycle."""

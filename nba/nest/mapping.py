@@ -75,20 +75,23 @@ def overflow(layer: NestLayer, hierarchy: Hierarchy, level: int, tile: Loops) ->
     """Memories of `level` that a tile does not fit: which, which operands, how many bytes short."""
     found = []
     copies = 2 if hierarchy.levels[level].double_buffered else 1
+    lanes = hierarchy.lanes(level, mac_bits(layer))
     for memory in hierarchy.levels[level].memories:
         if memory.size_bits is None:
             continue
         needed = {}
         for operand in memory.operands:
             bits = operand_bits(layer, hierarchy, operand, level=level)
-            needed[OPERANDS[operand]] = copies * memory.words(elements(operand, tile, layer.stride), bits)
+            held = lanes * elements(operand, tile, layer.stride)
+            needed[OPERANDS[operand]] = copies * memory.words(held, bits)
         have = memory.size_bits // memory.word_bits
         if sum(needed.values()) > have:
             short = -(-(sum(needed.values()) - have) * memory.word_bits // 8)
             parts = " + ".join(f"{-(-words * memory.word_bits // 8)} bytes of {name}" for name, words in needed.items())
             twice = " (two tiles of each, for double buffering)" if copies == 2 else ""
+            shared = f" for the {lanes} MACs of a place" if lanes > 1 else ""
             found.append(
-                f"level {hierarchy.levels[level].name}, memory {memory.name}: {parts}{twice}, but it has "
+                f"level {hierarchy.levels[level].name}, memory {memory.name}: {parts}{twice}{shared}, but it has "
                 f"{memory.size_bits // 8} bytes: {short} bytes short"
             )
     return found

@@ -107,7 +107,7 @@ class NetworkMapping:
     @property
     def gap(self) -> float | None:
         """How far the value may be above the optimum, as a part of it."""
-        return None if self.lower is None else self.value / self.lower - 1.0
+        return None if not self.lower else self.value / self.lower - 1.0
 
 
 def search(

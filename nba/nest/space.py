@@ -33,9 +33,9 @@ class Room(NamedTuple):
     """What a mapping of one layer may use, for compiled code; L levels, X axes per level at most.
 
     words [L, memories]: of a memory, -1 without bound. store [L, 3]: memory of an operand, or -1. packed [L, 3]:
-    elements in a word, or minus the words of an element. copies [L]: 2 where tiles are double buffered. axis [L, X]:
-    sizes, 0 where there is none. may [L, X, 8]: loops that may be unrolled along it. unit [L, 8]: loops of which an
-    instance holds one element.
+    elements in a word, or minus the words of an element. copies [L]: 2 where tiles are double buffered. lanes [L]:
+    instances that share one place's memories. axis [L, X]: sizes, 0 where there is none. may [L, X, 8]: loops that
+    may be unrolled along it. unit [L, 8]: loops of which an instance holds one element.
     """
 
     extents: np.ndarray
@@ -44,6 +44,7 @@ class Room(NamedTuple):
     store: np.ndarray
     packed: np.ndarray
     copies: np.ndarray
+    lanes: np.ndarray
     axis: np.ndarray
     may: np.ndarray
     unit: np.ndarray
@@ -88,6 +89,7 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
         store=store,
         packed=packed,
         copies=np.array([2 if level.double_buffered else 1 for level in hierarchy.levels], np.int64),
+        lanes=np.array([hierarchy.lanes(number, mac_bits(layer)) for number in range(depth)], np.int64),
         axis=axis,
         may=may,
         unit=unit,
@@ -199,7 +201,8 @@ def overfull(space: Room, level: int, tile: np.ndarray) -> int:
         total = 0
         for operand in range(3):
             if space.store[level, operand] == memory:
-                elements, packed = held(operand, tile, space.stride), space.packed[level, operand]
+                elements = space.lanes[level] * held(operand, tile, space.stride)
+                packed = space.packed[level, operand]
                 total += (elements + packed - 1) // packed if packed > 0 else -packed * elements
         if total * space.copies[level] > space.words[level, memory]:
             return memory

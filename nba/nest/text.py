@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from nba.nest.cost import NestCost
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, NestLayer, P, elements
-from nba.nest.mapping import Mapping, fanout, is_trivial, operand_bits, position, slides
+from nba.nest.mapping import Mapping, fanout, is_trivial, mac_bits, operand_bits, position, slides
 
 INDENT = "  "
 
@@ -95,19 +95,21 @@ def _moves(
 def _memories(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping, level: int) -> list[str]:
     spec = hierarchy.levels[level]
     copies = 2 if spec.double_buffered else 1
+    lanes = hierarchy.lanes(level, mac_bits(layer))
     lines = []
     for memory in spec.memories:
         needed = {}
         for operand in memory.operands:
             bits = operand_bits(layer, hierarchy, operand, level=level)
-            words = memory.words(elements(operand, mapping.tiles[level], layer.stride), bits)
+            words = memory.words(lanes * elements(operand, mapping.tiles[level], layer.stride), bits)
             needed[OPERANDS[operand]] = -(-words * memory.word_bits // 8)
         total = sum(needed.values())
         parts = " + ".join(f"{n} B {name}" for name, n in needed.items())
         if copies > 1:
             parts = f"2 x ({parts})" if len(needed) > 1 else f"2 x {parts}"
         room = "" if memory.size_bits is None else f" of {memory.size_bits // 8} B"
-        lines.append(f"[{memory.name}: {parts} = {copies * total}{room}]")
+        place = f", for the {lanes} MACs of a place" if lanes > 1 else ""
+        lines.append(f"[{memory.name}: {parts} = {copies * total}{room}{place}]")
     return lines
 
 

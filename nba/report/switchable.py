@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nba.cost.usage import UNITS
+from nba.errors import NbaError
 from nba.report.curves import Panel, Tradeoff
 from nba.report.inputs import SwitchableCurves
 
@@ -27,9 +28,22 @@ class AtBits:
 
 
 def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
-    """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable."""
+    """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
+    NbaError if it is damaged, or of another version."""
+    try:
+        return _by_bits(metrics)
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise NbaError(
+            f"metrics.json: damaged, or of another version ({err!r} in `switchable` or `automap`); write it anew with "
+            "`nba-codesign run`"
+        ) from None
+
+
+def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     accuracy = metrics.get("switchable", {}).get("accuracy", {})
     costs = metrics.get("automap", {}).get("bits", {})
+    if accuracy and not isinstance(metrics["switchable"]["hardware_bits"], list):
+        raise TypeError("hardware_bits")
     return tuple(
         AtBits(
             bits=int(bits),

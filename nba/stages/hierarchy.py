@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def name(spec: Spec) -> str:
     """Name or path of the description."""
-    return section(spec).hierarchy or f"chunk-{spec.platform}"
+    return section(spec).hierarchy
 
 
 def of(spec: Spec) -> Hierarchy:

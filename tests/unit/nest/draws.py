@@ -172,12 +172,13 @@ def _fit(rng: np.random.Generator, layer: NestLayer, hierarchy: Hierarchy, mappi
     """The hierarchy with memories that hold the mapping's tiles."""
     levels = [hierarchy.levels[0]]
     for level in range(1, len(hierarchy.levels)):
-        spec = hierarchy.levels[level]
+        spec, lanes = hierarchy.levels[level], hierarchy.lanes(level, mac_bits(layer))
         memories = []
         for memory in spec.memories:
             words = sum(
                 memory.words(
-                    elements(o, mapping.tiles[level], layer.stride), operand_bits(layer, hierarchy, o, level=level)
+                    lanes * elements(o, mapping.tiles[level], layer.stride),
+                    operand_bits(layer, hierarchy, o, level=level),
                 )
                 for o in memory.operands
             )

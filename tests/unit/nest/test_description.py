@@ -305,7 +305,8 @@ def test_derived_energies_follow_their_rules() -> None:
     for name in described():
         for mac in load_text(name).macs:
             pj = table.multiply.value * mac.bits**2 / 64 + table.add_8.value + (mac.accumulator_bits - 8) * per_bit
-            assert isclose(mac.energy.value, pj, rel_tol=1e-5)
+            # 32 bits are floating point, with published numbers of their own.
+            assert mac.energy.value == 4.6 if mac.bits == 32 else isclose(mac.energy.value, pj, rel_tol=1e-5)
             assert mac.energy.rule is not None
     for name in ("tpu-like", "mcu-class"):
         for level in load_text(name).levels:
