@@ -27,13 +27,13 @@ import numpy as np
 from nba.errors import NbaError
 from nba.nest.cost import cost
 from nba.nest.description import load_hierarchy
-from nba.nest.evolve import evolve
+from nba.nest.evolve import EVALUATIONS, evolve
 from nba.nest.exact import solve
 from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.model import Machine, counts, evaluate_all, machine, scratch
-from nba.nest.network_map import EVALUATIONS, map_network, search
+from nba.nest.network_map import map_network, search
 from nba.nest.shapes import NETWORKS, distinct, published
 from nba.nest.space import level_orders, random_member, room
 

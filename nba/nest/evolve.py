@@ -32,7 +32,7 @@ FRONT = 64
 """Most (energy, latency) pairs kept that no other one beats in both."""
 CHUNK = 20_000
 """Evaluations between two calls of the progress callback."""
-EVALUATIONS = 250_000
+EVALUATIONS = 240_000
 """Effort for one layer unless said otherwise."""
 STALL = 6_000
 """Evaluations without a better member after which a population starts anew."""

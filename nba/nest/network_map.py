@@ -22,7 +22,7 @@ from itertools import pairwise
 
 from nba.errors import NbaError
 from nba.nest.cost import NestCost, cost
-from nba.nest.evolve import Evolved, evolve
+from nba.nest.evolve import EVALUATIONS, Evolved, evolve
 from nba.nest.exact import solve
 from nba.nest.fixed import DATAFLOWS
 from nba.nest.hierarchy import Hierarchy
@@ -32,9 +32,7 @@ from nba.nest.model import counts
 from nba.nest.objective import Found, weights_of
 from nba.nest.shapes import distinct
 
-EVALUATIONS = 150_000
-"""Effort for one layer unless said otherwise."""
-SEEDED = 6
+FLOW_PARTS = 12
 """Each fixed dataflow gets one of so many parts of the effort for a layer."""
 PARTS = 4
 """Equal parts of the array that a pipeline's groups share."""
@@ -120,21 +118,30 @@ def search(
     seconds: float | None = None,
     progress: Callable[[int, Found], None] | None = None,
 ) -> Evolved:
-    """The evolutionary search, to which the best mappings of the fixed dataflows are added: `evaluations` in all."""
-    part = evaluations // SEEDED
-    flows = [
+    """The evolutionary search, and beside it one within each fixed dataflow: `evaluations` in all, a third of them for
+    the dataflows. They do not take part in the free search, which they would lead to their own optima."""
+    part = evaluations // FLOW_PARTS
+    found = [
         evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, seconds=seconds, flow=flow)
         for flow in DATAFLOWS
     ]
-    spent = sum(found.evaluations for found in flows)
-    found = evolve(
-        layer, hierarchy, objective=objective, seed=seed, evaluations=max(1, evaluations - spent), seconds=seconds,
-        seeds=tuple(found.best.mapping for found in flows), progress=progress,
+    rest = max(1, evaluations - sum(one.evaluations for one in found))
+    free = evolve(
+        layer, hierarchy, objective=objective, seed=seed, evaluations=rest, seconds=seconds, progress=progress
     )  # fmt: skip
-    return replace(
-        found,
-        evaluations=found.evaluations + spent,
-        seconds=found.seconds + sum(one.seconds for one in flows),
+    found.append(free)
+    energy, latency = weights_of(objective)
+
+    def value(one: Found) -> float:
+        if energy == latency == 0.0:
+            return one.energy_pj * one.cycles
+        return energy * one.energy_pj + latency * one.cycles
+
+    return Evolved(
+        best=min((one.best for one in found), key=value),
+        front=tuple(undominated([member for one in found for member in one.front])),
+        evaluations=sum(one.evaluations for one in found),
+        seconds=sum(one.seconds for one in found),
     )
 
 
