@@ -104,7 +104,9 @@ def _exact(metrics: Json) -> list[Line]:
         images, wrong = (_dig(metrics, f"bit_exact.{name}.{x}") for x in ("images", "mismatches"))
         if images is not None:
             holds = wrong == 0 and images > 0
-            text = f"{'yes' if holds else 'NO'}, {images} images" + ("" if holds else f", {wrong} differing outputs")
+            modes = _dig(metrics, f"bit_exact.{name}.modes") or ()
+            text = f"{'yes' if holds else 'NO'}, {images} images" + (f" in each of {len(modes)} modes" if modes else "")
+            text += "" if holds else f", {wrong} differing outputs"
             lines.append(Line(label=f"bit-exact, {title}", value=text, holds=holds))
     return lines
 
