@@ -312,7 +312,7 @@ def test_a_field_of_switchable_redoes_the_stages_that_read_it() -> None:
     before = digests(SWITCHABLE)
     assert redone(before, digests(switchable(hardware_bits=8))) == ["cascade"]
     assert redone(before, digests(switchable(architecture_bits="all"))) == ["nas"]
-    assert redone(before, digests(switchable(hierarchy="eyeriss-like"))) == ["nas", "automap"]
+    assert redone(before, digests(switchable(hierarchy="tpu-like"))) == ["nas", "automap"]
     assert redone(before, digests(switchable(beta=0.5))) == ["nas", "cascade"]
     assert redone(before, digests(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap"]
 
