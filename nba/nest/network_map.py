@@ -20,6 +20,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+import numpy as np
+
 from nba.errors import NbaError
 from nba.nest.cost import NestCost, cost
 from nba.nest.evolve import EVALUATIONS, Evolved, evolve
@@ -29,7 +31,7 @@ from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
 from nba.nest.model import counts
-from nba.nest.objective import Found, weights_of
+from nba.nest.objective import Found, weights_of, worth
 from nba.nest.shapes import distinct
 
 FLOW_PARTS = 12
@@ -130,15 +132,9 @@ def search(
         layer, hierarchy, objective=objective, seed=seed, evaluations=rest, seconds=seconds, progress=progress
     )  # fmt: skip
     found.append(free)
-    energy, latency = weights_of(objective)
-
-    def value(one: Found) -> float:
-        if energy == latency == 0.0:
-            return one.energy_pj * one.cycles
-        return energy * one.energy_pj + latency * one.cycles
-
+    weights = np.array(weights_of(objective))
     return Evolved(
-        best=min((one.best for one in found), key=value),
+        best=min((one.best for one in found), key=lambda best: float(worth(weights, best.energy_pj, best.cycles))),
         front=tuple(undominated([member for one in found for member in one.front])),
         evaluations=sum(one.evaluations for one in found),
         seconds=sum(one.seconds for one in found),
