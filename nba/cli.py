@@ -393,7 +393,7 @@ def map_(
             write_atomic(out, mapping_json(result))
         if not summary:
             print(nests_text(result, hierarchy) + "\n")
-        print(summary_text(result), end="")
+        print(summary_text(result, hierarchy), end="")
         if found.unmapped:
             print(f"without multiply-accumulates, not mapped: {', '.join(found.unmapped)}")
 

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from nba.nest.cost import area_mm2
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS
+from nba.nest.mapping import mac_bits
 from nba.nest.network_map import NetworkMapping
 from nba.nest.shapes import distinct
 from nba.nest.text import aligned, cost_text, nest_text
@@ -24,7 +26,7 @@ def nests_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
     return "\n\n".join(parts)
 
 
-def summary_text(found: NetworkMapping) -> str:
+def summary_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
     """One line per layer, the groups of a pipeline, the totals, and how far from the optimum they may be."""
     rows: list[tuple[str, ...]] = [
         ("layer", *DIMS, "stride", "bits", "cycles", "energy [uJ]", "EDP [pJ cycles]", "utilisation", "array")
@@ -58,6 +60,10 @@ def summary_text(found: NetworkMapping) -> str:
         "EDP, (sum of energy) x (sum of latency): "
         f"{found.edp_pj_cycles:.6g} pJ cycles, {found.energy_pj * found.latency_cycles * us * 1e-18:.4g} J s",
     ]
+    for width in sorted({mac_bits(m.layer) for m in found.layers}):
+        area = area_mm2(hierarchy, width)
+        what = f"{area:,.4g} mm2" if area else "not in its description"
+        lines.append(f"area of {found.hierarchy} with MACs of {width} bits, memories of level 0 left out: {what}")
     if found.gap is not None and found.lower is not None:
         lines.append(
             f"proved lower bound of {found.objective} (multi-cycle): {found.lower:.6g}; this is at most "
@@ -69,7 +75,7 @@ def summary_text(found: NetworkMapping) -> str:
 
 def network_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
     """Loop nests, then the summary."""
-    return nests_text(found, hierarchy) + "\n\n" + summary_text(found)
+    return nests_text(found, hierarchy) + "\n\n" + summary_text(found, hierarchy)
 
 
 def mapping_json(found: NetworkMapping) -> str:
