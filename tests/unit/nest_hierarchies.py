@@ -9,13 +9,13 @@ from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
 from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
 
 ALL = (WEIGHTS, INPUTS, OUTPUTS)
-MACS = tuple(Mac(bits=bits, pj=0.1 * bits, area_mm2=0.001, accumulator_bits=32) for bits in (8, 16))
+MACS = tuple(Mac(bits=bits, pj=0.125 * bits, area_mm2=0.001, accumulator_bits=32) for bits in (8, 16))
 
 
 def memory(name: str, operands: tuple[int, ...], size: int | None, word: int, pj: float) -> Memory:
     """A memory of `size` bits."""
     return Memory(
-        name=name, operands=operands, size_bits=size, word_bits=word, read_pj=pj, write_pj=pj * 1.1, area_mm2=0.01
+        name=name, operands=operands, size_bits=size, word_bits=word, read_pj=pj, write_pj=pj * 1.125, area_mm2=0.01
     )
 
 
@@ -73,7 +73,8 @@ def random_layer(rng: random.Random, most: int = 4) -> NestLayer:
 
 
 def random_hierarchy(rng: random.Random, depth: int = 3) -> Hierarchy:
-    """Two to four levels with little memory, few instances and slow links."""
+    """Two to four levels with little memory, few instances and slow links. Energies are multiples of a power of two:
+    sums of them are exact in any order, and can be compared with ==."""
 
     def level(number: int) -> Level:
         inside, last = number > 0, number == depth - 1
@@ -93,7 +94,7 @@ def random_hierarchy(rng: random.Random, depth: int = 3) -> Hierarchy:
                 operands=group,
                 fill_bits_per_cycle=rng.choice((4, 16, 64)),
                 drain_bits_per_cycle=rng.choice((4, 16, 64)),
-                pj_per_bit=rng.choice((0.0, 0.05)),
+                pj_per_bit=rng.choice((0.0, 0.0625)),
             )
             for group in (((operand,) for operand in held) if rng.random() < 0.5 else (held,))
         )

@@ -123,17 +123,12 @@ def tiny_cases(seed: int, count: int) -> Iterator[tuple[NestLayer, Hierarchy, st
         yield layer, hierarchy, objective, least
 
 
-def close(value: float, least: float) -> bool:
-    """Equal up to the rounding of sums in another order, which the search declares."""
-    return abs(value - least) <= exact.ROUNDING * least
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_the_optimum_is_that_of_plain_enumeration(seed: int) -> None:
     for layer, hierarchy, objective, least in tiny_cases(seed, 40):
         found = exact.solve(layer, hierarchy, objective=objective)
         assert found.status == "optimal"
-        assert close(found.value, least), (layer, hierarchy, objective, found.value, least)
+        assert found.value == least, (layer, hierarchy, objective, found.value, least)
         assert problems(layer, hierarchy, found.best.mapping) == []
 
 
@@ -147,7 +142,7 @@ def test_a_wrong_bound_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(exact, "set_floors", too_high)
     cases = tiny_cases(0, 40)
     assert any(
-        not close(exact.solve(layer, hierarchy, objective=objective).value, least)
+        exact.solve(layer, hierarchy, objective=objective).value != least
         for layer, hierarchy, objective, least in cases
     )
 
