@@ -108,7 +108,6 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
         name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
         sections=("seed", "dataset", "schedule.train", *_of_switchable(
             "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
-            "hardware_bits",
         )), title="cascade distillation training",
     ),
     Stage(
@@ -117,7 +116,11 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
             "bitwidths", "stem_bits", "classifier_bits", "hierarchy",
         )), title="loop nests of every bitwidth",
     ),
-    replace(_SHARED["map"], after=("cascade",)), _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
+    replace(
+        _SHARED["map"], after=("cascade",),
+        sections=(*_SHARED["map"].sections, *_of_switchable("bitwidths", "hardware_bits")),
+    ),
+    _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
     replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
 )  # fmt: skip
 

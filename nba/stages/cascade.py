@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nba.errors import SpecError
 from nba.files import write_atomic
 from nba.stages.data import load_data, preflight
-from nba.stages.exchange import Json, save_images, save_network, write_part
+from nba.stages.exchange import Json, save_images, write_part
 from nba.stages.train import train_config
 
 if TYPE_CHECKING:
@@ -52,12 +52,11 @@ def switchable_config(spec: Spec) -> SwitchableConfig:
 
 def run(context: Context) -> None:
     """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
-    images), cascade.json (curves, accuracies); where one bitwidth becomes hardware, its network.json and weights.npz,
-    with weights of its own bits.
+    images), cascade.json (curves, accuracies).
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
-    from nba.quant.shared import packed, save_shared
+    from nba.quant.shared import save_shared
     from nba.stages.nas import searched_network
     from nba.switchable.export import measure_switchable, shared_networks
     from nba.switchable.loop import fit_switchable
@@ -72,25 +71,13 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     found = measure_switchable(model, records, dataset)
-    together = shared_networks(found)
-    save_shared(together, context.folder)
-    if section(spec).hardware_bits is not None:
-        save_network(*packed(*together.at(hardware_bits(spec)[0])), context.folder)
+    save_shared(shared_networks(found), context.folder)
     save_images(dataset.test_x, dataset.test_y, context.folder)
     curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    # What the hardware promises is what its worst bitwidth reaches.
-    of_hardware = min((found.at(bits) for bits in hardware_bits(spec)), key=lambda at: at.accuracy)
     write_part(
-        context.folder,
-        {
-            "accuracy": {"integer": of_hardware.accuracy, "fake_quant": of_hardware.fake_accuracy},
-            "switchable": {
-                "hardware_bits": list(hardware_bits(spec)),
-                "accuracy": {str(at.bits): accuracies(at) for at in found.results},
-            },
-        },
-    )
+        context.folder, {"switchable": {"accuracy": {str(at.bits): accuracies(at) for at in found.results}}}
+    )  # fmt: skip
     checkpoint.unlink(missing_ok=True)
 
 

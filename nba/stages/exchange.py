@@ -33,6 +33,16 @@ def write_part(folder: Path, part: Json) -> None:
     write_atomic(folder / PART, json.dumps(part, indent=1, sort_keys=True) + "\n")
 
 
+def read_part(folder: Path) -> Json:
+    """What `write_part` left in `folder`. Raises NbaError if it is missing or damaged."""
+    path = folder / PART
+    try:
+        found: Json = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as err:
+        raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None
+    return found
+
+
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class ImageSet:
     """Input codes uint8 [B, H, W, C] and labels int64 [B]; the first `MAX_IMAGES` of the test split."""

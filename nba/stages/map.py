@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from nba import __version__
 from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
-from nba.stages.exchange import load_network, write_part
+from nba.stages.cascade import hardware_bits
+from nba.stages.exchange import Json, load_network, read_part, write_part
 from nba.stages.limits import budgets_of, preflight
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ def run(context: Context) -> None:
     write_part(
         context.folder,
         {
+            **(_promised(context) if spec.precision == "switchable" else {}),
             "name": design.name,
             "design_id": design.id,
             "platform": design.platform,
@@ -96,6 +98,17 @@ def _has_modes(spec: Spec) -> bool:
     return spec.switchable is not None and spec.switchable.hardware_bits is None
 
 
+def _promised(context: Context) -> Json:
+    """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
+    bits = hardware_bits(context.spec)
+    reached = read_part(context.of("train"))["switchable"]["accuracy"]
+    worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
+    return {
+        "accuracy": {"integer": worst["accuracy"], "fake_quant": worst["fake_quant"]},
+        "switchable": {"hardware_bits": list(bits)},
+    }
+
+
 def _versions() -> tuple[tuple[str, str], ...]:
     return (
         ("nba-codesign", __version__),
@@ -122,12 +135,17 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapping:
 
 
 def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
-    """The design of the network that training left."""
+    """The design of the network that training left, or of one bitwidth of a switchable one."""
     from nba.platform import get
+    from nba.quant.shared import load_shared, packed
 
     spec = context.spec
     platform = get(spec.platform)
-    network, weights = load_network(context.of("train"))
+    train = context.of("train")
+    if spec.precision == "switchable":
+        network, weights = packed(*load_shared(train).at(hardware_bits(spec)[0]))
+    else:
+        network, weights = load_network(train)
     found = _mapped(context, network, budgets_of(spec))
     design = Design(
         name=spec.name,
