@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -22,7 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nba import __version__, assets
-from nba.errors import NbaError
+from nba.errors import NbaError, SpecError
+from nba.files import disk_error
 from nba.platform import names
 
 if TYPE_CHECKING:
@@ -64,11 +66,11 @@ Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", met
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as an exception: what is running ends its child processes on the way out."""
+    """SIGTERM or SIGHUP, as an exception: what is running ends its child processes on the way out."""
 
 
 _asked_to_end = Event()
-"""SIGTERM came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
+"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -77,22 +79,43 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
 
 
 def _err(text: str) -> None:
-    """Print an error; where torchrun started several processes, the first that fails does."""
-    team = _team()
+    """Print an error; where torchrun started several processes, the first that fails does. Nothing is left to be done
+    where stderr is gone, as after SIGHUP."""
+    team = _joined()
+    if isinstance(team, SpecError):
+        team = None
     if team is None or team.speaks_first():
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
         if team is not None:
             team.spoken()
 
 
-@cache
 def _team() -> Team | None:
-    """The processes that torchrun started, if there are several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+    """The processes that torchrun started, if there are several. Raises SpecError where they cannot meet."""
+    found = _joined()
+    if isinstance(found, SpecError):
+        raise found
+    return found
+
+
+@cache
+def _joined() -> Team | SpecError | None:
+    """See `_team`; tried once."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    if "RANK" not in os.environ or size in ("", "0", "1"):
         return None
+    if not (size.isascii() and size.isdigit()):
+        return SpecError(
+            f"WORLD_SIZE={size}: not a number of processes; torchrun sets it; unset it where torchrun does not start "
+            "this program"
+        )
     from nba.train.team import Team
 
-    return Team()
+    try:
+        return Team()
+    except SpecError as err:
+        return err
 
 
 @contextmanager
@@ -102,10 +125,14 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _asked_to_end.clear()
-    before = signal.signal(signal.SIGTERM, _terminate)
+    # What is ignored from the start stays so: that is how nohup works.
+    caught = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _terminate) for number in caught}
     try:
         try:
             yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except Exception as err:
             if _asked_to_end.is_set() and not isinstance(err, typer.Exit):
                 raise _Terminated from err
@@ -124,12 +151,13 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         _err(f"nba-codesign: {err}")
         raise typer.Exit(2) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         raise typer.Exit(141) from None
     except OSError as err:
         if debug:
             raise
-        _err(f"nba-codesign: {err.filename or 'system'}: {err.strerror or err}")
+        _err(f"nba-codesign: {_explained(err)}{again}")
+        _silence()
         raise typer.Exit(2) from None
     except ModuleNotFoundError as err:
         if debug or (err.name or "").partition(".")[0] == "nba":
@@ -143,7 +171,22 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         _err(f"nba-codesign: internal error ({what}); please report it; --debug shows the traceback")
         raise typer.Exit(3) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explained(err: OSError) -> str:
+    """What an error of the system is about, and what to do, as far as that is known."""
+    if isinstance(err, shutil.Error) and err.args and isinstance(err.args[0], list):
+        return "; ".join(f"{target}: {why}" for _, target, why in err.args[0][:3])
+    where = err.filename2 or err.filename or "standard output"
+    return str(disk_error(where, err) or f"{where if err.filename else 'system'}: {err.strerror or err}")
+
+
+def _silence() -> None:
+    """What is still to be written to a stdout that takes nothing goes nowhere, instead of failing at the end again."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
@@ -447,4 +490,33 @@ def doctor(debug: Debug = False) -> None:
 
 def main() -> None:
     """Entry point of nba-codesign."""
-    app()
+    for number in (0, 2):  # else the next file that is opened would take its place
+        with suppress(OSError):
+            if _is_closed(number):
+                os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = open(2, "w", closefd=False)
+    if sys.stdout is None:
+        print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
+        sys.exit(2)
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        sys.exit(141)
+    except OSError as err:
+        _err(f"nba-codesign: {_explained(err)}")
+        _silence()
+        sys.exit(2)
+
+
+def _is_closed(number: int) -> bool:
+    """Whether a file descriptor is closed."""
+    try:
+        os.fstat(number)
+    except OSError:
+        return True
+    return False

@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from nba.errors import SpecError
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
-from nba.yamlfile import explain, near, parse_yaml, read_text, report
+from nba.yamlfile import explain, names_a_file, near, parse_yaml, read_text, report
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
@@ -478,8 +478,7 @@ class Spec(_Section):
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
-    every error of the file.
+    Relative paths (`PATHS`) are relative to the spec's folder. Raises SpecError with every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -500,16 +499,39 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
         problems.append(f"platform: {platform!r} is not known{near(platform, platforms)}; legal: {legal}")
     if problems or spec is None:
         raise SpecError(report(where, problems))
-    if spec.dataset.path is not None:
-        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
-        spec = spec.model_copy(update={"dataset": dataset})
-    own = None if spec.switchable is None else spec.switchable.hierarchy
-    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
-        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
-        spec = spec.model_copy(update={"switchable": switchable})
+    for field, path in paths_of(spec).items():
+        spec = _replaced(spec, field, str((folder / path.expanduser()).absolute()))
     return spec
 
 
-def _absolute(path: str, folder: Path) -> str:
-    """`path`, which stands in a spec that lies in `folder`."""
-    return str((folder / Path(path).expanduser()).absolute())
+PATHS: dict[str, Callable[[str], bool]] = {
+    "dataset.path": lambda text: True,
+    "switchable.hierarchy": names_a_file,
+    "schedule.train.distillation.teacher": lambda text: text != "float",
+}
+"""Fields that may name files or folders of the user, and whether a value does."""
+
+
+def paths_of(spec: Spec) -> dict[str, Path]:
+    """The files and folders that the spec names, by field."""
+    values = spec.model_dump(mode="json")
+    found = {field: value_at(values, field) for field in PATHS}
+    return {field: Path(text) for field, text in found.items() if isinstance(text, str) and PATHS[field](text)}
+
+
+def value_at(values: Any, field: str) -> Any:
+    """The value of `field`, written with dots, in a spec's `model_dump`; None where a section on the way is absent."""
+    for part in field.split("."):
+        if values is None:
+            return None
+        values = values[part]
+    return values
+
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def _replaced(section: Part, field: str, value: str) -> Part:
+    """`section` with another value of `field`."""
+    name, _, rest = field.partition(".")
+    return section.model_copy(update={name: _replaced(getattr(section, name), rest, value) if rest else value})

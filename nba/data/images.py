@@ -9,6 +9,7 @@ nor on how a batch is shared out between processes.
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from torch.utils.data import DataLoader, Dataset
 from nba.data.codes import PIXEL_MAX, Transform, input_codes
 from nba.data.torchvision_import import torchvision
 from nba.errors import DataError
+from nba.supervisor import die_with_parent
 
 _SEED_STEP = 0x9E3779B97F4A7C15
 """Odd multiplier (2**64 over the golden ratio) that spreads epoch seeds over all 64 bits."""
@@ -201,6 +203,11 @@ def _together(items: list[np.ndarray | str]) -> np.ndarray | str:
     return np.stack(items)  # type: ignore[arg-type]
 
 
+def _begin_worker(number: int) -> None:
+    """A worker, number `number`, ends with the process that it decodes for, however that ends."""
+    die_with_parent(os.getppid())
+
+
 def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) -> Iterator[np.ndarray]:
     """The codes uint8 [b, H, W, C] of the batches `order` (image numbers), one after the other. Streams are decoded
     ahead in workers; `seed` seeds their transforms (None: they are left out). Raises DataError for an unreadable file.
@@ -213,6 +220,7 @@ def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) 
         _Draws(images, seed),
         batch_sampler=[index.tolist() for index in order],
         num_workers=images.workers,
+        worker_init_fn=_begin_worker,
         collate_fn=_together,
     )
     for batch in loader:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from nba.errors import SpecError
@@ -22,6 +22,8 @@ __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("cascade.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def section(spec: Spec) -> Switchable:
@@ -42,12 +44,17 @@ def hardware_bits(spec: Spec) -> tuple[int, ...]:
     return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
 
 
-def switchable_config(spec: Spec) -> SwitchableConfig:
-    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+def cascade_config(spec: Spec) -> SwitchableConfig:
+    """The section `switchable`, as nba.switchable takes it, for what does not train by a schedule of its own."""
     from nba.switchable.config import SwitchableConfig
 
     values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
-    return SwitchableConfig(train=train_config(spec.schedule.train), **values)
+    return SwitchableConfig(**values)
+
+
+def switchable_config(spec: Spec) -> SwitchableConfig:
+    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+    return replace(cascade_config(spec), train=train_config(spec.schedule.train))
 
 
 def run(context: Context) -> None:
@@ -64,7 +71,7 @@ def run(context: Context) -> None:
 
     spec, config = context.spec, switchable_config(context.spec)
     network, dataset = searched_network(context.of("nas")), load_data(context)
-    checkpoint = context.folder / "cascade.pt"
+    checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
@@ -78,7 +85,6 @@ def run(context: Context) -> None:
     write_part(
         context.folder, {"switchable": {"accuracy": {str(at.bits): accuracies(at) for at in found.results}}}
     )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
 
 
 def accuracies(at: AtBits) -> Json:

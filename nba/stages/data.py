@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CACHE = "data"
 """Folder of decoded images, beside the runner's own files."""
+UNNAMED = "network"
+"""What networks are called until their design is made: a run that is renamed need not learn anew."""
 
 
 def data_config(spec: Spec) -> DataConfig:
@@ -59,7 +61,7 @@ def macro(spec: Spec, classes: int) -> Macro:
 
     data, net = data_config(spec), spec.network
     return Macro(
-        name=spec.name, height=data.height, width=data.width, channels=data.channels, classes=classes,
+        name=UNNAMED, height=data.height, width=data.width, channels=data.channels, classes=classes,
         stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
         stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
         operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,

@@ -46,6 +46,8 @@ def run(context: Context) -> None:
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
     design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    network, *modes = (replace(network, name=spec.name) for network in design.networks)
+    design = replace(design, network=network, modes=tuple(modes))
     cost = design.cost
     save_design(design, weights, context.folder)
     shutil.copyfile(train / "images.npz", context.folder / "images.npz")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
-from nba.stages.cascade import section, switchable_config
+from nba.stages.cascade import cascade_config, section
 from nba.stages.data import load_data, macro
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ FILE = "nas.json"
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("nas.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def preflight(spec: Spec) -> None:
@@ -39,12 +41,12 @@ def run(context: Context) -> None:
     spec, wanted = context.spec, section(context.spec)
     dataset = load_data(context)
     space = macro(spec, len(dataset.classes))
-    cascade = switchable_config(spec)
+    cascade = cascade_config(spec)
     table = efficiency_table(
         space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / "nas.pt"
+    checkpoint = context.folder / SCRATCH[0]
     found = search_switchable(
         space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
         progress=context.progress,
@@ -52,7 +54,6 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_switchable_search(found, context.folder / FILE)
-    checkpoint.unlink(missing_ok=True)
 
 
 def searched_network(folder: Path) -> Network:

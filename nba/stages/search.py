@@ -23,6 +23,8 @@ __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("search.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -55,7 +57,6 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
-    (context.folder / "search.pt").unlink(missing_ok=True)
 
 
 def smallest(space: Macro) -> Architecture:

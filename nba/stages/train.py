@@ -24,6 +24,8 @@ __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("train.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def preflight(spec: Spec) -> None:
@@ -72,4 +74,3 @@ def run(context: Context) -> None:
         context.folder,
         {"accuracy": {"integer": trained.integer_accuracy, "fake_quant": trained.fake_accuracy}},
     )
-    (context.folder / "train.pt").unlink(missing_ok=True)
