@@ -12,7 +12,6 @@ switchable.json the networks, with their shifts and scales.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,8 @@ from nba.files import write_atomic, write_atomic_bytes
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import decode, npz_bytes
 from nba.ir.network import MASTER_BITS, Layer, LayerWeights, Network, Weights, weight_dtype, weights_digest
+from nba.jsonfile import read_json
+from nba.npzfile import read_npz
 from nba.quant.integer import nest
 
 FORMAT = 1
@@ -118,8 +119,8 @@ def load_shared(folder: Path) -> SharedNetworks:
     path = folder / NETWORKS_FILE
     problems: list[str] = []
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as err:
+        raw: Any = read_json(path)
+    except (OSError, ValueError) as err:
         raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
     text: _File = decode(_File, raw, "switchable", problems)
     if not problems and text.format != FORMAT:
