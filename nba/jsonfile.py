@@ -9,8 +9,12 @@ import json
 import math
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from nba.errors import NbaError
 
 MAX_JSON_BYTES = 64 << 20
 """Size of a JSON file; the largest that the product writes have a few MB."""
@@ -19,6 +23,16 @@ MAX_INT = (1 << 63) - 1
 """Integers of a file fit 64 bits."""
 SHOWN = 60
 """Characters of a foreign text that a message repeats."""
+
+
+@contextmanager
+def understood(where: str, again: str) -> Iterator[None]:
+    """Within the block, a value that was read from `where` is taken apart: what fails because it has another shape, or
+    holds numbers that nothing can be computed with, is raised as NbaError, which ends with what to do, `again`."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as err:
+        raise NbaError(f"{where}: damaged, or of another version ({err!r:.200}); {again}") from err
 
 
 def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:

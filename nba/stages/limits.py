@@ -34,7 +34,7 @@ def budgets_of(spec: Spec) -> Budgets:
     )
 
 
-def preflight(spec: Spec) -> None:
+def check(spec: Spec) -> None:
     """Raise SpecError for budgets that the platform itself does not have, or that no design can meet."""
     from nba.platform import get
 

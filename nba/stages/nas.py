@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
 from nba.stages.cascade import section, switchable_config
-from nba.stages.data import load_data, macro
+from nba.stages.data import load_data, macro, preflight
+from nba.stages.search import check_space
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
 
+__all__ = ["check", "preflight", "run"]
+
 FILE = "nas.json"
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a hierarchy that can multiply every bitwidth."""
-    data.preflight(spec)
-    hierarchy.preflight(spec)
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
 
 
 def run(context: Context) -> None:
