@@ -143,21 +143,25 @@ def load_shared(folder: Path) -> SharedNetworks:
 
 
 def _read_codes(path: Path, text: _File) -> tuple[tuple[np.ndarray, ...], tuple[Weights, ...]]:
+    n_layers = max((len(network.layers) for network in text.networks), default=0)
+    names = {f"w{i}" for i in range(n_layers)}
+    for bits, network in zip(text.bitwidths, text.networks, strict=True):
+        for i, layer in enumerate(network.layers):
+            names |= {f"{key}{i}_at{bits}" for key in ("bm" if takes_master(layer) else "bmw")}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            n_layers = max((len(network.layers) for network in text.networks), default=0)
-            masters = tuple(archive[f"w{i}"] for i in range(n_layers))
-            weights = tuple(
-                tuple(
-                    LayerWeights(
-                        weight=masters[i] if takes_master(layer) else archive[f"w{i}_at{bits}"],
-                        bias=archive[f"b{i}_at{bits}"],
-                        mult=archive[f"m{i}_at{bits}"],
-                    )
-                    for i, layer in enumerate(network.layers)
-                )
-                for bits, network in zip(text.bitwidths, text.networks, strict=True)
-            )
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
+        archive = read_npz(path, sorted(names))
+    except (ValueError, OSError) as err:
         raise DesignError(str(path), [f"missing, damaged or incomplete ({err}); repeat the training"]) from None
+    masters = tuple(archive[f"w{i}"] for i in range(n_layers))
+    weights = tuple(
+        tuple(
+            LayerWeights(
+                weight=masters[i] if takes_master(layer) else archive[f"w{i}_at{bits}"],
+                bias=archive[f"b{i}_at{bits}"],
+                mult=archive[f"m{i}_at{bits}"],
+            )
+            for i, layer in enumerate(network.layers)
+        )
+        for bits, network in zip(text.bitwidths, text.networks, strict=True)
+    )
     return masters, weights
