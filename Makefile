@@ -15,8 +15,11 @@ BUILD ?= build/digits
 BUNDLE ?= $(firstword $(shell ls -td build/*/bundle 2>/dev/null) $(BUILD)/bundle)
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 PYTEST_ARGS ?=
+FUZZ_CASES ?= 6000
+FUZZ_SEED ?= 0
+FUZZ_ARGS ?=
 
-.PHONY: help setup run sim test test-full lint clean
+.PHONY: help setup run sim test test-full fuzz lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +42,9 @@ test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 
 test-full: setup ## All tests, the long ones too
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+fuzz: setup ## Fuzz everything that the product reads (FUZZ_CASES=6000, FUZZ_SEED=0); failures lie in build/fuzz
+	@$(BIN)/python -m tests.fuzz.run --cases '$(FUZZ_CASES)' --seed '$(FUZZ_SEED)' $(FUZZ_ARGS)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/mypy

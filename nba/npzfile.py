@@ -27,8 +27,8 @@ _HEADER = re.compile(
 def read_npz(path: Path, names: Collection[str] | None = None, limit: int = MAX_BYTES) -> dict[str, np.ndarray]:
     """The integer arrays `names` (None: all) of an .npz file.
 
-    Raises OSError if it cannot be read, ValueError if it is damaged, lacks one of them, holds anything else under such a
-    name, or would take more than `limit` bytes.
+    Raises OSError if it cannot be read, ValueError if it is damaged, lacks one of them, holds anything else under
+    such a name, or would take more than `limit` bytes.
     """
     data = read_bytes(path, limit)
     if data[:6] == b"\x93NUMPY":

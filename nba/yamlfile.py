@@ -47,8 +47,8 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Dumper(yaml.SafeDumper):
-    """What it writes `_Loader` reads back to the same value: texts that either kind of YAML takes for a number or a word
-    with a meaning are quoted."""
+    """What it writes `_Loader` reads back to the same value: texts that either kind of YAML takes for a number or a
+    word with a meaning are quoted."""
 
 
 def _count(node: yaml.Node, sizes: dict[int, int]) -> int:
@@ -120,7 +120,7 @@ def _text(loader: _Loader, node: yaml.Node) -> str:
         raise _wrong(node, f"a text of {len(text):,} characters; legal: at most {MAX_TEXT:,}")
     strange = next((c for c in text if c not in "\n\t" and (c < " " or "\x7f" <= c < "\xa0" or _half(c))), None)
     if strange is not None:
-        raise _wrong(node, f"the character {ascii(strange)} in a text; control characters and surrogates mean nothing")
+        raise _wrong(node, f"the character {strange!a} in a text; control characters and surrogates mean nothing")
     return text
 
 

@@ -40,8 +40,8 @@ def stray(name: str) -> bool:
 
 
 def find_images(path: Path, layout: str) -> Found:
-    """The images of `<path>/<class>/`. Raises DataError if there are fewer than two classes, a class has no images, or a
-    file or folder counts twice; `layout` says what was expected."""
+    """The images of `<path>/<class>/`. Raises DataError if there are fewer than two classes, a class has no images,
+    or a file or folder counts twice; `layout` says what was expected."""
     classes, skipped = class_names(path)
     if skipped:
         _log.warning("%s: skipped, since these are no classes: %s", path, ", ".join(skipped))
@@ -72,7 +72,7 @@ def _whose(empty: list[str]) -> str:
 
 
 def _hint(path: Path) -> str:
-    there = sorted(entry.name for entry in os.scandir(path) if not entry.is_dir())
+    there = sorted(entry.name for entry in os.scandir(path) if not _is_folder(entry))
     archives = [name for name in there if name.endswith(_ARCHIVES)]
     if archives:
         return f"; unpack {archives[0]} there"
@@ -83,7 +83,7 @@ def _hint(path: Path) -> str:
 def class_names(path: Path) -> tuple[list[str], list[str]]:
     """Names of the folders in `path`, sorted: those of classes, and those that are nobody's data. Raises DataError."""
     try:
-        names = sorted(entry.name for entry in os.scandir(path) if entry.is_dir())
+        names = sorted(entry.name for entry in os.scandir(path) if _is_folder(entry))
     except OSError as err:
         raise DataError(f"dataset.path: {path}: cannot be read ({err.strerror})") from None
     return [name for name in names if not stray(name)], [name for name in names if stray(name)]
@@ -123,11 +123,18 @@ def _images(folder: Path, label: str, seen: _Seen, above: tuple[Identity, ...]) 
     for entry in entries:
         if stray(entry.name):
             continue
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _images(folder / entry.name, label, seen, (*above, here))
         elif entry.name.lower().endswith(EXTENSIONS):
             seen.meet(_plain(entry), entry.path, label, entry.is_symlink())
             yield str(folder), entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def _plain(entry: os.DirEntry[str]) -> os.stat_result:

@@ -207,7 +207,8 @@ def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: 
         problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
         problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
         found = {
-            k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults) for k in sorted(known & set(value))
+            k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults)
+            for k in sorted(known & set(value))
         }
         return None if problems else kind(**found)
     if origin is tuple:

@@ -68,7 +68,8 @@ def macro(spec: Spec, classes: int) -> Macro:
 
 
 def check(spec: Spec) -> None:
-    """Raise DataError if the dataset's folder is not there and will not be downloaded, or has fewer than two classes."""
+    """Raise DataError if the dataset's folder is not there and will not be downloaded, or has fewer than two
+    classes."""
     section = spec.dataset
     if section.name == "digits":
         return

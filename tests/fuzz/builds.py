@@ -49,7 +49,8 @@ def whole_build() -> Path:
             "hardware_bits": [4, 8],
             "accuracy": {b: {"accuracy": 0.5, "arithmetic": "integer", "fake_quant": 0.5} for b in ("4", "8")},
         },
-        "automap": {"hierarchy": "eyeriss-like", "clock_mhz": 200.0, "objective": "edp", "bits": costs, "warnings": ["w"]},
+        "automap": {"hierarchy": "eyeriss-like", "clock_mhz": 200.0, "objective": "edp", "bits": costs,
+        "warnings": ["w"]},
         "budgets": {"dsp": 9, "bram": 5.5, "fps": 10.0, "latency_us": 9.0, "lut": 9, "power_w": 1.0, "accuracy": 0.5},
         "estimates": {"lut": 5, "ff": 6, "lut_error": {"mean": 0.1, "worst": 0.2}, "device_lut": 100},
         "energy": {"pj_per_frame": 5.0, "power_w": 0.1, "table": "t", "nature": "n"},
@@ -99,7 +100,17 @@ def _manifest(rng: random.Random, folder: Path) -> None:
     path = folder / "bundle" / "manifest.json"
     raw: Any = json.loads(path.read_text())
     path.unlink()
-    pool = (*mutate.VALUES, "..", "/etc/passwd", "a\x00b", "rtl", ".", "/dev/zero", "rtl/" + "a" * 300, "sim/run_sim.py")
+    pool = (
+        *mutate.VALUES,
+        "..",
+        "/etc/passwd",
+        "a\x00b",
+        "rtl",
+        ".",
+        "/dev/zero",
+        "rtl/" + "a" * 300,
+        "sim/run_sim.py",
+    )
     if rng.random() < 0.3:
         files = raw["files"]
         files[rng.choice((*(p for p in pool if isinstance(p, str)),))] = rng.choice(("0" * 64, 3, None, "x"))
@@ -130,8 +141,10 @@ def _picture(rng: random.Random) -> bytes:
     buffer = io.BytesIO()
     mode, kind = rng.choice((
         ("RGB", "PNG"), ("RGB", "JPEG"), ("L", "PNG"), ("1", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("LA", "PNG"),
-        ("I;16", "PNG"), ("I;16", "TIFF"), ("I", "TIFF"), ("F", "TIFF"), ("CMYK", "JPEG"), ("CMYK", "TIFF"), ("RGB", "BMP"),
-        ("RGB", "WEBP"), ("L", "PPM"), ("RGB", "TIFF"), ("RGB", "GIF"), ("YCbCr", "JPEG"), ("LAB", "TIFF"), ("HSV", "RGB"),
+        ("I;16", "PNG"), ("I;16", "TIFF"), ("I", "TIFF"), ("F", "TIFF"), ("CMYK", "JPEG"), ("CMYK", "TIFF"), ("RGB",
+        "BMP"),
+        ("RGB", "WEBP"), ("L", "PPM"), ("RGB", "TIFF"), ("RGB", "GIF"), ("YCbCr", "JPEG"), ("LAB", "TIFF"), ("HSV",
+        "RGB"),
     ))  # fmt: skip
     if kind == "RGB":
         mode, kind = "RGB", "PNG"
@@ -146,12 +159,15 @@ def _picture(rng: random.Random) -> bytes:
     if how < 0.1:
         return mutate.damaged(rng, data)
     if how < 0.12:
-        return rng.choice((b"", b"P5 90000 90000 255\n", b"P5 70000 1000 255\n", b"P6\n-1 -1\n255\n", b"GIF89a", b"BM" + b"\xff" * 60))
+        return rng.choice(
+            (b"", b"P5 90000 90000 255\n", b"P5 70000 1000 255\n", b"P6\n-1 -1\n255\n", b"GIF89a", b"BM" + b"\xff" * 60)
+        )
     return data
 
 
 NAMES = (
-    "a", "b", "c", ".git", "__MACOSX", ".ipynb_checkpoints", "train", "test", "val", "é", "a b", "x" * 100, "lost+found",
+    "a", "b", "c", ".git", "__MACOSX", ".ipynb_checkpoints", "train", "test", "val", "é", "a b", "x" * 100,
+    "lost+found",
 )  # fmt: skip
 
 
@@ -186,7 +202,9 @@ def _strange(rng: random.Random, place: Path, root: Path) -> None:
             finally:
                 os.chdir(here)
     elif how == 2:
-        target.symlink_to(rng.choice(("/dev/zero", "/dev/null", "nowhere", target.name, "/etc/passwd", "/proc/self/mem")))
+        target.symlink_to(
+            rng.choice(("/dev/zero", "/dev/null", "nowhere", target.name, "/etc/passwd", "/proc/self/mem"))
+        )
     elif how == 3:
         target.symlink_to(rng.choice((root, root / "a", place, place.parent)), target_is_directory=True)
     elif how == 4 and files:

@@ -18,15 +18,33 @@ from tests.fuzz.builds import whole_build, whole_bundle
 from tests.fuzz.outcome import Target
 from tests.fuzz.specs import spec_texts
 
-COMMANDS = ("spec", "spec", "map", "map", "emit", "emit", "report", "verify", "synth", "run", "search", "train", "doctor")
+COMMANDS = (
+    "spec",
+    "spec",
+    "map",
+    "map",
+    "emit",
+    "emit",
+    "report",
+    "verify",
+    "synth",
+    "run",
+    "search",
+    "train",
+    "doctor",
+)
 OPTIONS = (
-    "--out", "-o", "--seed", "--data", "--force", "--images", "--only", "--platform", "--objective", "--bits", "--effort",
+    "--out", "-o", "--seed", "--data", "--force", "--images", "--only", "--platform", "--objective", "--bits",
+    "--effort",
     "--prove", "--summary", "--help", "-h", "--version", "--nonsense", "-x", "--", "-",
 )  # fmt: skip
 WORDS = (
-    "digits", "cifar10", "spec.yaml", "bad.yaml", "design.json", "network.json", "bundle", "build", "here", ".", "..", "",
-    "/dev/null", "/dev/zero", "pipe", "nowhere", "a" * 300, "a" * 5000, "\x00", "é", "\udc80", "--", "-1", "0", "1", "8",
-    "16", "1000", "1e9", "nan", "inf", "9" * 30, "9" * 5000, "eyeriss-like", "tpu-like", "mcu-class", "chunk-zc706", "edp",
+    "digits", "cifar10", "spec.yaml", "bad.yaml", "design.json", "network.json", "bundle", "build", "here", ".", "..",
+    "",
+    "/dev/null", "/dev/zero", "pipe", "nowhere", "a" * 300, "a" * 5000, "\x00", "é", "\udc80", "--", "-1", "0", "1",
+    "8",
+    "16", "1000", "1e9", "nan", "inf", "9" * 30, "9" * 5000, "eyeriss-like", "tpu-like", "mcu-class", "chunk-zc706",
+    "edp",
     "fps", "energy", "resnet18", "alexnet", "verilator", "icarus", "hls", "~", "~nobody/x", "$HOME", "/proc/self/mem",
     "weights.npz", "images.npz", "hierarchy.yaml",
 )  # fmt: skip

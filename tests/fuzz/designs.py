@@ -58,8 +58,14 @@ def _sample(folder: Path) -> float:
 def _design(rng: random.Random, folder: Path) -> None:
     design, weights = rng.choice(cases())
     save_design(design, weights, folder)
-    pool = mutate.VALUES if rng.random() < 0.5 else (*range(-2, 12), 16, 64, 1000, 0.5, 1e6, "dense", "depthwise", "avgpool")
-    (folder / "design.json").write_bytes(mutate.encoded(mutate.json_text(rng, json.loads(design.canonical_json()), pool)))
+    pool = (
+        mutate.VALUES
+        if rng.random() < 0.5
+        else (*range(-2, 12), 16, 64, 1000, 0.5, 1e6, "dense", "depthwise", "avgpool")
+    )
+    (folder / "design.json").write_bytes(
+        mutate.encoded(mutate.json_text(rng, json.loads(design.canonical_json()), pool))
+    )
     _sampled(rng, folder)
 
 
@@ -162,7 +168,11 @@ def _search(rng: random.Random, folder: Path) -> None:
         bits=_architecture().bits,
     )  # fmt: skip
     result = SearchResult(
-        architecture=_architecture(), accelerator=cases()[0][0].accelerator, objective="edp", seed=3, records=(record,) * 3
+        architecture=_architecture(),
+        accelerator=cases()[0][0].accelerator,
+        objective="edp",
+        seed=3,
+        records=(record,) * 3,
     )
     save_result(result, folder / "search.json")
     raw = json.loads((folder / "search.json").read_text())
@@ -184,7 +194,8 @@ def _nas(rng: random.Random, folder: Path) -> None:
     from nba.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, save_switchable_search
 
     record = SwitchableSearchRecord(
-        epoch=0, joint=False, train_loss=1.0, train_losses=(1.0, 2.0), valid_loss=0.0, valid_accuracy=0.0, temperature=5.0,
+        epoch=0, joint=False, train_loss=1.0, train_losses=(1.0, 2.0), valid_loss=0.0, valid_accuracy=0.0,
+        temperature=5.0,
         alpha_entropy=1.0, efficiency=1.0, cost=1.0, energy_pj=1.0, cycles=100, ops=_architecture().ops,
     )  # fmt: skip
     costs = tuple(OperatorCost(operator=op, energy_pj=1.0, cycles=3) for op in ("k3_e1", "k3_e3"))

@@ -66,7 +66,8 @@ def guard(limit_s: float) -> Iterator[None]:
     stream = sys.__stderr__
     if stream is not None:
         faulthandler.dump_traceback_later(limit_s * HARD, exit=True, file=stream)
-    signal.setitimer(signal.ITIMER_REAL, limit_s)
+    # Again every second: foreign code that calls Python back may swallow the first.
+    signal.setitimer(signal.ITIMER_REAL, limit_s, 1.0)
     try:
         yield
     finally:

@@ -11,6 +11,7 @@ import yaml
 
 from nba import assets, flow
 from nba.nest.description import described
+from nba.nest.hierarchy import Hierarchy
 from nba.nest.schema import HierarchyText, built, read_hierarchy
 from nba.platform import names
 from nba.spec import Spec, load_spec, parse_spec
@@ -59,7 +60,8 @@ def _spec_text(rng: random.Random, folder: Path) -> None:
 
 
 GENTLE = (
-    0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 200, 0.0, 0.1, 0.5, 1.0, 10.0, 1e5, True, False, None, "auto", "sgd", "all", "1e5",
+    0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 200, 0.0, 0.1, 0.5, 1.0, 10.0, 1e5, True, False, None, "auto", "sgd", "all",
+    "1e5",
     "a b", "k3_e6", "skip", [2, 4], [8, 16], ["k3_e1", "k5_e6"], {"preset": "quick"},
 )  # fmt: skip
 """Values that many fields take."""
@@ -104,14 +106,19 @@ def check_hierarchy(folder: Path) -> None:
     """A description that is accepted can be computed with: some of them map a layer."""
     hierarchy = built(read_hierarchy(folder / "hierarchy.yaml"))
     if float((folder / "sample").read_text()) < 0.1:
-        from nba.nest.network_map import map_network
-        from nba.nest.report import mapping_json, nests_text
-        from nba.nest.shapes import published
+        map_layers(hierarchy)
 
-        layers = published("resnet18", weight_bits=8, act_bits=8)[-2:]
-        found = map_network(layers, hierarchy, objective="edp", seed=0, effort=1000)
-        assert mapping_json(found)
-        assert nests_text(found, hierarchy)
+
+def map_layers(hierarchy: Hierarchy) -> None:
+    """Map two layers of a network, with little effort."""
+    from nba.nest.network_map import map_network
+    from nba.nest.report import mapping_json, nests_text
+    from nba.nest.shapes import published
+
+    layers = published("resnet18", weight_bits=8, act_bits=8)[-2:]
+    found = map_network(layers, hierarchy, objective="edp", seed=0, effort=1000)
+    assert mapping_json(found)
+    assert nests_text(found, hierarchy)
 
 
 TARGETS = (

@@ -45,7 +45,8 @@ def _reads(path: Path) -> None:
 @pytest.mark.parametrize(
     ("word", "kind"),
     [
-        ("fine", ACCEPTED), ("refused", REFUSED), ("traceback", INTERNAL), ("unprintable", INTERNAL), ("index", INTERNAL),
+        ("fine", ACCEPTED), ("refused", REFUSED), ("traceback", INTERNAL), ("unprintable", INTERNAL), ("index",
+        INTERNAL),
         ("exit", INTERNAL), ("loop", HANG),
     ],
 )  # fmt: skip
