@@ -456,10 +456,15 @@ def map_(
 
 
 @app.command()
-def spec(spec: SpecFile, debug: Debug = False) -> None:
-    """Check a spec and print it with every default filled in."""
+def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
+    """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
+    in."""
     with _guard(debug):
-        print(_load(spec).yaml(), end="")
+        from nba.flow import check
+
+        found = _load(spec, data=data)
+        check(found)
+        print(found.yaml(), end="")
 
 
 @app.command()

@@ -391,12 +391,21 @@ def _finish(build: Path, stage: Stage, stamp: Stamp, scratch: frozenset[str]) ->
 
 def preflight(spec: Spec, stages: tuple[Stage, ...]) -> None:
     """Find what would make one of the stages fail later: a missing folder, tool, package. Raises SpecError with all."""
+    _find(spec, stages, ("check", "preflight"))
+
+
+def check(spec: Spec) -> None:
+    """What `preflight` finds in the spec alone: no tool and no package is looked for. Raises SpecError with all."""
+    _find(spec, stages_of(spec), ("check",))
+
+
+def _find(spec: Spec, stages: tuple[Stage, ...], kinds: tuple[str, ...]) -> None:
     problems: list[str] = []
-    for stage in stages:
-        check = getattr(importlib.import_module(stage.module), "preflight", None)
+    for kind, stage in ((kind, stage) for kind in kinds for stage in stages):
+        find = getattr(importlib.import_module(stage.module), kind, None)
         try:
-            if check is not None:
-                check(spec)
+            if find is not None:
+                find(spec)
         except NbaError as err:
             if str(err) not in problems:
                 problems.append(str(err))

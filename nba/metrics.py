@@ -14,6 +14,7 @@ from typing import Any
 from nba import __version__
 from nba.errors import NbaError
 from nba.files import write_atomic
+from nba.jsonfile import read_json
 from nba.stages.exchange import PART, Json
 
 FILE = "metrics.json"
@@ -29,7 +30,7 @@ PACKAGES = (
 def read(path: Path) -> Json:
     """The content of a metrics file. Raises NbaError if it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as err:
         raise NbaError(f"{path}: missing or damaged ({err}); write it anew with `nba-codesign run`") from None
     if not isinstance(found, dict):

@@ -8,19 +8,18 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from nba.errors import SpecError
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
 from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
-from nba.yamlfile import explain, names_a_file, near, parse_yaml, read_text, report
+from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
 two groups of channels with a shuffle; `skip` leaves the block out."""
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[int, Field(gt=0, le=2**31 - 1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
@@ -71,7 +70,9 @@ SwitchableBits = Annotated[
     int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
 ]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, strict=True)]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)]
+"""Factor of a term of a loss."""
 Images = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 
 
@@ -85,11 +86,15 @@ IMAGE_SIZES = {
 """Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
 
+_Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+
 class Transform(_Section):
     """A class of torchvision.transforms.v2 and its keyword arguments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    options: dict[str, bool | int | float | str | tuple[float, ...]] = {}
+    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = {}
 
 
 class Dataset(_Section):
@@ -262,10 +267,10 @@ class SearchSchedule(_Augmented):
     hardware_samples: Positive = 50
     hardware_first: Positive = 1000
     hardware_last: Positive = 2000
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
-    bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
+    cost_weight: Weight = 0.15
+    bits_weight: Weight = 0.15
     target_fps: PositiveFloat | None = None
-    target: PositiveFloat | None = None
+    target: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False, strict=True)] | None = None
     adapt_rate: Annotated[float, Field(ge=0, le=10, strict=True)] = 1.0
 
     @model_validator(mode="after")
@@ -371,7 +376,7 @@ class Switchable(_Section):
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1.0
+    beta: Weight = 1.0
     teachers: Literal["all", "highest", "none"] = "all"
     teacher_sum: Literal["sum", "mean"] = "sum"
     beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
@@ -472,7 +477,7 @@ class Spec(_Section):
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 from nba.cost.usage import OBJECTIVES, Objective
 from nba.errors import NbaError
 from nba.ir.design import Design, load_design
+from nba.jsonfile import read_json, understood
+from nba.yamlfile import read_text
 
 DESIGN = "design/design.json"
 SEARCH = "search/search.json"
@@ -19,6 +20,7 @@ NAS = "search/nas.json"
 CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
+AGAIN = "write it anew with `nba-codesign run`"
 
 Metrics = dict[str, Any]
 """metrics.json as it stands in docs/metrics.md."""
@@ -159,11 +161,16 @@ def _netlist(raw: Any) -> Netlist:
 def _optional(path: Path, decode: Any) -> Any:
     """`decode` of the JSON in `path`; None if there is no such file. Raises NbaError if it is damaged."""
     try:
-        return decode(json.loads(path.read_text(encoding="utf-8")))
+        with understood(str(path), AGAIN):
+            return decode(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise NbaError(f"{path}: damaged ({err!r}); write it anew with `nba-codesign run`") from None
+    except OSError as err:
+        raise NbaError(f"{path}: cannot be read ({err.strerror}); {AGAIN}") from None
+
+
+def _spec(path: Path) -> str | None:
+    return read_text(path, what="spec", example="examples/digits.yaml") if path.is_file() else None
 
 
 def _switchable(build: Path) -> SwitchableCurves | None:
@@ -183,7 +190,6 @@ def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inp
             f"{build / 'metrics.json'}: is about design {str(metrics['design_id'])[:12]}, but {DESIGN} is "
             f"{design.id[:12]}; bring the build up to date with `nba-codesign run`"
         )
-    spec = build / SPEC
     return Inputs(
         design=design,
         metrics=metrics,
@@ -192,5 +198,5 @@ def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inp
         train=_optional(build / TRAIN, _train),
         switchable=_switchable(build),
         netlist=_optional(build / SYNTHESISED, _netlist),
-        spec_yaml=spec.read_text(encoding="utf-8") if spec.is_file() else None,
+        spec_yaml=_spec(build / SPEC),
     )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nba.cost.usage import UNITS
-from nba.errors import NbaError
+from nba.jsonfile import understood
 from nba.report.curves import Panel, Tradeoff
 from nba.report.inputs import SwitchableCurves
 
@@ -30,13 +30,8 @@ class AtBits:
 def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
     NbaError if it is damaged, or of another version."""
-    try:
+    with understood("metrics.json, `switchable` or `automap`", "write it anew with `nba-codesign run`"):
         return _by_bits(metrics)
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise NbaError(
-            f"metrics.json: damaged, or of another version ({err!r} in `switchable` or `automap`); write it anew with "
-            "`nba-codesign run`"
-        ) from None
 
 
 def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from nba.errors import SpecError
 from nba.files import write_atomic
-from nba.stages.data import load_data, preflight
+from nba.stages.data import check, load_data, preflight
 from nba.stages.exchange import Json, save_images, write_part
 from nba.stages.train import train_config
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nba.spec import Spec, Switchable
     from nba.switchable.config import AtBits, SwitchableConfig
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""

@@ -69,25 +69,57 @@ def macro(spec: Spec, classes: int) -> Macro:
     )  # fmt: skip
 
 
+def check(spec: Spec) -> None:
+    """Raise DataError if the dataset's folder is not there and will not be downloaded, or has fewer than two
+    classes."""
+    section = spec.dataset
+    if section.name == "digits":
+        return
+    if section.path is None:
+        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
+    path = Path(section.path)
+    if section.download and not (path / "train").is_dir():
+        return
+    if not path.is_dir():
+        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
+    if section.name in ("folder", "imagenet"):
+        n_classes(spec)
+
+
+PUBLISHED_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
+
+
+def n_classes(spec: Spec) -> int:
+    """Classes of the whole dataset, without reading an image. Raises DataError."""
+    from nba.data.scan import class_names
+
+    section = spec.dataset
+    if section.name in PUBLISHED_CLASSES or section.path is None:
+        return PUBLISHED_CLASSES.get(section.name, 2)
+    root = Path(section.path)
+    root = root / "train" if (root / "train").is_dir() else root
+    names, _ = class_names(root)
+    if len(names) < 2:
+        raise DataError(
+            f"dataset.path: {root}: holds {len(names)} folder{'s' if len(names) != 1 else ''} of images; at least two "
+            "classes are needed, a folder each"
+        )
+    return len(names)
+
+
 def preflight(spec: Spec) -> None:
-    """Raise ToolError if a package of the learning side is missing, DataError if the dataset's folder is not there;
-    with `download: true` fetch it now, before anything is derived from the state of that folder."""
+    """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
+    anything is derived from the state of its folder."""
     needed = [("torch", "torch"), ("sklearn", "scikit-learn") if spec.dataset.name == "digits" else
               ("torchvision", "torchvision")]  # fmt: skip
     for module, package in needed:
         if importlib.util.find_spec(module) is None:
             raise ToolError(f"{package}: not installed; search and train need it: pip install {package}")
     section = spec.dataset
-    if section.name == "digits":
-        return
-    if section.path is None:
-        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
-    if section.download and not (Path(section.path) / "train").is_dir():
+    if section.path is not None and section.download and not (Path(section.path) / "train").is_dir():
         from nba.data.published import download
 
         download(Path(section.path), section.name)
-    if not Path(section.path).is_dir():
-        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
     if section.transforms:
         from nba.data.images import build_transform
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba.errors import DesignError
 from nba.ir.design import load_design
 from nba.stages.exchange import load_images
 
@@ -36,6 +37,12 @@ def emit(design_json: Path, folder: Path, n_images: int) -> str:
     design, weights = load_design(design_json)
     path = design_json.with_name("images.npz")
     saved = load_images(path).x[:n_images] if path.exists() else None
+    first = design.network.tensors[0]
+    wanted = (first.height, first.width, first.channels)
+    if saved is not None and (saved.shape[1:] != wanted or first.signed):
+        raise DesignError(
+            str(path), [f"images of {saved.shape[1:]}; legal: {wanted}, unsigned, as the input of {design_json.name}"]
+        )
     images = default_images(design, n_images) if saved is None else image_codes(design.network, saved)
     emit_bundle(design, weights, folder, images)
     return design.id

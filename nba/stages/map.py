@@ -14,7 +14,7 @@ from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
 from nba.stages.cascade import hardware_bits
 from nba.stages.exchange import Json, load_network, read_part, write_part
-from nba.stages.limits import budgets_of, preflight
+from nba.stages.limits import budgets_of, check
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nba.progress import Progress
     from nba.spec import Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "run"]
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
 from nba.stages.cascade import cascade_config, section
-from nba.stages.data import load_data, macro
+from nba.stages.data import load_data, macro, preflight
+from nba.stages.search import check_space
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from nba.spec import Spec
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
+
+__all__ = ["check", "preflight", "run"]
 
 FILE = "nas.json"
 
@@ -25,10 +28,11 @@ SCRATCH = ("nas.pt",)
 """Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a hierarchy that can multiply every bitwidth."""
-    data.preflight(spec)
-    hierarchy.preflight(spec)
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
 
 
 def run(context: Context) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba.stages import data
 from nba.stages.data import load_data, macro, preflight
 from nba.stages.limits import budgets_of
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from nba.space.network import Architecture, Macro
     from nba.spec import SearchSchedule, Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 
 TOGETHER = True
@@ -59,19 +60,58 @@ def run(context: Context) -> None:
     save_result(found, context.folder / "search.json")
 
 
+def check(spec: Spec) -> None:
+    """Raise DataError if the data are not there, SpecError if a network of the space cannot be built."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+
+
+def check_space(space: Macro) -> None:
+    """Raise SpecError unless the template's integers can express the smallest and the largest network of `space`."""
+    from nba.errors import SpecError
+    from nba.ir.check import check_network
+    from nba.space.network import check_macro, skeleton
+
+    check_macro(space)
+    for what, architecture in (("smallest", smallest(space)), ("largest", largest(space))):
+        problems = check_network(skeleton(architecture))
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise SpecError(
+                f"network: the {what} network of this space, for images of {space.height}x{space.width}, is not one of "
+                f"the template: {'; '.join(problems[:3])}{more}; change channels, strides, operators or image_size"
+            )
+
+
+def _work(operator: str) -> float:
+    """Multiplications of a block with this operator, in a unit of its own."""
+    from nba.space.network import SKIP
+    from nba.space.operators import parse_operator
+
+    if operator == SKIP:
+        return 0.0
+    shape = parse_operator(operator)
+    return shape.kernel**2 * shape.expansion / shape.groups
+
+
 def smallest(space: Macro) -> Architecture:
     """The architecture of `space` with the fewest bit operations: blocks left out, else the cheapest operator."""
+    from nba.space.network import Architecture, blocks, choices
+
+    ops = tuple(min(choices(block), key=_work) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
+
+
+def largest(space: Macro) -> Architecture:
+    """The architecture of `space` with the widest layers and the most bits."""
     from nba.space.network import SKIP, Architecture, blocks, choices
     from nba.space.operators import parse_operator
 
-    def work(operator: str) -> float:
-        if operator == SKIP:
-            return 0.0
-        shape = parse_operator(operator)
-        return shape.kernel**2 * shape.expansion / shape.groups
+    def width(operator: str) -> tuple[int, float]:
+        return (0 if operator == SKIP else parse_operator(operator).expansion, _work(operator))
 
-    ops = tuple(min(choices(block), key=work) for block in blocks(space))
-    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
+    ops = tuple(max(choices(block), key=width) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[-1] for block in blocks(space)))
 
 
 def fits(space: Macro, spec: Spec) -> None:

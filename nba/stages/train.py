@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from nba.errors import DataError
 from nba.files import write_atomic
 from nba.stages import data
-from nba.stages.data import load_data
+from nba.stages.data import load_data, preflight
 from nba.stages.exchange import save_images, save_network, write_part
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from nba.spec import Spec, TrainSchedule
     from nba.train.config import TrainConfig
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 
 TOGETHER = True
@@ -28,9 +28,9 @@ SCRATCH = ("train.pt",)
 """Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need; raises DataError too if the teacher's file is not there."""
-    data.preflight(spec)
+def check(spec: Spec) -> None:
+    """Raise DataError if the data or the teacher's file are not there."""
+    data.check(spec)
     wanted = spec.schedule.train.distillation
     if wanted is not None and wanted.teacher != "float" and not Path(wanted.teacher).is_file():
         raise DataError(

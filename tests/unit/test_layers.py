@@ -22,6 +22,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.progress",
         "nba.compiled",
         "nba.yamlfile",
+        "nba.jsonfile",
+        "nba.npzfile",
     ),
     ("nba.ir",),
     ("nba.spec", "nba.presets"),
