@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,3 +82,19 @@ def run_tool(
         where = f"; whole log: {log_path}" if log_path else ""
         raise ToolError(f"{command[0]}: exit status {process.returncode}{where}\n{tail}")
     return ToolResult(returncode=process.returncode, output=output)
+
+
+_LAUNCH = """
+import os, runpy, sys
+del sys.argv[0]
+sys.path[:] = [os.path.dirname(sys.argv[1]), *sys.argv.pop(0).split(os.pathsep)]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def python_command(script: Path, *arguments: str) -> list[str]:
+    """The command that runs a Python script with nothing to import from but its own folder and the places of this
+    process; not from the current folder, nor from $PYTHONPATH, where any file may lie."""
+    here = Path.cwd().resolve()
+    paths = [path for path in sys.path if Path(path).is_absolute() and Path(path).resolve() != here]
+    return [sys.executable, "-I", "-c", _LAUNCH, os.pathsep.join(paths), str(script.resolve()), *arguments]

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 
     from nba.flow import Context
 
-MARKER = "manifest.json"
-"""Every bundle holds it, written last. A folder with it may be replaced by a newer bundle."""
-
 
 def run(context: Context) -> None:
     """Writes the bundle."""
