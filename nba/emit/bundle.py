@@ -143,7 +143,7 @@ def render_bundle(
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
     env = environment()
     rtl_files = sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v"))
-    hex_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".hex"))
+    memory_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem"))
     context = {
         "version": __version__,
         "design_id": design.id,
@@ -153,7 +153,7 @@ def render_bundle(
         "part": platform.part,
         "clock_mhz": design.clock_mhz,
         "rtl_files": rtl_files,
-        "hex_files": hex_files,
+        "memory_files": memory_files,
         "n_chunks": len(program.chunks),
         "in_bits": program.pp * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,

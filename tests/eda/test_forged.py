@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A bundle forged so well that its own bench is content, and what `verify` and `synth` say to it; Python planted beside
-the benches; and that a prediction which is really wrong is still found by simulation."""
+"""A bundle of slower Verilog with a prediction and digests to match, and what `verify` and `synth` say to it; Python
+planted beside the benches; and that a prediction which is really wrong is still found by simulation."""
 
 from __future__ import annotations
 
@@ -72,9 +72,6 @@ def test_slow_verilog_with_a_prediction_to_match(tmp_path: Path) -> None:
     assert found["simulated"]["first_output_latency"] > honest[str(FRAMES)]["first_output_latency"]
     (bundle / "sim" / "predicted.json").write_text(json.dumps({str(FRAMES): found["simulated"]}))
     _new_digests(bundle)
-    done = _own_bench(bundle)
-    assert done.returncode == 0, done.output
-    assert "PASSED" in done.output
 
     for check in (
         lambda: verify(bundle, tmp_path / "verify", {"icarus": FRAMES}, Silent()),
