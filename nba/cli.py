@@ -317,11 +317,11 @@ def emit(
     """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches, scripts. The same design gives the
     same bytes."""
     with _guard(debug):
+        from nba.emit.bundle import MANIFEST
         from nba.flow import new_folder
-        from nba.stages.emit import MARKER
         from nba.stages.emit import emit as emit_design
 
-        with new_folder(out, marker=MARKER) as folder:
+        with new_folder(out, marker=MANIFEST) as folder:
             name = emit_design(design, folder, images)
         print(f"{out}: bundle of design {name[:12]}")
 

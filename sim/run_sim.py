@@ -83,8 +83,9 @@ def build(bundle, simulator, build_dir):
         timescale=("1ns", "1ns"),
         log_file=build_dir / "build.log",
     )
-    for path in sorted((bundle / "rtl").glob("*.hex")):
-        (build_dir / path.name).write_bytes(path.read_bytes())
+    for pattern in ("*.hex", "*.mem"):
+        for path in sorted((bundle / "rtl").glob(pattern)):
+            (build_dir / path.name).write_bytes(path.read_bytes())
     return runner, info
 
 

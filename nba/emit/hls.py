@@ -145,7 +145,8 @@ def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part
     env = environment()
     files = {f"{FOLDER}/{name}": env.get_template(f"hls/{name}.j2").render(d=context) for name in _FILES}
     root = assets.root("templates") / "hls"
-    for path in sorted((*root.glob("lib/*.h"), *(p for p in root.glob("include/**/*") if p.is_file()))):
+    included = (path for path in root.glob("include/**/*") if path.is_file())
+    for path in sorted((root / "README.md", *root.glob("lib/*.h"), *included)):
         files[f"{FOLDER}/{path.relative_to(root).as_posix()}"] = path.read_bytes().decode("utf-8")
     return files
 

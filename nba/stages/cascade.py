@@ -59,7 +59,7 @@ def switchable_config(spec: Spec) -> SwitchableConfig:
 
 def run(context: Context) -> None:
     """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
-    images), cascade.json (curves, accuracies).
+    images), classes.json, cascade.json (curves, accuracies).
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -79,7 +79,7 @@ def run(context: Context) -> None:
         return
     found = measure_switchable(model, records, dataset)
     save_shared(shared_networks(found), context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     write_part(

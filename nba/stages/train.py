@@ -50,7 +50,8 @@ def train_config(schedule: TrainSchedule) -> TrainConfig:
 
 
 def run(context: Context) -> None:
-    """Writes network.json, weights.npz, images.npz (test images), curves.json; teacher.pt where a teacher was trained.
+    """Writes network.json, weights.npz, images.npz (test images), classes.json, curves.json; teacher.pt where a teacher
+    was trained.
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -67,7 +68,7 @@ def run(context: Context) -> None:
         return
     trained = measure(model, records, dataset)
     save_network(trained.network, trained.weights, context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     write_part(
