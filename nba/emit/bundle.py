@@ -16,7 +16,7 @@ from nba.cost.total import exact_cost
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.names import expected_name, identifier
-from nba.emit.predicted import predicted_cycles
+from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.errors import DesignError
@@ -69,6 +69,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "latency_cycles": latency,
         "interval_cycles": interval,
         "timeout_cycles": 40 * (latency + interval) + 20_000,
+        "stages": [max(job.stage for job in chunk.jobs) for chunk in program.chunks],
         "jobs": [[{"layer": job.layer, "name": names[job.layer]} for job in chunk.jobs] for chunk in program.chunks],
     }
 
@@ -143,9 +144,11 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
             target = path.name.removesuffix(".j2")
             target = target if folder == "bundle" else f"{folder}/{target}"
             text[target] = env.get_template(f"{folder}/{path.name}").render(context)
-    for name in ("bench.py", "run_sim.py"):
+    for name in ("bench.py", "control.py", "host.py", "run_sim.py"):
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
+    text["sim/schedule.json"] = json.dumps(schedule_tables(program)) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
