@@ -19,7 +19,7 @@ from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth, interface
 from nba.emit.names import expected_name, identifier
-from nba.emit.predicted import predicted_cycles
+from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.errors import DesignError
@@ -90,6 +90,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "latency_cycles": latency,
         "interval_cycles": interval,
         "timeout_cycles": 40 * (latency + interval) + 20_000,
+        "stages": [max(job.stage for job in chunk.jobs) for chunk in program.chunks],
         "jobs": [[{"layer": job.layer, "name": names[job.layer]} for job in chunk.jobs] for chunk in program.chunks],
     }
 
@@ -171,9 +172,11 @@ def render_bundle(
             text[target] = env.get_template(f"{folder}/{path.name}").render(context)
     for path in sorted((templates / "synth").glob("*.py")):
         text[f"synth/{path.name}"] = path.read_text(encoding="utf-8")
-    for name in ("bench.py", "run_sim.py"):
+    for name in ("bench.py", "control.py", "host.py", "run_sim.py"):
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
+    text["sim/schedule.json"] = json.dumps(schedule_tables(program)) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"

@@ -16,7 +16,7 @@ from nba.errors import DesignError, ToolError
 from nba.tools import python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
-TESTS = ("cycles", "stalls", "resets", "batches")
+TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
 MODE_TESTS = (*TESTS, "modes")
 """Tests of a bundle whose design has several modes."""
 TIMEOUT_S = 1800.0
