@@ -170,6 +170,7 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
     """Run the stages up to `last`; metrics.json is brought up to date after each. Returns its content."""
     from nba import flow, metrics
     from nba.progress import on_stderr
+    from nba.published import notes
 
     found: Json = {}
     team = _team()
@@ -186,6 +187,8 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
 
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
+        for line in notes(spec):
+            console.print(f"note: {line}", markup=False)
         flow.run(
             spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
@@ -400,9 +403,14 @@ def map_(
 
 @app.command()
 def spec(spec: SpecFile, debug: Debug = False) -> None:
-    """Check a spec and print it with every default filled in."""
+    """Check a spec and print it with every default filled in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
-        print(_load(spec).yaml(), end="")
+        from nba.published import notes
+
+        found = _load(spec)
+        for line in notes(found):
+            print(f"# {line}", file=sys.stderr)
+        print(found.yaml(), end="")
 
 
 @app.command()

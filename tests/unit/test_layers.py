@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.yamlfile",
     ),
     ("nba.ir",),
-    ("nba.spec", "nba.presets"),
+    ("nba.spec", "nba.presets", "nba.published"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
     ("nba.space", "nba.mapper", "nba.nest"),
