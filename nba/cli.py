@@ -222,6 +222,7 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
     Returns the folder and the content of metrics.json."""
     from nba import flow, metrics
     from nba.progress import on_stderr
+    from nba.published import notes
 
     found: Json = {}
     out = given or Path("build") / spec.name
@@ -239,6 +240,8 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
 
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
+        for line in notes(spec):
+            console.print(f"note: {line}", markup=False)
         flow.run(
             spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
@@ -458,12 +461,15 @@ def map_(
 @app.command()
 def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
     """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
-    in."""
+    in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
         from nba.flow import check
+        from nba.published import notes
 
         found = _load(spec, data=data)
         check(found)
+        for line in notes(found):
+            print(f"# {line}", file=sys.stderr)
         print(found.yaml(), end="")
 
 

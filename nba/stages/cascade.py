@@ -70,7 +70,7 @@ def run(context: Context) -> None:
     from nba.train import ranks
 
     spec, config = context.spec, switchable_config(context.spec)
-    network, dataset = searched_network(context.of("nas")), load_data(context)
+    network, dataset = searched_network(context.of("nas")), load_data(context, spec.schedule.train.resized_crop)
     checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress

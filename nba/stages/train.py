@@ -43,7 +43,7 @@ def train_config(schedule: TrainSchedule) -> TrainConfig:
     """The section `schedule.train`, as nba.train takes it."""
     from nba.train.config import Distillation, TrainConfig
 
-    values = schedule.model_dump(exclude={"preset", "distillation"})
+    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop"})
     wanted = schedule.distillation
     distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
     return TrainConfig(distillation=distillation, **values)
@@ -61,7 +61,7 @@ def run(context: Context) -> None:
 
     spec = context.spec
     architecture = load_result(context.of("search") / "search.json").architecture
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.train.resized_crop)
     config = train_config(spec.schedule.train)
     model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
     if not ranks.current().writes:
