@@ -34,5 +34,9 @@ class InfeasibleError(NbaError):
     """No design meets the budgets; the message names the budgets and the closest design found."""
 
 
+class DivergedError(NbaError):
+    """Training diverged: the loss is no number any more."""
+
+
 class ToolError(NbaError):
     """An external program is missing or failed."""

@@ -135,7 +135,7 @@ def cycles_of(batch, info, frames):
     return {
         "frames": len(out),
         "first_output_latency": out[0] + 1 if out else -1,
-        "interval": out[frames // 2] - out[frames // 2 - 1] if frames > 1 and len(out) >= frames else -1,
+        "batch_interval_cycles": out[frames // 2] - out[frames // 2 - 1] if 1 < frames <= len(out) else -1,
         "jobs": jobs,
     }
 
@@ -237,7 +237,8 @@ def print_table(result, out=sys.stdout):
         mark = "=" if p == s else "DIFFERS"
         name = f"{shown(p['name']):<{width}}"
         print(f"{p['chunk']:>5} {p['job']:>3}  {name}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
-    for key, text in (("first_output_latency", "first output [cycles]"), ("interval", "frame interval [cycles]")):
+    totals = ("first_output_latency", "first output [cycles]"), ("batch_interval_cycles", "batch interval [cycles]")
+    for key, text in totals:
         mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
         print(f"{text:<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
     print(f"frames compared {result['images']}, output codes that differ {result['mismatches']}", file=out)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nba.errors import DesignError, NbaError
+from nba.figures import standard_error
 from nba.files import write_atomic, write_atomic_bytes
 from nba.ir.design import decode, load_weights, weights_bytes
 from nba.ir.network import Network, Weights
@@ -41,6 +42,11 @@ def read_part(folder: Path) -> Json:
     except (OSError, ValueError) as err:
         raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None
     return found
+
+
+def measured(accuracy: float, images: int) -> Json:
+    """What metrics.json says of an accuracy beside its value: images and binomial standard error."""
+    return {"images": images, "standard_error": standard_error(accuracy, images)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -183,8 +183,9 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         train_loss, valid_loss, valid_accuracy, *losses = self.world.means(self.means.mean(name) for name in names)
         energy_pj, cycles = self.table.totals(ops)
         return SwitchableSearchRecord(
-            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses), valid_loss=valid_loss,
-            valid_accuracy=valid_accuracy, temperature=temperature,
-            alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)), efficiency=self.table.efficiency(ops),
-            cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles, ops=ops,
+            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses),
+            valid_loss=valid_loss if joint else None, valid_accuracy=valid_accuracy if joint else None,
+            temperature=temperature, alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
+            efficiency=self.table.efficiency(ops), cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles,
+            ops=ops,
         )  # fmt: skip

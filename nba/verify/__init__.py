@@ -10,12 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
+from nba.cost.settled import reach
 from nba.emit.hls import from_bytes
 from nba.emit.names import expected_name
 from nba.emit.vectors import stream_bytes
 from nba.errors import DesignError
 from nba.ir.design import load_design
-from nba.ir.program import lower
+from nba.ir.program import Program, lower
 from nba.quant.integer import run
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import TESTS, RtlResult, batch_sizes, simulate_rtl
@@ -73,6 +74,15 @@ def _mode_bits(images: int, mismatches: tuple[int, ...]) -> dict[str, object]:
     return {"images": images, "mismatches": total, **by_mode}
 
 
+def steady_part(program: Program, frames: int) -> dict[str, object]:
+    """The part of metrics.json on the steady interval, and whether a batch of `frames` frames shows it."""
+    found = reach(program, frames)
+    return {
+        "interval_cycles": float(found.interval_cycles), "first_frame": found.first_frame,
+        "period_frames": found.period_frames, "reached": found.reached,
+    }  # fmt: skip
+
+
 def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike) -> dict[str, object]:
     """Compare every implementation named in `images` ("verilator", "icarus", "hls") on at least that many images.
 
@@ -120,6 +130,7 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         )
         exact[name] = _bits(simulated.batches[:: len(frames)])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
+        cycles.setdefault("steady", steady_part(program, common))
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
         of_simulator[name] = simulated.batches[-1].simulated

@@ -317,6 +317,22 @@ def test_a_field_of_switchable_redoes_the_stages_that_read_it() -> None:
     assert redone(before, digests(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap", "map"]
 
 
+def test_baselines_are_no_input_of_the_design() -> None:
+    """Switching them on or off redoes them, and what shows them, alone; the recipe concerns both."""
+
+    def everything(**fields: object) -> dict[str, str]:
+        train = SPEC.schedule.train.model_copy(update=fields)
+        spec = SPEC.model_copy(update={"schedule": SPEC.schedule.model_copy(update={"train": train})})
+        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
+        return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+
+    before = everything()
+    assert redone(before, everything(baselines=False)) == ["baselines"]
+    assert redone(before, everything(epochs=7)) == ["train", "baselines"]
+    readers = {stage.name for stage in flow.STAGES if "baselines" in stage.after}
+    assert readers == {"report"}, "nothing of the design waits for baselines"
+
+
 def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("one")
