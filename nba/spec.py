@@ -409,6 +409,8 @@ class TrainSchedule(_Augmented):
     every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2. ema: decay of the running mean
     of the weights, which is what is exported (0: the last weights are). fold_fraction: last part of the epochs, with
     BatchNorm folded. precision: of convolutions until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
+    baselines: the same architecture is trained in floating point and, from there, with 8 bits everywhere too, so that
+    the report can compare accuracies.
     """
 
     preset: Literal["common-cifar", "common-imagenet"] | None = None
@@ -428,6 +430,7 @@ class TrainSchedule(_Augmented):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+    baselines: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="before")
     @classmethod

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -359,12 +360,17 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
 def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
     if lower > interval:
-        note = "faster than all of the exact search's sizes: its engines are finer, and nothing is proved of those"
+        note = (
+            "no bound: the design has engine sizes that the exact search does not cover, and is faster than every "
+            "combination of those that it does"
+        )
         return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
     optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
-    note = "optimal: no engines of the searched sizes within the DSP budget are faster" if optimal else (
-        f"within {100 * gap:.2f} % of the best of the searched sizes: engines within the DSP budget are not excluded "
-        f"down to {lower} cycles (the bound knows neither LUTs nor memory)"
-    )  # fmt: skip
+    note = (
+        "optimal: no combination of the searched engine sizes within the DSP budget has a shorter interval"
+        if optimal
+        else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
+        "of the searched engine sizes within the DSP budget (LUT and BRAM budgets relaxed)"
+    )
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -17,6 +17,7 @@ from nba.cost.energy import energy_aj
 from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.emit.env import environment
 from nba.errors import NbaError
+from nba.figures import percent_text
 from nba.files import write_atomic
 from nba.ir.program import Program, lower
 from nba.jsonfile import understood
@@ -48,7 +49,7 @@ def percent(value: float | Fraction) -> str:
 def page_environment() -> jinja2.Environment:
     """The project's environment with HTML escaping on."""
     env = environment().overlay(autoescape=True)
-    env.filters = {**env.filters, "number": number, "percent": percent}
+    env.filters = {**env.filters, "number": number, "percent": percent, "accuracy": percent_text}
     return env
 
 

@@ -139,7 +139,7 @@ def _differences(run: RtlRun) -> list[str]:
                 for a, b in zip(batch.predicted["jobs"], batch.simulated["jobs"], strict=True)
                 if a != b
             ]
-            keys = ("frames", "first_output_latency", "interval", "batch")
+            keys = ("frames", "first_output_latency", "batch_interval_cycles", "batch")
             totals = [f"{k}: {batch.predicted[k]}, simulated {batch.simulated[k]}" for k in keys]  # type: ignore[literal-required]
             found.append(f"{what}: cycles differ: {'; '.join([*totals, *wrong])}")
         if not batch.holds and not found:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.assets",
         "nba.sources",
         "nba.progress",
+        "nba.figures",
         "nba.compiled",
         "nba.yamlfile",
         "nba.jsonfile",
