@@ -33,7 +33,7 @@ def run(context: Context) -> None:
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
-    from nba.space.network import slots
+    from nba.space.network import slots, widest_map
     from nba.train import ranks
 
     spec = context.spec
@@ -41,7 +41,9 @@ def run(context: Context) -> None:
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
     hardware = GammaSearch(
-        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
+        space=AcceleratorSpace(
+            slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks
+        ).within(widest_map(space)),
         platform=get(spec.platform),
         budgets=budgets_of(spec),
         objective=spec.objective,
