@@ -5,7 +5,7 @@ rings so that the exact cost meets the budgets and the objective is as small as 
 Engines and partition come from `nba.mapper.assign` under closed-form work per engine; a stall-free timetable attains
 that bound, so that the exact schedule decides between few candidates (`nba.mapper.realise`). That finds short intervals
 within DSP and memory. For other objectives, and for budgets on LUTs, speed or power, `nba.mapper.refine` goes on from
-there by all closed forms.
+there by all closed forms. What any design has beyond its work is taken away (`nba.mapper.trim`).
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from nba.mapper.exact import Certificate, ExactSearch, Menu, Plan
 from nba.mapper.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.mapper.realise import UNLIMITED, Candidate, build, realise, reorder
 from nba.mapper.refine import Engines, engines_of, refine
+from nba.mapper.trim import trim
 from nba.platform import Platform
 
 SCOUT_STEPS = 300
@@ -249,7 +250,9 @@ class _Search:
         best = reorder(
             self.network, self.best, self.platform, self.budgets, self.objective, self.effort.reorder_steps, self.rng
         )
-        check_accelerator(self.network, best.accelerator)
+        best = self._trimmed(best)
+        problems = check_accelerator(self.network, best.accelerator)
+        assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
         return Mapping(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
@@ -304,6 +307,7 @@ class _Search:
             found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
             return None
+        found = self._trimmed(found)
         if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
                 self.closest = found
@@ -311,6 +315,9 @@ class _Search:
         if self.best is None or found.key(self.objective) < self.best.key(self.objective):
             self.best = found
         return found
+
+    def _trimmed(self, design: Candidate) -> Candidate:
+        return trim(self.network, design, self.platform, self.budgets, self.objective)
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""

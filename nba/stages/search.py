@@ -46,15 +46,16 @@ def run(context: Context) -> None:
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
-    from nba.space.network import slots
+    from nba.space.network import slots, widest_map
     from nba.train import ranks
 
     spec = context.spec
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
+    chunks = AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
     hardware = hardware_search(spec)(
-        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
+        space=chunks.within(widest_map(space)),
         platform=get(spec.platform),
         budgets=budgets_of(spec),
         objective=spec.objective,
