@@ -14,7 +14,7 @@ import numpy as np
 from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
 from nba.ir.network import Network
-from nba.tools import run_tool
+from nba.tools import HANG_S, run_tool
 
 INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
 """Environment variable that names a folder with ap_int.h and hls_stream.h."""
@@ -60,7 +60,9 @@ def find_headers() -> Path:
     )
 
 
-def build(sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = 300) -> None:
+def build(
+    sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = HANG_S
+) -> None:
     """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
 
     Raises ToolError if g++ or the headers are missing, or the sources do not compile.
@@ -78,7 +80,7 @@ def simulate(
     *,
     arguments: tuple[str, ...] = (),
     batch: int | None = None,
-    timeout_s: float = 300,
+    timeout_s: float = HANG_S,
 ) -> np.ndarray:
     """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 
