@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,8 +23,13 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+<<<<<<< HEAD
 from nba import __version__, assets
 from nba.errors import NbaError, SpecError
+=======
+from nba import __version__
+from nba.errors import DiskError, NbaError, SpecError
+>>>>>>> robust
 from nba.files import disk_error
 from nba.platform import names
 
@@ -70,12 +76,21 @@ class _Terminated(BaseException):
 
 
 _asked_to_end = Event()
-"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
+"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in a way of
+its own."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     _asked_to_end.set()
     raise _Terminated
+
+
+def _note_thread(failed: threading.ExceptHookArgs) -> None:
+    """A writer's thread that the disk failed says so to the thread that waits for it, whose message is enough."""
+    if isinstance(failed.exc_value, OSError):
+        logging.getLogger(__name__).debug("in a thread", exc_info=failed.exc_value)
+    else:
+        threading.__excepthook__(failed)
 
 
 def _err(text: str) -> None:
@@ -125,6 +140,7 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _asked_to_end.clear()
+    threading.excepthook = _note_thread
     # What is ignored from the start stays so: that is how nohup works.
     caught = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, _terminate) for number in caught}
@@ -148,7 +164,7 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except NbaError as err:
         if debug:
             raise
-        _err(f"nba-codesign: {err}")
+        _err(f"nba-codesign: {err}{again if isinstance(err, DiskError) else ''}")
         raise typer.Exit(2) from None
     except BrokenPipeError:
         _silence()
@@ -506,7 +522,7 @@ def main() -> None:
             if _is_closed(number):
                 os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
     if sys.stdout is None:
         print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
         sys.exit(2)

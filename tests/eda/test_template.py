@@ -128,7 +128,7 @@ def test_verilator(seed: int, tmp_path: Path) -> None:
 def test_a_thousand_pairs(capsys: pytest.CaptureFixture[str]) -> None:
     """The benchmark as it stands; it goes on where an earlier run of it stopped."""
     command = [sys.executable, str(ROOT / "benchmarks" / "property.py")]
-    done = run_tool(command, cwd=ROOT, timeout_s=6 * 3600.0, check=False)
+    done = run_tool(command, cwd=ROOT, check=False)
     with capsys.disabled():
         print(f"\n{done.output[-2000:]}")
     assert done.returncode == 0, done.output[-20_000:]

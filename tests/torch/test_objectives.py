@@ -40,7 +40,7 @@ def nba(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run nba-codesign in `cwd`."""
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-m", "nba", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

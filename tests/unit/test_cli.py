@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from nba.cli import _guard, app
 from nba.errors import NbaError
 from nba.platform import names
 from nba.sources import PACKAGE
+from tests.processes import marked_environment, wait_until
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
 DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
     """What the shell sees of `python -m nba`: the status, the message on stderr alone."""
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-m", "nba", "emit", "none.json", "-o", "bundle"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("nba-codesign: none.json:\n  - no such file")
     assert list(tmp_path.iterdir()) == []
@@ -212,19 +212,16 @@ def test_unknown_check(tmp_path: Path) -> None:
 )
 def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str) -> None:
     """A run that is stopped says how to go on, and the search that it was in can be resumed."""
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    env = marked_environment()
     command = [sys.executable, "-m", "nba", "search", "digits", "-o", str(tmp_path / "build")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
-    work = tmp_path / "build" / ".nba" / "work" / "search.inputs"
-    deadline = time.monotonic() + 60
-    while not work.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    wait_until((tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists, process)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == status, stderr
     assert f"nba-codesign: {word}; the same command continues where it was" in stderr
     assert "Traceback" not in stderr
+    assert (tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists()
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -240,18 +241,19 @@ def test_checkpoints_go_when_the_stage_is_done(lab: Lab, monkeypatch: pytest.Mon
     assert lab.go() == []
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 @pytest.mark.parametrize(("owner", "call"), [(Path, "unlink"), (Path, "rename"), (os, "replace")])
 def test_a_stage_that_is_done_stays_done(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: object, call: str
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: object, call: str, error: type[BaseException] | OSError
 ) -> None:
-    """However often a run ends while results are moved to their place, no stage is repeated."""
+    """However often a run ends, or the disk is full, while results are moved to their place: no stage is repeated."""
     real, ended, ran = getattr(owner, call), [], []
 
     def break_off(*given: object, **more: object) -> object:
         step = (len(ran) + len(lab.ran), str(given[-1]))
         if lab.ran and step not in ended and not step[1].endswith(".stamp"):
             ended.append(step)
-            raise KeyboardInterrupt
+            raise error
         return real(*given, **more)
 
     def learn(context: Context) -> None:
@@ -262,7 +264,7 @@ def test_a_stage_that_is_done_stays_done(
     monkeypatch.setattr(owner, call, break_off)  # type: ignore[call-overload]
     done = False
     while not done:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt, OSError, DiskError):
             lab.go()
             done = True
         ran += lab.ran

@@ -15,6 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "nba",
         "nba.errors",
+        "nba.supervisor",
         "nba.files",
         "nba.tools",
         "nba.assets",
