@@ -23,13 +23,8 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-<<<<<<< HEAD
 from nba import __version__, assets
-from nba.errors import NbaError, SpecError
-=======
-from nba import __version__
 from nba.errors import DiskError, NbaError, SpecError
->>>>>>> robust
 from nba.files import disk_error
 from nba.platform import names
 

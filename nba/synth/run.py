@@ -14,11 +14,7 @@ from nba import __version__, assets
 from nba.emit.env import environment
 from nba.errors import ToolError
 from nba.files import write_atomic
-<<<<<<< HEAD
-from nba.tools import python_command, run_tool
-=======
-from nba.tools import HANG_S, run_tool
->>>>>>> robust
+from nba.tools import HANG_S, python_command, run_tool
 
 Mode = Literal["count", "full"]
 """count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""

@@ -13,11 +13,7 @@ from typing import Literal
 
 from nba.emit.predicted import Cycles
 from nba.errors import DesignError, ToolError
-<<<<<<< HEAD
-from nba.tools import python_command, require_tool, run_tool
-=======
-from nba.tools import HANG_S, require_tool, run_tool
->>>>>>> robust
+from nba.tools import HANG_S, python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
 TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
