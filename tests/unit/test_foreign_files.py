@@ -223,8 +223,9 @@ def test_what_is_printed_reads_back(value: str) -> None:
 
 def test_a_spec_prints_texts_that_look_like_numbers() -> None:
     text = (
-        "name: '010'\ndataset: {name: digits}\n"
-        "network: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], head_channels: 16}\nplatform: zc706\nbudgets: {dsp: 64, bram: 32.5}\nschedule: {train: {distillation: {teacher: '1e5'}}}\n"
+        "name: '010'\ndataset: {name: digits}\nplatform: zc706\nbudgets: {dsp: 64, bram: 32.5}\n"
+        "network: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], head_channels: 16}\n"
+        "schedule: {train: {distillation: {teacher: '1e5'}}}\n"
     )
     spec = parse_spec(text, where="f", folder=Path(), platforms=names())
     again = parse_spec(spec.yaml(), where="g", folder=Path(), platforms=names())
