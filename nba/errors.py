@@ -47,5 +47,9 @@ class InfeasibleError(NbaError):
     """No design meets the budgets; the message names the budgets and the closest design found."""
 
 
+class DiskError(NbaError):
+    """A file cannot be written: the disk is full, read-only or broken. Nothing that was finished is lost."""
+
+
 class ToolError(NbaError):
     """An external program is missing or failed."""

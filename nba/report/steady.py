@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from nba.cost.pipeline import (
+from nba.cost.pipeline import Schedule, Tables, run_tables, tables
+from nba.cost.recurrence import (
     DEST,
     FIRST_JOB,
     HEIGHT_IN,
@@ -22,10 +23,6 @@ from nba.cost.pipeline import (
     SRC,
     STRIDE,
     WRITTEN,
-    Schedule,
-    Tables,
-    run_tables,
-    tables,
 )
 from nba.cost.steady import Steady, steady_state
 from nba.ir.program import Program

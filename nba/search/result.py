@@ -25,7 +25,7 @@ class SearchRecord:
     Entropies are fractions of their maximum. cost (the value of the objective, in its unit), interval_cycles, dsp,
     bram18 and feasible are those of the architecture derived at the end of the epoch on the accelerator that was best
     then (0 and False before the joint phase).
-    cost_weight: weight of the penalty during the epoch.
+    cost_weight: weight of the penalty during the epoch. macs, bit_operations: of that architecture.
     """
 
     epoch: int
@@ -45,6 +45,8 @@ class SearchRecord:
     bits: tuple[int, ...]
     cost_weight: float = 0.0
     gamma_entropy: float = 0.0
+    macs: int = 0
+    bit_operations: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

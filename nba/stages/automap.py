@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
 from nba.stages import hierarchy
-from nba.stages.cascade import section, switchable_config
+from nba.stages.cascade import section
 from nba.stages.exchange import Json, write_part
 from nba.stages.hierarchy import check
 from nba.stages.nas import searched_network
@@ -28,11 +28,11 @@ def run(context: Context) -> None:
     from nba.nest.report import mapping_json, network_text
 
     spec, found = context.spec, hierarchy.of(context.spec)
-    network, config = searched_network(context.of("nas")), switchable_config(spec)
+    network, wanted = searched_network(context.of("nas")), section(spec)
     results: dict[int, NetworkMapping] = {}
-    for bits in section(spec).bitwidths:
+    for bits in wanted.bitwidths:
         layers = layers_of(
-            network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits
+            network, bits=bits, stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits
         )  # fmt: skip
         results[bits] = map_network(
             layers, found, objective=objective(spec), seed=spec.seed,

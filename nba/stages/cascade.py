@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from nba.errors import SpecError
@@ -22,6 +22,8 @@ __all__ = ["check", "preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("cascade.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def section(spec: Spec) -> Switchable:
@@ -42,17 +44,22 @@ def hardware_bits(spec: Spec) -> tuple[int, ...]:
     return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
 
 
-def switchable_config(spec: Spec) -> SwitchableConfig:
-    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+def cascade_config(spec: Spec) -> SwitchableConfig:
+    """The section `switchable`, as nba.switchable takes it, for what does not train by a schedule of its own."""
     from nba.switchable.config import SwitchableConfig
 
     values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
-    return SwitchableConfig(train=train_config(spec.schedule.train), **values)
+    return SwitchableConfig(**values)
+
+
+def switchable_config(spec: Spec) -> SwitchableConfig:
+    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+    return replace(cascade_config(spec), train=train_config(spec.schedule.train))
 
 
 def run(context: Context) -> None:
     """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
-    images), cascade.json (curves, accuracies).
+    images), classes.json, cascade.json (curves, accuracies).
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -63,8 +70,8 @@ def run(context: Context) -> None:
     from nba.train import ranks
 
     spec, config = context.spec, switchable_config(context.spec)
-    network, dataset = searched_network(context.of("nas")), load_data(context)
-    checkpoint = context.folder / "cascade.pt"
+    network, dataset = searched_network(context.of("nas")), load_data(context, spec.schedule.train.resized_crop)
+    checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
@@ -72,13 +79,12 @@ def run(context: Context) -> None:
         return
     found = measure_switchable(model, records, dataset)
     save_shared(shared_networks(found), context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     write_part(
         context.folder, {"switchable": {"accuracy": {str(at.bits): accuracies(at) for at in found.results}}}
     )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
 
 
 def accuracies(at: AtBits) -> Json:

@@ -7,15 +7,12 @@ from typing import TYPE_CHECKING
 
 from nba.errors import DesignError
 from nba.ir.design import load_design
-from nba.stages.exchange import load_images
+from nba.stages.exchange import CLASSES, IMAGES, load_classes, load_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nba.flow import Context
-
-MARKER = "manifest.json"
-"""Every bundle holds it, written last. A folder with it may be replaced by a newer bundle."""
 
 
 def run(context: Context) -> None:
@@ -27,22 +24,29 @@ def run(context: Context) -> None:
 def emit(design_json: Path, folder: Path, n_images: int) -> str:
     """Write the bundle of a design into the empty `folder`, with vectors of at most `n_images` test images.
 
-    The images are those of images.npz beside the design; where there is none, seeded random images take their place.
-    Returns the design's id. Raises DesignError, DeadlockError.
+    The images and labels are those of images.npz beside the design, the class names those of classes.json; where there
+    is no images.npz, seeded random images take their place. Returns the design's id. Raises DesignError, DeadlockError.
     """
     from nba.emit.bundle import emit_bundle
+    from nba.emit.interface import Truth
     from nba.emit.vectors import default_images
     from nba.quant.integer import image_codes
 
     design, weights = load_design(design_json)
-    path = design_json.with_name("images.npz")
-    saved = load_images(path).x[:n_images] if path.exists() else None
-    first = design.network.tensors[0]
-    wanted = (first.height, first.width, first.channels)
-    if saved is not None and (saved.shape[1:] != wanted or first.signed):
-        raise DesignError(
-            str(path), [f"images of {saved.shape[1:]}; legal: {wanted}, unsigned, as the input of {design_json.name}"]
-        )
-    images = default_images(design, n_images) if saved is None else image_codes(design.network, saved)
-    emit_bundle(design, weights, folder, images)
+    path = design_json.with_name(IMAGES)
+    if path.exists():
+        saved = load_images(path)
+        first = design.network.tensors[0]
+        wanted = (first.height, first.width, first.channels)
+        if saved.x.shape[1:] != wanted or first.signed:
+            raise DesignError(
+                str(path),
+                [f"images of {saved.x.shape[1:]}; legal: {wanted}, unsigned, as the input of {design_json.name}"],
+            )
+        images = image_codes(design.network, saved.x[:n_images])
+        labels = tuple(int(label) for label in saved.y[:n_images])
+        truth = Truth(labels=labels, classes=load_classes(path.with_name(CLASSES)))
+    else:
+        images, truth = default_images(design, n_images), Truth()
+    emit_bundle(design, weights, folder, images, truth)
     return design.id

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PART = "metrics-part.json"
 """File in which a stage leaves what it adds to metrics.json."""
+IMAGES = "images.npz"
+CLASSES = "classes.json"
 MAX_IMAGES = 1024
 """Test images that are kept for verification."""
 
@@ -84,11 +86,25 @@ def read_network(path: Path) -> Network:
     return network
 
 
-def save_images(x: Images, y: np.ndarray, folder: Path) -> None:
-    """Write images.npz: uint8 input codes [B, H, W, C] and labels."""
+def save_images(x: Images, y: np.ndarray, classes: tuple[str, ...], folder: Path) -> None:
+    """Write images.npz: uint8 input codes [B, H, W, C] and labels; and classes.json: the names of all labels."""
     buffer = io.BytesIO()
     np.savez(buffer, x=x[:MAX_IMAGES].astype(np.uint8), y=y[:MAX_IMAGES].astype(np.int64))
-    write_atomic_bytes(folder / "images.npz", buffer.getvalue())
+    write_atomic_bytes(folder / IMAGES, buffer.getvalue())
+    write_atomic(folder / CLASSES, json.dumps(classes, indent=1) + "\n")
+
+
+def load_classes(path: Path) -> tuple[str, ...]:
+    """The class names that `save_images` wrote; none if there is no such file. Raises NbaError if it is damaged."""
+    try:
+        found = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError, RecursionError) as err:
+        raise NbaError(f"{path}: damaged ({err}); repeat the training") from None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise NbaError(f"{path}: is no list of class names; repeat the training, or remove the file")
+    return tuple(found)
 
 
 def load_images(path: Path) -> ImageSet:

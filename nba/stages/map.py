@@ -13,7 +13,7 @@ from nba import __version__
 from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
 from nba.stages.cascade import hardware_bits
-from nba.stages.exchange import Json, load_network, read_part, write_part
+from nba.stages.exchange import CLASSES, IMAGES, Json, load_network, read_part, write_part
 from nba.stages.limits import budgets_of, check
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ MODE_TRIES = 4
 
 
 def run(context: Context) -> None:
-    """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
+    """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
     from nba.cost.energy import energy_aj
     from nba.cost.steady import steady_interval
     from nba.cost.usage import UNITS, value_of
@@ -46,9 +46,12 @@ def run(context: Context) -> None:
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
     design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    network, *modes = (replace(network, name=spec.name) for network in design.networks)
+    design = replace(design, network=network, modes=tuple(modes))
     cost = design.cost
     save_design(design, weights, context.folder)
-    shutil.copyfile(train / "images.npz", context.folder / "images.npz")
+    for name in (IMAGES, CLASSES):
+        shutil.copyfile(train / name, context.folder / name)
     program = lower(design.network, design.accelerator, design.modes)
     interval = steady_interval(program)
     write_part(

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
-from nba.stages.cascade import section, switchable_config
+from nba.stages.cascade import cascade_config, section
 from nba.stages.data import load_data, macro, preflight
-from nba.stages.search import check_space
+from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -24,6 +24,8 @@ FILE = "nas.json"
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("nas.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def check(spec: Spec) -> None:
@@ -41,14 +43,14 @@ def run(context: Context) -> None:
     from nba.train import ranks
 
     spec, wanted = context.spec, section(context.spec)
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
-    cascade = switchable_config(spec)
+    cascade = cascade_config(spec)
     table = efficiency_table(
         space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / "nas.pt"
+    checkpoint = context.folder / SCRATCH[0]
     found = search_switchable(
         space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
         progress=context.progress,
@@ -56,7 +58,6 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_switchable_search(found, context.folder / FILE)
-    checkpoint.unlink(missing_ok=True)
 
 
 def searched_network(folder: Path) -> Network:
@@ -69,6 +70,8 @@ def searched_network(folder: Path) -> Network:
 
 def objective(spec: Spec) -> EfficiencyObjective:
     """What the search pays for; layers run one after another, so the interval between frames is the latency."""
+    if spec.schedule.search.network_objective != "hardware":
+        return spec.schedule.search.network_objective
     return "latency" if spec.objective == "interval" else spec.objective
 
 
@@ -80,4 +83,6 @@ def search_config(spec: Spec) -> SwitchableSearchConfig:
 
     known = {f.name for f in fields(SwitchableSearchConfig)}
     values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
+    wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
+    values |= {"target": wanted["target"], "cost_range": wanted["span"]}
     return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypedDict
 
 from nba.stages import data
 from nba.stages.data import load_data, macro, preflight
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network
     from nba.mapper.automap import Effort
+    from nba.search.accelerators import AcceleratorSearch
     from nba.search.joint import SearchConfig
     from nba.space.network import Architecture, Macro
     from nba.spec import SearchSchedule, Spec
@@ -22,15 +23,26 @@ if TYPE_CHECKING:
 __all__ = ["check", "preflight", "run"]
 
 
+class PressureFields(TypedDict):
+    """The fields of nba.search.penalty.Pressure."""
+
+    weight: float
+    form: Literal["log", "linear"]
+    target: float | None
+    adapt_rate: float
+    span: tuple[float, float] | None
+
+
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("search.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
     """Writes search.json. Of several processes that search together, rank 0 alone writes."""
     from nba.mapper.automap import Effort
     from nba.platform import get
-    from nba.search.gamma import GammaSearch
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
@@ -38,10 +50,10 @@ def run(context: Context) -> None:
     from nba.train import ranks
 
     spec = context.spec
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
-    hardware = GammaSearch(
+    hardware = hardware_search(spec)(
         space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
         platform=get(spec.platform),
         budgets=budgets_of(spec),
@@ -56,7 +68,6 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
-    (context.folder / "search.pt").unlink(missing_ok=True)
 
 
 def check(spec: Spec) -> None:
@@ -91,6 +102,17 @@ def _work(operator: str) -> float:
         return 0.0
     shape = parse_operator(operator)
     return shape.kernel**2 * shape.expansion / shape.groups
+
+
+def hardware_search(spec: Spec) -> type[AcceleratorSearch]:
+    """The accelerator search that `schedule.search.hardware_method` names."""
+    from nba.search.baselines import EvolutionarySearch, RandomSearch
+    from nba.search.gamma import GammaSearch
+
+    methods: dict[str, type[AcceleratorSearch]] = {
+        "gamma": GammaSearch, "random": RandomSearch, "evolutionary": EvolutionarySearch,
+    }  # fmt: skip
+    return methods[spec.schedule.search.hardware_method]
 
 
 def smallest(space: Macro) -> Architecture:
@@ -145,15 +167,28 @@ def search_config(schedule: SearchSchedule, objective: Objective, clock_mhz: flo
     from nba.search.joint import SearchConfig
     from nba.search.penalty import CostConfig
 
-    values = schedule.model_dump()
-    fps, target = values.pop("target_fps"), values.pop("target")
-    if fps is not None:
-        target = clock_mhz * 1e6 / fps
     cost = CostConfig(
-        objective=objective,
-        weight=values.pop("cost_weight"),
-        bits_weight=values.pop("bits_weight"),
-        target=target,
-        adapt_rate=values.pop("adapt_rate"),
-    )
-    return SearchConfig(cost=cost, **values)
+        objective=objective, network_objective=schedule.network_objective, bits_weight=schedule.bits_weight,
+        **pressure(schedule, clock_mhz),
+    )  # fmt: skip
+    return SearchConfig(cost=cost, **schedule.model_dump(exclude=NOT_OF_THE_SEARCH))
+
+
+NOT_OF_THE_SEARCH = {
+    "resized_crop", "hardware_method", "network_objective", "bits_weight", "cost_weight", "cost_form", "target_fps",
+    "target", "adapt_rate", "cost_range", "fps_range",
+}  # fmt: skip
+"""Fields of `schedule.search` that the data, the accelerator search or the cost are made of."""
+
+
+def pressure(schedule: SearchSchedule, clock_mhz: float) -> PressureFields:
+    """The fields of nba.search.penalty.Pressure; frames per second become cycles of `clock_mhz`."""
+    hz, fps, target, span = clock_mhz * 1e6, schedule.fps_range, schedule.target, schedule.cost_range
+    if schedule.target_fps is not None:
+        target = hz / schedule.target_fps
+    if fps is not None:
+        span = (hz / fps[1], hz / fps[0] if fps[0] else float("inf"))
+    return {
+        "weight": schedule.cost_weight, "form": schedule.cost_form, "target": target,
+        "adapt_rate": schedule.adapt_rate, "span": span,
+    }  # fmt: skip

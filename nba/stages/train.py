@@ -24,6 +24,8 @@ __all__ = ["check", "preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("train.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def check(spec: Spec) -> None:
@@ -41,14 +43,15 @@ def train_config(schedule: TrainSchedule) -> TrainConfig:
     """The section `schedule.train`, as nba.train takes it."""
     from nba.train.config import Distillation, TrainConfig
 
-    values = schedule.model_dump(exclude={"preset", "distillation"})
+    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop"})
     wanted = schedule.distillation
     distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
     return TrainConfig(distillation=distillation, **values)
 
 
 def run(context: Context) -> None:
-    """Writes network.json, weights.npz, images.npz (test images), curves.json; teacher.pt where a teacher was trained.
+    """Writes network.json, weights.npz, images.npz (test images), classes.json, curves.json; teacher.pt where a teacher
+    was trained.
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -58,18 +61,17 @@ def run(context: Context) -> None:
 
     spec = context.spec
     architecture = load_result(context.of("search") / "search.json").architecture
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.train.resized_crop)
     config = train_config(spec.schedule.train)
     model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
     if not ranks.current().writes:
         return
     trained = measure(model, records, dataset)
     save_network(trained.network, trained.weights, context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     write_part(
         context.folder,
         {"accuracy": {"integer": trained.integer_accuracy, "fake_quant": trained.fake_accuracy}},
     )
-    (context.folder / "train.pt").unlink(missing_ok=True)

@@ -24,8 +24,8 @@ class SwitchableSearchRecord:
     Losses are means over the epoch; train_losses per bitwidth, rising, distillation included. valid_loss and
     valid_accuracy are those of the sampled paths at the bitwidths that the architecture learns from, on its part of the
     data (0 before the joint phase). alpha_entropy: in units of its maximum. efficiency (L_eff), cost (the value of the
-    objective, in its unit), energy_pj and cycles are those of the network derived at the end of the epoch, `ops` its
-    operators.
+    objective, in its unit), energy_pj, cycles, macs and bit_operations are those of the network derived at the end of
+    the epoch, `ops` its operators. cost_weight: weight of L_eff during the epoch.
     """
 
     epoch: int
@@ -41,6 +41,9 @@ class SwitchableSearchRecord:
     energy_pj: float
     cycles: int
     ops: tuple[str, ...]
+    cost_weight: float = 0.0
+    macs: int = 0
+    bit_operations: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

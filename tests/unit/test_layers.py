@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "nba.npzfile",
     ),
     ("nba.ir",),
-    ("nba.spec", "nba.presets"),
+    ("nba.spec", "nba.presets", "nba.published"),
     ("nba.platform", "nba.cost"),
     ("nba.quant", "nba.quant.bounds", "nba.quant.integer"),
     ("nba.space", "nba.mapper", "nba.nest"),
