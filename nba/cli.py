@@ -70,7 +70,8 @@ class _Terminated(BaseException):
 
 
 _asked_to_end = Event()
-"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
+"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own
+way."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -163,6 +164,12 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         if debug or (err.name or "").partition(".")[0] == "nba":
             raise
         _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
+        raise typer.Exit(2) from None
+    except MemoryError as err:
+        if debug:
+            raise
+        what = f" ({' '.join(str(err).split())})" if str(err) else ""
+        _err(f"nba-codesign: not enough memory{what}; use a machine with more, smaller images or smaller batches")
         raise typer.Exit(2) from None
     except Exception as err:
         if debug:
