@@ -175,6 +175,12 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
             raise
         _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
         raise typer.Exit(2) from None
+    except MemoryError as err:
+        if debug:
+            raise
+        what = f" ({' '.join(str(err).split())})" if str(err) else ""
+        _err(f"nba-codesign: not enough memory{what}; use a machine with more, smaller images or smaller batches")
+        raise typer.Exit(2) from None
     except Exception as err:
         if debug:
             raise

@@ -20,7 +20,7 @@ from nba.ir.network import Weights
 from nba.quant.shared import load_shared, save_shared
 from nba.space.network import Architecture, Macro, architecture_from_json, architecture_json, skeleton
 from nba.stages.emit import emit
-from nba.stages.exchange import load_images, load_network, read_part, save_images, save_network
+from nba.stages.exchange import load_classes, load_images, load_network, read_part, save_images, save_network
 from nba.stages.nests import load_nests
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
@@ -139,8 +139,12 @@ def _images(rng: random.Random, folder: Path) -> None:
     x = np.arange(3 * first.height * first.width * first.channels, dtype=np.uint8)
     x = x.reshape(3, first.height, first.width, first.channels)
     y = np.arange(3, dtype=np.int64)
-    save_images(x, y, folder)
-    if rng.random() < 0.95:
+    last = design.network.tensors[-1]
+    names = tuple(f"class {i}" for i in range(last.height * last.width * last.channels))
+    save_images(x, y, names, folder)
+    if rng.random() < 0.3:
+        (folder / "classes.json").write_bytes(mutate.encoded(mutate.json_text(rng, list(names))))
+    else:
         (folder / "images.npz").write_bytes(mutate.npz(rng, {"x": x, "y": y}))
     _sampled(rng, folder)
 
@@ -150,6 +154,7 @@ def check_images(folder: Path) -> None:
     found = load_images(folder / "images.npz")
     assert found.x.ndim == 4
     assert len(found.x) == len(found.y) > 0
+    load_classes(folder / "classes.json")
     if _sample(folder) < 0.3:
         emit(folder / "design.json", folder / "bundle", 2)
 

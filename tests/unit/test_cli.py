@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import typer
 
@@ -263,3 +264,10 @@ def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pyte
         command()
     assert ended.value.exit_code == 143
     assert capsys.readouterr().err == "nba-codesign: terminated\n"
+
+
+def test_too_little_memory_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught, _guard(False):
+        np.zeros((1 << 20, 1 << 20, 1 << 10))
+    assert caught.value.exit_code == 2
+    assert "nba-codesign: not enough memory (Unable to allocate" in capsys.readouterr().err
