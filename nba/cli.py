@@ -45,6 +45,10 @@ Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", me
 SpecFile = Annotated[
     str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
 ]
+Arch = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--architecture", help="Architecture file (JSON or YAML) to use instead of a search.", metavar="FILE"),
+]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
     Optional[Path],  # noqa: UP045
@@ -137,8 +141,10 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
+def _load(
+    spec: str, seed: int | None = None, data: Path | None = None, architecture: Path | None = None
+) -> Spec:  # fmt: skip
+    """The spec in a file, or the built-in example of that name; the others stand in for its own."""
     from nba import assets
     from nba.platform import names
     from nba.spec import load_spec
@@ -149,6 +155,8 @@ def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
     found = load_spec(path, platforms=names())
     if data is not None:
         found = found.model_copy(update={"dataset": found.dataset.at(data)})
+    if architecture is not None:
+        found = found.model_copy(update={"architecture": str(architecture.expanduser().absolute())})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
@@ -208,8 +216,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
+    spec: SpecFile, out: Out, architecture: Arch = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Everything: search, train, map, emit, verify, synthesise, report.
 
     Several processes share the work of search and training when torchrun starts them:
@@ -220,7 +229,7 @@ def run(
     with _guard(debug, again=AGAIN):
         from nba.metrics import Line, table
 
-        found = _stages(_load(spec, seed, data), out, "report", force)
+        found = _stages(_load(spec, seed, data, architecture), out, "report", force)
         rows = (
             *table(found),
             Line(label="report", value=str(out / "report" / "report.html")),
@@ -242,13 +251,15 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
-    """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
+    spec: SpecFile, out: Out, architecture: Arch = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
+    """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
+    map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        if not _show("", table(_stages(_load(spec, seed, data), out, "map", force))):
+        if not _show("", table(_stages(_load(spec, seed, data, architecture), out, "map", force))):
             raise typer.Exit(1)
         print(out / "design" / "design.json")
 

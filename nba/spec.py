@@ -512,7 +512,8 @@ _MIXED_BITWIDTHS = (2, 4, 6, 8)
 
 class Spec(_Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
-    that works at several bitwidths, as the section of that name says."""
+    that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
+    bits of every block (docs/architecture-file.md); nothing is searched then."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -527,6 +528,7 @@ class Spec(_Section):
     switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
+    architecture: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -608,8 +610,8 @@ class Spec(_Section):
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
-    every error of the file.
+    Relative paths (`dataset.path`, `switchable.hierarchy`, `architecture`) are relative to the spec's folder. Raises
+    SpecError with every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -633,6 +635,8 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     if spec.dataset.path is not None:
         dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
         spec = spec.model_copy(update={"dataset": dataset})
+    if spec.architecture is not None:
+        spec = spec.model_copy(update={"architecture": _absolute(spec.architecture, folder)})
     own = None if spec.switchable is None else spec.switchable.hierarchy
     if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
         switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})

@@ -111,7 +111,7 @@ def _teacher(
         run.epochs(path, progress)
         return run.result(ranks.device())
     given = Path(config.distillation.teacher)
-    state = checkpoint.load(given, "") if given.is_file() else None
+    state = checkpoint.load(given, "")
     try:
         if state is None:
             raise ValueError("no such file, or damaged")
