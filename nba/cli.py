@@ -57,6 +57,10 @@ SpecFile = Annotated[
         help=f"Spec file (YAML), or the name of a built-in example: {', '.join(assets.examples())}.", metavar="SPEC"
     ),
 ]
+Arch = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--architecture", help="Architecture file (JSON or YAML) to use instead of a search.", metavar="FILE"),
+]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
     Optional[Path],  # noqa: UP045
@@ -206,8 +210,10 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
+def _load(
+    spec: str, seed: int | None = None, data: Path | None = None, architecture: Path | None = None
+) -> Spec:  # fmt: skip
+    """The spec in a file, or the built-in example of that name; the others stand in for its own."""
     from nba.spec import load_spec
 
     path = Path(spec)
@@ -216,6 +222,8 @@ def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
     found = load_spec(path, platforms=names())
     if data is not None:
         found = found.model_copy(update={"dataset": found.dataset.at(data)})
+    if architecture is not None:
+        found = found.model_copy(update={"architecture": str(architecture.expanduser().absolute())})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
@@ -278,7 +286,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
     """Everything: search, train, map, emit, verify, synthesise, report.
@@ -291,7 +300,7 @@ def run(
     with _guard(debug, again=AGAIN):
         from nba.metrics import Line, table
 
-        build, found = _stages(_load(spec, seed, data), out, "report", force)
+        build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
         rows = (
             *table(found),
             Line(label="report", value=str(build / "report" / "report.html")),
@@ -314,14 +323,15 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
+    """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
+    map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        build, found = _stages(_load(spec, seed, data), out, "map", force)
+        build, found = _stages(_load(spec, seed, data, architecture), out, "map", force)
         if not _show("", table(found)):
             raise typer.Exit(1)
         print(build / "design" / "design.json")

@@ -11,18 +11,20 @@ import shutil
 from typing import TYPE_CHECKING
 
 from nba.errors import DivergedError
+from nba.stages.architecture import chosen
 from nba.stages.data import load_data, preflight
 from nba.stages.exchange import measured, write_part
 from nba.stages.train import train_config
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.space.network import Architecture
 
 __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("float.pt", "int8.pt")
+"""Its checkpoints, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -34,7 +36,7 @@ def run(context: Context) -> None:
         write_part(context.folder, {})
         return
     from nba.train import ranks
-    from nba.train.baselines import FLOAT_FILE, INT8_FILE, fit_baselines
+    from nba.train.baselines import FLOAT_FILE, fit_baselines
     from nba.train.config import FLOAT_TEACHER
     from nba.train.loop import TEACHER
 
@@ -46,9 +48,8 @@ def run(context: Context) -> None:
     dataset = load_data(context, schedule.resized_crop)
     try:
         found = fit_baselines(
-            searched_architecture(context), dataset, train_config(schedule), context.spec.seed, context.folder,
-            context.progress,
-        )  # fmt: skip
+            chosen(context), dataset, train_config(schedule), context.spec.seed, context.folder, context.progress
+        )
     except DivergedError as err:
         write_part(context.folder, {"baselines_failed": str(err)})
         return
@@ -60,16 +61,3 @@ def run(context: Context) -> None:
         context.folder,
         {"baselines": {name: {"accuracy": share, **measured(share, images)} for name, share in reached.items()}},
     )
-    for name in (FLOAT_FILE, INT8_FILE):
-        (context.folder / name).unlink(missing_ok=True)
-
-
-def searched_architecture(context: Context) -> Architecture:
-    """What the search found, of either precision."""
-    from nba.search.result import load_result
-    from nba.stages.nas import FILE
-    from nba.switchable.search_result import load_switchable_search
-
-    if context.spec.precision == "switchable":
-        return load_switchable_search(context.of("nas") / FILE).architecture
-    return load_result(context.of("search") / "search.json").architecture

@@ -64,13 +64,14 @@ def run(context: Context) -> None:
     Of several processes that train together, rank 0 alone measures and writes.
     """
     from nba.quant.shared import save_shared
-    from nba.stages.nas import searched_network
+    from nba.space.network import skeleton
+    from nba.stages.architecture import chosen
     from nba.switchable.export import measure_switchable, shared_networks
     from nba.switchable.loop import fit_switchable
     from nba.train import ranks
 
     spec, config = context.spec, switchable_config(context.spec)
-    network, dataset = searched_network(context.of("nas")), load_data(context, spec.schedule.train.resized_crop)
+    network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
     checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress

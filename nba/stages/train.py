@@ -55,12 +55,12 @@ def run(context: Context) -> None:
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
-    from nba.search.result import load_result
+    from nba.stages.architecture import chosen
     from nba.train import ranks
     from nba.train.loop import fit, measure
 
     spec = context.spec
-    architecture = load_result(context.of("search") / "search.json").architecture
+    architecture = chosen(context)
     dataset = load_data(context, spec.schedule.train.resized_crop)
     config = train_config(spec.schedule.train)
     model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)

@@ -104,8 +104,8 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
 
 def _covered(stage: flow.Stage, field: str) -> bool:
     """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
-    there is a section `switchable` at all."""
-    return flow.declared(stage, field) or field in ("precision", "switchable")
+    there is a section `switchable` at all, and whether an `architecture` was given."""
+    return flow.declared(stage, field) or field in ("precision", "switchable", "architecture")
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:

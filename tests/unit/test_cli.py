@@ -141,6 +141,31 @@ def test_bad_specs(spec_file: Path, tmp_path: Path, old: str, new: str, message:
     assert not (tmp_path / "build").exists()
 
 
+PUBLISHED = assets.root("examples") / "cifar10_published.yaml"
+
+
+def test_spec_names_what_of_a_published_preset_it_cannot_say(spec_file: Path, tmp_path: Path) -> None:
+    """On stderr, as comments; stdout is a spec as ever. A spec of our own has nothing to say."""
+    done = cli("spec", PUBLISHED)
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("# published-auto-nba-cifar: ") for line in lines)
+    assert any("1x1 convolution" in line for line in lines)
+    (tmp_path / "whole.yaml").write_text(done.stdout)
+    assert cli("spec", tmp_path / "whole.yaml").stdout == done.stdout
+    assert cli("spec", spec_file).stderr == ""
+
+
+@pytest.mark.parametrize("command", ["run", "search", "train"])
+def test_a_run_says_it_too(command: str, tmp_path: Path) -> None:
+    """Before anything else happens; here the images are missing."""
+    said = refused(command, PUBLISHED, "--data", tmp_path / "none", "-o", tmp_path / "out").splitlines()
+    assert said[0].startswith("cifar10_published: seed 1, into ")
+    assert said[1].startswith("note: published-auto-nba-cifar: ")
+    assert any("no such folder" in line for line in said)
+
+
 def test_missing_spec(tmp_path: Path) -> None:
     assert "nope.yaml: no such file" in refused("run", "nope.yaml", "-o", "build", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
