@@ -15,8 +15,9 @@ BUILD ?= build/digits
 BUNDLE ?= $(firstword $(shell ls -td build/*/bundle 2>/dev/null) $(BUILD)/bundle)
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 PYTEST_ARGS ?=
+EXAMPLES ?=
 
-.PHONY: help setup run sim test test-full lint clean
+.PHONY: help setup run sim test test-full docs record lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -39,6 +40,12 @@ test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 
 test-full: setup ## All tests, the long ones too
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded
+	@$(BIN)/python -m benchmarks.render_docs
+
+record: setup ## Run the examples from nothing (EXAMPLES=digits for one), record their figures, then `make docs`; idle machine
+	@$(BIN)/python -m benchmarks.record $(EXAMPLES)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/mypy

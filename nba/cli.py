@@ -155,14 +155,10 @@ def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
 def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in rows:
-        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
-        grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
+    from nba.metrics import WIDTH, grid
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
 
 
@@ -207,7 +203,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 def run(
     spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
 ) -> None:
-    """Everything: search, train, map, emit, verify, synthesise, report.
+    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
 
     Several processes share the work of search and training when torchrun starts them:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
@@ -215,15 +211,10 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import Line, table
+        from nba.metrics import closing
 
         found = _stages(_load(spec, seed, data), out, "report", force)
-        rows = (
-            *table(found),
-            Line(label="report", value=str(out / "report" / "report.html")),
-            Line(label="bundle", value=f"{out / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(out / "metrics.json")),
-        )
+        rows = closing(found, out)
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
 
