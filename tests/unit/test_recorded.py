@@ -14,6 +14,7 @@ from benchmarks import figures_file, record, render_docs
 from benchmarks.figures_file import ROOT, Figure, read
 from benchmarks.render_docs import DOCUMENTS, Recorded, load, render
 from nba import metrics
+from tests.documented import undocumented
 from tests.unit.test_metrics import BASE
 
 pytestmark = pytest.mark.golden
@@ -84,24 +85,9 @@ def test_claims_of_recorded_runs_hold(found: Recorded) -> None:
 
 
 def test_every_key_of_the_metrics_is_documented(found: Recorded) -> None:
-    text = (ROOT / "docs" / "metrics.md").read_text(encoding="utf-8")
-    words = set(re.findall(r"[a-z_0-9]+", text))
-
-    def names(value: object, depth: int = 0) -> set[str]:
-        if isinstance(value, list):
-            return set().union(*(names(item, depth) for item in value)) if value else set()
-        if not isinstance(value, dict):
-            return set()
-        return set(value) | set().union(*(names(v, depth + 1) for v in value.values()))
-
-    free = {"versions", "macs_by_bits"}
     for run in found.runs.values():
-        known = {key: value for key, value in run.items() if key not in free}
-        for part in ("energy",):
-            events = {k: v for k, v in run[part]["events"].items() if k not in free}
-            known[part] = {**run[part], "events": events}
-        undocumented = {name for name in names(known) if not name.isdigit()} - words
-        assert undocumented == set()
+        assert undocumented(run) == set()
+    assert undocumented({"accuracy": {"no_such_key": 1}, "versions": {"what-ever": "1"}}) == {"no_such_key"}
 
 
 def test_recorded_figures_are_whole(found: Recorded) -> None:
