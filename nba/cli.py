@@ -230,14 +230,10 @@ def _load(
 def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in rows:
-        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
-        grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
+    from nba.metrics import WIDTH, grid
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
 
 
@@ -287,10 +283,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 @app.command()
 def run(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
-    force: Force = False,
-    debug: Debug = False,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Everything: search, train, map, emit, verify, synthesise, report.
+    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
 
     Several processes share the work of search and training when torchrun starts them:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
@@ -298,15 +293,10 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import Line, table
+        from nba.metrics import closing
 
         build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
-        rows = (
-            *table(found),
-            Line(label="report", value=str(build / "report" / "report.html")),
-            Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(build / "metrics.json")),
-        )
+        rows = closing(found, build)
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
 
