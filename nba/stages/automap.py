@@ -9,7 +9,7 @@ from nba.files import write_atomic
 from nba.stages import hierarchy
 from nba.stages.cascade import section
 from nba.stages.exchange import Json, write_part
-from nba.stages.hierarchy import preflight
+from nba.stages.hierarchy import check
 from nba.stages.nas import searched_network
 from nba.stages.nests import LayerProgress
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nba.nest.network_map import NetworkMapping
     from nba.spec import Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "run"]
 
 
 def run(context: Context) -> None:

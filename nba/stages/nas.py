@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
 from nba.stages.cascade import cascade_config, section
-from nba.stages.data import load_data, macro
+from nba.stages.data import load_data, macro, preflight
+from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from nba.spec import Spec
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
+
+__all__ = ["check", "preflight", "run"]
 
 FILE = "nas.json"
 
@@ -25,10 +28,11 @@ SCRATCH = ("nas.pt",)
 """Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a hierarchy that can multiply every bitwidth."""
-    data.preflight(spec)
-    hierarchy.preflight(spec)
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
 
 
 def run(context: Context) -> None:
@@ -39,7 +43,7 @@ def run(context: Context) -> None:
     from nba.train import ranks
 
     spec, wanted = context.spec, section(context.spec)
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     cascade = cascade_config(spec)
     table = efficiency_table(
@@ -66,6 +70,8 @@ def searched_network(folder: Path) -> Network:
 
 def objective(spec: Spec) -> EfficiencyObjective:
     """What the search pays for; layers run one after another, so the interval between frames is the latency."""
+    if spec.schedule.search.network_objective != "hardware":
+        return spec.schedule.search.network_objective
     return "latency" if spec.objective == "interval" else spec.objective
 
 
@@ -77,4 +83,6 @@ def search_config(spec: Spec) -> SwitchableSearchConfig:
 
     known = {f.name for f in fields(SwitchableSearchConfig)}
     values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
+    wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
+    values |= {"target": wanted["target"], "cost_range": wanted["span"]}
     return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})

@@ -19,6 +19,7 @@ import typer
 from nba import assets
 from nba.cli import _guard, app
 from nba.errors import NbaError
+from nba.platform import names
 from nba.sources import PACKAGE
 from tests.processes import marked_environment, wait_until
 
@@ -73,6 +74,19 @@ def test_help_lists_every_command() -> None:
     done = cli("--help")
     assert done.returncode == 0
     assert [c for c in COMMANDS if f" {c} " not in done.stdout] == []
+
+
+def test_help_names_specs_and_boards() -> None:
+    text = cli("--help").stdout
+    assert [name for name in (*assets.examples(), *names()) if name not in text] == []
+
+
+def test_a_run_goes_to_build_and_the_name_of_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+    monkeypatch.setattr("nba.flow.run", lambda spec, build, **rest: seen.append(build))
+    cli("search", "digits", cwd=tmp_path)
+    cli("search", "digits", "-o", "other", cwd=tmp_path)
+    assert seen == [Path("build/digits"), Path("other")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

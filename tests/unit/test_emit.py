@@ -128,7 +128,7 @@ def test_names_reach_comments_and_json_only(name: str) -> None:
         assert re.fullmatch(r"[A-Za-z0-9_]+(?:[./-][A-Za-z0-9_]+)*", path), path
         if path.endswith((".json", ".md", ".npz")):
             continue
-        if path.endswith((".bin", ".hex")):
+        if path.endswith((".bin", ".hex", ".mem")):
             assert first[path] == second[path], path
         else:
             assert _stripped(path, first[path], hostile) == _stripped(path, second[path], harmless), path

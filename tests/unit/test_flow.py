@@ -438,7 +438,7 @@ def test_changed_images_redo_what_learns(tmp_path: Path) -> None:
         before = searched(spec)
         assert redone(before, searched(spec)) == []
         change()
-        assert redone(before, searched(spec)) == ["search", "train", "report"]
+        assert redone(before, searched(spec)) == ["search", "train", "baselines", "report"]
 
 
 def test_another_teacher_trains_anew(tmp_path: Path) -> None:
@@ -449,10 +449,24 @@ def test_another_teacher_trains_anew(tmp_path: Path) -> None:
     teacher.write_bytes(b"one")
     os.utime(teacher, ns=(1, 1))
     first = searched(spec)
-    assert redone(missing, first) == ["train", "report"]
+    assert redone(missing, first) == ["train", "baselines", "report"]
     teacher.write_bytes(b"two")
     os.utime(teacher, ns=(1, 1))
-    assert redone(first, searched(spec)) == ["train", "report"]
+    assert redone(first, searched(spec)) == ["train", "baselines", "report"]
+def test_baselines_are_no_input_of_the_design() -> None:
+    """Switching them on or off redoes them, and what shows them, alone; the recipe concerns both."""
+
+    def everything(**fields: object) -> dict[str, str]:
+        train = SPEC.schedule.train.model_copy(update=fields)
+        spec = SPEC.model_copy(update={"schedule": SPEC.schedule.model_copy(update={"train": train})})
+        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
+        return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+
+    before = everything()
+    assert redone(before, everything(baselines=False)) == ["baselines", "report"]
+    assert redone(before, everything(epochs=7)) == ["train", "baselines", "report"]
+    readers = {stage.name for stage in flow.STAGES if "baselines" in stage.after}
+    assert readers == {"report"}, "nothing of the design waits for baselines"
 
 
 def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:

@@ -203,6 +203,12 @@ def test_every_error_is_reported_at_once() -> None:
         ("{name: digits}", "{name: digits, path: x}", "dataset: `path`, `download` and `transforms` do not"),
         ("{name: digits}", "{name: cifar10, image_size: 64}", "dataset: `image_size` and `channels` belong to"),
         ("{name: digits}", "{name: imagenet, download: true}", "dataset: `download`: imagenet cannot be downloaded"),
+        ("{name: digits}", "{name: digits, classes: [3]}", "dataset.classes.names: tuple should have at least 2 items"),
+        ("{name: digits}", "{name: digits, classes: [3, 4, 3]}", "dataset.classes.names: 3: listed twice"),
+        ("{name: digits}", "{name: digits, classes: {seed: 3}}", "dataset.classes: give a list of names, or `count`"),
+        ("{name: digits}", "{name: digits, classes: {count: 1}}", "dataset.classes.count: input should be greater"),
+        ("{name: digits}", "{name: digits, classes: {number: 3}}", "dataset.classes.number: unknown field"),
+        ("{name: digits}", "{name: digits, classes: 5}", "dataset.classes: input should be"),
         ("{name: digits}", "{name: digits, test_fraction: 0.9}", "dataset.test_fraction: input should be less than"),
     ],
 )
@@ -221,7 +227,7 @@ def test_each_field_is_checked(old: str, new: str, line: str) -> None:
         (changed("dsp: 64", "dsp: 64, dsp: 65"), "f.yaml:9:20: `dsp` is given twice (first in line 9)"),
         ("name: x\n\tseed: 1", "f.yaml:2:1: found character '\\t' that cannot start any token (YAML indents with"),
         ("name: [", "f.yaml:1:8: "),
-        ("a: &x [*x]", "f.yaml:1:4: found unconstructable recursive node"),
+        ("a: &x [*x]", "f.yaml:1:4: an alias stands inside its own value"),
         ("? [a]\n: b", "f.yaml:1:3: found unhashable key"),
         ("a: !!python/object/apply:os.getcwd []", "f.yaml:1:4: could not determine a constructor"),
         ("[" * 20000, "f.yaml: nested too deeply"),
@@ -269,7 +275,7 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
     assert paths_of(load_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
 
 
-NO_PATHS = {"name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
+NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
 """Fields of free text that name no file."""
 
 
@@ -335,7 +341,7 @@ dataset: {name: digits}
 network: {preset: auto-nba-cifar, head_channels: 7, classifier_bits: 4}
 platform: zc706
 budgets: {dsp: 900, bram: 545}
-schedule: {preset: published-cifar, search: {joint_epochs: 3}}
+schedule: {preset: published-auto-nba-cifar, search: {joint_epochs: 3}}
 """
     spec = parse(text)
     assert (spec.network.head_channels, spec.network.classifier_bits, spec.network.stem_channels) == (7, 4, 16)
@@ -346,7 +352,7 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
     assert (search.optimiser, search.learning_rate, search.alpha_learning_rate) == ("sgd", 0.025, 3e-4)
     assert parse(spec.yaml()) == spec
     assert parse(text.replace("name: p", "name: p\nbitwidths: [2, 8]")).bitwidths == (2, 8)
-    found = problems(text.replace("auto-nba-cifar", "auto-nba").replace("published-cifar", "fast"))
+    found = problems(text.replace("published-auto-nba-cifar", "fast").replace("auto-nba-cifar", "auto-nba"))
     assert any("network.preset" in line and "'auto-nba'" in line for line in found)
     assert any("schedule.preset" in line and "'fast'" in line for line in found)
     found = problems(text.replace("preset: auto-nba-cifar", "preset: [auto-nba-cifar]"))
@@ -357,6 +363,52 @@ def test_a_target_in_frames_per_second_needs_the_interval() -> None:
     text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
     assert parse(text).schedule.search.target_fps == 100
     assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
+    text = GOOD + "schedule: {search: {fps_range: [10, 20]}}\n"
+    assert parse(text).schedule.search.fps_range == (10, 20)
+    assert any("fps_range: [10.0, 20.0] is a target of" in line for line in problems(text + "objective: edp\n"))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "line"),
+    [
+        ("search: {clip_norm: 0.0}", "schedule.search.clip_norm: input should be greater than 0"),
+        ("train: {clip_norm: -1.0}", "schedule.train.clip_norm: input should be greater than 0"),
+        ("train: {learning_rate_last: 0.1}", "schedule.train: learning_rate_last 0.1 is above learning_rate 0.004"),
+        ("train: {resized_crop: {scale: [0.9, 0.5]}}", "schedule.train.resized_crop: scale [0.9, 0.5]: give the least"),
+        ("train: {resized_crop: {scale: [0.5, 2]}}", "schedule.train.resized_crop: scale [0.5, 2.0]: give the least"),
+        ("search: {resized_crop: {ratio: [2, 1]}}", "schedule.search.resized_crop: ratio [2.0, 1.0]: give the least"),
+        ("search: {cost_range: [2, 1]}", "schedule.search.cost_range: [2.0, 1.0]: give the least and the most"),
+        ("search: {fps_range: [0, 0]}", "schedule.search.fps_range: [0.0, 0.0]: give the least and the most"),
+        ("search: {fps_range: [1, 2], target: 5}", "schedule.search: target and fps_range are ways to say one thing"),
+        (
+            "search: {network_objective: macs, target_fps: 5}",
+            "schedule.search: target_fps: frames per second are the hardware's, and network_objective is macs",
+        ),
+        ("search: {network_objective: flops}", "schedule.search.network_objective: input should be 'hardware', 'macs'"),
+    ],
+)
+def test_schedule_errors(schedule: str, line: str) -> None:
+    found = problems(GOOD + f"schedule: {{{schedule}}}\n")
+    assert any(f.startswith(f"  - {line}") for f in found), found
+
+
+def test_classes_are_a_list_or_a_number() -> None:
+    names = parse(changed("{name: digits}", "{name: digits, classes: [3, 7]}"))
+    assert names.dataset.classes is not None
+    assert names.dataset.classes.names == ("3", "7")
+    drawn = parse(changed("{name: digits}", "{name: digits, classes: {count: 4, seed: 9}}"))
+    assert drawn.dataset.classes is not None
+    assert (drawn.dataset.classes.names, drawn.dataset.classes.count, drawn.dataset.classes.seed) == (None, 4, 9)
+    for spec in (names, drawn):
+        assert parse(spec.yaml()) == spec
+
+
+def test_one_random_resized_crop() -> None:
+    transforms = "{name: cifar10, path: x, transforms: [{name: RandomResizedCrop, options: {size: 32}}]}"
+    text = changed("{name: digits}", transforms) + "schedule: {train: {resized_crop: {}}}\n"
+    assert any(
+        "dataset.transforms has a RandomResizedCrop, and so has schedule.train" in line for line in problems(text)
+    )
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:
