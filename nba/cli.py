@@ -12,6 +12,7 @@ import os
 import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -23,7 +24,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 
 from nba import __version__, assets
-from nba.errors import NbaError, SpecError
+from nba.errors import DiskError, NbaError, SpecError
 from nba.files import disk_error
 from nba.platform import names
 
@@ -56,6 +57,10 @@ SpecFile = Annotated[
         help=f"Spec file (YAML), or the name of a built-in example: {', '.join(assets.examples())}.", metavar="SPEC"
     ),
 ]
+Arch = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--architecture", help="Architecture file (JSON or YAML) to use instead of a search.", metavar="FILE"),
+]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
     Optional[Path],  # noqa: UP045
@@ -70,13 +75,21 @@ class _Terminated(BaseException):
 
 
 _asked_to_end = Event()
-"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own
-way."""
+"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in a way of
+its own."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
     _asked_to_end.set()
     raise _Terminated
+
+
+def _note_thread(failed: threading.ExceptHookArgs) -> None:
+    """A writer's thread that the disk failed says so to the thread that waits for it, whose message is enough."""
+    if isinstance(failed.exc_value, OSError):
+        logging.getLogger(__name__).debug("in a thread", exc_info=failed.exc_value)
+    else:
+        threading.__excepthook__(failed)
 
 
 def _err(text: str) -> None:
@@ -126,6 +139,7 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _asked_to_end.clear()
+    threading.excepthook = _note_thread
     # What is ignored from the start stays so: that is how nohup works.
     caught = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
     before = {number: signal.signal(number, _terminate) for number in caught}
@@ -149,7 +163,7 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except NbaError as err:
         if debug:
             raise
-        _err(f"nba-codesign: {err}")
+        _err(f"nba-codesign: {err}{again if isinstance(err, DiskError) else ''}")
         raise typer.Exit(2) from None
     except BrokenPipeError:
         _silence()
@@ -196,8 +210,10 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
+def _load(
+    spec: str, seed: int | None = None, data: Path | None = None, architecture: Path | None = None
+) -> Spec:  # fmt: skip
+    """The spec in a file, or the built-in example of that name; the others stand in for its own."""
     from nba.spec import load_spec
 
     path = Path(spec)
@@ -206,20 +222,18 @@ def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
     found = load_spec(path, platforms=names())
     if data is not None:
         found = found.model_copy(update={"dataset": found.dataset.at(data)})
+    if architecture is not None:
+        found = found.model_copy(update={"architecture": str(architecture.expanduser().absolute())})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
 def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in rows:
-        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
-        grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
+    from nba.metrics import WIDTH, grid
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
 
 
@@ -268,10 +282,10 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Everything: search, train, map, emit, verify, synthesise, report.
+    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
 
     Several processes share the work of search and training when torchrun starts them:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
@@ -279,15 +293,10 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import Line, table
+        from nba.metrics import closing
 
-        build, found = _stages(_load(spec, seed, data), out, "report", force)
-        rows = (
-            *table(found),
-            Line(label="report", value=str(build / "report" / "report.html")),
-            Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(build / "metrics.json")),
-        )
+        build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
+        rows = closing(found, build)
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
 
@@ -304,14 +313,15 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
+    """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
+    map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        build, found = _stages(_load(spec, seed, data), out, "map", force)
+        build, found = _stages(_load(spec, seed, data, architecture), out, "map", force)
         if not _show("", table(found)):
             raise typer.Exit(1)
         print(build / "design" / "design.json")
@@ -513,7 +523,7 @@ def main() -> None:
             if _is_closed(number):
                 os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:
-        sys.stderr = open(2, "w", closefd=False)
+        sys.stderr = os.fdopen(2, "w", closefd=False)
     if sys.stdout is None:
         print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
         sys.exit(2)

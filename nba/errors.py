@@ -47,6 +47,10 @@ class InfeasibleError(NbaError):
     """No design meets the budgets; the message names the budgets and the closest design found."""
 
 
+class DivergedError(NbaError):
+    """Training diverged: the loss is no number any more."""
+
+
 class DiskError(NbaError):
     """A file cannot be written: the disk is full, read-only or broken. Nothing that was finished is lost."""
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage runner: search, train, map, emit, verify, synth, report, each done once for the same inputs.
+"""The stage runner: search, train, map, emit, verify, synth, baselines, report, each done once for the same inputs.
 
 With `precision: switchable` the stages nas, cascade and automap take the place of search and train (`stages_of`).
 
@@ -34,7 +34,7 @@ from nba.errors import NbaError, SpecError
 from nba.files import BEFORE, PART, current_umask, write_atomic
 from nba.progress import Progress, Silent
 from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
-from nba.spec import Spec, paths_of, value_at
+from nba.spec import Spec, TrainSchedule, paths_of, value_at
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,9 @@ class Stage:
         return f"nba.stages.{self.name}"
 
 
+RECIPE = tuple(f"schedule.train.{name}" for name in TrainSchedule.model_fields if name != "baselines")
+"""All of `schedule.train` that shapes the trained network."""
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="search", folder="search", after=(), packages=("torch", "numpy", "scikit-learn"), title="joint search",
@@ -74,7 +77,7 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train", folder="train", after=("search",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train"), title="training and integer network",
+        sections=("seed", "dataset", *RECIPE), title="training and integer network",
     ),
     Stage(
         name="map", folder="design", after=("search", "train"), packages=("numpy", "torch"), title="mapping",
@@ -90,7 +93,11 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="synth", folder="synth", after=("emit",), sections=(), packages=("pyosys",), title="synthesis"),
     Stage(
-        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth"),
+        name="baselines", folder="baselines", after=("search", "train"), packages=("torch", "numpy", "scikit-learn"),
+        sections=("seed", "dataset", "precision", "schedule.train"), title="baselines of the same architecture",
+    ),
+    Stage(
+        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth", "baselines"),
         sections=tuple(Spec.model_fields), asset_kinds=("templates",), title="report",
     ),
 )  # fmt: skip
@@ -113,7 +120,7 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train", *_of_switchable(
+        sections=("seed", "dataset", *RECIPE, *_of_switchable(
             "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
         )), title="cascade distillation training",
     ),
@@ -128,10 +135,18 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
         sections=(*_SHARED["map"].sections, *_of_switchable("bitwidths", "hardware_bits")),
     ),
     _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
-    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
+    replace(_SHARED["baselines"], after=("nas",)),
+    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
 )  # fmt: skip
 
-BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES)}
+GIVEN = Stage(
+    name="architecture", folder="search", after=(), packages=("torch", "numpy"), title="the given architecture",
+    sections=("seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform",
+              "objective", "accelerator", "budgets"),
+)  # fmt: skip
+"""What takes the place of a search where the spec names an architecture."""
+
+BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES, GIVEN)}
 """Every stage; map and report have one entry here and two lists of what comes before."""
 
 _IN_PLACE_OF = {"search": "nas", "train": "cascade"}
@@ -139,7 +154,12 @@ _IN_PLACE_OF = {"search": "nas", "train": "cascade"}
 
 def stages_of(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a run, in order."""
-    return SWITCHABLE_STAGES if spec.precision == "switchable" else STAGES
+    stages = SWITCHABLE_STAGES if spec.precision == "switchable" else STAGES
+    if spec.architecture is None:
+        return stages
+    search = stages[0].name
+    later = (replace(s, after=tuple(GIVEN.name if n == search else n for n in s.after)) for s in stages[1:])
+    return (GIVEN, *later)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -418,9 +438,11 @@ def _learns(stage: Stage) -> bool:
 
 
 def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
-    """All stages in order, up to and with the one named `last`, or what stands in its place."""
+    """All stages in order, up to and with the one named `last`, or what stands in its place. Raises SpecError."""
     stages = stages_of(spec)
     names = [stage.name for stage in stages]
+    if spec.architecture is not None and last == "search":
+        raise SpecError(f"architecture: {spec.architecture} is given, so there is nothing to search; leave it out")
     return stages[: names.index(last if last in names else _IN_PLACE_OF[last]) + 1]
 
 

@@ -409,6 +409,8 @@ class TrainSchedule(_Augmented):
     every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2. ema: decay of the running mean
     of the weights, which is what is exported (0: the last weights are). fold_fraction: last part of the epochs, with
     BatchNorm folded. precision: of convolutions until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
+    baselines: the same architecture is trained in floating point and, from there, with 8 bits everywhere too, so that
+    the report can compare accuracies.
     """
 
     preset: Literal["common-cifar", "common-imagenet"] | None = None
@@ -428,6 +430,7 @@ class TrainSchedule(_Augmented):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+    baselines: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -517,7 +520,8 @@ _MIXED_BITWIDTHS = (2, 4, 6, 8)
 
 class Spec(_Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
-    that works at several bitwidths, as the section of that name says."""
+    that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
+    bits of every block (docs/architecture-file.md); nothing is searched then."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -532,6 +536,7 @@ class Spec(_Section):
     switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
+    architecture: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -640,6 +645,7 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
 
 
 PATHS: dict[str, Callable[[str], bool]] = {
+    "architecture": lambda text: True,
     "dataset.path": lambda text: True,
     "switchable.hierarchy": names_a_file,
     "schedule.train.distillation.teacher": lambda text: text != "float",

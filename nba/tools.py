@@ -57,7 +57,7 @@ def run_tool(
     command: Sequence[str],
     *,
     cwd: Path,
-    timeout_s: float,
+    timeout_s: float = HANG_S,
     log_path: Path | None = None,
     env: Mapping[str, str] | None = None,
     check: bool = True,

@@ -163,6 +163,7 @@ def render_bundle(
         "frame_counts": counts,
         "modes": mode_bits(design),
         "leftovers": LEFTOVERS,
+        "n_frames": len(x),
     }
     templates = assets.root("templates")
     for folder in ("sim", "synth", "bundle"):

@@ -40,15 +40,25 @@ class SearchCurves:
     """The search, epoch by epoch. `scalars` maps a field of the search's records to its values; ops[e][b] and
     bits[e][b] are the operator and the bitwidth derived for block b at the end of epoch e; `joint` tells the epochs in
     which the accelerator was searched too, `feasible` those whose design met the budgets; `objective` is what `cost`
-    is the value of."""
+    is the value of. A value that an epoch did not measure is None."""
 
     objective: Objective
     epochs: tuple[int, ...]
-    scalars: dict[str, tuple[float, ...]]
+    scalars: dict[str, tuple[float | None, ...]]
     joint: tuple[bool, ...]
     feasible: tuple[bool, ...]
     ops: tuple[tuple[str, ...], ...]
     bits: tuple[tuple[int, ...], ...]
+
+    def of_joint_epochs(self) -> SearchCurves:
+        """The epochs in which operators and bitwidths were searched."""
+        of = [i for i, joint in enumerate(self.joint) if joint]
+        return SearchCurves(
+            objective=self.objective, epochs=tuple(self.epochs[i] for i in of),
+            scalars={name: tuple(values[i] for i in of) for name, values in self.scalars.items()},
+            joint=(True,) * len(of), feasible=tuple(self.feasible[i] for i in of),
+            ops=tuple(self.ops[i] for i in of), bits=tuple(self.bits[i] for i in of),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,14 +75,15 @@ class TrainCurves:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SwitchableCurves:
-    """Search and training, epoch by epoch. losses, accuracies [bitwidth][epoch] are those of training images."""
+    """Search and training, epoch by epoch; valid_loss is None where it was not measured. losses,
+    accuracies [bitwidth][epoch] are those of training images."""
 
     bitwidths: tuple[int, ...]
     epochs: tuple[int, ...]
     losses: tuple[tuple[float, ...], ...]
     accuracies: tuple[tuple[float, ...], ...]
     search_epochs: tuple[int, ...]
-    valid_loss: tuple[float, ...]
+    valid_loss: tuple[float | None, ...]
     cost: tuple[float, ...]
     objective: str
     ops: tuple[tuple[str, ...], ...]
@@ -107,6 +118,10 @@ SCALARS = (
 )  # fmt: skip
 
 
+def _measured(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def _search(raw: Any) -> SearchCurves:
     records = raw["records"]
     objective = raw["objective"]
@@ -115,7 +130,7 @@ def _search(raw: Any) -> SearchCurves:
     return SearchCurves(
         objective=objective,
         epochs=tuple(int(r["epoch"]) for r in records),
-        scalars={name: tuple(float(r[name]) for r in records) for name in SCALARS},
+        scalars={name: tuple(_measured(r[name]) for r in records) for name in SCALARS},
         joint=tuple(bool(r["joint"]) for r in records),
         feasible=tuple(bool(r["feasible"]) for r in records),
         ops=tuple(tuple(str(op) for op in r["ops"]) for r in records),
@@ -145,7 +160,7 @@ def _switchable_curves(search: Any, train: Any) -> SwitchableCurves:
     return SwitchableCurves(
         bitwidths=bitwidths, epochs=tuple(int(r["epoch"]) for r in epochs), losses=by_bits("losses"),
         accuracies=by_bits("accuracies"), search_epochs=tuple(int(r["epoch"]) for r in found),
-        valid_loss=tuple(float(r["valid_loss"]) for r in found), cost=tuple(float(r["cost"]) for r in found),
+        valid_loss=tuple(_measured(r["valid_loss"]) for r in found), cost=tuple(float(r["cost"]) for r in found),
         objective=str(search["table"]["objective"]), ops=tuple(tuple(str(op) for op in r["ops"]) for r in found),
     )  # fmt: skip
 

@@ -29,6 +29,7 @@ from nba.space.network import Macro
 from nba.supernet import paths
 from nba.train import checkpoint, ranks
 from nba.train.events import Events
+from nba.train.log import EpochLog
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
 from nba.train.optimiser import choices_optimiser, clip_, weights_optimiser
 
@@ -225,6 +226,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         progress.start("search", total)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, "search")
+        log = EpochLog(None if path is None else path.parent, "search", done=len(self.records), total=total)
         for record in self.records:
             events.write(record.epoch, self._scalars(record))
         for epoch in range(len(self.records), total):
@@ -233,7 +235,8 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
                 checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
             record = self.records[-1]
             events.write(epoch, self._scalars(record))
-            progress.advance(1, f"loss {record.train_loss:.3f}, accuracy {100 * record.valid_accuracy:.1f} %")
+            log.write(epoch, self._scalars(record))
+            progress.advance(1, _note(record.train_loss, record.valid_accuracy))
         events.close()
         progress.finish()
 
@@ -327,3 +330,7 @@ def require_finite(loss: Tensor) -> None:
     """Raise NbaError unless the loss of the weights is finite."""
     if not torch.isfinite(loss):
         raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")
+
+
+def _note(loss: float, accuracy: float | None) -> str:
+    return f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {100 * accuracy:.1f} %")

@@ -24,22 +24,22 @@ class SearchRecord:
 
     Entropies are fractions of their maximum. cost (the value of the objective, in its unit), interval_cycles, dsp,
     bram18 and feasible are those of the architecture derived at the end of the epoch on the accelerator that was best
-    then (0 and False before the joint phase).
+    then. What only the joint phase measures is None before it (feasible: False).
     cost_weight: weight of the penalty during the epoch. macs, bit_operations: of that architecture.
     """
 
     epoch: int
     joint: bool
     train_loss: float
-    valid_loss: float
-    valid_accuracy: float
+    valid_loss: float | None
+    valid_accuracy: float | None
     temperature: float
     alpha_entropy: float
     beta_entropy: float
-    cost: float
-    interval_cycles: int
-    dsp: int
-    bram18: int
+    cost: float | None
+    interval_cycles: int | None
+    dsp: int | None
+    bram18: int | None
     feasible: bool
     ops: tuple[str, ...]
     bits: tuple[int, ...]

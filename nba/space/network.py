@@ -267,6 +267,15 @@ def slots(macro: Macro) -> tuple[Slot, ...]:
     return tuple(found)
 
 
+def widest_map(macro: Macro) -> int:
+    """The most channels of a feature map, over all architectures."""
+    found = [macro.channels, macro.stem_channels, macro.head_channels, macro.classes]
+    for block in blocks(macro):
+        shapes = [parse_operator(op) for op in choices(block) if op != SKIP]
+        found += [block.out_channels, *(block.in_channels * shape.expansion for shape in shapes)]
+    return max(found)
+
+
 def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
     """For every layer of `skeleton(architecture)`, its index in `slots(architecture.macro)`."""
     found = [0]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nba.errors import SpecError
 from nba.files import write_atomic
 from nba.stages.data import check, load_data, preflight
-from nba.stages.exchange import Json, save_images, write_part
+from nba.stages.exchange import Json, measured, save_images, write_part
 from nba.stages.train import train_config
 
 if TYPE_CHECKING:
@@ -64,13 +64,14 @@ def run(context: Context) -> None:
     Of several processes that train together, rank 0 alone measures and writes.
     """
     from nba.quant.shared import save_shared
-    from nba.stages.nas import searched_network
+    from nba.space.network import skeleton
+    from nba.stages.architecture import chosen
     from nba.switchable.export import measure_switchable, shared_networks
     from nba.switchable.loop import fit_switchable
     from nba.train import ranks
 
     spec, config = context.spec, switchable_config(context.spec)
-    network, dataset = searched_network(context.of("nas")), load_data(context, spec.schedule.train.resized_crop)
+    network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
     checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
@@ -80,16 +81,16 @@ def run(context: Context) -> None:
     found = measure_switchable(model, records, dataset)
     save_shared(shared_networks(found), context.folder)
     save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
-    curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
+    results = [accuracies(at, len(dataset.test_y)) for at in found.results]
+    curves = {"records": [asdict(r) for r in found.records], "results": results}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(
-        context.folder, {"switchable": {"accuracy": {str(at.bits): accuracies(at) for at in found.results}}}
-    )  # fmt: skip
+    write_part(context.folder, {"switchable": {"accuracy": {str(at["bits"]): at for at in results}}})
 
 
-def accuracies(at: AtBits) -> Json:
+def accuracies(at: AtBits, images: int) -> Json:
     """What one bitwidth reached on the test images, and by which arithmetic."""
     return {
+        **measured(at.accuracy, images),
         "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
         "agreement": None if at.agreement is None else asdict(at.agreement),
     }  # fmt: skip

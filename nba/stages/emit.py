@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nba.errors import DesignError
@@ -24,13 +25,15 @@ def run(context: Context) -> None:
 def emit(design_json: Path, folder: Path, n_images: int) -> str:
     """Write the bundle of a design into the empty `folder`, with vectors of at most `n_images` test images.
 
-    The images and labels are those of images.npz beside the design, the class names those of classes.json; where there
-    is no images.npz, seeded random images take their place. Returns the design's id. Raises DesignError, DeadlockError.
+    Images and labels are those of images.npz beside the design, class names those of classes.json. A design.json that
+    lies in a bundle has that bundle's frames, labels and class names; elsewhere random codes take their place. Returns
+    the design's id. Raises DesignError, DeadlockError.
     """
-    from nba.emit.bundle import emit_bundle
+    from nba.emit.bundle import MANIFEST, emit_bundle
     from nba.emit.interface import Truth
     from nba.emit.vectors import default_images
     from nba.quant.integer import image_codes
+    from nba.verify.bundle import frames_of
 
     design, weights = load_design(design_json)
     path = design_json.with_name(IMAGES)
@@ -43,10 +46,12 @@ def emit(design_json: Path, folder: Path, n_images: int) -> str:
                 str(path),
                 [f"images of {saved.x.shape[1:]}; legal: {wanted}, unsigned, as the input of {design_json.name}"],
             )
-        images = image_codes(design.network, saved.x[:n_images])
-        labels = tuple(int(label) for label in saved.y[:n_images])
-        truth = Truth(labels=labels, classes=load_classes(path.with_name(CLASSES)))
+        images = image_codes(design.network, saved.x)
+        truth = Truth(labels=tuple(map(int, saved.y)), classes=load_classes(path.with_name(CLASSES)))
+    elif design_json.with_name(MANIFEST).exists():
+        images, truth = frames_of(design_json.parent, design)
     else:
         images, truth = default_images(design, n_images), Truth()
-    emit_bundle(design, weights, folder, images, truth)
+    labels = None if truth.labels is None else truth.labels[:n_images]
+    emit_bundle(design, weights, folder, images[:n_images], replace(truth, labels=labels))
     return design.id

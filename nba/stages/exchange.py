@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nba.errors import DesignError, NbaError
+from nba.figures import standard_error
 from nba.files import write_atomic, write_atomic_bytes
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import decode, load_weights, weights_bytes
@@ -48,6 +49,11 @@ def read_part(folder: Path) -> Json:
     if not isinstance(found, dict):
         raise NbaError(f"{path}: damaged (not an object); repeat the training")
     return found
+
+
+def measured(accuracy: float, images: int) -> Json:
+    """What metrics.json says of an accuracy beside its value: images and binomial standard error."""
+    return {"images": images, "standard_error": standard_error(accuracy, images)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)

@@ -62,7 +62,7 @@ def run(context: Context) -> None:
             "design_id": design.id,
             "platform": design.platform,
             "clock_mhz": design.clock_mhz,
-            "interval_cycles": float(interval),
+            "steady_interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
             "certificate": None if certificate is None else asdict(certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
@@ -107,7 +107,10 @@ def _promised(context: Context) -> Json:
     reached = read_part(context.of("train"))["switchable"]["accuracy"]
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
     return {
-        "accuracy": {"integer": worst["accuracy"], "fake_quant": worst["fake_quant"]},
+        "accuracy": {
+            "integer": worst["accuracy"], "fake_quant": worst["fake_quant"],
+            "images": worst["images"], "standard_error": worst["standard_error"],
+        },
         "switchable": {"hardware_bits": list(bits)},
     }
 
@@ -196,10 +199,10 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
 
 
 def searched_accelerator(context: Context) -> Accelerator | None:
-    """The accelerator that the joint search found with the network; there is none for a switchable network."""
+    """The accelerator that the joint search found with the network; a switchable or a given network has none."""
     from nba.search.result import load_result
 
-    if context.spec.precision == "switchable":
+    if context.spec.precision == "switchable" or context.spec.architecture is not None:
         return None
     return load_result(context.of("search") / "search.json").accelerator
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from nba.stages import data
+from nba.stages.architecture import save
 from nba.stages.data import load_data, macro, preflight
 from nba.stages.limits import budgets_of
 
@@ -40,21 +41,23 @@ SCRATCH = ("search.pt",)
 
 
 def run(context: Context) -> None:
-    """Writes search.json. Of several processes that search together, rank 0 alone writes."""
+    """Writes search.json and, for `train --architecture`, architecture.json. Of several processes that search together,
+    rank 0 alone writes."""
     from nba.mapper.automap import Effort
     from nba.platform import get
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
-    from nba.space.network import slots
+    from nba.space.network import slots, widest_map
     from nba.train import ranks
 
     spec = context.spec
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
+    chunks = AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
     hardware = hardware_search(spec)(
-        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
+        space=chunks.within(widest_map(space)),
         platform=get(spec.platform),
         budgets=budgets_of(spec),
         objective=spec.objective,
@@ -68,6 +71,7 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
+    save(found.architecture, spec, context.folder)
 
 
 def check(spec: Spec) -> None:

@@ -12,7 +12,7 @@ from nba.errors import DataError
 from nba.files import write_atomic
 from nba.stages import data
 from nba.stages.data import load_data, preflight
-from nba.stages.exchange import save_images, save_network, write_part
+from nba.stages.exchange import measured, save_images, save_network, write_part
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -43,7 +43,7 @@ def train_config(schedule: TrainSchedule) -> TrainConfig:
     """The section `schedule.train`, as nba.train takes it."""
     from nba.train.config import Distillation, TrainConfig
 
-    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop"})
+    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop", "baselines"})
     wanted = schedule.distillation
     distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
     return TrainConfig(distillation=distillation, **values)
@@ -55,12 +55,12 @@ def run(context: Context) -> None:
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
-    from nba.search.result import load_result
+    from nba.stages.architecture import chosen
     from nba.train import ranks
     from nba.train.loop import fit, measure
 
     spec = context.spec
-    architecture = load_result(context.of("search") / "search.json").architecture
+    architecture = chosen(context)
     dataset = load_data(context, spec.schedule.train.resized_crop)
     config = train_config(spec.schedule.train)
     model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
@@ -71,7 +71,6 @@ def run(context: Context) -> None:
     save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(
-        context.folder,
-        {"accuracy": {"integer": trained.integer_accuracy, "fake_quant": trained.fake_accuracy}},
-    )
+    reached = trained.integer_accuracy
+    found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
+    write_part(context.folder, {"accuracy": found})

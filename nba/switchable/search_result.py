@@ -23,17 +23,17 @@ class SwitchableSearchRecord:
 
     Losses are means over the epoch; train_losses per bitwidth, rising, distillation included. valid_loss and
     valid_accuracy are those of the sampled paths at the bitwidths that the architecture learns from, on its part of the
-    data (0 before the joint phase). alpha_entropy: in units of its maximum. efficiency (L_eff), cost (the value of the
-    objective, in its unit), energy_pj, cycles, macs and bit_operations are those of the network derived at the end of
-    the epoch, `ops` its operators. cost_weight: weight of L_eff during the epoch.
+    data (None before the joint phase). alpha_entropy: in units of its maximum. efficiency (L_eff), cost (the value of
+    the objective, in its unit), energy_pj, cycles, macs and bit_operations are those of the network derived at the end
+    of the epoch, `ops` its operators. cost_weight: weight of L_eff during the epoch.
     """
 
     epoch: int
     joint: bool
     train_loss: float
     train_losses: tuple[float, ...]
-    valid_loss: float
-    valid_accuracy: float
+    valid_loss: float | None
+    valid_accuracy: float | None
     temperature: float
     alpha_entropy: float
     efficiency: float

@@ -14,7 +14,7 @@ from nba import __version__, assets
 from nba.emit.env import environment
 from nba.errors import ToolError
 from nba.files import write_atomic
-from nba.tools import python_command, run_tool
+from nba.tools import HANG_S, python_command, run_tool
 
 Mode = Literal["count", "full"]
 """count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""
@@ -125,7 +125,7 @@ def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     return found
 
 
-def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
     """Run the bundle's own yosys script on a copy of its rtl/ in `work`; the bundle itself is not touched.
 
     Leaves the log (yosys_count.log or yosys.log) and synthesised.json in `work`. Raises ToolError if pyosys is
@@ -139,7 +139,7 @@ def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: flo
     return _yosys(work, mode, timeout_s)
 
 
-def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
     """As `synthesise`, for any folder of Verilog and hex files with top module `top`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(

@@ -21,12 +21,13 @@ from torch.nn import functional
 
 from nba.data.dataset import Dataset
 from nba.data.images import batches_of
-from nba.errors import NbaError
+from nba.errors import DivergedError
 from nba.progress import Progress
 from nba.train import checkpoint, ranks
 from nba.train.augment import augment, images, mixed
 from nba.train.config import TrainConfig
 from nba.train.events import Events
+from nba.train.log import EpochLog
 from nba.train.optimiser import Averaged, clip_, compute_type, learning_rate, weights_optimiser
 
 
@@ -147,6 +148,9 @@ class Epochs(ABC, Generic[Model, Record]):
         progress.start(self.purpose, self.config.epochs)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, self.purpose)
+        log = EpochLog(
+            None if path is None else path.parent, self.purpose, done=len(self.records), total=self.config.epochs
+        )
         for record in self.records:
             events.write(record.epoch, record.scalars())
         for epoch in range(len(self.records), self.config.epochs):
@@ -155,6 +159,7 @@ class Epochs(ABC, Generic[Model, Record]):
             if path is not None:
                 checkpoint.save(path, self.state())
             events.write(epoch, record.scalars())
+            log.write(epoch, record.scalars())
             progress.advance(1, record.note())
         events.close()
         progress.finish()
@@ -168,9 +173,9 @@ class Epochs(ABC, Generic[Model, Record]):
         return self.model
 
     def backward(self, loss: Tensor, epoch: int) -> None:
-        """Add the gradients of `loss`. Raises NbaError if training diverged."""
+        """Add the gradients of `loss`. Raises DivergedError if training diverged."""
         if not torch.isfinite(loss):
-            raise NbaError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
+            raise DivergedError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
         self.scaler.scale(loss).backward()
 
     def update(self) -> None:

@@ -21,7 +21,7 @@ from nba.train import ranks
 
 _POLL_S = 0.1
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
-_PATIENCE_S = 10.0
+_PATIENCE_S = 300.0
 
 
 class Team:

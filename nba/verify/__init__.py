@@ -7,7 +7,9 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
+from nba.cost.settled import reach
 from nba.errors import DesignError
+from nba.ir.program import Program, lower
 from nba.verify.bundle import check_bundle
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import TESTS, RtlResult, Simulator, batch_sizes, simulate_rtl
@@ -40,6 +42,15 @@ def _mode_bits(images: int, mismatches: tuple[int, ...]) -> dict[str, object]:
     return {"images": images, "mismatches": total, **by_mode}
 
 
+def steady_part(program: Program, frames: int) -> dict[str, object]:
+    """The part of metrics.json on the steady interval, and whether a batch of `frames` frames shows it."""
+    found = reach(program, frames)
+    return {
+        "interval_cycles": float(found.interval_cycles), "first_frame": found.first_frame,
+        "period_frames": found.period_frames, "reached": found.reached,
+    }  # fmt: skip
+
+
 def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike) -> dict[str, object]:
     """Compare every implementation named in `images` ("verilator", "icarus", "hls") on at least that many images.
 
@@ -50,7 +61,9 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
     design renders to, ToolError if a tool is missing or breaks.
     """
     checked = check_bundle(bundle, work / "bundle")
-    n_modes, x = len(checked.design.networks), checked.images
+    design, x = checked.design, checked.images
+    n_modes = len(design.networks)
+    program = lower(design.network, design.accelerator, design.modes)
     sizes = batch_sizes(checked.folder)
     simulators = [name for name in ("icarus", "verilator") if name in images]
     common = _at_least(sizes, min((images[name] for name in simulators), default=1), str(bundle))
@@ -67,6 +80,7 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
         exact[name] = _bits(simulated.batches[:: len(frames)])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
+        cycles.setdefault("steady", steady_part(program, common))
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
         of_simulator[name] = simulated.batches[-1].simulated
@@ -86,7 +100,7 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
             )
         expected = [y[:count] for y in checked.outputs]
         result = verify_hls(
-            checked.folder / "hls", checked.design.network, x[:count], expected[0], work / "hls", tuple(expected[1:])
+            checked.folder / "hls", design.network, x[:count], expected[0], work / "hls", tuple(expected[1:])
         )
         exact["hls"] = _mode_bits(result.images, result.by_mode)
         progress.advance(1, "hls")

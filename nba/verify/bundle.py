@@ -56,8 +56,8 @@ def check_bundle(bundle: Path, into: Path) -> Checked:
     """
     _check_version(bundle)
     design, weights = load_design(bundle / "design.json")
-    images = _frames(bundle / "hls" / "input.bin", design.network.tensors[0])
-    files = render_bundle(design, weights, images, _truth(bundle / INTERFACE))
+    images, truth = frames_of(bundle, design)
+    files = render_bundle(design, weights, images, truth)
     files[MANIFEST] = manifest_bytes(design, files)
     _compare(bundle, files)
     _write(files, into)
@@ -66,6 +66,12 @@ def check_bundle(bundle: Path, into: Path) -> Checked:
         from_bytes(files[f"hls/{expected_name(m, 'bin')}"], last) for m in range(len(design.networks))
     )  # fmt: skip
     return Checked(folder=into, design=design, weights=weights, images=images, outputs=outputs)
+
+
+def frames_of(bundle: Path, design: Design) -> tuple[np.ndarray, Truth]:
+    """The input codes [B, H, W, C] that a bundle of `design` holds, and what it says about them. Raises DesignError."""
+    images = _frames(bundle / "hls" / "input.bin", design.network.tensors[0])
+    return images, _truth(bundle / INTERFACE)
 
 
 def _read(path: Path, most_bytes: int, what: str) -> bytes:

@@ -14,7 +14,7 @@ from nba import assets
 from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
 from nba.ir.network import Network
-from nba.tools import run_tool
+from nba.tools import HANG_S, run_tool
 
 INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
 """Environment variable that names a folder with ap_int.h and hls_stream.h."""
@@ -55,7 +55,9 @@ def find_headers() -> tuple[Path, ...]:
     return (own, own / "ap_types")
 
 
-def build(sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = 300) -> None:
+def build(
+    sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = HANG_S
+) -> None:
     """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
 
     Raises ToolError if g++ is missing, or the sources do not compile.
@@ -74,7 +76,7 @@ def simulate(
     *,
     arguments: tuple[str, ...] = (),
     batch: int | None = None,
-    timeout_s: float = 300,
+    timeout_s: float = HANG_S,
 ) -> np.ndarray:
     """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 

@@ -13,13 +13,12 @@ from typing import Literal
 
 from nba.emit.predicted import Cycles
 from nba.errors import DesignError, ToolError
-from nba.tools import python_command, require_tool, run_tool
+from nba.tools import HANG_S, python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
 TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
 MODE_TESTS = (*TESTS, "modes")
 """Tests of a bundle whose design has several modes."""
-TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,7 +98,7 @@ def simulate_rtl(
     work: Path,
     tests: tuple[str, ...] = TESTS,
     seed: int = 1,
-    timeout_s: float = TIMEOUT_S,
+    timeout_s: float = HANG_S,
 ) -> RtlRun:
     """Simulate batches of `frames` frames, the first with all of `tests`, then the same of every further mode; builds
     and logs go to `work`.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ class Recorder:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """The fields that each stage read; simulators and synthesis are left out."""
+    """The fields that each stage read; simulators and synthesis are left out, loop nests searched briefly."""
     found: dict[str, set[str]] = {}
     real = flow.Context
 
@@ -79,6 +80,9 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     monkeypatch.setattr(flow, "Context", recorded)
     monkeypatch.setattr(importlib.import_module("nba.stages.verify"), "verify", lambda *given: {})
     monkeypatch.setattr(importlib.import_module("nba.stages.synth"), "synthesise", lambda *given: {})
+    for module, function in (("nba.switchable.tabulate", "efficiency_table"), ("nba.nest.network_map", "map_network")):
+        whole = getattr(importlib.import_module(module), function)
+        monkeypatch.setattr(importlib.import_module(module), function, partial(whole, effort=1000))
     return found
 
 
@@ -100,8 +104,8 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
 
 def _covered(stage: flow.Stage, field: str) -> bool:
     """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
-    there is a section `switchable` at all."""
-    return flow.declared(stage, field) or field in ("precision", "switchable")
+    there is a section `switchable` at all, and whether an `architecture` was given."""
+    return flow.declared(stage, field) or field in ("precision", "switchable", "architecture")
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:

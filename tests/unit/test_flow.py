@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
@@ -240,18 +241,19 @@ def test_checkpoints_go_when_the_stage_is_done(lab: Lab, monkeypatch: pytest.Mon
     assert lab.go() == []
 
 
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
 @pytest.mark.parametrize(("owner", "call"), [(Path, "unlink"), (Path, "rename"), (os, "replace")])
 def test_a_stage_that_is_done_stays_done(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: object, call: str
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: object, call: str, error: type[BaseException] | OSError
 ) -> None:
-    """However often a run ends while results are moved to their place, no stage is repeated."""
+    """However often a run ends, or the disk is full, while results are moved to their place: no stage is repeated."""
     real, ended, ran = getattr(owner, call), [], []
 
     def break_off(*given: object, **more: object) -> object:
         step = (len(ran) + len(lab.ran), str(given[-1]))
         if lab.ran and step not in ended and not step[1].endswith(".stamp"):
             ended.append(step)
-            raise KeyboardInterrupt
+            raise error
         return real(*given, **more)
 
     def learn(context: Context) -> None:
@@ -262,7 +264,7 @@ def test_a_stage_that_is_done_stays_done(
     monkeypatch.setattr(owner, call, break_off)  # type: ignore[call-overload]
     done = False
     while not done:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt, OSError, DiskError):
             lab.go()
             done = True
         ran += lab.ran
@@ -434,7 +436,7 @@ def test_changed_images_redo_what_learns(tmp_path: Path) -> None:
         before = searched(spec)
         assert redone(before, searched(spec)) == []
         change()
-        assert redone(before, searched(spec)) == ["search", "train", "report"]
+        assert redone(before, searched(spec)) == ["search", "train", "baselines", "report"]
 
 
 def test_another_teacher_trains_anew(tmp_path: Path) -> None:
@@ -445,10 +447,24 @@ def test_another_teacher_trains_anew(tmp_path: Path) -> None:
     teacher.write_bytes(b"one")
     os.utime(teacher, ns=(1, 1))
     first = searched(spec)
-    assert redone(missing, first) == ["train", "report"]
+    assert redone(missing, first) == ["train", "baselines", "report"]
     teacher.write_bytes(b"two")
     os.utime(teacher, ns=(1, 1))
-    assert redone(first, searched(spec)) == ["train", "report"]
+    assert redone(first, searched(spec)) == ["train", "baselines", "report"]
+def test_baselines_are_no_input_of_the_design() -> None:
+    """Switching them on or off redoes them, and what shows them, alone; the recipe concerns both."""
+
+    def everything(**fields: object) -> dict[str, str]:
+        train = SPEC.schedule.train.model_copy(update=fields)
+        spec = SPEC.model_copy(update={"schedule": SPEC.schedule.model_copy(update={"train": train})})
+        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
+        return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+
+    before = everything()
+    assert redone(before, everything(baselines=False)) == ["baselines", "report"]
+    assert redone(before, everything(epochs=7)) == ["train", "baselines", "report"]
+    readers = {stage.name for stage in flow.STAGES if "baselines" in stage.after}
+    assert readers == {"report"}, "nothing of the design waits for baselines"
 
 
 def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:
@@ -460,9 +476,32 @@ def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None
     assert redone(before, digests(switchable(hierarchy=str(path)))) == ["nas", "automap"]
 
 
+GIVEN = tuple(
+    flow.stages_of(spec.model_copy(update={"architecture": "arch.yaml"})) for spec in (SPEC, SWITCHABLE)
+)  # fmt: skip
+
+
+def test_a_given_architecture_takes_the_place_of_the_search(tmp_path: Path) -> None:
+    path = tmp_path / "arch.yaml"
+    for spec, given, searched in zip(
+        (SPEC, SWITCHABLE), GIVEN, (flow.STAGES, flow.SWITCHABLE_STAGES), strict=True
+    ):  # fmt: skip
+        assert [stage.name for stage in given] == ["architecture", *(stage.name for stage in searched[1:])]
+        assert given[0].folder == searched[0].folder
+        path.write_text("one")
+        named = spec.model_copy(update={"architecture": str(path)})
+        before = flow.inputs_digest(given[0], named, {})
+        assert flow.inputs_digest(given[0], named, {}) == before
+        path.write_text("two")
+        assert flow.inputs_digest(given[0], named, {}) != before
+        with pytest.raises(SpecError, match="so there is nothing to search"):
+            flow.up_to(named, "search")
+        assert flow.up_to(named, "train")[-1].name == searched[1].name
+
+
 @pytest.mark.parametrize(
     ("stages", "number"),
-    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES) for i in range(len(stages))],
+    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES, *GIVEN) for i in range(len(stages))],
 )
 def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""

@@ -21,6 +21,7 @@ from nba.emit.vectors import default_images
 from nba.errors import DesignError, NbaError
 from nba.ir.design import save_design
 from nba.quant.integer import image_codes, run
+from nba.sources import digest_tree
 from nba.stages.emit import emit
 from nba.stages.exchange import load_classes, save_images
 from nba.tools import require_tool, run_tool
@@ -122,6 +123,20 @@ def test_labels_and_classes_come_from_the_run(tmp_path: Path) -> None:
     (tmp_path / "design" / "classes.json").unlink()
     emit(design, tmp_path / "other", 4)
     assert json.loads((tmp_path / "other" / "interface.json").read_text())["classes"] is None
+
+
+def test_a_bundle_makes_itself_again(tmp_path: Path) -> None:
+    """From the files in it alone, with its images, labels and class names, by the command that its README shows."""
+    (tmp_path / "design").mkdir()
+    design, _, images = _saved(tmp_path / "design")
+    emit(design, tmp_path / "bundle", 6)
+    assert "design.json -o NEW --images 6`" in (tmp_path / "bundle" / "README.md").read_text()
+    emit(tmp_path / "bundle" / "design.json", tmp_path / "again", 6)
+    assert digest_tree(tmp_path / "again") == digest_tree(tmp_path / "bundle")
+    emit(tmp_path / "bundle" / "design.json", tmp_path / "fewer", 3)
+    about = json.loads((tmp_path / "fewer" / "interface.json").read_text())
+    assert np.array_equal(_received((tmp_path / "fewer/vectors/input.hex").read_text(), about["input"]), images[:3])
+    assert len(about["vectors"]["labels"]) == 3
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b"[" * 100_000, b"\xff"])

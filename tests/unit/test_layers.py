@@ -15,11 +15,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         "nba",
         "nba.errors",
+        "nba.supervisor",
         "nba.files",
         "nba.tools",
         "nba.assets",
         "nba.sources",
         "nba.progress",
+        "nba.figures",
         "nba.compiled",
         "nba.yamlfile",
         "nba.jsonfile",

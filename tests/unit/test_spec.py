@@ -275,7 +275,7 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
     assert paths_of(load_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
 
 
-NO_PATHS = {"name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
+NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
 """Fields of free text that name no file."""
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nba.errors import DiskError, ToolError
-from nba.tools import HANG_S, run_tool
+from nba.tools import run_tool
 from tests.processes import alive, marked_environment, wait_until
 
 SLOW = """#!/bin/sh
@@ -28,7 +28,7 @@ CALL = """
 import sys
 from pathlib import Path
 from nba.tools import run_tool
-run_tool(["slow"], cwd=Path(sys.argv[1]), timeout_s=1e6)
+run_tool(["slow"], cwd=Path(sys.argv[1]))
 """
 IN_A_THREAD = """
 import sys, threading, time
@@ -36,7 +36,7 @@ from pathlib import Path
 from nba import tools
 def start():
     tools.subprocess.Popen.communicate = lambda *given, **more: ("", None)
-    tools.run_tool(["slow"], cwd=Path(sys.argv[1]), timeout_s=1e6, check=False)
+    tools.run_tool(["slow"], cwd=Path(sys.argv[1]), check=False)
 thread = threading.Thread(target=start)
 thread.start()
 thread.join()
@@ -112,10 +112,10 @@ def test_a_tool_leaves_nothing_behind(tmp_path: Path) -> None:
     """Neither when it ends nor when its time is over."""
     env = _environment(tmp_path)
     _tool(tmp_path, "slow", last="echo done")
-    assert run_tool(["slow"], cwd=tmp_path, timeout_s=HANG_S, env=env).output == "done\n"
+    assert run_tool(["slow"], cwd=tmp_path, env=env).output == "done\n"
     assert alive(env) == set()
     _tool(tmp_path, "slow")
-    with pytest.raises(ToolError, match="slow: no result after 0.2 s"):
+    with pytest.raises(ToolError, match=r"slow: no result after 0\.2 s"):
         run_tool(["slow"], cwd=tmp_path, timeout_s=0.2, env=env, log_path=tmp_path / "slow.log")
     assert alive(env) == set()
 
@@ -127,7 +127,7 @@ def test_a_tool_leaves_nothing_behind(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_exit_status_is_the_tools(tmp_path: Path, script: str, status: int) -> None:
     """Signals too: those that Python ignores itself are not ignored by what it starts."""
-    done = run_tool(["sh", "-c", script], cwd=tmp_path, timeout_s=HANG_S, check=False)
+    done = run_tool(["sh", "-c", script], cwd=tmp_path, check=False)
     assert done.returncode == status
 
 
@@ -135,11 +135,11 @@ def test_a_failing_tool_is_explained(tmp_path: Path) -> None:
     (tmp_path / "broken").write_text("no program")
     (tmp_path / "broken").chmod(0o755)
     with pytest.raises(ToolError, match=r"exit status 126.*\n.*broken: cannot be started \(Exec format error\)"):
-        run_tool([str(tmp_path / "broken")], cwd=tmp_path, timeout_s=HANG_S)
+        run_tool([str(tmp_path / "broken")], cwd=tmp_path)
     with pytest.raises(ToolError, match=r"(?s)exit status 4; whole log: .*x\.log\nwhy"):
-        run_tool(["sh", "-c", "echo why; exit 4"], cwd=tmp_path, timeout_s=HANG_S, log_path=tmp_path / "x.log")
+        run_tool(["sh", "-c", "echo why; exit 4"], cwd=tmp_path, log_path=tmp_path / "x.log")
     assert (tmp_path / "x.log").read_text() == "why\n"
     with pytest.raises(DiskError, match=r"/dev/full: cannot be written: No space left on device; free some space"):
-        run_tool(["echo", "x"], cwd=tmp_path, timeout_s=HANG_S, log_path=Path("/dev/full"))
+        run_tool(["echo", "x"], cwd=tmp_path, log_path=Path("/dev/full"))
     with pytest.raises(ToolError, match="nowhere: not found on PATH"):
-        run_tool(["nowhere"], cwd=tmp_path, timeout_s=HANG_S)
+        run_tool(["nowhere"], cwd=tmp_path)

@@ -108,7 +108,7 @@ def _slower(bundle: Path) -> None:
     def later(batches: dict[str, Any]) -> dict[str, Any]:
         for batch in batches.values():
             batch["first_output_latency"] += 7
-            batch["interval"] += 1
+            batch["batch_interval_cycles"] += 1
         return batches
 
     _edit(bundle / "sim" / "predicted.json", later)
