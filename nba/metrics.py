@@ -20,8 +20,8 @@ from nba.stages.exchange import PART, Json
 
 FILE = "metrics.json"
 PARTS = {
-    "train": "train", "cascade": "train", "baselines": "baselines", "automap": "mapping", "map": "design",
-    "verify": "verify", "synth": "synth",
+    "search": "search", "nas": "search", "train": "train", "cascade": "train", "baselines": "baselines",
+    "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (

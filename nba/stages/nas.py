@@ -6,9 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.stages import data, hierarchy
 from nba.stages.cascade import cascade_config, section
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_switchable_search(found, context.folder / FILE)
+    write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
 
 def searched_network(folder: Path) -> Network:

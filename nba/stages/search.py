@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from nba import arithmetic
 from nba.stages import data
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
@@ -69,6 +71,7 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
+    write_part(context.folder, {"arithmetic": {"search": arithmetic.used()}})
 
 
 def check(spec: Spec) -> None:
