@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -14,6 +17,8 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parent
 LITTER = ("__pycache__", ".pyc", "events.out.tfevents.")
 """Parts of the names of files that no result depends on."""
+LOG = "log.txt"
+"""Name of the text logs of stages, on which no result depends either."""
 
 
 def digest_json(value: Any) -> str:
@@ -35,9 +40,35 @@ def _digest(handle: Any) -> str:
 
 
 def digest_tree(folder: Path) -> dict[str, str]:
-    """Relative path -> sha256 of every file in `folder`, caches of Python and TensorBoard's events left out."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not any(x in str(p) for x in LITTER))
+    """Relative path -> sha256 of every file in `folder`, caches of Python, TensorBoard's events and logs left out."""
+    paths = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.name != LOG and not any(x in str(p) for x in LITTER)
+    )
     return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
+
+
+def folder_state(folder: Path) -> list[tuple[str, int | str, int]]:
+    """Relative path, size and time of change of every file below `folder`, behind symbolic links too; of a folder that
+    several links lead to, path and target of all but one."""
+    found: list[tuple[str, int | str, int]] = []
+    root, seen, todo = str(folder), set(), [str(folder)]
+    while todo:
+        path = todo.pop()
+        name = os.path.relpath(path, root)
+        try:
+            status = os.stat(path)
+        except OSError as err:
+            if err.errno in (errno.ENOENT, errno.ELOOP):  # a link that leads nowhere
+                continue
+            raise
+        if not stat.S_ISDIR(status.st_mode):
+            found.append((name, status.st_size, status.st_mtime_ns))
+        elif (status.st_dev, status.st_ino) in seen:
+            found.append((name, os.path.relpath(os.path.realpath(path), root), 0))
+        else:
+            seen.add((status.st_dev, status.st_ino))
+            todo += [os.path.join(path, entry) for entry in sorted(os.listdir(path), reverse=True)]
+    return found
 
 
 def module_file(module: str) -> Path | None:

@@ -4,23 +4,39 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from nba.errors import SpecError
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
-from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SKIP, merged
-from nba.yamlfile import explain, near, parse_yaml, read_text, report
+from nba.presets import (
+    AUTO_NBA_BITWIDTHS,
+    NETWORKS,
+    SCHEDULES,
+    SKIP,
+    SWITCHABLE_SEARCH,
+    TRAINING,
+    merged,
+)
+from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
 two groups of channels with a shuffle; `skip` leaves the block out."""
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[int, Field(gt=0, le=2**31 - 1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
@@ -71,7 +87,9 @@ SwitchableBits = Annotated[
     int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
 ]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, strict=True)]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)]
+"""Factor of a term of a loss."""
 Images = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 
 
@@ -85,11 +103,50 @@ IMAGE_SIZES = {
 """Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
 
+_Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+
 class Transform(_Section):
     """A class of torchvision.transforms.v2 and its keyword arguments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    options: dict[str, bool | int | float | str | tuple[float, ...]] = {}
+    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = {}
+
+
+def _class_names(names: Any) -> Any:
+    """Names that YAML reads as integers are names."""
+    if not isinstance(names, list | tuple):
+        return names
+    return [str(n) if isinstance(n, int) and not isinstance(n, bool) else n for n in names]
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(twice)}: listed twice")
+    return names
+
+
+class Classes(_Section):
+    """Some of a dataset's classes: those of these names (a list stands for them), or `count` drawn with `seed`."""
+
+    names: (
+        Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_class_names), AfterValidator(_distinct)] | None
+    ) = None
+    count: Annotated[int, Field(ge=2, le=100_000, strict=True)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _list(cls, raw: Any) -> Any:
+        return {"names": raw} if isinstance(raw, list | tuple) else raw
+
+    @model_validator(mode="after")
+    def _either(self) -> Classes:
+        if (self.names is None) == (self.count is None):
+            raise ValueError("give a list of names, or `count` (and `seed`)")
+        return self
 
 
 class Dataset(_Section):
@@ -97,7 +154,8 @@ class Dataset(_Section):
     val/<class>), as does `imagenet`; `cifar10`, `cifar100` and `fashion-mnist` are torchvision's files or such folders.
 
     `path` says where (also: --data PATH). `download` fetches what torchvision can fetch. train_images, test_images:
-    only the first so many images of every class. transforms: what training images pass through, in order, instead of
+    only the first so many images of every class. classes: a list of names, or {count: N, seed: S} for N drawn
+    with that seed; by default all. transforms: what training images pass through, in order, instead of
     being scaled to `image_size` only; images are then decoded anew in every epoch, by `workers` processes.
     """
 
@@ -109,6 +167,7 @@ class Dataset(_Section):
     test_fraction: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
     train_images: Positive | None = None
     test_images: Positive | None = None
+    classes: Classes | None = None
     transforms: tuple[Transform, ...] = ()
     workers: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
 
@@ -209,18 +268,49 @@ class Budgets(_Section):
     accuracy: Rate | None = None
 
 
+_Span = tuple[PositiveFloat, PositiveFloat]
+
+
+class ResizedCrop(_Section):
+    """Torchvision's RandomResizedCrop: a part of the image, of `scale` times its area (least, most) and of a width to
+    height in `ratio` (least, most), scaled to the network's size."""
+
+    scale: _Span = (0.08, 1.0)
+    ratio: _Span = (3 / 4, 4 / 3)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ResizedCrop:
+        if not self.scale[0] <= self.scale[1] <= 1:
+            raise ValueError(f"scale {list(self.scale)}: give the least and the most, at most 1")
+        if not self.ratio[0] <= self.ratio[1]:
+            raise ValueError(f"ratio {list(self.ratio)}: give the least and the most")
+        return self
+
+
 class _Augmented(_Section):
     """How far a training image is moved, turned and scaled at random (each up to this much, either way), whether half
-    of them are mirrored, and by how many zeros an image grows on each side before its size is cut out at random."""
+    of them are mirrored, and by how many zeros an image grows on each side before its size is cut out at random.
+    resized_crop comes first: it cuts from the image as it lies in its file."""
 
     shift_pixels: Annotated[float, Field(ge=0, le=64, strict=True)] = 0.5
     rotation_degrees: Annotated[float, Field(ge=0, le=180, strict=True)] = 10.0
     zoom: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     mirror: Annotated[bool, Field(strict=True)] = False
     crop_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
+    resized_crop: ResizedCrop | None = None
 
 
 _Beta = Annotated[float, Field(ge=0, lt=1, strict=True)]
+
+
+def _range(span: tuple[float, float]) -> tuple[float, float]:
+    if not span[0] <= span[1] or span[1] == 0:
+        raise ValueError(f"{list(span)}: give the least and the most, the most above 0")
+    return span
+
+
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+_Range = Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_range)]
 
 
 class SearchSchedule(_Augmented):
@@ -228,16 +318,23 @@ class SearchSchedule(_Augmented):
 
     weights_fraction: share of the training images for the weights; the others are for operators and bitwidths.
     steps_per_epoch: an epoch ends after so many (null: when the images do). The rate of the weights falls with a cosine
-    from learning_rate to learning_rate_last; momentum: of sgd. adam_betas: of the optimiser of operators and bitwidths.
-    bit_sampling: how bitwidths are sampled to train weights, and to train bitwidths: hetero (blended, one), soft
-    (blended, blended) or hard (one, one). n_candidates: paths that take part in the backward pass. The Gumbel
-    temperature falls in the joint epochs from temperature_first by temperature_factor per epoch, or, where that is
-    null, geometrically to temperature_last. Every `hardware_every` steps the accelerator search takes
-    `hardware_samples` samples (`hardware_first` before the first, `hardware_last` at the end). The loss grows by
-    cost_weight * (log cost + bits_weight * log bit operations). With a target, target_fps frames per second or
+    from learning_rate to learning_rate_last; momentum: of sgd; clip_norm: largest norm of their gradients. adam_betas:
+    of the optimiser of operators and bitwidths. bit_sampling: how bitwidths are sampled to train weights, and to train
+    bitwidths: hetero (blended, one), soft (blended, blended) or hard (one, one). n_candidates: paths that take part in
+    the backward pass. The Gumbel temperature falls in the joint epochs from temperature_first by temperature_factor per
+    epoch, or, where that is null, geometrically to temperature_last. Every `hardware_every` steps the accelerator
+    search takes `hardware_samples` samples (`hardware_first` before the first, `hardware_last` at the end), by
+    `hardware_method`.
+
+    network_objective: the cost that operators and bitwidths are chosen by: hardware (the objective of the spec, on the
+    best accelerator so far), macs or bit_operations (multiply-accumulates, times the bits of both factors, of a frame).
+    The loss grows by cost_weight * (log cost + bits_weight * log bit operations), or, with cost_form: linear, by the
+    same without logarithms. With a target, target_fps frames per second or
     target in units of the objective (cycles, pJ per frame, pJ x cycles), cost_weight is multiplied after every joint
     epoch by (cost / target) ** adapt_rate, by at most 2 either way, and stays within 1/100 and 100 times its first
-    value.
+    value. With a range, cost_range [least, most] in units of the cost or fps_range in frames per second, the derived
+    network decides after every joint epoch: above the range of costs the weight is cost_weight, within it 0, below it
+    -cost_weight.
     """
 
     pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
@@ -250,6 +347,7 @@ class SearchSchedule(_Augmented):
     learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
     momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
+    clip_norm: PositiveFloat | None = None
     alpha_learning_rate: Rate = 0.02
     beta_learning_rate: Rate = 0.02
     adam_betas: tuple[_Beta, _Beta] = (0.5, 0.999)
@@ -258,15 +356,20 @@ class SearchSchedule(_Augmented):
     temperature_first: PositiveFloat = 5.0
     temperature_last: PositiveFloat = 0.5
     temperature_factor: Rate | None = None
+    hardware_method: Literal["gamma", "random", "evolutionary"] = "gamma"
     hardware_every: Positive = 5
     hardware_samples: Positive = 50
     hardware_first: Positive = 1000
     hardware_last: Positive = 2000
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
-    bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
+    network_objective: Literal["hardware", "macs", "bit_operations"] = "hardware"
+    cost_form: Literal["log", "linear"] = "log"
+    cost_weight: Weight = 0.15
+    bits_weight: Weight = 0.15
     target_fps: PositiveFloat | None = None
-    target: PositiveFloat | None = None
+    target: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False, strict=True)] | None = None
     adapt_rate: Annotated[float, Field(ge=0, le=10, strict=True)] = 1.0
+    cost_range: _Range | None = None
+    fps_range: _Range | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> SearchSchedule:
@@ -278,28 +381,16 @@ class SearchSchedule(_Augmented):
             raise ValueError(
                 f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
             )
-        if self.target_fps is not None and self.target is not None:
-            raise ValueError("target_fps and target are two ways to say one thing; give one of them")
+        wanted = ("target_fps", "target", "cost_range", "fps_range")
+        given = [name for name in wanted if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"{' and '.join(given)} are ways to say one thing; give one of them")
+        if self.network_objective != "hardware" and given and given[0].endswith(("fps", "fps_range")):
+            raise ValueError(
+                f"{given[0]}: frames per second are the hardware's, and network_objective is {self.network_objective}; "
+                "give target or cost_range in its unit"
+            )
         return self
-
-
-TRAIN_PRESETS: dict[str, dict[str, Any]] = {
-    # The common recipe for residual networks on CIFAR (crop of 4, mirror, SGD, batch 128, weight decay 5e-4), with the
-    # cosine and label smoothing of later work.
-    "cifar": {
-        "epochs": 200, "batch_size": 128, "optimiser": "sgd", "learning_rate": 0.1, "momentum": 0.9,
-        "weight_decay": 5e-4, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.999, "fold_fraction": 0.1,
-        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": True, "crop_pixels": 4,
-    },
-    # After MobileNetV2 (weight decay 4e-5, batch and rate scaled), cosine over 150 epochs; crops are made by the
-    # dataset's transforms.
-    "imagenet": {
-        "epochs": 150, "batch_size": 256, "optimiser": "sgd", "learning_rate": 0.05, "momentum": 0.9,
-        "weight_decay": 4e-5, "warmup_epochs": 5.0, "label_smoothing": 0.1, "ema": 0.9999, "fold_fraction": 0.1,
-        "mixup": 0.0, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0, "mirror": False, "crop_pixels": 0,
-    },
-}  # fmt: skip
-"""Values of `schedule.train` by the name of a preset."""
 
 
 class Distillation(_Section):
@@ -311,21 +402,27 @@ class Distillation(_Section):
 
 
 class TrainSchedule(_Augmented):
-    """How long and how the derived network is trained: linear warm-up, cosine to zero; AdamW, or SGD with `momentum`.
+    """How long and how the derived network is trained: linear warm-up, cosine to learning_rate_last; AdamW, or SGD with
+    `momentum` (Nesterov's with `nesterov`); clip_norm: largest norm of the gradients.
 
-    `preset` gives every field that does not stand beside it. mixup: every batch is blended with itself in reverse,
-    whose share is uniform in 0..mixup/2. ema: decay of the running mean of the weights, which is what is exported (0:
-    the last weights are). fold_fraction: last part of the epochs, with BatchNorm folded. precision: of convolutions
-    until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
+    `preset` (recipes in common use, not those of the papers) gives every field that does not stand beside it. mixup:
+    every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2. ema: decay of the running mean
+    of the weights, which is what is exported (0: the last weights are). fold_fraction: last part of the epochs, with
+    BatchNorm folded. precision: of convolutions until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
+    baselines: the same architecture is trained in floating point and, from there, with 8 bits everywhere too, so that
+    the report can compare accuracies.
     """
 
-    preset: Literal["cifar", "imagenet"] | None = None
+    preset: Literal["common-cifar", "common-imagenet"] | None = None
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
     batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 0.004
+    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
     momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
+    nesterov: Annotated[bool, Field(strict=True)] = True
     weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
+    clip_norm: PositiveFloat | None = None
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     ema: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
@@ -333,25 +430,39 @@ class TrainSchedule(_Augmented):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+    baselines: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="before")
     @classmethod
-    def _from_preset(cls, values: Any) -> Any:
-        if isinstance(values, dict) and isinstance(values.get("preset"), str):
-            return {**TRAIN_PRESETS.get(values["preset"], {}), **values}
-        return values
+    def _from_preset(cls, raw: Any) -> Any:
+        return _with_preset(raw, TRAINING)
+
+    @model_validator(mode="after")
+    def _falls(self) -> TrainSchedule:
+        if self.learning_rate_last > self.learning_rate:
+            raise ValueError(
+                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
+            )
+        return self
 
 
 class Schedule(_Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
-    preset: Literal["published-cifar", "published-imagenet", "published-instantnet", "quick"] | None = None
+    preset: (
+        Literal["published-auto-nba-cifar", "published-auto-nba-imagenet", "published-instantnet-cifar", "quick"] | None
+    ) = None
     search: SearchSchedule = SearchSchedule()
     train: TrainSchedule = TrainSchedule()
 
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, raw: Any) -> Any:
+        train = raw.get("train") if isinstance(raw, dict) else None
+        if isinstance(train, dict) and isinstance(train.get("preset"), str) and isinstance(raw.get("preset"), str):
+            raise ValueError(
+                f"preset {raw['preset']} and train.preset {train['preset']} both say how to train; leave out one"
+            )
         return _with_preset(raw, SCHEDULES)
 
 
@@ -371,7 +482,7 @@ class Switchable(_Section):
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1.0
+    beta: Weight = 1.0
     teachers: Literal["all", "highest", "none"] = "all"
     teacher_sum: Literal["sum", "mean"] = "sum"
     beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
@@ -409,7 +520,8 @@ _MIXED_BITWIDTHS = (2, 4, 6, 8)
 
 class Spec(_Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
-    that works at several bitwidths, as the section of that name says."""
+    that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
+    bits of every block (docs/architecture-file.md); nothing is searched then."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -424,6 +536,7 @@ class Spec(_Section):
     switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
+    architecture: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -441,6 +554,21 @@ class Spec(_Section):
             return {**raw, "switchable": {}}
         return raw
 
+    @model_validator(mode="before")
+    @classmethod
+    def _switchable_schedule(cls, raw: Any) -> Any:
+        """The search of a switchable network has defaults of its own, where no preset gives others."""
+        if not isinstance(raw, dict) or raw.get("precision") != "switchable":
+            return raw
+        schedule = {} if raw.get("schedule") is None else raw["schedule"]
+        search = schedule.get("search", {}) if isinstance(schedule, dict) else None
+        if not isinstance(search, dict) or schedule.get("preset") is not None:
+            return raw
+        own = {
+            k: v for k, v in SWITCHABLE_SEARCH.items() if k != "temperature_factor" or "temperature_last" not in search
+        }
+        return {**raw, "schedule": {**schedule, "search": {**own, **search}}}
+
     @field_validator("objective", mode="before")
     @classmethod
     def _fps(cls, objective: object) -> object:
@@ -449,12 +577,24 @@ class Spec(_Section):
 
     @model_validator(mode="after")
     def _target_of_the_objective(self) -> Spec:
-        fps = self.schedule.search.target_fps
-        if fps is not None and self.objective != "interval":
-            raise ValueError(
-                f"schedule.search.target_fps: {fps:g} is a target of objective: interval, not of {self.objective}; "
-                "give schedule.search.target"
-            )
+        search = self.schedule.search
+        for name, instead in (("target_fps", "target"), ("fps_range", "cost_range")):
+            value = getattr(search, name)
+            if value is not None and self.objective != "interval":
+                text = f"{value:g}" if isinstance(value, float) else str(list(value))
+                raise ValueError(
+                    f"schedule.search.{name}: {text} is a target of objective: interval, not of {self.objective}; "
+                    f"give schedule.search.{instead}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_resized_crop(self) -> Spec:
+        for name, section in (("search", self.schedule.search), ("train", self.schedule.train)):
+            if section.resized_crop and any(t.name == "RandomResizedCrop" for t in self.dataset.transforms):
+                raise ValueError(
+                    f"dataset.transforms has a RandomResizedCrop, and so has schedule.{name}.resized_crop; give one"
+                )
         return self
 
     @model_validator(mode="after")
@@ -472,14 +612,13 @@ class Spec(_Section):
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    Relative paths (`dataset.path`, `switchable.hierarchy`) are relative to the spec's folder. Raises SpecError with
-    every error of the file.
+    Relative paths (`PATHS`) are relative to the spec's folder. Raises SpecError with every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -500,16 +639,40 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
         problems.append(f"platform: {platform!r} is not known{near(platform, platforms)}; legal: {legal}")
     if problems or spec is None:
         raise SpecError(report(where, problems))
-    if spec.dataset.path is not None:
-        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
-        spec = spec.model_copy(update={"dataset": dataset})
-    own = None if spec.switchable is None else spec.switchable.hierarchy
-    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
-        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
-        spec = spec.model_copy(update={"switchable": switchable})
+    for field, path in paths_of(spec).items():
+        spec = _replaced(spec, field, str((folder / path.expanduser()).absolute()))
     return spec
 
 
-def _absolute(path: str, folder: Path) -> str:
-    """`path`, which stands in a spec that lies in `folder`."""
-    return str((folder / Path(path).expanduser()).absolute())
+PATHS: dict[str, Callable[[str], bool]] = {
+    "architecture": lambda text: True,
+    "dataset.path": lambda text: True,
+    "switchable.hierarchy": names_a_file,
+    "schedule.train.distillation.teacher": lambda text: text != "float",
+}
+"""Fields that may name files or folders of the user, and whether a value does."""
+
+
+def paths_of(spec: Spec) -> dict[str, Path]:
+    """The files and folders that the spec names, by field."""
+    values = spec.model_dump(mode="json")
+    found = {field: value_at(values, field) for field in PATHS}
+    return {field: Path(text) for field, text in found.items() if isinstance(text, str) and PATHS[field](text)}
+
+
+def value_at(values: Any, field: str) -> Any:
+    """The value of `field`, written with dots, in a spec's `model_dump`; None where a section on the way is absent."""
+    for part in field.split("."):
+        if values is None:
+            return None
+        values = values[part]
+    return values
+
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def _replaced(section: Part, field: str, value: str) -> Part:
+    """`section` with another value of `field`."""
+    name, _, rest = field.partition(".")
+    return section.model_copy(update={name: _replaced(getattr(section, name), rest, value) if rest else value})

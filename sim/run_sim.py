@@ -207,7 +207,7 @@ def cycles_of(batch, info, frames):
     return {
         "frames": len(out),
         "first_output_latency": out[0] + 1 if out else -1,
-        "interval": out[frames // 2] - out[frames // 2 - 1] if frames > 1 and len(out) >= frames else -1,
+        "batch_interval_cycles": out[frames // 2] - out[frames // 2 - 1] if 1 < frames <= len(out) else -1,
         "batch": batch["D"],
         "jobs": jobs,
     }
@@ -312,8 +312,8 @@ def print_table(result, out=sys.stdout):
         mark = "=" if p == s else "DIFFERS"
         name = f"{shown(p['name']):<{width}}"
         print(f"{p['chunk']:>5} {p['job']:>3}  {name}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
-    lines = (("first_output_latency", "first output"), ("interval", "frame interval"), ("batch", "whole batch"))
-    for key, text in lines:
+    lines = {"first_output_latency": "first output", "batch_interval_cycles": "batch interval", "batch": "whole batch"}
+    for key, text in lines.items():
         mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
         print(f"{text + ' [cycles]':<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
     if not result["cycles_equal"] and predicted == simulated:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,8 +42,9 @@ class DataConfig:
     (all but digits). height, width, channels: size of the images fed to the network; images of folders are scaled to
     it, the others have theirs. test_fraction: share kept for the test, per class, drawn with `split_seed` (digits and
     folders without a test part). The split never depends on the run's seed. download: fetch what torchvision can.
-    train_images, test_images: only the first so many of every class. transforms: of training images; they make it a
-    stream, which `workers` processes decode. memory_bytes: a part that is larger once decoded is streamed as well.
+    train_images, test_images: only the first so many of every class. classes: only those of these names; n_classes:
+    only so many, drawn with `class_seed`. transforms: of training images; they make it a stream, which `workers`
+    processes decode. memory_bytes: a part that is larger once decoded is streamed as well.
     """
 
     name: str = "digits"
@@ -55,6 +57,9 @@ class DataConfig:
     download: bool = False
     train_images: int | None = None
     test_images: int | None = None
+    classes: tuple[str, ...] | None = None
+    n_classes: int | None = None
+    class_seed: int = 0
     transforms: tuple[Transform, ...] = ()
     workers: int = 2
     memory_bytes: int = 1 << 31
@@ -79,6 +84,30 @@ def split(name: str, labels: np.ndarray, config: DataConfig) -> tuple[np.ndarray
             f"training and {len(test)} for the test; choose a fraction between 0 and 1 that leaves some for both"
         )
     return train, test
+
+
+def chosen_classes(names: tuple[str, ...], config: DataConfig) -> np.ndarray:
+    """Numbers, ascending, of those of the classes `names` that `config` takes. Raises DataError for unknown ones."""
+    if config.classes is not None:
+        unknown = [name for name in config.classes if name not in names]
+        if unknown:
+            hint = "".join(f" (did you mean {near!r}?)" for near in get_close_matches(unknown[0], names, n=1))
+            legal = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
+            raise DataError(f"dataset.classes: {', '.join(unknown)}: not a class of this dataset{hint}; legal: {legal}")
+        return np.flatnonzero(np.isin(np.array(names), np.array(config.classes)))
+    if config.n_classes is None:
+        return np.arange(len(names))
+    if config.n_classes > len(names):
+        raise DataError(
+            f"dataset.classes.count: {config.n_classes}, but the dataset has {len(names)}; give at most that"
+        )
+    return np.sort(np.random.default_rng(config.class_seed).permutation(len(names))[: config.n_classes])
+
+
+def of_classes(labels: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(indices, labels) of the members of the classes `chosen` (numbers, ascending), which are counted anew."""
+    kept = np.flatnonzero(np.isin(labels, chosen))
+    return kept, np.searchsorted(chosen, labels[kept]).astype(np.int64)
 
 
 def first_of_each(labels: np.ndarray, count: int | None) -> np.ndarray:

@@ -3,10 +3,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from nba.data.dataset import DataConfig, Dataset, first_of_each, input_codes, split
+from nba.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, input_codes, of_classes, split
 from nba.errors import DataError
+
+if TYPE_CHECKING:
+    from nba.data.images import Images
 
 _PIXEL_MAX = 16.0
 
@@ -26,14 +31,21 @@ def load_digits(config: DataConfig) -> Dataset:
         )
     bunch = load()
     x, y = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis], bunch.target.astype(np.int64)
+    names = tuple(str(i) for i in range(10))
+    chosen = chosen_classes(names, config)
     train, test = split("digits", y, config)
-    train = train[first_of_each(y[train], config.train_images)]
-    test = test[first_of_each(y[test], config.test_images)]
+    found = []
+    for part, count in ((train, config.train_images), (test, config.test_images)):
+        kept, labels = of_classes(y[part], chosen)
+        first = first_of_each(labels, count)
+        found.append((x[part[kept[first]]], labels[first]))
+    (train_x, train_y), (test_x, test_y) = found
+    images: Images = train_x
+    if config.transforms:
+        from nba.data.images import ArrayImages, Shape
+
+        images = ArrayImages(train_x, Shape(height=8, width=8, channels=1), config.transforms, config.workers)
     return Dataset(
-        name="digits",
-        classes=tuple(str(i) for i in range(10)),
-        train_x=x[train],
-        train_y=y[train],
-        test_x=x[test],
-        test_y=y[test],
-    )
+        name="digits", classes=tuple(names[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
+        test_y=test_y,
+    )  # fmt: skip

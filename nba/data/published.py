@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from nba.data.dataset import DataConfig, Dataset, first_of_each, input_codes
+from nba.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, input_codes, of_classes
 from nba.data.folder import TESTS, load_folder, parts
 from nba.data.images import ArrayImages, Images, Shape
 from nba.data.torchvision_import import torchvision
@@ -55,8 +55,10 @@ def load_published(path: Path, config: DataConfig, cache: Path | None, progress:
         download(path, config.name)
     _check_files(kind, path, config.name)
     train, test = kind(str(path), train=True), kind(str(path), train=False)
-    train_x, train_y = _arrays(train)
-    test_x, test_y = _arrays(test)
+    names = tuple(train.classes)
+    chosen = chosen_classes(names, config)
+    train_x, train_y = _arrays(train, chosen)
+    test_x, test_y = _arrays(test, chosen)
     kept, tested = first_of_each(train_y, config.train_images), first_of_each(test_y, config.test_images)
     images: Images = train_x[kept]
     if config.transforms:
@@ -64,7 +66,7 @@ def load_published(path: Path, config: DataConfig, cache: Path | None, progress:
         images = ArrayImages(train_x[kept], shape, config.transforms, config.workers)
     return Dataset(
         name=config.name,
-        classes=tuple(train.classes),
+        classes=tuple(names[i] for i in chosen),
         train_x=images,
         train_y=train_y[kept],
         test_x=test_x[tested],
@@ -132,10 +134,11 @@ def _idx_size(head: bytes) -> int:
     return int(4 + 4 * head[3] + sizes.prod())
 
 
-def _arrays(dataset: Any) -> tuple[np.ndarray, np.ndarray]:
+def _arrays(dataset: Any, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     pixels = np.asarray(dataset.data)
     x = input_codes(pixels if pixels.ndim == 4 else pixels[..., np.newaxis], 255.0)
-    return x, np.asarray(dataset.targets, dtype=np.int64)
+    kept, labels = of_classes(np.asarray(dataset.targets, dtype=np.int64), chosen)
+    return x[kept], labels
 
 
 def _check_folders(path: Path, config: DataConfig, about: Published) -> None:

@@ -25,12 +25,13 @@ class JobCycles(TypedDict):
 
 
 class Cycles(TypedDict):
-    """All cycles of a run of `frames` frames. `interval` is -1 for a single frame. `batch` is what the register CYCLES
-    holds once the batch is done."""
+    """All cycles of a run of `frames` frames. batch_interval_cycles: between two outputs in the middle of the batch, -1
+    for a single frame; nba.cost.settled says whether the batch is long enough for the steady interval. `batch` is what
+    the register CYCLES holds once the batch is done."""
 
     frames: int
     first_output_latency: int
-    interval: int
+    batch_interval_cycles: int
     batch: int
     jobs: list[JobCycles]
 
@@ -54,7 +55,7 @@ def predicted_cycles(network: Network, program: Program, n_frames: int) -> Cycle
     return {
         "frames": n_frames,
         "first_output_latency": int(exact.first_output_latency_cycles),
-        "interval": int(exact.interval_cycles) if n_frames > 1 else -1,
+        "batch_interval_cycles": int(exact.interval_cycles) if n_frames > 1 else -1,
         "batch": int(exact.batch_cycles),
         "jobs": jobs,
     }

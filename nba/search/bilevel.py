@@ -29,7 +29,9 @@ from nba.space.network import Macro
 from nba.supernet import paths
 from nba.train import checkpoint, ranks
 from nba.train.events import Events
+from nba.train.log import EpochLog
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
+from nba.train.optimiser import choices_optimiser, clip_, weights_optimiser
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,8 +39,9 @@ class BilevelConfig:
     """Knobs of the schedule (nba.spec.SearchSchedule says what each does).
 
     The rate of the weights falls with a cosine from learning_rate to learning_rate_last over all epochs, once per
-    epoch. adam_betas: of the optimiser of the choices. n_candidates: K. shift_pixels, rotation_degrees, zoom, mirror,
-    crop_pixels: of the weights' images, see `nba.train.loop.Warp`.
+    epoch. clip_norm: largest 2-norm of all gradients of the weights together (None: any). adam_betas: of the optimiser
+    of the choices. n_candidates: K. shift_pixels, rotation_degrees, zoom, mirror, crop_pixels: of the weights' images,
+    see `nba.train.loop.Warp`.
     """
 
     pretrain_epochs: int = 10
@@ -51,6 +54,7 @@ class BilevelConfig:
     learning_rate_last: float = 1e-3
     weight_decay: float = 1e-3
     momentum: float = 0.9
+    clip_norm: float | None = None
     alpha_learning_rate: float = 0.02
     adam_betas: tuple[float, float] = (0.5, 0.999)
     n_candidates: int = 2
@@ -144,9 +148,9 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         ranks.placed(net, self.device)
         self.warp = config.warp
         self.alpha = torch.zeros(legal.operators_LO.shape, requires_grad=True)
-        self.weights_optimiser = _weights_optimiser(net, config)
-        groups = [{"params": [t], "lr": lr} for t, lr in ((self.alpha, config.alpha_learning_rate), *choices)]
-        self.choice_optimiser = torch.optim.Adam(groups, betas=config.adam_betas)
+        self.weights_optimiser = weights_optimiser(net, config, nesterov=False)
+        logits = ((self.alpha, config.alpha_learning_rate), *choices)
+        self.choice_optimiser = choices_optimiser(logits, config.adam_betas)
         self.means = Means()
         self.records: list[Record] = []
 
@@ -222,6 +226,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         progress.start("search", total)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, "search")
+        log = EpochLog(None if path is None else path.parent, "search", done=len(self.records), total=total)
         for record in self.records:
             events.write(record.epoch, self._scalars(record))
         for epoch in range(len(self.records), total):
@@ -230,7 +235,8 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
                 checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
             record = self.records[-1]
             events.write(epoch, self._scalars(record))
-            progress.advance(1, f"loss {record.train_loss:.3f}, accuracy {100 * record.valid_accuracy:.1f} %")
+            log.write(epoch, self._scalars(record))
+            progress.advance(1, _note(record.train_loss, record.valid_accuracy))
         events.close()
         progress.finish()
 
@@ -300,6 +306,11 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         x = augment(images(codes).to(self.device), self.warp, generator, rows, len(index))
         return x, self.train_y[index[rows]].to(self.device)
 
+    def _update_weights(self) -> None:
+        """One step of the weights, with gradients that all processes have averaged."""
+        clip_(self.net, self.config.clip_norm)
+        self.weights_optimiser.step()
+
     def _choices_batch(self, index: Tensor, codes: np.ndarray) -> tuple[Tensor, Tensor]:
         """(images, labels) of this process's rows of a batch of the other part, on the device."""
         x = images(codes).to(self.device)
@@ -321,12 +332,5 @@ def require_finite(loss: Tensor) -> None:
         raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")
 
 
-def _weights_optimiser(net: nn.Module, config: BilevelConfig) -> torch.optim.Optimizer:
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(
-            net.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, fused=True
-        )
-    # Not fused: torch's fused kernel fails where some weights have no gradient yet, as on a single path.
-    return torch.optim.SGD(
-        net.parameters(), lr=config.learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
-    )
+def _note(loss: float, accuracy: float | None) -> str:
+    return f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {100 * accuracy:.1f} %")

@@ -28,12 +28,12 @@ from nba.search.bilevel import Bilevel, BilevelConfig, check_schedule, gate_pena
 from nba.search.penalty import CostConfig, CostOracle, PathScores, adapted_weight
 from nba.search.protocol import HardwareSearch
 from nba.search.result import SearchRecord, SearchResult, record_from
-from nba.space.network import Architecture, Macro, check_macro, skeleton, slot_of_layer
+from nba.space.network import Architecture, Macro, bit_operations, check_macro, macs, skeleton, slot_of_layer
 from nba.supernet import paths
 from nba.supernet.network import Supernet
 from nba.train.loop import epoch_generator
 
-_FORMAT = 2
+_FORMAT = 3
 
 BitSampling = Literal["hetero", "soft", "hard"]
 """How bitwidths are sampled: blended for the weights and one for beta, always blended, always one."""
@@ -165,7 +165,7 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
         require_finite(loss)
         self.weights_optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
-        self.weights_optimiser.step()
+        self._update_weights()
         return float(loss.detach())
 
     def _train_choices(self, index: Tensor, codes: np.ndarray, temperature: float, generator: torch.Generator) -> None:
@@ -194,6 +194,7 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
 
     def _record(self, epoch: int, joint: bool, temperature: float) -> SearchRecord:
         best = self.derived()
+        network = skeleton(best)
         cost = self.oracle.cost(best) if joint else None
         names = ("train_loss", "valid_loss", "valid_accuracy")
         train_loss, valid_loss, valid_accuracy = self.world.means(self.means.mean(name) for name in names)
@@ -201,23 +202,25 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
             epoch=epoch,
             joint=joint,
             train_loss=train_loss,
-            valid_loss=valid_loss,
-            valid_accuracy=valid_accuracy,
+            valid_loss=valid_loss if joint else None,
+            valid_accuracy=valid_accuracy if joint else None,
             temperature=temperature,
             alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
             beta_entropy=paths.entropy(self.legal.masked_beta(self.beta)),
-            cost=0.0 if cost is None else cost.value(self.config.cost.objective),
-            interval_cycles=0 if cost is None else cost.interval_cycles,
-            dsp=0 if cost is None else cost.dsp,
-            bram18=0 if cost is None else cost.bram18,
+            cost=None if cost is None else cost.value(self.config.cost.objective),
+            interval_cycles=None if cost is None else cost.interval_cycles,
+            dsp=None if cost is None else cost.dsp,
+            bram18=None if cost is None else cost.bram18,
             feasible=cost is not None and cost.feasible,
             ops=best.ops,
             bits=best.bits,
             cost_weight=self.cost_weight,
             gamma_entropy=self.hardware.entropy(),
+            macs=macs(network),
+            bit_operations=bit_operations(network),
         )
         if cost is not None:
-            value = self.oracle.value(cost)
+            value = self.oracle.value(network, cost)
             self.cost_weight = adapted_weight(self.config.cost, self.cost_weight, value, cost.feasible)
         return record
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from nba.cost.usage import Objective
+from nba.ir.network import Network
 from nba.search.protocol import HardwareCost, HardwareSearch
-from nba.space.network import SKIP, Architecture, bit_operations, blocks, skeleton, slot_of_layer
+from nba.space.network import SKIP, Architecture, bit_operations, blocks, macs, skeleton, slot_of_layer
 
 MAX_ADAPTATION = 2.0
 """Largest change of the penalty's weight after one epoch."""
@@ -22,33 +24,57 @@ WEIGHT_RANGE = 100.0
 """How far, either way, the penalty's weight gets from its first value."""
 
 
+NetworkObjective = Literal["hardware", "macs", "bit_operations"]
+"""What a network costs: the objective on an accelerator, its multiply-accumulates, or these times the bits of both
+factors."""
+CostForm = Literal["log", "linear"]
+"""How the cost stands in the loss."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CostConfig:
-    """The objective that alpha and beta share with gamma.
+class Pressure:
+    """How the cost of a network presses on its choices: the loss grows by `weight` times its log, or itself (`form`).
 
-    score = log of the value of `objective`, which gamma minimises; plus `infeasible_penalty` where the best accelerator
-    found breaks a budget; plus, on the network's side only, `bits_weight` times the log of MACs x weight bits x
-    activation bits: on a given accelerator no cycle depends on bits, they pay once the accelerator is searched anew
-    (docs/decisions/0006-bits-term.md). 0 leaves it out. The loss grows by `weight` times the score.
+    target: what the cost should be, in its unit. With one, the weight is adapted with `adapt_rate`. span: (least, most)
+    of what it should be; the weight is on or off, up or down. Without either it stays (`adapted_weight`).
+    """
 
-    target: what the objective should be, in its unit (nba.cost.usage.UNITS). With one, the weight is adapted
-    (`adapted_weight`) with `adapt_rate`; without, it stays.
+    weight: float = 0.15
+    form: CostForm = "log"
+    target: float | None = None
+    adapt_rate: float = 1.0
+    span: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CostConfig(Pressure):
+    """What alpha and beta pay for: `objective`, which they share with gamma, or what `network_objective` says.
+
+    score = log of the cost; plus `infeasible_penalty` where the best accelerator found breaks a budget; plus, on the
+    network's side only, `bits_weight` times the log of MACs x weight bits x activation bits: on a given accelerator no
+    cycle depends on bits, they pay once the accelerator is searched anew (docs/decisions/0006-bits-term.md). 0 leaves
+    it out. In the linear form the cost and the bit operations stand there without logarithms, and a broken budget
+    raises the cost by the share `infeasible_penalty`. The loss grows by `weight` times the score.
     """
 
     objective: Objective = "interval"
-    weight: float = 0.15
+    network_objective: NetworkObjective = "hardware"
     bits_weight: float = 0.15
     infeasible_penalty: float = 1.0
-    target: float | None = None
-    adapt_rate: float = 1.0
 
 
-def adapted_weight(config: CostConfig, weight: float, cost: float, feasible: bool) -> float:
+def adapted_weight(config: Pressure, weight: float, cost: float, feasible: bool) -> float:
     """The weight of the penalty after an epoch whose derived architecture costs `cost`.
 
     weight * (cost / target) ** adapt_rate: more where the target is missed, less where it is met with room to spare.
     One epoch changes it by at most a factor of 2 (upwards by 2 where a budget is broken), all together by 100.
+    With a span: `config.weight` above it or where a budget is broken, minus that below it, 0 within it.
     """
+    if config.span is not None:
+        least, most = config.span
+        if cost > most or not feasible:
+            return config.weight
+        return -config.weight if cost < least else 0.0
     if config.target is None:
         return weight
     change = MAX_ADAPTATION if not feasible else (cost / config.target) ** config.adapt_rate
@@ -84,9 +110,11 @@ class CostOracle:
         """Cost on the current best accelerator."""
         return self._hardware.cost(skeleton(architecture), slot_of_layer(architecture))
 
-    def value(self, cost: HardwareCost) -> float:
-        """The objective of `cost`, in its own units."""
-        return cost.value(self._config.objective)
+    def value(self, network: Network, cost: HardwareCost) -> float:
+        """What `network` is to pay for, in its own unit; `cost` is that on the current best accelerator."""
+        if self._config.network_objective == "hardware":
+            return cost.value(self._config.objective)
+        return float(macs(network) if self._config.network_objective == "macs" else bit_operations(network))
 
     def score(self, architecture: Architecture) -> float:
         """The scalar that the search minimises (see `CostConfig`)."""
@@ -99,10 +127,13 @@ class CostOracle:
     def _score(self, architecture: Architecture) -> float:
         config, network = self._config, skeleton(architecture)
         cost = self._hardware.cost(network, slot_of_layer(architecture))
-        value = math.log(max(1.0, self.value(cost)))
-        if config.bits_weight:
-            value += config.bits_weight * math.log(bit_operations(network))
-        return value if cost.feasible else value + config.infeasible_penalty
+        value = max(1.0, self.value(network, cost))
+        bits = float(bit_operations(network)) if config.bits_weight else 1.0
+        if config.form == "linear":
+            broken = 0.0 if cost.feasible else config.infeasible_penalty
+            return value * (1.0 + broken) + config.bits_weight * bits
+        score = math.log(value) + config.bits_weight * math.log(bits)
+        return score if cost.feasible else score + config.infeasible_penalty
 
     def compare(self, architecture: Architecture, candidates: tuple[tuple[tuple[str, int], ...], ...]) -> PathScores:
         """Differences to `architecture` of candidates[block] = ((operator, bits), ...) and of every bitwidth."""

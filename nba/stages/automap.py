@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
 from nba.stages import hierarchy
-from nba.stages.cascade import section, switchable_config
+from nba.stages.architecture import chosen
+from nba.stages.cascade import section
 from nba.stages.exchange import Json, write_part
-from nba.stages.hierarchy import preflight
-from nba.stages.nas import searched_network
+from nba.stages.hierarchy import check
 from nba.stages.nests import LayerProgress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nba.nest.network_map import NetworkMapping
     from nba.spec import Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "run"]
 
 
 def run(context: Context) -> None:
@@ -26,13 +26,14 @@ def run(context: Context) -> None:
     from nba.nest.network import layers_of
     from nba.nest.network_map import map_network
     from nba.nest.report import mapping_json, network_text
+    from nba.space.network import skeleton
 
     spec, found = context.spec, hierarchy.of(context.spec)
-    network, config = searched_network(context.of("nas")), switchable_config(spec)
+    network, wanted = skeleton(chosen(context)), section(spec)
     results: dict[int, NetworkMapping] = {}
-    for bits in section(spec).bitwidths:
+    for bits in wanted.bitwidths:
         layers = layers_of(
-            network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits
+            network, bits=bits, stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits
         )  # fmt: skip
         results[bits] = map_network(
             layers, found, objective=objective(spec), seed=spec.seed,

@@ -3,48 +3,54 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.stages import data, hierarchy
-from nba.stages.cascade import section, switchable_config
-from nba.stages.data import load_data, macro
+from nba.stages.architecture import save
+from nba.stages.cascade import cascade_config, section
+from nba.stages.data import load_data, macro, preflight
+from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.ir.network import Network
     from nba.spec import Spec
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
+
+__all__ = ["check", "preflight", "run"]
 
 FILE = "nas.json"
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("nas.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a hierarchy that can multiply every bitwidth."""
-    data.preflight(spec)
-    hierarchy.preflight(spec)
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
 
 
 def run(context: Context) -> None:
-    """Writes nas.json: costs of all operators, curves, the architecture. Of several processes, rank 0 alone writes."""
+    """Writes nas.json (costs of all operators, curves, the architecture) and, for `train --architecture`,
+    architecture.json. Of several processes, rank 0 alone writes."""
     from nba.switchable.search import search_switchable
     from nba.switchable.search_result import save_switchable_search
     from nba.switchable.tabulate import efficiency_table
     from nba.train import ranks
 
     spec, wanted = context.spec, section(context.spec)
-    dataset = load_data(context)
+    dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
-    cascade = switchable_config(spec)
+    cascade = cascade_config(spec)
     table = efficiency_table(
         space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / "nas.pt"
+    checkpoint = context.folder / SCRATCH[0]
     found = search_switchable(
         space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
         progress=context.progress,
@@ -52,19 +58,13 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_switchable_search(found, context.folder / FILE)
-    checkpoint.unlink(missing_ok=True)
-
-
-def searched_network(folder: Path) -> Network:
-    """The architecture that the stage left in `folder`; its bits mean nothing."""
-    from nba.space.network import skeleton
-    from nba.switchable.search_result import load_switchable_search
-
-    return skeleton(load_switchable_search(folder / FILE).architecture)
+    save(found.architecture, spec, context.folder)
 
 
 def objective(spec: Spec) -> EfficiencyObjective:
     """What the search pays for; layers run one after another, so the interval between frames is the latency."""
+    if spec.schedule.search.network_objective != "hardware":
+        return spec.schedule.search.network_objective
     return "latency" if spec.objective == "interval" else spec.objective
 
 
@@ -76,4 +76,6 @@ def search_config(spec: Spec) -> SwitchableSearchConfig:
 
     known = {f.name for f in fields(SwitchableSearchConfig)}
     values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
+    wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
+    values |= {"target": wanted["target"], "cost_range": wanted["span"]}
     return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})

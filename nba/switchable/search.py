@@ -10,6 +10,7 @@ from what the network costs there (`nba.switchable.efficiency`).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -24,6 +25,7 @@ from nba.errors import SpecError
 from nba.ir.network import MASTER_BITS
 from nba.progress import Progress
 from nba.search.bilevel import Bilevel, BilevelConfig, check_schedule, require_finite
+from nba.search.penalty import CostForm, Pressure, adapted_weight
 from nba.space.network import Architecture, Macro, check_macro
 from nba.supernet import paths
 from nba.switchable.config import SwitchableConfig, check_config
@@ -34,7 +36,7 @@ from nba.switchable.supernet import SwitchableSupernet, macro_at
 from nba.train.config import TrainConfig
 from nba.train.loop import epoch_generator
 
-_FORMAT = 1
+_FORMAT = 2
 
 ArchitectureBits = Literal["lowest", "highest", "all"]
 """The bitwidths whose validation loss the architecture learns from; of all: its mean."""
@@ -44,14 +46,28 @@ ArchitectureBits = Literal["lowest", "highest", "all"]
 class SwitchableSearchConfig(BilevelConfig):
     """Knobs of the search: those of the schedule, with the published epochs and temperature.
 
-    architecture_bits: the bitwidths that the architecture learns from. cost_weight: lambda.
+    architecture_bits: the bitwidths that the architecture learns from. cost_weight: lambda; cost_form, target,
+    adapt_rate, cost_range: how it presses (nba.search.penalty.Pressure).
     """
 
+    pretrain_epochs: int = 0
     joint_epochs: int = 25
     temperature_first: float = 3.0
     temperature_factor: float | None = 0.88
     architecture_bits: ArchitectureBits = "lowest"
     cost_weight: float = 0.15
+    cost_form: CostForm = "log"
+    target: float | None = None
+    adapt_rate: float = 1.0
+    cost_range: tuple[float, float] | None = None
+
+    @property
+    def pressure(self) -> Pressure:
+        """The weight of L_eff, and how it changes."""
+        return Pressure(
+            weight=self.cost_weight, form=self.cost_form, target=self.target, adapt_rate=self.adapt_rate,
+            span=self.cost_range,
+        )  # fmt: skip
 
 
 def search_switchable(
@@ -112,6 +128,7 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         macro = macro_at(macro, MASTER_BITS, self.cascade)
         net = SwitchableSupernet(macro, self.cascade, int(epoch_generator(seed, 0, "supernet").initial_seed()))
         super().__init__(net, macro, dataset, config, seed, paths.legal_choices(macro))
+        self.cost_weight = config.cost_weight
         count = len(cascade.bitwidths)
         self.learns_from = {"lowest": (0,), "highest": (count - 1,), "all": tuple(range(count))}[
             config.architecture_bits
@@ -125,6 +142,12 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
 
     def _description(self) -> list[object]:
         return ["switchable", _FORMAT, asdict(self.cascade), asdict(self.table)]
+
+    def _more_state(self) -> dict[str, object]:
+        return {"cost_weight": self.cost_weight}
+
+    def _load_more(self, state: Mapping[str, Any]) -> None:
+        self.cost_weight = state["cost_weight"]
 
     def _restored(self, raw: dict[str, Any]) -> SwitchableSearchRecord:
         return record_from(raw)
@@ -151,7 +174,7 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
             (loss / len(self.cascade.bitwidths)).backward()  # type: ignore[no-untyped-call]
             found.append(float(loss.detach()))
         self.world.average_(p.grad for p in self.net.parameters() if p.grad is not None)
-        self.weights_optimiser.step()
+        self._update_weights()
         for bits, value in zip(self.cascade.bitwidths, reversed(found), strict=True):
             self.means.add(f"loss_{bits}", value)
         return sum(found) / len(found)
@@ -160,8 +183,8 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         path = self._path(temperature, self.config.n_candidates, generator)
         x, y = self._choices_batch(index, codes)
         loss = self._validation(x, y, path)
-        efficiency = efficiency_loss(path, self.macro.all_operators, self.table)
-        (self.alpha.grad,) = torch.autograd.grad(loss.cpu() + self.config.cost_weight * efficiency, [self.alpha])
+        efficiency = efficiency_loss(path, self.macro.all_operators, self.table, self.config.cost_form)
+        (self.alpha.grad,) = torch.autograd.grad(loss.cpu() + self.cost_weight * efficiency, [self.alpha])
         self.world.average_([self.alpha.grad])
         self.choice_optimiser.step()
 
@@ -182,9 +205,14 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         names = ("train_loss", "valid_loss", "valid_accuracy", *(f"loss_{bits}" for bits in self.cascade.bitwidths))
         train_loss, valid_loss, valid_accuracy, *losses = self.world.means(self.means.mean(name) for name in names)
         energy_pj, cycles = self.table.totals(ops)
-        return SwitchableSearchRecord(
-            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses), valid_loss=valid_loss,
-            valid_accuracy=valid_accuracy, temperature=temperature,
-            alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)), efficiency=self.table.efficiency(ops),
-            cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles, ops=ops,
+        macs, bits = self.table.operations(ops)
+        record = SwitchableSearchRecord(
+            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses),
+            valid_loss=valid_loss if joint else None, valid_accuracy=valid_accuracy if joint else None,
+            temperature=temperature, alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
+            efficiency=self.table.efficiency(ops), cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles,
+            ops=ops, cost_weight=self.cost_weight, macs=macs, bit_operations=bits,
         )  # fmt: skip
+        if joint:
+            self.cost_weight = adapted_weight(self.config.pressure, self.cost_weight, record.cost, True)
+        return record

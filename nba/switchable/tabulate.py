@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from nba.ir.network import MASTER_BITS
 from nba.nest.evolve import EVALUATIONS, Found, weights_of
@@ -23,6 +24,7 @@ from nba.switchable.config import SwitchableConfig
 from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
 from nba.switchable.supernet import macro_at
 
+MappedFor = Literal["edp", "latency", "energy"]
 LAYERS_PER_BLOCK = 3
 """Slots of a block: expand, depthwise, project."""
 
@@ -50,7 +52,7 @@ def efficiency_table(
     """
 
     def front(layer: NestLayer) -> tuple[Found, ...]:
-        found = search(layer, hierarchy, objective=objective, seed=seed, evaluations=effort)
+        found = search(layer, hierarchy, objective=_mapped_for(objective), seed=seed, evaluations=effort)
         return (*found.front, found.best)
 
     config = SwitchableConfig(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
@@ -85,26 +87,33 @@ def tabulated(
     progress.finish()
     known = dict(zip(distinct, _chosen(fronts, list(times.values()), objective), strict=True))
 
-    def total(found: tuple[NestLayer, ...]) -> tuple[float, int]:
+    def total(operator: str, found: tuple[NestLayer, ...]) -> OperatorCost:
         costs = [known[layer.shape] for layer in found]
-        return math.fsum(cost.energy_pj for cost in costs), sum(cost.cycles for cost in costs)
+        return OperatorCost(
+            operator=operator, energy_pj=math.fsum(cost.energy_pj for cost in costs),
+            cycles=sum(cost.cycles for cost in costs), macs=sum(layer.macs for layer in found),
+            bit_operations=sum(layer.macs * layer.weight_bits * layer.act_bits for layer in found),
+        )  # fmt: skip
 
-    fixed_energy_pj, fixed_cycles = total(layers[_FIXED])
-    rows = []
-    for b, operators in enumerate(places):
-        costs = [(op, *total(layers.get((b, op), ()))) for op in operators]
-        rows.append(tuple(OperatorCost(operator=op, energy_pj=e, cycles=c) for op, e, c in costs))
+    fixed = total("fixed", layers[_FIXED])
+    rows = [tuple(total(op, layers.get((b, op), ())) for op in operators) for b, operators in enumerate(places)]
     return EfficiencyTable(
-        hierarchy=hierarchy, objective=objective, bits=bits, fixed_energy_pj=fixed_energy_pj,
-        fixed_cycles=fixed_cycles, blocks=tuple(rows), n_layers=sum(len(found) for found in layers.values()),
-        n_shapes=len(distinct),
+        hierarchy=hierarchy, objective=objective, bits=bits, fixed_energy_pj=fixed.energy_pj,
+        fixed_cycles=fixed.cycles, fixed_macs=fixed.macs, fixed_bit_operations=fixed.bit_operations,
+        blocks=tuple(rows), n_layers=sum(len(found) for found in layers.values()), n_shapes=len(distinct),
     )  # fmt: skip
 
 
+def _mapped_for(objective: EfficiencyObjective) -> MappedFor:
+    """What the mappings of the table minimise: operations do not depend on them, so there it is EDP."""
+    return "edp" if objective in ("macs", "bit_operations") else objective  # type: ignore[return-value]
+
+
 def _chosen(fronts: list[list[Found]], times: list[float], objective: EfficiencyObjective) -> list[Found]:
-    if objective == "edp":
+    mapped_for = _mapped_for(objective)
+    if mapped_for == "edp":
         return choose(fronts, times)[0]
-    energy, cycles = weights_of(objective)
+    energy, cycles = weights_of(mapped_for)
     return [
         min(front, key=lambda f: (energy * f.energy_pj + cycles * f.cycles, f.energy_pj * f.cycles)) for front in fronts
     ]

@@ -27,21 +27,25 @@ class Distillation:
 class TrainConfig:
     """Knobs of the final training.
 
-    learning_rate: peak of the optimiser (AdamW, or SGD with Nesterov `momentum`), after `warmup_epochs` of linear rise,
-    then a cosine to zero. fold_fraction: last part of the epochs, with BatchNorm folded. ema: decay per step of the
-    running mean of the weights that is exported (0: the last weights). shift_pixels, rotation_degrees, zoom, mirror,
-    crop_pixels: see `Warp`. mixup: every batch is blended, images and losses alike, with itself in reverse, whose share
-    is uniform in 0..mixup/2 (0: never; after Zhang et al., 2018). precision: of the convolutions until BatchNorm is
-    folded; "auto" is bfloat16 on a GPU and float32 on a CPU. threads: of torch (results depend on it in the last bit;
-    more rarely pay on small images).
+    learning_rate: peak of the optimiser (AdamW, or SGD with `momentum`, Nesterov's with `nesterov`), after
+    `warmup_epochs` of linear rise, then a cosine to learning_rate_last. clip_norm: largest 2-norm of all gradients
+    together; where it is larger they are scaled (None: never). fold_fraction: last part of the epochs, with BatchNorm
+    folded. ema: decay per step of the running mean of the weights that is exported (0: the last weights). shift_pixels,
+    rotation_degrees, zoom, mirror, crop_pixels: see `Warp`. mixup: every batch is blended, images and losses alike,
+    with itself in reverse, whose share is uniform in 0..mixup/2 (0: never; after Zhang et al., 2018). precision: of the
+    convolutions until BatchNorm is folded; "auto" is bfloat16 on a GPU and float32 on a CPU. threads: of torch (results
+    depend on it in the last bit; more rarely pay on small images).
     """
 
     epochs: int = 100
     batch_size: int = 64
     optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: float = 4e-3
+    learning_rate_last: float = 0.0
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 1e-2
+    clip_norm: float | None = None
     warmup_epochs: float = 3.0
     label_smoothing: float = 0.1
     ema: float = 0.0

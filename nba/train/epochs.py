@@ -21,13 +21,14 @@ from torch.nn import functional
 
 from nba.data.dataset import Dataset
 from nba.data.images import batches_of
-from nba.errors import NbaError
+from nba.errors import DivergedError
 from nba.progress import Progress
 from nba.train import checkpoint, ranks
 from nba.train.augment import augment, images, mixed
 from nba.train.config import TrainConfig
 from nba.train.events import Events
-from nba.train.optimiser import Averaged, compute_type, learning_rate, optimiser
+from nba.train.log import EpochLog
+from nba.train.optimiser import Averaged, clip_, compute_type, learning_rate, weights_optimiser
 
 
 def epoch_generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
@@ -96,7 +97,7 @@ class Epochs(ABC, Generic[Model, Record]):
         self.world.check_batch(self.batch_size, "schedule.train.batch_size")
         self.compute = compute_type(config, self.device)
         ranks.placed(model, self.device)
-        self.optimiser = optimiser(model, config)
+        self.optimiser = weights_optimiser(model, config, nesterov=config.nesterov)
         self.averaged = Averaged(model, config.ema) if config.ema else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute == torch.float16)
         self.records: list[Record] = []
@@ -147,6 +148,9 @@ class Epochs(ABC, Generic[Model, Record]):
         progress.start(self.purpose, self.config.epochs)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, self.purpose)
+        log = EpochLog(
+            None if path is None else path.parent, self.purpose, done=len(self.records), total=self.config.epochs
+        )
         for record in self.records:
             events.write(record.epoch, record.scalars())
         for epoch in range(len(self.records), self.config.epochs):
@@ -155,6 +159,7 @@ class Epochs(ABC, Generic[Model, Record]):
             if path is not None:
                 checkpoint.save(path, self.state())
             events.write(epoch, record.scalars())
+            log.write(epoch, record.scalars())
             progress.advance(1, record.note())
         events.close()
         progress.finish()
@@ -168,13 +173,16 @@ class Epochs(ABC, Generic[Model, Record]):
         return self.model
 
     def backward(self, loss: Tensor, epoch: int) -> None:
-        """Add the gradients of `loss`. Raises NbaError if training diverged."""
+        """Add the gradients of `loss`. Raises DivergedError if training diverged."""
         if not torch.isfinite(loss):
-            raise NbaError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
+            raise DivergedError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
         self.scaler.scale(loss).backward()
 
     def update(self) -> None:
-        """One step of the optimiser, and of the running mean."""
+        """One step of the optimiser, with gradients that all processes have averaged, and of the running mean."""
+        if self.config.clip_norm is not None:
+            self.scaler.unscale_(self.optimiser)
+            clip_(self.model, self.config.clip_norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         if self.averaged is not None:

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Optimisers, learning rate, running means of the weights, and the arithmetic of the convolutions."""
+"""Optimisers, clipping, learning rate, running means of the weights, and the arithmetic of the convolutions."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -13,23 +14,71 @@ from nba.errors import SpecError
 from nba.train.config import TrainConfig
 
 
-def optimiser(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
-    """AdamW or SGD; weight decay applies to kernels only."""
+class WeightsSchedule(Protocol):
+    """What a search and a training say about the optimiser of their weights."""
+
+    @property
+    def optimiser(self) -> Literal["adamw", "sgd"]:
+        """Its kind."""
+        ...
+
+    @property
+    def learning_rate(self) -> float:
+        """Its first rate."""
+        ...
+
+    @property
+    def momentum(self) -> float:
+        """Of SGD."""
+        ...
+
+    @property
+    def weight_decay(self) -> float:
+        """Of kernels."""
+        ...
+
+
+def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:
+    """All parameters in two groups: kernels, to which weight decay applies, and the rest, to which it does not.
+
+    The rest (gains, offsets, biases and the logarithms of the quantisers' scales) has at most one dimension. A decay
+    would pull the logarithm of a scale to 0, that is every scale to 1.
+    """
     kernels = [p for p in model.parameters() if p.dim() > 1]
     others = [p for p in model.parameters() if p.dim() <= 1]
-    groups = [{"params": kernels, "weight_decay": config.weight_decay}, {"params": others, "weight_decay": 0.0}]
-    if config.optimiser == "adamw":
-        return torch.optim.AdamW(groups, lr=config.learning_rate, fused=True)
+    return [{"params": kernels, "weight_decay": weight_decay}, {"params": others, "weight_decay": 0.0}]
+
+
+def weights_optimiser(model: nn.Module, schedule: WeightsSchedule, *, nesterov: bool) -> torch.optim.Optimizer:
+    """AdamW or SGD for the weights of `model`; the only place that builds one."""
+    groups = decay_groups(model, schedule.weight_decay)
+    if schedule.optimiser == "adamw":
+        return torch.optim.AdamW(groups, lr=schedule.learning_rate, fused=True)
     # Not fused: torch's fused step fails once a parameter takes part for the first time after others.
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=True)
+    return torch.optim.SGD(groups, lr=schedule.learning_rate, momentum=schedule.momentum, nesterov=nesterov)
+
+
+def choices_optimiser(
+    logits: Iterable[tuple[Tensor, float]], betas: tuple[float, float]
+) -> torch.optim.Optimizer:  # fmt: skip
+    """Adam without weight decay for (logits, their rate)."""
+    return torch.optim.Adam([{"params": [t], "lr": rate} for t, rate in logits], betas=betas, weight_decay=0.0)
+
+
+def clip_(model: nn.Module, norm: float | None) -> None:
+    """Scale all gradients of `model` together so that their 2-norm is at most `norm` (None: leave them)."""
+    if norm is not None:
+        nn.utils.clip_grad_norm_(model.parameters(), norm)
 
 
 def learning_rate(config: TrainConfig, step: int, steps: int, steps_per_epoch: int) -> float:
-    """Linear warm-up, then a cosine that reaches zero at `steps`."""
+    """Linear warm-up, then a cosine that reaches `learning_rate_last` at `steps`."""
     warm = config.warmup_epochs * steps_per_epoch
     if step < warm:
         return config.learning_rate * (step + 1) / (warm + 1)
-    return config.learning_rate * 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1.0, steps - warm)))
+    last = config.learning_rate_last
+    fall = 0.5 * (1.0 + math.cos(math.pi * (step - warm) / max(1.0, steps - warm)))
+    return last + (config.learning_rate - last) * fall
 
 
 def compute_type(config: TrainConfig, device: torch.device) -> torch.dtype:

@@ -31,7 +31,6 @@ from tests.strategies import NetworkLimits, random_codes, random_pair
 
 FRAMES = 4
 MAX_CYCLES = 5000
-TIMEOUT_S = 300.0
 PLATFORM = "pynq-z2"
 LIMITS = (NetworkLimits(), NetworkLimits(min_layers=5, max_layers=9, max_map=12), NetworkLimits(max_channels=24))
 """Sizes of the random networks, taken in turn."""
@@ -121,7 +120,7 @@ def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: boo
     frames = (FRAMES, 1) if thorough else (FRAMES,)
     tests = tuple(t for t in TESTS if t != "control" or case.seed % CONTROL_EVERY == 0) if thorough else ("cycles",)
     bundle, work = folder / "bundle", folder / "work"
-    return simulate_rtl(bundle, simulator, frames=frames, work=work, tests=tests, seed=case.seed, timeout_s=TIMEOUT_S)
+    return simulate_rtl(bundle, simulator, frames=frames, work=work, tests=tests, seed=case.seed)
 
 
 def _differences(run: RtlRun) -> list[str]:
@@ -139,7 +138,7 @@ def _differences(run: RtlRun) -> list[str]:
                 for a, b in zip(batch.predicted["jobs"], batch.simulated["jobs"], strict=True)
                 if a != b
             ]
-            keys = ("frames", "first_output_latency", "interval", "batch")
+            keys = ("frames", "first_output_latency", "batch_interval_cycles", "batch")
             totals = [f"{k}: {batch.predicted[k]}, simulated {batch.simulated[k]}" for k in keys]  # type: ignore[literal-required]
             found.append(f"{what}: cycles differ: {'; '.join([*totals, *wrong])}")
         if not batch.holds and not found:

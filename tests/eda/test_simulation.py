@@ -37,7 +37,7 @@ def test_any_number_of_frames(bundle: Path, tmp_path: Path) -> None:
         assert batch.holds
         assert batch.images == size == len(batch.simulated["jobs"][0]["start"])
         exact = schedule(subject(SEED).program, size)
-        assert batch.simulated["interval"] == exact.interval_cycles
+        assert batch.simulated["batch_interval_cycles"] == exact.interval_cycles
         assert batch.simulated["batch"] == exact.batch_cycles
         assert batch.simulated["jobs"][-1]["end"] == exact.job_end[-1][-1].tolist()
 

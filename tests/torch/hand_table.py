@@ -11,15 +11,20 @@ from tests.torch.small import MACRO
 
 
 def hand_table(seed: int = 0, objective: EfficiencyObjective = "edp", bits: int = 4) -> EfficiencyTable:
-    """Random costs: they have nothing to do with MACs, and energy has nothing to do with cycles."""
-    rng = np.random.default_rng(seed)
+    """Random costs: energy, cycles and operations have nothing to do with each other."""
+    rng, operations = np.random.default_rng(seed), np.random.default_rng(seed + 1)
 
     def cost(op: str) -> OperatorCost:
         if op == SKIP:
             return OperatorCost(operator=op, energy_pj=0.0, cycles=0)
-        return OperatorCost(operator=op, energy_pj=float(rng.uniform(1, 100)), cycles=int(rng.integers(10, 1000)))
+        macs, bits = (int(n) for n in operations.integers(10, 1000, 2))
+        return OperatorCost(
+            operator=op, energy_pj=float(rng.uniform(1, 100)), cycles=int(rng.integers(10, 1000)), macs=macs,
+            bit_operations=bits,
+        )  # fmt: skip
 
     return EfficiencyTable(
         hierarchy="by hand", objective=objective, bits=bits, fixed_energy_pj=10.0, fixed_cycles=100,
+        fixed_macs=50, fixed_bit_operations=70,
         blocks=tuple(tuple(cost(op) for op in choices(block)) for block in blocks(MACRO)),
     )  # fmt: skip

@@ -18,7 +18,7 @@ from nba.nest.layer import NestLayer
 from nba.nest.mapping import Mapping
 from nba.nest.network import layers_of
 from nba.nest.network_map import map_network
-from nba.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton
+from nba.space.network import SKIP, Architecture, Macro, blocks, choices, macs, skeleton
 from nba.switchable.config import SwitchableConfig
 from nba.switchable.efficiency import EfficiencyTable, check_table
 from nba.switchable.network import at_bits
@@ -77,6 +77,12 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: SwitchableConf
         if bits != FLOAT_BITS:
             emitted = at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
             assert layers == layers_of(emitted)
+        assert table.operations(ops) == (
+            sum(layer.macs for layer in layers),
+            sum(layer.macs * layer.weight_bits * layer.act_bits for layer in layers),
+        )
+        (pool,) = (i for i, layer in enumerate(network.layers) if layer.op == "avgpool")
+        assert table.operations(ops)[0] == macs(network) - network.macs(pool)
         found = [_front(layer)[0] for layer in layers]
         energy = math.fsum(f.energy_pj for f in found)
         assert table.totals(ops) == (pytest.approx(energy, rel=1e-12), sum(f.cycles for f in found))

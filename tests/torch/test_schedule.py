@@ -29,7 +29,7 @@ def _search(config: SearchConfig, images: int = 100, hardware: FakeHardware | No
 
 
 def test_the_published_schedule() -> None:
-    schedule = Schedule.model_validate({"preset": "published-cifar"})
+    schedule = Schedule.model_validate({"preset": "published-auto-nba-cifar"})
     run = _search(search_config(schedule.search, "interval", 200.0))
     config = run.config
     assert (config.pretrain_epochs, config.joint_epochs, config.batch_size, config.hardware_every) == (30, 90, 64, 100)
@@ -43,7 +43,9 @@ def test_the_published_schedule() -> None:
     assert run.weights_optimiser.param_groups[0]["weight_decay"] == 5e-4
     for group in run.choice_optimiser.param_groups:
         assert (group["lr"], group["betas"]) == (3e-4, (0.5, 0.999))
-    imagenet = search_config(Schedule.model_validate({"preset": "published-imagenet"}).search, "interval", 200.0)
+    imagenet = search_config(
+        Schedule.model_validate({"preset": "published-auto-nba-imagenet"}).search, "interval", 200.0
+    )
     assert (imagenet.pretrain_epochs, imagenet.joint_epochs, imagenet.temperature_factor) == (45, 75, 0.956)
 
 

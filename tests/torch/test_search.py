@@ -21,7 +21,7 @@ from nba.search.joint import SearchConfig, penalty_of, search
 from nba.search.penalty import CostConfig, CostOracle, adapted_weight
 from nba.search.protocol import HardwareCost
 from nba.search.result import load_result, save_result
-from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
+from nba.space.network import SKIP, Architecture, bit_operations, blocks, choices, macs, skeleton
 from nba.supernet import paths
 from tests.torch.fake_hardware import FakeHardware, TableHardware
 from tests.torch.small import MACRO, few_digits
@@ -120,7 +120,7 @@ def _killed_run(folder: Path) -> None:
 def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_killed_run, args=(tmp_path,))
     process.start()
-    process.join(120)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / "search.pt").is_file()
     hardware, other = FakeHardware(5), FakeHardware(5)
@@ -204,6 +204,50 @@ def test_the_weight_of_the_penalty_follows_the_target() -> None:
     assert adapted_weight(config, 9.0, 9000.0, True) == pytest.approx(10.0)
     assert adapted_weight(config, 0.0015, 1.0, True) == pytest.approx(0.001)
     assert adapted_weight(replace(config, adapt_rate=0.5), 0.1, 1440.0, True) == pytest.approx(0.12)
+
+
+def test_a_range_switches_the_weight() -> None:
+    config = CostConfig(weight=0.1, span=(100.0, 200.0))
+    assert [adapted_weight(config, 7.0, cost, True) for cost in (99.0, 100.0, 150.0, 200.0, 201.0)] == [
+        -0.1, 0.0, 0.0, 0.0, 0.1,
+    ]  # fmt: skip
+    assert adapted_weight(config, 7.0, 50.0, False) == 0.1
+
+
+def test_operations_as_the_cost_of_a_network() -> None:
+    here = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
+    network = skeleton(here)
+    counts = {"macs": macs(network), "bit_operations": bit_operations(network)}
+    for name, count in counts.items():
+        config = CostConfig(network_objective=name, bits_weight=0.0)  # type: ignore[arg-type]
+        assert CostOracle(FakeHardware(0), config).score(here) == math.log(count)
+        linear = replace(config, form="linear")
+        assert CostOracle(FakeHardware(0), linear).score(here) == count
+        assert (
+            CostOracle(FakeHardware(0), replace(linear, bits_weight=0.5)).score(here)
+            == count + 0.5 * counts["bit_operations"]
+        )
+
+
+@pytest.mark.parametrize(("least", "most"), [(0.0, 0.5), (0.9, 1.0)])
+def test_a_range_of_multiply_accumulates_is_reached(least: float, most: float) -> None:
+    """Shares of the dearest network's: a small network where few are wanted, a large one where many are."""
+    dearest = Architecture(macro=MACRO, ops=("k5_e2",) * 3, bits=(8,) * 3)
+    whole = macs(skeleton(dearest))
+    cost = CostConfig(
+        weight=30.0 / whole,
+        network_objective="macs",
+        form="linear",
+        bits_weight=0.0,
+        span=(least * whole, most * whole),
+    )
+    config = replace(
+        SHORT, pretrain_epochs=0, joint_epochs=16, alpha_learning_rate=0.1, steps_per_epoch=2, temperature_first=1.0,
+        temperature_factor=1.0, cost=cost,
+    )  # fmt: skip
+    records = search(MACRO, few_digits(64), FakeHardware(0), config, 0).records
+    assert least * whole <= records[-1].macs <= most * whole
+    assert records[-1].bit_operations > records[-1].macs
 
 
 @pytest.mark.parametrize(("target", "direction"), [(1.0, 1), (1e9, -1)])

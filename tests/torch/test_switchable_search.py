@@ -22,13 +22,14 @@ from nba.quant.nested import NestedLayer
 from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
 from nba.supernet import paths
 from nba.switchable.config import SwitchableConfig
-from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, efficiency_loss
+from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, check_table, efficiency_loss
 from nba.switchable.loop import train_switchable
 from nba.switchable.loss import distillation
 from nba.switchable.network import SwitchableNetwork, at_bits
 from nba.switchable.search import SwitchableBilevel, SwitchableSearchConfig, search_switchable
 from nba.switchable.search_result import load_switchable_search, save_switchable_search
 from nba.switchable.supernet import SwitchableSupernet
+from nba.train import checkpoint
 from nba.train.config import TrainConfig
 from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits
@@ -72,7 +73,61 @@ def test_costs_of_networks_are_sums_over_their_layers() -> None:
     assert dearer == (0.0, pytest.approx(math.log(table.cost(("k3_e2", "k3_e1", SKIP)) / table.cost(ops))))
 
 
-@pytest.mark.parametrize("objective", ["edp", "latency", "energy"])
+@pytest.mark.parametrize("objective", ["macs", "bit_operations"])
+def test_operations_are_costs_too(objective: EfficiencyObjective) -> None:
+    table, ops = hand_table(5, objective), ("k3_e2", "k5_e2", SKIP)
+    a, b = table.of(0, "k3_e2"), table.of(1, "k5_e2")
+    cost = {"macs": 50 + a.macs + b.macs, "bit_operations": 70 + a.bit_operations + b.bit_operations}[objective]
+    assert table.cost(ops) == cost
+    assert table.efficiency(ops, "linear") == cost
+    (_, other, _) = table.compare(ops, ((ops[0],), (ops[1], "k3_e1"), (ops[2],)), "linear")
+    assert other == (0.0, table.cost(("k3_e2", "k3_e1", SKIP)) - cost)
+    check_table(table, MACRO, 4)
+    with pytest.raises(SpecError, match="more than 0"):
+        check_table(replace(table, fixed_macs=0, fixed_bit_operations=0), MACRO, 4)
+
+
+@pytest.mark.parametrize("start", ["dear", "cheap"])
+def test_a_range_of_operations_is_reached_from_above_and_from_below(start: str) -> None:
+    """The weight of the cost is on above the range, off within it, and pushes upwards below it."""
+    table = hand_table(2, "macs")
+    every = sorted(table.cost(ops) for ops in itertools.product(*(choices(block) for block in blocks(MACRO))))
+    span = (every[len(every) // 2 - 3], every[len(every) // 2 + 3])
+    config = replace(
+        SHORT, pretrain_epochs=0, joint_epochs=24, steps_per_epoch=2, cost_weight=0.02, cost_form="linear",
+        cost_range=span, alpha_learning_rate=0.1, temperature_factor=1.0, temperature_first=1.0,
+    )  # fmt: skip
+    run = SwitchableBilevel(MACRO, few_digits(64), CASCADE, table, config, 0)
+    with torch.no_grad():
+        for b, block in enumerate(blocks(MACRO)):
+            costs = {op: table.of(b, op).macs for op in choices(block)}
+            best = (max if start == "dear" else min)(costs, key=lambda op: costs[op])
+            run.alpha[b, MACRO.all_operators.index(best)] = 1.0
+    run.cost_weight = {"dear": 0.02, "cheap": -0.02}[start]
+    run.learn()
+    sign = {"dear": 1, "cheap": -1}[start]
+    for before, after in itertools.pairwise(run.records):
+        cost = before.cost
+        expected = 0.02 if cost > span[1] else -0.02 if cost < span[0] else 0.0
+        assert after.cost_weight == expected
+    assert run.records[0].cost_weight == 0.02 * sign
+    assert span[0] <= run.records[-1].cost <= span[1]
+    assert run.records[-1].macs == run.records[-1].cost
+
+
+def test_the_weight_of_the_cost_survives_a_kill(tmp_path: Path) -> None:
+    config = replace(SHORT, joint_epochs=3, target=1.0, steps_per_epoch=1)
+    whole = search_switchable(MACRO, few_digits(64), CASCADE, hand_table(), config, 0)
+    path, run = tmp_path / "n.pt", SwitchableBilevel(MACRO, few_digits(64), CASCADE, hand_table(), config, 0)
+    run.epoch(0)
+    run.epoch(1)
+    checkpoint.save(path, {"fingerprint": run.fingerprint(), **run.state()})
+    again = search_switchable(MACRO, few_digits(64), CASCADE, hand_table(), config, 0, checkpoint=path)
+    assert again == whole
+    assert whole.records[-1].cost_weight > whole.records[0].cost_weight
+
+
+@pytest.mark.parametrize("objective", ["edp", "latency", "energy", "macs", "bit_operations"])
 def test_the_gradient_of_the_cost_is_its_difference(objective: EfficiencyObjective) -> None:
     """By hand: a softmax over two candidates; by finite differences: along every entry of alpha."""
     run, table = _run(), hand_table(3, objective)
@@ -127,6 +182,8 @@ def test_without_a_cost_the_accuracy_decides() -> None:
     one, other = (search_switchable(MACRO, few_digits(256), CASCADE, hand_table(seed), config, 0) for seed in (1, 2))
     assert one.architecture == other.architecture
     assert [r.valid_loss for r in one.records] == [r.valid_loss for r in other.records]
+    for record in one.records:
+        assert (record.valid_loss is None) == (record.valid_accuracy is None) == (record.epoch < 4)
     cheapest = min(itertools.product(*(choices(block) for block in blocks(MACRO))), key=hand_table(1).cost)
     assert one.architecture.ops != cheapest
 

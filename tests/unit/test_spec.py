@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nba import assets
 from nba.errors import SpecError
-from nba.spec import Spec, load_spec, parse_spec
+from nba.spec import PATHS, Spec, load_spec, parse_spec, paths_of
 
 PLATFORMS = ("zc706", "zcu102")
 GOLDEN = Path(__file__).parent / "spec_schema.json"
@@ -202,6 +203,12 @@ def test_every_error_is_reported_at_once() -> None:
         ("{name: digits}", "{name: digits, path: x}", "dataset: `path`, `download` and `transforms` do not"),
         ("{name: digits}", "{name: cifar10, image_size: 64}", "dataset: `image_size` and `channels` belong to"),
         ("{name: digits}", "{name: imagenet, download: true}", "dataset: `download`: imagenet cannot be downloaded"),
+        ("{name: digits}", "{name: digits, classes: [3]}", "dataset.classes.names: tuple should have at least 2 items"),
+        ("{name: digits}", "{name: digits, classes: [3, 4, 3]}", "dataset.classes.names: 3: listed twice"),
+        ("{name: digits}", "{name: digits, classes: {seed: 3}}", "dataset.classes: give a list of names, or `count`"),
+        ("{name: digits}", "{name: digits, classes: {count: 1}}", "dataset.classes.count: input should be greater"),
+        ("{name: digits}", "{name: digits, classes: {number: 3}}", "dataset.classes.number: unknown field"),
+        ("{name: digits}", "{name: digits, classes: 5}", "dataset.classes: input should be"),
         ("{name: digits}", "{name: digits, test_fraction: 0.9}", "dataset.test_fraction: input should be less than"),
     ],
 )
@@ -220,7 +227,7 @@ def test_each_field_is_checked(old: str, new: str, line: str) -> None:
         (changed("dsp: 64", "dsp: 64, dsp: 65"), "f.yaml:9:20: `dsp` is given twice (first in line 9)"),
         ("name: x\n\tseed: 1", "f.yaml:2:1: found character '\\t' that cannot start any token (YAML indents with"),
         ("name: [", "f.yaml:1:8: "),
-        ("a: &x [*x]", "f.yaml:1:4: found unconstructable recursive node"),
+        ("a: &x [*x]", "f.yaml:1:4: an alias stands inside its own value"),
         ("? [a]\n: b", "f.yaml:1:3: found unhashable key"),
         ("a: !!python/object/apply:os.getcwd []", "f.yaml:1:4: could not determine a constructor"),
         ("[" * 20000, "f.yaml: nested too deeply"),
@@ -240,6 +247,61 @@ def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
     assert load_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+
+
+def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it names; what is ready under a name is no path."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "s.yaml").write_text(
+        changed("{name: digits}", "{name: folder, path: ../images, image_size: 32}")
+        + "schedule: {train: {distillation: {teacher: runs/teacher.pt}}}\n"
+    )
+    spec = load_spec(folder / "s.yaml", platforms=PLATFORMS)
+    assert paths_of(spec) == {
+        "dataset.path": folder / "../images",
+        "schedule.train.distillation.teacher": folder / "runs/teacher.pt",
+    }
+    for given, wanted in (
+        ("own.yaml", str(folder / "own.yaml")), ("sub/own", str(folder / "sub/own")), ("/own", "/own"),
+        ("tpu-like", "tpu-like"),
+    ):  # fmt: skip
+        (folder / "s.yaml").write_text(GOOD + f"precision: switchable\nswitchable: {{hierarchy: {given}}}\n")
+        found = load_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
+        assert found is not None
+        assert found.hierarchy == wanted
+    (folder / "s.yaml").write_text(GOOD + "schedule: {train: {distillation: {teacher: float}}}\n")
+    assert paths_of(load_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
+
+
+NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
+"""Fields of free text that name no file."""
+
+
+def test_every_field_of_free_text_is_a_path_or_known_not_to_be() -> None:
+    """What a field names must be part of the digests, and relative to the spec: a new one has to say what it is."""
+    schema = Spec.model_json_schema()
+    texts: set[str] = set()
+
+    def walk(node: Any, where: str) -> None:
+        if isinstance(node, list):
+            for item in node:
+                walk(item, where)
+        if not isinstance(node, dict):
+            return
+        if "$ref" in node:
+            walk(schema["$defs"][node["$ref"].rpartition("/")[2]], where)
+        if node.get("type") == "string" and not {"enum", "const"} & set(node):
+            texts.add(where)
+        for key in ("anyOf", "allOf", "items", "prefixItems", "additionalProperties"):
+            walk(node.get(key), where)
+        for name, child in node.get("properties", {}).items():
+            walk(child, f"{where}.{name}" if where else name)
+
+    walk(schema, "")
+    operators = {where for where in texts if where.endswith(".operators")}
+    assert texts - operators == NO_PATHS | set(PATHS)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
@@ -279,7 +341,7 @@ dataset: {name: digits}
 network: {preset: auto-nba-cifar, head_channels: 7, classifier_bits: 4}
 platform: zc706
 budgets: {dsp: 900, bram: 545}
-schedule: {preset: published-cifar, search: {joint_epochs: 3}}
+schedule: {preset: published-auto-nba-cifar, search: {joint_epochs: 3}}
 """
     spec = parse(text)
     assert (spec.network.head_channels, spec.network.classifier_bits, spec.network.stem_channels) == (7, 4, 16)
@@ -290,7 +352,7 @@ schedule: {preset: published-cifar, search: {joint_epochs: 3}}
     assert (search.optimiser, search.learning_rate, search.alpha_learning_rate) == ("sgd", 0.025, 3e-4)
     assert parse(spec.yaml()) == spec
     assert parse(text.replace("name: p", "name: p\nbitwidths: [2, 8]")).bitwidths == (2, 8)
-    found = problems(text.replace("auto-nba-cifar", "auto-nba").replace("published-cifar", "fast"))
+    found = problems(text.replace("published-auto-nba-cifar", "fast").replace("auto-nba-cifar", "auto-nba"))
     assert any("network.preset" in line and "'auto-nba'" in line for line in found)
     assert any("schedule.preset" in line and "'fast'" in line for line in found)
     found = problems(text.replace("preset: auto-nba-cifar", "preset: [auto-nba-cifar]"))
@@ -301,6 +363,52 @@ def test_a_target_in_frames_per_second_needs_the_interval() -> None:
     text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
     assert parse(text).schedule.search.target_fps == 100
     assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
+    text = GOOD + "schedule: {search: {fps_range: [10, 20]}}\n"
+    assert parse(text).schedule.search.fps_range == (10, 20)
+    assert any("fps_range: [10.0, 20.0] is a target of" in line for line in problems(text + "objective: edp\n"))
+
+
+@pytest.mark.parametrize(
+    ("schedule", "line"),
+    [
+        ("search: {clip_norm: 0.0}", "schedule.search.clip_norm: input should be greater than 0"),
+        ("train: {clip_norm: -1.0}", "schedule.train.clip_norm: input should be greater than 0"),
+        ("train: {learning_rate_last: 0.1}", "schedule.train: learning_rate_last 0.1 is above learning_rate 0.004"),
+        ("train: {resized_crop: {scale: [0.9, 0.5]}}", "schedule.train.resized_crop: scale [0.9, 0.5]: give the least"),
+        ("train: {resized_crop: {scale: [0.5, 2]}}", "schedule.train.resized_crop: scale [0.5, 2.0]: give the least"),
+        ("search: {resized_crop: {ratio: [2, 1]}}", "schedule.search.resized_crop: ratio [2.0, 1.0]: give the least"),
+        ("search: {cost_range: [2, 1]}", "schedule.search.cost_range: [2.0, 1.0]: give the least and the most"),
+        ("search: {fps_range: [0, 0]}", "schedule.search.fps_range: [0.0, 0.0]: give the least and the most"),
+        ("search: {fps_range: [1, 2], target: 5}", "schedule.search: target and fps_range are ways to say one thing"),
+        (
+            "search: {network_objective: macs, target_fps: 5}",
+            "schedule.search: target_fps: frames per second are the hardware's, and network_objective is macs",
+        ),
+        ("search: {network_objective: flops}", "schedule.search.network_objective: input should be 'hardware', 'macs'"),
+    ],
+)
+def test_schedule_errors(schedule: str, line: str) -> None:
+    found = problems(GOOD + f"schedule: {{{schedule}}}\n")
+    assert any(f.startswith(f"  - {line}") for f in found), found
+
+
+def test_classes_are_a_list_or_a_number() -> None:
+    names = parse(changed("{name: digits}", "{name: digits, classes: [3, 7]}"))
+    assert names.dataset.classes is not None
+    assert names.dataset.classes.names == ("3", "7")
+    drawn = parse(changed("{name: digits}", "{name: digits, classes: {count: 4, seed: 9}}"))
+    assert drawn.dataset.classes is not None
+    assert (drawn.dataset.classes.names, drawn.dataset.classes.count, drawn.dataset.classes.seed) == (None, 4, 9)
+    for spec in (names, drawn):
+        assert parse(spec.yaml()) == spec
+
+
+def test_one_random_resized_crop() -> None:
+    transforms = "{name: cifar10, path: x, transforms: [{name: RandomResizedCrop, options: {size: 32}}]}"
+    text = changed("{name: digits}", transforms) + "schedule: {train: {resized_crop: {}}}\n"
+    assert any(
+        "dataset.transforms has a RandomResizedCrop, and so has schedule.train" in line for line in problems(text)
+    )
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:
