@@ -7,10 +7,10 @@ Nothing of the design depends on it: where a baseline diverges, the metrics say 
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from nba.errors import DivergedError
+from nba.files import write_atomic_bytes
 from nba.stages.data import load_data, preflight
 from nba.stages.exchange import measured, write_part
 from nba.stages.train import train_config
@@ -23,6 +23,8 @@ __all__ = ["preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("float.pt", "int8.pt")
+"""Its checkpoints, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -34,14 +36,14 @@ def run(context: Context) -> None:
         write_part(context.folder, {})
         return
     from nba.train import ranks
-    from nba.train.baselines import FLOAT_FILE, INT8_FILE, fit_baselines
+    from nba.train.baselines import FLOAT_FILE, fit_baselines
     from nba.train.config import FLOAT_TEACHER
     from nba.train.loop import TEACHER
 
     schedule = context.spec.schedule.train
     taught = schedule.distillation is not None and schedule.distillation.teacher == FLOAT_TEACHER
     if taught and ranks.current().writes and not (context.folder / FLOAT_FILE).exists():
-        shutil.copyfile(context.of("train") / TEACHER, context.folder / FLOAT_FILE)
+        write_atomic_bytes(context.folder / FLOAT_FILE, (context.of("train") / TEACHER).read_bytes())
     ranks.current().wait()
     dataset = load_data(context, schedule.resized_crop)
     try:
@@ -60,8 +62,6 @@ def run(context: Context) -> None:
         context.folder,
         {"baselines": {name: {"accuracy": share, **measured(share, images)} for name, share in reached.items()}},
     )
-    for name in (FLOAT_FILE, INT8_FILE):
-        (context.folder / name).unlink(missing_ok=True)
 
 
 def searched_architecture(context: Context) -> Architecture:

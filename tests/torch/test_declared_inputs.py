@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "budgets": {"dsp": 40, "bram": 20},
     "schedule": {
         "search": {"pretrain_epochs": 0, "joint_epochs": 1, "hardware_first": 50, "hardware_last": 50},
-        "train": {"epochs": 1, "distillation": {"teacher": "float"}},
+        "train": {"epochs": 1, "distillation": {"teacher": "float"}, "baselines": True},
     },
     "verify": {"verilator": 1, "icarus": 1, "hls": 1},
 }  # fmt: skip
@@ -98,6 +98,8 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
     for stage in stages:
         undeclared = sorted(field for field in read[stage.name] if not _covered(stage, field))
         assert undeclared == [], stage.name
+    left = {path.name for path in (tmp_path / "b").rglob("*.pt*")}
+    assert left == ({"teacher.pt"} if spec.precision == "mixed" else set()), "a checkpoint is not in SCRATCH"
     assert {"seed", "dataset.name", "objective"} <= read[stages[0].name]
     assert "schedule.train.epochs" in read[stages[1].name]
 

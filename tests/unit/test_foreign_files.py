@@ -223,14 +223,15 @@ def test_what_is_printed_reads_back(value: str) -> None:
 
 def test_a_spec_prints_texts_that_look_like_numbers() -> None:
     text = (
-        "name: '010'\ndataset: {name: digits}\n"
-        "network: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], head_channels: 16}\nplatform: zc706\nbudgets: {dsp: 64, bram: 32.5}\nschedule: {train: {distillation: {teacher: '1e5'}}}\n"
+        "name: '010'\n"
+        "dataset: {name: folder, image_size: 8, transforms: [{name: Resize, options: {size: '1e5'}}]}\n"
+        "network: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], head_channels: 16}\n"
+        "platform: zc706\nbudgets: {dsp: 64, bram: 32.5}\n"
     )
     spec = parse_spec(text, where="f", folder=Path(), platforms=names())
     again = parse_spec(spec.yaml(), where="g", folder=Path(), platforms=names())
     assert again == spec
-    assert again.schedule.train.distillation is not None
-    assert (again.name, again.schedule.train.distillation.teacher) == ("010", "1e5")
+    assert (again.name, again.dataset.transforms[0].options) == ("010", {"size": "1e5"})
 
 
 @pytest.mark.parametrize(
