@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nba import __version__, assets
+from nba import __version__, arithmetic, assets
 from nba.errors import DiskError, NbaError, SpecError
 from nba.files import disk_error
 from nba.platform import names
@@ -56,6 +56,10 @@ SpecFile = Annotated[
     typer.Argument(
         help=f"Spec file (YAML), or the name of a built-in example: {', '.join(assets.examples())}.", metavar="SPEC"
     ),
+]
+Arch = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--architecture", help="Architecture file (JSON or YAML) to use instead of a search.", metavar="FILE"),
 ]
 Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
@@ -175,6 +179,12 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
             raise
         _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
         raise typer.Exit(2) from None
+    except MemoryError as err:
+        if debug:
+            raise
+        what = f" ({' '.join(str(err).split())})" if str(err) else ""
+        _err(f"nba-codesign: not enough memory{what}; use a machine with more, smaller images or smaller batches")
+        raise typer.Exit(2) from None
     except Exception as err:
         if debug:
             raise
@@ -200,8 +210,10 @@ def _silence() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
-    """The spec in a file, or the built-in example of that name; `seed` and `data` stand in for its own."""
+def _load(
+    spec: str, seed: int | None = None, data: Path | None = None, architecture: Path | None = None
+) -> Spec:  # fmt: skip
+    """The spec in a file, or the built-in example of that name; the others stand in for its own."""
     from nba.spec import load_spec
 
     path = Path(spec)
@@ -210,20 +222,18 @@ def _load(spec: str, seed: int | None = None, data: Path | None = None) -> Spec:
     found = load_spec(path, platforms=names())
     if data is not None:
         found = found.model_copy(update={"dataset": found.dataset.at(data)})
+    if architecture is not None:
+        found = found.model_copy(update={"architecture": str(architecture.expanduser().absolute())})
     return found if seed is None else found.model_copy(update={"seed": seed})
 
 
 def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in rows:
-        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
-        grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
+    from nba.metrics import WIDTH, grid
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
 
 
@@ -272,10 +282,10 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Everything: search, train, map, emit, verify, synthesise, report.
+    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
 
     Several processes share the work of search and training when torchrun starts them:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
@@ -283,15 +293,10 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import Line, table
+        from nba.metrics import closing
 
-        build, found = _stages(_load(spec, seed, data), out, "report", force)
-        rows = (
-            *table(found),
-            Line(label="report", value=str(build / "report" / "report.html")),
-            Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(build / "metrics.json")),
-        )
+        build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
+        rows = closing(found, build)
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
 
@@ -308,14 +313,15 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the searched network (searching first if that is not done), quantise it, map it: FOLDER/design."""
+    """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
+    map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        build, found = _stages(_load(spec, seed, data), out, "map", force)
+        build, found = _stages(_load(spec, seed, data, architecture), out, "map", force)
         if not _show("", table(found)):
             raise typer.Exit(1)
         print(build / "design" / "design.json")
@@ -521,6 +527,7 @@ def main() -> None:
     if sys.stdout is None:
         print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
         sys.exit(2)
+    arithmetic.pin()
     try:
         try:
             app()

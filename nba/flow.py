@@ -139,7 +139,14 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
     replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
 )  # fmt: skip
 
-BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES)}
+GIVEN = Stage(
+    name="architecture", folder="search", after=(), packages=("torch", "numpy"), title="the given architecture",
+    sections=("seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform",
+              "objective", "accelerator", "budgets"),
+)  # fmt: skip
+"""What takes the place of a search where the spec names an architecture."""
+
+BY_NAME = {stage.name: stage for stage in (*STAGES, *SWITCHABLE_STAGES, GIVEN)}
 """Every stage; map and report have one entry here and two lists of what comes before."""
 
 _IN_PLACE_OF = {"search": "nas", "train": "cascade"}
@@ -147,7 +154,12 @@ _IN_PLACE_OF = {"search": "nas", "train": "cascade"}
 
 def stages_of(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a run, in order."""
-    return SWITCHABLE_STAGES if spec.precision == "switchable" else STAGES
+    stages = SWITCHABLE_STAGES if spec.precision == "switchable" else STAGES
+    if spec.architecture is None:
+        return stages
+    search = stages[0].name
+    later = (replace(s, after=tuple(GIVEN.name if n == search else n for n in s.after)) for s in stages[1:])
+    return (GIVEN, *later)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -196,7 +208,7 @@ def read_stamp(path: Path) -> Stamp | None:
         found = Stamp(inputs=raw["inputs"], outputs=raw["outputs"], seconds=float(raw["seconds"]))
         texts = (found.inputs, *found.outputs, *found.outputs.values())
         return found if digest == digest_json(raw) and all(isinstance(text, str) for text in texts) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
@@ -436,9 +448,11 @@ def _learns(stage: Stage) -> bool:
 
 
 def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
-    """All stages in order, up to and with the one named `last`, or what stands in its place."""
+    """All stages in order, up to and with the one named `last`, or what stands in its place. Raises SpecError."""
     stages = stages_of(spec)
     names = [stage.name for stage in stages]
+    if spec.architecture is not None and last == "search":
+        raise SpecError(f"architecture: {spec.architecture} is given, so there is nothing to search; leave it out")
     return stages[: names.index(last if last in names else _IN_PLACE_OF[last]) + 1]
 
 

@@ -6,10 +6,10 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nba import __version__
 from nba.errors import NbaError
@@ -18,10 +18,15 @@ from nba.files import write_atomic
 from nba.jsonfile import read_json
 from nba.stages.exchange import PART, Json
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 FILE = "metrics.json"
+WIDTH = 160
+"""Columns of the closing table where there is no terminal."""
 PARTS = {
-    "train": "train", "cascade": "train", "baselines": "baselines", "automap": "mapping", "map": "design",
-    "verify": "verify", "synth": "synth",
+    "search": "search", "nas": "search", "train": "train", "cascade": "train", "baselines": "baselines",
+    "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (
@@ -232,6 +237,28 @@ def table(metrics: Json) -> tuple[Line, ...]:
         raise NbaError(
             f"{FILE}: damaged, or of another version ({err!r}); write it anew with `nba-codesign run`"
         ) from None
+
+
+def closing(metrics: Json, build: Path) -> tuple[Line, ...]:
+    """`table`, and where the results of the run lie in the folder `build`."""
+    return (
+        *table(metrics),
+        Line(label="report", value=str(build / "report" / "report.html")),
+        Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
+        Line(label="figures", value=str(build / FILE)),
+    )
+
+
+def grid(title: str, rows: Iterable[Line]) -> Table:
+    """The rows as they are printed; documents that show a run print the same (benchmarks/render_docs.py)."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in rows:
+        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
+        found.add_row(Text(row.label), mark, Text(row.value))
+    return found
 
 
 def _table(metrics: Json) -> tuple[Line, ...]:

@@ -17,6 +17,8 @@ from typing import Any
 PACKAGE = Path(__file__).resolve().parent
 LITTER = ("__pycache__", ".pyc", "events.out.tfevents.")
 """Parts of the names of files that no result depends on."""
+LOG = "log.txt"
+"""Name of the text logs of stages, on which no result depends either."""
 
 
 def digest_json(value: Any) -> str:
@@ -38,8 +40,10 @@ def _digest(handle: Any) -> str:
 
 
 def digest_tree(folder: Path) -> dict[str, str]:
-    """Relative path -> sha256 of every file in `folder`, caches of Python and TensorBoard's events left out."""
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not any(x in str(p) for x in LITTER))
+    """Relative path -> sha256 of every file in `folder`, caches of Python, TensorBoard's events and logs left out."""
+    paths = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.name != LOG and not any(x in str(p) for x in LITTER)
+    )
     return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
 
 

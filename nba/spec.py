@@ -520,7 +520,8 @@ _MIXED_BITWIDTHS = (2, 4, 6, 8)
 
 class Spec(_Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
-    that works at several bitwidths, as the section of that name says."""
+    that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
+    bits of every block (docs/architecture-file.md); nothing is searched then."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -535,6 +536,7 @@ class Spec(_Section):
     switchable: Switchable | None = None
     schedule: Schedule = Schedule()
     verify: Verify = Verify()
+    architecture: Annotated[str, Field(min_length=1)] | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -643,6 +645,7 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
 
 
 PATHS: dict[str, Callable[[str], bool]] = {
+    "architecture": lambda text: True,
     "dataset.path": lambda text: True,
     "switchable.hierarchy": names_a_file,
     "schedule.train.distillation.teacher": lambda text: text != "float",

@@ -24,6 +24,9 @@ MODE = int(os.environ["NBA_MODE"])
 BEATS = -(-INFO["out"]["width"] // INFO["out"]["columns"]) * -(-INFO["out"]["channels"] // INFO["out"]["lanes"])
 BEATS *= INFO["out"]["height"]
 """Beats of a frame on the output stream."""
+BEATS_IN = -(-INFO["in"]["width"] // INFO["in"]["columns"]) * -(-INFO["in"]["channels"] // INFO["in"]["lanes"])
+BEATS_IN *= INFO["in"]["height"]
+"""Beats of a frame on the input stream."""
 INSIDE = 8
 """More beats than fit between the output's memory and its port."""
 BATCHES = (1, 2, 1)
@@ -71,7 +74,9 @@ async def cycles(host):
 async def stalls(host):
     """Random idle on the input and random stall on the output change nothing but time."""
     count = min(FRAMES, 3)
-    for trial, pauses in enumerate(({"idle": 128}, {"stall": 180, "hold": 15}, {"idle": 154, "stall": 154})):
+    # A frame comes in within some two intervals, so that the machine waits for its input.
+    starving = min(max(128, 256 - 128 * BEATS_IN // INFO["interval_cycles"]), 252)
+    for trial, pauses in enumerate(({"idle": starving}, {"stall": 180, "hold": 15}, {"idle": 154, "stall": 154})):
         await host.reset(SEED * 16 + trial)
         host.pauses(**pauses)
         wrong = await host.checked(frames_in(count), frames_out(count))

@@ -21,6 +21,8 @@ BUNDLE = Path(os.environ["NBA_BUNDLE"])
 SEED = int(os.environ["NBA_SEED"])
 INFO = json.loads((BUNDLE / "bundle.json").read_text())
 PERIOD_NS = 10
+ANSWER_US = 10
+"""By when a register's port has answered."""
 
 REGISTER = {"id": 0x00, "version": 0x04, "ctrl": 0x08, "status": 0x0C, "n_frames": 0x10, "frames_done": 0x14}
 REGISTER |= {"cycles": 0x18, "cycles_high": 0x1C, "design_id": 0x20, "n_chunks": 0x24, "mode": 0x28, "n_modes": 0x2C}
@@ -143,11 +145,27 @@ class Registers:
         self.bus = AxiLiteMaster(AxiLiteBus.from_prefix(dut, "s_axil"), dut.clk, dut.rst)
 
     async def get(self, address):
-        answer = await self.bus.read(address, 4)
+        answer = await with_timeout(self.bus.read(address, 4), ANSWER_US, "us")
         return int.from_bytes(answer.data, "little"), answer.resp
 
     async def put(self, address, value, size=4):
-        return (await self.bus.write(address, value.to_bytes(size, "little"))).resp
+        return (await with_timeout(self.bus.write(address, value.to_bytes(size, "little")), ANSWER_US, "us")).resp
+
+    async def answers(self, events):
+        """The answers to reads and writes that were queued with init_read and init_write."""
+        for event in events:
+            await with_timeout(event.wait(), ANSWER_US, "us")
+        return [event.data for event in events]
+
+    async def put_strobed(self, address, value, strobe):
+        """Write the bytes of a word that `strobe` names, by hand: the library's master leaves none out in between."""
+        port = self.bus.write_if
+        where, what = port.aw_channel._transaction_obj(), port.w_channel._transaction_obj()
+        where.awaddr, where.awprot, what.wdata, what.wstrb = address, 0, value, strobe
+        await port.aw_channel.send(where)
+        await port.w_channel.send(what)
+        answer = await with_timeout(port.b_channel.recv(), ANSWER_US, "us")
+        return AxiResp(int(answer.bresp))
 
     async def read(self, name):
         value, answer = await self.get(REGISTER[name])

@@ -21,8 +21,11 @@ from pathlib import Path
 
 TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control", "modes")
 """Tests of bench.py; the last is for designs of several modes."""
-PYTHON_PACKAGES = {"cocotb": "cocotb", "cocotb_tools": "cocotb>=2", "cocotbext.axi": "cocotbext-axi"}
-"""Module that must be there, and what pip installs it from."""
+PYTHON_PACKAGES = {
+    "cocotb 2": ("cocotb_tools", "cocotb>=2"),
+    "cocotbext-axi": ("cocotbext.axi", "cocotbext-axi"),
+}
+"""Package, the module that shows that it is there, and what to give to pip."""
 TOOLS = {
     "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
     "verilator": {
@@ -59,13 +62,10 @@ def _installed(module):
 
 def missing(simulator):
     """One line for everything that must be installed first."""
-    wanted = {package for module, package in PYTHON_PACKAGES.items() if not _installed(module)}
-    wanted -= {"cocotb"} if "cocotb>=2" in wanted and _installed("cocotb") else {"cocotb>=2"}
     lines = [
-        f"{re.split('>', package)[0]}: not installed for {sys.executable}"
-        f"{' in version 2 or later' if '>' in package else ''}; "
-        f"install it with: {sys.executable} -m pip install '{package}'"
-        for package in sorted(wanted)
+        f"{package}: not installed for {sys.executable}; install it with: {sys.executable} -m pip install '{wanted}'"
+        for package, (module, wanted) in PYTHON_PACKAGES.items()
+        if not _installed(module)
     ]
     return lines + [
         f"{tool}: not found on PATH; install it with: {command}"
@@ -242,7 +242,9 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
     env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_MODE": str(mode), "NBA_SEED": str(seed)}
     # Assertions as they stand: pytest's rewriting of them takes longer than many a simulation.
     env |= {"PYTHONWARNINGS": "ignore", "COCOTB_REWRITE_ASSERTION_FILES": ""}
-    here = Path(__file__).resolve().parent
+    # cocotb hands on sys.path, which lacks this folder in an isolated Python.
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [here, *(folder for folder in sys.path if folder != here)]
     xml = runner.test(
         test_module="bench",
         hdl_toplevel="nba_tb",
@@ -251,7 +253,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
         test_dir=build_dir,
         testcase=list(tests),
         seed=seed,
-        extra_env={**env, "PYTHONPATH": f"{here}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        extra_env=env,
         results_xml=str(build_dir / "results.xml"),
         log_file=build_dir / "test.log",
     )

@@ -50,6 +50,16 @@ class SearchCurves:
     ops: tuple[tuple[str, ...], ...]
     bits: tuple[tuple[int, ...], ...]
 
+    def of_joint_epochs(self) -> SearchCurves:
+        """The epochs in which operators and bitwidths were searched."""
+        of = [i for i, joint in enumerate(self.joint) if joint]
+        return SearchCurves(
+            objective=self.objective, epochs=tuple(self.epochs[i] for i in of),
+            scalars={name: tuple(values[i] for i in of) for name, values in self.scalars.items()},
+            joint=(True,) * len(of), feasible=tuple(self.feasible[i] for i in of),
+            ops=tuple(self.ops[i] for i in of), bits=tuple(self.bits[i] for i in of),
+        )  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainCurves:

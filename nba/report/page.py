@@ -43,7 +43,7 @@ def number(value: int | float | Fraction) -> str:
 
 def percent(value: float | Fraction) -> str:
     """A share of 1 in percent."""
-    return f"{100 * float(value):.1f} %"
+    return f"{100 * float(value):.1f}\N{NO-BREAK SPACE}%"
 
 
 def page_environment() -> jinja2.Environment:
@@ -185,7 +185,7 @@ def render(inputs: Inputs) -> str:
             points=points,
             automap=inputs.metrics.get("automap"),
             architecture=_architecture(inputs),
-            bits=drawing.bits_by_epoch(inputs.search) if inputs.search and inputs.search.epochs else None,
+            bits=_bits(inputs),
             # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
             curves=Markup(curves.svg(diagrams)) if diagrams else None,
         )
@@ -193,12 +193,22 @@ def render(inputs: Inputs) -> str:
 
 
 def _architecture(inputs: Inputs) -> drawing.Picture | None:
-    """Operators of every block by epoch, from whichever search there was."""
-    if inputs.search is not None and inputs.search.epochs:
-        return drawing.architecture(inputs.search.epochs, inputs.search.ops, inputs.search.bits)
-    if inputs.switchable is not None and inputs.switchable.search_epochs:
-        return drawing.architecture(inputs.switchable.search_epochs, inputs.switchable.ops, ())
+    """Operators of every block by epoch, from whichever search there was; pretraining chooses none."""
+    if inputs.search is not None and any(inputs.search.joint):
+        found = inputs.search.of_joint_epochs()
+        return drawing.architecture(found.epochs, found.ops, found.bits)
+    if inputs.switchable is not None:
+        chosen = [i for i, loss in enumerate(inputs.switchable.valid_loss) if loss is not None]
+        epochs, ops = inputs.switchable.search_epochs, inputs.switchable.ops
+        if chosen:
+            return drawing.architecture(tuple(epochs[i] for i in chosen), tuple(ops[i] for i in chosen), ())
     return None
+
+
+def _bits(inputs: Inputs) -> drawing.Picture | None:
+    if inputs.search is None or not any(inputs.search.joint):
+        return None
+    return drawing.bits_by_epoch(inputs.search.of_joint_epochs())
 
 
 def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Claim, ...]) -> Path:

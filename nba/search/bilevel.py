@@ -29,6 +29,7 @@ from nba.space.network import Macro
 from nba.supernet import paths
 from nba.train import checkpoint, ranks
 from nba.train.events import Events
+from nba.train.log import EpochLog
 from nba.train.loop import Warp, augment, batches, epoch_generator, images
 from nba.train.optimiser import choices_optimiser, clip_, weights_optimiser
 
@@ -225,6 +226,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         progress.start("search", total)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, "search")
+        log = EpochLog(None if path is None else path.parent, "search", done=len(self.records), total=total)
         for record in self.records:
             events.write(record.epoch, self._scalars(record))
         for epoch in range(len(self.records), total):
@@ -233,6 +235,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
                 checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
             record = self.records[-1]
             events.write(epoch, self._scalars(record))
+            log.write(epoch, self._scalars(record))
             progress.advance(1, _note(record.train_loss, record.valid_accuracy))
         events.close()
         progress.finish()

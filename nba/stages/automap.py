@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
 from nba.stages import hierarchy
+from nba.stages.architecture import chosen
 from nba.stages.cascade import section
 from nba.stages.exchange import Json, write_part
 from nba.stages.hierarchy import check
-from nba.stages.nas import searched_network
 from nba.stages.nests import LayerProgress
 
 if TYPE_CHECKING:
@@ -26,9 +26,10 @@ def run(context: Context) -> None:
     from nba.nest.network import layers_of
     from nba.nest.network_map import map_network
     from nba.nest.report import mapping_json, network_text
+    from nba.space.network import skeleton
 
     spec, found = context.spec, hierarchy.of(context.spec)
-    network, wanted = searched_network(context.of("nas")), section(spec)
+    network, wanted = skeleton(chosen(context)), section(spec)
     results: dict[int, NetworkMapping] = {}
     for bits in wanted.bitwidths:
         layers = layers_of(

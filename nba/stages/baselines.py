@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 from nba.errors import DivergedError
 from nba.files import write_atomic_bytes
+from nba.stages.architecture import chosen
 from nba.stages.data import load_data, preflight
 from nba.stages.exchange import measured, write_part
 from nba.stages.train import train_config
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.space.network import Architecture
 
 __all__ = ["preflight", "run"]
 
@@ -48,9 +48,8 @@ def run(context: Context) -> None:
     dataset = load_data(context, schedule.resized_crop)
     try:
         found = fit_baselines(
-            searched_architecture(context), dataset, train_config(schedule), context.spec.seed, context.folder,
-            context.progress,
-        )  # fmt: skip
+            chosen(context), dataset, train_config(schedule), context.spec.seed, context.folder, context.progress
+        )
     except DivergedError as err:
         write_part(context.folder, {"baselines_failed": str(err)})
         return
@@ -62,14 +61,3 @@ def run(context: Context) -> None:
         context.folder,
         {"baselines": {name: {"accuracy": share, **measured(share, images)} for name, share in reached.items()}},
     )
-
-
-def searched_architecture(context: Context) -> Architecture:
-    """What the search found, of either precision."""
-    from nba.search.result import load_result
-    from nba.stages.nas import FILE
-    from nba.switchable.search_result import load_switchable_search
-
-    if context.spec.precision == "switchable":
-        return load_switchable_search(context.of("nas") / FILE).architecture
-    return load_result(context.of("search") / "search.json").architecture

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import SpecError
 from nba.files import write_atomic
 from nba.stages.data import check, load_data, preflight
@@ -64,13 +65,14 @@ def run(context: Context) -> None:
     Of several processes that train together, rank 0 alone measures and writes.
     """
     from nba.quant.shared import save_shared
-    from nba.stages.nas import searched_network
+    from nba.space.network import skeleton
+    from nba.stages.architecture import chosen
     from nba.switchable.export import measure_switchable, shared_networks
     from nba.switchable.loop import fit_switchable
     from nba.train import ranks
 
     spec, config = context.spec, switchable_config(context.spec)
-    network, dataset = searched_network(context.of("nas")), load_data(context, spec.schedule.train.resized_crop)
+    network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
     checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
@@ -83,7 +85,8 @@ def run(context: Context) -> None:
     results = [accuracies(at, len(dataset.test_y)) for at in found.results]
     curves = {"records": [asdict(r) for r in found.records], "results": results}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(context.folder, {"switchable": {"accuracy": {str(at["bits"]): at for at in results}}})
+    reached = {str(at["bits"]): at for at in results}
+    write_part(context.folder, {"switchable": {"accuracy": reached}, "arithmetic": {"cascade": arithmetic.used()}})
 
 
 def accuracies(at: AtBits, images: int) -> Json:

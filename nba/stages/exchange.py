@@ -103,10 +103,10 @@ def save_images(x: Images, y: np.ndarray, classes: tuple[str, ...], folder: Path
 def load_classes(path: Path) -> tuple[str, ...]:
     """The class names that `save_images` wrote; none if there is no such file. Raises NbaError if it is damaged."""
     try:
-        found = json.loads(path.read_bytes())
+        found = read_json(path)
     except FileNotFoundError:
         return ()
-    except (OSError, ValueError, RecursionError) as err:
+    except (OSError, ValueError) as err:
         raise NbaError(f"{path}: damaged ({err}); repeat the training") from None
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
         raise NbaError(f"{path}: is no list of class names; repeat the training, or remove the file")

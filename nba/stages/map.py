@@ -199,10 +199,10 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
 
 
 def searched_accelerator(context: Context) -> Accelerator | None:
-    """The accelerator that the joint search found with the network; there is none for a switchable network."""
+    """The accelerator that the joint search found with the network; a switchable or a given network has none."""
     from nba.search.result import load_result
 
-    if context.spec.precision == "switchable":
+    if context.spec.precision == "switchable" or context.spec.architecture is not None:
         return None
     return load_result(context.of("search") / "search.json").accelerator
 

@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.stages import data, hierarchy
+from nba.stages.architecture import save
 from nba.stages.cascade import cascade_config, section
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
     from nba.flow import Context
-    from nba.ir.network import Network
     from nba.spec import Spec
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
@@ -36,7 +37,8 @@ def check(spec: Spec) -> None:
 
 
 def run(context: Context) -> None:
-    """Writes nas.json: costs of all operators, curves, the architecture. Of several processes, rank 0 alone writes."""
+    """Writes nas.json (costs of all operators, curves, the architecture) and, for `train --architecture`,
+    architecture.json. Of several processes, rank 0 alone writes."""
     from nba.switchable.search import search_switchable
     from nba.switchable.search_result import save_switchable_search
     from nba.switchable.tabulate import efficiency_table
@@ -58,14 +60,8 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_switchable_search(found, context.folder / FILE)
-
-
-def searched_network(folder: Path) -> Network:
-    """The architecture that the stage left in `folder`; its bits mean nothing."""
-    from nba.space.network import skeleton
-    from nba.switchable.search_result import load_switchable_search
-
-    return skeleton(load_switchable_search(folder / FILE).architecture)
+    save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
 
 def objective(spec: Spec) -> EfficiencyObjective:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from nba import arithmetic
 from nba.stages import data
+from nba.stages.architecture import save
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
@@ -40,7 +43,8 @@ SCRATCH = ("search.pt",)
 
 
 def run(context: Context) -> None:
-    """Writes search.json. Of several processes that search together, rank 0 alone writes."""
+    """Writes search.json and, for `train --architecture`, architecture.json. Of several processes that search together,
+    rank 0 alone writes."""
     from nba.mapper.automap import Effort
     from nba.platform import get
     from nba.search.joint import search
@@ -69,6 +73,8 @@ def run(context: Context) -> None:
     if not ranks.current().writes:
         return
     save_result(found, context.folder / "search.json")
+    save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"search": arithmetic.used()}})
 
 
 def check(spec: Spec) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import DataError
 from nba.files import write_atomic
 from nba.stages import data
@@ -55,12 +56,12 @@ def run(context: Context) -> None:
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
-    from nba.search.result import load_result
+    from nba.stages.architecture import chosen
     from nba.train import ranks
     from nba.train.loop import fit, measure
 
     spec = context.spec
-    architecture = load_result(context.of("search") / "search.json").architecture
+    architecture = chosen(context)
     dataset = load_data(context, spec.schedule.train.resized_crop)
     config = train_config(spec.schedule.train)
     model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
@@ -73,4 +74,4 @@ def run(context: Context) -> None:
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     reached = trained.integer_accuracy
     found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
-    write_part(context.folder, {"accuracy": found})
+    write_part(context.folder, {"accuracy": found, "arithmetic": {"train": arithmetic.used()}})

@@ -24,6 +24,7 @@ from nba.train import ranks
 from nba.train.augment import images
 from nba.train.config import TrainConfig
 from nba.train.loop import Fit, measure
+from nba.train.optimiser import Averaged
 
 FLOAT_FILE = "float.pt"
 """Checkpoint of the network in floating point, of the same content as a float teacher's."""
@@ -75,11 +76,9 @@ def fit_baselines(
     run = Fit(architecture, dataset, float_config(config), seed, teacher=None, floating=True)
     run.epochs(folder / FLOAT_FILE, progress)
     floating = run.result()
-    start = Fit(at_8_bits(architecture), dataset, int8_config(config), seed, teacher=None, floating=False)
-    start.model.load_state_dict(floating.state_dict())
-    calibrate(start.model, floating, dataset)
-    start.epochs(folder / INT8_FILE, progress)
-    model = start.result()
+    adaptation = adapting(architecture, floating, dataset, config, seed)
+    adaptation.epochs(folder / INT8_FILE, progress)
+    model = adaptation.result()
     model.freeze(True)
     if not ranks.current().writes:
         return None
@@ -87,6 +86,18 @@ def fit_baselines(
     return Baselines(
         floating=accuracy(logits, dataset.test_y), int8=measure(model, (), dataset).integer_accuracy
     )  # fmt: skip
+
+
+def adapting(
+    architecture: Architecture, floating: FakeNetwork, dataset: Dataset, config: TrainConfig, seed: int
+) -> Fit:
+    """The training that adapts `floating` to 8 bits, before its first epoch."""
+    run = Fit(at_8_bits(architecture), dataset, int8_config(config), seed, teacher=None, floating=False)
+    run.model.load_state_dict(floating.state_dict())
+    calibrate(run.model, floating, dataset)
+    if run.averaged is not None:
+        run.averaged = Averaged(run.model, config.ema)
+    return run
 
 
 def calibrate(model: FakeNetwork, floating: FakeNetwork, dataset: Dataset) -> None:

@@ -27,6 +27,7 @@ from nba.train import checkpoint, ranks
 from nba.train.augment import augment, images, mixed
 from nba.train.config import TrainConfig
 from nba.train.events import Events
+from nba.train.log import EpochLog
 from nba.train.optimiser import Averaged, clip_, compute_type, learning_rate, weights_optimiser
 
 
@@ -147,6 +148,9 @@ class Epochs(ABC, Generic[Model, Record]):
         progress.start(self.purpose, self.config.epochs)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, self.purpose)
+        log = EpochLog(
+            None if path is None else path.parent, self.purpose, done=len(self.records), total=self.config.epochs
+        )
         for record in self.records:
             events.write(record.epoch, record.scalars())
         for epoch in range(len(self.records), self.config.epochs):
@@ -155,6 +159,7 @@ class Epochs(ABC, Generic[Model, Record]):
             if path is not None:
                 checkpoint.save(path, self.state())
             events.write(epoch, record.scalars())
+            log.write(epoch, record.scalars())
             progress.advance(1, record.note())
         events.close()
         progress.finish()

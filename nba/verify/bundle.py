@@ -8,7 +8,6 @@ of the bundle itself are never believed, and nothing in it is ever executed.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import stat
@@ -27,6 +26,7 @@ from nba.emit.names import expected_name
 from nba.errors import DesignError
 from nba.ir.design import Design, load_design
 from nba.ir.network import MASTER_BITS, Tensor, Weights
+from nba.jsonfile import parse_json
 
 MAX_FRAMES = 1024
 """Most input frames of a bundle."""
@@ -92,8 +92,8 @@ def _read(path: Path, most_bytes: int, what: str) -> bytes:
 def _json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises DesignError."""
     try:
-        found = json.loads(_read(path, _MAX_JSON_BYTES, "it"))
-    except (ValueError, RecursionError) as err:
+        found = parse_json(_read(path, _MAX_JSON_BYTES, "it").decode("utf-8"))
+    except ValueError as err:
         raise DesignError(str(path), [f"damaged ({err}); {_AGAIN}"]) from None
     if not isinstance(found, dict):
         raise DesignError(str(path), [f"damaged (no object, but {type(found).__name__}); {_AGAIN}"])

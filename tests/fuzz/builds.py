@@ -14,16 +14,18 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from nba import metrics
 from nba.flow import STAGES, read_stamp, spoiled, stamp_path
+from nba.jsonfile import understood
+from nba.report.inputs import read_inputs
 from nba.sources import digest_json
 from nba.stages.emit import emit
 from nba.stages.report import write
-from nba.verify import check_manifest
+from nba.verify.bundle import check_bundle as verified
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 from tests.tiny import save_tiny_design
@@ -80,10 +82,17 @@ def _report(rng: random.Random, folder: Path) -> None:
             path.relative_to(folder / "build")).read_text()))))  # fmt: skip
     if rng.random() < 0.05:
         (folder / "build" / ".nba" / "spec.yaml").write_bytes(bytes(rng.randrange(256) for _ in range(50)))
+    (folder / "sample").write_text(str(rng.random()))
 
 
 def check_report(folder: Path) -> None:
-    """A build that is accepted gives a page."""
+    """A build that is accepted gives a page: some are drawn, of the others all is read."""
+    if float((folder / "sample").read_text()) > 0.4:
+        found = metrics.read(folder / "build" / metrics.FILE)
+        with understood("metrics.json", "again"):
+            metrics.table(found)
+        read_inputs(folder / "build", found, ())
+        return
     write(folder / "build", folder / "page.html")
     assert (folder / "page.html").read_text(encoding="utf-8").rstrip().endswith("</html>")
 
@@ -97,31 +106,35 @@ def whole_bundle() -> Path:
     return folder
 
 
-def _manifest(rng: random.Random, folder: Path) -> None:
+def _bundle(rng: random.Random, folder: Path) -> None:
     shutil.copytree(whole_bundle(), folder / "bundle", copy_function=os.link)
-    path = folder / "bundle" / "manifest.json"
-    raw: Any = json.loads(path.read_text())
+    name = rng.choice(("manifest.json", "manifest.json", "interface.json", "hls/input.bin", "any", "other", "none"))
+    path = folder / "bundle" / name
+    if name == "any":
+        path = rng.choice(sorted(p for p in (folder / "bundle").rglob("*") if p.is_file()))
+    elif name == "other":
+        path = folder / "bundle" / rng.choice(("x", "sim/argparse.py", "rtl/x.v", "\udcff", "a\nb"))
+        path.write_bytes(b"")
+    if name == "none":
+        return
+    before = path.read_bytes()
     path.unlink()
-    pool = (
-        *mutate.VALUES,
-        "..",
-        "/etc/passwd",
-        "a\x00b",
-        "rtl",
-        ".",
-        "/dev/zero",
-        "rtl/" + "a" * 300,
-        "sim/run_sim.py",
-    )
-    if rng.random() < 0.3:
-        files = raw["files"]
-        files[rng.choice((*(p for p in pool if isinstance(p, str)),))] = rng.choice(("0" * 64, 3, None, "x"))
-    path.write_bytes(mutate.encoded(mutate.json_text(rng, raw, pool)))
+    how = rng.random()
+    if how < 0.05:
+        path.symlink_to(rng.choice(("/dev/zero", "nowhere", "/etc/passwd")))
+    elif how < 0.1:
+        os.mkfifo(path)
+    elif path.suffix == ".json" and how < 0.9:
+        pool = (*mutate.VALUES, "..", "/etc/passwd", "a\x00b", "rtl", ".", "/dev/zero", "rtl/" + "a" * 300, [0] * 2,
+        [1.5])
+        path.write_bytes(mutate.encoded(mutate.json_text(rng, json.loads(before), pool)))
+    else:
+        path.write_bytes(mutate.damaged(rng, before))
 
 
 def check_bundle(folder: Path) -> None:
-    """A bundle whose manifest is accepted is whole."""
-    check_manifest(folder / "bundle")
+    """A bundle that is accepted is what its design renders to."""
+    verified(folder / "bundle", folder / "rendered")
 
 
 def _stamp(rng: random.Random, folder: Path) -> None:
@@ -243,7 +256,7 @@ def check_folder(folder: Path) -> None:
 
 TARGETS = (
     Target(name="report", make=_report, check=check_report, share=3, limit_s=60.0),
-    Target(name="manifest", make=_manifest, check=check_bundle, share=5),
+    Target(name="bundle", make=_bundle, check=check_bundle, share=4),
     Target(name="stamp", make=_stamp, check=check_stamp, share=2),
     Target(name="image-folder", make=_folder, check=check_folder, share=8),
 )

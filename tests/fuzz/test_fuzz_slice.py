@@ -67,3 +67,14 @@ def test_a_case_is_drawn_from_its_name_and_number_alone(tmp_path: Path) -> None:
         target.make(random.Random(f"5/{target.name}/7"), tmp_path / name)
         drawn.append((tmp_path / name / "spec.yaml").read_bytes())
     assert drawn[0] == drawn[1]
+
+
+@pytest.mark.torch
+def test_every_reader_accepts_something() -> None:
+    """A target that refuses whatever it gets looks for nothing behind the first check."""
+    slow = {"report", "command", "image-folder", "spec-soup", "spec-bytes"}
+    for target in run.TARGETS:
+        if target.name not in slow:
+            tally = run.fuzz([(target, index) for index in range(25)], seed=2)
+            assert tally.failures == []
+            assert tally.of(ACCEPTED), (target.name, tally.table())

@@ -10,6 +10,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -17,13 +18,14 @@ from nba.data.dataset import DataConfig, load
 from nba.errors import DivergedError
 from nba.flow import Context
 from nba.progress import Silent
+from nba.quant.export import float_logits
 from nba.space.network import Architecture, Macro, Stage, skeleton
 from nba.spec import parse_spec
 from nba.stages import baselines as stage
 from nba.train import baselines
-from nba.train.baselines import FLOAT_FILE, INT8_FILE, at_8_bits, fit_baselines, float_config, int8_config
+from nba.train.baselines import FLOAT_FILE, INT8_FILE, adapting, at_8_bits, fit_baselines, float_config, int8_config
 from nba.train.config import Distillation, TrainConfig
-from nba.train.loop import TEACHER, train
+from nba.train.loop import TEACHER, Fit, train
 from tests.torch.small import MACRO, few_digits
 from tests.torch.test_train import _KillAt
 
@@ -72,6 +74,22 @@ def test_digits_are_learned_by_both(tmp_path: Path) -> None:
     assert found.floating > 0.9
     assert abs(found.int8 - found.floating) < 0.03
     assert sorted(p.name for p in tmp_path.glob("*.pt")) == sorted([FLOAT_FILE, INT8_FILE])
+
+
+def test_8_bits_begin_where_floating_point_ended() -> None:
+    """Weights, and the running mean of the weights, are those of the network in floating point; so are its outputs."""
+    data, config = few_digits(96), replace(SHORT, ema=0.99)
+    run = Fit(ARCHITECTURE, data, float_config(config), 3, teacher=None, floating=True)
+    run.epochs(None, Silent())
+    floating = run.result()
+    adaptation = adapting(ARCHITECTURE, floating, data, config, 3)
+    given, taken = floating.state_dict(), adaptation.model.state_dict()
+    assert all(torch.equal(given[name], taken[name]) for name in given if not name.endswith("log_scale"))
+    assert adaptation.averaged is not None
+    assert all(torch.equal(taken[name], value) for name, value in adaptation.averaged.values.items())
+    logits = float_logits(floating, data.test_x)
+    adaptation.model.eval()
+    assert np.abs(float_logits(adaptation.model, data.test_x) - logits).max() < 0.1 * np.abs(logits).max()
 
 
 def _killed(folder: Path, epochs: int) -> None:

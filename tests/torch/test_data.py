@@ -287,3 +287,98 @@ def test_torchvision_imports_beside_a_cpu_only_torch() -> None:
     assert callable(resnet18)
     assert isinstance(Compose([]), Compose)
     assert issubclass(ImageFolder, object)
+
+
+def test_a_subset_of_classes_keeps_its_images(tmp_path: Path) -> None:
+    """By name or drawn; labels are counted anew, the split of an image never moves, and the order is the dataset's."""
+    whole = load(DataConfig())
+    some = load(DataConfig(classes=("7", "2")))
+    assert some.classes == ("2", "7")
+    for part in ("train", "test"):
+        x, y = getattr(whole, f"{part}_x"), getattr(whole, f"{part}_y")
+        kept = np.isin(y, (2, 7))
+        assert np.array_equal(getattr(some, f"{part}_x"), x[kept])
+        assert np.array_equal(getattr(some, f"{part}_y"), (y[kept] == 7).astype(np.int64))
+    drawn = load(DataConfig(n_classes=3, class_seed=5, train_images=2))
+    assert len(drawn.classes) == 3
+    assert np.bincount(drawn.train_y).tolist() == [2, 2, 2]
+    assert load(DataConfig(n_classes=3, class_seed=5)).classes == drawn.classes
+    assert len({load(DataConfig(n_classes=3, class_seed=seed)).classes for seed in range(5)}) > 1
+    _images(tmp_path / "train", ("ant", "bee", "cow"), 2)
+    _images(tmp_path / "test", ("ant", "bee", "cow"), 1, value=100)
+    config = DataConfig(name="folder", path=str(tmp_path), height=6, width=6, channels=3, classes=("cow", "ant"))
+    folder = load(config)
+    assert folder.classes == ("ant", "cow")
+    assert folder.train_x[:, 0, 0, 0].tolist() == [0, 1, 80, 81]
+    assert (folder.train_y.tolist(), folder.test_y.tolist()) == ([0, 0, 1, 1], [0, 1])
+
+
+def test_a_subset_of_published_classes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _cifar_files(tmp_path, monkeypatch)
+    config = DataConfig(name="cifar10", path=str(tmp_path), height=32, width=32, channels=3)
+    whole, some = load(config), load(replace(config, n_classes=1))
+    assert len(some.classes) == 1
+    kept = whole.train_y == whole.classes.index(some.classes[0])
+    assert np.array_equal(some.train_x, whole.train_x[kept])
+    assert some.train_y.tolist() == some.test_y[:1].tolist() * int(kept.sum()) == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (DataConfig(classes=("3", "eight")), r"dataset\.classes: eight: not a class of this dataset; legal: 0, 1, 2"),
+        (DataConfig(classes=("3", "33")), r"dataset\.classes: 33: .*did you mean '3'\?"),
+        (DataConfig(n_classes=11), r"dataset\.classes\.count: 11, but the dataset has 10; give at most that"),
+    ],
+)
+def test_classes_that_are_not_there(config: DataConfig, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        load(config)
+
+
+SCALE, RATIO = (0.2, 0.5), (0.5, 1.5)
+CROP = Transform(name="RandomResizedCrop", options=(("size", (16, 16)), ("scale", SCALE), ("ratio", RATIO)))
+
+
+def test_a_resized_crop_is_cut_from_the_file_itself(tmp_path: Path) -> None:
+    """Images whose colours tell place: what is cut has an area and a ratio within what was asked for, at the scale of
+    the file and not of the network's image; the same epoch and image give the same crop, for any number of workers."""
+    height, width = 120, 200
+    y, x = np.mgrid[0:height, 0:width]
+    pixels = np.stack([x, y, np.zeros_like(x)], -1).astype(np.uint8)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        for i in range(20):
+            Image.fromarray(pixels).save(tmp_path / name / f"{i}.png")
+    config = DataConfig(
+        name="folder", path=str(tmp_path), height=16, width=16, channels=3, transforms=(CROP,), workers=0
+    )
+    data, order = load(config), [torch.arange(32)]
+    (first,), (again,), (other,) = (list(batches_of(data.train_x, order, seed)) for seed in (3, 3, 4))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    (shared,) = batches_of(load(replace(config, workers=2)).train_x, order, 3)
+    assert np.array_equal(first, shared)
+    rows = torch.tensor([5, 9, 11])
+    (part,) = batches_of(data.train_x, [rows], 3)
+    assert np.array_equal(part, first[rows.numpy()])
+    span = first.astype(float)
+    wide = (span[:, :, -1, 0] - span[:, :, 0, 0]).mean(1) * 16 / 15
+    high = (span[:, -1, :, 1] - span[:, 0, :, 1]).mean(1) * 16 / 15
+    area, ratio = wide * high / (height * width), wide / high
+    assert area.min() > SCALE[0] * 0.9
+    assert area.max() < SCALE[1] * 1.1
+    assert ratio.min() > RATIO[0] * 0.9
+    assert ratio.max() < RATIO[1] * 1.1
+    assert area.max() - area.min() > 0.15
+    assert ratio.max() - ratio.min() > 0.5
+
+
+def test_the_digits_can_be_cropped_too() -> None:
+    crop = replace(CROP, options=(("size", (8, 8)), *CROP.options[1:]))
+    data = load(DataConfig(transforms=(crop,), workers=0))
+    assert isinstance(data.train_x, FileImages)
+    (drawn,) = batches_of(data.train_x, [torch.arange(6)], 1)
+    assert drawn.shape == (6, 8, 8, 1)
+    assert not np.array_equal(drawn, data.train_x[np.arange(6)])
+    assert np.array_equal(data.train_x[np.arange(6)], load(DataConfig()).train_x[:6])

@@ -104,10 +104,20 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
     assert "schedule.train.epochs" in read[stages[1].name]
 
 
+def test_of_a_given_architecture_too(read: dict[str, set[str]], tmp_path: Path) -> None:
+    flow.run(MIXED, tmp_path / "a", stages=flow.STAGES[:1], progress=Silent(), say=lambda line: None)
+    spec = MIXED.model_copy(update={"architecture": str(tmp_path / "a" / "search" / "architecture.json")})
+    stages = flow.up_to(spec, "train")
+    flow.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None)
+    for stage in stages:
+        assert [field for field in sorted(read[stage.name]) if not _covered(stage, field)] == [], stage.name
+    assert "architecture" in read["architecture"]
+
+
 def _covered(stage: flow.Stage, field: str) -> bool:
     """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
-    there is a section `switchable` at all."""
-    return flow.declared(stage, field) or field in ("precision", "switchable")
+    there is a section `switchable` at all, and whether an `architecture` was given."""
+    return flow.declared(stage, field) or field in ("precision", "switchable", "architecture")
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from nba.flow import STAGES
 from nba.sources import PACKAGE, digest_tree
+from tests.documented import undocumented
 
 pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]
 
@@ -73,8 +75,10 @@ def test_the_metrics_hold_what_they_promise(built: Path) -> None:
     assert all(
         metrics["bit_exact"][name]["images"] >= least for name, least in (("verilator", 8), ("icarus", 2), ("hls", 8))
     )
+    assert undocumented(metrics) == set()
     cycles = metrics["cycles"]
     assert cycles["predicted"]["jobs"]
+    assert cycles["steady"]["interval_cycles"] == metrics["steady_interval_cycles"]
     assert cycles["simulated"] == {"verilator": cycles["predicted"], "icarus": cycles["predicted"]}
     resources = metrics["resources"]
     assert resources["predicted"] == resources["synthesised"]
@@ -82,6 +86,10 @@ def test_the_metrics_hold_what_they_promise(built: Path) -> None:
     assert resources["predicted"]["bram"] <= resources["budget"]["bram"] == 20
     assert set(metrics["seconds"]) == {stage.name for stage in STAGES}
     assert 0 < metrics["accuracy"]["integer"] <= 1
+    assert set(metrics["baselines"]) == {"float", "int8"}
+    for at in (metrics["accuracy"], *metrics["baselines"].values()):
+        share = at.get("integer", at.get("accuracy"))
+        assert (at["images"], at["standard_error"]) == (359, math.sqrt(share * (1 - share) / 359))
     assert (metrics["seed"], metrics["name"], metrics["platform"]) == (3, "small", "pynq-z2")
     design = json.loads((built / "build" / "design" / "design.json").read_text())
     text = json.dumps(design, sort_keys=True, separators=(",", ":"), ensure_ascii=True)

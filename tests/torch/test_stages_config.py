@@ -9,14 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from nba.search.baselines import EvolutionarySearch, RandomSearch
+from nba.search.gamma import GammaSearch
 from nba.search.joint import SearchConfig
 from nba.search.penalty import Pressure
-from nba.spec import SearchSchedule, Switchable, TrainSchedule, parse_spec
+from nba.spec import ResizedCrop, SearchSchedule, Switchable, TrainSchedule, parse_spec
 from nba.stages import hierarchy
 from nba.stages.cascade import hardware_bits, switchable_config
+from nba.stages.data import data_config
 from nba.stages.nas import objective
 from nba.stages.nas import search_config as nas_config
-from nba.stages.search import NOT_OF_THE_SEARCH, search_config
+from nba.stages.search import NOT_OF_THE_SEARCH, hardware_search, search_config
 from nba.stages.train import train_config
 from nba.switchable.config import SwitchableConfig
 from nba.switchable.search import SwitchableSearchConfig
@@ -86,3 +89,23 @@ def test_frames_per_second_are_those_of_the_hierarchys_clock() -> None:
     text = SWITCHABLE + "schedule: {search: {target_fps: 100}}\n"
     spec = parse_spec(text, where="spec", folder=Path(), platforms=["zc706"])
     assert nas_config(spec).target == hierarchy.of(spec).clock_mhz * 1e6 / 100
+
+
+def test_the_crop_of_a_schedule_comes_before_other_transforms() -> None:
+    text = SWITCHABLE.replace("{name: digits}", "{name: folder, path: x, image_size: 32, classes: [a, b], "
+                              "transforms: [{name: RandomHorizontalFlip}]}")  # fmt: skip
+    spec = parse_spec(text, where="spec", folder=Path(), platforms=["zc706"])
+    plain, crop = data_config(spec), ResizedCrop(scale=(0.5, 1.0))
+    assert [t.name for t in plain.transforms] == ["RandomHorizontalFlip"]
+    found = data_config(spec, crop)
+    assert [t.name for t in found.transforms] == ["RandomResizedCrop", "RandomHorizontalFlip"]
+    assert dict(found.transforms[0].options) == {"size": (32, 32), "scale": (0.5, 1.0), "ratio": (3 / 4, 4 / 3)}
+    assert (found.classes, found.n_classes) == (("a", "b"), None)
+
+
+@pytest.mark.parametrize(
+    ("method", "kind"), [("gamma", GammaSearch), ("random", RandomSearch), ("evolutionary", EvolutionarySearch)]
+)
+def test_the_accelerator_is_searched_by_the_method_of_the_spec(method: str, kind: type) -> None:
+    text = SWITCHABLE.replace("precision: switchable\n", f"schedule: {{search: {{hardware_method: {method}}}}}\n")
+    assert hardware_search(parse_spec(text, where="spec", folder=Path(), platforms=["zc706"])) is kind

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import typer
 
@@ -140,6 +141,31 @@ def test_bad_specs(spec_file: Path, tmp_path: Path, old: str, new: str, message:
     assert not (tmp_path / "build").exists()
 
 
+PUBLISHED = assets.root("examples") / "cifar10_published.yaml"
+
+
+def test_spec_names_what_of_a_published_preset_it_cannot_say(spec_file: Path, tmp_path: Path) -> None:
+    """On stderr, as comments; stdout is a spec as ever. A spec of our own has nothing to say."""
+    done = cli("spec", PUBLISHED)
+    assert done.returncode == 0
+    lines = done.stderr.splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith("# published-auto-nba-cifar: ") for line in lines)
+    assert any("1x1 convolution" in line for line in lines)
+    (tmp_path / "whole.yaml").write_text(done.stdout)
+    assert cli("spec", tmp_path / "whole.yaml").stdout == done.stdout
+    assert cli("spec", spec_file).stderr == ""
+
+
+@pytest.mark.parametrize("command", ["run", "search", "train"])
+def test_a_run_says_it_too(command: str, tmp_path: Path) -> None:
+    """Before anything else happens; here the images are missing."""
+    said = refused(command, PUBLISHED, "--data", tmp_path / "none", "-o", tmp_path / "out").splitlines()
+    assert said[0].startswith("cifar10_published: seed 1, into ")
+    assert said[1].startswith("note: published-auto-nba-cifar: ")
+    assert any("no such folder" in line for line in said)
+
+
 def test_missing_spec(tmp_path: Path) -> None:
     assert "nope.yaml: no such file" in refused("run", "nope.yaml", "-o", "build", cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -263,3 +289,10 @@ def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pyte
         command()
     assert ended.value.exit_code == 143
     assert capsys.readouterr().err == "nba-codesign: terminated\n"
+
+
+def test_too_little_memory_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught, _guard(False):
+        np.zeros((1 << 20, 1 << 20, 1 << 10))
+    assert caught.value.exit_code == 2
+    assert "nba-codesign: not enough memory (Unable to allocate" in capsys.readouterr().err

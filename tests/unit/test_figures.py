@@ -38,3 +38,10 @@ def test_only_one_place_writes_a_clock(suffix: str) -> None:
             if name not in allowed and re.search(r"[\"'{}\]>] ?MHz|\} MHz", path.read_text(encoding="utf-8")):
                 found.append(name)
     assert found == []
+
+
+def test_documents_call_every_clock_of_a_rate_a_target() -> None:
+    for name in ("README.md", "benchmarks/RESULTS.md"):
+        for number, line in enumerate((ROOT / name).read_text(encoding="utf-8").splitlines(), 1):
+            if re.search(r"(frames/s|frames per second|fps)", line, re.IGNORECASE) and "MHz" in line:
+                assert SAID in line, f"{name}:{number}: {line}"

@@ -478,9 +478,32 @@ def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None
     assert redone(before, digests(switchable(hierarchy=str(path)))) == ["nas", "automap"]
 
 
+GIVEN = tuple(
+    flow.stages_of(spec.model_copy(update={"architecture": "arch.yaml"})) for spec in (SPEC, SWITCHABLE)
+)  # fmt: skip
+
+
+def test_a_given_architecture_takes_the_place_of_the_search(tmp_path: Path) -> None:
+    path = tmp_path / "arch.yaml"
+    for spec, given, searched in zip(
+        (SPEC, SWITCHABLE), GIVEN, (flow.STAGES, flow.SWITCHABLE_STAGES), strict=True
+    ):  # fmt: skip
+        assert [stage.name for stage in given] == ["architecture", *(stage.name for stage in searched[1:])]
+        assert given[0].folder == searched[0].folder
+        path.write_text("one")
+        named = spec.model_copy(update={"architecture": str(path)})
+        before = flow.inputs_digest(given[0], named, {})
+        assert flow.inputs_digest(given[0], named, {}) == before
+        path.write_text("two")
+        assert flow.inputs_digest(given[0], named, {}) != before
+        with pytest.raises(SpecError, match="so there is nothing to search"):
+            flow.up_to(named, "search")
+        assert flow.up_to(named, "train")[-1].name == searched[1].name
+
+
 @pytest.mark.parametrize(
     ("stages", "number"),
-    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES) for i in range(len(stages))],
+    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES, *GIVEN) for i in range(len(stages))],
 )
 def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -207,3 +208,28 @@ def test_a_switchable_search_has_the_published_epochs_and_temperature() -> None:
     assert search_of(SPEC) == (10, 30, 5.0, None)
     spec = parsed(SWITCHABLE)
     assert parsed(spec.yaml()) == spec
+
+
+MIGRATING = Path(__file__).parents[2] / "docs" / "migrating.md"
+
+
+def test_the_guide_names_fields_that_exist() -> None:
+    """Every `schedule.x.y`, and the names that follow it in a cell, is a field; every preset is there."""
+    text = MIGRATING.read_text()
+    models = {"search": set(SearchSchedule.model_fields), "train": set(TrainSchedule.model_fields)}
+    rows = [line for line in text.splitlines() if line.startswith("| ") and "`schedule." in line]
+    assert len(rows) > 12
+    named = set()
+    for row in rows:
+        cell = row.split(" | ")[1]
+        section = "train" if "schedule.train" in cell else "search"
+        words = re.findall(r"`(?:schedule\.(?:search|train)\.)?([a-z_]+)[:`]", cell)
+        for word in words:
+            if word in models["search"] | models["train"]:
+                assert word in models[section], row
+                named.add(word)
+        for section, word in re.findall(r"schedule\.(search|train)\.([a-z_]+)", cell):
+            assert word in models[section], row
+    assert {"clip_norm", "resized_crop", "cost_range", "fps_range", "hardware_method", "crop_pixels"} <= named
+    for column in COLUMNS:
+        assert f"`{column}`" in text

@@ -236,7 +236,8 @@ def test_damaged_manifest(bundle: Path, content: bytes) -> None:
 @pytest.mark.parametrize("name", ["a\0b", "../../etc/passwd", "/etc/passwd", chr(0xDCFF), chr(0xD800), "x" * 5000, ""])
 def test_hostile_names_in_the_manifest(bundle: Path, name: str) -> None:
     _edit(bundle / "manifest.json", lambda m: m | {"files": m["files"] | {name: "0" * 64}})
-    assert "manifest.json: is not what" in _refused(bundle)
+    said = _refused(bundle)
+    assert "manifest.json: is not what" in said or ("manifest.json" in said and "half of a surrogate pair" in said)
     design, weights = tiny_design()
     emit_bundle(design, weights, bundle, default_images(design, FRAMES), _truth())
     check_bundle(bundle, bundle.parent / "copy")
