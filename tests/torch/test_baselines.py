@@ -102,7 +102,7 @@ def test_a_killed_run_ends_with_the_same_baselines(epochs: int, tmp_path: Path) 
     """Killed while the first is trained, and while the second is."""
     process = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path, epochs))
     process.start()
-    process.join(120)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / FLOAT_FILE).is_file()
     resumed = fit_baselines(ARCHITECTURE, few_digits(96), SHORT, 3, tmp_path, Silent())
