@@ -15,8 +15,12 @@ BUILD ?= build/digits
 BUNDLE ?= $(firstword $(shell ls -td build/*/bundle 2>/dev/null) $(BUILD)/bundle)
 JOBS ?= $(shell n=$$(nproc 2>/dev/null || echo 2); echo $$((n > 8 ? 8 : n)))
 PYTEST_ARGS ?=
+FUZZ_CASES ?= 6000
+FUZZ_SEED ?= 0
+FUZZ_ARGS ?=
+EXAMPLES ?=
 
-.PHONY: help setup run sim test test-full lint clean
+.PHONY: help setup run sim quick test test-full test-fresh fuzz docs record lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -34,11 +38,26 @@ sim: setup ## Simulate the last bundle (BUNDLE=folder for another); prints predi
 	@test -f '$(BUNDLE)/Makefile' || { echo "make sim: $(BUNDLE) is not a bundle; do 'make run' first, or give BUNDLE=folder" >&2; exit 2; }
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim PYTHON='$(abspath $(BIN))/python'
 
+quick: lint ## Linters, types, and the unit tests that need neither torch nor tools (<= 60 s once compiled)
+	@$(BIN)/python -m pytest -n $(JOBS) -q -m 'not full and not torch and not eda' tests/unit $(PYTEST_ARGS)
+
 test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not full' $(PYTEST_ARGS)
 
 test-full: setup ## All tests, the long ones too
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+test-fresh: ## On new minimal Debian 12 and 13 systems, as README says (root; DEBIAN=12 for one; about 30 minutes)
+	@tests/fresh/run.sh $(DEBIAN)
+
+fuzz: setup ## Fuzz everything that the product reads (FUZZ_CASES=6000, FUZZ_SEED=0); failures lie in build/fuzz
+	@$(BIN)/python -m tests.fuzz.run --cases '$(FUZZ_CASES)' --seed '$(FUZZ_SEED)' $(FUZZ_ARGS)
+
+docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded
+	@$(BIN)/python -m benchmarks.render_docs
+
+record: setup ## Run the examples from nothing (EXAMPLES=digits for one), record their figures, then `make docs`; idle machine
+	@$(BIN)/python -m benchmarks.record $(EXAMPLES)
 
 lint: setup ## ruff and mypy
 	@$(BIN)/ruff check . && $(BIN)/mypy

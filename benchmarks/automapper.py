@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from nba.errors import NbaError
+from nba.figures import clock_text
 from nba.nest.cost import cost
 from nba.nest.description import load_hierarchy
 from nba.nest.evolve import EVALUATIONS, evolve
@@ -139,7 +140,7 @@ def network(hierarchy: Hierarchy, kept: Path | None) -> None:
         f"MobileNetV2, {len(layers)} layers, {len(distinct(layers))} distinct: {took:.1f} CPU-seconds, "
         f"{found.evaluations:,} evaluations; "
         f"EDP {found.edp_pj_cycles:.5g} pJ cycles ({found.energy_pj / 1e9:.4f} mJ, {found.latency_cycles:,} cycles, "
-        f"{found.frames_per_second:.1f} frames per second)."
+        f"{found.frames_per_second:.1f} frames per second {clock_text(found.clock_mhz)})."
     )
     if all(lower is not None for lower in lowers):
         bound = sum(math.sqrt(lower) for lower in lowers) ** 2

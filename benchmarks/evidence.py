@@ -25,6 +25,7 @@ import numpy as np
 from nba.cost.steady import steady_interval
 from nba.data.dataset import DataConfig, Dataset, input_codes, load
 from nba.errors import DataError, InfeasibleError
+from nba.figures import clock_text, standard_error
 from nba.files import write_atomic
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
@@ -41,6 +42,8 @@ from nba.space.network import Architecture, Macro, Stage, macs, skeleton, slots
 from nba.train.loop import TrainConfig, train
 
 PLATFORM = "zc706"
+FORMAT = 2
+"""Of the results: those of another one are measured again."""
 _MIB = 2**20
 
 
@@ -223,7 +226,7 @@ def outcome(
     platform = get(PLATFORM)
     found: dict[str, Any] = {
         "ops": list(architecture.ops), "bits": list(architecture.bits), "mmac": macs(skeleton(architecture)) / 1e6,
-        "accuracy": trained.integer_accuracy,
+        "accuracy": trained.integer_accuracy, "images": len(dataset.test_y),
     }  # fmt: skip
     try:
         accelerator, cost = map_network(
@@ -274,11 +277,22 @@ def run_units(module: str, units: list[dict[str, Any]], data_path: Path | None, 
 
 def description(setting: Setting) -> str:
     """Digest of everything a result depends on but its unit."""
-    return hashlib.sha256(json.dumps(asdict(setting), sort_keys=True).encode()).hexdigest()[:16]
+    whole = [FORMAT, asdict(setting)]
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _name(unit: dict[str, Any]) -> str:
     return "-".join(str(unit[key]) for key in sorted(unit) if key != "evaluations")
+
+
+def note(results: list[dict[str, Any]]) -> str:
+    """What a table of accuracies and rates must say beside them: images, their standard error, the clock."""
+    images = sorted({int(r["images"]) for r in results})
+    error = max(100 * standard_error(float(r["accuracy"]), int(r["images"])) for r in results)
+    return (
+        f"accuracies are of {' and '.join(f'{n:,}' for n in images)} test images (standard error of each at most "
+        f"{error:.2f} points); frames/s {clock_text(get(PLATFORM).clock_mhz)}"
+    )
 
 
 def spread(values: list[float | None], digits: int) -> str:

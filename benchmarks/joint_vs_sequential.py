@@ -123,7 +123,7 @@ def table(results: list[dict[str, Any]]) -> str:
                 f"{sum(r['mmac'] for r in mine) / len(mine):7.2f}{mine[0]['weight_steps']:8}{mine[0]['choice_steps']:8}"
                 f"{max(r['evaluations'] for r in mine):13}{sum(r['cpu_seconds'] for r in mine) / len(mine):8.0f}"
             )
-    return "\n".join(rows)
+    return "\n".join([*rows, evidence.note(results)])
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -67,7 +67,7 @@ def table(results: list[dict[str, Any]]) -> str:
             f"{sum(r['search_cpu_seconds'] for r in mine) / len(mine):14.0f}"
             f"{max(r['search_peak_mib'] for r in mine):7.0f}"
         )
-    return "\n".join(rows)
+    return "\n".join([*rows, evidence.note(results)])
 
 
 def main(arguments: list[str] | None = None) -> int:

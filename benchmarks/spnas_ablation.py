@@ -20,6 +20,7 @@ import torch
 from benchmarks.switchable import cell
 from nba.data.dataset import DataConfig, Dataset, load
 from nba.errors import NbaError
+from nba.figures import standard_error
 from nba.nest.description import load_hierarchy
 from nba.space.network import Macro, Stage
 from nba.switchable.config import SwitchableConfig
@@ -109,7 +110,9 @@ def main(arguments: list[str] | None = None) -> int:
     print(
         f"{table.n_layers} layers of candidates, {table.n_shapes} shapes mapped in {time.process_time() - began:.0f} "
         f"CPU-seconds; search {given.pretrain} + {given.epochs} epochs of {len(dataset.train_y)} images, cost weight "
-        f"{given.cost_weight:g} ({given.objective} on {table.hierarchy}); training {given.train} epochs",
+        f"{given.cost_weight:g} ({given.objective} on {table.hierarchy}); training {given.train} epochs; accuracies of "
+        f"{len(dataset.test_y)} test images (standard error of one at 96 %: "
+        f"{100 * standard_error(0.96, len(dataset.test_y)):.2f} points)",
         flush=True,
     )
     modes = [mode for mode in MODES if mode in given.modes.split(",")]

@@ -24,6 +24,7 @@ import torch
 
 from nba.data.dataset import DataConfig, Dataset, load
 from nba.errors import DataError, NbaError
+from nba.figures import standard_error
 from nba.ir.network import Network
 from nba.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
 from nba.switchable.config import SwitchableConfig, Teachers
@@ -137,7 +138,8 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     network = setting.network
     print(
-        f"{len(dataset.train_y)} training, {len(dataset.test_y)} test images; {len(network.layers)} layers, "
+        f"{len(dataset.train_y)} training, {len(dataset.test_y)} test images (standard error of one accuracy at 90 %: "
+        f"{100 * standard_error(0.9, len(dataset.test_y)):.2f} points); {len(network.layers)} layers, "
         f"{macs(network) / 1e6:.2f} MMAC; {train.epochs} epochs; beta {config.beta:g}",
         flush=True,
     )

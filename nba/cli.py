@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import signal
 import sys
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from threading import Event
@@ -21,8 +23,10 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nba import __version__
-from nba.errors import NbaError
+from nba import __version__, arithmetic, assets
+from nba.errors import DiskError, NbaError, SpecError
+from nba.files import disk_error
+from nba.platform import names
 
 if TYPE_CHECKING:
     from nba.metrics import Line
@@ -34,6 +38,7 @@ app = typer.Typer(
     name="nba-codesign",
     help="From a dataset and a hardware budget to a matched network, bitwidths and accelerator: Verilog and HLS C++ "
     "that are proved to compute the same integers in the predicted number of cycles.",
+    epilog=f"Built-in specs: {', '.join(assets.examples())}. Boards: {', '.join(names())}.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -42,8 +47,15 @@ app = typer.Typer(
 
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the log of the library.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", metavar="FOLDER")]
+BuildFolder = Annotated[
+    Optional[Path],  # noqa: UP045
+    typer.Option("--out", "-o", help="Folder to write to; build/<name of the spec> if left out.", metavar="FOLDER"),
+]
 SpecFile = Annotated[
-    str, typer.Argument(help="Spec file (YAML), or the name of a built-in example: digits.", metavar="SPEC")
+    str,
+    typer.Argument(
+        help=f"Spec file (YAML), or the name of a built-in example: {', '.join(assets.examples())}.", metavar="SPEC"
+    ),
 ]
 Arch = Annotated[
     Optional[Path],  # noqa: UP045
@@ -59,11 +71,12 @@ Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", met
 
 
 class _Terminated(BaseException):
-    """SIGTERM, as an exception: what is running ends its child processes on the way out."""
+    """SIGTERM or SIGHUP, as an exception: what is running ends its child processes on the way out."""
 
 
 _asked_to_end = Event()
-"""SIGTERM came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in its own way."""
+"""Such a signal came. Foreign code that calls Python back (a compiler) may swallow the exception and fail in a way of
+its own."""
 
 
 def _terminate(signum: int, frame: FrameType | None) -> None:
@@ -71,23 +84,52 @@ def _terminate(signum: int, frame: FrameType | None) -> None:
     raise _Terminated
 
 
+def _note_thread(failed: threading.ExceptHookArgs) -> None:
+    """A writer's thread that the disk failed says so to the thread that waits for it, whose message is enough."""
+    if isinstance(failed.exc_value, OSError):
+        logging.getLogger(__name__).debug("in a thread", exc_info=failed.exc_value)
+    else:
+        threading.__excepthook__(failed)
+
+
 def _err(text: str) -> None:
-    """Print an error; where torchrun started several processes, the first that fails does."""
-    team = _team()
+    """Print an error; where torchrun started several processes, the first that fails does. Nothing is left to be done
+    where stderr is gone, as after SIGHUP."""
+    team = _joined()
+    if isinstance(team, SpecError):
+        team = None
     if team is None or team.speaks_first():
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
         if team is not None:
             team.spoken()
 
 
-@cache
 def _team() -> Team | None:
-    """The processes that torchrun started, if there are several."""
-    if int(os.environ.get("WORLD_SIZE", "1")) < 2 or "RANK" not in os.environ:
+    """The processes that torchrun started, if there are several. Raises SpecError where they cannot meet."""
+    found = _joined()
+    if isinstance(found, SpecError):
+        raise found
+    return found
+
+
+@cache
+def _joined() -> Team | SpecError | None:
+    """See `_team`; tried once."""
+    size = os.environ.get("WORLD_SIZE", "1")
+    if "RANK" not in os.environ or size in ("", "0", "1"):
         return None
+    if not (size.isascii() and size.isdigit()):
+        return SpecError(
+            f"WORLD_SIZE={size}: not a number of processes; torchrun sets it; unset it where torchrun does not start "
+            "this program"
+        )
     from nba.train.team import Team
 
-    return Team()
+    try:
+        return Team()
+    except SpecError as err:
+        return err
 
 
 @contextmanager
@@ -97,10 +139,15 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     for chatty in ("numba", "matplotlib", "asyncio", "PIL"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     _asked_to_end.clear()
-    before = signal.signal(signal.SIGTERM, _terminate)
+    threading.excepthook = _note_thread
+    # What is ignored from the start stays so: that is how nohup works.
+    caught = [number for number in (signal.SIGTERM, signal.SIGHUP) if signal.getsignal(number) != signal.SIG_IGN]
+    before = {number: signal.signal(number, _terminate) for number in caught}
     try:
         try:
             yield
+            if sys.stdout is not None:
+                sys.stdout.flush()
         except Exception as err:
             if _asked_to_end.is_set() and not isinstance(err, typer.Exit):
                 raise _Terminated from err
@@ -116,20 +163,27 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except NbaError as err:
         if debug:
             raise
-        _err(f"nba-codesign: {err}")
+        _err(f"nba-codesign: {err}{again if isinstance(err, DiskError) else ''}")
         raise typer.Exit(2) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _silence()
         raise typer.Exit(141) from None
     except OSError as err:
         if debug:
             raise
-        _err(f"nba-codesign: {err.filename or 'system'}: {err.strerror or err}")
+        _err(f"nba-codesign: {_explained(err)}{again}")
+        _silence()
         raise typer.Exit(2) from None
     except ModuleNotFoundError as err:
         if debug or (err.name or "").partition(".")[0] == "nba":
             raise
         _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
+        raise typer.Exit(2) from None
+    except MemoryError as err:
+        if debug:
+            raise
+        what = f" ({' '.join(str(err).split())})" if str(err) else ""
+        _err(f"nba-codesign: not enough memory{what}; use a machine with more, smaller images or smaller batches")
         raise typer.Exit(2) from None
     except Exception as err:
         if debug:
@@ -138,15 +192,28 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
         _err(f"nba-codesign: internal error ({what}); please report it; --debug shows the traceback")
         raise typer.Exit(3) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _explained(err: OSError) -> str:
+    """What an error of the system is about, and what to do, as far as that is known."""
+    if isinstance(err, shutil.Error) and err.args and isinstance(err.args[0], list):
+        return "; ".join(f"{target}: {why}" for _, target, why in err.args[0][:3])
+    where = err.filename2 or err.filename or "standard output"
+    return str(disk_error(where, err) or f"{where if err.filename else 'system'}: {err.strerror or err}")
+
+
+def _silence() -> None:
+    """What is still to be written to a stdout that takes nothing goes nowhere, instead of failing at the end again."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _load(
     spec: str, seed: int | None = None, data: Path | None = None, architecture: Path | None = None
 ) -> Spec:  # fmt: skip
     """The spec in a file, or the built-in example of that name; the others stand in for its own."""
-    from nba import assets
-    from nba.platform import names
     from nba.spec import load_spec
 
     path = Path(spec)
@@ -163,24 +230,23 @@ def _load(
 def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
-    grid = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
-    for row in rows:
-        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
-        grid.add_row(Text(row.label), mark, Text(row.value))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 160).print(grid)
+    from nba.metrics import WIDTH, grid
+
+    Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
 
 
-def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
-    """Run the stages up to `last`; metrics.json is brought up to date after each. Returns its content."""
+def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Path, Json]:
+    """Run the stages up to `last` in the folder `given`, or build/<name>, and keep metrics.json up to date.
+
+    Returns the folder and the content of metrics.json."""
     from nba import flow, metrics
     from nba.progress import on_stderr
     from nba.published import notes
 
     found: Json = {}
+    out = given or Path("build") / spec.name
     team = _team()
     if team is not None and not team.leads:
         for stage, group in team.calls():
@@ -201,7 +267,7 @@ def _stages(spec: Spec, out: Path, last: str, force: bool) -> Json:
             spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
-    return found
+    return out, found
 
 
 AGAIN = "; the same command continues where it was"
@@ -216,10 +282,10 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 @app.command()
 def run(
-    spec: SpecFile, out: Out, architecture: Arch = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Everything: search, train, map, emit, verify, synthesise, report.
+    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
 
     Several processes share the work of search and training when torchrun starts them:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
@@ -227,23 +293,19 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import Line, table
+        from nba.metrics import closing
 
-        found = _stages(_load(spec, seed, data, architecture), out, "report", force)
-        rows = (
-            *table(found),
-            Line(label="report", value=str(out / "report" / "report.html")),
-            Line(label="bundle", value=f"{out / 'bundle'} (make sim inside it)"),
-            Line(label="figures", value=str(out / "metrics.json")),
-        )
+        build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
+        rows = closing(found, build)
         if not _show(f"{found.get('name', '')} {str(found.get('design_id', ''))[:12]}", rows):
             raise typer.Exit(1)
 
 
 @app.command()
 def search(
-    spec: SpecFile, out: Out, data: Data = None, seed: Seed = None, force: Force = False, debug: Debug = False
-) -> None:
+    spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
+    debug: Debug = False,
+) -> None:  # fmt: skip
     """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
     with _guard(debug, again=AGAIN):
         _stages(_load(spec, seed, data), out, "search", force)
@@ -251,17 +313,18 @@ def search(
 
 @app.command()
 def train(
-    spec: SpecFile, out: Out, architecture: Arch = None, data: Data = None, seed: Seed = None, force: Force = False,
-    debug: Debug = False,
+    spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
+    force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
     """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
     map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
         from nba.metrics import table
 
-        if not _show("", table(_stages(_load(spec, seed, data, architecture), out, "map", force))):
+        build, found = _stages(_load(spec, seed, data, architecture), out, "map", force)
+        if not _show("", table(found)):
             raise typer.Exit(1)
-        print(out / "design" / "design.json")
+        print(build / "design" / "design.json")
 
 
 @app.command()
@@ -274,11 +337,11 @@ def emit(
     """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches, scripts. The same design gives the
     same bytes."""
     with _guard(debug):
+        from nba.emit.bundle import MANIFEST
         from nba.flow import new_folder
-        from nba.stages.emit import MARKER
         from nba.stages.emit import emit as emit_design
 
-        with new_folder(out, marker=MARKER) as folder:
+        with new_folder(out, marker=MANIFEST) as folder:
             name = emit_design(design, folder, images)
         print(f"{out}: bundle of design {name[:12]}")
 
@@ -413,12 +476,15 @@ def map_(
 
 
 @app.command()
-def spec(spec: SpecFile, debug: Debug = False) -> None:
-    """Check a spec and print it with every default filled in; on stderr, what of a published preset it cannot say."""
+def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
+    """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
+    in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
+        from nba.flow import check
         from nba.published import notes
 
-        found = _load(spec)
+        found = _load(spec, data=data)
+        check(found)
         for line in notes(found):
             print(f"# {line}", file=sys.stderr)
         print(found.yaml(), end="")
@@ -452,4 +518,34 @@ def doctor(debug: Debug = False) -> None:
 
 def main() -> None:
     """Entry point of nba-codesign."""
-    app()
+    for number in (0, 2):  # else the next file that is opened would take its place
+        with suppress(OSError):
+            if _is_closed(number):
+                os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:
+        sys.stderr = os.fdopen(2, "w", closefd=False)
+    if sys.stdout is None:
+        print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
+        sys.exit(2)
+    arithmetic.pin()
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        sys.exit(141)
+    except OSError as err:
+        _err(f"nba-codesign: {_explained(err)}")
+        _silence()
+        sys.exit(2)
+
+
+def _is_closed(number: int) -> bool:
+    """Whether a file descriptor is closed."""
+    try:
+        os.fstat(number)
+    except OSError:
+        return True
+    return False

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The stage runner: search, train, map, emit, verify, synth, report, each done once for the same inputs.
+"""The stage runner: search, train, map, emit, verify, synth, baselines, report, each done once for the same inputs.
 
 With `precision: switchable` the stages nas, cascade and automap take the place of search and train (`stages_of`).
 
 Layout of a build folder: one folder per stage (`Stage.folder`), `metrics.json`, `.nba/` with lock, spec,
 stamps and the work folders. A stage writes into `.nba/work/<stage>`, which is renamed to its place when it is whole; a
-killed run finds its checkpoints there. A stamp holds digests of what went in and of every file that came out.
+run that was killed, or met an error, finds its checkpoints there. A stamp holds digests of what went in and of every
+file that came out; it is written beside the work folder before anything is moved or taken away, so that no kill and no
+full disk can undo a stage that was done.
 """
 
 from __future__ import annotations
@@ -20,19 +22,19 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
 from filelock import FileLock, Timeout
 
 from nba import __version__, assets
-from nba.errors import NbaError, SpecError, ToolError
-from nba.files import write_atomic
+from nba.errors import NbaError, SpecError
+from nba.files import BEFORE, PART, current_umask, write_atomic
 from nba.progress import Progress, Silent
-from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree
-from nba.spec import Spec
+from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
+from nba.spec import Spec, TrainSchedule, paths_of, value_at
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +45,12 @@ STATE = ".nba"
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
     """A stage: `sections` of the spec, the outputs of the stages `after`, `asset_kinds` and the versions of `packages`
-    are its inputs, with the source of nba.stages.<name> and of all that it imports; `folder` is its output."""
+    are its inputs, with the source of nba.stages.<name> and of all that it imports; what a field of a section names, a
+    file or a folder, is an input with its content. `folder` is its output.
+
+    The module has `run(Context)`; it may have `preflight(Spec)`, TOGETHER (several processes may do it) and SCRATCH,
+    the names of files in its folder that only a resumed run needs.
+    """
 
     name: str
     folder: str
@@ -59,6 +66,9 @@ class Stage:
         return f"nba.stages.{self.name}"
 
 
+RECIPE = tuple(f"schedule.train.{name}" for name in TrainSchedule.model_fields if name != "baselines")
+"""All of `schedule.train` that shapes the trained network."""
+
 STAGES: tuple[Stage, ...] = (
     Stage(
         name="search", folder="search", after=(), packages=("torch", "numpy", "scikit-learn"), title="joint search",
@@ -67,10 +77,10 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="train", folder="train", after=("search",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train"), title="training and integer network",
+        sections=("seed", "dataset", *RECIPE), title="training and integer network",
     ),
     Stage(
-        name="map", folder="design", after=("search", "train"), packages=("numpy",), title="mapping",
+        name="map", folder="design", after=("search", "train"), packages=("numpy", "torch"), title="mapping",
         sections=("name", "seed", "platform", "budgets", "objective", "accelerator"),
     ),
     Stage(
@@ -83,8 +93,12 @@ STAGES: tuple[Stage, ...] = (
     ),
     Stage(name="synth", folder="synth", after=("emit",), sections=(), packages=("pyosys",), title="synthesis"),
     Stage(
-        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth"),
-        sections=("budgets",), asset_kinds=("templates",), title="report",
+        name="baselines", folder="baselines", after=("search", "train"), packages=("torch", "numpy", "scikit-learn"),
+        sections=("seed", "dataset", "precision", "schedule.train"), title="baselines of the same architecture",
+    ),
+    Stage(
+        name="report", folder="report", after=("search", "train", "map", "emit", "verify", "synth", "baselines"),
+        sections=tuple(Spec.model_fields), asset_kinds=("templates",), title="report",
     ),
 )  # fmt: skip
 
@@ -98,7 +112,7 @@ def _of_switchable(*fields: str) -> tuple[str, ...]:
 SWITCHABLE_STAGES: tuple[Stage, ...] = (
     Stage(
         name="nas", folder="search", after=(), packages=("torch", "numpy", "scikit-learn", "numba"),
-        sections=("seed", "dataset", "network", "platform", "objective", "schedule.search", *_of_switchable(
+        sections=("seed", "dataset", "network", "bitwidths", "objective", "schedule.search", *_of_switchable(
             "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
             "architecture_bits", "hierarchy",
         )),
@@ -106,13 +120,13 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
     ),
     Stage(
         name="cascade", folder="train", after=("nas",), packages=("torch", "numpy", "scikit-learn"),
-        sections=("seed", "dataset", "schedule.train", *_of_switchable(
+        sections=("seed", "dataset", *RECIPE, *_of_switchable(
             "bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits",
         )), title="cascade distillation training",
     ),
     Stage(
         name="automap", folder="mapping", after=("cascade",), packages=("numpy", "numba"),
-        sections=("seed", "platform", "objective", *_of_switchable(
+        sections=("seed", "objective", *_of_switchable(
             "bitwidths", "stem_bits", "classifier_bits", "hierarchy",
         )), title="loop nests of every bitwidth",
     ),
@@ -121,12 +135,13 @@ SWITCHABLE_STAGES: tuple[Stage, ...] = (
         sections=(*_SHARED["map"].sections, *_of_switchable("bitwidths", "hardware_bits")),
     ),
     _SHARED["emit"], _SHARED["verify"], _SHARED["synth"],
-    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth")),
+    replace(_SHARED["baselines"], after=("nas",)),
+    replace(_SHARED["report"], after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
 )  # fmt: skip
 
 GIVEN = Stage(
     name="architecture", folder="search", after=(), packages=("torch", "numpy"), title="the given architecture",
-    sections=("name", "seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform",
+    sections=("seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform",
               "objective", "accelerator", "budgets"),
 )  # fmt: skip
 """What takes the place of a search where the spec names an architecture."""
@@ -180,19 +195,26 @@ def stamp_path(build: Path, stage: Stage) -> Path:
     return build / STATE / f"{stage.name}.json"
 
 
-def read_stamp(build: Path, stage: Stage) -> Stamp | None:
-    """The stamp of `stage`, or None if there is none that can be read."""
+def write_stamp(path: Path, stamp: Stamp) -> None:
+    """Write a stamp, with a digest of its own."""
+    write_atomic(path, json.dumps({**asdict(stamp), "digest": digest_json(asdict(stamp))}, indent=1) + "\n")
+
+
+def read_stamp(path: Path) -> Stamp | None:
+    """The stamp in the file `path`, or None if there is none that is whole."""
     try:
-        raw = json.loads(stamp_path(build, stage).read_text(encoding="utf-8"))
-        return Stamp(inputs=str(raw["inputs"]), outputs=dict(raw["outputs"]), seconds=float(raw["seconds"]))
-    except (OSError, ValueError, KeyError, TypeError):
+        raw = json.loads(path.read_text(encoding="utf-8"))
+        digest = raw.pop("digest")
+        return Stamp(**raw) if digest == digest_json(raw) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def intact(build: Path, stage: Stage, stamp: Stamp) -> bool:
-    """Whether every file that the stage wrote is still there, unchanged. Files that others added do not matter."""
-    folder = build / stage.folder
-    return all((folder / name).is_file() and digest_file(folder / name) == sha for name, sha in stamp.outputs.items())
+def spoiled(folder: Path, stamp: Stamp) -> list[str]:
+    """Those of the files that a stage wrote that are not in `folder`, unchanged. Files that others added do not
+    matter."""
+    wanted = ((name, folder / name, sha) for name, sha in stamp.outputs.items())
+    return [name for name, path, sha in wanted if not path.is_file() or digest_file(path) != sha]
 
 
 def package_version(name: str) -> str:
@@ -206,28 +228,17 @@ def package_version(name: str) -> str:
 def inputs_digest(stage: Stage, spec: Spec, stamps: dict[str, Stamp]) -> str:
     """Digest of everything that the outputs of `stage` depend on; `stamps` holds those of the stages before."""
     values = spec.model_dump(mode="json")
-    sections = {}
-    for path in stage.sections:
-        value = values
-        for part in path.split("."):
-            value = value[part]
-        sections[path] = value
-    data: list[tuple[str, int, int]] = []
-    if "dataset" in stage.sections and spec.dataset.path is not None:
-        root = Path(spec.dataset.path)
-        for file in sorted(root.rglob("*")):
-            if file.is_file():
-                status = file.stat()
-                data.append((file.relative_to(root).as_posix(), status.st_size, status.st_mtime_ns))
+    named = {field: path for field, path in paths_of(spec).items() if declared(stage, field)}
     return digest_json(
         {
             "stage": stage.name,
             "nba": __version__,
             "python": platform.python_version_tuple()[:2],
-            "sections": sections,
-            "data": data,
-            "hierarchy": _hierarchy(stage, spec),
-            "architecture": _architecture(stage, spec),
+            "sections": {path: value_at(values, path) for path in stage.sections},
+            "content": {field: _content(path) for field, path in named.items()},
+            "hierarchies": digest_tree(PACKAGE / "platform" / "hierarchies")
+            if declared(stage, "switchable.hierarchy")
+            else None,
             "upstream": {name: stamps[name].outputs_digest for name in stage.after},
             "source": digest_source(stage.module),
             "assets": {kind: digest_json(digest_tree(assets.root(kind))) for kind in stage.asset_kinds},
@@ -236,19 +247,16 @@ def inputs_digest(stage: Stage, spec: Spec, stamps: dict[str, Stamp]) -> str:
     )
 
 
-def _architecture(stage: Stage, spec: Spec) -> str | None:
-    """Digest of the architecture file that `stage` reads."""
-    if spec.architecture is None or "architecture" not in stage.sections:
-        return None
-    return digest_file(Path(spec.architecture))
+def declared(stage: Stage, field: str) -> bool:
+    """Whether `field` of the spec, written with dots, is among the sections of `stage`."""
+    return any(field == section or field.startswith(f"{section}.") for section in stage.sections)
 
 
-def _hierarchy(stage: Stage, spec: Spec) -> object:
-    """Digests of the descriptions of hierarchies that `stage` may read."""
-    if spec.switchable is None or "switchable.hierarchy" not in stage.sections:
-        return None
-    path = Path(spec.switchable.hierarchy)
-    return digest_file(path) if path.is_file() else digest_tree(PACKAGE / "platform" / "hierarchies")
+def _content(path: Path) -> object:
+    """Digest of a file; state of the files in a folder, by size and time of change; None where there is nothing."""
+    if path.is_dir():
+        return folder_state(path)
+    return digest_file(path) if path.is_file() else None
 
 
 @contextmanager
@@ -273,12 +281,8 @@ def build_folder(build: Path) -> Iterator[None]:
     try:
         yield
     except NbaError:
-        work = build / STATE / "work"
-        if (
-            missing
-            and not any(stamp_path(build, stage).exists() for stage in BY_NAME.values())
-            and not any(work.glob("*/*"))
-        ):
+        done = (*(stamp_path(build, stage) for stage in BY_NAME.values()), *(build / STATE / "work").glob("*/*"))
+        if missing and not any(path.exists() for path in done):
             shutil.rmtree(build)
             for parent in missing[1:]:
                 parent.rmdir()
@@ -311,15 +315,9 @@ def new_folder(place: Path, *, marker: str) -> Iterator[Path]:
     except BaseException:
         shutil.rmtree(work, ignore_errors=True)
         for parent in missing:
-            parent.rmdir()
+            with suppress(OSError):
+                parent.rmdir()
         raise
-
-
-def current_umask() -> int:
-    """The mask of permissions that new files get."""
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def replace_folder(new: Path, place: Path) -> None:
@@ -359,46 +357,77 @@ def run_stage(
 ) -> Stamp:
     """Run one stage in its work folder, move the result to its place, stamp it.
 
-    What a killed run of the same inputs left in the work folder is still there for the stage to resume from. After an
-    error of the user's the work folder is removed; after one of a tool it stays, since the message names logs in it.
+    What a killed run of the same inputs left in the work folder is still there for the stage to resume from; so is what
+    a run left that met an error, since nothing that was finished is ever lost, and messages name logs in it.
     """
     work = work_folder(build, stage)
-    note = work.with_suffix(".inputs")
-    if not note.is_file() or note.read_text() != inputs:
+    note, pending = work.with_suffix(".inputs"), work.with_suffix(".stamp")
+    module = importlib.import_module(stage.module)
+    scratch = frozenset(getattr(module, "SCRATCH", ()))
+    if not note.is_file() or note.read_bytes() != inputs.encode():
         shutil.rmtree(work, ignore_errors=True)
+    found = read_stamp(pending)
+    if found is not None and found.inputs == inputs and _finish(build, stage, found, scratch):
+        return found
+    pending.unlink(missing_ok=True)
     work.mkdir(parents=True, exist_ok=True)
+    for half in work.rglob(f"*{PART}"):
+        half.unlink()
     write_atomic(note, inputs)
     began = time.monotonic()
-    module = importlib.import_module(stage.module)
+    shared = team is not None and getattr(module, "TOGETHER", False)
     try:
-        shared = team is not None and getattr(module, "TOGETHER", False)
         with team.call(stage.name) if team is not None and shared else nullcontext():
             module.run(Context(spec=spec, build=build, folder=work, progress=progress))
-    except ToolError:
+    except BaseException:
+        with suppress(OSError):  # an empty folder holds nothing to resume from
+            work.rmdir()
         raise
-    except NbaError:
-        shutil.rmtree(work, ignore_errors=True)
-        note.unlink(missing_ok=True)
-        raise
-    stamp_path(build, stage).unlink(missing_ok=True)
-    replace_folder(work, build / stage.folder)
-    note.unlink(missing_ok=True)
-    stamp = Stamp(
-        inputs=inputs, outputs=digest_tree(build / stage.folder), seconds=round(time.monotonic() - began, 3)
-    )  # fmt: skip
-    text = json.dumps({"inputs": stamp.inputs, "seconds": stamp.seconds, "outputs": stamp.outputs}, indent=1)
-    write_atomic(stamp_path(build, stage), text + "\n")
+    outputs = {name: sha for name, sha in digest_tree(work).items() if not _is_scratch(name, scratch)}
+    stamp = Stamp(inputs=inputs, outputs=outputs, seconds=round(time.monotonic() - began, 3))
+    write_stamp(pending, stamp)
+    if not _finish(build, stage, stamp, scratch):
+        raise NbaError(f"{work}: was changed by another program; the same command repeats the stage {stage.name}")
     return stamp
+
+
+def _is_scratch(name: str, scratch: frozenset[str]) -> bool:
+    return name in scratch or name.endswith(BEFORE)
+
+
+def _finish(build: Path, stage: Stage, stamp: Stamp, scratch: frozenset[str]) -> bool:
+    """Move what `stamp` is about to its place and put the stamp to its own; False if it is neither in the work folder
+    nor there already. Only now are the checkpoints taken away."""
+    work, place = work_folder(build, stage), build / stage.folder
+    if work.is_dir() and not spoiled(work, stamp):
+        for path in [p for p in work.rglob("*") if _is_scratch(p.relative_to(work).as_posix(), scratch)]:
+            path.unlink()
+        stamp_path(build, stage).unlink(missing_ok=True)
+        replace_folder(work, place)
+    elif not stamp.outputs or spoiled(place, stamp):
+        return False
+    work.with_suffix(".inputs").unlink(missing_ok=True)
+    os.replace(work.with_suffix(".stamp"), stamp_path(build, stage))
+    return True
 
 
 def preflight(spec: Spec, stages: tuple[Stage, ...]) -> None:
     """Find what would make one of the stages fail later: a missing folder, tool, package. Raises SpecError with all."""
+    _find(spec, stages, ("check", "preflight"))
+
+
+def check(spec: Spec) -> None:
+    """What `preflight` finds in the spec alone: no tool and no package is looked for. Raises SpecError with all."""
+    _find(spec, stages_of(spec), ("check",))
+
+
+def _find(spec: Spec, stages: tuple[Stage, ...], kinds: tuple[str, ...]) -> None:
     problems: list[str] = []
-    for stage in stages:
-        check = getattr(importlib.import_module(stage.module), "preflight", None)
+    for kind, stage in ((kind, stage) for kind in kinds for stage in stages):
+        find = getattr(importlib.import_module(stage.module), kind, None)
         try:
-            if check is not None:
-                check(spec)
+            if find is not None:
+                find(spec)
         except NbaError as err:
             if str(err) not in problems:
                 problems.append(str(err))
@@ -445,7 +474,7 @@ def run(
                 team.dismiss()
                 team = None
             inputs = inputs_digest(stage, spec, stamps)
-            stamp = None if force else _up_to_date(build, stage, inputs)
+            stamp = None if force else _up_to_date(build, stage, inputs, say)
             if stamp is not None:
                 say(f"{stage.name:<7} up to date (took {stamp.seconds:.1f} s)")
             else:
@@ -457,9 +486,9 @@ def run(
         if team is not None:
             team.dismiss()
         for stage in stages_of(spec)[len(stages) :]:
-            if read_stamp(build, stage) is None:
+            if read_stamp(stamp_path(build, stage)) is None:
                 break
-            stamp = _up_to_date(build, stage, inputs_digest(stage, spec, stamps))
+            stamp = _up_to_date(build, stage, inputs_digest(stage, spec, stamps), lambda line: None)
             if stamp is None:
                 break
             stamps[stage.name] = stamp
@@ -467,7 +496,18 @@ def run(
     return stamps
 
 
-def _up_to_date(build: Path, stage: Stage, inputs: str) -> Stamp | None:
-    """The stamp of a stage that was done with these inputs and whose outputs are still there."""
-    stamp = read_stamp(build, stage)
-    return stamp if stamp is not None and stamp.inputs == inputs and intact(build, stage, stamp) else None
+def _up_to_date(build: Path, stage: Stage, inputs: str, say: Callable[[str], None]) -> Stamp | None:
+    """The stamp of a stage that was done with these inputs and whose outputs are still there; `say` is told what was
+    damaged."""
+    path = stamp_path(build, stage)
+    stamp = read_stamp(path)
+    if stamp is None:
+        if path.exists():
+            say(f"{stage.name:<7} {path}: damaged; the stage is done again")
+        return None
+    if stamp.inputs != inputs:
+        return None
+    for name in spoiled(build / stage.folder, stamp)[:1]:
+        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing since; the stage is done again")
+        return None
+    return stamp

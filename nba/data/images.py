@@ -9,6 +9,11 @@ nor on how a batch is shared out between processes.
 from __future__ import annotations
 
 import importlib
+import io
+import os
+import struct
+import warnings
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +26,17 @@ from torch.utils.data import DataLoader, Dataset
 from nba.data.codes import PIXEL_MAX, Transform, input_codes
 from nba.data.torchvision_import import torchvision
 from nba.errors import DataError
+from nba.jsonfile import read_bytes
+from nba.supervisor import die_with_parent
 
+MAX_PIXELS = 1 << 27
+"""Pixels of an image: 400 MB once it is decoded."""
+MAX_IMAGE_BYTES = 1 << 30
+FORMATS = ("JPEG", "PNG", "PPM", "BMP", "TIFF", "WEBP", "GIF")
+"""What is decoded, whatever the ending of the file says."""
+_BROKEN = (OSError, ValueError, SyntaxError, LookupError, TypeError, ArithmeticError, struct.error, zlib.error,
+           EOFError, AttributeError, NotImplementedError, RuntimeError)  # fmt: skip
+"""What decoders raise for a damaged file."""
 _SEED_STEP = 0x9E3779B97F4A7C15
 """Odd multiplier (2**64 over the golden ratio) that spreads epoch seeds over all 64 bits."""
 
@@ -125,18 +140,48 @@ def build_transform(transform: Transform) -> Callable[[Any], Any]:
 
 
 def open_image(path: Path) -> Any:
-    """A PIL image, wholly decoded. Raises DataError, naming the file, if that fails."""
+    """A PIL image of 8-bit pixels, wholly decoded. Raises DataError, naming the file, if that fails, or if the file is
+    huge, holds several images, or has pixels whose range is not known."""
     from PIL import Image
 
     try:
-        with path.open("rb") as handle:
-            image = Image.open(handle)
+        data = read_bytes(path, MAX_IMAGE_BYTES)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(io.BytesIO(data), formats=FORMATS)
+            _check(image)
             image.load()
-            return image
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as err:
+    except Image.DecompressionBombError:
+        raise DataError(f"{path}: more than {MAX_PIXELS:,} pixels; scale it down, or remove it") from None
+    except MemoryError:
+        raise DataError(f"{path}: does not fit into memory; scale it down, or remove it") from None
+    except _BROKEN as err:
         empty = path.is_file() and path.stat().st_size == 0
-        what = "the file is empty (a download or unpacking was interrupted?)" if empty else str(err)
-        raise DataError(f"{path}: not a readable image ({what}); get it again, or remove it") from None
+        what = "the file is empty (a download or unpacking was interrupted?)" if empty else " ".join(str(err).split())
+        what = what.replace("<_io.BytesIO object at ", "<").partition(" <")[0] or type(err).__name__
+        raise DataError(f"{path}: not a readable image ({what:.200}); get it again, or remove it") from None
+    return eight_bits(image)
+
+
+def _check(image: Any) -> None:
+    """Raise ValueError, before anything is decoded, for an image that is too large or one of several."""
+    if image.width * image.height > MAX_PIXELS:
+        raise ValueError(f"{image.width}x{image.height} pixels; legal: at most {MAX_PIXELS:,} in all")
+    # A photograph in an MPO file comes first; what follows are views and maps that belong to it.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise ValueError(f"{image.n_frames} images in one file, animated or of several pages; keep one")
+    if image.mode in ("I", "F") and image.format != "PNG":
+        raise ValueError(f"pixels of mode {image.mode}, whose range is not known; convert it to 8 bits")
+
+
+def eight_bits(image: Any) -> Any:
+    """Grey images of 16 bits as 8 bits, scaled (PIL's own conversion cuts off everything above 255)."""
+    if image.mode != "I" and not image.mode.startswith("I;16"):
+        return image
+    from PIL import Image
+
+    wide = np.asarray(image).astype(np.int64)
+    return Image.fromarray(((wide * 2 * 255 + 65535) // (2 * 65535)).clip(0, 255).astype(np.uint8))
 
 
 class FileImages:
@@ -201,6 +246,11 @@ def _together(items: list[np.ndarray | str]) -> np.ndarray | str:
     return np.stack(items)  # type: ignore[arg-type]
 
 
+def _begin_worker(number: int) -> None:
+    """A worker, number `number`, ends with the process that it decodes for, however that ends."""
+    die_with_parent(os.getppid())
+
+
 def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) -> Iterator[np.ndarray]:
     """The codes uint8 [b, H, W, C] of the batches `order` (image numbers), one after the other. Streams are decoded
     ahead in workers; `seed` seeds their transforms (None: they are left out). Raises DataError for an unreadable file.
@@ -213,6 +263,7 @@ def batches_of(images: Images, order: Sequence[torch.Tensor], seed: int | None) 
         _Draws(images, seed),
         batch_sampler=[index.tolist() for index in order],
         num_workers=images.workers,
+        worker_init_fn=_begin_worker,
         collate_fn=_together,
     )
     for batch in loader:

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from nba.cost.resources import predict
 from nba.cost.total import exact_cost
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
+from nba.emit.interface import NAME as INTERFACE
+from nba.emit.interface import Truth, interface
 from nba.emit.names import expected_name, identifier
-from nba.emit.predicted import predicted_cycles
+from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.errors import DesignError
@@ -31,6 +34,24 @@ FRAMES = 32
 """Input frames that a bundle carries."""
 FRAME_COUNTS = (2, 8, 16, 32)
 """Batch sizes for which the bundle holds predicted cycles, besides that of all its images."""
+MANIFEST = "manifest.json"
+"""Every bundle holds it, written last: version, design and the sha256 of every file."""
+LEFTOVERS = (
+    "sim_build", "sim/__pycache__", "synth/*.log", "synth/*.jou", "synth/yosys*.json", "synth/yosys_netlist.v",
+    "synth/vivado", "synth/.Xil", "hls/csim.exe", "hls/output.bin", "hls/project", "hls/*.log",
+)  # fmt: skip
+"""What the bundle's own `make` and scripts leave in it. `make clean` removes exactly these, and they alone may lie in a
+bundle besides the files that were emitted."""
+
+
+def is_leftover(path: str) -> bool:
+    """Whether a file or folder of a bundle (relative, with `/`) is one of LEFTOVERS or lies in one."""
+    parts = PurePosixPath(path).parts
+    for pattern in LEFTOVERS:
+        wanted = pattern.split("/")
+        if len(parts) >= len(wanted) and all(map(fnmatchcase, parts, wanted)):
+            return True
+    return False
 
 
 def _json(value: object) -> str:
@@ -69,6 +90,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "latency_cycles": latency,
         "interval_cycles": interval,
         "timeout_cycles": 40 * (latency + interval) + 20_000,
+        "stages": [max(job.stage for job in chunk.jobs) for chunk in program.chunks],
         "jobs": [[{"layer": job.layer, "name": names[job.layer]} for job in chunk.jobs] for chunk in program.chunks],
     }
 
@@ -91,12 +113,16 @@ def mode_bits(design: Design) -> tuple[ModeBits, ...]:
     )
 
 
-def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = None) -> dict[str, bytes]:
-    """relative path -> content of every file of the bundle.
+def render_bundle(
+    design: Design, weights: Weights, images: np.ndarray | None = None, truth: Truth | None = None
+) -> dict[str, bytes]:
+    """relative path -> content of every file of the bundle, its manifest left out.
 
-    images: input codes [B, H, W, C], B; random codes if None. The design
-    must have passed nba.ir.check.check_design. A pure function: the same arguments give the same bytes.
-    Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one.
+    images: input codes [B, H, W, C], B; random codes if None. truth: their labels and the names of the classes, where
+    they are known. The design must have passed nba.ir.check.check_design. A pure function: the same arguments give the
+    same bytes, and what nba.verify.bundle compares a bundle with.
+    Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one or if the
+    labels do not fit it.
     """
     program = lower(design.network, design.accelerator, design.modes)
     exact = exact_cost(program, get_platform(design.platform))
@@ -118,7 +144,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
     env = environment()
     rtl_files = sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v"))
-    hex_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".hex"))
+    memory_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem"))
     context = {
         "version": __version__,
         "design_id": design.id,
@@ -128,7 +154,7 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
         "part": platform.part,
         "clock_mhz": design.clock_mhz,
         "rtl_files": rtl_files,
-        "hex_files": hex_files,
+        "memory_files": memory_files,
         "n_chunks": len(program.chunks),
         "in_bits": program.pp * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,
@@ -136,6 +162,8 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
         "resources": predict(program, platform),
         "frame_counts": counts,
         "modes": mode_bits(design),
+        "leftovers": LEFTOVERS,
+        "n_frames": len(x),
     }
     templates = assets.root("templates")
     for folder in ("sim", "synth", "bundle"):
@@ -143,10 +171,15 @@ def render_bundle(design: Design, weights: Weights, images: np.ndarray | None = 
             target = path.name.removesuffix(".j2")
             target = target if folder == "bundle" else f"{folder}/{target}"
             text[target] = env.get_template(f"{folder}/{path.name}").render(context)
-    for name in ("bench.py", "run_sim.py"):
+    for path in sorted((templates / "synth").glob("*.py")):
+        text[f"synth/{path.name}"] = path.read_text(encoding="utf-8")
+    for name in ("bench.py", "control.py", "host.py", "run_sim.py"):
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
+    text["sim/schedule.json"] = json.dumps(schedule_tables(program)) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
+    text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
     sent, received = stream_bytes(x, program.pp, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
@@ -167,28 +200,41 @@ def manifest_bytes(design: Design, files: dict[str, bytes]) -> bytes:
     return _json({"design_id": design.id, "version": __version__, "files": digests}).encode()
 
 
-def emit_bundle(design: Design, weights: Weights, folder: Path, images: np.ndarray | None = None) -> Path:
+def emit_bundle(
+    design: Design, weights: Weights, folder: Path, images: np.ndarray | None = None, truth: Truth | None = None
+) -> Path:
     """Write the bundle of `design` into `folder` and return its manifest's path.
 
     Files whose content is already right are not touched; files of an earlier bundle that this one lacks are removed.
     manifest.json (sha256 of every file) is written last: a folder without it is not a bundle.
     """
-    files = render_bundle(design, weights, images)
-    manifest = folder / "manifest.json"
+    files = render_bundle(design, weights, images, truth)
+    manifest = folder / MANIFEST
     content = manifest_bytes(design, files)
-    stale: set[str] = set()
-    if manifest.is_file():
-        try:
-            stale = set(json.loads(manifest.read_text())["files"]) - set(files)
-        except (ValueError, KeyError, TypeError):
-            stale = set()
-        if manifest.read_bytes() != content:
-            manifest.unlink()
+    stale = _listed(manifest) - set(files)
+    if manifest.is_file() and manifest.read_bytes() != content:
+        manifest.unlink()
     for path in sorted(stale):
-        target = folder / path
-        if target.resolve().is_relative_to(folder.resolve()):
-            target.unlink(missing_ok=True)
+        _remove(folder, path)
     for path, body in sorted(files.items()):
         write_atomic_bytes(folder / path, body)
     write_atomic_bytes(manifest, content)
     return manifest
+
+
+def _listed(manifest: Path) -> set[str]:
+    """The files that an earlier bundle's manifest names; none if it is missing, damaged or names what is no path."""
+    try:
+        return set(json.loads(manifest.read_bytes())["files"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set()
+
+
+def _remove(folder: Path, name: str) -> None:
+    """Remove a file of an earlier bundle, where `name` is that of one: a damaged manifest may hold any text."""
+    target = folder / name
+    try:
+        if target.parent.resolve().is_relative_to(folder.resolve()) and (target.is_file() or target.is_symlink()):
+            target.unlink()
+    except (OSError, ValueError):
+        return

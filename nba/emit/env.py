@@ -9,6 +9,7 @@ from functools import lru_cache
 import jinja2
 
 from nba import assets
+from nba.figures import clock_text
 
 COMMENT_CHARS = 60
 """Longest text that a user's name may contribute to a comment."""
@@ -27,7 +28,8 @@ def comment(text: object) -> str:
 
 @lru_cache(maxsize=1)
 def environment() -> jinja2.Environment:
-    """The environment over `templates/`: StrictUndefined, no autoescape, the filter `comment` for users' names."""
+    """The environment over `templates/`: StrictUndefined, no autoescape, the filters `comment` for users' names and
+    `clock` for clocks."""
     env = jinja2.Environment(
         loader=jinja2.FileSystemLoader(assets.root("templates")),
         undefined=jinja2.StrictUndefined,
@@ -38,4 +40,5 @@ def environment() -> jinja2.Environment:
         newline_sequence="\n",
     )
     env.filters["comment"] = comment
+    env.filters["clock"] = clock_text
     return env

@@ -144,8 +144,10 @@ def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part
     context = hls_context(design, weights, top, part)
     env = environment()
     files = {f"{FOLDER}/{name}": env.get_template(f"hls/{name}.j2").render(d=context) for name in _FILES}
-    for path in sorted((assets.root("templates") / "hls" / "lib").glob("*.h")):
-        files[f"{FOLDER}/lib/{path.name}"] = path.read_text(encoding="utf-8")
+    root = assets.root("templates") / "hls"
+    included = (path for path in root.glob("include/**/*") if path.is_file())
+    for path in sorted((root / "README.md", *root.glob("lib/*.h"), *included)):
+        files[f"{FOLDER}/{path.relative_to(root).as_posix()}"] = path.read_bytes().decode("utf-8")
     return files
 
 

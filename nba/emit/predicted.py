@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicted cycles as JSON-serialisable values of the shape that simulations report (docs/metrics.md, `cycles`)."""
+"""Predicted cycles as JSON-serialisable values of the shape that simulations report (docs/metrics.md, `cycles`), and
+the tables from which a bundle computes those of any other batch (sim/recurrence.py in it, nba.cost.recurrence here)."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TypedDict
 
-from nba.cost.pipeline import schedule
+from nba.cost import recurrence
+from nba.cost.pipeline import last_beat, schedule, tables
 from nba.ir.network import Network
 from nba.ir.program import Program
 
@@ -22,11 +25,14 @@ class JobCycles(TypedDict):
 
 
 class Cycles(TypedDict):
-    """All cycles of a run of `frames` frames. `interval` is -1 for a single frame."""
+    """All cycles of a run of `frames` frames. batch_interval_cycles: between two outputs in the middle of the batch, -1
+    for a single frame; nba.cost.settled says whether the batch is long enough for the steady interval. `batch` is what
+    the register CYCLES holds once the batch is done."""
 
     frames: int
     first_output_latency: int
-    interval: int
+    batch_interval_cycles: int
+    batch: int
     jobs: list[JobCycles]
 
 
@@ -49,6 +55,37 @@ def predicted_cycles(network: Network, program: Program, n_frames: int) -> Cycle
     return {
         "frames": n_frames,
         "first_output_latency": int(exact.first_output_latency_cycles),
-        "interval": int(exact.interval_cycles) if n_frames > 1 else -1,
+        "batch_interval_cycles": int(exact.interval_cycles) if n_frames > 1 else -1,
+        "batch": int(exact.batch_cycles),
         "jobs": jobs,
     }
+
+
+class ScheduleTables(TypedDict):
+    """sim/schedule.json of a bundle: what the recurrence needs (nba.cost.pipeline.Tables), and the cycles from the
+    start of a row of the output stream to the hand-over of its last beat."""
+
+    jobs: list[list[int]]
+    agents: list[list[int]]
+    dests: list[int]
+    ring_rows: list[int]
+    ring_height: list[int]
+    last_beat: int
+
+
+def schedule_tables(program: Program) -> ScheduleTables:
+    """The tables of `program` as lists."""
+    flat = tables(program)
+    return {
+        "jobs": flat.jobs.tolist(),
+        "agents": flat.agents.tolist(),
+        "dests": flat.dests.tolist(),
+        "ring_rows": flat.ring_rows.tolist(),
+        "ring_height": flat.ring_height.tolist(),
+        "last_beat": last_beat(program),
+    }
+
+
+def recurrence_source() -> str:
+    """Text of sim/recurrence.py of a bundle."""
+    return Path(recurrence.__file__).read_text(encoding="utf-8")

@@ -171,9 +171,9 @@ def _chunk_view(
         "weight_block": int(platform.memory_style(weight_width, weight_words) == "block"),
         "param_words": param_words,
         "param_block": int(platform.memory_style(param_width, param_words) == "block"),
-        "program_file": f"program_{k}.hex",
-        "weight_file": f"weights_{k}.hex",
-        "param_file": f"params_{k}.hex",
+        "program_file": f"program_{k}.mem",
+        "weight_file": f"weights_{k}.mem",
+        "param_file": f"params_{k}.mem",
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
@@ -263,9 +263,9 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         words, width = program_words(
             design.networks, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
         )
-        files[f"rtl/program_{k}.hex"] = hex_lines(words, width)
-        files[f"rtl/weights_{k}.hex"] = weight_memory(chunk, design.network.layers, weights)
-        files[f"rtl/params_{k}.hex"] = param_memory(chunk, modes)
+        files[f"rtl/program_{k}.mem"] = hex_lines(words, width)
+        files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
+        files[f"rtl/params_{k}.mem"] = param_memory(chunk, modes)
     for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
         files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
     return files

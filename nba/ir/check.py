@@ -7,19 +7,23 @@ is about (layer, tensor, chunk, ring by number and name), the value, what is leg
 
 from __future__ import annotations
 
-import math
+from dataclasses import fields
 
 from nba.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
-from nba.ir.design import Design
+from nba.ir.design import Cost, Design
 from nba.ir.mode_rules import MODE_RULES, Modes
 from nba.ir.network import Network, Weights
-from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
+from nba.ir.network_rules import MAX_NAME, NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
 
-MAX_NAME = 200
-"""Characters of a design's name."""
+MAX_CLOCK_MHZ = 1e6
+MAX_VERSIONS = 64
+MAX_COUNT = (1 << 63) - 1
+"""Largest cycle count, and largest count of a resource, that a design may promise."""
+MAX_REAL = 1e30
+"""Largest energy [pJ] and power [W] that it may promise."""
 
 
 def check_network(network: Network) -> tuple[str, ...]:
@@ -56,11 +60,24 @@ def check_design(design: Design, weights: Weights, where: str) -> None:
     elif not problems:
         problems += check_weights(design.network, weights)
         problems += check_accelerator(design.network, design.accelerator)
-    if not (design.clock_mhz > 0 and math.isfinite(design.clock_mhz)):
-        problems.append(f"clock_mhz is {design.clock_mhz}; legal: greater than 0")
+    if not 0 < design.clock_mhz <= MAX_CLOCK_MHZ:
+        problems.append(f"clock_mhz is {design.clock_mhz}; legal: greater than 0, at most {MAX_CLOCK_MHZ:g}")
     if not 0 <= design.seed < 1 << 31:
         problems.append(f"seed is {design.seed}; legal: 0..2147483647")
     if not 1 <= len(design.name) <= MAX_NAME:
         problems.append(f"name has {len(design.name)} characters; legal: 1..{MAX_NAME}")
+    if len(design.versions) > MAX_VERSIONS:
+        problems.append(f"versions: {len(design.versions)} entries; legal: at most {MAX_VERSIONS}")
+    problems.extend(check_cost(design.cost))
     if problems:
         raise DesignError(where, problems)
+
+
+def check_cost(cost: Cost) -> list[str]:
+    """What no cost can be, one line each: fields that are negative, not finite or beyond what is counted."""
+    problems = []
+    for field in fields(cost):
+        value, high = getattr(cost, field.name), MAX_COUNT if field.type == "int" else MAX_REAL
+        if not 0 <= value <= high:
+            problems.append(f"cost.{field.name} is {value}; legal: 0..{high:g}")
+    return problems

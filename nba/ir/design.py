@@ -5,10 +5,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import types
 import typing
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields, is_dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +19,13 @@ import numpy as np
 from nba.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import LayerWeights, Network, Weights, weights_digest
+from nba.jsonfile import SHOWN, read_json, shown
+from nba.npzfile import read_npz
 
 FORMAT = 1
 """Version of the design.json layout."""
+MAX_TEXT = 200
+"""Characters of a name, or of any other text, in a design."""
 
 
 EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
@@ -134,18 +140,20 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     Raises DesignError, naming the file and the field, if either is missing, damaged, or does not belong to the other.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_repeats)
+        raw = read_json(path)
     except FileNotFoundError:
         raise DesignError(
             str(path), ["no such file; give the path of a design.json written by `run` or `train`"]
         ) from None
     except IsADirectoryError:
         raise DesignError(str(path), ["is a folder; give the design.json inside it"]) from None
-    except (ValueError, RecursionError) as err:
+    except ValueError as err:
         raise DesignError(str(path), [f"not valid JSON ({err}); write it anew with `run` or `train`"]) from None
+    except OSError as err:
+        raise DesignError(str(path), [f"cannot be read: {err.strerror}"]) from None
     problems: list[str] = []
     if isinstance(raw, dict) and raw.get("format") != FORMAT:
-        raise DesignError(str(path), [f"format: is {raw.get('format')!r}, this version reads {FORMAT}"])
+        raise DesignError(str(path), [f"format: is {shown(raw.get('format'))}, this version reads {FORMAT}"])
     if isinstance(raw, dict):
         raw.setdefault("modes", [])
     design = decode(Design, raw, "design", problems)
@@ -167,69 +175,72 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     return design, weights
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number that a design may hold")
-
-
-def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    names = [name for name, _ in pairs]
-    if len(set(names)) != len(names):
-        raise ValueError(f"repeated field {next(name for name in names if names.count(name) > 1)[:60]!r}")
-    return dict(pairs)
-
-
 def load_weights(path: Path, n_layers: int, n_modes: int = 1) -> Weights:
     """Read the weights of `n_layers` layers, in each of `n_modes` modes. Raises DesignError if the file is missing or
     damaged."""
-    import zipfile
-
-    layers = []
+    every = range(n_layers * n_modes)
+    names = (*(f"w{i}" for i in range(n_layers)), *(f"{key}{i}" for i in every for key in "bm"))
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            shared = [archive[f"w{i}"] for i in range(n_layers)]
-            for i in range(n_layers * n_modes):
-                weight = shared[i % n_layers]
-                layers.append(LayerWeights(weight=weight, bias=archive[f"b{i}"], mult=archive[f"m{i}"]))
+        found = read_npz(path, names)
     except FileNotFoundError:
         raise DesignError(str(path), ["no such file; it is written beside design.json"]) from None
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
-        raise DesignError(str(path), [f"damaged or incomplete ({err})"]) from None
-    return tuple(layers)
+    except (ValueError, OSError) as err:
+        raise DesignError(str(path), [f"damaged or incomplete ({err}); write it anew with `run` or `train`"]) from None
+    return tuple(
+        LayerWeights(weight=found[f"w{i % n_layers}"], bias=found[f"b{i}"], mult=found[f"m{i}"]) for i in every
+    )
 
 
-def decode(kind: Any, value: Any, where: str, problems: list[str]) -> Any:
-    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising."""
+def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool = False) -> Any:
+    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising.
+
+    With `defaults`, a field that has a default may be left out.
+    """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         if not isinstance(value, dict):
             problems.append(f"{where}: expected an object, found {type(value).__name__}")
             return None
-        hints = typing.get_type_hints(kind)
+        hints = _hints(kind)
         known = {f.name for f in fields(kind)}
-        problems.extend(f"{where}.{k}: unknown field" for k in sorted(set(value) - known))
-        problems.extend(f"{where}.{k}: missing" for k in sorted(known - set(value)))
-        found = {k: decode(hints[k], value[k], f"{where}.{k}", problems) for k in sorted(known & set(value))}
+        needed = {f.name for f in fields(kind) if not (defaults and f.default is not MISSING)}
+        problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
+        problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
+        found = {
+            k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults)
+            for k in sorted(known & set(value))
+        }
         return None if problems else kind(**found)
     if origin is tuple:
         if not isinstance(value, list):
             problems.append(f"{where}: expected a list, found {type(value).__name__}")
             return ()
         if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(decode(args[0], v, f"{where}[{i}]", problems) for i, v in enumerate(value))
+            return tuple(decode(args[0], v, f"{where}[{i}]", problems, defaults=defaults) for i, v in enumerate(value))
         if len(args) != len(value):
             problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
             return ()
-        return tuple(decode(a, v, f"{where}[{i}]", problems) for i, (a, v) in enumerate(zip(args, value, strict=True)))
+        pairs = enumerate(zip(args, value, strict=True))
+        return tuple(decode(a, v, f"{where}[{i}]", problems, defaults=defaults) for i, (a, v) in pairs)
     if origin is typing.Literal:
         if value not in args:
-            problems.append(f"{where}: {value!r} is not one of {', '.join(map(repr, args))}")
+            problems.append(f"{where}: {shown(value)} is not one of {', '.join(map(repr, args))}")
         return value
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return decode(next(a for a in args if a is not type(None)), value, where, problems)
+        return decode(next(a for a in args if a is not type(None)), value, where, problems, defaults=defaults)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        problems.append(f"{where}: expected {kind.__name__}, found {value!r:.60}")
+        problems.append(f"{where}: expected {kind.__name__}, found {shown(value)}")
+    elif isinstance(value, str) and len(value) > MAX_TEXT:
+        problems.append(f"{where}: has {len(value):,} characters; legal: at most {MAX_TEXT}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{where}: is {value}; legal: finite numbers")
     return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

@@ -24,6 +24,10 @@ from nba.ir.rules import Problems, Rule, limit
 MAX_DIM = 4095
 """Largest height, width and channel count of a feature map."""
 MAX_KERNEL = 63
+MAX_NAME = 200
+"""Characters of a name."""
+MIN_SCALE, MAX_SCALE = 1e-30, 1e30
+"""The real value of one code step."""
 MAX_ACC_BITS = 46
 """Bits of an accumulator: its product with a multiplier and all that is added to it then fit 64 bits (nba_requant)."""
 BIAS_BITS = 32
@@ -44,6 +48,19 @@ def _counts(n: Network) -> Problems:
         yield f"network {n.name!r}: has no layers; legal: at least one"
     if len(n.tensors) != len(n.layers) + 1:
         yield f"network {n.name!r}: {len(n.tensors)} tensors for {len(n.layers)} layers; legal: one more than layers"
+
+
+def _names(n: Network) -> Problems:
+    named = [("network", n.name), *((f"tensor {i}", t.name) for i, t in enumerate(n.tensors))]
+    for what, name in (*named, *((f"layer {i}", layer.name) for i, layer in enumerate(n.layers))):
+        if len(name) > MAX_NAME:
+            yield f"{what}: its name has {len(name)} characters; legal: at most {MAX_NAME}"
+
+
+def _scale(n: Network) -> Problems:
+    for i, t in enumerate(n.tensors):
+        if not MIN_SCALE <= t.scale <= MAX_SCALE:
+            yield f"{tensor_name(n, i)}: scale is {t.scale}; legal: {MIN_SCALE:g}..{MAX_SCALE:g}"
 
 
 def _topological(n: Network) -> Problems:
@@ -206,10 +223,12 @@ def _accumulator(n: Network) -> Problems:
 
 
 NETWORK_RULES: tuple[Rule[Network], ...] = (
-    Rule(name="counts", find=_counts, step=0),
+    Rule(name="counts", find=_counts, step=-1),
+    Rule(name="names", find=_names, step=-1),
     Rule(name="topological", find=_topological, step=0),
     Rule(name="dimensions", find=_dimensions),
     Rule(name="master bits", find=_master_bits, step=0),
+    Rule(name="scale", find=_scale),
     Rule(name="zero point range", find=_zero_point_range),
     Rule(name="consumed", find=_consumed),
     Rule(name="op known", find=_op_known),

@@ -5,13 +5,14 @@ rings so that the exact cost meets the budgets and the objective is as small as 
 Engines and partition come from `nba.mapper.assign` under closed-form work per engine; a stall-free timetable attains
 that bound, so that the exact schedule decides between few candidates (`nba.mapper.realise`). That finds short intervals
 within DSP and memory. For other objectives, and for budgets on LUTs, speed or power, `nba.mapper.refine` goes on from
-there by all closed forms.
+there by all closed forms. What any design has beyond its work is taken away (`nba.mapper.trim`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from nba.mapper.exact import Certificate, ExactSearch, Menu, Plan
 from nba.mapper.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.mapper.realise import UNLIMITED, Candidate, build, realise, reorder
 from nba.mapper.refine import Engines, engines_of, refine
+from nba.mapper.trim import trim
 from nba.platform import Platform
 
 SCOUT_STEPS = 300
@@ -248,7 +250,9 @@ class _Search:
         best = reorder(
             self.network, self.best, self.platform, self.budgets, self.objective, self.effort.reorder_steps, self.rng
         )
-        check_accelerator(self.network, best.accelerator)
+        best = self._trimmed(best)
+        problems = check_accelerator(self.network, best.accelerator)
+        assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
         return Mapping(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
@@ -303,6 +307,7 @@ class _Search:
             found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
             return None
+        found = self._trimmed(found)
         if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
                 self.closest = found
@@ -310,6 +315,9 @@ class _Search:
         if self.best is None or found.key(self.objective) < self.best.key(self.objective):
             self.best = found
         return found
+
+    def _trimmed(self, design: Candidate) -> Candidate:
+        return trim(self.network, design, self.platform, self.budgets, self.objective)
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""
@@ -359,12 +367,17 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
 def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
     if lower > interval:
-        note = "faster than all of the exact search's sizes: its engines are finer, and nothing is proved of those"
+        note = (
+            "no bound: the design has engine sizes that the exact search does not cover, and is faster than every "
+            "combination of those that it does"
+        )
         return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
     optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
-    note = "optimal: no engines of the searched sizes within the DSP budget are faster" if optimal else (
-        f"within {100 * gap:.2f} % of the best of the searched sizes: engines within the DSP budget are not excluded "
-        f"down to {lower} cycles (the bound knows neither LUTs nor memory)"
-    )  # fmt: skip
+    note = (
+        "optimal: no combination of the searched engine sizes within the DSP budget has a shorter interval"
+        if optimal
+        else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
+        "of the searched engine sizes within the DSP budget (LUT and BRAM budgets relaxed)"
+    )
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from nba.cost.usage import Need, Usage
+from nba.figures import clock_text
 from nba.ir.design import Cost
 
 NEEDS: Mapping[str, Need] = {"lut": "lut", "power_w": "energy"}
@@ -98,7 +99,7 @@ class Budgets:
             return f"{cost.power_w:.3g} W (relative model)"
         clock = self.clock_mhz
         if name == "interval_cycles":
-            rate = "" if clock is None else f" ({clock * 1e6 / cost.interval_cycles:,.8g} frames/s)"
+            rate = "" if clock is None else f" ({clock * 1e6 / cost.interval_cycles:,.8g} frames/s {clock_text(clock)})"
             return f"an interval of {cost.interval_cycles} cycles{rate}"
         delay = "" if clock is None else f" ({cost.first_output_latency_cycles / clock:,.6g} us)"
         return f"a latency of {cost.first_output_latency_cycles} cycles{delay}"

@@ -17,14 +17,13 @@ def _gcd(a: int, b: int) -> int:
 
 
 @compiled
-def _complete(
-    layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
-    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
+def make_legal(
+    layers: np.ndarray, in_lanes: np.ndarray, dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
+    chunk: np.ndarray,
 ) -> None:  # fmt: skip
-    """Legal drains, streams and rings, in place."""
+    """Drains [B, K] lowered until they divide what they fill, and the lanes [B] of the input stream, in place."""
     n_layers = layers.shape[0]
-    for b in range(pp.size):
+    for b in range(in_lanes.size):
         for i in range(n_layers):
             k = chunk[b, i]
             pq[b, k] = _gcd(pq[b, k], pm[b, k])
@@ -41,15 +40,30 @@ def _complete(
                         legal = _gcd(pq[b, p], lanes if use == 0 else pq[b, k])
                         changed = changed or legal != pq[b, p]
                         pq[b, p] = legal
+        in_lanes[b] = 0
         for i in range(n_layers):
             k = chunk[b, i]
-            lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
+            if layers[i, INPUT] == 0:
+                in_lanes[b] = _gcd(in_lanes[b], pn[b, k] if dense[b, k] == 1 else pm[b, k])
+            if layers[i, RESIDUAL] == 0:
+                in_lanes[b] = _gcd(in_lanes[b], pq[b, k])
+
+
+@compiled
+def _complete(
+    layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
+    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
+) -> None:  # fmt: skip
+    """Legal drains, streams and rings, in place."""
+    n_layers = layers.shape[0]
+    make_legal(layers, in_lanes, dense, pm, pn, pq, chunk)
+    for b in range(pp.size):
+        for i in range(n_layers):
             for use in range(2):
                 tensor = layers[i, INPUT] if use == 0 else layers[i, RESIDUAL]
                 if tensor < 0:
                     continue
-                if tensor == 0:
-                    in_lanes[b] = _gcd(in_lanes[b], lanes if use == 0 else pq[b, k])
                 height = layers[tensor - 1, ROWS] if tensor > 0 else layers[0, HEIGHT_IN]
                 if use == 1:
                     res_rows[b, i] = height

@@ -45,18 +45,17 @@ def engine_sizes(network: Network, pp: int, max_macs: int, values: tuple[int, ..
         mine = facts[facts[:, 0] == dense]
         if not len(mine):
             continue
-        most_m = _round_up(int(mine[:, 1].max()), values)
-        most_n = _round_up(int(mine[:, 2].max()), values) if dense else 1
-        for pm in values:
-            for pn in values if dense else (1,):
-                if pm > most_m or pn > most_n or pm * pn * pp > max_macs:
+        for pm in sizes_up_to(int(mine[:, 1].max()), values):
+            for pn in sizes_up_to(int(mine[:, 2].max()), values) if dense else (1,):
+                if pm * pn * pp > max_macs:
                     continue
                 found.extend((dense, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
     return np.array(found, np.int64).reshape(-1, 4)
 
 
-def _round_up(value: int, values: tuple[int, ...]) -> int:
-    return min((s for s in values if s >= value), default=values[-1])
+def sizes_up_to(most: int, values: tuple[int, ...]) -> tuple[int, ...]:
+    """Those of the ascending `values` that `most` channels can fill: up to the first that holds them all."""
+    return tuple(v for i, v in enumerate(values) if i == 0 or values[i - 1] < most)
 
 
 def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

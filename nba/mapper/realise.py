@@ -45,12 +45,18 @@ class Candidate:
         return int(2 * self.cost.bram)
 
     def key(self, objective: Objective) -> tuple[float, ...]:
-        """What is minimised: the objective, speed, then resources; ties are broken by the rings, so that results are
-        reproducible."""
-        interval, latency = self.speed.interval_cycles, self.speed.first_output_latency_cycles
-        value = value_of(objective, interval, latency, self.cost.energy_pj)
+        """What is minimised: the objective, LUTs, energy, speed, then other resources; ties are broken by the rings, so
+        that results are reproducible."""
         rows = sum(r.rows for r in self.accelerator.rings)
-        return (value, *self.speed.key(objective), self.dsp, self.bram18, rows)
+        cost = self.cost
+        return (
+            self.value(objective), cost.lut, cost.energy_pj, *self.speed.key(objective), self.dsp, self.bram18, rows
+        )  # fmt: skip
+
+    def value(self, objective: Objective) -> float:
+        """What `objective` minimises."""
+        speed = self.speed
+        return value_of(objective, speed.interval_cycles, speed.first_output_latency_cycles, self.cost.energy_pj)
 
     def excess(self, budgets: Budgets) -> tuple[int, float]:
         """How many of the budgets are exceeded, and the worst use over limit: (0, 0) if all are met."""
@@ -181,9 +187,7 @@ def reorder(
     if goal.key(objective) >= start.speed.key(objective):
         return start
     better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
-    if not better.fits(budgets) or better.key(objective) >= start.key(objective):
-        return start
-    return better
+    return better if better.fits(budgets) and better.value(objective) <= start.value(objective) else start
 
 
 def _neighbour(chunks: tuple[Chunk, ...], rng: np.random.Generator) -> tuple[Chunk, ...]:

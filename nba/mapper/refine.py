@@ -7,14 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.cost.cycles import layer_table
+from nba.cost.cycles import DENSE, M, N, layer_table
 from nba.cost.usage import Objective, needed, usage
 from nba.ir.accelerator import Accelerator
 from nba.ir.accelerator_rules import PARALLEL_COLUMNS
 from nba.ir.network import Network
 from nba.mapper.budgets import Budgets
 from nba.mapper.complete import completed
-from nba.mapper.options import DRAINS, SIZES
+from nba.mapper.options import DRAINS, SIZES, sizes_up_to
 from nba.platform import Platform
 
 BATCH = 64
@@ -52,6 +52,7 @@ def refine(
     needs = needed(objective) | budgets.needs()
     dense = np.array([e[0] for e in start.engines], np.int64)
     is_dense = np.array([layer.op == "dense" for layer in network.layers])
+    menus = tuple(_menu(layers, dense_chunk) for dense_chunk, *_ in start.engines)
 
     def score(pp: np.ndarray, sizes: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """[B] of pp [B], sizes [B, K, 3], owner [B, L]; drains are made legal in `sizes`."""
@@ -69,7 +70,7 @@ def refine(
     owner = np.array([start.owner], np.int64)
     best = float(score(pp, sizes, owner)[0])
     for _ in range(steps):
-        trials = _vary(pp[0], sizes[0], owner[0], dense, is_dense, rng)
+        trials = _vary(pp[0], sizes[0], owner[0], dense, is_dense, menus, rng)
         found = score(*trials)
         b = int(found.argmin())
         if found[b] < best:
@@ -82,9 +83,20 @@ def refine(
     )
 
 
+Menu = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
+"""Values of pm, pn and pq that are tried for a chunk."""
+
+
+def _menu(layers: np.ndarray, dense: bool) -> Menu:
+    """No size is tried that no layer of the chunk's kind could fill."""
+    mine = layers[layers[:, DENSE] == dense]
+    return sizes_up_to(int(mine[:, M].max()), SIZES), sizes_up_to(int(mine[:, N].max()), SIZES), DRAINS
+
+
 def _vary(
-    pp: int, sizes: np.ndarray, owner: np.ndarray, dense: np.ndarray, is_dense: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    pp: int, sizes: np.ndarray, owner: np.ndarray, dense: np.ndarray, is_dense: np.ndarray, menus: tuple[Menu, ...],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """BATCH variations: one to three changes each, of an engine's size, of a layer's chunk, or of the columns."""
     columns = np.full(BATCH, pp, np.int64)
     engines = np.repeat(sizes[None], BATCH, axis=0)
@@ -105,7 +117,7 @@ def _vary(
                 which = int(rng.integers(3))
                 if which == 1 and not dense[k]:
                     which = 0
-                options = DRAINS if which == 2 else SIZES
+                options = menus[k][which]
                 here = int(np.searchsorted(options, engines[b, k, which]))
                 there = here + int(rng.integers(-2, 3))
                 engines[b, k, which] = options[min(max(there, 0), len(options) - 1)]

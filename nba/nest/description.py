@@ -11,7 +11,7 @@ from nba.errors import SpecError
 from nba.nest.chunk import PREFIX, chunk_names, chunk_text
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.schema import HierarchyText, built, read_hierarchy
-from nba.yamlfile import near
+from nba.yamlfile import names_a_file, near
 
 
 def described() -> dict[str, Path]:
@@ -27,13 +27,12 @@ def load_text(name_or_path: str | Path) -> HierarchyText:
         return read_hierarchy(known[str(name_or_path)])
     if str(name_or_path) in chunk_names():
         return chunk_text(str(name_or_path).removeprefix(PREFIX))
-    path = Path(name_or_path)
-    if path.suffix in (".yaml", ".yml") or path.exists():
-        return read_hierarchy(path)
+    if names_a_file(str(name_or_path)):
+        return read_hierarchy(Path(name_or_path))
     legal = hierarchies()
     raise SpecError(
         f"hierarchy: {str(name_or_path)!r} is not known{near(str(name_or_path), legal)}; legal: {', '.join(legal)}, or "
-        "a YAML file"
+        "a YAML file (its path holds a / or ends in .yaml)"
     )
 
 

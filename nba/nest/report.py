@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from nba.figures import clock_text
 from nba.nest.cost import area_mm2
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS
@@ -52,7 +53,7 @@ def summary_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
             )
     us = 1 / found.clock_mhz
     lines += [
-        f"{found.hierarchy} at {found.clock_mhz:g} MHz, objective {found.objective}, seed {found.seed}: "
+        f"{found.hierarchy} {clock_text(found.clock_mhz)}, objective {found.objective}, seed {found.seed}: "
         f"{found.execution}, {found.evaluations:,} mappings evaluated",
         f"energy {found.energy_pj / 1e6:,.4f} uJ; "
         f"latency {found.latency_cycles:,} cycles ({found.latency_cycles * us:,.3f} us); "

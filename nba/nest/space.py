@@ -167,7 +167,7 @@ def draw(state: np.ndarray, n: int) -> int:
     z = (z ^ (z >> _S30)) * _MIX1
     z = (z ^ (z >> _S27)) * _MIX2
     z ^= z >> _S31
-    return np.int64(z >> _S33) % n
+    return int(np.int64(z >> _S33) % n)
 
 
 @compiled

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nba.figures import clock_text
 from nba.nest.cost import NestCost
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, NestLayer, P, elements
@@ -126,7 +127,7 @@ def cost_text(hierarchy: Hierarchy, cost: NestCost) -> str:
     lines = [lines[0], rule, *lines[1:-3], rule, *lines[-3:]]
     seconds = cost.cycles / (hierarchy.clock_mhz * 1e6)
     lines += [
-        f"{cost.macs:,} MACs in {cost.cycles:,} cycles ({seconds * 1e6:,.3f} us at {hierarchy.clock_mhz:g} MHz)",
+        f"{cost.macs:,} MACs in {cost.cycles:,} cycles ({seconds * 1e6:,.3f} us {clock_text(hierarchy.clock_mhz)})",
         f"utilisation of the MACs {cost.utilisation:.1%}; places of the array in use {cost.occupancy:.1%}",
         f"EDP (energy x latency) {cost.energy_pj * 1e-12 * seconds:.4g} J s",
     ]

@@ -86,6 +86,17 @@ def fake_codes(model: FakeNetwork, x_BHWC: Images) -> np.ndarray:
     return np.concatenate(found).astype(np.int64)
 
 
+def float_logits(model: FakeNetwork, x_BHWC: Images) -> np.ndarray:
+    """Logits [B, classes] of a network that rounds nothing, for input codes."""
+    found = []
+    model.eval()
+    with torch.no_grad():
+        for i in range(0, len(x_BHWC), _BLOCK_IMAGES):
+            block = torch.from_numpy(x_BHWC[i : i + _BLOCK_IMAGES]).float().permute(0, 3, 1, 2)
+            found.append(model(block).numpy())
+    return np.concatenate(found)
+
+
 def accuracy(codes: np.ndarray, labels: np.ndarray) -> float:
     """Share of images whose largest logit code [B, 1, 1, C] is that of their label; a tie goes to the lower class."""
     return float(np.mean(codes.reshape(len(labels), -1).argmax(1) == labels))

@@ -12,7 +12,6 @@ switchable.json the networks, with their shifts and scales.
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -25,6 +24,8 @@ from nba.files import write_atomic, write_atomic_bytes
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import decode, npz_bytes
 from nba.ir.network import MASTER_BITS, Layer, LayerWeights, Network, Weights, weight_dtype, weights_digest
+from nba.jsonfile import read_json
+from nba.npzfile import read_npz
 from nba.quant.integer import nest
 
 FORMAT = 1
@@ -118,8 +119,8 @@ def load_shared(folder: Path) -> SharedNetworks:
     path = folder / NETWORKS_FILE
     problems: list[str] = []
     try:
-        raw: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as err:
+        raw: Any = read_json(path)
+    except (OSError, ValueError) as err:
         raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
     text: _File = decode(_File, raw, "switchable", problems)
     if not problems and text.format != FORMAT:
@@ -142,21 +143,25 @@ def load_shared(folder: Path) -> SharedNetworks:
 
 
 def _read_codes(path: Path, text: _File) -> tuple[tuple[np.ndarray, ...], tuple[Weights, ...]]:
+    n_layers = max((len(network.layers) for network in text.networks), default=0)
+    names = {f"w{i}" for i in range(n_layers)}
+    for bits, network in zip(text.bitwidths, text.networks, strict=True):
+        for i, layer in enumerate(network.layers):
+            names |= {f"{key}{i}_at{bits}" for key in ("bm" if takes_master(layer) else "bmw")}
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            n_layers = max((len(network.layers) for network in text.networks), default=0)
-            masters = tuple(archive[f"w{i}"] for i in range(n_layers))
-            weights = tuple(
-                tuple(
-                    LayerWeights(
-                        weight=masters[i] if takes_master(layer) else archive[f"w{i}_at{bits}"],
-                        bias=archive[f"b{i}_at{bits}"],
-                        mult=archive[f"m{i}_at{bits}"],
-                    )
-                    for i, layer in enumerate(network.layers)
-                )
-                for bits, network in zip(text.bitwidths, text.networks, strict=True)
-            )
-    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as err:
+        archive = read_npz(path, sorted(names))
+    except (ValueError, OSError) as err:
         raise DesignError(str(path), [f"missing, damaged or incomplete ({err}); repeat the training"]) from None
+    masters = tuple(archive[f"w{i}"] for i in range(n_layers))
+    weights = tuple(
+        tuple(
+            LayerWeights(
+                weight=masters[i] if takes_master(layer) else archive[f"w{i}_at{bits}"],
+                bias=archive[f"b{i}_at{bits}"],
+                mult=archive[f"m{i}_at{bits}"],
+            )
+            for i, layer in enumerate(network.layers)
+        )
+        for bits, network in zip(text.bitwidths, text.networks, strict=True)
+    )
     return masters, weights

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,12 +23,12 @@ DASHES = ("-", "--", ":", "-.", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One diagram: curves (label, values) over `epochs`, an optional horizontal limit."""
+    """One diagram: curves (label, values) over `epochs`, None where there is no value; an optional horizontal limit."""
 
     title: str
     unit: str
     epochs: tuple[int, ...]
-    lines: tuple[tuple[str, tuple[float, ...]], ...]
+    lines: tuple[tuple[str, tuple[float | None, ...]], ...]
     limit: tuple[str, float] | None = None
 
 
@@ -79,7 +80,8 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
                     Panel(
                         title=title, unit=unit,
                         epochs=tuple(search.epochs[i] for i in joint),
-                        lines=(("derived architecture", tuple(factor * of[name][i] for i in joint)),), limit=limit,
+                        lines=(("derived architecture", tuple(_scaled(of[name][i], factor) for i in joint)),),
+                        limit=limit,
                     )
                 )  # fmt: skip
     if train is not None and train.epochs:
@@ -89,6 +91,10 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
         ):
             found.append(Panel(title=title, unit=unit, epochs=train.epochs, lines=(("", values),)))
     return tuple(found)
+
+
+def _scaled(value: float | None, factor: float) -> float | None:
+    return None if value is None else factor * value
 
 
 def svg(diagrams: Sequence[Panel | Tradeoff], columns: int = 3) -> str:
@@ -130,8 +136,9 @@ def svg(diagrams: Sequence[Panel | Tradeoff], columns: int = 3) -> str:
 
 def _curves(axes: Any, diagram: Panel) -> None:
     for (label, values), colour, dash in zip(diagram.lines, LINES, DASHES, strict=False):
-        dots = "o" if len(values) == 1 else ""
-        axes.plot(diagram.epochs, values, color=colour, linestyle=dash, marker=dots, linewidth=1.6, label=label)
+        points = [math.nan if value is None else value for value in values]
+        dots = "o" if sum(value is not None for value in values) == 1 else ""
+        axes.plot(diagram.epochs, points, color=colour, linestyle=dash, marker=dots, linewidth=1.6, label=label)
     if diagram.limit is not None:
         axes.axhline(diagram.limit[1], color=LINES[1], linestyle="--", linewidth=1.2, label=diagram.limit[0])
     axes.set_xlabel("epoch")

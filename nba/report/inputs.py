@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 from nba.cost.usage import OBJECTIVES, Objective
 from nba.errors import NbaError
 from nba.ir.design import Design, load_design
+from nba.jsonfile import read_json, understood
+from nba.yamlfile import read_text
 
 DESIGN = "design/design.json"
 SEARCH = "search/search.json"
@@ -19,6 +20,7 @@ NAS = "search/nas.json"
 CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
+AGAIN = "write it anew with `nba-codesign run`"
 
 Metrics = dict[str, Any]
 """metrics.json as it stands in docs/metrics.md."""
@@ -38,15 +40,25 @@ class SearchCurves:
     """The search, epoch by epoch. `scalars` maps a field of the search's records to its values; ops[e][b] and
     bits[e][b] are the operator and the bitwidth derived for block b at the end of epoch e; `joint` tells the epochs in
     which the accelerator was searched too, `feasible` those whose design met the budgets; `objective` is what `cost`
-    is the value of."""
+    is the value of. A value that an epoch did not measure is None."""
 
     objective: Objective
     epochs: tuple[int, ...]
-    scalars: dict[str, tuple[float, ...]]
+    scalars: dict[str, tuple[float | None, ...]]
     joint: tuple[bool, ...]
     feasible: tuple[bool, ...]
     ops: tuple[tuple[str, ...], ...]
     bits: tuple[tuple[int, ...], ...]
+
+    def of_joint_epochs(self) -> SearchCurves:
+        """The epochs in which operators and bitwidths were searched."""
+        of = [i for i, joint in enumerate(self.joint) if joint]
+        return SearchCurves(
+            objective=self.objective, epochs=tuple(self.epochs[i] for i in of),
+            scalars={name: tuple(values[i] for i in of) for name, values in self.scalars.items()},
+            joint=(True,) * len(of), feasible=tuple(self.feasible[i] for i in of),
+            ops=tuple(self.ops[i] for i in of), bits=tuple(self.bits[i] for i in of),
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,14 +75,15 @@ class TrainCurves:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SwitchableCurves:
-    """Search and training, epoch by epoch. losses, accuracies [bitwidth][epoch] are those of training images."""
+    """Search and training, epoch by epoch; valid_loss is None where it was not measured. losses,
+    accuracies [bitwidth][epoch] are those of training images."""
 
     bitwidths: tuple[int, ...]
     epochs: tuple[int, ...]
     losses: tuple[tuple[float, ...], ...]
     accuracies: tuple[tuple[float, ...], ...]
     search_epochs: tuple[int, ...]
-    valid_loss: tuple[float, ...]
+    valid_loss: tuple[float | None, ...]
     cost: tuple[float, ...]
     objective: str
     ops: tuple[tuple[str, ...], ...]
@@ -105,6 +118,10 @@ SCALARS = (
 )  # fmt: skip
 
 
+def _measured(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
 def _search(raw: Any) -> SearchCurves:
     records = raw["records"]
     objective = raw["objective"]
@@ -113,7 +130,7 @@ def _search(raw: Any) -> SearchCurves:
     return SearchCurves(
         objective=objective,
         epochs=tuple(int(r["epoch"]) for r in records),
-        scalars={name: tuple(float(r[name]) for r in records) for name in SCALARS},
+        scalars={name: tuple(_measured(r[name]) for r in records) for name in SCALARS},
         joint=tuple(bool(r["joint"]) for r in records),
         feasible=tuple(bool(r["feasible"]) for r in records),
         ops=tuple(tuple(str(op) for op in r["ops"]) for r in records),
@@ -143,7 +160,7 @@ def _switchable_curves(search: Any, train: Any) -> SwitchableCurves:
     return SwitchableCurves(
         bitwidths=bitwidths, epochs=tuple(int(r["epoch"]) for r in epochs), losses=by_bits("losses"),
         accuracies=by_bits("accuracies"), search_epochs=tuple(int(r["epoch"]) for r in found),
-        valid_loss=tuple(float(r["valid_loss"]) for r in found), cost=tuple(float(r["cost"]) for r in found),
+        valid_loss=tuple(_measured(r["valid_loss"]) for r in found), cost=tuple(float(r["cost"]) for r in found),
         objective=str(search["table"]["objective"]), ops=tuple(tuple(str(op) for op in r["ops"]) for r in found),
     )  # fmt: skip
 
@@ -159,11 +176,16 @@ def _netlist(raw: Any) -> Netlist:
 def _optional(path: Path, decode: Any) -> Any:
     """`decode` of the JSON in `path`; None if there is no such file. Raises NbaError if it is damaged."""
     try:
-        return decode(json.loads(path.read_text(encoding="utf-8")))
+        with understood(str(path), AGAIN):
+            return decode(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
-        raise NbaError(f"{path}: damaged ({err!r}); write it anew with `nba-codesign run`") from None
+    except OSError as err:
+        raise NbaError(f"{path}: cannot be read ({err.strerror}); {AGAIN}") from None
+
+
+def _spec(path: Path) -> str | None:
+    return read_text(path, what="spec", example="examples/digits.yaml") if path.is_file() else None
 
 
 def _switchable(build: Path) -> SwitchableCurves | None:
@@ -183,7 +205,6 @@ def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inp
             f"{build / 'metrics.json'}: is about design {str(metrics['design_id'])[:12]}, but {DESIGN} is "
             f"{design.id[:12]}; bring the build up to date with `nba-codesign run`"
         )
-    spec = build / SPEC
     return Inputs(
         design=design,
         metrics=metrics,
@@ -192,5 +213,5 @@ def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inp
         train=_optional(build / TRAIN, _train),
         switchable=_switchable(build),
         netlist=_optional(build / SYNTHESISED, _netlist),
-        spec_yaml=spec.read_text(encoding="utf-8") if spec.is_file() else None,
+        spec_yaml=_spec(build / SPEC),
     )

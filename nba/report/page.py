@@ -16,8 +16,11 @@ from nba import __version__
 from nba.cost.energy import energy_aj
 from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.emit.env import environment
+from nba.errors import NbaError
+from nba.figures import percent_text
 from nba.files import write_atomic
 from nba.ir.program import Program, lower
+from nba.jsonfile import understood
 from nba.platform import Platform, get
 from nba.report import curves, drawing, switchable
 from nba.report.account import CAUSES, WORK, Account, account
@@ -40,13 +43,13 @@ def number(value: int | float | Fraction) -> str:
 
 def percent(value: float | Fraction) -> str:
     """A share of 1 in percent."""
-    return f"{100 * float(value):.1f} %"
+    return f"{100 * float(value):.1f}\N{NO-BREAK SPACE}%"
 
 
 def page_environment() -> jinja2.Environment:
     """The project's environment with HTML escaping on."""
     env = environment().overlay(autoescape=True)
-    env.filters = {**env.filters, "number": number, "percent": percent}
+    env.filters = {**env.filters, "number": number, "percent": percent, "accuracy": percent_text}
     return env
 
 
@@ -182,7 +185,7 @@ def render(inputs: Inputs) -> str:
             points=points,
             automap=inputs.metrics.get("automap"),
             architecture=_architecture(inputs),
-            bits=drawing.bits_by_epoch(inputs.search) if inputs.search and inputs.search.epochs else None,
+            bits=_bits(inputs),
             # Made of numbers and of this module's own titles; matplotlib escapes texts itself.
             curves=Markup(curves.svg(diagrams)) if diagrams else None,
         )
@@ -190,12 +193,22 @@ def render(inputs: Inputs) -> str:
 
 
 def _architecture(inputs: Inputs) -> drawing.Picture | None:
-    """Operators of every block by epoch, from whichever search there was."""
-    if inputs.search is not None and inputs.search.epochs:
-        return drawing.architecture(inputs.search.epochs, inputs.search.ops, inputs.search.bits)
-    if inputs.switchable is not None and inputs.switchable.search_epochs:
-        return drawing.architecture(inputs.switchable.search_epochs, inputs.switchable.ops, ())
+    """Operators of every block by epoch, from whichever search there was; pretraining chooses none."""
+    if inputs.search is not None and any(inputs.search.joint):
+        found = inputs.search.of_joint_epochs()
+        return drawing.architecture(found.epochs, found.ops, found.bits)
+    if inputs.switchable is not None:
+        chosen = [i for i, loss in enumerate(inputs.switchable.valid_loss) if loss is not None]
+        epochs, ops = inputs.switchable.search_epochs, inputs.switchable.ops
+        if chosen:
+            return drawing.architecture(tuple(epochs[i] for i in chosen), tuple(ops[i] for i in chosen), ())
     return None
+
+
+def _bits(inputs: Inputs) -> drawing.Picture | None:
+    if inputs.search is None or not any(inputs.search.joint):
+        return None
+    return drawing.bits_by_epoch(inputs.search.of_joint_epochs())
 
 
 def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Claim, ...]) -> Path:
@@ -204,5 +217,13 @@ def write_report(build: Path, page: Path, *, metrics: Metrics, claims: tuple[Cla
     metrics: the content of the build's metrics.json; claims: the headline table made of it. Raises NbaError, naming the
     file, if the design is missing, a file is damaged, or the metrics are about another design.
     """
-    write_atomic(page, render(read_inputs(build, metrics, claims)))
+    inputs = read_inputs(build, metrics, claims)
+    try:
+        with understood(f"{build}: metrics.json or curves", "bring the build up to date with `nba-codesign run`"):
+            text = render(inputs)
+    except jinja2.UndefinedError as err:
+        raise NbaError(
+            f"{build}: metrics.json lacks a figure ({err}); bring the build up to date with `nba-codesign run`"
+        ) from err
+    write_atomic(page, text)
     return page

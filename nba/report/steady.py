@@ -8,7 +8,8 @@ from fractions import Fraction
 
 import numpy as np
 
-from nba.cost.pipeline import (
+from nba.cost.pipeline import Schedule, Tables, tables
+from nba.cost.recurrence import (
     DEST,
     FIRST_JOB,
     HEIGHT_IN,
@@ -22,17 +23,10 @@ from nba.cost.pipeline import (
     SRC,
     STRIDE,
     WRITTEN,
-    Schedule,
-    Tables,
-    run_tables,
-    tables,
 )
-from nba.cost.steady import Steady, steady_state
+from nba.cost.settled import long_run
+from nba.cost.steady import Steady
 from nba.ir.program import Program
-
-MIN_FRAMES = 24
-MAX_FRAMES = 1536
-"""Where the wait for the steady state ends; what is shown then is an ordinary frame, and the page says so."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -40,7 +34,8 @@ class SteadyFrames:
     """`period` frames from `frame` on, after which all cycles repeat, `period * interval` cycles later.
 
     rows[a][j][f, y]: first cycle of row y of frame f of job j of agent a (chunks, then input stream, then output
-    stream); row_cycles[a][j]: cycles of one of its rows. settled: the repetition was seen, not only expected.
+    stream); row_cycles[a][j]: cycles of one of its rows. settled: the repetition was seen, not only expected
+    (else what is shown is an ordinary frame, and the page says so).
     """
 
     schedule: Schedule
@@ -102,42 +97,18 @@ def stream_rows(flat: Tables, schedule: Schedule) -> tuple[np.ndarray, np.ndarra
     return inputs.reshape(n, -1), outputs.reshape(n, -1)
 
 
-def _repeats(schedule: Schedule, frame: int, period: int, cycles: int) -> bool:
-    later = frame + period
-    rows = [rows for chunk in schedule.row_start for rows in chunk]
-    return all(bool(np.array_equal(r[later] - r[frame], np.full_like(r[frame], cycles))) for r in rows)
-
-
 def steady_frames(program: Program) -> SteadyFrames:
-    """Schedule as many frames as it takes until the cycles repeat. Raises DeadlockError."""
-    flat, state = tables(program), steady_state(program)
-    stages = max(job.stage for chunk in program.chunks for job in chunk.jobs)
-    ratio = state.interval_cycles
-    n_frames = MIN_FRAMES + 4 * stages
-    while True:
-        exact = run_tables(program, flat, n_frames)
-        for period in (ratio.denominator, 2 * ratio.denominator, 3 * ratio.denominator, 4 * ratio.denominator):
-            # The last rounds skip jobs of frames that do not come any more, so they are not like the others.
-            frame = n_frames - 2 * period - 2 * stages - 4
-            if frame <= stages:
-                continue
-            settled = _repeats(exact, frame, period, int(period * ratio))
-            if settled:
-                break
-        else:
-            period, frame, settled = 1, max(0, n_frames - 2 * stages - 6), False
-        if settled or n_frames >= MAX_FRAMES:
-            break
-        n_frames *= 4
-    first, last = stream_rows(flat, exact)
+    """The steady frames of a run that is long enough (nba.cost.settled). Raises DeadlockError."""
+    flat, run = tables(program), long_run(program)
+    first, last = stream_rows(flat, run.schedule)
     jobs = flat.jobs[:, ROW_CYCLES].tolist()
     bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents]
     return SteadyFrames(
-        schedule=exact,
-        state=state,
-        frame=frame,
-        period=period,
-        settled=settled,
-        rows=(*exact.row_start, (first,), (last,)),
+        schedule=run.schedule,
+        state=run.state,
+        frame=run.frame,
+        period=run.period,
+        settled=run.settled,
+        rows=(*run.schedule.row_start, (first,), (last,)),
         row_cycles=tuple(tuple(jobs[a:b]) for a, b in bounds),
     )

@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from nba.cost.usage import UNITS
-from nba.errors import NbaError
+from nba.jsonfile import understood
 from nba.report.curves import Panel, Tradeoff
 from nba.report.inputs import SwitchableCurves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AtBits:
-    """One bitwidth. arithmetic: what the accuracy is of, the integer network or fake quantisation. The cost is that of
-    the whole network under its best mapping; edp_js: (sum of energies) * (sum of latencies)."""
+    """One bitwidth. accuracy: share of `images` test images, of what `arithmetic` says: the integer network or fake
+    quantisation. The cost is that of the whole network under its best mapping; edp_js: (sum of energies) * (sum of
+    latencies)."""
 
     bits: int
     accuracy: float
+    images: int
     arithmetic: str
     energy_uj: float
     latency_us: float
@@ -30,13 +32,8 @@ class AtBits:
 def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
     NbaError if it is damaged, or of another version."""
-    try:
+    with understood("metrics.json, `switchable` or `automap`", "write it anew with `nba-codesign run`"):
         return _by_bits(metrics)
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise NbaError(
-            f"metrics.json: damaged, or of another version ({err!r} in `switchable` or `automap`); write it anew with "
-            "`nba-codesign run`"
-        ) from None
 
 
 def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
@@ -48,6 +45,7 @@ def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
         AtBits(
             bits=int(bits),
             accuracy=float(accuracy[bits]["accuracy"]),
+            images=int(accuracy[bits]["images"]),
             arithmetic=str(accuracy[bits]["arithmetic"]),
             energy_uj=float(costs[bits]["energy_pj"]) / 1e6,
             latency_us=float(costs[bits]["latency_us"]),
@@ -76,7 +74,7 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
         return tuple(found)
     names = tuple(f"{bits} bits" for bits in curves.bitwidths)
     units = {str(name): unit for name, unit in UNITS.items()}
-    joint = [i for i, loss in enumerate(curves.valid_loss) if loss > 0]
+    joint = [i for i, loss in enumerate(curves.valid_loss) if loss is not None]
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)
         for title, unit, values in (

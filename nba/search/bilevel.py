@@ -236,7 +236,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
             record = self.records[-1]
             events.write(epoch, self._scalars(record))
             log.write(epoch, self._scalars(record))
-            progress.advance(1, f"loss {record.train_loss:.3f}, accuracy {100 * record.valid_accuracy:.1f} %")
+            progress.advance(1, _note(record.train_loss, record.valid_accuracy))
         events.close()
         progress.finish()
 
@@ -330,3 +330,7 @@ def require_finite(loss: Tensor) -> None:
     """Raise NbaError unless the loss of the weights is finite."""
     if not torch.isfinite(loss):
         raise NbaError("search: the loss is not finite; lower schedule.search.learning_rate")
+
+
+def _note(loss: float, accuracy: float | None) -> str:
+    return f"loss {loss:.3f}" + ("" if accuracy is None else f", accuracy {100 * accuracy:.1f} %")

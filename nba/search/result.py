@@ -6,12 +6,16 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from nba.cost.usage import OBJECTIVES, Objective
+from nba.cost.usage import Objective
 from nba.errors import NbaError, SpecError
 from nba.files import write_atomic
-from nba.ir.accelerator import Accelerator, Chunk, Job, Ring
-from nba.space.network import Architecture, architecture_from_json, architecture_json
+from nba.ir.accelerator import Accelerator
+from nba.ir.design import decode
+from nba.jsonfile import read_json
+from nba.space.network import Architecture, architecture_json, check_architecture
+from nba.yamlfile import report
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,22 +24,22 @@ class SearchRecord:
 
     Entropies are fractions of their maximum. cost (the value of the objective, in its unit), interval_cycles, dsp,
     bram18 and feasible are those of the architecture derived at the end of the epoch on the accelerator that was best
-    then (0 and False before the joint phase).
+    then. What only the joint phase measures is None before it (feasible: False).
     cost_weight: weight of the penalty during the epoch. macs, bit_operations: of that architecture.
     """
 
     epoch: int
     joint: bool
     train_loss: float
-    valid_loss: float
-    valid_accuracy: float
+    valid_loss: float | None
+    valid_accuracy: float | None
     temperature: float
     alpha_entropy: float
     beta_entropy: float
-    cost: float
-    interval_cycles: int
-    dsp: int
-    bram18: int
+    cost: float | None
+    interval_cycles: int | None
+    dsp: int | None
+    bram18: int | None
     feasible: bool
     ops: tuple[str, ...]
     bits: tuple[int, ...]
@@ -57,6 +61,14 @@ class SearchResult:
     records: tuple[SearchRecord, ...]
 
 
+class _Found(Protocol):
+    @property
+    def architecture(self) -> Architecture: ...
+
+
+Result = TypeVar("Result", bound=_Found)
+
+
 def save_result(result: SearchResult, path: Path) -> None:
     """Write `result` to `path`, whole or not at all; the same result gives the same bytes."""
     raw = {
@@ -71,25 +83,24 @@ def save_result(result: SearchResult, path: Path) -> None:
 
 def load_result(path: Path) -> SearchResult:
     """Read what `save_result` wrote. Raises NbaError if the file is missing or damaged."""
+    return read_result(SearchResult, path)
+
+
+def read_result(kind: type[Result], path: Path) -> Result:
+    """The JSON file `path` as a value of `kind`, whose `architecture` is a point of its space. Raises NbaError if the
+    file is missing or damaged."""
+    problems: list[str] = []
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return SearchResult(
-            architecture=architecture_from_json(json.dumps(raw["architecture"])),
-            accelerator=_accelerator(raw["accelerator"]),
-            objective=_objective(raw["objective"]),
-            seed=int(raw["seed"]),
-            records=tuple(_record(record) for record in raw["records"]),
-        )
+        found: Result = decode(kind, read_json(path), path.stem, problems, defaults=True)
+        if not problems:
+            check_architecture(found.architecture)
     except FileNotFoundError:
         raise NbaError(f"{path}: no such file; run the search first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, SpecError) as err:
+    except (OSError, ValueError, SpecError) as err:
         raise NbaError(f"{path}: damaged ({err}); repeat the search") from None
-
-
-def _objective(word: str) -> Objective:
-    if word not in OBJECTIVES:
-        raise ValueError(f"objective {word!r} is not one of {', '.join(OBJECTIVES)}")
-    return word
+    if problems:
+        raise NbaError(f"{report(str(path), problems)}\nthe file is damaged; repeat the search")
+    return found
 
 
 def record_from(raw: dict[str, object]) -> SearchRecord:
@@ -100,11 +111,3 @@ def record_from(raw: dict[str, object]) -> SearchRecord:
 def _record(raw: dict[str, object]) -> SearchRecord:
     fields = {key: tuple(value) if isinstance(value, (list, tuple)) else value for key, value in raw.items()}
     return SearchRecord(**fields)  # type: ignore[arg-type]
-
-
-def _accelerator(raw: dict[str, object]) -> Accelerator:
-    chunks = []
-    for chunk in raw["chunks"]:  # type: ignore[attr-defined]
-        chunks.append(Chunk(**{**chunk, "jobs": tuple(Job(**job) for job in chunk["jobs"])}))
-    rings = tuple(Ring(**ring) for ring in raw["rings"])  # type: ignore[attr-defined]
-    return Accelerator(**{**raw, "chunks": tuple(chunks), "rings": rings})  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ a chunk are as large as the program needs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from math import prod
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Kind
 from nba.ir.accelerator_rules import PARALLEL_COLUMNS
 from nba.ir.network import Network
 from nba.mapper.modulo import make_rings, uses_of
+from nba.mapper.options import sizes_up_to
 
 PER_CHUNK = 5
 """Parameters of a chunk: kind, active, pm, pn, pq."""
@@ -57,6 +58,11 @@ class AcceleratorSpace:
     drains: tuple[int, ...] = (1, 2, 4, 8)
     offsets: tuple[int, ...] = (0, 1)
     policies: tuple[int, ...] = (0, 1, 2)
+
+    def within(self, channels: int) -> AcceleratorSpace:
+        """The space without the engines that are larger than maps of at most `channels` channels can fill."""
+        m, n = (sizes_up_to(channels, sizes) for sizes in (self.sizes_m, self.sizes_n))
+        return replace(self, sizes_m=m, sizes_n=n)
 
     def parameters(self) -> tuple[Parameter, ...]:
         """pp; per chunk kind (1 is dense), active, pm, pn, pq; per slot chunk, stage offset, ring policy."""

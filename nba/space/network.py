@@ -18,15 +18,23 @@ from typing import Literal
 
 from nba.errors import SpecError
 from nba.ir.accelerator import Kind
+from nba.ir.design import decode
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
+from nba.ir.network_rules import MAX_DIM
+from nba.jsonfile import parse_json
 from nba.presets import SKIP as SKIP
 from nba.space.builder import NetworkBuilder
 from nba.space.operators import operators_problems, parse_operator, shuffle_rotation
+from nba.yamlfile import report
 
 OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
 """The default operator choices of a block."""
 BITWIDTHS = (2, 4, 6, 8)
 """The default bitwidth choices of a block (weights and activations alike)."""
+MAX_STAGES = 16
+MAX_BLOCKS = 16
+"""Stages of a space, and blocks of a stage."""
+
 BitsPer = Literal["block", "stage", "network"]
 """What shares one searched bitwidth."""
 
@@ -160,16 +168,18 @@ def check_macro(macro: Macro) -> None:
     """Raise SpecError, naming every field that is out of range, unless a network can be built from `macro`."""
     problems = []
     for field in ("height", "width", "channels", "stem_channels", "head_channels"):
-        if getattr(macro, field) < 1:
-            problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number")
-    if macro.classes < 2:
-        problems.append(f"network.classes: {macro.classes}; at least 2 are needed")
+        if not 1 <= getattr(macro, field) <= MAX_DIM:
+            problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number up to {MAX_DIM}")
+    if not 2 <= macro.classes <= MAX_DIM:
+        problems.append(f"network.classes: {macro.classes}; at least 2 are needed, and at most {MAX_DIM}")
     if macro.stem_stride not in (1, 2):
         problems.append(f"network.stem_stride: {macro.stem_stride} is not 1 or 2")
     for field in ("stem_bits", "head_bits", "classifier_bits"):
         problems.extend(_bits_problems(f"network.{field}", (getattr(macro, field),)))
-    if not macro.stages:
-        problems.append("network.stages: empty; at least one stage is needed")
+    if not 1 <= len(macro.stages) <= MAX_STAGES:
+        problems.append(
+            f"network.stages: {len(macro.stages) or 'empty'}; at least one stage is needed, and at most {MAX_STAGES}"
+        )
     if not macro.stages or any(stage.operators is None for stage in macro.stages):
         problems.extend(operators_problems("network.operators", macro.operators))
     if not macro.stages or any(stage.bitwidths is None for stage in macro.stages):
@@ -198,10 +208,11 @@ def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
 
 def _stage_problems(where: str, stage: Stage, before: int, operators: tuple[str, ...]) -> list[str]:
     problems = []
-    if stage.channels < 1 or stage.blocks < 1 or stage.stride not in (1, 2):
+    sized = 1 <= stage.channels <= MAX_DIM and 1 <= stage.blocks <= MAX_BLOCKS
+    if not sized or stage.stride not in (1, 2):
         problems.append(
             f"{where}: channels {stage.channels}, blocks {stage.blocks}, stride {stage.stride}; "
-            "channels and blocks must be at least 1, stride 1 or 2"
+            f"channels and blocks must be at least 1 and at most {MAX_DIM} and {MAX_BLOCKS}, stride 1 or 2"
         )
     if stage.operators is not None:
         problems.extend(operators_problems(f"{where}.operators", stage.operators))
@@ -254,6 +265,15 @@ def slots(macro: Macro) -> tuple[Slot, ...]:
     found.append(Slot(name="pool", kind="depthwise"))
     found.append(Slot(name="classifier", kind="dense"))
     return tuple(found)
+
+
+def widest_map(macro: Macro) -> int:
+    """The most channels of a feature map, over all architectures."""
+    found = [macro.channels, macro.stem_channels, macro.head_channels, macro.classes]
+    for block in blocks(macro):
+        shapes = [parse_operator(op) for op in choices(block) if op != SKIP]
+        found += [block.out_channels, *(block.in_channels * shape.expansion for shape in shapes)]
+    return max(found)
 
 
 def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
@@ -346,17 +366,12 @@ def architecture_json(architecture: Architecture) -> str:
 def architecture_from_json(text: str) -> Architecture:
     """The architecture of `architecture_json`. Raises SpecError if the text is damaged or not of its space."""
     try:
-        raw = json.loads(text)
-        macro = raw["macro"]
-        macro["stages"] = tuple(_stage_from(stage) for stage in macro["stages"])
-        for field in ("operators", "bitwidths"):
-            macro[field] = tuple(macro[field])
-        found = Architecture(macro=Macro(**macro), ops=tuple(raw["ops"]), bits=tuple(raw["bits"]))
-    except (json.JSONDecodeError, KeyError, TypeError, AttributeError) as err:
+        raw = parse_json(text)
+    except ValueError as err:
         raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
+    problems: list[str] = []
+    found: Architecture = decode(Architecture, raw, "architecture", problems, defaults=True)
+    if problems:
+        raise SpecError(f"{report('architecture', problems)}\nthe file is damaged; repeat the search")
     check_architecture(found)
     return found
-
-
-def _stage_from(raw: dict[str, object]) -> Stage:
-    return Stage(**{k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()})  # type: ignore[arg-type]

@@ -9,21 +9,24 @@ from typing import TYPE_CHECKING
 
 from nba.files import write_atomic
 from nba.stages import data
-from nba.stages.data import load_data, macro
+from nba.stages.data import load_data, macro, preflight
 
 if TYPE_CHECKING:
     from nba.flow import Context
     from nba.space.network import Architecture, Macro
     from nba.spec import Spec
 
+__all__ = ["check", "chosen", "given", "preflight", "run", "save"]
+
 WHOLE = "whole.json"
 """The architecture with its space, as the later stages read it."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a file that fits the spec's network; raises SpecError with all that is wrong in it."""
-    data.preflight(spec)
-    given(spec, macro(spec, 2))
+def check(spec: Spec) -> None:
+    """Raise DataError if the data are not there, SpecError with all that is wrong in a file that does not fit the
+    spec's network."""
+    data.check(spec)
+    given(spec, macro(spec, data.n_classes(spec)))
 
 
 def given(spec: Spec, space: Macro) -> Architecture:

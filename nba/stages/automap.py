@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from nba.files import write_atomic
 from nba.stages import hierarchy
 from nba.stages.architecture import chosen
-from nba.stages.cascade import section, switchable_config
+from nba.stages.cascade import section
 from nba.stages.exchange import Json, write_part
-from nba.stages.hierarchy import preflight
+from nba.stages.hierarchy import check
 from nba.stages.nests import LayerProgress
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from nba.nest.network_map import NetworkMapping
     from nba.spec import Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "run"]
 
 
 def run(context: Context) -> None:
@@ -29,11 +29,11 @@ def run(context: Context) -> None:
     from nba.space.network import skeleton
 
     spec, found = context.spec, hierarchy.of(context.spec)
-    network, config = skeleton(chosen(context)), switchable_config(spec)
+    network, wanted = skeleton(chosen(context)), section(spec)
     results: dict[int, NetworkMapping] = {}
-    for bits in section(spec).bitwidths:
+    for bits in wanted.bitwidths:
         layers = layers_of(
-            network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits
+            network, bits=bits, stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits
         )  # fmt: skip
         results[bits] = map_network(
             layers, found, objective=objective(spec), seed=spec.seed,

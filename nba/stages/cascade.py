@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import SpecError
 from nba.files import write_atomic
-from nba.stages.data import load_data, preflight
-from nba.stages.exchange import Json, save_images, write_part
+from nba.stages.data import check, load_data, preflight
+from nba.stages.exchange import Json, measured, save_images, write_part
 from nba.stages.train import train_config
 
 if TYPE_CHECKING:
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
     from nba.spec import Spec, Switchable
     from nba.switchable.config import AtBits, SwitchableConfig
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("cascade.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def section(spec: Spec) -> Switchable:
@@ -42,17 +45,22 @@ def hardware_bits(spec: Spec) -> tuple[int, ...]:
     return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
 
 
-def switchable_config(spec: Spec) -> SwitchableConfig:
-    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+def cascade_config(spec: Spec) -> SwitchableConfig:
+    """The section `switchable`, as nba.switchable takes it, for what does not train by a schedule of its own."""
     from nba.switchable.config import SwitchableConfig
 
     values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
-    return SwitchableConfig(train=train_config(spec.schedule.train), **values)
+    return SwitchableConfig(**values)
+
+
+def switchable_config(spec: Spec) -> SwitchableConfig:
+    """The sections `switchable` and `schedule.train`, as nba.switchable takes them."""
+    return replace(cascade_config(spec), train=train_config(spec.schedule.train))
 
 
 def run(context: Context) -> None:
     """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
-    images), cascade.json (curves, accuracies).
+    images), classes.json, cascade.json (curves, accuracies).
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -65,7 +73,7 @@ def run(context: Context) -> None:
 
     spec, config = context.spec, switchable_config(context.spec)
     network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
-    checkpoint = context.folder / "cascade.pt"
+    checkpoint = context.folder / SCRATCH[0]
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
@@ -73,18 +81,18 @@ def run(context: Context) -> None:
         return
     found = measure_switchable(model, records, dataset)
     save_shared(shared_networks(found), context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
-    curves = {"records": [asdict(r) for r in found.records], "results": [accuracies(at) for at in found.results]}
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
+    results = [accuracies(at, len(dataset.test_y)) for at in found.results]
+    curves = {"records": [asdict(r) for r in found.records], "results": results}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(
-        context.folder, {"switchable": {"accuracy": {str(at.bits): accuracies(at) for at in found.results}}}
-    )  # fmt: skip
-    checkpoint.unlink(missing_ok=True)
+    reached = {str(at["bits"]): at for at in results}
+    write_part(context.folder, {"switchable": {"accuracy": reached}, "arithmetic": {"cascade": arithmetic.used()}})
 
 
-def accuracies(at: AtBits) -> Json:
+def accuracies(at: AtBits, images: int) -> Json:
     """What one bitwidth reached on the test images, and by which arithmetic."""
     return {
+        **measured(at.accuracy, images),
         "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
         "agreement": None if at.agreement is None else asdict(at.agreement),
     }  # fmt: skip

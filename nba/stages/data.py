@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 CACHE = "data"
 """Folder of decoded images, beside the runner's own files."""
+UNNAMED = "network"
+"""What networks are called until their design is made: a run that is renamed need not learn anew."""
 
 
 def data_config(spec: Spec, crop: ResizedCrop | None = None) -> DataConfig:
@@ -65,7 +67,7 @@ def macro(spec: Spec, classes: int) -> Macro:
 
     data, net = data_config(spec), spec.network
     return Macro(
-        name=spec.name, height=data.height, width=data.width, channels=data.channels, classes=classes,
+        name=UNNAMED, height=data.height, width=data.width, channels=data.channels, classes=classes,
         stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
         stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
         operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,
@@ -73,9 +75,54 @@ def macro(spec: Spec, classes: int) -> Macro:
     )  # fmt: skip
 
 
+def check(spec: Spec) -> None:
+    """Raise DataError if the dataset's folder is not there and will not be downloaded, or has fewer than two
+    classes."""
+    section = spec.dataset
+    if section.name == "digits":
+        return
+    if section.path is None:
+        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
+    path = Path(section.path)
+    if section.download and not (path / "train").is_dir():
+        return
+    if not path.is_dir():
+        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
+    if section.name in ("folder", "imagenet"):
+        n_classes(spec)
+
+
+PUBLISHED_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
+
+
+def n_classes(spec: Spec) -> int:
+    """Classes that are learned, without reading an image. Raises DataError."""
+    chosen, found = spec.dataset.classes, _all_classes(spec)
+    if chosen is None:
+        return found
+    return len(chosen.names) if chosen.names is not None else min(chosen.count or found, found)
+
+
+def _all_classes(spec: Spec) -> int:
+    from nba.data.scan import class_names
+
+    section = spec.dataset
+    if section.name in PUBLISHED_CLASSES or section.path is None:
+        return PUBLISHED_CLASSES.get(section.name, 2)
+    root = Path(section.path)
+    root = root / "train" if (root / "train").is_dir() else root
+    names, _ = class_names(root)
+    if len(names) < 2:
+        raise DataError(
+            f"dataset.path: {root}: holds {len(names)} folder{'s' if len(names) != 1 else ''} of images; at least two "
+            "classes are needed, a folder each"
+        )
+    return len(names)
+
+
 def preflight(spec: Spec) -> None:
-    """Raise ToolError if a package of the learning side is missing, DataError if the dataset's folder is not there;
-    with `download: true` fetch it now, before anything is derived from the state of that folder."""
+    """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
+    anything is derived from the state of its folder."""
     digits, schedule = spec.dataset.name == "digits", spec.schedule
     needed = [("torch", "torch")]
     if digits:
@@ -86,16 +133,10 @@ def preflight(spec: Spec) -> None:
         if importlib.util.find_spec(module) is None:
             raise ToolError(f"{package}: not installed; search and train need it: pip install {package}")
     section = spec.dataset
-    if section.name == "digits":
-        return
-    if section.path is None:
-        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
-    if section.download and not (Path(section.path) / "train").is_dir():
+    if section.path is not None and section.download and not (Path(section.path) / "train").is_dir():
         from nba.data.published import download
 
         download(Path(section.path), section.name)
-    if not Path(section.path).is_dir():
-        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
     if section.transforms:
         from nba.data.images import build_transform
 

@@ -3,18 +3,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nba.errors import DesignError
 from nba.ir.design import load_design
-from nba.stages.exchange import load_images
+from nba.stages.exchange import CLASSES, IMAGES, load_classes, load_images
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from nba.flow import Context
-
-MARKER = "manifest.json"
-"""Every bundle holds it, written last. A folder with it may be replaced by a newer bundle."""
 
 
 def run(context: Context) -> None:
@@ -26,16 +25,33 @@ def run(context: Context) -> None:
 def emit(design_json: Path, folder: Path, n_images: int) -> str:
     """Write the bundle of a design into the empty `folder`, with vectors of at most `n_images` test images.
 
-    The images are those of images.npz beside the design; where there is none, seeded random images take their place.
-    Returns the design's id. Raises DesignError, DeadlockError.
+    Images and labels are those of images.npz beside the design, class names those of classes.json. A design.json that
+    lies in a bundle has that bundle's frames, labels and class names; elsewhere random codes take their place. Returns
+    the design's id. Raises DesignError, DeadlockError.
     """
-    from nba.emit.bundle import emit_bundle
+    from nba.emit.bundle import MANIFEST, emit_bundle
+    from nba.emit.interface import Truth
     from nba.emit.vectors import default_images
     from nba.quant.integer import image_codes
+    from nba.verify.bundle import frames_of
 
     design, weights = load_design(design_json)
-    path = design_json.with_name("images.npz")
-    saved = load_images(path).x[:n_images] if path.exists() else None
-    images = default_images(design, n_images) if saved is None else image_codes(design.network, saved)
-    emit_bundle(design, weights, folder, images)
+    path = design_json.with_name(IMAGES)
+    if path.exists():
+        saved = load_images(path)
+        first = design.network.tensors[0]
+        wanted = (first.height, first.width, first.channels)
+        if saved.x.shape[1:] != wanted or first.signed:
+            raise DesignError(
+                str(path),
+                [f"images of {saved.x.shape[1:]}; legal: {wanted}, unsigned, as the input of {design_json.name}"],
+            )
+        images = image_codes(design.network, saved.x)
+        truth = Truth(labels=tuple(map(int, saved.y)), classes=load_classes(path.with_name(CLASSES)))
+    elif design_json.with_name(MANIFEST).exists():
+        images, truth = frames_of(design_json.parent, design)
+    else:
+        images, truth = default_images(design, n_images), Truth()
+    labels = None if truth.labels is None else truth.labels[:n_images]
+    emit_bundle(design, weights, folder, images[:n_images], replace(truth, labels=labels))
     return design.id

@@ -12,15 +12,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from nba.errors import DesignError, NbaError
+from nba.figures import standard_error
 from nba.files import write_atomic, write_atomic_bytes
+from nba.ir.check import check_network, check_weights
 from nba.ir.design import decode, load_weights, weights_bytes
 from nba.ir.network import Network, Weights
+from nba.jsonfile import read_json
+from nba.npzfile import read_npz
 
 if TYPE_CHECKING:
     from nba.data.images import Images
 
 PART = "metrics-part.json"
 """File in which a stage leaves what it adds to metrics.json."""
+IMAGES = "images.npz"
+CLASSES = "classes.json"
 MAX_IMAGES = 1024
 """Test images that are kept for verification."""
 
@@ -37,10 +43,17 @@ def read_part(folder: Path) -> Json:
     """What `write_part` left in `folder`. Raises NbaError if it is missing or damaged."""
     path = folder / PART
     try:
-        found: Json = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     except (OSError, ValueError) as err:
         raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None
+    if not isinstance(found, dict):
+        raise NbaError(f"{path}: damaged (not an object); repeat the training")
     return found
+
+
+def measured(accuracy: float, images: int) -> Json:
+    """What metrics.json says of an accuracy beside its value: images and binomial standard error."""
+    return {"images": images, "standard_error": standard_error(accuracy, images)}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -60,34 +73,56 @@ def save_network(network: Network, weights: Weights, folder: Path) -> None:
 def load_network(folder: Path) -> tuple[Network, Weights]:
     """Read what `save_network` wrote. Raises DesignError if it is damaged."""
     network = read_network(folder / "network.json")
-    return network, load_weights(folder / "weights.npz", len(network.layers))
+    weights = load_weights(folder / "weights.npz", len(network.layers))
+    if problems := check_weights(network, weights):
+        raise DesignError(str(folder / "weights.npz"), problems)
+    return network, weights
 
 
 def read_network(path: Path) -> Network:
-    """The network of `save_network` without its weights. Raises DesignError if it is damaged."""
+    """The network of `save_network` without its weights. Raises DesignError if it is damaged or not legal."""
     problems: list[str] = []
     try:
-        network: Network = decode(Network, json.loads(path.read_text(encoding="utf-8")), "network", problems)
-    except (OSError, ValueError, RecursionError) as err:
+        network: Network = decode(Network, read_json(path), "network", problems)
+    except (OSError, ValueError) as err:
         raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
+    problems = problems or [*check_network(network)]
     if problems:
         raise DesignError(str(path), problems)
     return network
 
 
-def save_images(x: Images, y: np.ndarray, folder: Path) -> None:
-    """Write images.npz: uint8 input codes [B, H, W, C] and labels."""
+def save_images(x: Images, y: np.ndarray, classes: tuple[str, ...], folder: Path) -> None:
+    """Write images.npz: uint8 input codes [B, H, W, C] and labels; and classes.json: the names of all labels."""
     buffer = io.BytesIO()
     np.savez(buffer, x=x[:MAX_IMAGES].astype(np.uint8), y=y[:MAX_IMAGES].astype(np.int64))
-    write_atomic_bytes(folder / "images.npz", buffer.getvalue())
+    write_atomic_bytes(folder / IMAGES, buffer.getvalue())
+    write_atomic(folder / CLASSES, json.dumps(classes, indent=1) + "\n")
+
+
+def load_classes(path: Path) -> tuple[str, ...]:
+    """The class names that `save_images` wrote; none if there is no such file. Raises NbaError if it is damaged."""
+    try:
+        found = read_json(path)
+    except FileNotFoundError:
+        return ()
+    except (OSError, ValueError) as err:
+        raise NbaError(f"{path}: damaged ({err}); repeat the training") from None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise NbaError(f"{path}: is no list of class names; repeat the training, or remove the file")
+    return tuple(found)
 
 
 def load_images(path: Path) -> ImageSet:
-    """Read what `save_images` wrote. Raises NbaError if it is missing or damaged."""
-    import zipfile
-
+    """Read what `save_images` wrote. Raises NbaError if it is missing or damaged, or holds no images."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            return ImageSet(x=archive["x"], y=archive["y"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        found = read_npz(path, ("x", "y"))
+    except (OSError, ValueError) as err:
         raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None
+    x, y = found["x"], found["y"]
+    if x.dtype != np.uint8 or x.ndim != 4 or not x.size or y.dtype != np.int64 or y.shape != x.shape[:1]:
+        raise NbaError(
+            f"{path}: x is {x.dtype} {list(x.shape)} and y {y.dtype} {list(y.shape)}; legal: uint8 images [B, H, W, C] "
+            "and int64 labels [B], at least one; repeat the training"
+        )
+    return ImageSet(x=x, y=y)

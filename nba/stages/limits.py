@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 from nba.errors import SpecError
 
+MAX_CYCLES = 1 << 62
+"""No limit at all: cycles are counted in 64 bits."""
+
 if TYPE_CHECKING:
     from nba.mapper.budgets import Budgets
     from nba.spec import Spec
@@ -24,14 +27,14 @@ def budgets_of(spec: Spec) -> Budgets:
         dsp=wanted.dsp,
         bram=wanted.bram,
         lut=wanted.lut,
-        interval_cycles=None if wanted.fps is None else int(hz / Fraction(wanted.fps)),
+        interval_cycles=None if wanted.fps is None else min(MAX_CYCLES, int(hz / Fraction(wanted.fps))),
         latency_cycles=None if wanted.latency_us is None else int(Fraction(wanted.latency_us) * Fraction(clock)),
         power_w=wanted.power_w,
         clock_mhz=clock,
     )
 
 
-def preflight(spec: Spec) -> None:
+def check(spec: Spec) -> None:
     """Raise SpecError for budgets that the platform itself does not have, or that no design can meet."""
     from nba.platform import get
 

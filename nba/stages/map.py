@@ -13,8 +13,8 @@ from nba import __version__
 from nba.ir.design import Design, save_design
 from nba.ir.network import weights_digest
 from nba.stages.cascade import hardware_bits
-from nba.stages.exchange import Json, load_network, read_part, write_part
-from nba.stages.limits import budgets_of, preflight
+from nba.stages.exchange import CLASSES, IMAGES, Json, load_network, read_part, write_part
+from nba.stages.limits import budgets_of, check
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nba.progress import Progress
     from nba.spec import Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "run"]
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""
@@ -36,7 +36,7 @@ MODE_TRIES = 4
 
 
 def run(context: Context) -> None:
-    """Writes design.json, weights.npz, images.npz (test images for the vectors)."""
+    """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
     from nba.cost.energy import energy_aj
     from nba.cost.steady import steady_interval
     from nba.cost.usage import UNITS, value_of
@@ -46,9 +46,12 @@ def run(context: Context) -> None:
     spec, train = context.spec, context.of("train")
     platform = get(spec.platform)
     design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    network, *modes = (replace(network, name=spec.name) for network in design.networks)
+    design = replace(design, network=network, modes=tuple(modes))
     cost = design.cost
     save_design(design, weights, context.folder)
-    shutil.copyfile(train / "images.npz", context.folder / "images.npz")
+    for name in (IMAGES, CLASSES):
+        shutil.copyfile(train / name, context.folder / name)
     program = lower(design.network, design.accelerator, design.modes)
     interval = steady_interval(program)
     write_part(
@@ -59,7 +62,7 @@ def run(context: Context) -> None:
             "design_id": design.id,
             "platform": design.platform,
             "clock_mhz": design.clock_mhz,
-            "interval_cycles": float(interval),
+            "steady_interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
             "certificate": None if certificate is None else asdict(certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
@@ -104,7 +107,10 @@ def _promised(context: Context) -> Json:
     reached = read_part(context.of("train"))["switchable"]["accuracy"]
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
     return {
-        "accuracy": {"integer": worst["accuracy"], "fake_quant": worst["fake_quant"]},
+        "accuracy": {
+            "integer": worst["accuracy"], "fake_quant": worst["fake_quant"],
+            "images": worst["images"], "standard_error": worst["standard_error"],
+        },
         "switchable": {"hardware_bits": list(bits)},
     }
 

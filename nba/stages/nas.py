@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.stages import data, hierarchy
 from nba.stages.architecture import save
-from nba.stages.cascade import section, switchable_config
-from nba.stages.data import load_data, macro
-from nba.stages.search import pressure
+from nba.stages.cascade import cascade_config, section
+from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
+from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -17,16 +19,21 @@ if TYPE_CHECKING:
     from nba.switchable.efficiency import EfficiencyObjective
     from nba.switchable.search import SwitchableSearchConfig
 
+__all__ = ["check", "preflight", "run"]
+
 FILE = "nas.json"
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("nas.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need, and a hierarchy that can multiply every bitwidth."""
-    data.preflight(spec)
-    hierarchy.preflight(spec)
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
 
 
 def run(context: Context) -> None:
@@ -40,12 +47,12 @@ def run(context: Context) -> None:
     spec, wanted = context.spec, section(context.spec)
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
-    cascade = switchable_config(spec)
+    cascade = cascade_config(spec)
     table = efficiency_table(
         space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / "nas.pt"
+    checkpoint = context.folder / SCRATCH[0]
     found = search_switchable(
         space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
         progress=context.progress,
@@ -54,7 +61,7 @@ def run(context: Context) -> None:
         return
     save_switchable_search(found, context.folder / FILE)
     save(found.architecture, spec, context.folder)
-    checkpoint.unlink(missing_ok=True)
+    write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
 
 def objective(spec: Spec) -> EfficiencyObjective:

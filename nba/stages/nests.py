@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nba.errors import DesignError, NbaError, SpecError
+from nba.errors import NbaError, SpecError
 
 if TYPE_CHECKING:
     from nba.nest.layer import NestLayer
@@ -31,7 +31,6 @@ def load_nests(network: str, bits: int | None) -> Nests:
     bits: of weights and activations of all layers (None: those of the network; 8 of a published one). Raises NbaError
     if there is no such network, the file is damaged, or it has a layer that the model does not cover.
     """
-    from nba.ir.check import check_network
     from nba.ir.design import load_design
     from nba.nest.network import extract
     from nba.nest.shapes import NETWORKS, published
@@ -49,10 +48,7 @@ def load_nests(network: str, bits: int | None) -> Nests:
             f"{network}: {what}; give one of {names}, a design.json or network.json, or the folder of a run"
         )
     if path.name == "network.json":
-        read = read_network(path)
-        if problems := check_network(read):
-            raise DesignError(str(path), [*problems])
-        found = extract(read, bits=bits)
+        found = extract(read_network(path), bits=bits)
     elif path.suffix == ".json":
         found = extract(load_design(path)[0].network, bits=bits)
     else:

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from nba import arithmetic
+from nba.stages import data
 from nba.stages.architecture import save
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
@@ -20,7 +23,7 @@ if TYPE_CHECKING:
     from nba.space.network import Architecture, Macro
     from nba.spec import SearchSchedule, Spec
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 
 class PressureFields(TypedDict):
@@ -35,6 +38,8 @@ class PressureFields(TypedDict):
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("search.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -45,15 +50,16 @@ def run(context: Context) -> None:
     from nba.search.joint import search
     from nba.search.result import save_result
     from nba.space.accelerator import AcceleratorSpace
-    from nba.space.network import slots
+    from nba.space.network import slots, widest_map
     from nba.train import ranks
 
     spec = context.spec
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
+    chunks = AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
     hardware = hardware_search(spec)(
-        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks),
+        space=chunks.within(widest_map(space)),
         platform=get(spec.platform),
         budgets=budgets_of(spec),
         objective=spec.objective,
@@ -68,7 +74,41 @@ def run(context: Context) -> None:
         return
     save_result(found, context.folder / "search.json")
     save(found.architecture, spec, context.folder)
-    (context.folder / "search.pt").unlink(missing_ok=True)
+    write_part(context.folder, {"arithmetic": {"search": arithmetic.used()}})
+
+
+def check(spec: Spec) -> None:
+    """Raise DataError if the data are not there, SpecError if a network of the space cannot be built."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+
+
+def check_space(space: Macro) -> None:
+    """Raise SpecError unless the template's integers can express the smallest and the largest network of `space`."""
+    from nba.errors import SpecError
+    from nba.ir.check import check_network
+    from nba.space.network import check_macro, skeleton
+
+    check_macro(space)
+    for what, architecture in (("smallest", smallest(space)), ("largest", largest(space))):
+        problems = check_network(skeleton(architecture))
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise SpecError(
+                f"network: the {what} network of this space, for images of {space.height}x{space.width}, is not one of "
+                f"the template: {'; '.join(problems[:3])}{more}; change channels, strides, operators or image_size"
+            )
+
+
+def _work(operator: str) -> float:
+    """Multiplications of a block with this operator, in a unit of its own."""
+    from nba.space.network import SKIP
+    from nba.space.operators import parse_operator
+
+    if operator == SKIP:
+        return 0.0
+    shape = parse_operator(operator)
+    return shape.kernel**2 * shape.expansion / shape.groups
 
 
 def hardware_search(spec: Spec) -> type[AcceleratorSearch]:
@@ -84,17 +124,22 @@ def hardware_search(spec: Spec) -> type[AcceleratorSearch]:
 
 def smallest(space: Macro) -> Architecture:
     """The architecture of `space` with the fewest bit operations: blocks left out, else the cheapest operator."""
+    from nba.space.network import Architecture, blocks, choices
+
+    ops = tuple(min(choices(block), key=_work) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
+
+
+def largest(space: Macro) -> Architecture:
+    """The architecture of `space` with the widest layers and the most bits."""
     from nba.space.network import SKIP, Architecture, blocks, choices
     from nba.space.operators import parse_operator
 
-    def work(operator: str) -> float:
-        if operator == SKIP:
-            return 0.0
-        shape = parse_operator(operator)
-        return shape.kernel**2 * shape.expansion / shape.groups
+    def width(operator: str) -> tuple[int, float]:
+        return (0 if operator == SKIP else parse_operator(operator).expansion, _work(operator))
 
-    ops = tuple(min(choices(block), key=work) for block in blocks(space))
-    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
+    ops = tuple(max(choices(block), key=width) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[-1] for block in blocks(space)))
 
 
 def fits(space: Macro, spec: Spec) -> None:

@@ -4,11 +4,11 @@
 from __future__ import annotations
 
 import importlib.util
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.errors import ToolError
-from nba.ir.design import load_design
 from nba.stages.exchange import Json, write_part
 
 if TYPE_CHECKING:
@@ -34,18 +34,20 @@ def run(context: Context) -> None:
 
 
 def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
-    """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError."""
+    """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError, and
+    DesignError if the bundle is not what its design renders to."""
     from nba.synth import synthesise as synthesise_bundle
-    from nba.verify import check_manifest
+    from nba.verify.bundle import check_bundle
 
-    check_manifest(bundle)
-    design, _ = load_design(bundle / "design.json")
+    checked = check_bundle(bundle, work / "bundle")
+    cost = checked.design.cost
     progress.start("yosys")
-    found = synthesise_bundle(bundle, work)
+    found = synthesise_bundle(checked.folder, work)
     progress.finish()
+    shutil.rmtree(checked.folder)
     return {
         "resources": {
-            "predicted": {"dsp": design.cost.dsp, "bram": design.cost.bram},
+            "predicted": {"dsp": cost.dsp, "bram": cost.bram},
             "synthesised": {"dsp": found.dsp, "bram": found.bram},
         },
         "versions": {"yosys": found.tool.removeprefix("Yosys ")},

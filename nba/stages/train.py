@@ -8,27 +8,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import DataError
 from nba.files import write_atomic
 from nba.stages import data
-from nba.stages.data import load_data
-from nba.stages.exchange import save_images, save_network, write_part
+from nba.stages.data import load_data, preflight
+from nba.stages.exchange import measured, save_images, save_network, write_part
 
 if TYPE_CHECKING:
     from nba.flow import Context
     from nba.spec import Spec, TrainSchedule
     from nba.train.config import TrainConfig
 
-__all__ = ["preflight", "run"]
+__all__ = ["check", "preflight", "run"]
 
 
 TOGETHER = True
 """Several processes may do this stage together (nba.train.ranks)."""
+SCRATCH = ("train.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
 
 
-def preflight(spec: Spec) -> None:
-    """What the data need; raises DataError too if the teacher's file is not there."""
-    data.preflight(spec)
+def check(spec: Spec) -> None:
+    """Raise DataError if the data or the teacher's file are not there."""
+    data.check(spec)
     wanted = spec.schedule.train.distillation
     if wanted is not None and wanted.teacher != "float" and not Path(wanted.teacher).is_file():
         raise DataError(
@@ -41,14 +44,15 @@ def train_config(schedule: TrainSchedule) -> TrainConfig:
     """The section `schedule.train`, as nba.train takes it."""
     from nba.train.config import Distillation, TrainConfig
 
-    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop"})
+    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop", "baselines"})
     wanted = schedule.distillation
     distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
     return TrainConfig(distillation=distillation, **values)
 
 
 def run(context: Context) -> None:
-    """Writes network.json, weights.npz, images.npz (test images), curves.json; teacher.pt where a teacher was trained.
+    """Writes network.json, weights.npz, images.npz (test images), classes.json, curves.json; teacher.pt where a teacher
+    was trained.
 
     Of several processes that train together, rank 0 alone measures and writes.
     """
@@ -65,11 +69,9 @@ def run(context: Context) -> None:
         return
     trained = measure(model, records, dataset)
     save_network(trained.network, trained.weights, context.folder)
-    save_images(dataset.test_x, dataset.test_y, context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(
-        context.folder,
-        {"accuracy": {"integer": trained.integer_accuracy, "fake_quant": trained.fake_accuracy}},
-    )
-    (context.folder / "train.pt").unlink(missing_ok=True)
+    reached = trained.integer_accuracy
+    found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
+    write_part(context.folder, {"accuracy": found, "arithmetic": {"train": arithmetic.used()}})

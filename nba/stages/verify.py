@@ -67,7 +67,8 @@ def run(context: Context) -> None:
 def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress) -> Json:
     """Compare each implementation in `images` on that many images; the part of the metrics that says how it went.
 
-    Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is damaged.
+    Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is
+    not what its design renders to.
     """
     from nba.verify import verify_bundle
 

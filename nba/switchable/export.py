@@ -9,14 +9,12 @@ import torch
 from nba.data.dataset import Dataset
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import FLOAT_BITS, LEGAL_BITS, MASTER_BITS, weight_shape
-from nba.quant.export import accuracy, agreement, exact_codes, export, fake_codes
+from nba.quant.export import accuracy, agreement, exact_codes, export, fake_codes, float_logits
 from nba.quant.fake import FakeNetwork
 from nba.quant.nested import master_codes
 from nba.quant.shared import SharedNetworks, shared
 from nba.switchable.config import AtBits, Switchable, SwitchableRecord
 from nba.switchable.network import SwitchableNetwork
-
-_BLOCK_IMAGES = 256
 
 
 def measure_switchable(model: SwitchableNetwork, records: tuple[SwitchableRecord, ...], dataset: Dataset) -> Switchable:
@@ -58,7 +56,7 @@ def shared_networks(found: Switchable) -> SharedNetworks:
 def _measured(model: FakeNetwork, bits: int, masters: tuple[np.ndarray, ...], dataset: Dataset) -> AtBits:
     x, y = dataset.test_x, dataset.test_y
     if bits not in LEGAL_BITS:
-        outputs = _float_outputs(model, dataset) if bits == FLOAT_BITS else fake_codes(model, x)
+        outputs = float_logits(model, x) if bits == FLOAT_BITS else fake_codes(model, x)
         found = accuracy(outputs, y)
         return AtBits(
             bits=bits, accuracy=found, arithmetic="fake", fake_accuracy=found, agreement=None, network=None,
@@ -72,14 +70,3 @@ def _measured(model: FakeNetwork, bits: int, masters: tuple[np.ndarray, ...], da
         bits=bits, accuracy=accuracy(exact, y), arithmetic="integer", fake_accuracy=accuracy(fake, y),
         agreement=agreement(fake, exact), network=network, weights=weights,
     )  # fmt: skip
-
-
-def _float_outputs(model: FakeNetwork, dataset: Dataset) -> np.ndarray:
-    """Logits [B, classes] of the network that rounds nothing."""
-    found = []
-    model.eval()
-    with torch.no_grad():
-        for i in range(0, len(dataset.test_y), _BLOCK_IMAGES):
-            block = torch.from_numpy(dataset.test_x[i : i + _BLOCK_IMAGES]).float().permute(0, 3, 1, 2)
-            found.append(model(block).numpy())
-    return np.concatenate(found)

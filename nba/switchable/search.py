@@ -207,11 +207,11 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         energy_pj, cycles = self.table.totals(ops)
         macs, bits = self.table.operations(ops)
         record = SwitchableSearchRecord(
-            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses), valid_loss=valid_loss,
-            valid_accuracy=valid_accuracy, temperature=temperature,
-            alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)), efficiency=self.table.efficiency(ops),
-            cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles, ops=ops, cost_weight=self.cost_weight,
-            macs=macs, bit_operations=bits,
+            epoch=epoch, joint=joint, train_loss=train_loss, train_losses=tuple(losses),
+            valid_loss=valid_loss if joint else None, valid_accuracy=valid_accuracy if joint else None,
+            temperature=temperature, alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
+            efficiency=self.table.efficiency(ops), cost=self.table.cost(ops), energy_pj=energy_pj, cycles=cycles,
+            ops=ops, cost_weight=self.cost_weight, macs=macs, bit_operations=bits,
         )  # fmt: skip
         if joint:
             self.cost_weight = adapted_weight(self.config.pressure, self.cost_weight, record.cost, True)

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nba.errors import NbaError, SpecError
+from nba.errors import NbaError
 from nba.files import write_atomic
 from nba.ir.network import Network
-from nba.space.network import Architecture, architecture_from_json, architecture_json, skeleton
-from nba.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable, OperatorCost
+from nba.search.result import read_result
+from nba.space.network import Architecture, architecture_json, skeleton
+from nba.switchable.efficiency import EfficiencyTable
 from nba.switchable.network import at_bits
 
 
@@ -22,17 +23,17 @@ class SwitchableSearchRecord:
 
     Losses are means over the epoch; train_losses per bitwidth, rising, distillation included. valid_loss and
     valid_accuracy are those of the sampled paths at the bitwidths that the architecture learns from, on its part of the
-    data (0 before the joint phase). alpha_entropy: in units of its maximum. efficiency (L_eff), cost (the value of the
-    objective, in its unit), energy_pj, cycles, macs and bit_operations are those of the network derived at the end of
-    the epoch, `ops` its operators. cost_weight: weight of L_eff during the epoch.
+    data (None before the joint phase). alpha_entropy: in units of its maximum. efficiency (L_eff), cost (the value of
+    the objective, in its unit), energy_pj, cycles, macs and bit_operations are those of the network derived at the end
+    of the epoch, `ops` its operators. cost_weight: weight of L_eff during the epoch.
     """
 
     epoch: int
     joint: bool
     train_loss: float
     train_losses: tuple[float, ...]
-    valid_loss: float
-    valid_accuracy: float
+    valid_loss: float | None
+    valid_accuracy: float | None
     temperature: float
     alpha_entropy: float
     efficiency: float
@@ -81,31 +82,10 @@ def save_switchable_search(found: SwitchableSearch, path: Path) -> None:
 
 def load_switchable_search(path: Path) -> SwitchableSearch:
     """Read what `save_switchable_search` wrote. Raises NbaError if the file is missing or damaged."""
-    try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
-        return SwitchableSearch(
-            architecture=architecture_from_json(json.dumps(raw["architecture"])),
-            bitwidths=tuple(int(bits) for bits in raw["bitwidths"]),
-            stem_bits=raw["stem_bits"],
-            classifier_bits=raw["classifier_bits"],
-            table=_table(raw["table"]),
-            seed=int(raw["seed"]),
-            records=tuple(record_from(record) for record in raw["records"]),
-        )
-    except FileNotFoundError:
-        raise NbaError(f"{path}: no such file; run the search first") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, ValueError, SpecError) as err:
-        raise NbaError(f"{path}: damaged ({err}); repeat the search") from None
+    return read_result(SwitchableSearch, path)
 
 
 def record_from(raw: dict[str, Any]) -> SwitchableSearchRecord:
     """The record of a dict of its fields (lists for tuples)."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
     return SwitchableSearchRecord(**fields)
-
-
-def _table(raw: dict[str, Any]) -> EfficiencyTable:
-    if raw["objective"] not in EFFICIENCY_OBJECTIVES:
-        raise ValueError(f"objective {raw['objective']!r} is not one of {', '.join(EFFICIENCY_OBJECTIVES)}")
-    parts = tuple(tuple(OperatorCost(**part) for part in block) for block in raw["blocks"])
-    return EfficiencyTable(**{**raw, "blocks": parts})

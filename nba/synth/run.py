@@ -5,23 +5,22 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import os
 import shutil
-import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-import nba
+from nba import __version__, assets
 from nba.emit.env import environment
 from nba.errors import ToolError
 from nba.files import write_atomic
-from nba.tools import run_tool
+from nba.tools import HANG_S, python_command, run_tool
 
 Mode = Literal["count", "full"]
 """count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""
 
 SCRIPTS: dict[Mode, str] = {"count": "yosys_count", "full": "yosys"}
+RUNNER = "run_yosys.py"
 RESULT = "synthesised.json"
 
 LUT_CELLS = {
@@ -115,11 +114,9 @@ def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     script, folder = SCRIPTS[mode], work / "synth"
     stat = folder / f"{script}.json"
     stat.unlink(missing_ok=True)
-    roots = [str(Path(nba.__file__).resolve().parent.parent), os.environ.get("PYTHONPATH", "")]
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, roots))}
     run_tool(
-        [sys.executable, "-m", "nba.synth.yosys_worker", f"{script}.ys"],
-        cwd=folder, timeout_s=timeout_s, log_path=work / f"{script}.log", env=env,
+        python_command(folder / RUNNER, "--with", "pyosys", f"{script}.ys"),
+        cwd=folder, timeout_s=timeout_s, log_path=work / f"{script}.log",
     )  # fmt: skip
     if not stat.is_file():
         raise ToolError(f"yosys ended without {stat.name}; whole log: {work / f'{script}.log'}")
@@ -128,7 +125,7 @@ def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     return found
 
 
-def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
     """Run the bundle's own yosys script on a copy of its rtl/ in `work`; the bundle itself is not touched.
 
     Leaves the log (yosys_count.log or yosys.log) and synthesised.json in `work`. Raises ToolError if pyosys is
@@ -142,11 +139,12 @@ def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: flo
     return _yosys(work, mode, timeout_s)
 
 
-def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = 900) -> Synthesised:
+def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
     """As `synthesise`, for any folder of Verilog and hex files with top module `top`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
-        version=nba.__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))
+        version=__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))
     )  # fmt: skip
     write_atomic(work / "synth" / f"{SCRIPTS[mode]}.ys", text)
+    shutil.copy(assets.root("templates") / "synth" / RUNNER, work / "synth")
     return _yosys(work, mode, timeout_s)

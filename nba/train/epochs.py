@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from nba.data.dataset import Dataset
 from nba.data.images import batches_of
-from nba.errors import NbaError
+from nba.errors import DivergedError
 from nba.progress import Progress
 from nba.train import checkpoint, ranks
 from nba.train.augment import augment, images, mixed
@@ -173,9 +173,9 @@ class Epochs(ABC, Generic[Model, Record]):
         return self.model
 
     def backward(self, loss: Tensor, epoch: int) -> None:
-        """Add the gradients of `loss`. Raises NbaError if training diverged."""
+        """Add the gradients of `loss`. Raises DivergedError if training diverged."""
         if not torch.isfinite(loss):
-            raise NbaError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
+            raise DivergedError(f"train: the loss is not finite in epoch {epoch}; lower schedule.train.learning_rate")
         self.scaler.scale(loss).backward()
 
     def update(self) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from nba.files import naming
 from nba.train import ranks
 
 _log = logging.getLogger(__name__)
@@ -32,20 +33,24 @@ class Events:
             return
         from torch.utils.tensorboard import SummaryWriter
 
+        self._folder = folder
         for old in folder.glob(f"{PATTERN}.{name}"):
             old.unlink()
-        self._writer = SummaryWriter(str(folder), filename_suffix=f".{name}")  # type: ignore[no-untyped-call]
+        with naming(folder / PATTERN):
+            self._writer = SummaryWriter(str(folder), filename_suffix=f".{name}")  # type: ignore[no-untyped-call]
 
     def write(self, epoch: int, values: Mapping[str, object]) -> None:
-        """The numbers among `values` (yes and no count as 1 and 0) at step `epoch`."""
+        """The numbers among `values` (yes and no count as 1 and 0) at step `epoch`. Raises DiskError."""
         if self._writer is None:
             return
-        for key, value in values.items():
-            if key != "epoch" and isinstance(value, int | float):
-                self._writer.add_scalar(f"{self.name}/{key}", float(value), epoch)
-        self._writer.flush()
+        with naming(self._folder / PATTERN):
+            for key, value in values.items():
+                if key != "epoch" and isinstance(value, int | float):
+                    self._writer.add_scalar(f"{self.name}/{key}", float(value), epoch)
+            self._writer.flush()
 
     def close(self) -> None:
-        """Everything is on disk, and the file is closed."""
+        """Everything is on disk, and the file is closed. Raises DiskError."""
         if self._writer is not None:
-            self._writer.close()
+            with naming(self._folder / PATTERN):
+                self._writer.close()

@@ -111,15 +111,15 @@ def _teacher(
         run.epochs(path, progress)
         return run.result(ranks.device())
     given = Path(config.distillation.teacher)
-    state = checkpoint.load(given, "")
     try:
+        state = checkpoint.finished(given)
         if state is None:
             raise ValueError("no such file, or damaged")
         run.load_state(state)
-    except (KeyError, ValueError, RuntimeError) as err:
+    except checkpoint.UNFIT as err:
         raise NbaError(
             f"schedule.train.distillation.teacher: {given}: not the {TEACHER} of a network of this architecture "
-            f"({str(err).splitlines()[0]}); give that file, or {FLOAT_TEACHER!r} to train one"
+            f"({str(err).partition(chr(10))[0]}); give that file, or {FLOAT_TEACHER!r} to train one"
         ) from None
     return run.result(ranks.device())
 

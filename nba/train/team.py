@@ -7,6 +7,7 @@ store, so nobody waits in a collective operation for work that is not shared. Of
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -14,18 +15,30 @@ from contextlib import AbstractContextManager
 from torch import distributed
 from torch.distributed.rendezvous import rendezvous
 
+from nba.errors import SpecError
+from nba.supervisor import die_with_parent
 from nba.train import ranks
 
 _POLL_S = 0.1
-_PATIENCE_S = 10.0
+_VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_PATIENCE_S = 300.0
 
 
 class Team:
     """This process among those of its torchrun (environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT). After an
-    elastic restart everything is agreed upon anew."""
+    elastic restart everything is agreed upon anew. It ends as by SIGTERM when torchrun does, however that ends. Raises
+    SpecError where the environment does not say how the processes meet."""
 
     def __init__(self) -> None:
-        store, self.rank, self.size = next(iter(rendezvous("env://")))
+        die_with_parent(os.getppid(), signal.SIGTERM)
+        try:
+            store, self.rank, self.size = next(iter(rendezvous("env://")))
+        except (ValueError, KeyError, RuntimeError, OSError, TypeError) as err:
+            found = ", ".join(f"{name}={os.environ.get(name, '')}" for name in _VARIABLES)
+            raise SpecError(
+                f"{found}: the processes of this run cannot meet ({str(err).partition(chr(10))[0]}); torchrun sets "
+                "these variables; unset WORLD_SIZE where it does not start this program"
+            ) from None
         self._store = distributed.PrefixStore(f"nba/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         self._calls = 0
 

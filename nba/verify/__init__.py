@@ -3,22 +3,16 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
+import shutil
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
-
-from nba.emit.hls import from_bytes
-from nba.emit.names import expected_name
-from nba.emit.vectors import stream_bytes
+from nba.cost.settled import reach
 from nba.errors import DesignError
-from nba.ir.design import load_design
-from nba.ir.program import lower
-from nba.quant.integer import run
+from nba.ir.program import Program, lower
+from nba.verify.bundle import check_bundle
 from nba.verify.hls import verify_hls
-from nba.verify.rtl import TESTS, RtlResult, batch_sizes, simulate_rtl
+from nba.verify.rtl import TESTS, RtlResult, Simulator, batch_sizes, simulate_rtl
 
 
 class ProgressLike(Protocol):
@@ -27,31 +21,6 @@ class ProgressLike(Protocol):
     def start(self, task: str, total: int | None = None) -> None: ...
     def advance(self, n: int = 1, note: str = "") -> None: ...
     def finish(self) -> None: ...
-
-
-def check_manifest(bundle: Path) -> None:
-    """Raise DesignError if a file of the bundle is missing or is not the one that was emitted."""
-    path = bundle / "manifest.json"
-    try:
-        files = json.loads(path.read_text(encoding="utf-8"))["files"]
-        wanted = {str(name): str(digest) for name, digest in files.items()}
-    except FileNotFoundError:
-        raise DesignError(
-            str(bundle), ["holds no manifest.json: not a bundle; make one with `nba-codesign emit`"]
-        ) from None
-    except (ValueError, KeyError, TypeError, AttributeError) as err:
-        raise DesignError(str(path), [f"damaged ({err!r}); emit the bundle again"]) from None
-    problems = []
-    for name, digest in wanted.items():
-        try:
-            found = hashlib.sha256((bundle / name).read_bytes()).hexdigest()
-        except OSError:
-            problems.append(f"{name}: missing; emit the bundle again")
-            continue
-        if found != digest:
-            problems.append(f"{name}: changed since it was emitted (sha256 {found[:12]}, not {digest[:12]})")
-    if problems:
-        raise DesignError(str(bundle), problems)
 
 
 def _at_least(sizes: tuple[int, ...], wanted: int, what: str) -> int:
@@ -73,37 +42,29 @@ def _mode_bits(images: int, mismatches: tuple[int, ...]) -> dict[str, object]:
     return {"images": images, "mismatches": total, **by_mode}
 
 
+def steady_part(program: Program, frames: int) -> dict[str, object]:
+    """The part of metrics.json on the steady interval, and whether a batch of `frames` frames shows it."""
+    found = reach(program, frames)
+    return {
+        "interval_cycles": float(found.interval_cycles), "first_frame": found.first_frame,
+        "period_frames": found.period_frames, "reached": found.reached,
+    }  # fmt: skip
+
+
 def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike) -> dict[str, object]:
     """Compare every implementation named in `images` ("verilator", "icarus", "hls") on at least that many images.
 
-    The bundle's test vectors are first compared with the integer reference itself. Both simulators run the same batch,
-    whose cycles are reported; Verilator, where it is wanted for more images, runs a second one, and also the tests with
-    stalls, resets and several batches. Returns the part of metrics.json (docs/metrics.md). Builds and logs: `work`.
-    Raises DesignError if the bundle is damaged, ToolError if a tool is missing or breaks.
+    The bundle is first compared with what its design renders to (nba.verify.bundle); what runs is that rendering, with
+    the benches of this package. Both simulators run the same batch, whose cycles are reported; Verilator, where it is
+    wanted for more images, runs a second one, and also the tests with stalls, resets and several batches. Returns the
+    part of metrics.json (docs/metrics.md). Builds and logs: `work`. Raises DesignError if the bundle is not what its
+    design renders to, ToolError if a tool is missing or breaks.
     """
-    check_manifest(bundle)
-    design, weights = load_design(bundle / "design.json")
-    network, n_modes = design.network, len(design.networks)
-    first, last = network.tensors[0], network.tensors[-1]
-    x = from_bytes((bundle / "hls" / "input.bin").read_bytes(), first)
-    outputs = [run(*design.mode(m, weights), x) for m in range(n_modes)]
-    for m, y in enumerate(outputs):
-        name = expected_name(m, "bin")
-        if not np.array_equal(y, from_bytes((bundle / "hls" / name).read_bytes(), last)):
-            raise DesignError(
-                str(bundle), [f"hls/{name}: not what the integer reference computes; emit the bundle again"]
-            )
-
-    program = lower(network, design.accelerator, design.modes)
-    received = (program.out_cols, program.out_lanes, program.code_bits)
-    for vector, beats in (
-        ("input.hex", stream_bytes(x, program.pp, program.in_lanes, program.code_bits)),
-        *((expected_name(m, "hex"), stream_bytes(y, *received)) for m, y in enumerate(outputs)),
-    ):
-        if (bundle / "vectors" / vector).read_text(encoding="ascii") != "".join(f"{beat.hex()}\n" for beat in beats):
-            raise DesignError(str(bundle), [f"vectors/{vector}: not the frames of hls/*.bin; emit the bundle again"])
-
-    sizes = batch_sizes(bundle)
+    checked = check_bundle(bundle, work / "bundle")
+    design, x = checked.design, checked.images
+    n_modes = len(design.networks)
+    program = lower(design.network, design.accelerator, design.modes)
+    sizes = batch_sizes(checked.folder)
     simulators = [name for name in ("icarus", "verilator") if name in images]
     common = _at_least(sizes, min((images[name] for name in simulators), default=1), str(bundle))
     exact: dict[str, dict[str, object]] = {}
@@ -115,11 +76,11 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
         frames = tuple(dict.fromkeys((many, common)))
         tests = TESTS if name == "verilator" else ("cycles",)
         tests = (*tests, "modes") if n_modes > 1 else tests
-        simulated = simulate_rtl(
-            bundle, "verilator" if name == "verilator" else "icarus", frames=frames, work=work / name, tests=tests
-        )
+        simulator: Simulator = "verilator" if name == "verilator" else "icarus"
+        simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
         exact[name] = _bits(simulated.batches[:: len(frames)])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
+        cycles.setdefault("steady", steady_part(program, common))
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
         of_simulator[name] = simulated.batches[-1].simulated
@@ -137,11 +98,14 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
             raise DesignError(
                 str(bundle), [f"{images['hls']} images wanted, but the bundle holds {len(x)}; emit it with more"]
             )
-        expected = [y[:count] for y in outputs]
-        result = verify_hls(bundle / "hls", network, x[:count], expected[0], work / "hls", tuple(expected[1:]))
+        expected = [y[:count] for y in checked.outputs]
+        result = verify_hls(
+            checked.folder / "hls", design.network, x[:count], expected[0], work / "hls", tuple(expected[1:])
+        )
         exact["hls"] = _mode_bits(result.images, result.by_mode)
         progress.advance(1, "hls")
     progress.finish()
+    shutil.rmtree(checked.folder)
     part: dict[str, object] = {"bit_exact": exact, "verify_failures": failures}
     if cycles:
         part["cycles"] = cycles

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import time
 from dataclasses import dataclass
@@ -11,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from nba import assets
 from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
 from nba.ir.network import Network
-from nba.tools import run_tool
+from nba.tools import HANG_S, run_tool
 
 INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
 """Environment variable that names a folder with ap_int.h and hls_stream.h."""
@@ -39,33 +39,31 @@ class HlsResult:
         return sum(self.by_mode)
 
 
-def find_headers() -> Path:
-    """Folder with ap_int.h: $NBA_HLS_INCLUDE, or the one inside an installed hls4ml, which is not imported.
+def find_headers() -> tuple[Path, ...]:
+    """Include folders with ap_int.h and hls_stream.h: $NBA_HLS_INCLUDE, or the ones that come with nba-codesign.
 
-    Raises ToolError with the install command if there is none.
+    Raises ToolError if $NBA_HLS_INCLUDE names a folder that does not hold both.
     """
     named = os.environ.get(INCLUDE_VARIABLE)
     if named:
         if all((Path(named) / h).is_file() for h in _HEADERS):
-            return Path(named)
-        raise ToolError(f"{INCLUDE_VARIABLE}={named}: holds no {' and '.join(_HEADERS)}; name a folder that does")
-    spec = importlib.util.find_spec("hls4ml")
-    for package in (spec.submodule_search_locations or ()) if spec else ():
-        folder = Path(package) / "templates" / "vivado" / "ap_types"
-        if all((folder / h).is_file() for h in _HEADERS):
-            return folder
-    raise ToolError(
-        "ap_int headers: not found; install them with: pip install hls4ml "
-        f"(or set {INCLUDE_VARIABLE} to a folder with ap_int.h)"
-    )
+            return (Path(named),)
+        raise ToolError(
+            f"{INCLUDE_VARIABLE}={named}: holds no {' and '.join(_HEADERS)}; name a folder that does, or unset it"
+        )
+    own = assets.root("templates") / "hls" / "include"
+    return (own, own / "ap_types")
 
 
-def build(sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = 300) -> None:
+def build(
+    sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = HANG_S
+) -> None:
     """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
 
-    Raises ToolError if g++ or the headers are missing, or the sources do not compile.
+    Raises ToolError if g++ is missing, or the sources do not compile.
     """
-    flags = [*_FLAGS, *_HEADER_NOISE, *(f"-D{d}" for d in defines), "-isystem", str(find_headers())]
+    includes = [part for folder in find_headers() for part in ("-isystem", str(folder))]
+    flags = [*_FLAGS, *_HEADER_NOISE, *(f"-D{d}" for d in defines), *includes]
     program.parent.mkdir(parents=True, exist_ok=True)
     command = ["g++", *flags, "-o", str(program), *(str(s.resolve()) for s in sources)]
     run_tool(command, cwd=program.parent, timeout_s=timeout_s, log_path=program.with_suffix(".log"))
@@ -78,7 +76,7 @@ def simulate(
     *,
     arguments: tuple[str, ...] = (),
     batch: int | None = None,
-    timeout_s: float = 300,
+    timeout_s: float = HANG_S,
 ) -> np.ndarray:
     """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from typing import Literal
 
 from nba.emit.predicted import Cycles
 from nba.errors import DesignError, ToolError
-from nba.tools import require_tool, run_tool
+from nba.tools import HANG_S, python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
-TESTS = ("cycles", "stalls", "resets", "batches")
+TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
 MODE_TESTS = (*TESTS, "modes")
 """Tests of a bundle whose design has several modes."""
-TIMEOUT_S = 1800.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,23 +98,24 @@ def simulate_rtl(
     work: Path,
     tests: tuple[str, ...] = TESTS,
     seed: int = 1,
-    timeout_s: float = TIMEOUT_S,
+    timeout_s: float = HANG_S,
 ) -> RtlRun:
     """Simulate batches of `frames` frames, the first with all of `tests`, then the same of every further mode; builds
     and logs go to `work`.
 
-    Every number in `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
+    Runs the bundle's own sim/run_sim.py: a bundle from elsewhere goes through nba.verify.bundle first. Every number in
+    `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
     """
     env = _environment()
     _require(simulator, env["PATH"])
     work.mkdir(parents=True, exist_ok=True)
     result_path = work / "result.json"
     result_path.unlink(missing_ok=True)
-    command = [
-        sys.executable, str((bundle / "sim" / "run_sim.py").resolve()), "--sim", simulator,
+    command = python_command(
+        bundle / "sim" / "run_sim.py", "--sim", simulator,
         "--frames", ",".join(map(str, frames)), "--tests", ",".join(tests), "--seed", str(seed),
         "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
-    ]  # fmt: skip
+    )  # fmt: skip
     begin = time.perf_counter()
     done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
     seconds = time.perf_counter() - begin

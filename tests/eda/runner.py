@@ -29,8 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "templates" / "rtl" / "lib"
 BENCHES = ROOT / "sim" / "lib"
 GATES = ("verilator", "icarus", "yosys")
-TIMEOUT_S = 120.0
 MEMORY_FILE = r'"(\w+\.(?:mem|hex))"'
+MUTANT_HANG_S = 1800.0
+"""A mutant may hang; no bench takes a fraction of this."""
 
 Params = Mapping[str, int | str]
 
@@ -90,7 +91,7 @@ def tool_env() -> dict[str, str]:
 
 def _run(command: list[str], work: Path, what: str) -> str:
     try:
-        result = run_tool(command, cwd=work, timeout_s=TIMEOUT_S, env=tool_env(), check=False)
+        result = run_tool(command, cwd=work, timeout_s=MUTANT_HANG_S, env=tool_env(), check=False)
     except ToolError as err:
         raise GateError(f"{what}: {err}") from None
     if result.returncode != 0:

@@ -27,7 +27,7 @@ def _rtl(seed: int, folder: Path) -> tuple[str, list[str], Path]:
 
 
 def _silent(command: list[str], folder: Path) -> None:
-    result = run_tool(command, cwd=folder, timeout_s=240.0, env=tool_env(), check=False)
+    result = run_tool(command, cwd=folder, env=tool_env(), check=False)
     lines = [line for line in result.output.splitlines() if line.strip() and not line.startswith("- ")]
     if result.returncode or lines:
         raise GateError("\n".join([f"{command[0]}: exit status {result.returncode}", *lines[:40]]))

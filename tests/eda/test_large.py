@@ -28,7 +28,7 @@ def test_mobilenet_v2_style_network(tmp_path: Path) -> None:
 
     emit_bundle(design, weights, tmp_path / "bundle")
     result = simulate_rtl(
-        tmp_path / "bundle", "verilator", frames=(2,), work=tmp_path / "work", tests=("cycles",), timeout_s=1200
+        tmp_path / "bundle", "verilator", frames=(2,), work=tmp_path / "work", tests=("cycles",)
     )
     (batch,) = result.batches
     assert (batch.images, batch.mismatches) == (2, 0)

@@ -64,7 +64,7 @@ class Group:
     def outputs(self, index: int) -> np.ndarray:
         """Output codes of case `index`, `BATCH` frames per call, so that memories hold old rows when one starts."""
         case = self.cases[index]
-        return simulate(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH, timeout_s=60)
+        return simulate(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH)
 
 
 def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] = ()) -> Group:

@@ -54,6 +54,9 @@ def test_hostile_names_stay_in_comments(case: Case, name: str) -> None:
     hostile = render(_named(case.design, name), case.weights)
     assert plain.keys() == hostile.keys()
     for path, text in hostile.items():
+        if "/include/" in path:  # copied verbatim
+            assert text == plain[path]
+            continue
         mark = "#" if path.endswith(("Makefile", ".tcl")) else "//"
         assert _code(text, mark) == _code(plain[path], mark), path
         assert text.isascii(), path
@@ -73,6 +76,8 @@ def test_the_same_design_gives_the_same_text(case: Case) -> None:
     environment.cache_clear()
     assert render(case.design, case.weights) == first
     for path, text in first.items():
+        if "/ap_types/" in path:  # of others, with their own notice
+            continue
         assert "SPDX-License-Identifier: Apache-2.0" in text.split("\n")[0], path
         assert text.endswith("\n"), path
         assert not re.search("[^\n]\t| $", text, re.MULTILINE), path
@@ -81,8 +86,9 @@ def test_the_same_design_gives_the_same_text(case: Case) -> None:
 def test_synthesised_files_use_what_synthesis_accepts(case: Case) -> None:
     """No heap, no virtual functions, no standard library outside the test bench; pragmas and interfaces in place."""
     files = render(case.design, case.weights)
+    simulated = re.compile("csim|main|/include/")
     synthesised = {
-        p: _code(t, "//") for p, t in files.items() if p.endswith((".h", ".cpp")) and not re.search("csim|main", p)
+        p: _code(t, "//") for p, t in files.items() if p.endswith((".h", ".cpp")) and not simulated.search(p)
     }
     for path, text in synthesised.items():
         assert not re.search(r"\b(new|delete|malloc|virtual|std::|throw|dynamic_cast)\b", text), path
@@ -118,6 +124,6 @@ def test_missing_headers_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     with pytest.raises(ToolError, match="NBA_HLS_INCLUDE"):
         find_headers()
     monkeypatch.delenv("NBA_HLS_INCLUDE")
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ToolError, match="pip install hls4ml"):
-        find_headers()
+    folders = find_headers()
+    for header in ("ap_int.h", "hls_stream.h"):
+        assert any((folder / header).is_file() for folder in folders)

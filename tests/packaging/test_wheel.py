@@ -27,7 +27,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of this checkout, built without the network."""
     folder = tmp_path_factory.mktemp("wheel")
     command = ["-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--no-index", "-q", "-w", str(folder), "."]
-    done = subprocess.run([sys.executable, *command], cwd=CHECKOUT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, *command], cwd=CHECKOUT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     (found,) = folder.glob("*.whl")
     return found
@@ -41,7 +41,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(folder, with_pip=False)
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(folder), "platbase": str(folder)}))
     command = [sys.executable, "-m", "pip", "--python", str(folder / "bin" / "python"), "install", "-q", "--no-deps"]
-    done = subprocess.run([*command, "--no-index", str(wheel)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, "--no-index", str(wheel)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     dependencies = sysconfig.get_path("purelib")
     # addsitedir would also process the development environment's own .pth files, one of which leads to the checkout.
@@ -54,7 +54,7 @@ def command(installed: Path, *arguments: str | Path, cwd: Path) -> subprocess.Co
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
     program = installed / "bin" / "nba-codesign"
     return subprocess.run(
-        [program, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True, timeout=300
+        [program, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True
     )
 
 

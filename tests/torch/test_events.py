@@ -46,12 +46,15 @@ def test_a_search_shows_what_it_knows(tmp_path: Path) -> None:
     result = search(MACRO, few_digits(64), FakeHardware(0), config, 1, tmp_path)
     found = _scalars(tmp_path)
     for name in (
-        "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "gamma_entropy",
-        "cost", "interval_cycles", "dsp", "bram18", "cost_weight", "learning_rate",
+        "train_loss", "temperature", "alpha_entropy", "beta_entropy", "gamma_entropy", "cost_weight", "learning_rate",
     ):  # fmt: skip
         assert [step for step, _ in found[f"search/{name}"]] == [0, 1]
+    for name in ("valid_loss", "valid_accuracy", "cost", "interval_cycles", "dsp", "bram18"):
+        assert [step for step, _ in found[f"search/{name}"]] == [1], "pretraining does not measure it"
+        assert getattr(result.records[0], name) is None
+        assert getattr(result.records[1], name) is not None
     assert found["search/gamma_entropy"][1][1] == 0.5
-    assert found["search/cost"][1][1] == result.records[1].cost
+    assert found["search/cost"][0][1] == result.records[1].cost
 
 
 def test_without_a_folder_nothing_is_written() -> None:

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
-from nba.sources import PACKAGE
+from nba.data.images import ArrayImages, Shape, batches_of
+from tests.processes import alive, marked_environment, wait_until
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("faults")]
 
@@ -34,42 +37,49 @@ schedule:
   search: {pretrain_epochs: 2, joint_epochs: 4, hardware_first: 100, hardware_last: 100}
   train: {epochs: 8, batch_size: 32, ema: 0.9}
 """
-KILLS = 3
+KILLS = 4
+TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2")
 
 
 def _command(*before: str, out: str) -> list[str]:
     return [*before, "-m", "nba", "train", "spec.yaml", "-o", out]
 
 
-def _environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
-
-
 def _design(folder: Path) -> str:
     return str(json.loads((folder / "metrics.json").read_text())["design_id"])
 
 
+def _steps(build: Path) -> set[tuple[str, int]]:
+    """Everything that a run has written so far, by name and time."""
+    found = set()
+    for path in build.rglob("*"):
+        with suppress(OSError):
+            found.add((path.name, path.stat().st_mtime_ns))
+    return found
+
+
 def test_kills_at_any_moment_change_nothing(tmp_path: Path) -> None:
+    """A run that is killed after some number of files that it wrote, again and again, comes to the same design."""
     (tmp_path / "spec.yaml").write_text(SPEC)
-    began = time.monotonic()
     subprocess.run(
-        _command(sys.executable, out="whole"), cwd=tmp_path, env=_environment(), check=True, capture_output=True
+        _command(sys.executable, out="whole"), cwd=tmp_path, env=marked_environment(), check=True, capture_output=True
     )
-    duration, moments = time.monotonic() - began, random.Random(11)
-    killed = 0
+    moments, killed = random.Random(11), 0
     for _ in range(KILLS):
         process = subprocess.Popen(
-            _command(sys.executable, out="killed"), cwd=tmp_path, env=_environment(),
+            _command(sys.executable, out="killed"), cwd=tmp_path, env=marked_environment(),
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
-        try:
-            process.wait(moments.uniform(0.3, 0.95) * duration)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            killed += process.wait() == -signal.SIGKILL
+        seen, left = _steps(tmp_path / "killed"), moments.randrange(5, 30)
+        while left > 0 and process.poll() is None:
+            now = _steps(tmp_path / "killed")
+            left, seen = left - len(now - seen), seen | now
+            time.sleep(moments.random() / 50)
+        process.kill()
+        killed += process.wait() == -signal.SIGKILL
     assert killed > 0
     subprocess.run(
-        _command(sys.executable, out="killed"), cwd=tmp_path, env=_environment(), check=True, capture_output=True
+        _command(sys.executable, out="killed"), cwd=tmp_path, env=marked_environment(), check=True, capture_output=True
     )
     assert _design(tmp_path / "killed") == _design(tmp_path / "whole")
     for name in ("search/search.json", "train/curves.json", "train/weights.npz"):
@@ -78,9 +88,8 @@ def test_kills_at_any_moment_change_nothing(tmp_path: Path) -> None:
 
 def _torchrun(folder: Path, spec: str) -> subprocess.CompletedProcess[str]:
     (folder / "spec.yaml").write_text(spec)
-    start = (sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2")
     return subprocess.run(
-        _command(*start, out="build"), cwd=folder, env=_environment(), capture_output=True, text=True, timeout=240
+        _command(*TORCHRUN, out="build"), cwd=folder, env=marked_environment(), capture_output=True, text=True
     )
 
 
@@ -98,3 +107,52 @@ def test_an_error_of_all_is_said_once(tmp_path: Path) -> None:
     assert done.returncode != 0
     assert done.stderr.count("schedule.search.batch_size: 30 images are not shared out evenly by 2 processes") == 1
     assert "internal error" not in done.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+def test_no_process_outlives_torchrun(tmp_path: Path, number: signal.Signals) -> None:
+    """Neither those that it started nor their workers, which decode images."""
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("joint_epochs: 4", "joint_epochs: 9999"))
+    env = marked_environment()
+    process = subprocess.Popen(
+        _command(*TORCHRUN, out="build"), cwd=tmp_path, env=env, text=True, stderr=subprocess.PIPE
+    )  # fmt: skip
+    wait_until((tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists, process)
+    assert len(alive(env)) >= 3
+    process.send_signal(number)
+    process.communicate()
+    wait_until(lambda: not alive(env))
+
+
+@pytest.mark.parametrize("name", ["WORLD_SIZE", "RANK", "MASTER_PORT"])
+def test_a_wrong_environment_is_explained(tmp_path: Path, name: str) -> None:
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    given = {"WORLD_SIZE": "2", "RANK": "1", "MASTER_ADDR": "localhost", "MASTER_PORT": "1", name: "x"}
+    done = subprocess.run(
+        _command(sys.executable, out="build"), cwd=tmp_path, env=marked_environment(**given), capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f"{name}=x" in done.stderr
+    assert "torchrun sets" in done.stderr
+    assert not (tmp_path / "build").exists()
+
+
+def _decode() -> None:
+    """Images of a stream, decoded by workers, forever."""
+    pixels = np.zeros((4, 4, 4, 1), dtype=np.uint8)
+    images = ArrayImages(pixels, Shape(height=4, width=4, channels=1), (), 2)
+    for _ in batches_of(images, [torch.tensor([0, 1])] * 4, 1):
+        Path("ready").touch()
+        signal.pause()
+
+
+def test_workers_end_with_their_process(tmp_path: Path) -> None:
+    env = marked_environment()
+    code = "from tests.torch.test_faults import _decode; _decode()"
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=env, text=True)
+    wait_until((tmp_path / "ready").exists, process)
+    assert len(alive(env)) == 3
+    process.kill()
+    process.wait()
+    wait_until(lambda: not alive(env))

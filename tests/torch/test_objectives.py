@@ -40,7 +40,7 @@ def nba(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     """Run nba-codesign in `cwd`."""
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-m", "nba", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True, timeout=600)
+    return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
@@ -58,8 +58,9 @@ def test_an_objective_goes_through(objective: str, tmp_path: Path) -> None:
     assert metrics["objective"]["name"] == objective
     assert metrics["objective"]["unit"] == UNITS[objective]  # type: ignore[index]
     shown = {
-        "interval": metrics["interval_cycles"], "latency": cost.first_output_latency_cycles, "energy": cost.energy_pj,
-        "edp": cost.energy_pj * metrics["interval_cycles"],
+        "interval": metrics["steady_interval_cycles"], "latency": cost.first_output_latency_cycles,
+        "energy": cost.energy_pj,
+        "edp": cost.energy_pj * metrics["steady_interval_cycles"],
     }  # fmt: skip
     assert metrics["objective"]["value"] == shown[objective]
     assert metrics["budgets"] == {

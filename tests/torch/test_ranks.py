@@ -59,7 +59,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     one = folder / "one"
     alone = (pair.found(one), pair.switched(one), pair.floated(), *pair.trained(one), *pair.searched(one))
     for process in processes:
-        process.join(240)
+        process.join()
         assert process.exitcode == 0
     return [*(torch.load(folder / f"{rank}.pt") for rank in range(2)), alone]
 

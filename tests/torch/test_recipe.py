@@ -84,7 +84,7 @@ def test_a_killed_run_with_everything_ends_with_the_same_weights(tmp_path: Path)
     """Killed while the student is trained, after the teacher."""
     process = multiprocessing.get_context("spawn").Process(target=_killed_run, args=(tmp_path, 3))
     process.start()
-    process.join(120)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
     resumed = train(ARCHITECTURE, few_digits(32), FULL, 3, tmp_path)
     whole = train(ARCHITECTURE, few_digits(32), FULL, 3)

@@ -14,6 +14,7 @@ from nba.flow import SWITCHABLE_STAGES
 from nba.quant.export import accuracy, exact_codes
 from nba.quant.shared import load_shared
 from nba.stages.exchange import load_images
+from tests.documented import undocumented
 from tests.torch.test_run import nba
 
 pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]
@@ -94,6 +95,8 @@ def test_the_hardware_works_at_both_bitwidths(built: Path) -> None:
     assert metrics["cycles"]["simulated"]["icarus"] == metrics["cycles"]["predicted"]
     assert metrics["resources"]["predicted"] == metrics["resources"]["synthesised"]
     assert set(metrics["seconds"]) == {stage.name for stage in SWITCHABLE_STAGES}
+    assert set(metrics["baselines"]) == {"float", "int8"}
+    assert undocumented(metrics) == set()
 
 
 def test_nothing_is_done_twice(built: Path) -> None:

@@ -120,7 +120,7 @@ def _killed_run(folder: Path) -> None:
 def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
     process = multiprocessing.get_context("spawn").Process(target=_killed_run, args=(tmp_path,))
     process.start()
-    process.join(120)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / "search.pt").is_file()
     hardware, other = FakeHardware(5), FakeHardware(5)

@@ -182,6 +182,8 @@ def test_without_a_cost_the_accuracy_decides() -> None:
     one, other = (search_switchable(MACRO, few_digits(256), CASCADE, hand_table(seed), config, 0) for seed in (1, 2))
     assert one.architecture == other.architecture
     assert [r.valid_loss for r in one.records] == [r.valid_loss for r in other.records]
+    for record in one.records:
+        assert (record.valid_loss is None) == (record.valid_accuracy is None) == (record.epoch < 4)
     cheapest = min(itertools.product(*(choices(block) for block in blocks(MACRO))), key=hand_table(1).cost)
     assert one.architecture.ops != cheapest
 

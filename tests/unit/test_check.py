@@ -130,6 +130,14 @@ LONG = with_layer(0, kernel_h=63, kernel_w=63, act_bits=16, weight_bits=16, weig
 NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("counts", Network(name="n", tensors=NETWORK.tensors[:1], layers=()), "has no layers"),
     ("counts", replace(NETWORK, tensors=NETWORK.tensors[:3]), "3 tensors for 3 layers"),
+    ("counts", Network(name="n", tensors=(), layers=NETWORK.layers), "0 tensors for 3 layers"),
+    ("names", with_layer(1, name="n" * 201), "layer 1: its name has 201 characters; legal: at most 200"),
+    ("names", with_tensor(0, name="n" * 1_000_000), "tensor 0: its name has 1000000 characters"),
+    ("names", replace(NETWORK, name="n" * 201), "network: its name has 201 characters"),
+    ("scale", with_tensor(0, scale=0.0), "tensor 0 ('in'): scale is 0.0; legal: 1e-30..1e+30"),
+    ("scale", with_tensor(1, scale=float("inf")), "tensor 1 ('a'): scale is inf"),
+    ("scale", with_tensor(2, scale=float("nan")), "tensor 2 ('b'): scale is nan"),
+    ("scale", with_tensor(2, scale=-1.0), "tensor 2 ('b'): scale is -1.0"),
     ("topological", with_layer(1, input=2), "layer 1 ('middle'): input tensor is 2; legal: 0..1"),
     ("topological", with_layer(1, input=-1), "layer 1 ('middle'): input tensor is -1; legal: 0..1"),
     ("topological", with_layer(2, residual=3), "layer 2 ('last'): residual tensor is 3; legal: 0..2"),
@@ -506,6 +514,15 @@ def test_a_legal_design_passes() -> None:
     [
         (replace(DESIGN, network=with_layer(1, shift=0)), WEIGHTS, ["shift is 0"]),
         (replace(DESIGN, clock_mhz=0.0), WEIGHTS, ["clock_mhz is 0.0"]),
+        (replace(DESIGN, clock_mhz=float("inf")), WEIGHTS, ["clock_mhz is inf"]),
+        (replace(DESIGN, cost=replace(DESIGN.cost, lut=10**400)), WEIGHTS, ["cost.lut is 1000"]),
+        (replace(DESIGN, cost=replace(DESIGN.cost, bram=-0.5)), WEIGHTS, ["cost.bram is -0.5; legal: 0..1e+30"]),
+        (
+            replace(DESIGN, cost=replace(DESIGN.cost, energy_pj=-1.0, power_w=float("nan"))),
+            WEIGHTS,
+            ["cost.energy_pj is -1.0", "cost.power_w is nan"],
+        ),
+        (replace(DESIGN, versions=(("a", "b"),) * 65), WEIGHTS, ["versions: 65 entries; legal: at most 64"]),
         (replace(DESIGN, accelerator=with_ring(0, rows=1)), WEIGHTS[:2], ["weights: of 2 layers", "rows is 1"]),
     ],
 )

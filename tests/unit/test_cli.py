@@ -8,19 +8,21 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
 
+import numpy as np
 import pytest
 import typer
 
 from nba import assets
 from nba.cli import _guard, app
 from nba.errors import NbaError
+from nba.platform import names
 from nba.sources import PACKAGE
+from tests.processes import marked_environment, wait_until
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
 DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
@@ -75,6 +77,19 @@ def test_help_lists_every_command() -> None:
     assert [c for c in COMMANDS if f" {c} " not in done.stdout] == []
 
 
+def test_help_names_specs_and_boards() -> None:
+    text = cli("--help").stdout
+    assert [name for name in (*assets.examples(), *names()) if name not in text] == []
+
+
+def test_a_run_goes_to_build_and_the_name_of_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Path] = []
+    monkeypatch.setattr("nba.flow.run", lambda spec, build, **rest: seen.append(build))
+    cli("search", "digits", cwd=tmp_path)
+    cli("search", "digits", "-o", "other", cwd=tmp_path)
+    assert seen == [Path("build/digits"), Path("other")]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     done = cli(command, "--help")
@@ -92,7 +107,7 @@ def test_a_process_of_its_own(tmp_path: Path) -> None:
     """What the shell sees of `python -m nba`: the status, the message on stderr alone."""
     env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
     command = [sys.executable, "-m", "nba", "emit", "none.json", "-o", "bundle"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("nba-codesign: none.json:\n  - no such file")
     assert list(tmp_path.iterdir()) == []
@@ -223,19 +238,16 @@ def test_unknown_check(tmp_path: Path) -> None:
 )
 def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str) -> None:
     """A run that is stopped says how to go on, and the search that it was in can be resumed."""
-    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    env = marked_environment()
     command = [sys.executable, "-m", "nba", "search", "digits", "-o", str(tmp_path / "build")]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
-    work = tmp_path / "build" / ".nba" / "work" / "search.inputs"
-    deadline = time.monotonic() + 60
-    while not work.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    time.sleep(0.5)
+    wait_until((tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists, process)
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == status, stderr
     assert f"nba-codesign: {word}; the same command continues where it was" in stderr
     assert "Traceback" not in stderr
+    assert (tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists()
 
 
 @pytest.mark.parametrize(
@@ -277,3 +289,10 @@ def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pyte
         command()
     assert ended.value.exit_code == 143
     assert capsys.readouterr().err == "nba-codesign: terminated\n"
+
+
+def test_too_little_memory_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit) as caught, _guard(False):
+        np.zeros((1 << 20, 1 << 20, 1 << 10))
+    assert caught.value.exit_code == 2
+    assert "nba-codesign: not enough memory (Unable to allocate" in capsys.readouterr().err

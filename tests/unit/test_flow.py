@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -13,9 +16,10 @@ import pytest
 from filelock import FileLock
 
 from nba import flow
-from nba.errors import InfeasibleError, NbaError, SpecError, ToolError
+from nba.errors import DataError, DiskError, InfeasibleError, NbaError, SpecError, ToolError
 from nba.flow import Context, Stage, Stamp
 from nba.progress import Silent
+from nba.sources import folder_state
 from nba.spec import Spec
 
 SPEC = Spec.model_validate(
@@ -140,13 +144,24 @@ def test_spoiled_outputs_are_made_again(lab: Lab, spoil: Callable[[Path], None])
     lab.go()
     spoil(lab.build / "two/out.txt")
     assert lab.go() == ["train"]
+    assert f"train   {lab.build / 'two/out.txt'}: changed or missing since; the stage is done again" in lab.said
     assert (lab.build / "two/out.txt").read_text() == "train 0"
 
 
 def test_a_spoiled_stamp_is_no_stamp(lab: Lab) -> None:
+    """Cut short anywhere, or with any byte changed."""
     lab.go()
-    flow.stamp_path(lab.build, STAGES[0]).write_text("{")
+    path = flow.stamp_path(lab.build, STAGES[0])
+    whole = path.read_bytes()
+    assert flow.read_stamp(path) is not None
+    for i in range(len(whole) - 2):
+        for spoiled in (whole[:i], whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :]):
+            path.write_bytes(spoiled)
+            found = flow.read_stamp(path)
+            assert found is None or spoiled.split() == whole.split(), spoiled
+    path.write_bytes(whole[:100])
     assert lab.go() == ["search"]
+    assert f"search  {path}: damaged; the stage is done again" in lab.said
 
 
 def test_what_others_add_is_left_alone(lab: Lab) -> None:
@@ -193,15 +208,71 @@ def test_a_user_error_leaves_nothing(lab: Lab) -> None:
     assert not lab.build.exists()
 
 
-def test_a_user_error_keeps_what_was_finished(lab: Lab) -> None:
+@pytest.mark.parametrize(
+    "error", [InfeasibleError("no"), DataError("cut short"), DiskError("full"), KeyError("defect")]
+)
+def test_an_error_keeps_what_was_finished(lab: Lab, error: Exception) -> None:
+    """Also within a stage: what it has learned until then is where the next run goes on."""
+
     def half(context: Context) -> None:
-        (context.folder / "half").write_text("")
-        raise InfeasibleError("no")
+        (context.folder / "checkpoint").write_text("half")
+        (context.folder / ".out.txt.x.part").write_text("ha")
+        raise error
+
+    def resumed(context: Context) -> None:
+        assert [p.name for p in context.folder.iterdir()] == ["checkpoint"]
+        (context.folder / "checkpoint").rename(context.folder / "out.txt")
 
     lab.work["map"] = half
-    with pytest.raises(InfeasibleError):
+    with pytest.raises(type(error)):
         lab.go()
-    assert lab.files() == {"one/out.txt", "two/out.txt"}
+    lab.work["map"] = resumed
+    assert lab.go() == ["map"]
+    assert lab.files() == {"one/out.txt", "two/out.txt", "three/out.txt"}
+
+
+def test_checkpoints_go_when_the_stage_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    def learn(context: Context) -> None:
+        for name in ("out.txt", "learn.pt", "learn.pt.before", "teacher.pt", "teacher.pt.before"):
+            (context.folder / name).write_text(name)
+
+    monkeypatch.setattr(sys.modules["nba.stages.train"], "SCRATCH", ("learn.pt",), raising=False)
+    lab.work["train"] = learn
+    lab.go()
+    assert lab.files() == {"one/out.txt", "two/out.txt", "two/teacher.pt", "three/out.txt"}
+    assert lab.go() == []
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(errno.ENOSPC, "No space left on device")])
+@pytest.mark.parametrize(("owner", "call"), [(Path, "unlink"), (Path, "rename"), (os, "replace")])
+def test_a_stage_that_is_done_stays_done(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, owner: object, call: str, error: type[BaseException] | OSError
+) -> None:
+    """However often a run ends, or the disk is full, while results are moved to their place: no stage is repeated."""
+    real, ended, ran = getattr(owner, call), [], []
+
+    def break_off(*given: object, **more: object) -> object:
+        step = (len(ran) + len(lab.ran), str(given[-1]))
+        if lab.ran and step not in ended and not step[1].endswith(".stamp"):
+            ended.append(step)
+            raise error
+        return real(*given, **more)
+
+    def learn(context: Context) -> None:
+        for name in ("out.txt", "learn.pt.before"):
+            (context.folder / name).write_text(name)
+
+    lab.work["search"] = learn
+    monkeypatch.setattr(owner, call, break_off)  # type: ignore[call-overload]
+    done = False
+    while not done:
+        with suppress(KeyboardInterrupt, OSError, DiskError):
+            lab.go()
+            done = True
+        ran += lab.ran
+    assert len(ended) > 2
+    assert ran == ["search", "train", "map"]
+    assert lab.files() == {"one/out.txt", "two/out.txt", "three/out.txt"}
 
 
 def test_a_tool_error_keeps_its_log(lab: Lab) -> None:
@@ -315,6 +386,87 @@ def test_a_field_of_switchable_redoes_the_stages_that_read_it() -> None:
     assert redone(before, digests(switchable(hierarchy="tpu-like"))) == ["nas", "automap"]
     assert redone(before, digests(switchable(beta=0.5))) == ["nas", "cascade"]
     assert redone(before, digests(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap", "map"]
+
+
+def spec_with(**fields: object) -> Spec:
+    """SPEC with other values of fields that are written with __ for a dot."""
+    values = SPEC.model_dump()
+    for name, value in fields.items():
+        *above, last = name.split("__")
+        place = values
+        for part in above:
+            place = place[part]
+        place[last] = value
+    return Spec.model_validate(values)
+
+
+def searched(spec: Spec) -> dict[str, str]:
+    """As `digests`, of a run of mixed precision."""
+    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
+    return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+
+
+def test_another_name_makes_another_design() -> None:
+    """The name is part of the design and of the report; nothing is learned anew for it."""
+    assert redone(searched(SPEC), searched(spec_with(name="other"))) == ["map", "report"]
+    other = SWITCHABLE.model_copy(update={"name": "other"})
+    assert redone(digests(SWITCHABLE), digests(other)) == ["map"]
+
+
+def test_changed_images_redo_what_learns(tmp_path: Path) -> None:
+    """Also those behind links, of files and of folders; links in a circle are no trap."""
+    data, store = tmp_path / "data", tmp_path / "store"
+    for folder in (data / "a", store / "deep"):
+        folder.mkdir(parents=True)
+    for file in (data / "a" / "0.png", store / "1.png", store / "deep" / "2.png"):
+        file.write_bytes(b"x")
+    (data / "b").symlink_to(store)
+    (data / "a" / "link.png").symlink_to(store / "deep" / "2.png")
+    (data / "a" / "nowhere.png").symlink_to(tmp_path / "nowhere")
+    (data / "a" / "itself.png").symlink_to(data / "a" / "itself.png")
+    (store / "deep" / "up").symlink_to(data)
+    spec = spec_with(dataset={"name": "folder", "path": str(data), "image_size": 8})
+    names = [name for name, _, _ in folder_state(data)]
+    assert names == ["a/0.png", "a/link.png", "b/1.png", "b/deep/2.png", "b/deep/up"]
+    for change in (
+        lambda: (data / "a" / "0.png").write_bytes(b"xy"),
+        lambda: (store / "1.png").write_bytes(b"xy"),
+        lambda: (store / "deep" / "3.png").write_bytes(b"x"),
+        lambda: (store / "deep" / "2.png").write_bytes(b"xy"),
+        lambda: os.utime(store / "1.png", ns=(1, 1)),
+    ):
+        before = searched(spec)
+        assert redone(before, searched(spec)) == []
+        change()
+        assert redone(before, searched(spec)) == ["search", "train", "baselines", "report"]
+
+
+def test_another_teacher_trains_anew(tmp_path: Path) -> None:
+    """One file in place of another under the same name, and of the same size and time."""
+    teacher = tmp_path / "teacher.pt"
+    spec = spec_with(schedule__train__distillation={"teacher": str(teacher)})
+    missing = searched(spec)
+    teacher.write_bytes(b"one")
+    os.utime(teacher, ns=(1, 1))
+    first = searched(spec)
+    assert redone(missing, first) == ["train", "baselines", "report"]
+    teacher.write_bytes(b"two")
+    os.utime(teacher, ns=(1, 1))
+    assert redone(first, searched(spec)) == ["train", "baselines", "report"]
+def test_baselines_are_no_input_of_the_design() -> None:
+    """Switching them on or off redoes them, and what shows them, alone; the recipe concerns both."""
+
+    def everything(**fields: object) -> dict[str, str]:
+        train = SPEC.schedule.train.model_copy(update=fields)
+        spec = SPEC.model_copy(update={"schedule": SPEC.schedule.model_copy(update={"train": train})})
+        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
+        return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+
+    before = everything()
+    assert redone(before, everything(baselines=False)) == ["baselines", "report"]
+    assert redone(before, everything(epochs=7)) == ["train", "baselines", "report"]
+    readers = {stage.name for stage in flow.STAGES if "baselines" in stage.after}
+    assert readers == {"report"}, "nothing of the design waits for baselines"
 
 
 def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:

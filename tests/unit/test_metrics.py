@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
+from nba.errors import NbaError
 from nba.metrics import Line, table
 
 BASE: dict[str, Any] = {
-    "clock_mhz": 100.0, "interval_cycles": 1000.0, "first_output_latency_cycles": 4000, "fps": 100_000.0,
-    "accuracy": {"integer": 0.975, "fake_quant": 0.975},
+    "clock_mhz": 100.0, "steady_interval_cycles": 1000.0, "first_output_latency_cycles": 4000, "fps": 100_000.0,
+    "accuracy": {"integer": 0.975, "fake_quant": 0.975, "images": 400, "standard_error": 0.0078},
     "resources": {"predicted": {"dsp": 10, "bram": 2.0}, "budget": {"dsp": 20, "bram": 4.0}},
     "estimates": {
         "lut": 9000, "ff": 8000, "lut_error": {"mean": 0.04, "worst": 0.1}, "ff_error": {"mean": 0.01, "worst": 0.02},
@@ -36,7 +37,10 @@ def test_without_budgets_nothing_is_claimed() -> None:
         found["LUT"].value
         == "about 9,000 (estimate; the designs it was fitted to: off by 4 % on average, 10 % at worst)"
     )
-    assert found["energy and power"].value == "250 nJ per frame, 25 mW at full speed (some-table, a relative model)"
+    assert (
+        found["energy and power"].value
+        == "250 nJ per frame, 25 mW at the target clock (some-table, a relative model)"
+    )
 
 
 @pytest.mark.parametrize(
@@ -54,6 +58,63 @@ def test_budgets_hold_or_say_by_how_much_not(label: str, name: str, met: float, 
     line = rows(**{name: missed})[label]
     assert line.holds is False
     assert line.value.endswith(said)
+
+
+def test_rates_and_times_name_their_clock() -> None:
+    found = rows()
+    assert found["frames per second"].value == (
+        "100,000 at a target clock of 100 MHz (not confirmed), steady interval 1,000 cycles"
+    )
+    assert found["latency"].value == "40.0 us at a target clock of 100 MHz (not confirmed), 4,000 cycles"
+
+
+def test_accuracies_have_images_and_an_error() -> None:
+    metrics = deepcopy(BASE)
+    metrics["baselines"] = {
+        "float": {"accuracy": 0.98, "images": 400, "standard_error": 0.007},
+        "int8": {"accuracy": 0.9, "images": 400, "standard_error": 0.015},
+    }
+    found = {line.label: line.value for line in table(metrics)}
+    assert found["accuracy"] == (
+        "97.50 ± 0.78 % of 400 test images (integer network), +0.00 points from fake-quantised training"
+    )
+    assert found["baselines, same architecture"] == (
+        "98.00 ± 0.70 % in floating point, 90.00 ± 1.50 % with 8 bits everywhere (integer network), of 400 test images"
+    )
+    del metrics["baselines"]["float"]
+    assert "floating" not in {line.label: line.value for line in table(metrics)}["baselines, same architecture"]
+    del metrics["baselines"]["int8"]
+    assert "baselines, same architecture" not in {line.label for line in table(metrics)}
+    metrics["baselines_failed"] = "the loss is not finite"
+    failed = next(line for line in table(metrics) if line.label.startswith("baselines"))
+    assert (failed.value, failed.holds) == ("not measured: the loss is not finite", None)
+
+
+def test_bitwidths_have_images_an_error_and_a_clock() -> None:
+    at = {"images": 400, "standard_error": 0.01, "fake_quant": 0.9}
+    costs = {"edp_js": 1e-10, "fps": 1234.0}
+    metrics = {
+        "switchable": {"accuracy": {
+            "32": {"accuracy": 0.9, "arithmetic": "fake", **at}, "4": {"accuracy": 0.8, "arithmetic": "integer", **at},
+        }},
+        "automap": {"hierarchy": "some", "clock_mhz": 200.0, "bits": {"4": costs, "32": costs}},
+    }  # fmt: skip
+    assert [(line.label, line.value) for line in table(metrics)] == [
+        ("at 4 bits", "80.00 ± 2.00 % (integer network), EDP 1.000e-10 J s, 1,234 frames/s"),
+        ("at 32 bits", "90.00 ± 1.50 % (floating point), EDP 1.000e-10 J s, 1,234 frames/s"),
+        (
+            "these bitwidths",
+            "accuracy of 400 test images; EDP and frames/s are those of some at a target clock of 200 MHz "
+            "(not confirmed)",
+        ),
+    ]
+
+
+def test_metrics_of_another_version_are_said_to_be() -> None:
+    metrics = deepcopy(BASE)
+    del metrics["accuracy"]["images"]
+    with pytest.raises(NbaError, match="damaged, or of another version"):
+        table(metrics)
 
 
 def test_more_luts_than_the_device_has_are_said() -> None:

@@ -213,8 +213,8 @@ def test_memories_hold_every_mode(seed: int) -> None:
     low = sum(width for _, width in fields)
     differing: set[str] = set()
     for k, chunk in enumerate(program.chunks):
-        words = [int(line, 16) for line in files[f"rtl/program_{k}.hex"].split()]
-        params = [int(line, 16) for line in files[f"rtl/params_{k}.hex"].split()]
+        words = [int(line, 16) for line in files[f"rtl/program_{k}.mem"].split()]
+        params = [int(line, 16) for line in files[f"rtl/params_{k}.mem"].split()]
         slots = job_slots(len(chunk.jobs), 3)
         assert len(words) == 3 * slots
         assert len(params) == chunk.param_depth + 1
@@ -241,7 +241,7 @@ def test_memories_hold_every_mode(seed: int) -> None:
         single = lower(design.network, design.accelerator).chunks[k]
         assert single.weight_store_bits == chunk.weight_store_bits
         alone = weight_memory(single, design.network.layers, design.mode(0, weights)[1])
-        assert files[f"rtl/weights_{k}.hex"].decode() == alone
+        assert files[f"rtl/weights_{k}.mem"].decode() == alone
     allowed = {"a_shift", "w_shift", "w_bits", "p_base", "round", "shift", "res_mult", "q_min", "q_max"}
     assert {"p_base"} < differing <= allowed
 

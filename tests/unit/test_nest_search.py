@@ -206,7 +206,7 @@ LAYERS = (
 
 def test_network_is_mapped_with_a_bound() -> None:
     array = row_stationary_array(rows=3, columns=4, buffer_bytes=4096)
-    found = map_network(LAYERS, array, effort=EFFORT, prove_seconds=2.0)
+    found = map_network(LAYERS, array, effort=EFFORT, prove_seconds=3600.0)  # it is done long before
     assert found.execution == "multi-cycle"
     assert found.layers[0].cost == found.layers[3].cost
     assert [m.layer.name for m in found.layers] == ["a", "b", "c", "d"]

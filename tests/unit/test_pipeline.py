@@ -11,6 +11,7 @@ import pytest
 
 from nba.cost import pipeline
 from nba.cost.pipeline import Schedule, schedule
+from nba.cost.settled import reach
 from nba.cost.steady import steady_interval, steady_state
 from nba.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
@@ -205,6 +206,8 @@ def test_steady_interval_need_not_be_whole() -> None:
     output = schedule(program, 20).output_cycle
     assert output[15] - output[13] == 21
     assert output[15] - output[14] != output[14] - output[13]
+    shown = reach(program, 16)
+    assert (shown.interval_cycles, shown.period_frames, shown.reached) == (Fraction(21, 2), 2, True)
 
 
 def joined() -> tuple[Network, tuple[Chunk, ...], tuple[Ring, ...]]:

@@ -14,13 +14,13 @@ COST = {"energy_pj": 2e6, "latency_us": 10.0, "edp_js": 2e-11, "fps": 1e5, "exec
 METRICS = {
     "switchable": {
         "hardware_bits": [4, 8],
-        "accuracy": {b: {"accuracy": int(b) / 100, "arithmetic": "integer"} for b in ("8", "4", "16")},
+        "accuracy": {b: {"accuracy": int(b) / 100, "images": 50, "arithmetic": "integer"} for b in ("8", "4", "16")},
     },
     "automap": {"bits": {"4": COST, "8": {**COST, "edp_js": 4e-11}, "16": {**COST, "edp_js": 8e-11}}},
 }
 CURVES = SwitchableCurves(
     bitwidths=(4, 8), epochs=(0, 1), losses=((2.0, 1.0), (1.5, 0.5)), accuracies=((0.5, 0.6), (0.7, 0.8)),
-    search_epochs=(0, 1, 2), valid_loss=(0.0, 2.0, 1.0), cost=(9.0, 8.0, 7.0), objective="edp",
+    search_epochs=(0, 1, 2), valid_loss=(None, 2.0, 1.0), cost=(9.0, 8.0, 7.0), objective="edp",
     ops=(("a",), ("a",), ("b",)),
 )  # fmt: skip
 

@@ -166,7 +166,7 @@ def test_scripts_need_only_their_documented_context() -> None:
         "part": "xc7z020clg400-1",
         "clock_mhz": 125.0,
         "rtl_files": ["nba_ram.v", "nba_t.v"],
-        "hex_files": ["weights_0.hex"],
+        "memory_files": ["weights_0.mem"],
     }
     text = {name: environment().get_template(f"synth/{name}.j2").render(context) for name in
             ("yosys.ys", "yosys_count.ys", "vivado.tcl")}  # fmt: skip
@@ -174,7 +174,7 @@ def test_scripts_need_only_their_documented_context() -> None:
         assert "nba_t.v" in script
         assert "design ffffffffffff." in script
         assert "{{" not in script
-    assert "weights_0.hex" in text["vivado.tcl"]
+    assert "weights_0.mem" in text["vivado.tcl"]
     assert "-period 8.000 " in text["vivado.tcl"]
     for name in ("yosys.ys", "yosys_count.ys"):
         lines = text[name].splitlines()

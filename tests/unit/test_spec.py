@@ -6,12 +6,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from nba import assets
 from nba.errors import SpecError
-from nba.spec import Spec, load_spec, parse_spec
+from nba.spec import PATHS, Spec, load_spec, parse_spec, paths_of
 
 PLATFORMS = ("zc706", "zcu102")
 GOLDEN = Path(__file__).parent / "spec_schema.json"
@@ -226,7 +227,7 @@ def test_each_field_is_checked(old: str, new: str, line: str) -> None:
         (changed("dsp: 64", "dsp: 64, dsp: 65"), "f.yaml:9:20: `dsp` is given twice (first in line 9)"),
         ("name: x\n\tseed: 1", "f.yaml:2:1: found character '\\t' that cannot start any token (YAML indents with"),
         ("name: [", "f.yaml:1:8: "),
-        ("a: &x [*x]", "f.yaml:1:4: found unconstructable recursive node"),
+        ("a: &x [*x]", "f.yaml:1:4: an alias stands inside its own value"),
         ("? [a]\n: b", "f.yaml:1:3: found unhashable key"),
         ("a: !!python/object/apply:os.getcwd []", "f.yaml:1:4: could not determine a constructor"),
         ("[" * 20000, "f.yaml: nested too deeply"),
@@ -246,6 +247,61 @@ def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
     assert load_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+
+
+def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it names; what is ready under a name is no path."""
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "specs"
+    folder.mkdir()
+    (folder / "s.yaml").write_text(
+        changed("{name: digits}", "{name: folder, path: ../images, image_size: 32}")
+        + "schedule: {train: {distillation: {teacher: runs/teacher.pt}}}\n"
+    )
+    spec = load_spec(folder / "s.yaml", platforms=PLATFORMS)
+    assert paths_of(spec) == {
+        "dataset.path": folder / "../images",
+        "schedule.train.distillation.teacher": folder / "runs/teacher.pt",
+    }
+    for given, wanted in (
+        ("own.yaml", str(folder / "own.yaml")), ("sub/own", str(folder / "sub/own")), ("/own", "/own"),
+        ("tpu-like", "tpu-like"),
+    ):  # fmt: skip
+        (folder / "s.yaml").write_text(GOOD + f"precision: switchable\nswitchable: {{hierarchy: {given}}}\n")
+        found = load_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
+        assert found is not None
+        assert found.hierarchy == wanted
+    (folder / "s.yaml").write_text(GOOD + "schedule: {train: {distillation: {teacher: float}}}\n")
+    assert paths_of(load_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
+
+
+NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
+"""Fields of free text that name no file."""
+
+
+def test_every_field_of_free_text_is_a_path_or_known_not_to_be() -> None:
+    """What a field names must be part of the digests, and relative to the spec: a new one has to say what it is."""
+    schema = Spec.model_json_schema()
+    texts: set[str] = set()
+
+    def walk(node: Any, where: str) -> None:
+        if isinstance(node, list):
+            for item in node:
+                walk(item, where)
+        if not isinstance(node, dict):
+            return
+        if "$ref" in node:
+            walk(schema["$defs"][node["$ref"].rpartition("/")[2]], where)
+        if node.get("type") == "string" and not {"enum", "const"} & set(node):
+            texts.add(where)
+        for key in ("anyOf", "allOf", "items", "prefixItems", "additionalProperties"):
+            walk(node.get(key), where)
+        for name, child in node.get("properties", {}).items():
+            walk(child, f"{where}.{name}" if where else name)
+
+    walk(schema, "")
+    operators = {where for where in texts if where.endswith(".operators")}
+    assert texts - operators == NO_PATHS | set(PATHS)
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:

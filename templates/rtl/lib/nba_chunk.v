@@ -36,9 +36,9 @@ module nba_chunk #(
   parameter integer W_BLOCK     = 0,
   parameter integer P_DEPTH     = 4,
   parameter integer P_BLOCK     = 0,
-  parameter         PROGRAM_FILE = "program.hex",
-  parameter         WEIGHT_FILE  = "weights.hex",
-  parameter         PARAM_FILE   = "params.hex"
+  parameter         PROGRAM_FILE = "program.mem",
+  parameter         WEIGHT_FILE  = "weights.mem",
+  parameter         PARAM_FILE   = "params.mem"
 ) (
   input  wire                                          clk,
   input  wire                                          rst,

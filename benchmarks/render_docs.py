@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The numbers of README.md and RESULTS.md, from what was recorded: figures.json and recorded/*.metrics.json.
+
+    python -m benchmarks.render_docs [--check]
+
+Each lies between a line `<!-- generated: NAME -->` and a line `<!-- end -->`; the rest of the documents is written by
+hand. --check changes nothing and ends with status 1 if a document is not what the records say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.figures_file import FILE, ROOT, Figure, read
+from nba import flow, metrics
+from nba.files import write_atomic
+from nba.metrics import Json, Line
+
+RECORDED = ROOT / "benchmarks" / "recorded"
+DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
+BLOCK = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+SHOWN = (
+    "at ", "these bitwidths", "baselines", "DSP", "BRAM", "bit-exact, Verilator",
+    "cycles predicted = simulated, Icarus",
+)  # fmt: skip
+"""Rows of a switchable run that README shows."""
+
+
+class NotRecorded(Exception):
+    """The example of that name has not been recorded."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recorded:
+    """What was recorded: figures by key, the metrics of the examples by name."""
+
+    figures: dict[str, Figure]
+    runs: dict[str, Json]
+
+    def run(self, name: str) -> tuple[Json, Figure]:
+        """The metrics of an example and the figure of its wall clock, of one and the same run. Raises NotRecorded."""
+        key = wall_key(name)
+        if name not in self.runs or key not in self.figures:
+            raise NotRecorded(name)
+        return self.runs[name], self.figures[key]
+
+
+def wall_key(name: str) -> str:
+    """The key of the wall clock of the example `name`."""
+    return f"run.{name}.wall_s"
+
+
+def load() -> Recorded:
+    """Everything that was recorded."""
+    paths = sorted(RECORDED.glob("*.metrics.json"))
+    return Recorded(
+        figures=read(FILE) if FILE.exists() else {},
+        runs={path.name.removesuffix(".metrics.json"): metrics.read(path) for path in paths},
+    )
+
+
+def seconds_text(seconds: float) -> str:
+    """A duration in minutes and seconds."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def terminal(rows: tuple[Line, ...]) -> str:
+    """The rows as the command prints them, indented as a block of code."""
+    out = io.StringIO()
+    Console(file=out, width=metrics.WIDTH, highlight=False, color_system=None).print(metrics.grid("", rows))
+    return "".join(f"    {line.rstrip()}\n" for line in out.getvalue().splitlines())
+
+
+def readme_digits(found: Recorded) -> str:
+    """What `make run` prints at its end."""
+    run, wall = found.run("digits")
+    rows = terminal(metrics.closing(run, Path("build/digits")))
+    return (
+        "`make run` takes the handwritten digits of scikit-learn (8x8, no download) through everything and ends, after "
+        f"{seconds_text(wall.value)} on {wall.machine},\nwith this table (commit {wall.commit}, {wall.date}):\n\n{rows}"
+    )
+
+
+def readme_instantnet(found: Recorded) -> str:
+    """The rows of the switchable example that concern its bitwidths and the hardware."""
+    run, wall = found.run("instantnet_digits")
+    rows = tuple(row for row in metrics.table(run) if row.label.startswith(SHOWN))
+    command = f"    {wall.command}      # {seconds_text(wall.value)} on {wall.machine}\n"
+    return f"{command}\n{terminal(rows)}\nFrom one run at commit {wall.commit}, {wall.date}.\n"
+
+
+def results_run(name: str) -> Callable[[Recorded], str]:
+    """The whole closing table of an example's run, and how long its stages took."""
+
+    def render(found: Recorded) -> str:
+        run, wall = found.run(name)
+        seconds = run["seconds"]
+        stages = ", ".join(f"{stage} {seconds[stage]:.0f}" for stage in flow.BY_NAME if stage in seconds)
+        rows = [(row.label, row.value) for row in metrics.table(run)]
+        rows += [("seconds of wall clock", f"{wall.value:.0f}: {stages}"), ("design", run["design_id"][:12])]
+        body = "".join(f"| {label} | {value} |\n" for label, value in rows)
+        return f"{source(wall)} All rows are from this one run.\n\n| figure | value |\n|---|---|\n{body}"
+
+    return render
+
+
+def results_figures(found: Recorded) -> str:
+    """All recorded figures."""
+    rows = "".join(
+        f"| `{key}` | {number(f.value)} {f.unit} | `{f.command}` | {f.commit}, {f.date} | {f.machine} |\n"
+        for key, f in sorted(found.figures.items())
+    )
+    return f"| figure | value | command | commit, date | machine |\n|---|---|---|---|---|\n{rows}"
+
+
+def number(value: int | float) -> str:
+    """A figure with at most six significant digits, but whole numbers whole."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.6g}"
+
+
+def source(figure: Figure) -> str:
+    """Command, commit, date and machine of a figure, as a sentence."""
+    return f"`{figure.command}` at commit {figure.commit}, {figure.date}, {figure.machine}."
+
+
+BLOCKS: dict[str, Callable[[Recorded], str]] = {
+    "digits": readme_digits,
+    "instantnet": readme_instantnet,
+    "results-digits": results_run("digits"),
+    "results-instantnet": results_run("instantnet_digits"),
+    "figures": results_figures,
+}
+
+
+def render(text: str, found: Recorded) -> str:
+    """`text` with every generated block as the records say. Raises ValueError for a block that nothing generates, or
+    whose end is missing."""
+
+    def block(match: re.Match[str]) -> str:
+        begin, name, end = match.groups()
+        if name not in BLOCKS or "<!-- generated:" in match.group(0)[len(begin) :]:
+            raise ValueError(f"generated block {name!r}: unknown, or without its end; legal: {', '.join(BLOCKS)}")
+        try:
+            return f"{begin}{BLOCKS[name](found)}{end}"
+        except NotRecorded as err:
+            return f"{begin}Not recorded with this version yet: `make record EXAMPLES={err}`.\n{end}"
+
+    return BLOCK.sub(block, text)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Bring the documents up to date; with --check only say which are not."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="change nothing; status 1 if a document is stale")
+    check, found, stale = parser.parse_args(arguments).check, load(), []
+    for name in DOCUMENTS:
+        path = ROOT / name
+        before = path.read_text(encoding="utf-8")
+        after = render(before, found)
+        if before != after:
+            stale.append(name)
+            if not check:
+                write_atomic(path, after)
+    for name in stale:
+        print(f"{name}: {'not what was recorded; run `make docs`' if check else 'brought up to date'}")
+    return 1 if check and stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

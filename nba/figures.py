@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How figures are said wherever they are said: an accuracy with its images and its error, a rate with its clock."""
+
+from __future__ import annotations
+
+import math
+
+
+def standard_error(share: float, images: int) -> float:
+    """Binomial standard error of an accuracy (share of 1) that was measured on `images` images."""
+    return math.sqrt(share * (1.0 - share) / images)
+
+
+def accuracy_text(share: float, images: int) -> str:
+    """An accuracy for people: per cent, plus or minus its standard error, and what it was measured on."""
+    return f"{percent_text(share, images)} of {images:,} test images"
+
+
+def percent_text(share: float, images: int) -> str:
+    """`accuracy_text` without the number of images, for where it stands beside."""
+    return f"{100 * share:.2f} ± {100 * standard_error(share, images):.2f} %"
+
+
+def clock_text(clock_mhz: float) -> str:
+    """The clock behind a rate or a time. No place and route has confirmed it, so it is called a target."""
+    return f"at a target clock of {clock_mhz:g} MHz (not confirmed)"

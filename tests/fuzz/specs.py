@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cases of what a user writes in YAML: specs and hierarchies of memories."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from nba import assets, flow
+from nba.nest.description import described
+from nba.nest.hierarchy import Hierarchy
+from nba.nest.schema import HierarchyText, built, read_hierarchy
+from nba.platform import names
+from nba.spec import Spec, load_spec, parse_spec
+from tests.fuzz import mutate
+from tests.fuzz.outcome import Target
+
+PRESETS = (
+    "{name: digits}", "{name: folder, image_size: 8, path: .}", "{name: cifar10, path: .}", "switchable", "quick",
+    "published-cifar", "published-instantnet", "auto-nba-cifar", "auto-nba-imagenet", "pynq-z2", "zc706",
+)  # fmt: skip
+
+
+@cache
+def spec_texts() -> tuple[str, ...]:
+    """The ready examples as texts, and a small one."""
+    ready = [path.read_text(encoding="utf-8") for path in sorted(assets.root("examples").glob("*.yaml"))]
+    small = (
+        "name: small\ndataset: {name: digits}\nnetwork: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], "
+        "head_channels: 16}\nplatform: pynq-z2\nbudgets: {dsp: 64, bram: 32.5}\n"
+    )
+    return (*ready, small, small)
+
+
+@cache
+def spec_values() -> tuple[object, ...]:
+    """The same as values, and each with all defaults filled in."""
+    found: list[object] = []
+    for text in spec_texts():
+        found.append(yaml.safe_load(text))
+        spec = parse_spec(text, where="spec", folder=Path("/"), platforms=names())
+        whole = yaml.safe_load(spec.yaml())
+        if spec.dataset.path is not None:
+            whole["dataset"]["path"] = "cifar10"
+        found.append(whole)
+    return tuple(found)
+
+
+@cache
+def words() -> tuple[str, ...]:
+    """Names of all fields."""
+    fields = [*Spec.model_fields, *HierarchyText.model_fields]
+    for field in Spec.model_fields.values():
+        fields += list(getattr(field.annotation, "model_fields", ()))
+    return (*fields, *PRESETS)
+
+
+def _data(folder: Path) -> None:
+    """The images that the ready examples name."""
+    for name in ("train/a", "train/b", "test/a", "test/b"):
+        (folder / "cifar10" / name).mkdir(parents=True)
+
+
+def _spec_text(rng: random.Random, folder: Path) -> None:
+    _data(folder)
+    (folder / "spec.yaml").write_bytes(mutate.encoded(mutate.text(rng, rng.choice(spec_texts()))))
+
+
+GENTLE = (
+    0, 1, 2, 3, 4, 6, 8, 12, 16, 32, 64, 200, 0.0, 0.1, 0.5, 1.0, 10.0, 1e5, True, False, None, "auto", "sgd", "all",
+    "1e5",
+    "a b", "k3_e6", "skip", [2, 4], [8, 16], ["k3_e1", "k5_e6"], {"preset": "quick"},
+)  # fmt: skip
+"""Values that many fields take."""
+
+
+def _spec_value(rng: random.Random, folder: Path) -> None:
+    _data(folder)
+    pool, edits = (mutate.VALUES, None) if rng.random() < 0.5 else (GENTLE, rng.choice((1, 1, 2)))
+    (folder / "spec.yaml").write_bytes(mutate.encoded(mutate.yaml_text(rng, rng.choice(spec_values()), pool, edits)))
+
+
+def _spec_soup(rng: random.Random, folder: Path) -> None:
+    (folder / "spec.yaml").write_bytes(mutate.encoded(mutate.soup(rng, words())))
+
+
+def _spec_bytes(rng: random.Random, folder: Path) -> None:
+    (folder / "spec.yaml").write_bytes(mutate.damaged(rng, rng.choice(spec_texts()).encode()))
+
+
+def check_spec(folder: Path) -> None:
+    """A spec that is accepted prints itself so that it reads back the same; then what it asks for is checked."""
+    spec = load_spec(folder / "spec.yaml", platforms=names())
+    printed = spec.yaml()
+    again = parse_spec(printed, where="printed", folder=Path("/nowhere"), platforms=names())
+    assert again == spec, "the printed spec is another one"
+    assert again.yaml() == printed
+    flow.check(spec)
+
+
+def hierarchy_texts() -> tuple[str, ...]:
+    """The ready hierarchies."""
+    return tuple(path.read_text(encoding="utf-8") for path in described().values())
+
+
+def _hierarchy(rng: random.Random, folder: Path) -> None:
+    source = rng.choice(hierarchy_texts())
+    made = mutate.text(rng, source) if rng.random() < 0.5 else mutate.yaml_text(rng, yaml.safe_load(source))
+    (folder / "hierarchy.yaml").write_bytes(mutate.encoded(made))
+    (folder / "sample").write_text(str(rng.random()))
+
+
+def check_hierarchy(folder: Path) -> None:
+    """A description that is accepted can be computed with: some of them map a layer."""
+    hierarchy = built(read_hierarchy(folder / "hierarchy.yaml"))
+    if float((folder / "sample").read_text()) < 0.1:
+        map_layers(hierarchy)
+
+
+def map_layers(hierarchy: Hierarchy) -> None:
+    """Map two layers of a network, with little effort."""
+    from nba.nest.network_map import map_network
+    from nba.nest.report import mapping_json, nests_text
+    from nba.nest.shapes import published
+
+    layers = published("resnet18", weight_bits=8, act_bits=8)[-2:]
+    found = map_network(layers, hierarchy, objective="edp", seed=0, effort=1000)
+    assert mapping_json(found)
+    assert nests_text(found, hierarchy)
+
+
+TARGETS = (
+    Target(name="spec-text", make=_spec_text, check=check_spec, share=10),
+    Target(name="spec-value", make=_spec_value, check=check_spec, share=10),
+    Target(name="spec-soup", make=_spec_soup, check=check_spec, share=4),
+    Target(name="spec-bytes", make=_spec_bytes, check=check_spec, share=2),
+    Target(name="hierarchy", make=_hierarchy, check=check_hierarchy, share=6, limit_s=60.0),
+)

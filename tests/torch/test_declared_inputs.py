@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A stage is done anew where a field changes that it reads: every stage, run on small specs, reads what it declares."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from nba import flow, metrics
+from nba.progress import Silent
+from nba.spec import Spec
+
+pytestmark = pytest.mark.torch
+
+SMALL: dict[str, Any] = {
+    "name": "small",
+    "dataset": {"name": "digits", "train_images": 8, "test_images": 2},
+    "network": {
+        "stem_channels": 4, "stages": [{"channels": 4, "blocks": 1, "stride": 2}], "operators": ["k3_e1", "k3_e3"],
+        "head_channels": 8,
+    },
+    "platform": "pynq-z2",
+    "budgets": {"dsp": 40, "bram": 20},
+    "schedule": {
+        "search": {"pretrain_epochs": 0, "joint_epochs": 1, "hardware_first": 50, "hardware_last": 50},
+        "train": {"epochs": 1, "distillation": {"teacher": "float"}},
+    },
+    "verify": {"verilator": 1, "icarus": 1, "hls": 1},
+}  # fmt: skip
+MIXED = Spec.model_validate(SMALL)
+SWITCHABLE = Spec.model_validate(
+    {
+        **SMALL, "precision": "switchable", "switchable": {"bitwidths": [4, 8], "hierarchy": "mcu-class"},
+        "schedule": {**SMALL["schedule"], "train": {"epochs": 1}},
+    }
+)
+
+
+class Recorder:
+    """A section of a spec that notes the fields that are read: each by itself, or a whole section."""
+
+    def __init__(self, section: BaseModel, where: str, read: Callable[[str], None]):
+        self._section, self._where, self._read = section, where, read
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._section, name)
+        where = self._where + name
+        if name == "model_dump":
+            return self._dump
+        if name not in type(self._section).model_fields:
+            return value
+        if isinstance(value, BaseModel):
+            return Recorder(value, f"{where}.", self._read)
+        self._read(where)
+        return value
+
+    def _dump(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
+        for name in set(type(self._section).model_fields) - (exclude or set()):
+            self._read(self._where + name)
+        return self._section.model_dump(exclude=exclude)
+
+
+@pytest.fixture
+def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
+    """The fields that each stage read; simulators and synthesis are left out, loop nests searched briefly."""
+    found: dict[str, set[str]] = {}
+    real = flow.Context
+
+    def recorded(*, spec: Spec, build: Path, folder: Path, progress: Any) -> flow.Context:
+        fields = found.setdefault(folder.name, set())
+        return real(spec=Recorder(spec, "", fields.add), build=build, folder=folder, progress=progress)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(flow, "Context", recorded)
+    monkeypatch.setattr(importlib.import_module("nba.stages.verify"), "verify", lambda *given: {})
+    monkeypatch.setattr(importlib.import_module("nba.stages.synth"), "synthesise", lambda *given: {})
+    for module, function in (("nba.switchable.tabulate", "efficiency_table"), ("nba.nest.network_map", "map_network")):
+        whole = getattr(importlib.import_module(module), function)
+        monkeypatch.setattr(importlib.import_module(module), function, partial(whole, effort=1000))
+    return found
+
+
+@pytest.mark.parametrize("spec", [MIXED, SWITCHABLE], ids=lambda spec: spec.precision)
+def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, set[str]], tmp_path: Path) -> None:
+    stages = flow.stages_of(spec)
+
+    def done(stamps: dict[str, flow.Stamp]) -> None:
+        seconds = {name: stamp.seconds for name, stamp in stamps.items()}
+        metrics.assemble(tmp_path / "b", seconds=seconds, seed=spec.seed)
+
+    flow.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None, done=done)
+    for stage in stages:
+        undeclared = sorted(field for field in read[stage.name] if not _covered(stage, field))
+        assert undeclared == [], stage.name
+    assert {"seed", "dataset.name", "objective"} <= read[stages[0].name]
+    assert "schedule.train.epochs" in read[stages[1].name]
+
+
+def _covered(stage: flow.Stage, field: str) -> bool:
+    """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
+    there is a section `switchable` at all, and whether an `architecture` was given."""
+    return flow.declared(stage, field) or field in ("precision", "switchable", "architecture")
+
+
+def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:
+    """Were `seed` left out of the sections of the search, the test above would say so."""
+    first = flow.STAGES[0]
+    flow.run(MIXED, tmp_path / "b", stages=(first,), progress=Silent(), say=lambda line: None)
+    without = replace(first, sections=tuple(section for section in first.sections if section != "seed"))
+    assert [field for field in read["search"] if not _covered(without, field)] == ["seed"]

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Disks that are full, read-only or broken, and outputs that nobody takes: what is said, and what is left."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nba.errors import DiskError
+from nba.files import naming, write_atomic
+from tests.processes import marked_environment
+
+NBA = f"{sys.executable} -m nba"
+SPEC = """
+name: small
+dataset: {name: digits, train_images: 16, test_images: 2}
+network:
+  stem_channels: 4
+  stages: [{channels: 4, blocks: 1, stride: 2}]
+  operators: [k3_e1, k3_e3]
+  head_channels: 8
+platform: pynq-z2
+budgets: {dsp: 40, bram: 20}
+schedule:
+  search: {pretrain_epochs: 1, joint_epochs: 1, hardware_first: 50, hardware_last: 50}
+"""
+FULL = "No space left on device; free some space there"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.ENOSPC, "free some space"), (errno.EDQUOT, "quota"), (errno.EROFS, "writable"), (errno.EIO, "look at"),
+     (errno.EFBIG, "ulimit -f")],
+)  # fmt: skip
+def test_the_file_and_what_to_do(tmp_path: Path, number: int, advice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.json"
+    path.write_text("before")
+
+    def fail(*given: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(DiskError, match=rf"x\.json: cannot be written: {os.strerror(number)}; .*{advice}"):
+        write_atomic(path, "after")
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["before"]
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), naming(tmp_path):
+        (tmp_path / "none").read_text()
+
+
+def _shell(command: str, cwd: Path, **more: Any) -> tuple[int, str, str]:
+    """Status of the first program of a pipe, and what the shell's stdout and stderr got."""
+    done = subprocess.run(
+        ["bash", "-c", f"{command}; exit ${{PIPESTATUS[0]}}"], cwd=cwd, env=marked_environment(), capture_output=True,
+        text=True, **more,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("command", ["spec digits", "--help", "--version", "doctor"])
+def test_output_that_cannot_be_written(tmp_path: Path, command: str) -> None:
+    """Closed, or a full disk."""
+    status, _, stderr = _shell(f"{NBA} {command} >&-", tmp_path)
+    assert (status, stderr) == (
+        2, "nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)\n"
+    )  # fmt: skip
+    status, _, stderr = _shell(f"{NBA} {command} > /dev/full", tmp_path)
+    assert (status, stderr) == (2, f"nba-codesign: standard output: cannot be written: {FULL}\n")
+
+
+@pytest.mark.parametrize("command", ["spec digits", "doctor", "map alexnet --platform eyeris", "run digits -o b 2>&1"])
+def test_a_pipe_that_is_closed_is_no_error_to_speak_of(tmp_path: Path, command: str) -> None:
+    _, stdout, stderr = _shell(f"{NBA} {command} | true", tmp_path)
+    assert stdout == ""
+    assert "Error" not in stderr
+    assert "Exception" not in stderr
+
+
+def test_closed_stdin_and_stderr(tmp_path: Path) -> None:
+    """The files that a command opens must not take their place."""
+    status, stdout, _ = _shell(f"{NBA} spec digits 2>&- <&-", tmp_path)
+    assert (status, stdout[:13]) == (0, "name: digits\n")
+    assert _shell(f"{NBA} spec none 2>&-", tmp_path) == (2, "", "")
+    assert _shell(f"{NBA} spec none 2>/dev/full", tmp_path) == (2, "", "")
+
+
+@pytest.mark.torch
+def test_a_search_without_space_goes_on_once_there_is_some(tmp_path: Path) -> None:
+    """Files may grow to a size, to a smaller one, and then to any."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    for limit, file in ((10_000, "search/search.pt"), (80, "search/events.out.tfevents.*")):
+        status, stdout, stderr = _shell(
+            f"{NBA} search spec.yaml -o b", tmp_path,
+            preexec_fn=lambda size=limit: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size)),
+        )  # fmt: skip
+        said = [line for line in stderr.splitlines() if "cannot be written" in line]
+        assert (status, stdout, len(said)) == (2, "", 1), stderr
+        assert "Traceback" not in stderr
+        assert said[0].startswith(f"nba-codesign: b/.nba/work/{file}: cannot be written: File too large; raise the ")
+        assert said[0].endswith("; the same command continues where it was")
+        assert list((tmp_path / "b").rglob("*.part")) == []
+    assert _shell(f"{NBA} search spec.yaml -o b", tmp_path)[0] == 0
+    assert json.loads((tmp_path / "b" / "metrics.json").read_text())["seed"] == 0

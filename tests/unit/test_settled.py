@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""When a batch of frames shows the steady interval, and that nothing else is claimed of a shorter one."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from nba.cost.pipeline import schedule
+from nba.cost.settled import long_run, reach
+from nba.cost.steady import steady_interval
+from nba.emit.predicted import predicted_cycles
+from nba.errors import DeadlockError
+from nba.ir.program import Program, lower
+from nba.metrics import table
+from nba.verify import steady_part
+from tests.strategies import random_pair
+from tests.tiny import tiny_design
+
+LONG_TRANSIENT = 28
+"""A random design of which a batch of 2, 4 and 8 frames has three intervals."""
+
+
+def program_of(seed: int) -> Program:
+    return random_pair(np.random.default_rng([seed, 8])).program
+
+
+def test_a_batch_that_is_shorter_than_the_transient_shows_no_steady_interval() -> None:
+    program = program_of(LONG_TRANSIENT)
+    steady = steady_interval(program)
+    found = {n: reach(program, n) for n in (1, 2, 4, 8, 16)}
+    assert {n: r.reached for n, r in found.items()} == {1: False, 2: False, 4: False, 8: True, 16: True}
+    intervals = {n: schedule(program, n).interval_cycles for n in (2, 4, 8, 16)}
+    assert intervals == {2: 130, 4: 248, 8: steady, 16: steady}
+    assert {(r.interval_cycles, r.first_frame, r.period_frames) for r in found.values()} == {(steady, 3, 1)}
+
+
+@pytest.mark.parametrize("group", range(4))
+def test_what_is_said_to_be_steady_is_the_interval_of_the_batch(group: int) -> None:
+    short = 0
+    for seed in range(10 * group, 10 * group + 10):
+        program = program_of(seed)
+        try:
+            steady = steady_interval(program)
+        except DeadlockError:
+            continue
+        for n_frames in (2, 4, 8, 16):
+            found, exact = reach(program, n_frames), schedule(program, n_frames)
+            if found.reached:
+                begin = n_frames // 2 - 1
+                steps = exact.output_cycle[begin + found.period_frames] - exact.output_cycle[begin]
+                assert Fraction(int(steps), found.period_frames) == steady
+            elif found.first_frame is not None and exact.interval_cycles != steady:
+                short += 1
+        assert reach(program, 400).reached
+    assert group != 2 or short >= 2, "no short batch was drawn"
+
+
+def test_the_first_steady_frame_is_the_first() -> None:
+    run = long_run(program_of(LONG_TRANSIENT))
+    first = run.first_steady_frame()
+    assert first == 3
+    starts = run.schedule.job_start
+    steps = [np.diff(start, axis=1) for start in starts]
+    assert all((step[:, first : first + 10] == run.interval).all() for step in steps)
+    assert not all((step[:, first - 1] == run.interval).all() for step in steps)
+
+
+def said(seed: int, n_frames: int) -> str:
+    """What the closing table says of a simulation that does what was predicted."""
+    design, _ = tiny_design(seed)
+    program = lower(design.network, design.accelerator)
+    cycles = predicted_cycles(design.network, program, n_frames)
+    part = {"predicted": cycles, "steady": steady_part(program, n_frames), "simulated": {"icarus": cycles}}
+    (line,) = table({"cycles": part})
+    assert line.holds
+    return line.value
+
+
+def test_the_table_says_which_interval_was_compared() -> None:
+    assert said(10, 2).startswith("yes: latency ")
+    assert ", interval within the batch 179 cycles, " in said(10, 2)
+    assert said(10, 2).endswith(" x 2 frames; too few for the steady interval, which begins with frame 3")
+    assert ", steady interval 385 cycles, " in said(10, 8)
+    assert said(10, 8).endswith(" x 8 frames")
+    assert "interval" not in said(10, 1).partition(";")[0], "one frame has none"

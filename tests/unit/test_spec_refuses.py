@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`spec` refuses what `run` would refuse before it learns anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from nba.cli import app
+
+BASE = """
+name: small
+dataset: {name: digits}
+network:
+  stem_channels: 8
+  stages: [{channels: 8, blocks: 1}]
+  head_channels: 16
+platform: pynq-z2
+budgets: {dsp: 64, bram: 32.5}
+"""
+FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("dsp: 64", "dsp: 1000", "budgets.dsp: 1000, but pynq-z2 has 220; give at most that"),
+        ("bram: 32.5", "bram: 141", "budgets.bram: 141, but pynq-z2 has 140"),
+        ("bram: 32.5", "bram: 32.5, lut: 60000", "budgets.lut: 60000, but pynq-z2 has 53200"),
+        (
+            "bram: 32.5",
+            "bram: 32.5, fps: 1.0e+9",
+            "budgets.fps: 1000000000, but pynq-z2 has 100 million cycles a second",
+        ),
+        (
+            "bram: 32.5",
+            "bram: 32.5, latency_us: 0.001",
+            "budgets.latency_us: 0.001, but a cycle of pynq-z2 takes 0.01 us",
+        ),
+        ("dataset: {name: digits}", FOLDER, "images: no such folder; give the folder that holds the images"),
+        ("dataset: {name: digits}", "dataset: {name: imagenet}", "dataset.path: missing; give the folder of imagenet"),
+        (
+            "platform:",
+            "schedule: {train: {distillation: {teacher: nowhere.pt}}}\nplatform:",
+            "schedule.train.distillation.teacher: ",
+        ),
+        (
+            "platform:",
+            "precision: switchable\nswitchable: {bitwidths: [4, 8], hierarchy: nowhere}\nplatform:",
+            "switchable.hierarchy: hierarchy: 'nowhere' is not known",
+        ),
+        (
+            "platform:",
+            "precision: switchable\nswitchable: {bitwidths: [4, 12], hierarchy: chunk-zc706}\nplatform:",
+            "switchable.hierarchy: chunk-zc706 has no MAC of 12 bits",
+        ),
+        (
+            "channels: 8, blocks: 1}",
+            "channels: 2048, blocks: 2, operators: [k3_e1, k3_e9]}",
+            "network: the largest network of this space, for images of 8x8, is not one of the template: "
+            "tensor 5 ('block1_expand'): channels is 18432; legal: 1..4095",
+        ),
+    ],
+)
+def test_what_run_would_refuse(old: str, new: str, message: str, tmp_path: Path) -> None:
+    assert old in BASE
+    (tmp_path / "spec.yaml").write_text(BASE.replace(old, new, 1))
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 2, done.output
+    assert done.output.startswith("nba-codesign: ")
+    assert message in done.output
+
+
+def test_all_of_it_at_once(tmp_path: Path) -> None:
+    text = BASE.replace("dsp: 64", "dsp: 1000").replace("dataset: {name: digits}", FOLDER)
+    (tmp_path / "spec.yaml").write_text(text)
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 2
+    assert "budgets.dsp" in done.output
+    assert "no such folder" in done.output
+
+
+def test_images_too_large_for_the_pooling(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+    text = BASE.replace("dataset: {name: digits}", FOLDER)
+    (tmp_path / "spec.yaml").write_text(text)
+    assert CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")]).exit_code == 0
+    (tmp_path / "spec.yaml").write_text(text.replace("image_size: 8", "image_size: 128"))
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 2
+    assert "('pool'): kernel_h is 128; legal: 1..63" in done.output
+
+
+def test_data_may_lie_elsewhere(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(BASE.replace("dataset: {name: digits}", FOLDER))
+    (tmp_path / "here" / "cat").mkdir(parents=True)
+    arguments = ["spec", str(tmp_path / "spec.yaml"), "--data", str(tmp_path / "here")]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 2
+    assert "holds 1 folder of images; at least two classes are needed" in done.output
+    (tmp_path / "here" / "dog").mkdir()
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    assert f"path: {tmp_path}/here" in done.output
