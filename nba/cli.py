@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nba import __version__, assets
+from nba import __version__, arithmetic, assets
 from nba.errors import DiskError, NbaError, SpecError
 from nba.files import disk_error
 from nba.platform import names
@@ -527,6 +527,7 @@ def main() -> None:
     if sys.stdout is None:
         print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
         sys.exit(2)
+    arithmetic.pin()
     try:
         try:
             app()

@@ -205,14 +205,24 @@ def read_stamp(path: Path) -> Stamp | None:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         digest = raw.pop("digest")
-        return Stamp(**raw) if digest == digest_json(raw) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found = Stamp(inputs=raw["inputs"], outputs=raw["outputs"], seconds=float(raw["seconds"]))
+        texts = (found.inputs, *found.outputs, *found.outputs.values())
+        return found if digest == digest_json(raw) and all(isinstance(text, str) for text in texts) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
-def intact(folder: Path, stamp: Stamp) -> bool:
-    """Whether every file that a stage wrote is in `folder`, unchanged. Files that others added do not matter."""
-    return all((folder / name).is_file() and digest_file(folder / name) == sha for name, sha in stamp.outputs.items())
+def spoiled(folder: Path, stamp: Stamp) -> list[str]:
+    """Those of the files that a stage wrote that are not in `folder`, unchanged. Files that others added do not
+    matter."""
+
+    def whole(path: Path, sha: str) -> bool:
+        try:
+            return path.is_file() and digest_file(path) == sha
+        except (OSError, ValueError):
+            return False
+
+    return [name for name, sha in stamp.outputs.items() if not whole(folder / name, sha)]
 
 
 def package_version(name: str) -> str:
@@ -397,12 +407,12 @@ def _finish(build: Path, stage: Stage, stamp: Stamp, scratch: frozenset[str]) ->
     """Move what `stamp` is about to its place and put the stamp to its own; False if it is neither in the work folder
     nor there already. Only now are the checkpoints taken away."""
     work, place = work_folder(build, stage), build / stage.folder
-    if work.is_dir() and intact(work, stamp):
+    if work.is_dir() and not spoiled(work, stamp):
         for path in [p for p in work.rglob("*") if _is_scratch(p.relative_to(work).as_posix(), scratch)]:
             path.unlink()
         stamp_path(build, stage).unlink(missing_ok=True)
         replace_folder(work, place)
-    elif not (stamp.outputs and intact(place, stamp)):
+    elif not stamp.outputs or spoiled(place, stamp):
         return False
     work.with_suffix(".inputs").unlink(missing_ok=True)
     os.replace(work.with_suffix(".stamp"), stamp_path(build, stage))
@@ -472,7 +482,7 @@ def run(
                 team.dismiss()
                 team = None
             inputs = inputs_digest(stage, spec, stamps)
-            stamp = None if force else _up_to_date(build, stage, inputs)
+            stamp = None if force else _up_to_date(build, stage, inputs, say)
             if stamp is not None:
                 say(f"{stage.name:<7} up to date (took {stamp.seconds:.1f} s)")
             else:
@@ -486,7 +496,7 @@ def run(
         for stage in stages_of(spec)[len(stages) :]:
             if read_stamp(stamp_path(build, stage)) is None:
                 break
-            stamp = _up_to_date(build, stage, inputs_digest(stage, spec, stamps))
+            stamp = _up_to_date(build, stage, inputs_digest(stage, spec, stamps), lambda line: None)
             if stamp is None:
                 break
             stamps[stage.name] = stamp
@@ -494,8 +504,18 @@ def run(
     return stamps
 
 
-def _up_to_date(build: Path, stage: Stage, inputs: str) -> Stamp | None:
-    """The stamp of a stage that was done with these inputs and whose outputs are still there."""
-    stamp = read_stamp(stamp_path(build, stage))
-    whole = stamp is not None and stamp.inputs == inputs and intact(build / stage.folder, stamp)
-    return stamp if whole else None
+def _up_to_date(build: Path, stage: Stage, inputs: str, say: Callable[[str], None]) -> Stamp | None:
+    """The stamp of a stage that was done with these inputs and whose outputs are still there; `say` is told what was
+    damaged."""
+    path = stamp_path(build, stage)
+    stamp = read_stamp(path)
+    if stamp is None:
+        if path.exists():
+            say(f"{stage.name:<7} {path}: damaged; the stage is done again")
+        return None
+    if stamp.inputs != inputs:
+        return None
+    for name in spoiled(build / stage.folder, stamp)[:1]:
+        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing since; the stage is done again")
+        return None
+    return stamp

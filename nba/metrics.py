@@ -25,8 +25,8 @@ FILE = "metrics.json"
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
 PARTS = {
-    "train": "train", "cascade": "train", "baselines": "baselines", "automap": "mapping", "map": "design",
-    "verify": "verify", "synth": "synth",
+    "search": "search", "nas": "search", "train": "train", "cascade": "train", "baselines": "baselines",
+    "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (

@@ -7,6 +7,7 @@ import json
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import SpecError
 from nba.files import write_atomic
 from nba.stages.data import check, load_data, preflight
@@ -84,7 +85,8 @@ def run(context: Context) -> None:
     results = [accuracies(at, len(dataset.test_y)) for at in found.results]
     curves = {"records": [asdict(r) for r in found.records], "results": results}
     write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
-    write_part(context.folder, {"switchable": {"accuracy": {str(at["bits"]): at for at in results}}})
+    reached = {str(at["bits"]): at for at in results}
+    write_part(context.folder, {"switchable": {"accuracy": reached}, "arithmetic": {"cascade": arithmetic.used()}})
 
 
 def accuracies(at: AtBits, images: int) -> Json:

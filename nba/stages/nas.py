@@ -5,10 +5,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.stages import data, hierarchy
 from nba.stages.architecture import save
 from nba.stages.cascade import cascade_config, section
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def run(context: Context) -> None:
         return
     save_switchable_search(found, context.folder / FILE)
     save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
 
 def objective(spec: Spec) -> EfficiencyObjective:

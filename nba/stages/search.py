@@ -5,9 +5,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypedDict
 
+from nba import arithmetic
 from nba.stages import data
 from nba.stages.architecture import save
 from nba.stages.data import load_data, macro, preflight
+from nba.stages.exchange import write_part
 from nba.stages.limits import budgets_of
 
 if TYPE_CHECKING:
@@ -72,6 +74,7 @@ def run(context: Context) -> None:
         return
     save_result(found, context.folder / "search.json")
     save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"search": arithmetic.used()}})
 
 
 def check(spec: Spec) -> None:

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba import arithmetic
 from nba.errors import DataError
 from nba.files import write_atomic
 from nba.stages import data
@@ -73,4 +74,4 @@ def run(context: Context) -> None:
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     reached = trained.integer_accuracy
     found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
-    write_part(context.folder, {"accuracy": found})
+    write_part(context.folder, {"accuracy": found, "arithmetic": {"train": arithmetic.used()}})

@@ -116,8 +116,11 @@ def _changed(rng: random.Random, root: Any, pool: tuple[Any, ...]) -> Any:
     parent, key = _place(rng, root)
     if parent is None:
         return rng.choice(pool)
-    how = rng.randrange(9)
-    if how < 4:
+    how = rng.randrange(12)
+    if how > 8:
+        alike = [at[name] for at, name in _places(root) if type(at[name]) is type(parent[key])]
+        parent[key] = copy.deepcopy(rng.choice(alike))
+    elif how < 4:
         parent[key] = copy.deepcopy(rng.choice(pool))
     elif how == 4:
         del parent[key]
@@ -140,6 +143,12 @@ def _changed(rng: random.Random, root: Any, pool: tuple[Any, ...]) -> Any:
 
 def _place(rng: random.Random, root: Any) -> tuple[Any, Any]:
     """A random container in `root` and a key of it."""
+    places = _places(root)
+    return rng.choice(places) if places else (None, None)
+
+
+def _places(root: Any) -> list[tuple[Any, Any]]:
+    """Containers in `root` and their keys."""
     places: list[tuple[Any, Any]] = []
     todo = [root]
     while todo and len(places) < 4000:
@@ -148,7 +157,7 @@ def _place(rng: random.Random, root: Any) -> tuple[Any, Any]:
         for key, inner in entries:
             places.append((item, key))
             todo.append(inner)
-    return rng.choice(places) if places else (None, None)
+    return places
 
 
 JSON_TOKENS = (

@@ -42,7 +42,10 @@ def spec_values() -> tuple[object, ...]:
     for text in spec_texts():
         found.append(yaml.safe_load(text))
         spec = parse_spec(text, where="spec", folder=Path("/"), platforms=names())
-        found.append(yaml.safe_load(spec.yaml()))
+        whole = yaml.safe_load(spec.yaml())
+        if spec.dataset.path is not None:
+            whole["dataset"]["path"] = "cifar10"
+        found.append(whole)
     return tuple(found)
 
 
@@ -55,7 +58,14 @@ def words() -> tuple[str, ...]:
     return (*fields, *PRESETS)
 
 
+def _data(folder: Path) -> None:
+    """The images that the ready examples name."""
+    for name in ("train/a", "train/b", "test/a", "test/b"):
+        (folder / "cifar10" / name).mkdir(parents=True)
+
+
 def _spec_text(rng: random.Random, folder: Path) -> None:
+    _data(folder)
     (folder / "spec.yaml").write_bytes(mutate.encoded(mutate.text(rng, rng.choice(spec_texts()))))
 
 
@@ -68,6 +78,7 @@ GENTLE = (
 
 
 def _spec_value(rng: random.Random, folder: Path) -> None:
+    _data(folder)
     pool, edits = (mutate.VALUES, None) if rng.random() < 0.5 else (GENTLE, rng.choice((1, 1, 2)))
     (folder / "spec.yaml").write_bytes(mutate.encoded(mutate.yaml_text(rng, rng.choice(spec_values()), pool, edits)))
 

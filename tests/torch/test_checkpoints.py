@@ -7,9 +7,11 @@ import random
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from nba.data import cache
 from nba.errors import NbaError
 from nba.files import seal, unsealed
 from nba.ir.network import weights_digest
@@ -156,3 +158,22 @@ def test_a_damaged_teacher_is_refused(tmp_path: Path) -> None:
         checkpoint.save(path, odd)
         with pytest.raises(NbaError, match=r"teacher\.pt: not the teacher\.pt of a network"):
             train(ARCHITECTURE, few_digits(32), given, 1)
+
+
+def test_damaged_images_are_decoded_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """What is kept of the images is a checkpoint too."""
+    images, rng = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3)).astype(np.uint8), random.Random(5)
+    assert cache.read(tmp_path, "k") is None
+    cache.write(tmp_path, "k", images)
+    path = tmp_path / "k.npy"
+    whole = path.read_bytes()
+    assert np.array_equal(np.load(path), images)
+    for _ in range(CASES):
+        path.write_bytes(damaged(whole, rng))
+        caplog.clear()
+        assert cache.read(tmp_path, "k") is None or path.read_bytes() == whole
+        assert f"{path}: damaged" in caplog.text or path.read_bytes() == whole
+    path.write_bytes(whole)
+    found = cache.read(tmp_path, "k")
+    assert found is not None
+    assert np.array_equal(found, images)

@@ -243,7 +243,7 @@ def _make_synth(bundle: Path, *, yosys: bool, pyosys: bool, more: str = "") -> t
         (packages / "pyosys" / "libyosys.py").write_text(PYOSYS)
     env = {"PATH": str(tools), "PYTHONPATH": str(packages), "FAKE_LOG": str(log), "HOME": os.environ.get("HOME", "/")}
     command = ["make", "synth", *([f"YOSYS={more}"] if more else [])]
-    done = run_tool(command, cwd=bundle, timeout_s=300, env=env, check=False)
+    done = run_tool(command, cwd=bundle, env=env, check=False)
     return done.returncode, done.output, log.read_text() if log.exists() else ""
 
 
@@ -272,7 +272,7 @@ def test_make_synth_says_what_to_install(emitted: Path) -> None:
 
 def test_make_synth_knows_its_scripts(emitted: Path) -> None:
     done = run_tool(
-        [sys.executable, "run_yosys.py", "other.ys"], cwd=emitted / "synth", timeout_s=300, check=False
+        [sys.executable, "run_yosys.py", "other.ys"], cwd=emitted / "synth", check=False
     )  # fmt: skip
     assert done.returncode == 2
     assert "there is yosys.ys, yosys_count.ys" in done.output

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which instructions compute the floating-point sums of a run: sums in another order round differently.
+
+torch, oneDNN, MKL and numpy choose their code by the processor, and wider vectors add up in another order. A search
+follows such differences to another network. So a run holds all of them to AVX2, which every x86-64 processor of the
+last ten years has, and to one thread (`threads` of the schedules); what it computed with stands in its figures.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from pathlib import Path
+
+PINNED = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "COMPATIBLE",
+    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",
+}
+"""Variables by which the libraries are told. They read them once, when they are loaded or first compute."""
+
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+def pin() -> None:
+    """Set PINNED, but not over the user's own settings, where the processor has AVX2. To be called before torch and
+    numpy are imported."""
+    if {"avx2", "fma"} <= set(_cpuinfo("flags").split()):
+        for name, value in PINNED.items():
+            os.environ.setdefault(name, value)
+
+
+def used() -> dict[str, object]:
+    """What the present process computes with: processor, instructions and threads of torch, settings of the others."""
+    import torch
+
+    return {
+        "cpu": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "torch_instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch_threads": torch.get_num_threads(),
+        "settings": {name: os.environ.get(name, "") for name in PINNED},
+    }
+
+
+def _cpuinfo(field: str) -> str:
+    """The first value of a field of /proc/cpuinfo; "" where there is none (other systems, other processors)."""
+    try:
+        text = _CPUINFO.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    for line in text.splitlines():
+        name, _, value = line.partition(":")
+        if name.strip() == field:
+            return value.strip()
+    return ""
