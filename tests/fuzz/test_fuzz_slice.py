@@ -38,8 +38,10 @@ def _reads(path: Path) -> None:
         [][1]
     if word == "exit":
         raise SystemExit(3)
-    while word == "loop":
+    while word == "sleep":
         time.sleep(0.01)
+    while word == "loop":
+        pass
 
 
 @pytest.mark.parametrize(
@@ -47,7 +49,7 @@ def _reads(path: Path) -> None:
     [
         ("fine", ACCEPTED), ("refused", REFUSED), ("traceback", INTERNAL), ("unprintable", INTERNAL), ("index",
         INTERNAL),
-        ("exit", INTERNAL), ("loop", HANG),
+        ("exit", INTERNAL), ("loop", HANG), ("sleep", HANG),
     ],
 )  # fmt: skip
 def test_the_driver_sees_each_outcome(word: str, kind: str, tmp_path: Path) -> None:
