@@ -51,7 +51,9 @@ def whole_build() -> Path:
     metrics |= {
         "switchable": {
             "hardware_bits": [4, 8],
-            "accuracy": {b: {"accuracy": 0.5, "arithmetic": "integer", "fake_quant": 0.5} for b in ("4", "8")},
+            "accuracy": {
+                b: {"accuracy": 0.5, "arithmetic": "integer", "fake_quant": 0.5, "images": 100} for b in ("4", "8")
+            },
         },
         "automap": {"hierarchy": "eyeriss-like", "clock_mhz": 200.0, "objective": "edp", "bits": costs,
         "warnings": ["w"]},
@@ -59,6 +61,7 @@ def whole_build() -> Path:
         "estimates": {"lut": 5, "ff": 6, "lut_error": {"mean": 0.1, "worst": 0.2}, "device_lut": 100},
         "energy": {"pj_per_frame": 5.0, "power_w": 0.1, "table": "t", "nature": "n"},
         "certificate": {"note": "n"}, "verify_failures": ["x"],
+        "baselines": {name: {"accuracy": 0.5, "images": 100} for name in ("float", "int8")},
     }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(metrics))
     record = {"epoch": 0, "bitwidths": [4, 8], "losses": [1.0, 2.0], "accuracies": [0.5, 0.6]}

@@ -66,10 +66,11 @@ class Tally:
 
 
 def schedule(cases: int, targets: tuple[Target, ...]) -> list[tuple[Target, int]]:
-    """(target, number) of every case: each target its share, at least one."""
+    """(target, number) of every case: each target its share, at least one, and its share of every part of the list."""
     shares = sum(target.share for target in targets)
     counts = {target.name: max(1, round(cases * target.share / shares)) for target in targets}
-    return [(target, i) for target in targets for i in range(counts[target.name])]
+    found = [(target, i) for target in targets for i in range(counts[target.name])]
+    return sorted(found, key=lambda case: (case[1] + 0.5) / counts[case[0].name])
 
 
 def one(target: Target, seed: int, index: int, folder: Path) -> Outcome:
