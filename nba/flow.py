@@ -205,16 +205,24 @@ def read_stamp(path: Path) -> Stamp | None:
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
         digest = raw.pop("digest")
-        return Stamp(**raw) if digest == digest_json(raw) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        found = Stamp(inputs=raw["inputs"], outputs=raw["outputs"], seconds=float(raw["seconds"]))
+        texts = (found.inputs, *found.outputs, *found.outputs.values())
+        return found if digest == digest_json(raw) and all(isinstance(text, str) for text in texts) else None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return None
 
 
 def spoiled(folder: Path, stamp: Stamp) -> list[str]:
     """Those of the files that a stage wrote that are not in `folder`, unchanged. Files that others added do not
     matter."""
-    wanted = ((name, folder / name, sha) for name, sha in stamp.outputs.items())
-    return [name for name, path, sha in wanted if not path.is_file() or digest_file(path) != sha]
+
+    def whole(path: Path, sha: str) -> bool:
+        try:
+            return path.is_file() and digest_file(path) == sha
+        except (OSError, ValueError):
+            return False
+
+    return [name for name, sha in stamp.outputs.items() if not whole(folder / name, sha)]
 
 
 def package_version(name: str) -> str:

@@ -120,9 +120,11 @@ def _exact(metrics: Json) -> list[Line]:
 
 
 def _compared(predicted: Json, steady: Json) -> str:
-    """What a batch of frames showed: the steady interval only where the batch is long enough to reach it."""
-    frames = predicted["frames"]
-    text = f"latency {predicted['first_output_latency']:,}"
+    """What a batch of frames showed: the steady interval only where the batch is long enough to reach it, and the
+    latency of the design only where enough frames follow the first."""
+    frames, latency = predicted["frames"], predicted["first_output_latency"]
+    whole = latency == steady.get("first_output_latency_cycles", latency)
+    text = f"latency {'' if whole else 'within the batch '}{latency:,}"
     if steady.get("reached"):
         text += f", steady interval {steady['interval_cycles']:,.12g}"
     elif frames > 1:

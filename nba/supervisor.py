@@ -42,9 +42,10 @@ def die_with_parent(parent: int, number: int = signal.SIGKILL) -> None:
 
 
 def descendants(of: int) -> set[int]:
-    """All processes below the process `of`; those that have ended and wait for their parents are left out."""
+    """All processes below the process `of`; those that have ended and wait for their parents are left out. Without
+    /proc none is found."""
     parents: dict[int, int] = {}
-    for name in filter(str.isdigit, os.listdir("/proc")):
+    for name in filter(str.isdigit, os.listdir("/proc") if os.path.isdir("/proc") else ()):
         try:
             with open(f"/proc/{name}/stat", "rb") as handle:
                 state, parent = handle.read().rpartition(b")")[2].split()[:2]

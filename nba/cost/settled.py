@@ -50,10 +50,11 @@ class LongRun:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Reach:
     """Whether a batch of frames shows the steady interval. first_frame: where the steady state begins in an endless run
-    (None: not seen). reached: the interval in the middle of the batch is that of the steady state, in which
-    `period_frames` frames take turns."""
+    (None: not seen). latency_cycles: until the first output where frames follow without end. reached: the interval in
+    the middle of the batch is that of the steady state, in which `period_frames` frames take turns."""
 
     interval_cycles: Fraction
+    latency_cycles: int
     first_frame: int | None
     period_frames: int
     reached: bool
@@ -106,4 +107,7 @@ def reach(program: Program, n_frames: int) -> Reach:
             bool(np.array_equal((endless[first + place].T + turns * cycles).T, rows[frames]))
             for endless, rows in zip(_events(run.schedule), _events(batch), strict=True)
         )
-    return Reach(interval_cycles=run.interval, first_frame=first, period_frames=run.period, reached=reached)
+    return Reach(
+        interval_cycles=run.interval, latency_cycles=run.schedule.first_output_latency_cycles, first_frame=first,
+        period_frames=run.period, reached=reached,
+    )  # fmt: skip

@@ -7,10 +7,10 @@ Nothing of the design depends on it: where a baseline diverges, the metrics say 
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from nba.errors import DivergedError
+from nba.files import write_atomic_bytes
 from nba.stages.architecture import chosen
 from nba.stages.data import load_data, preflight
 from nba.stages.exchange import measured, write_part
@@ -43,7 +43,7 @@ def run(context: Context) -> None:
     schedule = context.spec.schedule.train
     taught = schedule.distillation is not None and schedule.distillation.teacher == FLOAT_TEACHER
     if taught and ranks.current().writes and not (context.folder / FLOAT_FILE).exists():
-        shutil.copyfile(context.of("train") / TEACHER, context.folder / FLOAT_FILE)
+        write_atomic_bytes(context.folder / FLOAT_FILE, (context.of("train") / TEACHER).read_bytes())
     ranks.current().wait()
     dataset = load_data(context, schedule.resized_crop)
     try:

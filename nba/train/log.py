@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from nba.files import write_atomic
+from nba.files import naming, write_atomic
 from nba.sources import LOG
 from nba.train import ranks
 
@@ -25,7 +25,7 @@ class EpochLog:
         self._path = None if folder is None or not ranks.current().writes else folder / LOG
         self._began_s = time.monotonic()
         if self._path is not None:
-            old = self._path.read_text(encoding="utf-8").splitlines() if self._path.is_file() else []
+            old = self._path.read_text(encoding="utf-8", errors="replace").splitlines() if self._path.is_file() else []
             kept = [line for line in old if self._stays(line.split(), done)]
             write_atomic(self._path, "".join(f"{line}\n" for line in kept))
 
@@ -35,7 +35,7 @@ class EpochLog:
         return whole and (words[1] != self.name or int(words[3]) < done)
 
     def write(self, epoch: int, values: Mapping[str, object]) -> None:
-        """The line of an epoch that has just ended."""
+        """The line of an epoch that has just ended. Raises DiskError."""
         now_s = time.monotonic()
         seconds, self._began_s = now_s - self._began_s, now_s
         if self._path is None:
@@ -43,7 +43,7 @@ class EpochLog:
         shown = {key: value for key, value in values.items() if key != "epoch"}
         said = " ".join(f"{key} {_text(value)}" for key, value in {**shown, "seconds": round(seconds, 2)}.items())
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        with self._path.open("a", encoding="utf-8") as file:
+        with naming(self._path), self._path.open("a", encoding="utf-8") as file:
             file.write(f"{stamp} {self.name} epoch {epoch} of {self.total} {said}\n")
 
 

@@ -46,8 +46,8 @@ def steady_part(program: Program, frames: int) -> dict[str, object]:
     """The part of metrics.json on the steady interval, and whether a batch of `frames` frames shows it."""
     found = reach(program, frames)
     return {
-        "interval_cycles": float(found.interval_cycles), "first_frame": found.first_frame,
-        "period_frames": found.period_frames, "reached": found.reached,
+        "interval_cycles": float(found.interval_cycles), "first_output_latency_cycles": found.latency_cycles,
+        "first_frame": found.first_frame, "period_frames": found.period_frames, "reached": found.reached,
     }  # fmt: skip
 
 

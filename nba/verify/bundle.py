@@ -26,13 +26,12 @@ from nba.emit.names import expected_name
 from nba.errors import DesignError
 from nba.ir.design import Design, load_design
 from nba.ir.network import MASTER_BITS, Tensor, Weights
-from nba.jsonfile import parse_json
+from nba.jsonfile import MAX_JSON_BYTES, parse_json, read_bytes
 
 MAX_FRAMES = 1024
 """Most input frames of a bundle."""
 MAX_NAMED = 20
 """Most files that one message names."""
-_MAX_JSON_BYTES = 1 << 26
 _AGAIN = "make the bundle again with `nba-codesign emit DESIGN.json -o FOLDER`"
 
 
@@ -74,25 +73,20 @@ def frames_of(bundle: Path, design: Design) -> tuple[np.ndarray, Truth]:
     return images, _truth(bundle / INTERFACE)
 
 
-def _read(path: Path, most_bytes: int, what: str) -> bytes:
-    """The content of a regular file of at most `most_bytes`. Raises DesignError."""
+def _read(path: Path, most_bytes: int) -> bytes:
+    """The content of a plain file of at most `most_bytes`. Raises DesignError."""
     try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise DesignError(str(path), [f"is no regular file; {_AGAIN}"])
-        if status.st_size > most_bytes:
-            raise DesignError(str(path), [f"holds {status.st_size} bytes, more than {what} can have; {_AGAIN}"])
-        return path.read_bytes()
+        return read_bytes(path, most_bytes)
     except FileNotFoundError:
         raise DesignError(str(path.parent), [f"holds no {path.name}: not a bundle; {_AGAIN}"]) from None
-    except OSError as err:
-        raise DesignError(str(path), [f"cannot be read ({err.strerror}); {_AGAIN}"]) from None
+    except (OSError, ValueError) as err:
+        raise DesignError(str(path), [f"cannot be read ({err}); {_AGAIN}"]) from None
 
 
 def _json(path: Path) -> dict[str, Any]:
     """A JSON object. Raises DesignError."""
     try:
-        found = parse_json(_read(path, _MAX_JSON_BYTES, "it").decode("utf-8"))
+        found = parse_json(_read(path, MAX_JSON_BYTES).decode("utf-8"))
     except ValueError as err:
         raise DesignError(str(path), [f"damaged ({err}); {_AGAIN}"]) from None
     if not isinstance(found, dict):
@@ -119,7 +113,7 @@ def _check_version(bundle: Path) -> None:
 def _frames(path: Path, tensor: Tensor) -> np.ndarray:
     """Input codes [B, H, W, C] of the bundle. Every code that fits the file is legal. Raises DesignError."""
     frame = tensor.height * tensor.width * tensor.channels * (1 if tensor.bits == MASTER_BITS else 2)
-    data = _read(path, MAX_FRAMES * frame, f"{MAX_FRAMES} frames of this design")
+    data = _read(path, MAX_FRAMES * frame)
     if not data or len(data) % frame:
         raise DesignError(str(path), [f"holds {len(data)} bytes, not 1..{MAX_FRAMES} frames of {frame}; {_AGAIN}"])
     return from_bytes(data, tensor)

@@ -103,8 +103,8 @@ def simulate_rtl(
     """Simulate batches of `frames` frames, the first with all of `tests`, then the same of every further mode; builds
     and logs go to `work`.
 
-    Runs the bundle's own sim/run_sim.py: a bundle from elsewhere goes through nba.verify.bundle first. Every number in
-    `frames` must be one of `batch_sizes(bundle)`. Raises ToolError if a tool is missing or breaks.
+    Runs the bundle's own sim/run_sim.py: a bundle from elsewhere goes through nba.verify.bundle first. The numbers in
+    `frames` are any from 1 on. Raises ToolError if a tool is missing or breaks.
     """
     env = _environment()
     _require(simulator, env["PATH"])

@@ -61,7 +61,13 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {seed: _bundle(seed, base / str(seed)) for seed in sorted({bug.seed for bug in PLANTED})}
 
 
-@pytest.mark.parametrize("bug", PLANTED, ids=[f"{bug.module}-{bug.test}-{i}" for i, bug in enumerate(PLANTED)])
+@pytest.mark.parametrize(
+    "bug",
+    [
+        pytest.param(bug, id=f"{bug.module}-{bug.test}-{i}", marks=[pytest.mark.full] if bug.variant else [])
+        for i, bug in enumerate(PLANTED)
+    ],
+)
 def test_planted_bug_is_found(bug: Planted, bundles: dict[int, Path], tmp_path: Path) -> None:
     shutil.copytree(bundles[bug.seed], tmp_path / "bundle")
     _plant(bug, tmp_path / "bundle")

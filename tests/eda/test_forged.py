@@ -38,7 +38,7 @@ def _emit(folder: Path) -> Path:
 
 def _own_bench(bundle: Path, *arguments: str) -> ToolResult:
     command = [sys.executable, str(bundle / "sim" / "run_sim.py"), "--tests", "cycles,batches", *arguments]
-    return run_tool(command, cwd=bundle, timeout_s=300, check=False)
+    return run_tool(command, cwd=bundle, check=False)
 
 
 def _new_digests(bundle: Path) -> None:
@@ -118,7 +118,7 @@ def test_python_in_the_current_folder_is_not_executed(tmp_path: Path, marker: tu
         "print(synthesise(Path(sys.argv[2]), Path(sys.argv[3]), Silent()))"
     )
     command = [sys.executable, "-I", "-c", code, str(PACKAGE.parent), str(bundle), str(tmp_path / "work")]
-    done = run_tool(command, cwd=here, timeout_s=300, check=False, env={**os.environ, "PYTHONPATH": str(here)})
+    done = run_tool(command, cwd=here, check=False, env={**os.environ, "PYTHONPATH": str(here)})
     assert not marker[0].exists()
     assert done.returncode == 0, done.output
     assert "'mismatches': 0" in done.output

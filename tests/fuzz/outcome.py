@@ -22,8 +22,10 @@ ACCEPTED, REFUSED, INTERNAL, HANG = "accepted", "refused", "INTERNAL ERROR", "HA
 BAD = (INTERNAL, HANG)
 MAX_MESSAGE = 80_000
 """Characters of a refusal: a list of 50 problems, each with what it found."""
+ASLEEP = 30
+"""Times the limit, on the clock of the wall, after which a case that uses no CPU hangs: not a matter of speed."""
 HARD = 6
-"""Times the limit after which a case that no signal can end takes the whole process with it."""
+"""Times that limit after which a case that no signal can end takes the whole process with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,23 +59,26 @@ def _rings(signum: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def guard(limit_s: float) -> Iterator[None]:
-    """Raise _Hang in the block after `limit_s` seconds; where even that does not end it, end the process with the
-    tracebacks of its threads."""
+    """Raise _Hang in the block after `limit_s` seconds of CPU, or ASLEEP times as many of any kind; where even that
+    does not end it, end the process with the tracebacks of its threads."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.signal(signal.SIGALRM, _rings)
+    before = [(number, signal.signal(number, _rings)) for number in (signal.SIGALRM, signal.SIGPROF)]
     stream = sys.__stderr__
     if stream is not None:
-        faulthandler.dump_traceback_later(limit_s * HARD, exit=True, file=stream)
+        faulthandler.dump_traceback_later(limit_s * ASLEEP * HARD, exit=True, file=stream)
     # Again every second: foreign code that calls Python back may swallow the first.
-    signal.setitimer(signal.ITIMER_REAL, limit_s, 1.0)
+    signal.setitimer(signal.ITIMER_PROF, limit_s, 1.0)
+    signal.setitimer(signal.ITIMER_REAL, limit_s * ASLEEP, 1.0)
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
         faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGALRM, before)
+        for number, handler in before:
+            signal.signal(number, handler)
 
 
 def attempt(target: Target, folder: Path) -> Outcome:

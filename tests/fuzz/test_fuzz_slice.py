@@ -39,6 +39,8 @@ def _reads(path: Path) -> None:
     if word == "exit":
         raise SystemExit(3)
     while word == "loop":
+        pass
+    while word == "asleep":
         time.sleep(0.01)
 
 
@@ -47,12 +49,12 @@ def _reads(path: Path) -> None:
     [
         ("fine", ACCEPTED), ("refused", REFUSED), ("traceback", INTERNAL), ("unprintable", INTERNAL), ("index",
         INTERNAL),
-        ("exit", INTERNAL), ("loop", HANG),
+        ("exit", INTERNAL), ("loop", HANG), ("asleep", HANG),
     ],
 )  # fmt: skip
 def test_the_driver_sees_each_outcome(word: str, kind: str, tmp_path: Path) -> None:
     (tmp_path / "word").write_text(word)
-    target = Target(name="planted", make=lambda rng, folder: None, check=_reads, limit_s=0.2)
+    target = Target(name="planted", make=lambda rng, folder: None, check=_reads, limit_s=0.1)
     assert attempt(target, tmp_path).kind == kind
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import distributed
 
 from nba.data.dataset import DataConfig, load
 from nba.errors import DivergedError
@@ -22,11 +23,12 @@ from nba.quant.export import float_logits
 from nba.space.network import Architecture, Macro, Stage, skeleton
 from nba.spec import parse_spec
 from nba.stages import baselines as stage
-from nba.train import baselines
+from nba.train import baselines, ranks
 from nba.train.baselines import FLOAT_FILE, INT8_FILE, adapting, at_8_bits, fit_baselines, float_config, int8_config
 from nba.train.config import Distillation, TrainConfig
 from nba.train.loop import TEACHER, Fit, train
 from tests.torch.small import MACRO, few_digits
+from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt
 
 pytestmark = pytest.mark.torch
@@ -102,7 +104,7 @@ def test_a_killed_run_ends_with_the_same_baselines(epochs: int, tmp_path: Path) 
     """Killed while the first is trained, and while the second is."""
     process = multiprocessing.get_context("spawn").Process(target=_killed, args=(tmp_path, epochs))
     process.start()
-    process.join(120)
+    process.join()
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / FLOAT_FILE).is_file()
     resumed = fit_baselines(ARCHITECTURE, few_digits(96), SHORT, 3, tmp_path, Silent())
@@ -176,3 +178,30 @@ def test_a_baseline_that_diverges_does_not_end_the_run(tmp_path: Path, monkeypat
     monkeypatch.setattr(baselines, "fit_baselines", diverge)
     stage.run(context(tmp_path, ""))
     assert str(part(tmp_path)["baselines_failed"]).startswith("train: the loss is not finite in epoch 3")
+
+
+def _of_two(rank: int, port: int, folder: Path) -> None:
+    torch.set_num_threads(1)
+    store = distributed.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
+    with ranks.together(store, rank, 2):
+        found = fit_baselines(ARCHITECTURE, few_digits(96), SHORT, 3, folder, Silent())
+        assert (found is None) == (rank == 1)
+
+
+def test_two_processes_train_baselines_like_one(tmp_path: Path) -> None:
+    port, context = free_port(), multiprocessing.get_context("spawn")
+    (tmp_path / "two").mkdir()
+    (tmp_path / "one").mkdir()
+    processes = [context.Process(target=_of_two, args=(rank, port, tmp_path / "two")) for rank in range(2)]
+    for process in processes:
+        process.start()
+    fit_baselines(ARCHITECTURE, few_digits(96), SHORT, 3, tmp_path / "one", Silent())
+    for process in processes:
+        process.join(480)
+        assert process.exitcode == 0
+    for name, near in ((FLOAT_FILE, 1e-3), (INT8_FILE, 1e-2)):
+        one, two = (torch.load(tmp_path / folder / name)["records"] for folder in ("one", "two"))
+        assert len(one) == len(two) > 0
+        for a, b in zip(one, two, strict=True):
+            assert a["loss"] == pytest.approx(b["loss"], rel=near)
+            assert a["learning_rate"] == b["learning_rate"]

@@ -30,7 +30,7 @@ SMALL: dict[str, Any] = {
     "budgets": {"dsp": 40, "bram": 20},
     "schedule": {
         "search": {"pretrain_epochs": 0, "joint_epochs": 1, "hardware_first": 50, "hardware_last": 50},
-        "train": {"epochs": 1, "distillation": {"teacher": "float"}},
+        "train": {"epochs": 1, "distillation": {"teacher": "float"}, "baselines": True},
     },
     "verify": {"verilator": 1, "icarus": 1, "hls": 1},
 }  # fmt: skip
@@ -98,8 +98,20 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
     for stage in stages:
         undeclared = sorted(field for field in read[stage.name] if not _covered(stage, field))
         assert undeclared == [], stage.name
+    left = {path.name for path in (tmp_path / "b").rglob("*.pt*")}
+    assert left == ({"teacher.pt"} if spec.precision == "mixed" else set()), "a checkpoint is not in SCRATCH"
     assert {"seed", "dataset.name", "objective"} <= read[stages[0].name]
     assert "schedule.train.epochs" in read[stages[1].name]
+
+
+def test_of_a_given_architecture_too(read: dict[str, set[str]], tmp_path: Path) -> None:
+    flow.run(MIXED, tmp_path / "a", stages=flow.STAGES[:1], progress=Silent(), say=lambda line: None)
+    spec = MIXED.model_copy(update={"architecture": str(tmp_path / "a" / "search" / "architecture.json")})
+    stages = flow.up_to(spec, "train")
+    flow.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None)
+    for stage in stages:
+        assert [field for field in sorted(read[stage.name]) if not _covered(stage, field)] == [], stage.name
+    assert "architecture" in read["architecture"]
 
 
 def _covered(stage: flow.Stage, field: str) -> bool:

@@ -38,7 +38,7 @@ def test_every_epoch_once_and_no_part_of_the_result(tmp_path: Path) -> None:
         assert set(found) == {"train/loss", "train/accuracy", "train/learning_rate"}
         assert found["train/loss"] == [(r.epoch, pytest.approx(r.loss)) for r in trained.records]
     assert len(list(tmp_path.glob(PATTERN))) == 1
-    assert set(digest_tree(tmp_path)) == {"train.pt"}
+    assert set(digest_tree(tmp_path)) == {"train.pt", "train.pt.before"}
 
 
 def test_a_search_shows_what_it_knows(tmp_path: Path) -> None:

@@ -36,8 +36,9 @@ bitwidths: [4, 8]
 platform: pynq-z2
 budgets: {dsp: 40, bram: 20}
 schedule:
-  search: {pretrain_epochs: 1, joint_epochs: 1, batch_size: 16, hardware_first: 100, hardware_last: 100, clip_norm: 5.0}
-  train: {epochs: 2, batch_size: 16, clip_norm: 5.0, mixup: 0.0}
+  search: {pretrain_epochs: 1, joint_epochs: 1, batch_size: 16, hardware_first: 100, hardware_last: 100, clip_norm: 5.0,
+           optimiser: sgd}
+  train: {epochs: 2, batch_size: 16, clip_norm: 5.0, optimiser: sgd, learning_rate: 0.01, fold_fraction: 0.0}
 """
 SWITCHED = SPEC.replace(
     "bitwidths: [4, 8]", "precision: switchable\nswitchable: {bitwidths: [4, 8], hierarchy: mcu-class}"

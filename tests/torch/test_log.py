@@ -57,7 +57,7 @@ def test_a_killed_training_goes_on_in_its_log(tmp_path: Path) -> None:
         fit(ARCHITECTURE, few_digits(64), config, 3, tmp_path, StopAt(6))
     before = _lines(tmp_path)
     with (tmp_path / LOG).open("a") as file:
-        file.write("2026-01-31T12:00:00Z train epoch 3 of 4 loss 9\nhalf a li")
+        file.write("2026-01-31T12:00:00Z train epoch 3 of 4 loss 9 seconds 1\nhalf a li")
     fit(ARCHITECTURE, few_digits(64), config, 3, tmp_path)
     lines = _lines(tmp_path)
     assert lines[: len(before)] == before

@@ -350,9 +350,8 @@ def test_a_stopped_search_ends_with_the_same_result(tmp_path: Path) -> None:
     whole = run()
     assert run() == whole
     assert run(seed=3) != whole
-    path = tmp_path / "search.pt"
     for epochs in (1, 2):
-        path.unlink(missing_ok=True)
+        path = tmp_path / f"search{epochs}.pt"
         with pytest.raises(Stopped):
             run(checkpoint=path, progress=StopAt(epochs))
         assert path.is_file()

@@ -226,7 +226,9 @@ def emitted(tmp_path: Path) -> Path:
     return tmp_path / "bundle"
 
 
-def _make_synth(bundle: Path, *, yosys: bool, pyosys: bool, more: str = "") -> tuple[int, str, str]:
+def _make_synth(
+    bundle: Path, *variables: str, yosys: bool, pyosys: bool, more: str = ""
+) -> tuple[int, str, str]:  # fmt: skip
     """`make synth` of a bundle: exit status, what it printed, and what the fake tool was asked for and where."""
     tools, packages, log = (bundle.parent / name for name in ("tools", "packages", "log"))
     tools.mkdir()
@@ -242,8 +244,8 @@ def _make_synth(bundle: Path, *, yosys: bool, pyosys: bool, more: str = "") -> t
         (packages / "pyosys" / "__init__.py").touch()
         (packages / "pyosys" / "libyosys.py").write_text(PYOSYS)
     env = {"PATH": str(tools), "PYTHONPATH": str(packages), "FAKE_LOG": str(log), "HOME": os.environ.get("HOME", "/")}
-    command = ["make", "synth", *([f"YOSYS={more}"] if more else [])]
-    done = run_tool(command, cwd=bundle, timeout_s=300, env=env, check=False)
+    command = ["make", "synth", *([f"YOSYS={more}"] if more else []), *variables]
+    done = run_tool(command, cwd=bundle, env=env, check=False)
     return done.returncode, done.output, log.read_text() if log.exists() else ""
 
 
@@ -262,6 +264,11 @@ def test_make_synth_takes_the_program_that_is_named(emitted: Path) -> None:
     assert (status, asked) == (0, f"-l yosys.log yosys.ys\n{emitted / 'synth'}\n")
 
 
+def test_make_synth_of_another_script(emitted: Path) -> None:
+    status, _, asked = _make_synth(emitted, "SCRIPT=yosys_count.ys", yosys=True, pyosys=False)
+    assert (status, asked) == (0, f"-l yosys_count.log yosys_count.ys\n{emitted / 'synth'}\n")
+
+
 def test_make_synth_says_what_to_install(emitted: Path) -> None:
     status, said, asked = _make_synth(emitted, yosys=False, pyosys=False)
     assert status == 2
@@ -272,7 +279,7 @@ def test_make_synth_says_what_to_install(emitted: Path) -> None:
 
 def test_make_synth_knows_its_scripts(emitted: Path) -> None:
     done = run_tool(
-        [sys.executable, "run_yosys.py", "other.ys"], cwd=emitted / "synth", timeout_s=300, check=False
+        [sys.executable, "run_yosys.py", "other.ys"], cwd=emitted / "synth", check=False
     )  # fmt: skip
     assert done.returncode == 2
     assert "there is yosys.ys, yosys_count.ys" in done.output

@@ -35,6 +35,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.emit",),
     ("nba.verify", "nba.synth", "nba.report"),
     (
+        "nba.arithmetic",
         "nba.data",
         "nba.quant.blend",
         "nba.quant.fake",

@@ -68,19 +68,29 @@ def test_the_first_steady_frame_is_the_first() -> None:
     assert not all((step[:, first - 1] == run.interval).all() for step in steps)
 
 
-def said(seed: int, n_frames: int) -> str:
-    """What the closing table says of a simulation that does what was predicted."""
+@pytest.mark.parametrize("seed", range(12))
+def test_the_latency_is_that_of_the_design(seed: int) -> None:
+    design, _ = tiny_design(seed)
+    program = lower(design.network, design.accelerator)
+    assert reach(program, 2).latency_cycles == design.cost.first_output_latency_cycles
+
+
+def said(seed: int, n_frames: int, **steady: object) -> str:
+    """What the closing table says of a simulation that does what was predicted; `steady` stands in for what is known
+    of the steady state."""
     design, _ = tiny_design(seed)
     program = lower(design.network, design.accelerator)
     cycles = predicted_cycles(design.network, program, n_frames)
-    part = {"predicted": cycles, "steady": steady_part(program, n_frames), "simulated": {"icarus": cycles}}
+    part = {"predicted": cycles, "steady": {**steady_part(program, n_frames), **steady}}
+    part["simulated"] = {"icarus": cycles}
     (line,) = table({"cycles": part})
     assert line.holds
     return line.value
 
 
 def test_the_table_says_which_interval_was_compared() -> None:
-    assert said(10, 2).startswith("yes: latency ")
+    assert said(10, 2).startswith("yes: latency 948, ")
+    assert said(10, 2, first_output_latency_cycles=1000).startswith("yes: latency within the batch 948, ")
     assert ", interval within the batch 179 cycles, " in said(10, 2)
     assert said(10, 2).endswith(" x 2 frames; too few for the steady interval, which begins with frame 3")
     assert ", steady interval 385 cycles, " in said(10, 8)

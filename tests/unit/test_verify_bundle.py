@@ -8,6 +8,7 @@ import fnmatch
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
@@ -236,8 +237,7 @@ def test_damaged_manifest(bundle: Path, content: bytes) -> None:
 @pytest.mark.parametrize("name", ["a\0b", "../../etc/passwd", "/etc/passwd", chr(0xDCFF), chr(0xD800), "x" * 5000, ""])
 def test_hostile_names_in_the_manifest(bundle: Path, name: str) -> None:
     _edit(bundle / "manifest.json", lambda m: m | {"files": m["files"] | {name: "0" * 64}})
-    said = _refused(bundle)
-    assert "manifest.json: is not what" in said or ("manifest.json" in said and "half of a surrogate pair" in said)
+    assert re.search(r"manifest\.json: is not what|manifest\.json:\n  - damaged \(the text", _refused(bundle))
     design, weights = tiny_design()
     emit_bundle(design, weights, bundle, default_images(design, FRAMES), _truth())
     check_bundle(bundle, bundle.parent / "copy")
@@ -267,7 +267,7 @@ def test_another_version_is_refused_by_name(bundle: Path, version: str) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "holds 0 bytes"), (b"\0", "holds 1 bytes"), (b"\0" * 10_000_000, "more than 1024 frames")],
+    [(b"", "holds 0 bytes"), (b"\0", "holds 1 bytes"), (b"\0" * 10_000_000, "legal: at most")],
     ids=["empty", "part of a frame", "too many"],
 )
 def test_input_frames_are_whole(bundle: Path, content: bytes, said: str) -> None:
