@@ -246,17 +246,17 @@ def _speed(
             res_height = numbers[other - one, _ROWS] if layer[2] > 0 else float(size_in[0])
             for w in range(count):
                 b = begins + w
-                k = np.uintp(chunk[b, i])
+                at = np.uintp(chunk[b, i])
                 words = 1.0
                 if dense:
-                    words = np.floor(n * state[w, k, _PER_N]) + 1.0
+                    words = np.floor(n * state[w, at, _PER_N]) + 1.0
                     if halved:
                         words = float(
-                            compiled_channel_words(layer[4], pn[b, k], layer[5], pm[b, k], layer[3], layer[6])
+                            compiled_channel_words(layer[4], pn[b, at], layer[5], pm[b, at], layer[3], layer[6])
                         )  # fmt: skip
                 groups = np.floor(cols * inverse_pp[w]) + 1.0
-                groups *= np.floor(m * state[w, k, _PER_M]) + 1.0
-                drain = state[w, k, _DRAIN]
+                groups *= np.floor(m * state[w, at, _PER_M]) + 1.0
+                drain = state[w, at, _DRAIN]
                 work = groups * max(words * taps, drain)
                 mine = max(work, MIN_ROW)
                 more = (rows - 1.0) * mine
@@ -268,7 +268,7 @@ def _speed(
                 if inside:
                     held = float(main_rows[b, i])
                     short = height - held
-                    tied = (short > 0.0) & (np.uintp(chunk[b, producer]) != k)
+                    tied = (short > 0.0) & (np.uintp(chunk[b, producer]) != at)
                     late = need_last - held
                     fills = release * mine + late * theirs + seen + 1.0
                     own = max(own, fills if tied & (late >= 0.0) else 0.0)
@@ -281,10 +281,10 @@ def _speed(
                     last = first + (rows - 1.0) * event[w, other, _ROW]
                     end = max(end, (event[w, other, _LAST] if rows == res_height else last) + seen)
                 turn = (stage[b, i] << 32) + position[b, i]
-                begin = max(begin, state[w, k, _READY] if before[w, k] < turn else 0.0)
+                begin = max(begin, state[w, at, _READY] if before[w, at] < turn else 0.0)
                 final = max(end, begin + more)
-                state[w, k, _READY] = final + mine + OVERHEAD
-                before[w, k] = turn
+                state[w, at, _READY] = final + mine + OVERHEAD
+                before[w, at] = turn
                 event[w, i + 1, _ROW] = mine
                 event[w, i + 1, _SEEN] = work + drain + (WRITE_CYCLES + 1)
                 event[w, i + 1, _FIRST] = begin
