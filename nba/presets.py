@@ -65,7 +65,7 @@ SCHEDULES: dict[str, dict[str, Any]] = {
 _COMMON: dict[str, Any] = {
     "optimiser": "sgd", "learning_rate_last": 0.0, "momentum": 0.9, "nesterov": True, "clip_norm": None,
     "warmup_epochs": 5.0, "label_smoothing": 0.1, "distillation": None, "precision": "auto", "mixup": 0.0,
-    "fold_fraction": 0.1, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0,
+    "fold_fraction": 0.1, "baselines": True, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0,
 }  # fmt: skip
 
 TRAINING: dict[str, dict[str, Any]] = {

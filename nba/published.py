@@ -47,7 +47,7 @@ _SEARCH: dict[str, Any] = {
 _TRAIN: dict[str, Any] = {
     "optimiser": "sgd", "momentum": 0.9, "nesterov": False, "clip_norm": None, "warmup_epochs": 0.0,
     "label_smoothing": 0.0, "ema": 0.0, "distillation": None, "precision": "float32", "mixup": 0.0,
-    "fold_fraction": 0.0,
+    "fold_fraction": 0.0, "baselines": False,
 }  # fmt: skip
 
 _BOTH = (

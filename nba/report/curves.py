@@ -73,6 +73,10 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
         if search.objective != "interval":
             shown.append(("search: interval", UNITS["interval"], "interval_cycles", "interval", 1.0))
         shown += [("search: DSP", "blocks", "dsp", "dsp", 1.0), ("search: BRAM", "blocks", "bram18", "bram", 0.5)]
+        shown += [
+            ("search: multiply-accumulates", "MAC per frame", "macs", "", 1.0),
+            ("search: bit operations", "MAC x bits x bits", "bit_operations", "", 1.0),
+        ]
         for title, unit, name, budget, factor in shown:
             if joint:
                 limit = ("budget", budgets[budget]) if budget in budgets else None

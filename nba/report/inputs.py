@@ -114,7 +114,7 @@ class Inputs:
 
 SCALARS = (
     "train_loss", "valid_loss", "valid_accuracy", "temperature", "alpha_entropy", "beta_entropy", "gamma_entropy",
-    "cost", "interval_cycles", "dsp", "bram18",
+    "cost", "interval_cycles", "dsp", "bram18", "macs", "bit_operations",
 )  # fmt: skip
 
 

@@ -73,7 +73,8 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
     if curves is None:
         return tuple(found)
     names = tuple(f"{bits} bits" for bits in curves.bitwidths)
-    units = {str(name): unit for name, unit in UNITS.items()}
+    units = {"macs": "MAC per frame", "bit_operations": "MAC x bits x bits"}
+    units |= {str(name): unit for name, unit in UNITS.items()}
     joint = [i for i, loss in enumerate(curves.valid_loss) if loss is not None]
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)

@@ -48,6 +48,9 @@ class EpochLog:
 
 
 def _text(value: object) -> str:
+    """A value as one word; - where nothing was measured."""
+    if value is None:
+        return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):

@@ -63,7 +63,7 @@ OFF: dict[str, Any] = {
     "search.cost_form": "linear",
     "train.nesterov": False, "train.clip_norm": None, "train.warmup_epochs": 0.0, "train.label_smoothing": 0.0,
     "train.ema": 0.0, "train.distillation": None, "train.precision": "float32", "train.mixup": 0.0,
-    "train.fold_fraction": 0.0,
+    "train.fold_fraction": 0.0, "train.baselines": False,
     **{f"{section}.{field}": 0.0 for section in ("search", "train")
        for field in ("shift_pixels", "rotation_degrees", "zoom")},
 }  # fmt: skip

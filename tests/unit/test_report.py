@@ -140,6 +140,7 @@ def save_build(
                 "valid_loss": 2.5 / (e + 1) if e > 1 else None, "valid_accuracy": 0.1 * e if e > 1 else None,
                 "temperature": 5.0 - e, "alpha_entropy": 1.0, "beta_entropy": 0.5,
                 "gamma_entropy": 0.25, "cost": 250.5 * e, "interval_cycles": 100 * e, "dsp": e, "bram18": 2 * e,
+                "macs": 1000 + e, "bit_operations": 64_000 + e,
                 "feasible": e > 2,
                 "ops": [HOSTILE, "skip"], "bits": [4, 2 + e % 2],
             }
@@ -266,6 +267,9 @@ def test_curves_show_the_objective_and_its_limit() -> None:
     assert latency.limit == ("budget", 100.0)
     assert found["search: interval"].limit == ("budget", 50_000.0)
     assert found["search: DSP"].limit is None
+    assert (found["search: multiply-accumulates"].unit, found["search: multiply-accumulates"].limit) == (
+        "MAC per frame", None,
+    )  # fmt: skip
 
 
 def test_nothing_is_loaded_from_anywhere(whole: tuple[Design, Program, str, Page]) -> None:
