@@ -12,7 +12,7 @@ from nba.errors import DesignError
 from nba.ir.program import Program, lower
 from nba.verify.bundle import check_bundle
 from nba.verify.hls import verify_hls
-from nba.verify.rtl import TESTS, RtlResult, Simulator, batch_sizes, simulate_rtl
+from nba.verify.rtl import TESTS, RtlResult, Simulator, simulate_rtl
 
 
 class ProgressLike(Protocol):
@@ -21,14 +21,6 @@ class ProgressLike(Protocol):
     def start(self, task: str, total: int | None = None) -> None: ...
     def advance(self, n: int = 1, note: str = "") -> None: ...
     def finish(self) -> None: ...
-
-
-def _at_least(sizes: tuple[int, ...], wanted: int, what: str) -> int:
-    """The smallest predicted batch of `wanted` frames or more."""
-    fitting = [n for n in sizes if n >= wanted]
-    if not fitting:
-        raise DesignError(what, [f"{wanted} images wanted, but the bundle holds {max(sizes)}; emit it with more"])
-    return min(fitting)
 
 
 def _bits(modes: tuple[RtlResult, ...]) -> dict[str, object]:
@@ -52,28 +44,29 @@ def steady_part(program: Program, frames: int) -> dict[str, object]:
 
 
 def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike) -> dict[str, object]:
-    """Compare every implementation named in `images` ("verilator", "icarus", "hls") on at least that many images.
+    """Compare every implementation named in `images` ("verilator", "icarus", "hls") on that many images.
 
     The bundle is first compared with what its design renders to (nba.verify.bundle); what runs is that rendering, with
     the benches of this package. Both simulators run the same batch, whose cycles are reported; Verilator, where it is
     wanted for more images, runs a second one, and also the tests with stalls, resets and several batches. Returns the
     part of metrics.json (docs/metrics.md). Builds and logs: `work`. Raises DesignError if the bundle is not what its
-    design renders to, ToolError if a tool is missing or breaks.
+    design renders to or holds too few images, ToolError if a tool is missing or breaks.
     """
     checked = check_bundle(bundle, work / "bundle")
     design, x = checked.design, checked.images
     n_modes = len(design.networks)
     program = lower(design.network, design.accelerator, design.modes)
-    sizes = batch_sizes(checked.folder)
+    wanted = max(images.values(), default=0)
+    if wanted > len(x):
+        raise DesignError(str(bundle), [f"{wanted} images wanted, but the bundle holds {len(x)}; emit it with more"])
     simulators = [name for name in ("icarus", "verilator") if name in images]
-    common = _at_least(sizes, min((images[name] for name in simulators), default=1), str(bundle))
+    common = min((images[name] for name in simulators), default=1)
     exact: dict[str, dict[str, object]] = {}
     cycles: dict[str, object] = {}
     failures: list[str] = []
     progress.start("verify", len(images))
     for name in simulators:
-        many = _at_least(sizes, images[name], str(bundle))
-        frames = tuple(dict.fromkeys((many, common)))
+        frames = tuple(dict.fromkeys((images[name], common)))
         tests = TESTS if name == "verilator" else ("cycles",)
         tests = (*tests, "modes") if n_modes > 1 else tests
         simulator: Simulator = "verilator" if name == "verilator" else "icarus"
@@ -93,11 +86,7 @@ def verify_bundle(bundle: Path, *, work: Path, images: dict[str, int], progress:
                 failures.append(f"{name}: AXI4-Lite counters are not those of the trace; log: {batch.log}")
         progress.advance(1, name)
     if "hls" in images:
-        count = min(len(x), images["hls"])
-        if count < images["hls"]:
-            raise DesignError(
-                str(bundle), [f"{images['hls']} images wanted, but the bundle holds {len(x)}; emit it with more"]
-            )
+        count = images["hls"]
         expected = [y[:count] for y in checked.outputs]
         result = verify_hls(
             checked.folder / "hls", design.network, x[:count], expected[0], work / "hls", tuple(expected[1:])

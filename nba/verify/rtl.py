@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from nba.emit.predicted import Cycles
-from nba.errors import DesignError, ToolError
+from nba.errors import ToolError
 from nba.tools import HANG_S, python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
@@ -57,19 +57,6 @@ class RtlRun:
 
     batches: tuple[RtlResult, ...]
     seconds: float
-
-
-def batch_sizes(bundle: Path) -> tuple[int, ...]:
-    """Batch sizes for which the bundle holds predictions. Raises DesignError if it is not a bundle."""
-    path = bundle / "sim" / "predicted.json"
-    try:
-        return tuple(sorted(int(n) for n in json.loads(path.read_text(encoding="utf-8"))))
-    except FileNotFoundError:
-        raise DesignError(
-            str(bundle), ["holds no sim/predicted.json: not a bundle; make one with `nba-codesign emit`"]
-        ) from None
-    except (ValueError, AttributeError) as err:
-        raise DesignError(str(path), [f"damaged ({err}); emit the bundle again"]) from None
 
 
 def _environment() -> dict[str, str]:
