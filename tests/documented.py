@@ -6,8 +6,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-FREE = ("versions", "macs_by_bits")
-"""Objects whose keys are names of packages, or of widths."""
+FREE = ("versions", "macs_by_bits", "settings")
+"""Objects whose keys are names of packages, of widths, or of environment variables."""
 
 
 def undocumented(metrics: dict[str, object]) -> set[str]:
