@@ -484,9 +484,9 @@ def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
         from nba.published import notes
 
         found = _load(spec, data=data)
-        check(found)
         for line in notes(found):
             print(f"# {line}", file=sys.stderr)
+        check(found)
         print(found.yaml(), end="")
 
 

@@ -145,10 +145,15 @@ PUBLISHED = assets.root("examples") / "cifar10_published.yaml"
 
 
 def test_spec_names_what_of_a_published_preset_it_cannot_say(spec_file: Path, tmp_path: Path) -> None:
-    """On stderr, as comments; stdout is a spec as ever. A spec of our own has nothing to say."""
-    done = cli("spec", PUBLISHED)
-    assert done.returncode == 0
+    """On stderr, as comments, before it is refused for images that are missing; stdout is a spec as ever. A spec of our
+    own has nothing to say."""
+    said = refused("spec", PUBLISHED, "--data", tmp_path / "none").splitlines()
+    digits = PUBLISHED.read_text().replace("name: cifar10\n  path: cifar10 ", "name: digits\n  #")
+    (tmp_path / "digits.yaml").write_text(digits)
+    done = cli("spec", tmp_path / "digits.yaml")
+    assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()
+    assert said[: len(lines)] == lines
     assert len(lines) > 5
     assert all(line.startswith("# published-auto-nba-cifar: ") for line in lines)
     assert any("1x1 convolution" in line for line in lines)
