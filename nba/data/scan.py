@@ -92,7 +92,7 @@ def class_names(path: Path) -> tuple[list[str], list[str]]:
         # Such a name can stand in no JSON and on no page: the whole run would end with a bundle that is refused.
         if not name.isprintable():
             raise DataError(
-                f"dataset.path: {path}: the folder {ascii(name)} holds bytes that are no UTF-8 text, or control "
+                f"dataset.path: {path}: the folder {name!a} holds bytes that are no UTF-8 text, or control "
                 "characters; a class needs a name that can be printed; rename it"
             )
     return classes, [name for name in names if stray(name)]
