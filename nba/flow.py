@@ -267,12 +267,23 @@ def _content(path: Path) -> object:
     return digest_file(path) if path.is_file() else None
 
 
+def _is_utf8(path: Path) -> bool:
+    """Whether programs and files that know no other text can hold the path."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 @contextmanager
 def build_folder(build: Path) -> Iterator[None]:
     """Create and lock a build folder. Raises SpecError if it cannot be one, or if another run is working in it.
 
     A folder that was created here and in which nothing was finished is removed again when an error leaves the block.
     """
+    if not _is_utf8(build.absolute()):
+        raise SpecError(f"{str(build)!a}: a path with bytes that are no UTF-8 text; give another folder with -o")
     if build.exists() and not build.is_dir():
         raise SpecError(f"{build}: is a file; give the path of a folder with -o")
     if build.is_dir() and any(build.iterdir()) and not (build / STATE).is_dir():

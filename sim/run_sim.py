@@ -209,6 +209,7 @@ def cycles_of(batch, info, frames):
         "first_output_latency": out[0] + 1 if out else -1,
         "batch_interval_cycles": out[frames // 2] - out[frames // 2 - 1] if 1 < frames <= len(out) else -1,
         "batch": batch["D"],
+        "outputs": out,
         "jobs": jobs,
     }
 
@@ -316,6 +317,10 @@ def print_table(result, out=sys.stdout):
     for key, text in lines.items():
         mark = "=" if predicted[key] == simulated[key] else "DIFFERS"
         print(f"{text + ' [cycles]':<{width + 12}} {predicted[key]:>19}  {simulated[key]:>19}  {mark}", file=out)
+    wanted, found = predicted["outputs"], simulated["outputs"]
+    late = [frame for frame in range(len(wanted)) if wanted[frame : frame + 1] != found[frame : frame + 1]]
+    if late:
+        print(f"frames whose last beat leaves in another cycle: {', '.join(map(str, late[:8]))}: DIFFERS", file=out)
     if not result["cycles_equal"] and predicted == simulated:
         print("cycles of a batch of another test: DIFFERS", file=out)
     print(f"frames compared {result['images']}, output codes that differ {result['mismatches']}", file=out)

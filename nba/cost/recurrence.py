@@ -184,6 +184,7 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
         "first_output_latency": output[0] + 1,
         "batch_interval_cycles": output[middle] - output[middle - 1] if n_frames > 1 else -1,
         "batch": batch_cycles([starts[-1] for starts in last], jobs, agents, tables["last_beat"]),
+        "outputs": output,
         "jobs": [
             {
                 "chunk": k,

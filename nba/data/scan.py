@@ -81,12 +81,21 @@ def _hint(path: Path) -> str:
 
 
 def class_names(path: Path) -> tuple[list[str], list[str]]:
-    """Names of the folders in `path`, sorted: those of classes, and those that are nobody's data. Raises DataError."""
+    """Names of the folders in `path`, sorted: those of classes, and those that are nobody's data. Raises
+    DataError if it cannot be read, or if a class has a name that cannot be printed."""
     try:
         names = sorted(entry.name for entry in os.scandir(path) if _is_folder(entry))
     except OSError as err:
         raise DataError(f"dataset.path: {path}: cannot be read ({err.strerror})") from None
-    return [name for name in names if not stray(name)], [name for name in names if stray(name)]
+    classes = [name for name in names if not stray(name)]
+    for name in classes:
+        # Such a name can stand in no JSON and on no page: the whole run would end with a bundle that is refused.
+        if not name.isprintable():
+            raise DataError(
+                f"dataset.path: {path}: the folder {name!a} holds bytes that are no UTF-8 text, or control "
+                "characters; a class needs a name that can be printed; rename it"
+            )
+    return classes, [name for name in names if stray(name)]
 
 
 class _Seen:

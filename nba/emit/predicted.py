@@ -27,12 +27,13 @@ class JobCycles(TypedDict):
 class Cycles(TypedDict):
     """All cycles of a run of `frames` frames. batch_interval_cycles: between two outputs in the middle of the batch, -1
     for a single frame; nba.cost.settled says whether the batch is long enough for the steady interval. `batch` is what
-    the register CYCLES holds once the batch is done."""
+    the register CYCLES holds once the batch is done. outputs: when the last beat of every frame is handed over."""
 
     frames: int
     first_output_latency: int
     batch_interval_cycles: int
     batch: int
+    outputs: list[int]
     jobs: list[JobCycles]
 
 
@@ -57,6 +58,7 @@ def predicted_cycles(network: Network, program: Program, n_frames: int) -> Cycle
         "first_output_latency": int(exact.first_output_latency_cycles),
         "batch_interval_cycles": int(exact.interval_cycles) if n_frames > 1 else -1,
         "batch": int(exact.batch_cycles),
+        "outputs": exact.output_cycle.tolist(),
         "jobs": jobs,
     }
 

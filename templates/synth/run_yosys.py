@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a yosys script of the folder in which this file lies; its log takes the script's name, with the ending .log.
+"""Runs a yosys script of the folder in which this file lies, and compares DSP blocks and block RAMs of the netlist with
+what the bundle's design.json predicts. The log takes the script's name, with the ending .log.
 
     python3 run_yosys.py [--with PROGRAM] [SCRIPT]
+
+Exit status 0 only if the numbers are equal, 1 if one is not.
 
 Without --with it takes the program `yosys` where it is on PATH, else the Python package pyosys, which is the same yosys
 without that program; `--with pyosys` takes the package in any case.
@@ -9,14 +12,53 @@ without that program; `--with pyosys` takes the package in any case.
 
 import argparse
 import importlib.util
+import json
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+DESIGN = Path("..") / "design.json"
+
+
+def compare(stat):
+    """Print predicted and synthesised resources; 0 if they are equal. stat: what `stat -json` of the script wrote."""
+    try:
+        cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
+        made = {"dsp": cells.get("DSP48E1", 0), "bram": cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2}
+        cost = json.loads(DESIGN.read_text())["cost"]
+        wanted = {name: cost[name] for name in made}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
+        sys.stderr.write(f"predicted and synthesised resources cannot be compared ({err!r})\n")
+        return 1
+    for name, title in (("dsp", "DSP48E1"), ("bram", "block RAM (36 Kbit)")):
+        equal = made[name] == wanted[name]
+        print(f"{title}: predicted {wanted[name]:g}, synthesised {made[name]:g}: {'=' if equal else 'DIFFERS'}")
+    print("PASSED" if made == wanted else "FAILED")
+    return int(made != wanted)
+
+
+def run(script, wanted):
+    """Run the script with the program `wanted` (None: the one that is there); exit status."""
+    log = Path(script).with_suffix(".log").name
+    program = None if wanted == "pyosys" else shutil.which(wanted or "yosys")
+    if program is not None:
+        return subprocess.run([program, "-l", log, script], check=False).returncode
+    if wanted not in (None, "pyosys"):
+        sys.stderr.write(f"--with {wanted}: no such program on PATH\n")
+        return 2
+    if importlib.util.find_spec("pyosys") is None:
+        sys.stderr.write("yosys: not found; install it with `pip install pyosys` (or your system's package yosys)\n")
+        return 2
+    from pyosys import libyosys
+
+    libyosys.run_pass(f"tee -o {log} script {script}", libyosys.Design())
+    return 0
+
 
 def main():
+    """Command line; see the text of this file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("script", nargs="?", default="yosys.ys", metavar="SCRIPT", help="yosys.ys or yosys_count.ys")
     parser.add_argument("--with", dest="program", metavar="PROGRAM", help="a yosys program, or the word pyosys")
@@ -25,19 +67,11 @@ def main():
     if not Path(args.script).is_file():
         there = ", ".join(sorted(path.name for path in Path().glob("*.ys")))
         parser.error(f"no script {args.script!r} here; there is {there}")
-    log = Path(args.script).with_suffix(".log").name
-    program = None if args.program == "pyosys" else shutil.which(args.program or "yosys")
-    if program is not None:
-        return subprocess.run([program, "-l", log, args.script], check=False).returncode
-    if args.program not in (None, "pyosys"):
-        parser.error(f"--with {args.program}: no such program on PATH")
-    if importlib.util.find_spec("pyosys") is None:
-        sys.stderr.write("yosys: not found; install it with `pip install pyosys` (or your system's package yosys)\n")
-        return 2
-    from pyosys import libyosys
-
-    libyosys.run_pass(f"tee -o {log} script {args.script}", libyosys.Design())
-    return 0
+    stat = Path(Path(args.script).with_suffix(".json").name)
+    stat.unlink(missing_ok=True)
+    status = run(args.script, args.program)
+    # Verilog without a bundle around it has no prediction.
+    return status if status or not DESIGN.is_file() else compare(stat)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from bundle_mutants import PLANTED, Planted
+from bundle_mutants import MANY_BEATS, PLANTED, Planted
 from template_pairs import FRAMES, subject, write_bundle
 
 from nba.emit.bundle import manifest_bytes
@@ -83,3 +83,26 @@ def test_without_a_bug_everything_holds(seed: int, bundles: dict[int, Path], tmp
     batch = _run(bundles[seed], TESTS, tmp_path)
     assert batch.passed == TESTS
     assert batch.holds
+
+
+def test_one_output_that_is_late_by_a_cycle_is_found(bundles: dict[int, Path], tmp_path: Path) -> None:
+    """In a frame that neither begins, halves nor ends a batch, and behind which the machine catches up: nothing else
+    than its own output is in another cycle."""
+    late = "reg late_q;\n  always @(posedge clk) late_q <= state_q == ST_RUN;\n  wire issue "
+    bug = Planted(
+        module="nba_host_out",
+        old="wire issue      = state_q == ST_RUN && credit_q != 3'd0;",
+        new=f"{late} = state_q == ST_RUN && credit_q != 3'd0 && (late_q || frames_q != 32'd4);",
+        test="cycles",
+        seed=MANY_BEATS,
+    )
+    shutil.copytree(bundles[bug.seed], tmp_path / "bundle")
+    _plant(bug, tmp_path / "bundle")
+    (batch,) = simulate_rtl(
+        tmp_path / "bundle", "icarus", frames=(6,), work=tmp_path / "work", tests=("cycles",), timeout_s=300
+    ).batches
+    assert {key for key in batch.predicted if batch.predicted[key] != batch.simulated[key]} == {"outputs"}  # type: ignore[literal-required]
+    pairs = enumerate(zip(batch.predicted["outputs"], batch.simulated["outputs"], strict=True))
+    assert [frame for frame, (wanted, found) in pairs if wanted != found] == [4]
+    assert batch.passed == ("cycles",)
+    assert not batch.holds

@@ -139,6 +139,17 @@ def test_one_class_is_no_task(folder: Path) -> None:
     assert "no images found in the class dog" in refused(folder)
 
 
+@pytest.mark.parametrize("name", [b"\xff\xfe", b"caf\xe9", b"a\nb", b"\x1b[31m"])
+def test_a_class_needs_a_name_that_can_be_printed(name: bytes, folder: Path) -> None:
+    os.rename(folder / "dog", os.path.join(os.fsencode(folder), name))
+    assert f"{folder}: the folder {os.fsdecode(name)!a} holds bytes that are no UTF-8 text" in refused(folder)
+
+
+def test_a_class_may_be_called_anything_else(folder: Path) -> None:
+    (folder / "dog").rename(folder / "ch\u00e8vre \U0001f410")
+    assert read(folder).classes == ("cat", "ch\u00e8vre \U0001f410")
+
+
 def test_subfolders_of_a_class_belong_to_it(folder: Path) -> None:
     (folder / "cat" / "a" / "b").mkdir(parents=True)
     picture().save(folder / "cat" / "a" / "b" / "deep.PNG")

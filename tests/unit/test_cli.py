@@ -200,6 +200,10 @@ def test_doctor_names_what_is_missing(tmp_path: Path) -> None:
 def test_output_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "build").write_text("mine")
     assert "is a file; give the path of a folder" in refused("run", "digits", "-o", tmp_path / "build")
+    strange = os.fsdecode(bytes(tmp_path) + b"/b\xff")
+    said = refused("run", "digits", "-o", strange)
+    assert f"{strange!a}: a path with bytes that are no UTF-8 text; give another folder with -o" in said
+    assert not os.path.exists(strange)
     assert (tmp_path / "build").read_text() == "mine"
 
 

@@ -209,7 +209,12 @@ def test_the_hls_says_what_it_is() -> None:
 
 # ---- make synth, with fake tools
 
-YOSYS = '#!/bin/sh\necho "$@" > "$FAKE_LOG"\npwd >> "$FAKE_LOG"\n'
+YOSYS = """#!/bin/sh
+echo "$@" > "$FAKE_LOG"
+pwd >> "$FAKE_LOG"
+script="$3"
+echo "$FAKE_STAT" > "${script%.ys}.json"
+"""
 PYOSYS = """
 import os
 class Design: pass
@@ -217,7 +222,17 @@ def run_pass(line, design):
     assert isinstance(design, Design)
     with open(os.environ["FAKE_LOG"], "w") as handle:
         handle.write(f"{line}\\n{os.getcwd()}\\n")
+    with open(line.split()[-1].removesuffix(".ys") + ".json", "w") as handle:
+        handle.write(os.environ["FAKE_STAT"])
 """
+
+
+def _stat(dsp: int = 0, bram18: int = 0) -> str:
+    """Statistics of a netlist that uses what tiny_design predicts, and so much more."""
+    cost = tiny_design()[0].cost
+    large, small = divmod(int(2 * cost.bram) + bram18, 2)
+    cells = {"DSP48E1": cost.dsp + dsp, "RAMB36E1": large, "RAMB18E1": small}
+    return json.dumps({"design": {"num_cells_by_type": {**{k: n for k, n in cells.items() if n}, "LUT6": 7}}})
 
 
 @pytest.fixture
@@ -227,9 +242,10 @@ def emitted(tmp_path: Path) -> Path:
 
 
 def _make_synth(
-    bundle: Path, *variables: str, yosys: bool, pyosys: bool, more: str = ""
+    bundle: Path, *variables: str, yosys: bool, pyosys: bool, more: str = "", stat: str | None = None
 ) -> tuple[int, str, str]:  # fmt: skip
-    """`make synth` of a bundle: exit status, what it printed, and what the fake tool was asked for and where."""
+    """`make synth` of a bundle: exit status, what it printed, and what the fake tool was asked for and where. stat: the
+    statistics that the tool writes."""
     tools, packages, log = (bundle.parent / name for name in ("tools", "packages", "log"))
     tools.mkdir()
     for tool in ("make", "sh"):
@@ -244,6 +260,7 @@ def _make_synth(
         (packages / "pyosys" / "__init__.py").touch()
         (packages / "pyosys" / "libyosys.py").write_text(PYOSYS)
     env = {"PATH": str(tools), "PYTHONPATH": str(packages), "FAKE_LOG": str(log), "HOME": os.environ.get("HOME", "/")}
+    env["FAKE_STAT"] = _stat() if stat is None else stat
     command = ["make", "synth", *([f"YOSYS={more}"] if more else []), *variables]
     done = run_tool(command, cwd=bundle, env=env, check=False)
     return done.returncode, done.output, log.read_text() if log.exists() else ""
@@ -267,6 +284,35 @@ def test_make_synth_takes_the_program_that_is_named(emitted: Path) -> None:
 def test_make_synth_of_another_script(emitted: Path) -> None:
     status, _, asked = _make_synth(emitted, "SCRIPT=yosys_count.ys", yosys=True, pyosys=False)
     assert (status, asked) == (0, f"-l yosys_count.log yosys_count.ys\n{emitted / 'synth'}\n")
+
+
+@pytest.mark.parametrize("script", ["yosys.ys", "yosys_count.ys"])
+def test_make_synth_compares_with_the_prediction(script: str, emitted: Path) -> None:
+    status, said, _ = _make_synth(emitted, f"SCRIPT={script}", yosys=True, pyosys=False)
+    cost = tiny_design()[0].cost
+    assert status == 0
+    assert f"DSP48E1: predicted {cost.dsp}, synthesised {cost.dsp}: =\n" in said
+    assert f"block RAM (36 Kbit): predicted {cost.bram:g}, synthesised {cost.bram:g}: =\nPASSED\n" in said
+
+
+@pytest.mark.parametrize("package", [False, True])
+@pytest.mark.parametrize(
+    ("stat", "message"),
+    [
+        (_stat(dsp=1), "DSP48E1: predicted {0.dsp}, synthesised {more_dsp}: DIFFERS"),
+        (_stat(bram18=1), "block RAM (36 Kbit): predicted {0.bram:g}, synthesised {more_bram:g}: DIFFERS"),
+        ("{}", "cannot be compared (KeyError('design'))"),
+        ("", "cannot be compared (JSONDecodeError("),
+        ("[]", "cannot be compared (TypeError("),
+    ],
+)
+def test_make_synth_fails_where_the_netlist_is_another(stat: str, message: str, package: bool, emitted: Path) -> None:
+    status, said, _ = _make_synth(emitted, yosys=not package, pyosys=package, stat=stat)
+    cost = tiny_design()[0].cost
+    assert status == 2, "make's own status for a command that failed"
+    assert message.format(cost, more_dsp=cost.dsp + 1, more_bram=cost.bram + 0.5) in said
+    assert "PASSED" not in said
+    assert "Traceback" not in said
 
 
 def test_make_synth_says_what_to_install(emitted: Path) -> None:
