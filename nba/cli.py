@@ -387,7 +387,8 @@ def synth(bundle: Bundle, debug: Debug = False) -> None:
 
         from nba.metrics import table
         from nba.progress import on_stderr
-        from nba.stages.synth import require, synthesise
+        from nba.stages.synth import synthesise
+        from nba.synth import require
 
         require()
         with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:

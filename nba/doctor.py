@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nba import __version__
+from nba.arithmetic import cores
 from nba.errors import ToolError
 from nba.tools import INSTALL, run_tool
 
@@ -151,5 +151,4 @@ def inspect() -> tuple[Item, ...]:
 
 def platform_line() -> str:
     """The machine, in a line: system, processor, number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{platform.system()} {platform.machine()}, {cores} cores"
+    return f"{platform.system()} {platform.machine()}, {cores()} cores"

@@ -20,7 +20,8 @@ from tests.fuzz.outcome import Target
 
 PRESETS = (
     "{name: digits}", "{name: folder, image_size: 8, path: .}", "{name: cifar10, path: .}", "switchable", "quick",
-    "published-cifar", "published-instantnet", "auto-nba-cifar", "auto-nba-imagenet", "pynq-z2", "zc706",
+    "published-auto-nba-cifar", "published-instantnet-cifar", "common-cifar", "auto-nba-cifar", "auto-nba-imagenet",
+    "pynq-z2", "zc706",
 )  # fmt: skip
 
 
