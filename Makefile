@@ -39,7 +39,7 @@ sim: setup ## Simulate the last bundle (BUNDLE=folder for another); prints predi
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim PYTHON='$(abspath $(BIN))/python'
 
 quick: lint ## Linters, types, and the unit tests that need neither torch nor tools (<= 60 s once compiled)
-	@$(BIN)/python -m pytest -n $(JOBS) -q -m 'not full and not torch and not eda' tests/unit $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) -q -m 'not slow and not full and not torch and not eda' tests/unit $(PYTEST_ARGS)
 
 test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not full' $(PYTEST_ARGS)
