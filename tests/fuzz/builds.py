@@ -126,8 +126,18 @@ def _bundle(rng: random.Random, folder: Path) -> None:
     elif how < 0.1:
         os.mkfifo(path)
     elif path.suffix == ".json" and how < 0.9:
-        pool = (*mutate.VALUES, "..", "/etc/passwd", "a\x00b", "rtl", ".", "/dev/zero", "rtl/" + "a" * 300, [0] * 2,
-        [1.5])
+        pool = (
+            *mutate.VALUES,
+            "..",
+            "/etc/passwd",
+            "a\x00b",
+            "rtl",
+            ".",
+            "/dev/zero",
+            "rtl/" + "a" * 300,
+            [0] * 2,
+            [1.5],
+        )
         path.write_bytes(mutate.encoded(mutate.json_text(rng, json.loads(before), pool)))
     else:
         path.write_bytes(mutate.damaged(rng, before))
