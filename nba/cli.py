@@ -2,7 +2,8 @@
 """The command line. Everything heavy is imported by the command that needs it.
 
 Exit status: 0 what the command claims holds; 1 it does not (a differing output, a missing requirement); 2 the user can
-mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 143 terminated.
+mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 141 nobody reads the output, 143
+terminated.
 """
 
 from __future__ import annotations
