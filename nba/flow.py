@@ -34,7 +34,8 @@ from nba.errors import NbaError, SpecError
 from nba.files import BEFORE, PART, current_umask, write_atomic
 from nba.progress import Progress, Silent
 from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
-from nba.spec import Spec, TrainSchedule, paths_of, value_at
+from nba.spec import Spec, TrainSchedule, paths_of
+from nba.yamlfile import value_at
 
 log = logging.getLogger(__name__)
 
