@@ -59,8 +59,8 @@ docs: setup ## Write the numbers of README.md and RESULTS.md from what was recor
 record: setup ## Run the examples from nothing (EXAMPLES=digits for one), record their figures, then `make docs`; idle machine
 	@$(BIN)/python -m benchmarks.record $(EXAMPLES)
 
-lint: setup ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/mypy
+lint: setup ## ruff (lint, format) and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 
 clean: ## Remove what was built and cached, but not .venv
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
