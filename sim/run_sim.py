@@ -80,11 +80,11 @@ def missing(simulator):
 def old_verilator():
     """A line where the Verilator on PATH is older than cocotb takes."""
     said = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"(\d+)\.(\d+)", said)
+    found = re.match(r"Verilator (\d+)\.(\d+)", said)
     if found is None or tuple(map(int, found.groups())) >= OLDEST_VERILATOR:
         return []
     oldest = f"{OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03}"
-    return [f"verilator: {found[0]} is too old, {oldest} is needed; install it with: {TOOLS['verilator']['verilator']}"]
+    return [f"{found[0]} is too old, {oldest} is needed; install it with: {TOOLS['verilator']['verilator']}"]
 
 
 def get_runner(simulator):

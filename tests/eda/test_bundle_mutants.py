@@ -98,9 +98,8 @@ def test_one_output_that_is_late_by_a_cycle_is_found(bundles: dict[int, Path], t
     )
     shutil.copytree(bundles[bug.seed], tmp_path / "bundle")
     _plant(bug, tmp_path / "bundle")
-    (batch,) = simulate_rtl(
-        tmp_path / "bundle", "icarus", frames=(6,), work=tmp_path / "work", tests=("cycles",), timeout_s=300
-    ).batches
+    run = simulate_rtl(tmp_path / "bundle", "icarus", frames=(6,), work=tmp_path / "work", tests=("cycles",))
+    (batch,) = run.batches
     assert {key for key in batch.predicted if batch.predicted[key] != batch.simulated[key]} == {"outputs"}  # type: ignore[literal-required]
     pairs = enumerate(zip(batch.predicted["outputs"], batch.simulated["outputs"], strict=True))
     assert [frame for frame, (wanted, found) in pairs if wanted != found] == [4]

