@@ -13,6 +13,7 @@ import numpy as np
 from nba import assets
 from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
+from nba.files import naming
 from nba.ir.network import Network
 from nba.tools import HANG_S, run_tool
 
@@ -84,7 +85,8 @@ def simulate(
     """
     last = network.tensors[-1]
     given, got = program.with_suffix(".in"), program.with_suffix(".out")
-    given.write_bytes(to_bytes(x, network.master_bits))
+    with naming(given):
+        given.write_bytes(to_bytes(x, network.master_bits))
     got.unlink(missing_ok=True)
     tail = () if batch is None else (str(batch),)
     run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent, timeout_s=timeout_s)
