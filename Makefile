@@ -39,7 +39,7 @@ sim: setup ## Simulate the last bundle (BUNDLE=folder for another); prints predi
 	@PATH="$(abspath $(BIN)):$$PATH" $(MAKE) --no-print-directory -C '$(BUNDLE)' sim PYTHON='$(abspath $(BIN))/python'
 
 quick: lint ## Linters, types, and the unit tests that need neither torch nor tools (<= 60 s once compiled)
-	@$(BIN)/python -m pytest -n $(JOBS) -q -m 'not full and not torch and not eda' tests/unit $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) -q -m 'not slow and not full and not torch and not eda' tests/unit $(PYTEST_ARGS)
 
 test: setup ## All tests but the long ones (<= 15 minutes on 2 cores)
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m 'not full' $(PYTEST_ARGS)
@@ -59,8 +59,8 @@ docs: setup ## Write the numbers of README.md and RESULTS.md from what was recor
 record: setup ## Run the examples from nothing (EXAMPLES=digits for one), record their figures, then `make docs`; idle machine
 	@$(BIN)/python -m benchmarks.record $(EXAMPLES)
 
-lint: setup ## ruff and mypy
-	@$(BIN)/ruff check . && $(BIN)/mypy
+lint: setup ## ruff (lint, format) and mypy
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check --quiet . && $(BIN)/mypy
 
 clean: ## Remove what was built and cached, but not .venv
 	@rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
 import re
 import subprocess
 from dataclasses import asdict, dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from nba.arithmetic import cores, cpu
 from nba.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -92,15 +91,5 @@ def commit() -> str:
 
 def machine() -> str:
     """CPU model and number of cores."""
-    model = platform.processor() or platform.machine()
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    for line in lines:
-        name, _, text = line.partition(":")
-        if name.strip() == "model name":
-            model = text.strip()
-            break
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{model}, {cores} core{'s' if cores > 1 else ''}"
+    found = cores()
+    return f"{cpu()}, {found} core{'s' if found > 1 else ''}"

@@ -3,7 +3,7 @@
 
 torch, oneDNN, MKL and numpy choose their code by the processor, and wider vectors add up in another order. A search
 follows such differences to another network. So a run holds all of them to AVX2, which every x86-64 processor of the
-last ten years has, and to one thread (`threads` of the schedules); what it computed with stands in its figures.
+last ten years has, and searches and trains with one thread; what it computed with stands in its figures.
 """
 
 from __future__ import annotations
@@ -36,11 +36,21 @@ def used() -> dict[str, object]:
     import torch
 
     return {
-        "cpu": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "cpu": cpu(),
         "torch_instructions": torch.backends.cpu.get_cpu_capability(),
         "torch_threads": torch.get_num_threads(),
         "settings": {name: os.environ.get(name, "") for name in PINNED},
     }
+
+
+def cpu() -> str:
+    """The processor's name."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """The number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cpuinfo(field: str) -> str:

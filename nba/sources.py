@@ -29,14 +29,7 @@ def digest_json(value: Any) -> str:
 def digest_file(path: Path) -> str:
     """sha256 of the content of a file."""
     with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest() if hasattr(hashlib, "file_digest") else _digest(handle)
-
-
-def _digest(handle: Any) -> str:
-    h = hashlib.sha256()
-    while block := handle.read(1 << 20):
-        h.update(block)
-    return h.hexdigest()
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def digest_tree(folder: Path) -> dict[str, str]:

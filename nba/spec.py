@@ -30,7 +30,7 @@ from nba.presets import (
     TRAINING,
     merged,
 )
-from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report
+from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
@@ -658,15 +658,6 @@ def paths_of(spec: Spec) -> dict[str, Path]:
     values = spec.model_dump(mode="json")
     found = {field: value_at(values, field) for field in PATHS}
     return {field: Path(text) for field, text in found.items() if isinstance(text, str) and PATHS[field](text)}
-
-
-def value_at(values: Any, field: str) -> Any:
-    """The value of `field`, written with dots, in a spec's `model_dump`; None where a section on the way is absent."""
-    for part in field.split("."):
-        if values is None:
-            return None
-        values = values[part]
-    return values
 
 
 Part = TypeVar("Part", bound=BaseModel)

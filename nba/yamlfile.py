@@ -199,6 +199,15 @@ def dump_yaml(value: Any) -> str:
     return text
 
 
+def value_at(values: Any, field: str) -> Any:
+    """The value of `field`, written with dots, in a spec's `model_dump`; None where a section on the way is absent."""
+    for part in field.split("."):
+        if values is None:
+            return None
+        values = values[part]
+    return values
+
+
 def report(where: str, problems: Sequence[str]) -> str:
     """The message that lists all problems of the file `where`."""
     count = f"{len(problems)} error{'s' if len(problems) > 1 else ''}"

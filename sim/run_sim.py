@@ -15,6 +15,7 @@ import json
 import os
 import re
 import shutil
+import subprocess
 import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -37,6 +38,7 @@ TOOLS = {
 }
 """Programs that a simulator needs, and the commands that install them."""
 OLDEST_VERILATOR = (5, 36)
+"""Which cocotb 2 works with; Debian 12 has an older one."""
 
 
 class Unusable(Exception):
@@ -61,17 +63,28 @@ def _installed(module):
 
 
 def missing(simulator):
-    """One line for everything that must be installed first."""
+    """One line for everything that must be installed first, or is too old."""
     lines = [
         f"{package}: not installed for {sys.executable}; install it with: {sys.executable} -m pip install '{wanted}'"
         for package, (module, wanted) in PYTHON_PACKAGES.items()
         if not _installed(module)
     ]
-    return lines + [
+    lines += [
         f"{tool}: not found on PATH; install it with: {command}"
         for tool, command in TOOLS[simulator].items()
         if shutil.which(tool) is None
     ]
+    return lines + (old_verilator() if simulator == "verilator" and shutil.which("verilator") else [])
+
+
+def old_verilator():
+    """A line where the Verilator on PATH is older than cocotb takes."""
+    said = subprocess.run(["verilator", "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    if found is None or tuple(map(int, found.groups())) >= OLDEST_VERILATOR:
+        return []
+    oldest = f"{OLDEST_VERILATOR[0]}.{OLDEST_VERILATOR[1]:03}"
+    return [f"verilator: {found[0]} is too old, {oldest} is needed; install it with: {TOOLS['verilator']['verilator']}"]
 
 
 def get_runner(simulator):
@@ -91,9 +104,8 @@ def get_runner(simulator):
     return LeanVerilator()
 
 
-def build(bundle, simulator, build_dir):
-    """Compile the bundle's RTL and bench into `build_dir`; returns the runner and the content of bundle.json."""
-    info = json.loads((bundle / "bundle.json").read_text())
+def build(bundle, info, simulator, build_dir):
+    """Compile the RTL and bench of a bundle, whose bundle.json holds `info`, into `build_dir`; returns the runner."""
     runner = get_runner(simulator)
     sources = [bundle / "sim" / "nba_tb.v", *sorted((bundle / "rtl").glob("*.v"))]
     args = []
@@ -115,10 +127,9 @@ def build(bundle, simulator, build_dir):
         timescale=("1ns", "1ns"),
         log_file=build_dir / "build.log",
     )
-    for pattern in ("*.hex", "*.mem"):
-        for path in sorted((bundle / "rtl").glob(pattern)):
-            (build_dir / path.name).write_bytes(path.read_bytes())
-    return runner, info
+    for path in sorted((bundle / "rtl").glob("*.mem")):
+        (build_dir / path.name).write_bytes(path.read_bytes())
+    return runner
 
 
 def changed_files(bundle):
@@ -225,7 +236,7 @@ def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
     predictions = Predictions(bundle, info)
     for count in frames:
         predictions.of(count)
-    runner, info = build(bundle, simulator, build_dir)
+    runner = build(bundle, info, simulator, build_dir)
     plan = [(n, mode, ("cycles",)) for mode in range(n_modes(info)) for n in frames]
     plan[0] = (frames[0], 0, tests)
     return [run(bundle, runner, info, predictions, n, mode, names, seed, build_dir) for n, mode, names in plan]

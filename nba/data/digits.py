@@ -13,6 +13,8 @@ from nba.errors import DataError
 if TYPE_CHECKING:
     from nba.data.images import Images
 
+CLASSES = tuple(map(str, range(10)))
+"""Their names."""
 _PIXEL_MAX = 16.0
 
 
@@ -31,8 +33,7 @@ def load_digits(config: DataConfig) -> Dataset:
         )
     bunch = load()
     x, y = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis], bunch.target.astype(np.int64)
-    names = tuple(str(i) for i in range(10))
-    chosen = chosen_classes(names, config)
+    chosen = chosen_classes(CLASSES, config)
     train, test = split("digits", y, config)
     found = []
     for part, count in ((train, config.train_images), (test, config.test_images)):
@@ -46,6 +47,6 @@ def load_digits(config: DataConfig) -> Dataset:
 
         images = ArrayImages(train_x, Shape(height=8, width=8, channels=1), config.transforms, config.workers)
     return Dataset(
-        name="digits", classes=tuple(names[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
+        name="digits", classes=tuple(CLASSES[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
         test_y=test_y,
     )  # fmt: skip

@@ -27,6 +27,7 @@ from nba.files import write_atomic_bytes
 from nba.ir.design import EXACT, Design, weights_bytes
 from nba.ir.network import Weights
 from nba.ir.program import Program, lower
+from nba.jsonfile import read_json
 from nba.platform import get as get_platform
 from nba.quant.integer import run
 
@@ -225,8 +226,8 @@ def emit_bundle(
 def _listed(manifest: Path) -> set[str]:
     """The files that an earlier bundle's manifest names; none if it is missing, damaged or names what is no path."""
     try:
-        return set(json.loads(manifest.read_bytes())["files"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return set(read_json(manifest)["files"])
+    except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 

@@ -78,9 +78,7 @@ def _designs(layers: np.ndarray, base: Designs, trials: list[Sizes]) -> Designs:
     return found
 
 
-def trim(
-    network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective
-) -> Candidate:
+def trim(network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective) -> Candidate:
     """`start` with the smallest dimensions that cost nothing, by steps that save the most LUTs, then energy.
 
     Program order, stages and rings stay. The value of `objective` is no worse than that of `start`, no resource is
@@ -140,4 +138,3 @@ def _no_worse(
     fewer = one.dsp <= two.dsp and one.bram <= two.bram and one.lut <= two.lut and one.ff <= two.ff
     as_good = found.value(objective) <= now.value(objective) and found.excess(budgets) <= now.excess(budgets)
     return found if fewer and as_good else None
-

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 
@@ -24,32 +23,20 @@ from nba.cost.recurrence import (
     STRIDE,
     WRITTEN,
 )
-from nba.cost.settled import long_run
-from nba.cost.steady import Steady
+from nba.cost.settled import LongRun, long_run
 from nba.ir.program import Program
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class SteadyFrames:
-    """`period` frames from `frame` on, after which all cycles repeat, `period * interval` cycles later.
+class SteadyFrames(LongRun):
+    """A long run and its rows: where it is not settled, what is shown is an ordinary frame, and the page says so.
 
     rows[a][j][f, y]: first cycle of row y of frame f of job j of agent a (chunks, then input stream, then output
-    stream); row_cycles[a][j]: cycles of one of its rows. settled: the repetition was seen, not only expected
-    (else what is shown is an ordinary frame, and the page says so).
+    stream); row_cycles[a][j]: cycles of one of its rows.
     """
 
-    schedule: Schedule
-    state: Steady
-    frame: int
-    period: int
-    settled: bool
     rows: tuple[tuple[np.ndarray, ...], ...]
     row_cycles: tuple[tuple[int, ...], ...]
-
-    @property
-    def interval(self) -> Fraction:
-        """Cycles per frame."""
-        return self.state.interval_cycles
 
 
 def _releases(flat: Tables, job: int, start: np.ndarray) -> np.ndarray:

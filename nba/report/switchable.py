@@ -9,7 +9,7 @@ from typing import Any
 from nba.cost.usage import UNITS
 from nba.jsonfile import understood
 from nba.report.curves import Panel, Tradeoff
-from nba.report.inputs import SwitchableCurves
+from nba.report.inputs import AGAIN, SwitchableCurves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class AtBits:
 def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
     NbaError if it is damaged, or of another version."""
-    with understood("metrics.json, `switchable` or `automap`", "write it anew with `nba-codesign run`"):
+    with understood("metrics.json, `switchable` or `automap`", AGAIN):
         return _by_bits(metrics)
 
 

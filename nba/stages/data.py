@@ -76,10 +76,11 @@ def macro(spec: Spec, classes: int) -> Macro:
 
 
 def check(spec: Spec) -> None:
-    """Raise DataError if the dataset's folder is not there and will not be downloaded, or has fewer than two
-    classes."""
+    """Raise DataError if the dataset's folder is not there and will not be downloaded, has fewer than two
+    classes, or not those of `dataset.classes`."""
     section = spec.dataset
     if section.name == "digits":
+        n_classes(spec)
         return
     if section.path is None:
         raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
@@ -88,27 +89,35 @@ def check(spec: Spec) -> None:
         return
     if not path.is_dir():
         raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
-    if section.name in ("folder", "imagenet"):
-        n_classes(spec)
+    n_classes(spec)
 
 
-PUBLISHED_CLASSES = {"digits": 10, "cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
+PUBLISHED_CLASSES = {"cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
 
 
 def n_classes(spec: Spec) -> int:
-    """Classes that are learned, without reading an image. Raises DataError."""
-    chosen, found = spec.dataset.classes, _all_classes(spec)
+    """Classes that are learned, without reading an image. Raises DataError, also for `dataset.classes` that the dataset
+    does not have."""
+    from nba.data.dataset import chosen_classes
+
+    chosen, (found, names) = spec.dataset.classes, _all_classes(spec)
     if chosen is None:
         return found
-    return len(chosen.names) if chosen.names is not None else min(chosen.count or found, found)
+    if chosen.names is not None and names is None:
+        return len(chosen.names)
+    return len(chosen_classes(names or ("",) * found, data_config(spec)))
 
 
-def _all_classes(spec: Spec) -> int:
+def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
+    """How many classes the dataset has, and their names, where no file must be read to know them."""
+    from nba.data.digits import CLASSES as DIGITS
     from nba.data.scan import class_names
 
     section = spec.dataset
+    if section.name == "digits":
+        return len(DIGITS), DIGITS
     if section.name in PUBLISHED_CLASSES or section.path is None:
-        return PUBLISHED_CLASSES.get(section.name, 2)
+        return PUBLISHED_CLASSES.get(section.name, 2), None
     root = Path(section.path)
     root = root / "train" if (root / "train").is_dir() else root
     names, _ = class_names(root)
@@ -117,7 +126,7 @@ def _all_classes(spec: Spec) -> int:
             f"dataset.path: {root}: holds {len(names)} folder{'s' if len(names) != 1 else ''} of images; at least two "
             "classes are needed, a folder each"
         )
-    return len(names)
+    return len(names), tuple(names)
 
 
 def preflight(spec: Spec) -> None:

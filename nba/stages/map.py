@@ -108,8 +108,10 @@ def _promised(context: Context) -> Json:
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
     return {
         "accuracy": {
-            "integer": worst["accuracy"], "fake_quant": worst["fake_quant"],
-            "images": worst["images"], "standard_error": worst["standard_error"],
+            "integer": worst["accuracy"],
+            "fake_quant": worst["fake_quant"],
+            "images": worst["images"],
+            "standard_error": worst["standard_error"],
         },
         "switchable": {"hardware_bits": list(bits)},
     }

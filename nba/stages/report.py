@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba import metrics
-from nba.jsonfile import understood
 
 if TYPE_CHECKING:
     from nba.flow import Context
@@ -24,6 +23,5 @@ def write(build: Path, page: Path) -> None:
     from nba.report.inputs import Claim
 
     found = metrics.read(build / metrics.FILE)
-    with understood(str(build / metrics.FILE), "write it anew with `nba-codesign run`"):
-        claims = tuple(Claim(label=x.label, value=x.value, holds=x.holds) for x in metrics.table(found))
+    claims = tuple(Claim(label=x.label, value=x.value, holds=x.holds) for x in metrics.table(found))
     write_report(build, page, metrics=found, claims=claims)

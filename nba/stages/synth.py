@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nba.errors import ToolError
 from nba.stages.exchange import Json, write_part
 
 if TYPE_CHECKING:
@@ -18,14 +16,10 @@ if TYPE_CHECKING:
 
 
 def preflight(spec: Spec) -> None:
-    """See `require`."""
-    require()
-
-
-def require() -> None:
     """Raise ToolError if yosys is missing."""
-    if importlib.util.find_spec("pyosys") is None:
-        raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
+    from nba.synth import require
+
+    require()
 
 
 def run(context: Context) -> None:

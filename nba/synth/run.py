@@ -101,6 +101,12 @@ def read_stat(path: Path, mode: Mode) -> Synthesised:
     )
 
 
+def require() -> None:
+    """Raise ToolError if yosys is missing."""
+    if importlib.util.find_spec("pyosys") is None:
+        raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
+
+
 def _fresh_copy(source: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
@@ -110,8 +116,7 @@ def _fresh_copy(source: Path, target: Path) -> None:
 
 def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     """Run work/synth/<script> and read its result; also writes work/synthesised.json."""
-    if importlib.util.find_spec("pyosys") is None:
-        raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
+    require()
     script, folder = SCRIPTS[mode], work / "synth"
     stat = folder / f"{script}.json"
     stat.unlink(missing_ok=True)
@@ -141,7 +146,7 @@ def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: flo
 
 
 def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
-    """As `synthesise`, for any folder of Verilog and hex files with top module `top`."""
+    """As `synthesise`, for any folder of Verilog and memory contents with top module `top`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
         version=__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))

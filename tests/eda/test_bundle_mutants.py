@@ -50,7 +50,7 @@ def _plant(bug: Planted, folder: Path) -> None:
 
 
 def _run(folder: Path, tests: tuple[str, ...], work: Path) -> RtlResult:
-    (batch,) = simulate_rtl(folder, "icarus", frames=(FRAMES,), work=work, tests=tests, timeout_s=300).batches
+    (batch,) = simulate_rtl(folder, "icarus", frames=(FRAMES,), work=work, tests=tests).batches
     return batch
 
 

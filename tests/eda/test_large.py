@@ -27,9 +27,7 @@ def test_mobilenet_v2_style_network(tmp_path: Path) -> None:
         assert 0 < utilisation <= 1
 
     emit_bundle(design, weights, tmp_path / "bundle")
-    result = simulate_rtl(
-        tmp_path / "bundle", "verilator", frames=(2,), work=tmp_path / "work", tests=("cycles",)
-    )
+    result = simulate_rtl(tmp_path / "bundle", "verilator", frames=(2,), work=tmp_path / "work", tests=("cycles",))
     (batch,) = result.batches
     assert (batch.images, batch.mismatches) == (2, 0)
     assert batch.simulated == batch.predicted

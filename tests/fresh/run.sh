@@ -5,6 +5,7 @@
 # python3; sudo for a user who is not root), an empty HOME, no pip cache. In it, as root and as a user with sudo: clone,
 # `make run` with a quick spec, `make sim`, and a smoke selection of the tests (tests/fresh/inside.sh).
 # Mirror, certificates and package indices are those that this machine's apt and pip are set up with.
+# FRESH_RECORD=1: keep in benchmarks/figures.json which of them passed.
 # FRESH_DIR: where the systems are made (default: a temporary folder; 4 GB each, 14 GB where PyTorch brings CUDA).
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -66,11 +67,18 @@ in_system() { # FOLDER USER COMMAND...: in mount and process namespaces of its o
   ' - "$system" "$user" "$(pip_paths | tr '\n' ' ')" "$@"
 }
 
+record() { # DEBIAN
+  (cd "$top" && .venv/bin/python -c 'import sys
+from benchmarks.figures_file import record
+record(f"fresh.debian{sys.argv[1]}", 1, "passed", "make test-fresh FRESH_RECORD=1")' "$1")
+}
+
 failed=0
 for debian in "${@:-12 13}"; do for debian in $debian; do
   [ -n "${codename[$debian]:-}" ] || die "Debian $debian: not known; legal: ${!codename[*]}"
   rm -rf --one-file-system "$work/debian$debian"
   make_system "$debian" "$work/debian$debian"
+  passed=1
   for user in root user; do
     system=$work/debian$debian-$user
     rm -rf --one-file-system "$system"
@@ -83,10 +91,11 @@ for debian in "${@:-12 13}"; do for debian in $debian; do
       say "Debian $debian, $user: passed"
       rm -rf --one-file-system "$system"
     else
-      failed=1
+      failed=1 passed=0
       say "Debian $debian, $user: FAILED; the end of its log:"
       tail -n 25 "$system.log" >&2
     fi
   done
+  [ -z "${FRESH_RECORD:-}" ] || [ $passed = 0 ] || record "$debian"
 done; done
 exit $failed

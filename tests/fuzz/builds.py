@@ -20,7 +20,6 @@ from PIL import Image
 
 from nba import metrics
 from nba.flow import STAGES, read_stamp, spoiled, stamp_path
-from nba.jsonfile import understood
 from nba.report.inputs import read_inputs
 from nba.sources import digest_json
 from nba.stages.emit import emit
@@ -92,8 +91,7 @@ def check_report(folder: Path) -> None:
     """A build that is accepted gives a page: some are drawn, of the others all is read."""
     if float((folder / "sample").read_text()) > 0.4:
         found = metrics.read(folder / "build" / metrics.FILE)
-        with understood("metrics.json", "again"):
-            metrics.table(found)
+        metrics.table(found)
         read_inputs(folder / "build", found, ())
         return
     write(folder / "build", folder / "page.html")
@@ -128,8 +126,18 @@ def _bundle(rng: random.Random, folder: Path) -> None:
     elif how < 0.1:
         os.mkfifo(path)
     elif path.suffix == ".json" and how < 0.9:
-        pool = (*mutate.VALUES, "..", "/etc/passwd", "a\x00b", "rtl", ".", "/dev/zero", "rtl/" + "a" * 300, [0] * 2,
-        [1.5])
+        pool = (
+            *mutate.VALUES,
+            "..",
+            "/etc/passwd",
+            "a\x00b",
+            "rtl",
+            ".",
+            "/dev/zero",
+            "rtl/" + "a" * 300,
+            [0] * 2,
+            [1.5],
+        )
         path.write_bytes(mutate.encoded(mutate.json_text(rng, json.loads(before), pool)))
     else:
         path.write_bytes(mutate.damaged(rng, before))

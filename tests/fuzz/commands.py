@@ -36,7 +36,7 @@ COMMANDS = (
 OPTIONS = (
     "--out", "-o", "--seed", "--data", "--force", "--images", "--only", "--platform", "--objective", "--bits",
     "--effort",
-    "--prove", "--summary", "--help", "-h", "--version", "--nonsense", "-x", "--", "-",
+    "--architecture", "--prove", "--summary", "--help", "-h", "--version", "--nonsense", "-x", "--", "-",
 )  # fmt: skip
 WORDS = (
     "digits", "cifar10", "spec.yaml", "bad.yaml", "design.json", "network.json", "bundle", "build", "here", ".", "..",

@@ -54,12 +54,12 @@ class Tally:
 
     def table(self) -> str:
         """One line per target."""
-        lines = [f"{'target':<16}{'cases':>8}{ACCEPTED:>10}{REFUSED:>10}{'internal':>10}{'hangs':>8}{'seconds':>10}"]
+        lines = [f"{'target':<18}{'cases':>8}{ACCEPTED:>10}{REFUSED:>10}{'internal':>10}{'hangs':>8}{'seconds':>10}"]
         rows = [*((name, count, self.seconds[name]) for name, count in self.counts.items())]
         total: Counter[str] = sum((count for _, count, _ in rows), Counter())
         for name, count, seconds in (*rows, ("all", total, sum(self.seconds.values()))):
             lines.append(
-                f"{name:<16}{sum(count.values()):>8}{count[ACCEPTED]:>10}{count[REFUSED]:>10}{count[INTERNAL]:>10}"
+                f"{name:<18}{sum(count.values()):>8}{count[ACCEPTED]:>10}{count[REFUSED]:>10}{count[INTERNAL]:>10}"
                 f"{count[HANG]:>8}{seconds:>10.1f}"
             )
         return "\n".join(lines)

@@ -14,13 +14,16 @@ from nba.nest.description import described
 from nba.nest.hierarchy import Hierarchy
 from nba.nest.schema import HierarchyText, built, read_hierarchy
 from nba.platform import names
+from nba.space.architecture_file import architecture_text, read_architecture
+from nba.space.network import Architecture, Macro, skeleton
 from nba.spec import Spec, load_spec, parse_spec
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 
 PRESETS = (
     "{name: digits}", "{name: folder, image_size: 8, path: .}", "{name: cifar10, path: .}", "switchable", "quick",
-    "published-cifar", "published-instantnet", "auto-nba-cifar", "auto-nba-imagenet", "pynq-z2", "zc706",
+    "published-auto-nba-cifar", "published-instantnet-cifar", "common-cifar", "auto-nba-cifar", "auto-nba-imagenet",
+    "pynq-z2", "zc706",
 )  # fmt: skip
 
 
@@ -132,10 +135,29 @@ def map_layers(hierarchy: Hierarchy) -> None:
     assert nests_text(found, hierarchy)
 
 
+def _architecture_file(rng: random.Random, folder: Path) -> None:
+    chosen = Architecture(macro=Macro(), ops=("k3_e3",) * 5, bits=(4, 8, 8, 2, 6))
+    text = architecture_text(chosen, with_bits=True)
+    if rng.random() < 0.5:
+        made = mutate.text(rng, text)
+    else:
+        made = mutate.yaml_text(rng, yaml.safe_load(text), GENTLE, rng.choice((1, 1, 2)))
+    (folder / "architecture.yaml").write_bytes(mutate.encoded(made))
+
+
+def check_architecture_file(folder: Path) -> None:
+    """An architecture that is accepted is written so that it reads back the same, and its network can be built."""
+    found = read_architecture(folder / "architecture.yaml", Macro(), with_bits=True)
+    (folder / "again.json").write_text(architecture_text(found, with_bits=True))
+    assert read_architecture(folder / "again.json", Macro(), with_bits=True) == found
+    skeleton(found)
+
+
 TARGETS = (
     Target(name="spec-text", make=_spec_text, check=check_spec, share=10),
     Target(name="spec-value", make=_spec_value, check=check_spec, share=10),
     Target(name="spec-soup", make=_spec_soup, check=check_spec, share=4),
     Target(name="spec-bytes", make=_spec_bytes, check=check_spec, share=2),
     Target(name="hierarchy", make=_hierarchy, check=check_hierarchy, share=6, limit_s=60.0),
+    Target(name="architecture-file", make=_architecture_file, check=check_architecture_file, share=3),
 )

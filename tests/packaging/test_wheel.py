@@ -53,9 +53,7 @@ def command(installed: Path, *arguments: str | Path, cwd: Path) -> subprocess.Co
     """Run the installed nba-codesign in `cwd`, with no way to find the checkout."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHON", "COV"))}
     program = installed / "bin" / "nba-codesign"
-    return subprocess.run(
-        [program, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True
-    )
+    return subprocess.run([program, *map(str, arguments)], cwd=cwd, env=env, capture_output=True, text=True)
 
 
 def test_the_wheel_holds_all_assets(wheel: Path) -> None:

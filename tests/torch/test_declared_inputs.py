@@ -37,7 +37,9 @@ SMALL: dict[str, Any] = {
 MIXED = Spec.model_validate(SMALL)
 SWITCHABLE = Spec.model_validate(
     {
-        **SMALL, "precision": "switchable", "switchable": {"bitwidths": [4, 8], "hierarchy": "mcu-class"},
+        **SMALL,
+        "precision": "switchable",
+        "switchable": {"bitwidths": [4, 8], "hierarchy": "mcu-class"},
         "schedule": {**SMALL["schedule"], "train": {"epochs": 1}},
     }
 )

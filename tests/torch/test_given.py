@@ -143,7 +143,7 @@ def test_two_nodes_search_and_train_like_one_process(searched: Path, tmp_path: P
             subprocess.Popen(command, cwd=node, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         )
     try:
-        said = [node.communicate(timeout=600)[0] for node in nodes]
+        said = [node.communicate()[0] for node in nodes]
     finally:
         for node in nodes:
             node.kill()

@@ -26,6 +26,8 @@ from nba.spec import parse_spec
 from nba.stages.limits import budgets_of, check
 from tests.unit.hw_networks import SMALL
 
+pytestmark = pytest.mark.slow
+
 QUICK = Effort(scout_steps=20, climb_steps=60, finalists=2, reorder_steps=20, refine_steps=30)
 BOARD = get("pynq-z2")
 LOOSE = Budgets(dsp=60, bram=20, clock_mhz=BOARD.clock_mhz)

@@ -19,6 +19,8 @@ from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace
 from tests.unit.hw_networks import DIGITS, blocks_network
 
+pytestmark = pytest.mark.slow
+
 BOARD = get("pynq-z2")
 
 

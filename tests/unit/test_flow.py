@@ -453,6 +453,8 @@ def test_another_teacher_trains_anew(tmp_path: Path) -> None:
     teacher.write_bytes(b"two")
     os.utime(teacher, ns=(1, 1))
     assert redone(first, searched(spec)) == ["train", "baselines", "report"]
+
+
 def test_baselines_are_no_input_of_the_design() -> None:
     """Switching them on or off redoes them, and what shows them, alone; the recipe concerns both."""
 

@@ -25,6 +25,8 @@ from nba.space.accelerator import AcceleratorSpace, draw
 from nba.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
 from tests.unit.hw_networks import DIGITS, TINY, blocks_network
 
+pytestmark = pytest.mark.slow
+
 BOARD = get("pynq-z2")
 SLOTS: dict[int, tuple[Kind, ...]] = {
     id(n): tuple("dense" if x.op == "dense" else "depthwise" for x in n.layers) for n in (DIGITS, TINY)

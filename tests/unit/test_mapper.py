@@ -25,6 +25,8 @@ from nba.platform import get
 from nba.space.accelerator import AcceleratorSpace, accelerator_of
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
 
+pytestmark = pytest.mark.slow
+
 QUICK = Effort(scout_steps=20, climb_steps=100, finalists=2, reorder_steps=40)
 BOARD = get("pynq-z2")
 

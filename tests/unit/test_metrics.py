@@ -38,8 +38,7 @@ def test_without_budgets_nothing_is_claimed() -> None:
         == "about 9,000 (estimate; the designs it was fitted to: off by 4 % on average, 10 % at worst)"
     )
     assert (
-        found["energy and power"].value
-        == "250 nJ per frame, 25 mW at the target clock (some-table, a relative model)"
+        found["energy and power"].value == "250 nJ per frame, 25 mW at the target clock (some-table, a relative model)"
     )
 
 

@@ -22,6 +22,8 @@ from nba.nest.space import candidates
 from nba.nest.tree import Tree
 from tests.unit.nest_hierarchies import random_hierarchy
 
+pytestmark = pytest.mark.slow
+
 MOST = 6_000
 """Cases with more sizes than this are too large for enumeration here."""
 

@@ -26,6 +26,8 @@ from nba.nest.space import as_mapping, candidates, canonical_orders, level_order
 from tests.unit.hw_networks import SMALL
 from tests.unit.nest_hierarchies import random_hierarchy, random_layer, row_stationary_array
 
+pytestmark = pytest.mark.slow
+
 ARRAY = row_stationary_array()
 LAYER = NestLayer(name="conv", m=12, c=8, p=14, q=14, r=3, s=3)
 EFFORT = 6_000

@@ -6,6 +6,7 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+import pytest
 
 from nba.cost.cycles import OVERHEAD_CYCLES, ROWS, layer_table, speed_bounds
 from nba.search.draws import refit
@@ -13,6 +14,8 @@ from nba.search.refit import area_time, busy_cycles, deal, demand, rings
 from nba.space.accelerator import PER_SLOT
 from tests.unit.hw_networks import DIGITS
 from tests.unit.test_gamma import ALL, digits_search
+
+pytestmark = pytest.mark.slow
 
 
 def test_dealt_layers_cannot_be_improved_by_one_move_or_exchange() -> None:

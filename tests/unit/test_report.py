@@ -126,9 +126,7 @@ def save_build(
     }  # fmt: skip
     if whole:
         cycles = predicted_cycles(design.network, program, 4)
-        metrics["accuracy"] = {
-            "integer": 0.9876, "fake_quant": 0.98, "images": 2500, "standard_error": 0.0022
-        }
+        metrics["accuracy"] = {"integer": 0.9876, "fake_quant": 0.98, "images": 2500, "standard_error": 0.0022}
         metrics["bit_exact"] = {
             "verilator": {"images": 31, "mismatches": 0}, "icarus": {"images": 2, "mismatches": 3},
         }  # fmt: skip
@@ -310,9 +308,7 @@ def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     )
     again = tmp_path / "again.html"
     env = {**os.environ, "PYTHONHASHSEED": "77", "LC_ALL": "C", "TZ": "Asia/Tokyo"}
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path), str(again)], check=True, cwd=PACKAGE.parent, env=env
-    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path), str(again)], check=True, cwd=PACKAGE.parent, env=env)
     assert again.read_bytes() == text.encode()
 
 

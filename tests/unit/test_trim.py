@@ -31,6 +31,8 @@ from nba.space.network import Macro, Stage, widest_map
 from tests.strategies import random_pair
 from tests.unit.hw_networks import SMALL
 
+pytestmark = pytest.mark.slow
+
 BOARD = get("zc706")
 ANY = Budgets(dsp=UNLIMITED, bram=UNLIMITED)
 QUICK = Effort(scout_steps=10, climb_steps=30, finalists=2, reorder_steps=20, refine_steps=10)

@@ -21,6 +21,8 @@ from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.hw_networks import TINY
 from tests.unit.nest.engine import has_single_steps, nest_events, other_reads
 
+pytestmark = pytest.mark.slow
+
 LIMITS = (NetworkLimits(), NetworkLimits(max_channels=24, max_map=12), NetworkLimits(bits=16))
 
 

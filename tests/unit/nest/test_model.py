@@ -13,6 +13,8 @@ from nba.nest.cost import cost
 from nba.nest.reference import execute
 from tests.unit.nest import draws
 
+pytestmark = pytest.mark.slow
+
 N_DRAWS = 3000
 
 

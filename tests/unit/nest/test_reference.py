@@ -14,6 +14,8 @@ from nba.nest.mapping import Mapping
 from nba.nest.reference import execute, execute_all
 from tests.unit.nest import draws
 
+pytestmark = pytest.mark.slow
+
 ALL = (WEIGHTS, INPUTS, OUTPUTS)
 
 
