@@ -18,7 +18,8 @@ from nba.ir.network import Network, Weights
 from nba.ir.network_rules import MAX_NAME, NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
 
-MAX_CLOCK_MHZ = 1e6
+MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e6
+"""The period stands in scripts of synthesis, in nanoseconds with three decimals."""
 MAX_VERSIONS = 64
 MAX_COUNT = (1 << 63) - 1
 """Largest cycle count, and largest count of a resource, that a design may promise."""
@@ -60,8 +61,8 @@ def check_design(design: Design, weights: Weights, where: str) -> None:
     elif not problems:
         problems += check_weights(design.network, weights)
         problems += check_accelerator(design.network, design.accelerator)
-    if not 0 < design.clock_mhz <= MAX_CLOCK_MHZ:
-        problems.append(f"clock_mhz is {design.clock_mhz}; legal: greater than 0, at most {MAX_CLOCK_MHZ:g}")
+    if not MIN_CLOCK_MHZ <= design.clock_mhz <= MAX_CLOCK_MHZ:
+        problems.append(f"clock_mhz is {design.clock_mhz}; legal: {MIN_CLOCK_MHZ:g}..{MAX_CLOCK_MHZ:g}")
     if not 0 <= design.seed < 1 << 31:
         problems.append(f"seed is {design.seed}; legal: 0..2147483647")
     if not 1 <= len(design.name) <= MAX_NAME:

@@ -13,7 +13,7 @@ from typing import Literal
 from nba import __version__, assets
 from nba.emit.env import environment
 from nba.errors import ToolError
-from nba.files import write_atomic
+from nba.files import naming, write_atomic
 from nba.tools import HANG_S, python_command, run_tool
 
 Mode = Literal["count", "full"]
@@ -110,7 +110,8 @@ def require() -> None:
 def _fresh_copy(source: Path, target: Path) -> None:
     if target.exists():
         shutil.rmtree(target)
-    shutil.copytree(source, target)
+    with naming(target):
+        shutil.copytree(source, target)
 
 
 def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:

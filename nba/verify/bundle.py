@@ -24,6 +24,7 @@ from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth
 from nba.emit.names import expected_name
 from nba.errors import DesignError
+from nba.files import naming
 from nba.ir.design import Design, load_design
 from nba.ir.network import MASTER_BITS, Tensor, Weights
 from nba.jsonfile import MAX_JSON_BYTES, parse_json, read_bytes
@@ -51,7 +52,7 @@ def check_bundle(bundle: Path, into: Path) -> Checked:
     """Render the bundle anew into the folder `into`, which is emptied first, and compare.
 
     Raises DesignError, naming every file that differs, is missing or does not belong there; if another version emitted
-    the bundle, or if what it is rendered from is damaged.
+    the bundle, or if what it is rendered from is damaged; DiskError if the copy cannot be written.
     """
     _check_version(bundle)
     design, weights = load_design(bundle / "design.json")
@@ -190,5 +191,6 @@ def _write(files: dict[str, bytes], folder: Path) -> None:
         shutil.rmtree(folder)
     for name, body in files.items():
         target = folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(body)
+        with naming(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(body)

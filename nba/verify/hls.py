@@ -13,6 +13,7 @@ import numpy as np
 from nba import assets
 from nba.emit.hls import from_bytes, to_bytes
 from nba.errors import ToolError
+from nba.files import naming
 from nba.ir.network import Network
 from nba.tools import HANG_S, run_tool
 
@@ -80,15 +81,22 @@ def simulate(
 ) -> np.ndarray:
     """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 
-    `arguments` go before the file names. Raises ToolError if the bench fails or finds the row schedule stuck.
+    `arguments` go before the file names. Raises ToolError if the bench fails, finds the row schedule stuck, or writes
+    more or less than a frame for every frame.
     """
     last = network.tensors[-1]
     given, got = program.with_suffix(".in"), program.with_suffix(".out")
-    given.write_bytes(to_bytes(x, network.master_bits))
+    with naming(given):
+        given.write_bytes(to_bytes(x, network.master_bits))
     got.unlink(missing_ok=True)
     tail = () if batch is None else (str(batch),)
     run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent, timeout_s=timeout_s)
-    return from_bytes(got.read_bytes(), last)
+    data = got.read_bytes() if got.is_file() else b""
+    wanted = len(to_bytes(np.zeros((len(x), last.height, last.width, last.channels)), network.master_bits))
+    if len(data) != wanted:
+        found = f"{len(data)} bytes of output codes for {len(x)} frames, not {wanted}"
+        raise ToolError(f"{got}: {found}; the bench is broken")
+    return from_bytes(data, last)
 
 
 def verify_hls(

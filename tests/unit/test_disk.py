@@ -6,6 +6,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -14,9 +15,11 @@ from typing import Any
 
 import pytest
 
+from nba.emit.bundle import emit_bundle
 from nba.errors import DiskError
 from nba.files import naming, write_atomic
 from tests.processes import marked_environment
+from tests.tiny import tiny_design
 
 NBA = f"{sys.executable} -m nba"
 SPEC = """
@@ -92,6 +95,18 @@ def test_closed_stdin_and_stderr(tmp_path: Path) -> None:
     assert (status, stdout[:13]) == (0, "name: digits\n")
     assert _shell(f"{NBA} spec none 2>&-", tmp_path) == (2, "", "")
     assert _shell(f"{NBA} spec none 2>/dev/full", tmp_path) == (2, "", "")
+
+
+@pytest.mark.eda
+@pytest.mark.parametrize("command", ["verify bundle --only hls", "synth bundle"])
+def test_verification_without_space_names_its_own_file(command: str, tmp_path: Path) -> None:
+    """What is full is the folder for temporary files, not the output."""
+    emit_bundle(*tiny_design(), tmp_path / "bundle")
+    status, stdout, stderr = _shell(
+        f"{NBA} {command}", tmp_path, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+    )  # fmt: skip
+    assert (status, stdout, stderr.count("\n")) == (2, "", 1), stderr
+    assert re.fullmatch(r"nba-codesign: /.*/bundle/[\w/.]+: cannot be written: File too large; raise the .*\n", stderr)
 
 
 @pytest.mark.torch

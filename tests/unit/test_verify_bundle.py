@@ -23,11 +23,12 @@ from nba import __version__
 from nba.emit.bundle import LEFTOVERS, emit_bundle, is_leftover, render_bundle
 from nba.emit.interface import Truth
 from nba.emit.vectors import default_images
-from nba.errors import DesignError
+from nba.errors import DesignError, ToolError
 from nba.progress import Silent
 from nba.stages.synth import synthesise
 from nba.stages.verify import verify
 from nba.verify.bundle import check_bundle
+from nba.verify.hls import simulate
 from tests.tiny import tiny_design
 
 FRAMES = 4
@@ -344,3 +345,18 @@ def test_a_dishonest_cost_is_refused(tmp_path: Path) -> None:
     wrong = replace(design, cost=replace(design.cost, interval_cycles=design.cost.interval_cycles + 1))
     with pytest.raises(DesignError, match="interval_cycles"):
         emit_bundle(wrong, weights, tmp_path / "bundle")
+
+
+@pytest.mark.parametrize("written", [0, 1, 10, 30])
+def test_outputs_that_are_missing_do_not_pass_for_equal(written: int, tmp_path: Path) -> None:
+    """Of a comparison with nothing, or with one frame for all, numpy finds no difference."""
+    network = tiny_design()[0].network
+    last = network.tensors[-1]
+    program = tmp_path / "csim"
+    program.write_text(f'#!/bin/sh\nhead -c {written} /dev/zero > "$2"\n')
+    program.chmod(0o755)
+    x = default_images(tiny_design()[0], 2)
+    with pytest.raises(ToolError, match=rf"csim.out: {written} bytes of output codes for 2 frames, not "):
+        simulate(program, network, x)
+    program.write_text(f'#!/bin/sh\nhead -c {2 * last.height * last.width * last.channels} /dev/zero > "$2"\n')
+    assert not simulate(program, network, x).any()
