@@ -354,7 +354,12 @@ def verify(
         Optional[list[str]],  # noqa: UP045
         typer.Option("--only", help="verilator, icarus or hls; may be given several times.", metavar="WHAT"),
     ] = None,
-    images: Annotated[int, typer.Option(help="Images for each of them (Icarus: at most 2).", min=1)] = 32,
+    images: Annotated[
+        Optional[int],  # noqa: UP045
+        typer.Option(
+            help="Images for each of them (Icarus: at most 2); 32, or all that the bundle holds, if left out.", min=1
+        ),
+    ] = None,
     debug: Debug = False,
 ) -> None:
     """Simulate a bundle's RTL, compile its HLS C++, and compare every output and every cycle. Exit status 1 if one
@@ -373,9 +378,9 @@ def verify(
         if wrong:
             raise SpecError(f"--only {wrong[0]}: not known; legal: {', '.join(CHECKS)}")
         require(checks)
-        wanted = {name: min(images, 2) if name == "icarus" else images for name in checks}
+        wanted = {name: min(images or 32, 2) if name == "icarus" else images or 32 for name in checks}
         with on_stderr() as (_, progress), tempfile.TemporaryDirectory() as work:
-            part = verify_bundle(bundle, Path(work), wanted, progress)
+            part = verify_bundle(bundle, Path(work), wanted, progress, at_most=images is None)
         if not _show(str(bundle), table(part)):
             raise typer.Exit(1)
 

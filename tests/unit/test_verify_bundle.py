@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import nba.verify as verification
 import nba.verify.bundle as checking
 from nba import __version__
 from nba.emit.bundle import LEFTOVERS, emit_bundle, is_leftover, render_bundle
@@ -28,7 +29,7 @@ from nba.progress import Silent
 from nba.stages.synth import synthesise
 from nba.stages.verify import verify
 from nba.verify.bundle import check_bundle
-from nba.verify.hls import simulate
+from nba.verify.hls import HlsResult, simulate
 from tests.tiny import tiny_design
 
 FRAMES = 4
@@ -360,3 +361,19 @@ def test_outputs_that_are_missing_do_not_pass_for_equal(written: int, tmp_path: 
         simulate(program, network, x)
     program.write_text(f'#!/bin/sh\nhead -c {2 * last.height * last.width * last.channels} /dev/zero > "$2"\n')
     assert not simulate(program, network, x).any()
+
+
+def test_where_there_are_few_images_all_are_compared(
+    emitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data set may have fewer test images than a spec asks for by default: no reason to fail after the training."""
+
+    def compared(folder: Path, network: object, x: np.ndarray, *others: object) -> HlsResult:
+        return HlsResult(images=len(x), by_mode=(0,), seconds=0.0)
+
+    monkeypatch.setattr(verification, "verify_hls", compared)
+    with pytest.raises(DesignError, match=f"32 images wanted, but the bundle holds {FRAMES}"):
+        verify(emitted, tmp_path, {"hls": 32}, Silent())
+    found = verify(emitted, tmp_path, {"hls": 32}, Silent(), at_most=True)
+    assert found["bit_exact"] == {"hls": {"images": FRAMES, "mismatches": 0}}
+    assert verify(emitted, tmp_path, {"hls": 1}, Silent(), at_most=True)["bit_exact"]["hls"]["images"] == 1
