@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -69,15 +70,14 @@ def test_training_does_not_depend_on_the_number_of_threads() -> None:
 def test_nothing_is_set_where_the_processor_lacks_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     cpu = tmp_path / "cpuinfo"
     monkeypatch.setattr(arithmetic, "_CPUINFO", cpu)
-    for name in arithmetic.PINNED:
-        monkeypatch.delenv(name, raising=False)
-    arithmetic.pin()
-    cpu.write_text("flags\t\t: sse2 avx\nmodel name\t: old\n")
-    arithmetic.pin()
-    assert not set(arithmetic.PINNED) & set(os.environ)
-    cpu.write_text("model name\t: new\nflags\t\t: fma avx avx2\n")
-    monkeypatch.setenv("MKL_CBWR", "AVX2")
-    arithmetic.pin()
-    assert {name: os.environ[name] for name in arithmetic.PINNED} == {**arithmetic.PINNED, "MKL_CBWR": "AVX2"}
-    for name in arithmetic.PINNED:
-        monkeypatch.delenv(name)
+    with mock.patch.dict(os.environ):  # puts back what pin() sets: the processes of other tests inherit it
+        for name in arithmetic.PINNED:
+            os.environ.pop(name, None)
+        arithmetic.pin()
+        cpu.write_text("flags\t\t: sse2 avx\nmodel name\t: old\n")
+        arithmetic.pin()
+        assert not set(arithmetic.PINNED) & set(os.environ)
+        cpu.write_text("model name\t: new\nflags\t\t: fma avx avx2\n")
+        os.environ["MKL_CBWR"] = "AVX2"
+        arithmetic.pin()
+        assert {name: os.environ[name] for name in arithmetic.PINNED} == {**arithmetic.PINNED, "MKL_CBWR": "AVX2"}

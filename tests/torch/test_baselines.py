@@ -156,7 +156,7 @@ def test_left_out_where_the_spec_says_so(tmp_path: Path) -> None:
 
 def test_the_stage_says_what_it_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(stage, "chosen", lambda context: ARCHITECTURE)
-    monkeypatch.setattr(stage, "load_data", lambda context: few_digits(96))
+    monkeypatch.setattr(stage, "load_data", lambda context, crop: few_digits(96))
     monkeypatch.setattr(
         baselines, "fit_baselines", lambda *args: baselines.Baselines(floating=0.75, int8=0.5)
     )  # fmt: skip
@@ -174,7 +174,7 @@ def test_a_baseline_that_diverges_does_not_end_the_run(tmp_path: Path, monkeypat
         raise DivergedError("train: the loss is not finite in epoch 3; lower schedule.train.learning_rate")
 
     monkeypatch.setattr(stage, "chosen", lambda context: ARCHITECTURE)
-    monkeypatch.setattr(stage, "load_data", lambda context: few_digits(96))
+    monkeypatch.setattr(stage, "load_data", lambda context, crop: few_digits(96))
     monkeypatch.setattr(baselines, "fit_baselines", diverge)
     stage.run(context(tmp_path, ""))
     assert str(part(tmp_path)["baselines_failed"]).startswith("train: the loss is not finite in epoch 3")
