@@ -271,7 +271,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
     )
     verdict = {}
     for case in ElementTree.parse(xml).iter("testcase"):
-        verdict[case.get("name")] = case.find("failure") is None and case.find("error") is None
+        verdict[case.get("name")] = all(case.find(end) is None for end in ("failure", "error", "skipped"))
     result_path = build_dir / "result.json"
     result = json.loads(result_path.read_text()) if result_path.exists() else {"images": 0, "mismatches": -1}
     predicted = predictions.of(frames)
