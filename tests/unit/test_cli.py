@@ -249,7 +249,10 @@ def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str)
     """A run that is stopped says how to go on, and the search that it was in can be resumed."""
     env = marked_environment()
     command = [sys.executable, "-m", "nba", "search", "digits", "-o", str(tmp_path / "build")]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=env)
+    # A shell starts what it puts into the background with SIGINT ignored, and these tests with it.
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=env, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL)
+    )
     wait_until((tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists, process)
     process.send_signal(number)
     _, stderr = process.communicate()
