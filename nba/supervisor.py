@@ -10,6 +10,7 @@ It needs Linux (nothing happens elsewhere) and imports nothing but the standard 
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import sys
@@ -62,11 +63,12 @@ def descendants(of: int) -> set[int]:
 
 
 def _clear() -> None:
-    """Kill all descendants, and those that they start meanwhile."""
+    """Kill all descendants, and those that they start meanwhile. They are stopped first: no shell lives to report the
+    death of what it had started."""
     while left := descendants(os.getpid()):
-        for number in left:
+        for what, number in itertools.product((signal.SIGSTOP, signal.SIGKILL), left):
             try:
-                os.kill(number, signal.SIGKILL)
+                os.kill(number, what)
             except ProcessLookupError:
                 continue
         _reap()
