@@ -39,12 +39,15 @@ class Figure:
     machine: str
 
 
-def record(key: str, value: int | float, unit: str, command: str, *, path: Path = FILE) -> Figure:
-    """Put a figure into the file at `path`, in the place of an earlier one of that key. Raises ValueError for a value
-    that is no finite number, or a key that is not words of a-z, 0-9 and _ with points between them."""
+def record(
+    key: str, value: int | float, unit: str, command: str, *, path: Path = FILE, measured_at: str | None = None
+) -> Figure:
+    """Put a figure into the file at `path`, in the place of an earlier one of that key. measured_at: the commit that
+    was measured, where it may no longer be this tree's (default: `commit()`). Raises ValueError for a value that is no
+    finite number, or a key that is not words of a-z, 0-9 and _ with points between them."""
     _check(key, value)
     figure = Figure(
-        value=value, unit=unit, command=command, commit=commit(), machine=machine(),
+        value=value, unit=unit, command=command, commit=measured_at or commit(), machine=machine(),
         date=datetime.now(UTC).date().isoformat(),
     )  # fmt: skip
     with FileLock(path.with_name(f".{path.name}.lock")):

@@ -5,6 +5,7 @@
 # python3; sudo for a user who is not root), an empty HOME, no pip cache. In it, as root and as a user with sudo: clone,
 # `make run` with a quick spec, `make sim`, and a smoke selection of the tests (tests/fresh/inside.sh).
 # Mirror, certificates and package indices are those that this machine's apt and pip are set up with.
+# The commit that is tested is the one at the start; later commits do not change it.
 # FRESH_RECORD=1: keep in benchmarks/figures.json which of them passed.
 # FRESH_DIR: where the systems are made (default: a temporary folder; 4 GB each, 14 GB where PyTorch brings CUDA).
 set -euo pipefail
@@ -20,6 +21,7 @@ die() { say "$*"; exit 1; }
 command -v debootstrap >/dev/null || die "debootstrap: not found; install it with: apt-get install debootstrap"
 [ -z "$(git -C "$top" status --porcelain)" ] || say "uncommitted changes are not part of the clone that is tested"
 
+commit=$(git -C "$top" rev-parse --short=12 HEAD)
 declare -A codename=([12]=bookworm [13]=trixie)
 mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(REPO_URI)' 'Created-By: Packages' |
   awk '$1 == "Debian" && $2 !~ /-/ { print $3; exit }')
@@ -70,7 +72,8 @@ in_system() { # FOLDER USER COMMAND...: in mount and process namespaces of its o
 record() { # DEBIAN
   (cd "$top" && .venv/bin/python -c 'import sys
 from benchmarks.figures_file import record
-record(f"fresh.debian{sys.argv[1]}", 1, "passed", "make test-fresh FRESH_RECORD=1")' "$1")
+debian, commit = sys.argv[1:]
+record(f"fresh.debian{debian}", 1, "passed", "make test-fresh FRESH_RECORD=1", measured_at=commit)' "$1" "$commit")
 }
 
 failed=0
@@ -85,6 +88,7 @@ for debian in "${@:-12 13}"; do for debian in $debian; do
     cp -a --reflink=auto "$work/debian$debian" "$system"
     home=$(chroot "$system" getent passwd "$user" | cut -d: -f6)
     git clone --quiet --no-hardlinks "$top" "$system$home/nba-codesign"
+    git -C "$system$home/nba-codesign" checkout --quiet -B main "$commit"
     chroot "$system" chown -R "$user:$user" "$home/nba-codesign"
     say "Debian $debian, $user: log in $system.log"
     if in_system "$system" "$user" bash "$home/nba-codesign/tests/fresh/inside.sh" "$home/nba-codesign" >"$system.log" 2>&1; then

@@ -80,8 +80,8 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         return real(spec=Recorder(spec, "", fields.add), build=build, folder=folder, progress=progress)  # type: ignore[arg-type]
 
     monkeypatch.setattr(flow, "Context", recorded)
-    monkeypatch.setattr(importlib.import_module("nba.stages.verify"), "verify", lambda *given: {})
-    monkeypatch.setattr(importlib.import_module("nba.stages.synth"), "synthesise", lambda *given: {})
+    monkeypatch.setattr(importlib.import_module("nba.stages.verify"), "verify", lambda *given, **options: {})
+    monkeypatch.setattr(importlib.import_module("nba.stages.synth"), "synthesise", lambda *given, **options: {})
     for module, function in (("nba.switchable.tabulate", "efficiency_table"), ("nba.nest.network_map", "map_network")):
         whole = getattr(importlib.import_module(module), function)
         monkeypatch.setattr(importlib.import_module(module), function, partial(whole, effort=1000))
