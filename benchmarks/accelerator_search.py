@@ -4,7 +4,7 @@
     python benchmarks/accelerator_search.py [--seconds 5] [--seeds 10] [--networks digits,cifar,mobilenet]
         [--methods gamma,random,evolutionary,logits] [--json FILE]
 
-Three networks, one space (nba.space.accelerator.AcceleratorSpace as it is by default: four chunks): the network of the
+Three networks, one space (nba.explore.space.AcceleratorSpace as it is by default: four chunks): the network of the
 digits example's size (120 DSP, 40 BRAM); the 22-block CIFAR example with bits 4, 6, 8 in turn and operators k3_e3,
 k5_e3, k3_e6, k3_e1 in turn (the published example does not list its own), 900 DSP; MobileNetV2 at 224x224 with 6-bit
 weights, resident, and the 2,160 BRAM of an XCVU9P (DS890; no device of the 7 series holds weights and maps), 900 DSP.
@@ -27,16 +27,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 
+from nba.boards import get
+from nba.explore.baselines import EvolutionarySearch, RandomSearch
+from nba.explore.budgets import Budgets
+from nba.explore.exact import ExactSearch, Menu, Plan
+from nba.explore.finalise import build, realise
+from nba.explore.gamma import GammaSearch, GammaSettings
+from nba.explore.search import AcceleratorSearch
+from nba.explore.space import AcceleratorSpace
 from nba.ir.network import Network
-from nba.mapper.budgets import Budgets
-from nba.mapper.exact import ExactSearch, Menu, Plan
-from nba.mapper.realise import build, realise
-from nba.platform import get
-from nba.search.accelerators import AcceleratorSearch
-from nba.search.baselines import EvolutionarySearch, RandomSearch
-from nba.search.gamma import GammaSearch, GammaSettings
-from nba.space.accelerator import AcceleratorSpace
-from nba.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
+from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
 
 PLATFORM = get("generic-xc7")
 BATCH = 512

@@ -24,19 +24,19 @@ from pathlib import Path
 
 import numpy as np
 
-from nba.errors import NbaError
-from nba.figures import clock_text
-from nba.nest.cost import cost
-from nba.nest.description import load_hierarchy
-from nba.nest.evolve import EVALUATIONS, evolve
-from nba.nest.exact import solve
-from nba.nest.fixed import DATAFLOWS
-from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import NestLayer
-from nba.nest.model import Machine, counts, evaluate_all, machine, scratch
-from nba.nest.network_map import map_network, search
-from nba.nest.shapes import NETWORKS, distinct, published
-from nba.nest.space import level_orders, random_member, room
+from nba.core.errors import NbaError
+from nba.core.figures import clock_text
+from nba.loopnest.cost import cost
+from nba.loopnest.dataflows import DATAFLOWS
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.evolve import EVALUATIONS, evolve
+from nba.loopnest.exact import solve
+from nba.loopnest.hierarchy import Hierarchy
+from nba.loopnest.layer import NestLayer
+from nba.loopnest.model import Machine, counts, evaluate_all, machine, scratch
+from nba.loopnest.network_map import map_network, search
+from nba.loopnest.shapes import NETWORKS, distinct, published
+from nba.loopnest.space import level_orders, random_member, room
 
 SEED = 1
 BATCH = 20_000

@@ -3,7 +3,7 @@
 
     python benchmarks/calibrate_logic.py                     synthesises what is missing or of other Verilog, fits
     python benchmarks/calibrate_logic.py --fit-only          only fits what is recorded
-    python benchmarks/calibrate_logic.py --write             also writes nba/platform/logic_xc7.py
+    python benchmarks/calibrate_logic.py --write             also writes nba/boards/logic_xc7.py
 
 Designs are those of benchmarks/logic_designs.py, seeds 0, 1, ...; each takes minutes. Finished ones are kept in
 benchmarks/logic_xc7.json, and a second run goes on where the first one stopped. Every kind of part is fitted by itself,
@@ -28,17 +28,17 @@ sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
 from logic_designs import PLATFORM, Parts, draw, mapped, rtl_of, synthesise_parts  # noqa: E402
 
-from nba.cost.logic import FEATURES, features_of  # noqa: E402
-from nba.cost.parts import Parts as Tables  # noqa: E402
-from nba.cost.parts import parts  # noqa: E402
+from nba.boards import get  # noqa: E402
+from nba.core.sources import digest_json, digest_tree  # noqa: E402
 from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.network import Network, Weights  # noqa: E402
-from nba.ir.program import Program  # noqa: E402
-from nba.platform import get  # noqa: E402
-from nba.sources import digest_json, digest_tree  # noqa: E402
+from nba.machine.logic import FEATURES, features_of  # noqa: E402
+from nba.machine.parts import Parts as Tables  # noqa: E402
+from nba.machine.parts import parts  # noqa: E402
+from nba.machine.program import Program  # noqa: E402
 
 RECORD = ROOT / "benchmarks" / "logic_xc7.json"
-TABLE = ROOT / "nba" / "platform" / "logic_xc7.py"
+TABLE = ROOT / "nba" / "boards" / "logic_xc7.py"
 DESIGNS = 12
 MAPPED = -1
 """Stands for the seed of the mapper's design."""
@@ -50,8 +50,8 @@ MODELS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """A design that was synthesised: its parts (nba.cost.parts), and the (LUTs, flip-flops) of each; `verilog` is the
-    digest of the templates that it was made of."""
+    """A design that was synthesised: its parts (nba.machine.parts), and the (LUTs, flip-flops) of each; `verilog` is
+    the digest of the templates that it was made of."""
 
     tables: Tables
     cells: Parts
@@ -144,7 +144,7 @@ def part_errors(designs: dict[int, Sample], table: np.ndarray) -> list[str]:
 
 
 def module(table: np.ndarray, error: np.ndarray) -> str:
-    """The text of nba/platform/logic_xc7.py."""
+    """The text of nba/boards/logic_xc7.py."""
     rows = "\n".join(
         f'        Coefficient(part="{part}", feature="{name}", lut_milli={lut}, ff_milli={ff}),'
         for (part, name), (lut, ff) in zip(FEATURES, table.tolist(), strict=True)
@@ -154,7 +154,7 @@ def module(table: np.ndarray, error: np.ndarray) -> str:
 """Calibration of LUTs and flip-flops for `synth_xilinx -family xc7`, as benchmarks/calibrate_logic.py --write left
 it."""
 
-from nba.platform.logic import Coefficient, LogicTable
+from nba.boards.logic import Coefficient, LogicTable
 
 XC7 = LogicTable(
     family="xc7",
@@ -206,7 +206,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--designs", type=int, default=DESIGNS, help=f"how many (default {DESIGNS})")
     parser.add_argument("--fit-only", action="store_true", help="synthesise nothing")
-    parser.add_argument("--write", action="store_true", help="write nba/platform/logic_xc7.py")
+    parser.add_argument("--write", action="store_true", help="write nba/boards/logic_xc7.py")
     args = parser.parse_args()
     if args.designs < 3:
         parser.error("--designs must be at least 3")

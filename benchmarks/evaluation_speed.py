@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whole-network evaluations per CPU-second of one core: the closed forms (nba.cost.cycles) of 22 blocks, 70 layers, 10
-chunks, and the exact schedule, lowering included (nba.cost.batch), of the digits network.
+"""Whole-network evaluations per CPU-second of one core: the closed forms (nba.machine.closed_form) of 22 blocks, 70
+layers, 10 chunks, and the exact schedule, lowering included (nba.machine.batch), of the digits network.
 
     python -m benchmarks.evaluation_speed [--designs 20000] [--record]
 
@@ -19,8 +19,11 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.figures_file import record
-from nba.cost.batch import output_cycles
-from nba.cost.cycles import (
+from nba.boards import get
+from nba.explore.space import AcceleratorSpace, accelerator_of
+from nba.learn.space.network import Architecture, Macro, Stage, blocks, skeleton, slot_of_layer, slots
+from nba.machine.batch import output_cycles
+from nba.machine.closed_form import (
     COLS,
     DENSE,
     HEIGHT_IN,
@@ -35,11 +38,8 @@ from nba.cost.cycles import (
     resources,
     speed_bounds,
 )
-from nba.cost.pipeline import MIN_ROW_CYCLES, schedule
-from nba.ir.program import lower
-from nba.platform import get
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
-from nba.space.network import Architecture, Macro, Stage, blocks, skeleton, slot_of_layer, slots
+from nba.machine.program import lower
+from nba.machine.schedule import MIN_ROW_CYCLES, schedule
 
 MACRO = Macro(
     name="auto-nba-like", height=32, width=32, channels=3, classes=100, stem_channels=16,

@@ -22,24 +22,25 @@ from typing import Any
 
 import numpy as np
 
-from nba.cost.steady import steady_interval
-from nba.data.dataset import DataConfig, Dataset, input_codes, load
-from nba.errors import DataError, InfeasibleError
-from nba.figures import clock_text, standard_error
-from nba.files import write_atomic
+from nba.boards import get
+from nba.core.errors import DataError, InfeasibleError
+from nba.core.figures import clock_text, standard_error
+from nba.core.files import write_atomic
+from nba.explore.budgets import Budgets
+from nba.explore.choose import map_network
+from nba.explore.gamma import GammaSearch
+from nba.explore.protocol import HardwareCost
+from nba.explore.space import AcceleratorSpace
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.mapper.automap import map_network
-from nba.mapper.budgets import Budgets
-from nba.platform import get
-from nba.presets import AUTO_NBA_OPERATORS
-from nba.search.gamma import GammaSearch
-from nba.search.joint import SearchConfig
-from nba.search.protocol import HardwareCost
-from nba.space.accelerator import AcceleratorSpace
-from nba.space.network import Architecture, Macro, Stage, macs, skeleton, slots
-from nba.train.loop import TrainConfig, train
+from nba.learn.data.dataset import DataConfig, Dataset, input_codes
+from nba.learn.data.load import load
+from nba.learn.search.joint import SearchConfig
+from nba.learn.space.network import Architecture, Macro, Stage, macs, skeleton, slots
+from nba.learn.space.operators import AUTO_NBA_OPERATORS
+from nba.learn.train.loop import TrainConfig, train
+from nba.machine.program import lower
+from nba.machine.steady import steady_interval
 
 PLATFORM = "zc706"
 FORMAT = 2

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from nba.arithmetic import cores, cpu
-from nba.files import write_atomic
+from nba.core.arithmetic import cores, cpu
+from nba.core.files import write_atomic
 
 ROOT = Path(__file__).resolve().parent.parent
 FILE = ROOT / "benchmarks" / "figures.json"

@@ -26,22 +26,23 @@ from typing import Any
 import numpy as np
 
 from benchmarks.accelerator_search import PLATFORM, cases, space_of
-from nba.cost.batch import output_cycles
-from nba.cost.cycles import layer_table, resources, speed_bounds
-from nba.cost.energy import counts
-from nba.cost.pipeline import schedule
-from nba.cost.total import exact_cost
+from nba.boards import get
 from nba.emit.bundle import render_bundle
-from nba.ir.design import Design, weights_digest
-from nba.ir.program import lower
-from nba.mapper.automap import map_certified
-from nba.nest import network_map
-from nba.nest.description import load_hierarchy
-from nba.nest.network import layers_of
-from nba.platform import get
-from nba.quant.integer import run
-from nba.search.baselines import EvolutionarySearch, RandomSearch
-from nba.search.gamma import GammaSearch
+from nba.explore.baselines import EvolutionarySearch, RandomSearch
+from nba.explore.choose import map_certified
+from nba.explore.gamma import GammaSearch
+from nba.ir.design import Design
+from nba.ir.network import weights_digest
+from nba.ir.reference import run
+from nba.loopnest import network_map
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.network import layers_of
+from nba.machine.batch import output_cycles
+from nba.machine.closed_form import layer_table, resources, speed_bounds
+from nba.machine.energy import counts
+from nba.machine.program import lower
+from nba.machine.schedule import schedule
+from nba.machine.total import exact_cost
 from tests.modes import modes_case
 from tests.strategies import random_codes, random_pair
 

@@ -23,12 +23,12 @@ from typing import Any
 import torch
 
 from benchmarks import evidence
-from nba.data.dataset import Dataset
-from nba.errors import InfeasibleError
+from nba.core.errors import InfeasibleError
 from nba.ir.accelerator import Accelerator
-from nba.search.joint import JointSearch
-from nba.space.network import Architecture, skeleton, slot_of_layer
-from nba.supernet import paths
+from nba.learn.data.dataset import Dataset
+from nba.learn.search.joint import JointSearch
+from nba.learn.space.network import Architecture, skeleton, slot_of_layer
+from nba.learn.supernet import paths
 
 _SAMPLES = 50
 Found = tuple[Architecture, Accelerator | None, dict[str, int]]

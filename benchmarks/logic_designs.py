@@ -17,14 +17,14 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT)]
 
+from nba.boards import get  # noqa: E402
 from nba.emit.rtl import render_rtl  # noqa: E402
+from nba.explore.budgets import Budgets  # noqa: E402
+from nba.explore.choose import Effort, map_network  # noqa: E402
 from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.design import Cost, Design  # noqa: E402
 from nba.ir.network import Network, Weights, weights_digest  # noqa: E402
-from nba.ir.program import Program, lower  # noqa: E402
-from nba.mapper.automap import Effort, map_network  # noqa: E402
-from nba.mapper.budgets import Budgets  # noqa: E402
-from nba.platform import get  # noqa: E402
+from nba.machine.program import Program, lower  # noqa: E402
 from nba.synth.run import FF_CELLS, LUT_CELLS, synthesise_rtl  # noqa: E402
 from tests.strategies import NetworkLimits, random_accelerator, random_network, random_weights  # noqa: E402
 from tests.unit.hw_networks import DIGITS, blocks_network  # noqa: E402

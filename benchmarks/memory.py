@@ -23,15 +23,15 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from nba.space.network import Macro
+from nba.flow.data import macro as macro_of
+from nba.learn.space.network import Macro
+from nba.learn.supernet import paths
+from nba.learn.supernet.network import Supernet
 from nba.spec import parse_spec
-from nba.stages.data import macro as macro_of
-from nba.supernet import paths
-from nba.supernet.network import Supernet
 
 LIMIT = 1.15
 SAMPLING = {"hetero": ("soft", "hard"), "soft": ("soft", "soft"), "hard": ("hard", "hard")}
-"""Bitwidths while weights are trained, and while alpha and beta are (nba.search.joint.BitSampling)."""
+"""Bitwidths while weights are trained, and while alpha and beta are (nba.learn.search.joint.BitSampling)."""
 Step = Literal["weights", "choices"]
 
 

@@ -18,8 +18,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nba.nest.model import counts  # noqa: E402
-from nba.nest.reference import execute  # noqa: E402
+from nba.loopnest.model import counts  # noqa: E402
+from nba.loopnest.reference import execute  # noqa: E402
 from tests.unit.nest import draws  # noqa: E402
 
 SHOWN = 3

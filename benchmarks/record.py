@@ -19,9 +19,9 @@ from pathlib import Path
 from benchmarks import render_docs
 from benchmarks.figures_file import ROOT, record
 from benchmarks.render_docs import RECORDED, wall_key
-from nba import metrics
-from nba.files import write_atomic
-from nba.metrics import Json
+from nba.core.files import write_atomic
+from nba.flow import metrics
+from nba.flow.metrics import Json
 
 EXAMPLES = ("digits", "instantnet_digits")
 COMMANDS = {

@@ -20,9 +20,10 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.figures_file import FILE, ROOT, Figure, read
-from nba import flow, metrics
-from nba.files import write_atomic
-from nba.metrics import Json, Line
+from nba.core.files import write_atomic
+from nba.flow import metrics
+from nba.flow import runner as flow
+from nba.flow.metrics import Json, Line
 
 RECORDED = ROOT / "benchmarks" / "recorded"
 DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")

@@ -22,10 +22,10 @@ from typing import Any
 import torch
 
 from benchmarks import evidence
-from nba.data.dataset import Dataset
-from nba.errors import InfeasibleError
-from nba.search.joint import JointSearch
-from nba.space.network import skeleton, slot_of_layer
+from nba.core.errors import InfeasibleError
+from nba.learn.data.dataset import Dataset
+from nba.learn.search.joint import JointSearch
+from nba.learn.space.network import skeleton, slot_of_layer
 
 MODES = ("hetero", "soft", "hard")
 

@@ -18,17 +18,18 @@ from dataclasses import dataclass, replace
 import torch
 
 from benchmarks.switchable import cell
-from nba.data.dataset import DataConfig, Dataset, load
-from nba.errors import NbaError
-from nba.figures import standard_error
-from nba.nest.description import load_hierarchy
-from nba.space.network import Macro, Stage
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
-from nba.switchable.loop import train_switchable
-from nba.switchable.search import ArchitectureBits, SwitchableSearchConfig, search_switchable
-from nba.switchable.tabulate import efficiency_table
-from nba.train.config import TrainConfig
+from nba.core.errors import NbaError
+from nba.core.figures import standard_error
+from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.load import load
+from nba.learn.space.network import Macro, Stage
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
+from nba.learn.switchable.loop import train_switchable
+from nba.learn.switchable.search import ArchitectureBits, SwitchableSearchConfig, search_switchable
+from nba.learn.switchable.tabulate import efficiency_table
+from nba.learn.train.config import TrainConfig
+from nba.loopnest.description import load_hierarchy
 
 MODES: tuple[ArchitectureBits, ...] = ("lowest", "highest", "all")
 MACRO = Macro(

@@ -22,14 +22,15 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from nba.data.dataset import DataConfig, Dataset, load
-from nba.errors import DataError, NbaError
-from nba.figures import standard_error
+from nba.core.errors import DataError, NbaError
+from nba.core.figures import standard_error
 from nba.ir.network import Network
-from nba.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
-from nba.switchable.config import SwitchableConfig, Teachers
-from nba.switchable.loop import train_switchable
-from nba.train.config import TrainConfig
+from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.load import load
+from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
+from nba.learn.switchable.config import SwitchableConfig, Teachers
+from nba.learn.switchable.loop import train_switchable
+from nba.learn.train.config import TrainConfig
 
 METHODS: dict[str, Teachers] = {"cdt": "all", "highest": "highest", "joint": "none", "independent": "none"}
 """Who teaches whom; the networks of `independent` have one bitwidth each."""

@@ -24,16 +24,17 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from nba import __version__, arithmetic, assets
-from nba.errors import DiskError, NbaError, SpecError
-from nba.files import disk_error
-from nba.platform import names
+from nba import __version__
+from nba.boards import names
+from nba.core import arithmetic, assets
+from nba.core.errors import DiskError, NbaError, SpecError
+from nba.core.files import disk_error
 
 if TYPE_CHECKING:
-    from nba.metrics import Line
+    from nba.flow.artifacts import Json
+    from nba.flow.metrics import Line
+    from nba.learn.train.team import Team
     from nba.spec import Spec
-    from nba.stages.exchange import Json
-    from nba.train.team import Team
 
 app = typer.Typer(
     name="nba-codesign",
@@ -125,7 +126,7 @@ def _joined() -> Team | SpecError | None:
             f"WORLD_SIZE={size}: not a number of processes; torchrun sets it; unset it where torchrun does not start "
             "this program"
         )
-    from nba.train.team import Team
+    from nba.learn.train.team import Team
 
     try:
         return Team()
@@ -232,7 +233,7 @@ def _show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
     from rich.console import Console
 
-    from nba.metrics import WIDTH, grid
+    from nba.flow.metrics import WIDTH, grid
 
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
     return all(row.holds is not False for row in rows)
@@ -242,9 +243,10 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
     """Run the stages up to `last` in the folder `given`, or build/<name>, and keep metrics.json up to date.
 
     Returns the folder and the content of metrics.json."""
-    from nba import flow, metrics
-    from nba.progress import on_stderr
-    from nba.published import notes
+    from nba.core.progress import on_stderr
+    from nba.deviations import notes
+    from nba.flow import metrics
+    from nba.flow import runner as flow
 
     found: Json = {}
     out = given or Path("build") / spec.name
@@ -294,7 +296,7 @@ def run(
     table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
     """
     with _guard(debug, again=AGAIN):
-        from nba.metrics import closing
+        from nba.flow.metrics import closing
 
         build, found = _stages(_load(spec, seed, data, architecture), out, "report", force)
         rows = closing(found, build)
@@ -320,7 +322,7 @@ def train(
     """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
     map it: FOLDER/design."""
     with _guard(debug, again=AGAIN):
-        from nba.metrics import table
+        from nba.flow.metrics import table
 
         build, found = _stages(_load(spec, seed, data, architecture), out, "map", force)
         if not _show("", table(found)):
@@ -339,8 +341,8 @@ def emit(
     same bytes."""
     with _guard(debug):
         from nba.emit.bundle import MANIFEST
-        from nba.flow import new_folder
-        from nba.stages.emit import emit as emit_design
+        from nba.flow.runner import new_folder
+        from nba.flow.stages.emit import emit as emit_design
 
         with new_folder(out, marker=MANIFEST) as folder:
             name = emit_design(design, folder, images)
@@ -367,11 +369,11 @@ def verify(
     with _guard(debug):
         import tempfile
 
-        from nba.errors import SpecError
-        from nba.metrics import table
-        from nba.progress import on_stderr
-        from nba.stages.verify import CHECKS, require
-        from nba.stages.verify import verify as verify_bundle
+        from nba.core.errors import SpecError
+        from nba.core.progress import on_stderr
+        from nba.flow.metrics import table
+        from nba.flow.stages.verify import CHECKS, require
+        from nba.flow.stages.verify import verify as verify_bundle
 
         checks = tuple(dict.fromkeys(only or CHECKS))
         wrong = [name for name in checks if name not in CHECKS]
@@ -391,9 +393,9 @@ def synth(bundle: Bundle, debug: Debug = False) -> None:
     with _guard(debug):
         import tempfile
 
-        from nba.metrics import table
-        from nba.progress import on_stderr
-        from nba.stages.synth import synthesise
+        from nba.core.progress import on_stderr
+        from nba.flow.metrics import table
+        from nba.flow.stages.synth import synthesise
         from nba.synth import require
 
         require()
@@ -411,7 +413,7 @@ def report(
 ) -> None:
     """Write the HTML page about a build: BUILD/report/report.html, or FILE."""
     with _guard(debug):
-        from nba.stages.report import write
+        from nba.flow.stages.report import write
 
         page = out or build / "report" / "report.html"
         write(build, page)
@@ -456,12 +458,12 @@ def map_(
     The model is exact for the machine of docs/mapping-model.md. The same seed and effort give the same mappings.
     """
     with _guard(debug):
-        from nba.nest.description import load_hierarchy
-        from nba.nest.evolve import EVALUATIONS
-        from nba.nest.network_map import map_network
-        from nba.nest.report import mapping_json, nests_text, summary_text
-        from nba.progress import on_stderr
-        from nba.stages.nests import LayerProgress, load_nests
+        from nba.core.progress import on_stderr
+        from nba.flow.load_layers import LayerProgress, load_nests
+        from nba.loopnest.description import load_hierarchy
+        from nba.loopnest.evolve import EVALUATIONS
+        from nba.loopnest.network_map import map_network
+        from nba.loopnest.report import mapping_json, nests_text, summary_text
 
         if out is not None and (out.is_dir() or not out.name):
             raise NbaError(f"--out {out}: is a folder; give the path of a file to write")
@@ -472,7 +474,7 @@ def map_(
                 prove_seconds=prove, progress=LayerProgress(progress, "loop nests"),
             )  # fmt: skip
         if out is not None:
-            from nba.files import write_atomic
+            from nba.core.files import write_atomic
 
             write_atomic(out, mapping_json(result))
         if not summary:
@@ -487,8 +489,8 @@ def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
     """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
     in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
-        from nba.flow import check
-        from nba.published import notes
+        from nba.deviations import notes
+        from nba.flow.runner import check
 
         found = _load(spec, data=data)
         for line in notes(found):

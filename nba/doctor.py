@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nba import __version__
-from nba.arithmetic import cores
-from nba.errors import ToolError
-from nba.tools import INSTALL, run_tool
+from nba.core.arithmetic import cores
+from nba.core.errors import ToolError
+from nba.core.tools import INSTALL, run_tool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,15 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from nba.learn.space.operators import AUTO_NBA_OPERATORS
 from nba.published import PUBLISHED
 
-SKIP = "skip"
-"""The operator that leaves a block out."""
-
-AUTO_NBA_OPERATORS = (
-    "k3_e1", "k3_e1_g2", "k3_e3", "k3_e6", "k5_e1", "k5_e1_g2", "k5_e3", "k5_e6", SKIP,
-)  # fmt: skip
-"""The nine operators of Auto-NBA."""
 AUTO_NBA_BITWIDTHS = (4, 6, 8)
 """The bitwidths of a block in Auto-NBA, weights and activations together."""
 

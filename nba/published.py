@@ -8,14 +8,11 @@ own defaults comes in. What has no counterpart in the papers is off.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nba.yamlfile import value_at
-
 if TYPE_CHECKING:
-    from nba.spec import Spec
+    pass
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -136,28 +133,3 @@ NETWORKS_MISSING: dict[str, tuple[str, ...]] = {
     "auto-nba-imagenet": (_BOTH[1], "squeeze-and-excitation and h-swish do not exist here"),
 }
 """What of a published network space cannot be expressed, by the name of the preset of the section `network`."""
-
-
-def notes(spec: Spec) -> tuple[str, ...]:
-    """What a user of the published presets in `spec` must know: what cannot be expressed, and which values are not the
-    published ones. Empty where no such preset is used."""
-    lines: list[str] = []
-    name = spec.schedule.preset
-    if name in PUBLISHED:
-        lines += [f"{name}: {line}" for line in (*PUBLISHED[name].missing, *_differing(spec, PUBLISHED[name]))]
-    space = spec.network.preset
-    said = {line.partition(": ")[2] for line in lines}
-    lines += [f"{space}: {line}" for line in NETWORKS_MISSING.get(space or "", ()) if line not in said]
-    return tuple(lines)
-
-
-def _differing(spec: Spec, published: Published) -> Iterator[str]:
-    """What `spec` has in place of published values."""
-    values = spec.model_dump(mode="json")
-    wanted = [*published.elsewhere]
-    for section, fields in (("search", published.search), ("train", published.train)):
-        wanted += [(f"schedule.{section}.{field}", value) for field, value in fields.items()]
-    for field, value in wanted:
-        found = value_at(values, field)
-        if found != value:
-            yield f"{field}: {found} in this spec, published {value}"

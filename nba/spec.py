@@ -19,18 +19,11 @@ from pydantic import (
     model_validator,
 )
 
-from nba.errors import SpecError
+from nba.core.errors import SpecError
+from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
-from nba.presets import (
-    AUTO_NBA_BITWIDTHS,
-    NETWORKS,
-    SCHEDULES,
-    SKIP,
-    SWITCHABLE_SEARCH,
-    TRAINING,
-    merged,
-)
-from nba.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
+from nba.learn.space.operators import SKIP
+from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SWITCHABLE_SEARCH, TRAINING, merged
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on

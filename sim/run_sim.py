@@ -146,7 +146,7 @@ def changed_files(bundle):
 def recurrence():
     """The module that computes predictions: beside this file in a bundle, in the package nba where nba runs this."""
     here = Path(__file__).resolve().parent
-    for folder in (here, here.parent / "nba" / "cost", here.parent.parent / "cost"):
+    for folder in (here, here.parent / "nba" / "machine", here.parent.parent / "machine"):
         path = folder / "recurrence.py"
         if path.is_file():
             spec = importlib.util.spec_from_file_location("recurrence", path)

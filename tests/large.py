@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import numpy as np
 
+from nba.boards import get
+from nba.explore.budgets import Budgets
+from nba.explore.choose import map_network
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
-from nba.mapper.automap import map_network
-from nba.mapper.budgets import Budgets
-from nba.platform import get
-from nba.space.network import Architecture, Macro, Stage, blocks, skeleton
+from nba.learn.space.network import Architecture, Macro, Stage, blocks, skeleton
 from tests.strategies import random_weights
 
 PLATFORM = "zc706"

@@ -8,15 +8,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from nba.cost.pipeline import schedule
-from nba.cost.total import exact_cost
-from nba.ir.check import check_design
+from nba.boards import get
 from nba.ir.design import Design
 from nba.ir.network import LEGAL_BITS, LayerWeights, Network, Weights, weights_digest
-from nba.ir.program import lower
-from nba.platform import get
-from nba.quant.integer import accumulate, requantise
-from nba.quant.shared import SharedNetworks
+from nba.ir.reference import accumulate, requantise
+from nba.ir.shared import SharedNetworks
+from nba.machine.check import check_design
+from nba.machine.program import lower
+from nba.machine.schedule import schedule
+from nba.machine.total import exact_cost
 from tests.strategies import SAMPLE_IMAGES, NetworkLimits, _calibrated, random_codes, random_pair, random_weights
 
 PLATFORM = "pynq-z2"

@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-from nba.sources import PACKAGE
+from nba.core.sources import PACKAGE
 
 MARK = "NBA_TEST_MARK"
 """A variable that a process hands down to all that it starts."""

@@ -11,10 +11,9 @@ from math import lcm
 
 import numpy as np
 
-from nba.cost.pipeline import schedule
-from nba.errors import DeadlockError
+from nba.core.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.check import check_accelerator, check_network, check_weights
+from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
     MULT_BITS,
@@ -29,8 +28,10 @@ from nba.ir.network import (
     weight_shape,
 )
 from nba.ir.network_rules import BIAS_BITS
-from nba.ir.program import Program, halves, lower, min_ring_rows
-from nba.quant.integer import accumulate, requantise
+from nba.ir.reference import accumulate, requantise
+from nba.machine.check import check_accelerator
+from nba.machine.program import Program, halves, lower, min_ring_rows
+from nba.machine.schedule import schedule
 
 SAMPLE_IMAGES = 3
 MAX_LANES = 12

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from nba.cost.total import exact_cost
-from nba.ir.design import Design, save_design
+from nba.boards import get
+from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
-from nba.platform import get
+from nba.machine.design_file import save_design
+from nba.machine.total import exact_cost
 from tests.strategies import random_pair
 
 PLATFORM = "zc706"

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A slow, cycle-by-cycle simulator of the token machine, written from docs/template.md alone.
 
-It shares nothing with nba.ir.program and nba.cost.pipeline: sizes are derived anew from network and accelerator, the
-four counters of a ring are 16-bit registers, and every sequencer is a state machine that advances one cycle at a time.
-It settles disputes between the schedule and the RTL.
+It shares nothing with nba.machine.program and nba.machine.schedule: sizes are derived anew from network and
+accelerator, the four counters of a ring are 16-bit registers, and every sequencer is a state machine that advances one
+cycle at a time. It settles disputes between the schedule and the RTL.
 """
 
 from __future__ import annotations

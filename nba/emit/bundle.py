@@ -11,9 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba import __version__, assets
-from nba.cost.resources import predict
-from nba.cost.total import exact_cost
+from nba import __version__
+from nba.boards import get as get_platform
+from nba.core import assets
+from nba.core.errors import DesignError
+from nba.core.files import write_atomic_bytes
+from nba.core.jsonfile import read_json
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
@@ -22,14 +25,13 @@ from nba.emit.names import expected_name, identifier
 from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
-from nba.errors import DesignError
-from nba.files import write_atomic_bytes
-from nba.ir.design import EXACT, Design, weights_bytes
+from nba.ir.design import EXACT, Design
 from nba.ir.network import Weights
-from nba.ir.program import Program, lower
-from nba.jsonfile import read_json
-from nba.platform import get as get_platform
-from nba.quant.integer import run
+from nba.ir.reference import run
+from nba.machine.design_file import weights_bytes
+from nba.machine.program import Program, lower
+from nba.machine.resources import predict
+from nba.machine.total import exact_cost
 
 FRAMES = 32
 """Input frames that a bundle carries."""
@@ -120,8 +122,8 @@ def render_bundle(
     """relative path -> content of every file of the bundle, its manifest left out.
 
     images: input codes [B, H, W, C], B; random codes if None. truth: their labels and the names of the classes, where
-    they are known. The design must have passed nba.ir.check.check_design. A pure function: the same arguments give the
-    same bytes, and what nba.verify.bundle compares a bundle with.
+    they are known. The design must have passed nba.machine.check.check_design. A pure function: the same arguments
+    give the same bytes, and what nba.verify.bundle compares a bundle with.
     Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one or if the
     labels do not fit it.
     """

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import jinja2
 
-from nba import assets
-from nba.figures import clock_text
+from nba.core import assets
+from nba.core.figures import clock_text
 
 COMMENT_CHARS = 60
 """Longest text that a user's name may contribute to a comment."""

@@ -11,22 +11,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba import __version__, assets
+from nba import __version__
+from nba.core import assets
+from nba.core.errors import NbaError
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, packed
 from nba.emit.memories import param_words, weight_words
 from nba.emit.names import expected_name
 from nba.emit.vectors import stream_dtype
-from nba.errors import NbaError
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
-from nba.ir.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
+from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
 
 FOLDER = "hls"
 """Folder of a bundle that holds these files."""
 DEFAULT_TOP = "nba_top"
 MAX_USES = 15
-"""Buffers that one unit can write: as in nba_types.h; nba.ir.check allows no more edges."""
+"""Buffers that one unit can write: as in nba_types.h; nba.machine.check allows no more edges."""
 
 _FILES = ("top.h", "top.cpp", "weights.h", "main.cpp", "run_hls.tcl", "Makefile")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -138,7 +139,7 @@ class HlsDesign:
 def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part: str) -> dict[str, str]:
     """All HLS files of a bundle: path relative to the bundle ("hls/...") -> text; the same design gives the same text.
 
-    `design` and `weights` must have passed nba.ir.check. `top` becomes the name of the top function, `part` the
+    `design` and `weights` must have passed nba.machine.check. `top` becomes the name of the top function, `part` the
     device in the synthesis script. Raises NbaError if either cannot stand there.
     """
     context = hls_context(design, weights, top, part)

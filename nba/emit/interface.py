@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from nba.core.errors import DesignError
 from nba.emit.names import expected_name
-from nba.errors import DesignError
 from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Tensor
-from nba.ir.program import Program
+from nba.machine.program import Program
 
 NAME = "interface.json"
 """The file's name in a bundle."""

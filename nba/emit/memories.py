@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.ir.network import MULT_BITS, Layer, LayerWeights
-from nba.ir.program import ChunkProgram, JobProgram
+from nba.machine.program import ChunkProgram, JobProgram
 
 
 def hex_lines(words: list[int], width: int) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from nba import assets
+from nba.core import assets
 
 
 @lru_cache(maxsize=1)

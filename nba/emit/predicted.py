@@ -1,16 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predicted cycles as JSON-serialisable values of the shape that simulations report (docs/metrics.md, `cycles`), and
-the tables from which a bundle computes those of any other batch (sim/recurrence.py in it, nba.cost.recurrence here)."""
+the tables from which a bundle computes those of any other batch (sim/recurrence.py in it, nba.machine.recurrence
+here)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TypedDict
 
-from nba.cost import recurrence
-from nba.cost.pipeline import last_beat, schedule, tables
 from nba.ir.network import Network
-from nba.ir.program import Program
+from nba.machine import recurrence
+from nba.machine.program import Program
+from nba.machine.schedule import last_beat, schedule, tables
 
 
 class JobCycles(TypedDict):
@@ -26,8 +27,8 @@ class JobCycles(TypedDict):
 
 class Cycles(TypedDict):
     """All cycles of a run of `frames` frames. batch_interval_cycles: between two outputs in the middle of the batch, -1
-    for a single frame; nba.cost.settled says whether the batch is long enough for the steady interval. `batch` is what
-    the register CYCLES holds once the batch is done. outputs: when the last beat of every frame is handed over."""
+    for a single frame; nba.machine.settled says whether the batch is long enough for the steady interval. `batch` is
+    what the register CYCLES holds once the batch is done. outputs: when the last beat of every frame is handed over."""
 
     frames: int
     first_output_latency: int
@@ -64,7 +65,7 @@ def predicted_cycles(network: Network, program: Program, n_frames: int) -> Cycle
 
 
 class ScheduleTables(TypedDict):
-    """sim/schedule.json of a bundle: what the recurrence needs (nba.cost.pipeline.Tables), and the cycles from the
+    """sim/schedule.json of a bundle: what the recurrence needs (nba.machine.schedule.Tables), and the cycles from the
     start of a row of the output stream to the hand-over of its last beat."""
 
     jobs: list[list[int]]

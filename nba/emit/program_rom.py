@@ -7,7 +7,7 @@ Widths of CODE are those of a master code, of SIGNED_CODE one bit more: they dep
 from __future__ import annotations
 
 from nba.ir.network import Network
-from nba.ir.program import ChunkProgram, JobProgram, Program, job_slots
+from nba.machine.program import ChunkProgram, JobProgram, Program, job_slots
 
 CODE, SIGNED_CODE = -1, -2
 

@@ -5,16 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nba import __version__, assets
+from nba import __version__
+from nba.boards import Platform
+from nba.boards import get as get_platform
+from nba.core import assets
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, param_memory, weight_memory
 from nba.emit.program_rom import program_words
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
-from nba.ir.program import ChunkProgram, EdgeLayout, Program, lower
-from nba.platform import Platform
-from nba.platform import get as get_platform
+from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -197,7 +198,7 @@ def version_word() -> str:
 def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
     """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
 
-    The design must have passed nba.ir.check and its schedule. The same arguments give the same text.
+    The design must have passed nba.machine.check and its schedule. The same arguments give the same text.
     """
     program = lower(design.network, design.accelerator, design.modes) if program is None else program
     platform = get_platform(design.platform)

@@ -1,30 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Legality: all problems of a network, its weights and an accelerator are collected before any is reported.
-
-The rules stand in tables (nba.ir.network_rules, nba.ir.accelerator_rules). A rule yields one line per problem: what it
-is about (layer, tensor, chunk, ring by number and name), the value, what is legal.
-"""
+"""Legality of networks, of weights for them, and of networks that are to share a machine: every problem at once."""
 
 from __future__ import annotations
 
-from dataclasses import fields
-
-from nba.errors import DesignError
-from nba.ir.accelerator import Accelerator
-from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
-from nba.ir.design import Cost, Design
 from nba.ir.mode_rules import MODE_RULES, Modes
 from nba.ir.network import Network, Weights
-from nba.ir.network_rules import MAX_NAME, NETWORK_RULES, WEIGHT_RULES, Weighted
+from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
-
-MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e6
-"""The period stands in scripts of synthesis, in nanoseconds with three decimals."""
-MAX_VERSIONS = 64
-MAX_COUNT = (1 << 63) - 1
-"""Largest cycle count, and largest count of a resource, that a design may promise."""
-MAX_REAL = 1e30
-"""Largest energy [pJ] and power [W] that it may promise."""
 
 
 def check_network(network: Network) -> tuple[str, ...]:
@@ -37,48 +19,6 @@ def check_weights(network: Network, weights: Weights) -> tuple[str, ...]:
     return tuple(line for _, line in apply_rules(WEIGHT_RULES, Weighted(network=network, weights=weights)))
 
 
-def check_accelerator(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> tuple[str, ...]:
-    """Everything that makes `accelerator` unable to execute `network` and its further `modes`, legal themselves.
-
-    Deadlock is not looked for here: nba.cost.pipeline.schedule decides it.
-    """
-    mapped = Mapped(network=network, accelerator=accelerator, modes=modes)
-    return tuple(line for _, line in apply_rules(ACCELERATOR_RULES, mapped))
-
-
 def check_modes(networks: tuple[Network, ...], weights: tuple[Weights, ...]) -> tuple[str, ...]:
     """Everything that keeps one machine from executing `networks`, each with its `weights`, one at a time."""
     return tuple(line for _, line in apply_rules(MODE_RULES, Modes(networks=networks, weights=weights)))
-
-
-def check_design(design: Design, weights: Weights, where: str) -> None:
-    """Check `design` with its `weights`. Raises DesignError, which begins with `where`, with all problems found."""
-    problems = [*check_network(design.network)]
-    if not problems and design.modes:
-        own = tuple(design.mode(m, weights)[1] for m in range(len(design.networks)))
-        problems += check_modes(design.networks, own)
-        problems += () if problems else check_accelerator(design.network, design.accelerator, design.modes)
-    elif not problems:
-        problems += check_weights(design.network, weights)
-        problems += check_accelerator(design.network, design.accelerator)
-    if not MIN_CLOCK_MHZ <= design.clock_mhz <= MAX_CLOCK_MHZ:
-        problems.append(f"clock_mhz is {design.clock_mhz}; legal: {MIN_CLOCK_MHZ:g}..{MAX_CLOCK_MHZ:g}")
-    if not 0 <= design.seed < 1 << 31:
-        problems.append(f"seed is {design.seed}; legal: 0..2147483647")
-    if not 1 <= len(design.name) <= MAX_NAME:
-        problems.append(f"name has {len(design.name)} characters; legal: 1..{MAX_NAME}")
-    if len(design.versions) > MAX_VERSIONS:
-        problems.append(f"versions: {len(design.versions)} entries; legal: at most {MAX_VERSIONS}")
-    problems.extend(check_cost(design.cost))
-    if problems:
-        raise DesignError(where, problems)
-
-
-def check_cost(cost: Cost) -> list[str]:
-    """What no cost can be, one line each: fields that are negative, not finite or beyond what is counted."""
-    problems = []
-    for field in fields(cost):
-        value, high = getattr(cost, field.name), MAX_COUNT if field.type == "int" else MAX_REAL
-        if not 0 <= value <= high:
-            problems.append(f"cost.{field.name} is {value}; legal: 0..{high:g}")
-    return problems

@@ -137,7 +137,7 @@ class Network:
     def acc_bits(self, index: int) -> int:
         """Bits of a signed accumulator that layer `index` can never overflow, from bitwidths and shape alone.
 
-        The bias of a channel is bound to the same width (nba.ir.check), so `acc + bias` needs one bit more.
+        The bias of a channel is bound to the same width (nba.machine.check), so `acc + bias` needs one bit more.
         """
         layer = self.layers[index]
         a_max = 1 << (layer.act_bits - 1) if self.source(layer).signed else (1 << layer.act_bits) - 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a legality table is made of: named rules, tried in steps (nba.ir.check)."""
+"""What a legality table is made of: named rules, tried in steps (nba.machine.check)."""
 
 from __future__ import annotations
 

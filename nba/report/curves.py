@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from nba.cost.usage import UNITS
+from nba.machine.usage import UNITS
 from nba.report.inputs import SearchCurves, TrainCurves
 
 INK = "#1c1d1f"

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from nba.cost.cycles import OVERHEAD_CYCLES
-from nba.cost.pipeline import WAIT_REASONS
 from nba.ir import graph
 from nba.ir.network import Layer, Network
-from nba.ir.program import Program
-from nba.report.account import CAUSES, ChunkAccount
+from nba.machine.closed_form import OVERHEAD_CYCLES
+from nba.machine.program import Program
+from nba.machine.schedule import WAIT_REASONS
+from nba.report.cycle_breakdown import CAUSES, ChunkAccount
 from nba.report.inputs import SearchCurves
 from nba.report.steady import SteadyFrames
 

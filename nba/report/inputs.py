@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from nba.cost.usage import OBJECTIVES, Objective
-from nba.errors import NbaError
-from nba.ir.design import Design, load_design
-from nba.jsonfile import read_json, understood
-from nba.yamlfile import read_text
+from nba.core.errors import NbaError
+from nba.core.jsonfile import read_json, understood
+from nba.core.yamlfile import read_text
+from nba.ir.design import Design
+from nba.machine.design_file import load_design
+from nba.machine.usage import OBJECTIVES, Objective
 
 DESIGN = "design/design.json"
 SEARCH = "search/search.json"

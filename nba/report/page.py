@@ -13,17 +13,17 @@ import jinja2
 from markupsafe import Markup
 
 from nba import __version__
-from nba.cost.energy import energy_aj
-from nba.cost.resources import Memory, banks, param_rom, predict, weight_rom
+from nba.boards import Platform, get
+from nba.core.errors import NbaError
+from nba.core.figures import percent_text
+from nba.core.files import write_atomic
+from nba.core.jsonfile import understood
 from nba.emit.env import environment
-from nba.errors import NbaError
-from nba.figures import percent_text
-from nba.files import write_atomic
-from nba.ir.program import Program, lower
-from nba.jsonfile import understood
-from nba.platform import Platform, get
+from nba.machine.energy import energy_aj
+from nba.machine.program import Program, lower
+from nba.machine.resources import Memory, banks, param_rom, predict, weight_rom
 from nba.report import curves, drawing, switchable
-from nba.report.account import CAUSES, WORK, Account, account
+from nba.report.cycle_breakdown import CAUSES, WORK, Account, account
 from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
 
@@ -31,7 +31,7 @@ ENERGY_NAMES = {
     "macs": "multiplying and adding", "weights": "reading weights", "requant": "requantising",
     "params": "reading biases and multipliers", "maps": "reading and writing feature maps", "host": "host streams",
 }  # fmt: skip
-"""How the page calls nba.cost.energy.SHARES."""
+"""How the page calls nba.machine.energy.SHARES."""
 
 
 def number(value: int | float | Fraction) -> str:

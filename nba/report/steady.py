@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.cost.pipeline import Schedule, Tables, tables
-from nba.cost.recurrence import (
+from nba.machine.program import Program
+from nba.machine.recurrence import (
     DEST,
     FIRST_JOB,
     HEIGHT_IN,
@@ -23,8 +23,8 @@ from nba.cost.recurrence import (
     STRIDE,
     WRITTEN,
 )
-from nba.cost.settled import LongRun, long_run
-from nba.ir.program import Program
+from nba.machine.schedule import Schedule, Tables, tables
+from nba.machine.settled import LongRun, long_run
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -53,7 +53,7 @@ def _releases(flat: Tables, job: int, start: np.ndarray) -> np.ndarray:
 
 def stream_rows(flat: Tables, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
     """First cycle of every row, int64 [frames, rows], of the input and of the output stream: the rules of
-    nba.cost.pipeline, applied to the events of the jobs around them."""
+    nba.machine.schedule, applied to the events of the jobs around them."""
     starts = [rows for chunk in schedule.row_start for rows in chunk]
     n = schedule.n_frames
     source, sink = flat.jobs[-2].tolist(), flat.jobs[-1].tolist()
@@ -85,7 +85,7 @@ def stream_rows(flat: Tables, schedule: Schedule) -> tuple[np.ndarray, np.ndarra
 
 
 def steady_frames(program: Program) -> SteadyFrames:
-    """The steady frames of a run that is long enough (nba.cost.settled). Raises DeadlockError."""
+    """The steady frames of a run that is long enough (nba.machine.settled). Raises DeadlockError."""
     flat, run = tables(program), long_run(program)
     first, last = stream_rows(flat, run.schedule)
     jobs = flat.jobs[:, ROW_CYCLES].tolist()

@@ -6,8 +6,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nba.cost.usage import UNITS
-from nba.jsonfile import understood
+from nba.core.jsonfile import understood
+from nba.machine.usage import UNITS
 from nba.report.curves import Panel, Tradeoff
 from nba.report.inputs import AGAIN, SwitchableCurves
 

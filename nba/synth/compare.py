@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nba.cost.resources import predict
-from nba.ir.program import Program
-from nba.platform import Platform
+from nba.boards import Platform
+from nba.machine.program import Program
+from nba.machine.resources import predict
 from nba.synth.run import Synthesised
 
 

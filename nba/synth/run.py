@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from nba import __version__, assets
+from nba import __version__
+from nba.core import assets
+from nba.core.errors import ToolError
+from nba.core.files import naming, write_atomic
+from nba.core.tools import HANG_S, python_command, run_tool
 from nba.emit.env import environment
-from nba.errors import ToolError
-from nba.files import naming, write_atomic
-from nba.tools import HANG_S, python_command, run_tool
 
 Mode = Literal["count", "full"]
 """count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""

@@ -7,16 +7,16 @@ import shutil
 from pathlib import Path
 from typing import Protocol
 
-from nba.cost.settled import reach
-from nba.errors import DesignError
-from nba.ir.program import Program, lower
+from nba.core.errors import DesignError
+from nba.machine.program import Program, lower
+from nba.machine.settled import reach
 from nba.verify.bundle import check_bundle
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import TESTS, RtlResult, Simulator, simulate_rtl
 
 
 class ProgressLike(Protocol):
-    """What verification says about how far it is (nba.progress.Progress)."""
+    """What verification says about how far it is (nba.core.progress.Progress)."""
 
     def start(self, task: str, total: int | None = None) -> None: ...
     def advance(self, n: int = 1, note: str = "") -> None: ...

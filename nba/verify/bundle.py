@@ -18,16 +18,17 @@ from typing import Any
 import numpy as np
 
 from nba import __version__
+from nba.core.errors import DesignError
+from nba.core.files import naming
+from nba.core.jsonfile import MAX_JSON_BYTES, parse_json, read_bytes
 from nba.emit.bundle import MANIFEST, is_leftover, manifest_bytes, render_bundle
 from nba.emit.hls import from_bytes
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth
 from nba.emit.names import expected_name
-from nba.errors import DesignError
-from nba.files import naming
-from nba.ir.design import Design, load_design
+from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Tensor, Weights
-from nba.jsonfile import MAX_JSON_BYTES, parse_json, read_bytes
+from nba.machine.design_file import load_design
 
 MAX_FRAMES = 1024
 """Most input frames of a bundle."""

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from nba import assets
+from nba.core import assets
+from nba.core.errors import ToolError
+from nba.core.files import naming
+from nba.core.tools import HANG_S, run_tool
 from nba.emit.hls import from_bytes, to_bytes
-from nba.errors import ToolError
-from nba.files import naming
 from nba.ir.network import Network
-from nba.tools import HANG_S, run_tool
 
 INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
 """Environment variable that names a folder with ap_int.h and hls_stream.h."""

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from nba.core.errors import ToolError
+from nba.core.tools import HANG_S, python_command, require_tool, run_tool
 from nba.emit.predicted import Cycles
-from nba.errors import ToolError
-from nba.tools import HANG_S, python_command, require_tool, run_tool
 
 Simulator = Literal["verilator", "icarus"]
 TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")

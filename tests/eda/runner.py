@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
-from nba.errors import ToolError
-from nba.tools import run_tool
+from nba.core.errors import ToolError
+from nba.core.tools import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 LIB = ROOT / "templates" / "rtl" / "lib"

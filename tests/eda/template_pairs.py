@@ -17,15 +17,15 @@ from unittest.mock import patch
 
 import numpy as np
 
-from nba.cost.pipeline import schedule
-from nba.cost.total import exact_cost
+from nba.boards import get
+from nba.core.errors import ToolError
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
-from nba.errors import ToolError
 from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
-from nba.ir.program import Program, lower
-from nba.platform import get
+from nba.machine.program import Program, lower
+from nba.machine.schedule import schedule
+from nba.machine.total import exact_cost
 from nba.verify.rtl import TESTS, RtlRun, Simulator, simulate_rtl
 from tests.strategies import NetworkLimits, random_codes, random_pair
 

@@ -10,8 +10,8 @@ import pytest
 from runner import GateError, tool_env, yosys
 from template_pairs import WIDE_SEED, subject, write_bundle
 
+from nba.core.tools import run_tool
 from nba.emit.names import identifier
-from nba.tools import run_tool
 
 pytestmark = pytest.mark.eda
 

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from template_pairs import Subject, subject
 
-from nba.cost.energy import counts
+from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
 from nba.ir.accelerator import HOST
-from nba.tools import run_tool
+from nba.machine.energy import counts
 
 pytestmark = pytest.mark.eda
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.cost.total import exact_cost
+from nba.boards import get
 from nba.emit.bundle import emit_bundle
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.check import check_accelerator, check_network
+from nba.ir.check import check_network
 from nba.ir.design import Design
 from nba.ir.network import Layer, Network, Tensor, weights_digest
-from nba.ir.program import lower
-from nba.platform import get
+from nba.machine.check import check_accelerator
+from nba.machine.program import lower
+from nba.machine.total import exact_cost
 from nba.verify.rtl import simulate_rtl
 from tests.strategies import random_codes, random_weights
 

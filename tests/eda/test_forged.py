@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
+from nba.core.errors import DesignError
+from nba.core.progress import Silent
+from nba.core.sources import PACKAGE
+from nba.core.tools import ToolResult, run_tool
 from nba.emit import bundle as emission
 from nba.emit.bundle import emit_bundle
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images
-from nba.errors import DesignError
-from nba.progress import Silent
-from nba.sources import PACKAGE
-from nba.stages.synth import synthesise
-from nba.stages.verify import verify
-from nba.tools import ToolResult, run_tool
+from nba.flow.stages.synth import synthesise
+from nba.flow.stages.verify import verify
 from tests.tiny import tiny_design
 
 pytestmark = pytest.mark.eda
@@ -112,8 +112,8 @@ def test_python_in_the_current_folder_is_not_executed(tmp_path: Path, marker: tu
     for module in ("argparse", "random", "hashlib", "xml", "cocotb", "bench", "run_sim", "pyosys", "subprocess"):
         (here / f"{module}.py").write_text(marker[1])
     code = (
-        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from nba.progress import Silent;"
-        "from nba.stages.verify import verify; from nba.stages.synth import synthesise;"
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from nba.core.progress import Silent;"
+        "from nba.flow.stages.verify import verify; from nba.flow.stages.synth import synthesise;"
         "part = verify(Path(sys.argv[2]), Path(sys.argv[3]), {'icarus': 2}, Silent()); print(part['bit_exact']);"
         "print(synthesise(Path(sys.argv[2]), Path(sys.argv[3]), Silent()))"
     )

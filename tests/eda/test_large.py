@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from nba.emit.bundle import emit_bundle
-from nba.ir.program import lower
+from nba.machine.program import lower
 from nba.verify.rtl import simulate_rtl
 from tests.large import BUDGETS, CHUNKS, large_design
 

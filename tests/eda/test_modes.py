@@ -12,13 +12,13 @@ from unittest.mock import patch
 import pytest
 from runner import LIB, Mutant, mutated, tool_env, yosys
 
-from nba.cost.resources import predict
+from nba.boards import get, table
+from nba.core.tools import run_tool
 from nba.emit import bundle as emission
 from nba.emit.rtl import render_rtl
-from nba.ir.program import lower
-from nba.platform import get, table
+from nba.machine.program import lower
+from nba.machine.resources import predict
 from nba.synth import compare, synthesise_rtl
-from nba.tools import run_tool
 from nba.verify import verify_bundle
 from nba.verify.rtl import MODE_TESTS, RtlResult, Simulator, simulate_rtl
 from tests.modes import FRAMES, modes_case

@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba import assets
-from nba.cost import kernels
+from nba.boards import get, table
+from nba.core import assets
+from nba.core.errors import ToolError
 from nba.emit.rtl import render_rtl
-from nba.errors import ToolError
 from nba.ir.design import Cost, Design
 from nba.ir.network import weights_digest
-from nba.platform import get, table
+from nba.machine import kernels
 from nba.synth import Synthesised, compare, synthesise, synthesise_rtl
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.test_resources import RECORDED

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from template_pairs import subject, write_bundle
 
-from nba import assets
-from nba.cost.pipeline import schedule
-from nba.tools import run_tool
+from nba.core import assets
+from nba.core.tools import run_tool
+from nba.machine.schedule import schedule
 from nba.verify.rtl import simulate_rtl
 
 pytestmark = pytest.mark.eda

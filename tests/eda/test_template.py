@@ -11,10 +11,10 @@ import pytest
 from runner import ROOT
 from template_pairs import WIDE_SEED, check, features, report, subject
 
+from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
 from nba.emit.vectors import default_images
-from nba.metrics import table
-from nba.tools import run_tool
+from nba.flow.metrics import table
 from nba.verify import verify_bundle
 from tests.tiny import tiny_design
 

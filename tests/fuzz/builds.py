@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from nba import metrics
-from nba.flow import STAGES, read_stamp, spoiled, stamp_path
+from nba.core.sources import digest_json
+from nba.flow import metrics
+from nba.flow.runner import STAGES, read_stamp, spoiled, stamp_path
+from nba.flow.stages.emit import emit
+from nba.flow.stages.report import write
 from nba.report.inputs import read_inputs
-from nba.sources import digest_json
-from nba.stages.emit import emit
-from nba.stages.report import write
 from nba.verify.bundle import check_bundle as verified
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
@@ -252,7 +252,8 @@ def _strange(rng: random.Random, place: Path, root: Path) -> None:
 
 def check_folder(folder: Path) -> None:
     """A folder that is accepted gives every image once, under one class."""
-    from nba.data.dataset import DataConfig, load
+    from nba.learn.data.dataset import DataConfig
+    from nba.learn.data.load import load
 
     data = load(DataConfig(name="folder", path=str(folder / "images"), height=5, width=4, channels=3))
     n_images = len(data.train_x) + len(data.test_x)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from nba.cli import app
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from tests.fuzz import mutate
 from tests.fuzz.builds import whole_build, whole_bundle
 from tests.fuzz.outcome import Target

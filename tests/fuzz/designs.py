@@ -15,13 +15,15 @@ from typing import Any
 
 import numpy as np
 
-from nba.ir.design import Design, decode, load_design, save_design
+from nba.flow.artifacts import load_classes, load_images, load_network, read_part, save_images, save_network
+from nba.flow.load_layers import load_nests
+from nba.flow.stages.emit import emit
+from nba.ir.decode import decode
+from nba.ir.design import Design
 from nba.ir.network import Weights
-from nba.quant.shared import SharedNetworks, load_shared, save_shared
-from nba.space.network import Architecture, Macro, architecture_from_json, architecture_json, skeleton
-from nba.stages.emit import emit
-from nba.stages.exchange import load_classes, load_images, load_network, read_part, save_images, save_network
-from nba.stages.nests import load_nests
+from nba.ir.shared import SharedNetworks, load_shared, save_shared
+from nba.learn.space.network import Architecture, Macro, architecture_from_json, architecture_json, skeleton
+from nba.machine.design_file import load_design, save_design
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 from tests.modes import modes_case, shared_case
@@ -91,9 +93,9 @@ def check_design(folder: Path) -> None:
 
 def _costed(design: Design) -> Design:
     """The design with the cost that the exact models give."""
-    from nba.cost.total import exact_cost
-    from nba.ir.program import lower
-    from nba.platform import get
+    from nba.boards import get
+    from nba.machine.program import lower
+    from nba.machine.total import exact_cost
 
     program = lower(design.network, design.accelerator, design.modes)
     return replace(design, cost=exact_cost(program, get(design.platform)))
@@ -123,7 +125,7 @@ def _network(rng: random.Random, folder: Path) -> None:
 
 def check_network(folder: Path) -> None:
     """A network that is accepted runs, and has loop nests."""
-    from nba.quant.integer import run
+    from nba.ir.reference import run
 
     load_nests(str(folder / "network.json"), None if _sample(folder) < 0.5 else 4)
     network, weights = load_network(folder)
@@ -165,7 +167,7 @@ def _architecture() -> Architecture:
 
 
 def _search(rng: random.Random, folder: Path) -> None:
-    from nba.search.result import SearchRecord, SearchResult, save_result
+    from nba.learn.search.result import SearchRecord, SearchResult, save_result
 
     record = SearchRecord(
         epoch=1, joint=True, train_loss=1.5, valid_loss=1.0, valid_accuracy=0.5, temperature=2.0, alpha_entropy=0.5,
@@ -186,7 +188,7 @@ def _search(rng: random.Random, folder: Path) -> None:
 
 def check_search(folder: Path) -> None:
     """A result that is accepted is saved as it was read, and its network can be built."""
-    from nba.search.result import load_result, save_result
+    from nba.learn.search.result import load_result, save_result
 
     found = load_result(folder / "search.json")
     save_result(found, folder / "again.json")
@@ -195,8 +197,8 @@ def check_search(folder: Path) -> None:
 
 
 def _nas(rng: random.Random, folder: Path) -> None:
-    from nba.switchable.efficiency import EfficiencyTable, OperatorCost
-    from nba.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, save_switchable_search
+    from nba.learn.switchable.efficiency import EfficiencyTable, OperatorCost
+    from nba.learn.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, save_switchable_search
 
     record = SwitchableSearchRecord(
         epoch=0, joint=False, train_loss=1.0, train_losses=(1.0, 2.0), valid_loss=0.0, valid_accuracy=0.0,
@@ -218,7 +220,7 @@ def _nas(rng: random.Random, folder: Path) -> None:
 
 def check_nas(folder: Path) -> None:
     """As `check_search`."""
-    from nba.switchable.search_result import load_switchable_search, save_switchable_search
+    from nba.learn.switchable.search_result import load_switchable_search, save_switchable_search
 
     found = load_switchable_search(folder / "nas.json")
     save_switchable_search(found, folder / "again.json")
@@ -280,7 +282,7 @@ def check_part(folder: Path) -> None:
 def _checkpoint(rng: random.Random, folder: Path) -> None:
     import torch
 
-    from nba.train import checkpoint
+    from nba.learn.train import checkpoint
 
     state = {"fingerprint": "f", "epoch": 3, "weights": {"a": torch.arange(40.0), "b": torch.ones(3, 4)}, "text": "[1]"}
     checkpoint.save(folder / "c.pt", state)
@@ -297,7 +299,7 @@ def check_checkpoint(folder: Path) -> None:
     """A checkpoint is what was saved, or none."""
     import torch
 
-    from nba.train import checkpoint
+    from nba.learn.train import checkpoint
 
     found = checkpoint.load(folder / "c.pt", "f")
     if found is not None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 
 ACCEPTED, REFUSED, INTERNAL, HANG = "accepted", "refused", "INTERNAL ERROR", "HANG"
 BAD = (INTERNAL, HANG)

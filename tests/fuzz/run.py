@@ -24,8 +24,8 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from nba.nest.description import load_hierarchy
-from nba.stages.report import write
+from nba.flow.stages.report import write
+from nba.loopnest.description import load_hierarchy
 from tests.fuzz import builds, commands, designs, specs
 from tests.fuzz.outcome import ACCEPTED, BAD, HANG, INTERNAL, REFUSED, Outcome, Target, attempt
 

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import yaml
 
-from nba import assets, flow
-from nba.nest.description import described
-from nba.nest.hierarchy import Hierarchy
-from nba.nest.schema import HierarchyText, built, read_hierarchy
-from nba.platform import names
-from nba.space.architecture_file import architecture_text, read_architecture
-from nba.space.network import Architecture, Macro, skeleton
+from nba.boards import names
+from nba.core import assets
+from nba.flow import runner as flow
+from nba.learn.space.architecture_file import architecture_text, read_architecture
+from nba.learn.space.network import Architecture, Macro, skeleton
+from nba.loopnest.description import described
+from nba.loopnest.hierarchy import Hierarchy
+from nba.loopnest.schema import HierarchyText, built, read_hierarchy
 from nba.spec import Spec, load_spec, parse_spec
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
@@ -125,9 +126,9 @@ def check_hierarchy(folder: Path) -> None:
 
 def map_layers(hierarchy: Hierarchy) -> None:
     """Map two layers of a network, with little effort."""
-    from nba.nest.network_map import map_network
-    from nba.nest.report import mapping_json, nests_text
-    from nba.nest.shapes import published
+    from nba.loopnest.network_map import map_network
+    from nba.loopnest.report import mapping_json, nests_text
+    from nba.loopnest.shapes import published
 
     layers = published("resnet18", weight_bits=8, act_bits=8)[-2:]
     found = map_network(layers, hierarchy, objective="edp", seed=0, effort=1000)

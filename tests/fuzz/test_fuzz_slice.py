@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from tests.fuzz import run
 from tests.fuzz.outcome import ACCEPTED, HANG, INTERNAL, REFUSED, Target, attempt
 

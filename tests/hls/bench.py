@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nba.core.files import write_atomic
 from nba.emit.hls import DEFAULT_TOP, render_hls
-from nba.files import write_atomic
 from nba.ir.accelerator import Accelerator
-from nba.ir.check import check_design
 from nba.ir.design import Cost, Design
 from nba.ir.network import Network, Weights, weights_digest
+from nba.machine.check import check_design
 from nba.verify.hls import build, simulate
 
 BATCH = 2

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from nba.core.errors import NbaError, ToolError
 from nba.emit.env import comment, environment
 from nba.emit.hls import render_hls
-from nba.errors import NbaError, ToolError
 from nba.ir.design import Design
 from nba.verify.hls import find_headers, verify_hls
 from tests.hls.bench import Case, render, write_bundle

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nba.core.tools import run_tool
 from nba.emit.bundle import render_bundle
-from nba.quant.integer import run
-from nba.tools import run_tool
+from nba.ir.reference import run
 from nba.verify.hls import simulate, verify_hls
 from tests.modes import modes_case
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from nba.core.tools import run_tool
 from nba.emit.hls import vector_files
-from nba.quant.integer import run
-from nba.tools import run_tool
+from nba.ir.reference import run
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
 from tests.strategies import NetworkLimits, random_codes, random_pair

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.errors import ToolError
+from nba.core.errors import ToolError
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, render, write_bundle
 from tests.hls.operators import FULL, HALVES, operator_case

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from nba import assets
-from nba.sources import PACKAGE, digest_tree
-from nba.stages.emit import emit
+from nba.core import assets
+from nba.core.sources import PACKAGE, digest_tree
+from nba.flow.stages.emit import emit
 from tests.tiny import save_tiny_design
 
 CHECKOUT = PACKAGE.parent
@@ -63,14 +63,16 @@ def test_the_wheel_holds_all_assets(wheel: Path) -> None:
         assert files
         assert {f"nba/_assets/{kind}/{name}" for name in files} <= names
     sources = {f"nba/{name}" for name in digest_tree(PACKAGE) if name.endswith((".py", ".yaml"))}
-    assert "nba/platform/hierarchies/eyeriss-like.yaml" in sources
+    assert "nba/loopnest/hierarchies/eyeriss-like.yaml" in sources
     assert sources <= names
     assert not [n for n in names if "__pycache__" in n or n.endswith(".pyc") or n.startswith("tests/")]
     assert any(n.endswith("LICENSE") for n in names)
 
 
 def test_nba_comes_from_the_wheel(installed: Path, tmp_path: Path) -> None:
-    code = "import nba, nba.assets as a; print(nba.__file__, *[a.root(k) for k in ('templates', 'sim', 'examples')])"
+    code = (
+        "import nba, nba.core.assets as a; print(nba.__file__, *[a.root(k) for k in ('templates', 'sim', 'examples')])"
+    )
     done = subprocess.run(
         [installed / "bin" / "python", "-I", "-c", code], cwd=tmp_path, capture_output=True, text=True, check=True
     )

@@ -7,9 +7,9 @@ import json
 
 import numpy as np
 
+from nba.explore.protocol import HardwareCost
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.network import Network
-from nba.search.protocol import HardwareCost
 
 
 class FakeHardware:

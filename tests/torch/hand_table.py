@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.space.network import SKIP, blocks, choices
-from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
+from nba.learn.space.network import SKIP, blocks, choices
+from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
 from tests.torch.small import MACRO
 
 

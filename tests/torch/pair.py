@@ -10,17 +10,17 @@ from pathlib import Path
 import torch
 from torch import distributed
 
+from nba.core.progress import Silent
 from nba.ir.network import weights_digest
-from nba.progress import Silent
-from nba.search.joint import SearchConfig, search
-from nba.space.network import Architecture, skeleton
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.export import measure_switchable
-from nba.switchable.loop import fit_switchable
-from nba.switchable.search import SwitchableSearchConfig, search_switchable
-from nba.train import ranks
-from nba.train.config import Distillation, TrainConfig
-from nba.train.loop import Fit, fit, measure
+from nba.learn.search.joint import SearchConfig, search
+from nba.learn.space.network import Architecture, skeleton
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.export import measure_switchable
+from nba.learn.switchable.loop import fit_switchable
+from nba.learn.switchable.search import SwitchableSearchConfig, search_switchable
+from nba.learn.train import ranks
+from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.loop import Fit, fit, measure
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits

@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.data.dataset import DataConfig, Dataset, load
-from nba.space.network import Macro, Stage
+from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.load import load
+from nba.learn.space.network import Macro, Stage
 
 MACRO = Macro(
     stem_channels=4,

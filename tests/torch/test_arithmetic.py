@@ -11,7 +11,7 @@ from unittest import mock
 
 import pytest
 
-from nba import arithmetic
+from nba.core import arithmetic
 
 pytestmark = pytest.mark.torch
 
@@ -27,9 +27,9 @@ LEARN = """
 import hashlib, sys
 from dataclasses import replace
 from nba import arithmetic
-from nba.data.dataset import DataConfig, load
-from nba.space.network import Architecture, Macro, Stage
-from nba.train.loop import TrainConfig, fit
+from nba.learn.data.dataset import DataConfig, load
+from nba.learn.space.network import Architecture, Macro, Stage
+from nba.learn.train.loop import TrainConfig, fit
 macro = Macro(name="few", stages=(Stage(channels=12, blocks=2, stride=2),))
 data = load(DataConfig())
 data = replace(data, train_x=data.train_x[:160], train_y=data.train_y[:160])

@@ -15,18 +15,27 @@ import pytest
 import torch
 from torch import distributed
 
-from nba.data.dataset import DataConfig, load
-from nba.errors import DivergedError
-from nba.flow import Context
-from nba.progress import Silent
-from nba.quant.export import float_logits
-from nba.space.network import Architecture, Macro, Stage, skeleton
+from nba.core.errors import DivergedError
+from nba.core.progress import Silent
+from nba.flow.runner import Context
+from nba.flow.stages import baselines as stage
+from nba.learn.data.dataset import DataConfig
+from nba.learn.data.load import load
+from nba.learn.quant.export import float_logits
+from nba.learn.space.network import Architecture, Macro, Stage, skeleton
+from nba.learn.train import baselines, ranks
+from nba.learn.train.baselines import (
+    FLOAT_FILE,
+    INT8_FILE,
+    adapting,
+    at_8_bits,
+    fit_baselines,
+    float_config,
+    int8_config,
+)
+from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.loop import TEACHER, Fit, train
 from nba.spec import parse_spec
-from nba.stages import baselines as stage
-from nba.train import baselines, ranks
-from nba.train.baselines import FLOAT_FILE, INT8_FILE, adapting, at_8_bits, fit_baselines, float_config, int8_config
-from nba.train.config import Distillation, TrainConfig
-from nba.train.loop import TEACHER, Fit, train
 from tests.torch.small import MACRO, few_digits
 from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt

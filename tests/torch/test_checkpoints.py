@@ -11,16 +11,16 @@ import numpy as np
 import pytest
 import torch
 
-from nba.data import cache
-from nba.errors import NbaError
-from nba.files import seal, unsealed
+from nba.core.errors import NbaError
+from nba.core.files import seal, unsealed
 from nba.ir.network import weights_digest
-from nba.search.joint import search
-from nba.space.network import Architecture
-from nba.switchable.search import search_switchable
-from nba.train import checkpoint
-from nba.train.config import Distillation, TrainConfig
-from nba.train.loop import TEACHER, train
+from nba.learn.data import cache
+from nba.learn.search.joint import search
+from nba.learn.space.network import Architecture
+from nba.learn.switchable.search import search_switchable
+from nba.learn.train import checkpoint
+from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.loop import TEACHER, train
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits

@@ -13,10 +13,11 @@ import pytest
 import torch
 from PIL import Image
 
-from nba.data.dataset import DataConfig, Transform, input_codes, load, stratified_split
-from nba.data.images import FileImages, batches_of
-from nba.data.torchvision_import import torchvision
-from nba.errors import DataError
+from nba.core.errors import DataError
+from nba.learn.data.dataset import DataConfig, Transform, input_codes, stratified_split
+from nba.learn.data.images import FileImages, batches_of
+from nba.learn.data.load import load
+from nba.learn.data.torchvision_import import torchvision
 
 pytestmark = pytest.mark.torch
 

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from nba import flow, metrics
-from nba.progress import Silent
+from nba.core.progress import Silent
+from nba.flow import metrics
+from nba.flow import runner as flow
 from nba.spec import Spec
 
 pytestmark = pytest.mark.torch
@@ -80,9 +81,12 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
         return real(spec=Recorder(spec, "", fields.add), build=build, folder=folder, progress=progress)  # type: ignore[arg-type]
 
     monkeypatch.setattr(flow, "Context", recorded)
-    monkeypatch.setattr(importlib.import_module("nba.stages.verify"), "verify", lambda *given, **options: {})
-    monkeypatch.setattr(importlib.import_module("nba.stages.synth"), "synthesise", lambda *given, **options: {})
-    for module, function in (("nba.switchable.tabulate", "efficiency_table"), ("nba.nest.network_map", "map_network")):
+    monkeypatch.setattr(importlib.import_module("nba.flow.stages.verify"), "verify", lambda *given, **options: {})
+    monkeypatch.setattr(importlib.import_module("nba.flow.stages.synth"), "synthesise", lambda *given, **options: {})
+    for module, function in (
+        ("nba.learn.switchable.tabulate", "efficiency_table"),
+        ("nba.loopnest.network_map", "map_network"),
+    ):
         whole = getattr(importlib.import_module(module), function)
         monkeypatch.setattr(importlib.import_module(module), function, partial(whole, effort=1000))
     return found

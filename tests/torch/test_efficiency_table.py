@@ -10,19 +10,19 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from nba.ir.network import FLOAT_BITS
-from nba.nest.description import load_hierarchy
-from nba.nest.evolve import Found
-from nba.nest.layer import NestLayer
-from nba.nest.mapping import Mapping
-from nba.nest.network import layers_of
-from nba.nest.network_map import map_network
-from nba.space.network import SKIP, Architecture, Macro, blocks, choices, macs, skeleton
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.efficiency import EfficiencyTable, check_table
-from nba.switchable.network import at_bits
-from nba.switchable.tabulate import efficiency_table, tabulated
+from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, macs, skeleton
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.efficiency import EfficiencyTable, check_table
+from nba.learn.switchable.network import at_bits
+from nba.learn.switchable.tabulate import efficiency_table, tabulated
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.evolve import Found
+from nba.loopnest.layer import NestLayer
+from nba.loopnest.mapping import Mapping
+from nba.loopnest.network import layers_of
+from nba.loopnest.network_map import map_network
 from tests.torch.small import MACRO
 
 pytestmark = pytest.mark.torch

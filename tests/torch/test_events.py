@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from nba.search.entropy import mean_entropy
-from nba.search.joint import SearchConfig, search
-from nba.sources import digest_tree
-from nba.space.network import Architecture
-from nba.train.config import TrainConfig
-from nba.train.events import PATTERN, Events
-from nba.train.loop import train
+from nba.core.sources import digest_tree
+from nba.explore.entropy import mean_entropy
+from nba.learn.search.joint import SearchConfig, search
+from nba.learn.space.network import Architecture
+from nba.learn.train.config import TrainConfig
+from nba.learn.train.events import PATTERN, Events
+from nba.learn.train.loop import train
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.small import MACRO, few_digits
 

@@ -12,16 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from nba.data.dataset import INPUT_SCALE
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Op, Tensor, weight_shape, widened
-from nba.quant.export import agreement, exact_codes, export, fake_codes
-from nba.quant.fake import FakeNetwork, QuantLayer
-from nba.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.quant.integer import accumulate, image_codes, nest, run_all
-from nba.quant.rounding import Precision, Signal, nested, quantised, seen, shown, weight_codes, weight_scale
-from nba.space.network import Architecture, Macro, Stage, skeleton
+from nba.ir.reference import accumulate, image_codes, nest, run_all
+from nba.learn.data.dataset import INPUT_SCALE
+from nba.learn.quant.export import agreement, exact_codes, export, fake_codes
+from nba.learn.quant.fake import FakeNetwork, QuantLayer
+from nba.learn.quant.fixed import acc_bits, bias_limit, fixed_point
+from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown, weight_codes, weight_scale
+from nba.learn.space.network import Architecture, Macro, Stage, skeleton
 
 pytestmark = pytest.mark.torch
 SMALL = Macro(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from nba.data.images import ArrayImages, Shape, batches_of
+from nba.learn.data.images import ArrayImages, Shape, batches_of
 from tests.processes import alive, marked_environment, wait_until
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("faults")]

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from nba import flow
-from nba.progress import Silent
-from nba.quant.shared import load_shared
-from nba.sources import PACKAGE
+from nba.core.progress import Silent
+from nba.core.sources import PACKAGE
+from nba.flow import runner as flow
+from nba.flow.architecture import chosen
+from nba.ir.shared import load_shared
 from nba.spec import load_spec
-from nba.stages.architecture import chosen
 from tests.torch.test_ranks import free_port
 from tests.torch.test_run import nba
 

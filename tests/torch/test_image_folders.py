@@ -13,10 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nba.data.dataset import DataConfig, Dataset, load
-from nba.data.images import open_image
-from nba.data.scan import find_images
-from nba.errors import DataError
+from nba.core.errors import DataError
+from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.images import open_image
+from nba.learn.data.load import load
+from nba.learn.data.scan import find_images
 
 pytestmark = pytest.mark.torch
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nba.progress import Silent
-from nba.search.joint import JointSearch, SearchConfig
-from nba.sources import LOG, digest_tree
-from nba.train.log import EpochLog
-from nba.train.loop import Fit, fit
+from nba.core.progress import Silent
+from nba.core.sources import LOG, digest_tree
+from nba.learn.search.joint import JointSearch, SearchConfig
+from nba.learn.train.log import EpochLog
+from nba.learn.train.loop import Fit, fit
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.pair import ARCHITECTURE, TRAIN
 from tests.torch.small import MACRO, few_digits

@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.total import exact_cost
-from nba.errors import DeadlockError
+from nba.boards import get
+from nba.core.errors import DeadlockError
+from nba.explore.modes import mode_bitwidths, modes_design, widest
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.platform import get
-from nba.quant.export import export
-from nba.quant.integer import run
-from nba.quant.modes import mode_bitwidths, modes_design, widest
-from nba.quant.shared import SharedNetworks, shared
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.export import master_arrays
+from nba.ir.reference import run
+from nba.ir.shared import SharedNetworks, shared
+from nba.learn.quant.export import export
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.export import master_arrays
+from nba.machine.program import lower
+from nba.machine.total import exact_cost
 from tests.strategies import random_accelerator, random_codes
 from tests.torch.test_switchable import NESTED, WIDE, _lived
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from nba.cost.usage import OBJECTIVES, UNITS
-from nba.ir.design import load_design
-from nba.sources import PACKAGE
+from nba.core.sources import PACKAGE
+from nba.machine.design_file import load_design
+from nba.machine.usage import OBJECTIVES, UNITS
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("run")]
 

@@ -11,16 +11,16 @@ import pytest
 import torch
 from torch import nn
 
-from nba.search.bilevel import BilevelConfig
-from nba.search.joint import JointSearch, SearchConfig
-from nba.sources import PACKAGE
-from nba.space.network import skeleton
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.loop import CascadeFit
-from nba.switchable.search import SwitchableBilevel, SwitchableSearchConfig
-from nba.train.config import TrainConfig
-from nba.train.loop import Fit
-from nba.train.optimiser import clip_, learning_rate
+from nba.core.sources import PACKAGE
+from nba.learn.search.bilevel import BilevelConfig
+from nba.learn.search.joint import JointSearch, SearchConfig
+from nba.learn.space.network import skeleton
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.loop import CascadeFit
+from nba.learn.switchable.search import SwitchableBilevel, SwitchableSearchConfig
+from nba.learn.train.config import TrainConfig
+from nba.learn.train.loop import Fit
+from nba.learn.train.optimiser import clip_, learning_rate
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.hand_table import hand_table
 from tests.torch.pair import ARCHITECTURE

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from nba import flow
-from nba.progress import Silent
+from nba.core.progress import Silent
+from nba.flow import runner as flow
 from nba.spec import Spec, parse_spec
 
 pytestmark = pytest.mark.torch

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from nba.errors import SpecError
-from nba.train.ranks import World
+from nba.core.errors import SpecError
+from nba.learn.train.ranks import World
 from tests.torch import pair
 
 pytestmark = pytest.mark.torch

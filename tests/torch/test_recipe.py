@@ -14,15 +14,15 @@ import pytest
 import torch
 from torch import nn
 
-from nba.data.dataset import INPUT_SCALE
-from nba.errors import NbaError, SpecError
+from nba.core.errors import NbaError, SpecError
 from nba.ir.network import weights_digest
-from nba.quant.fake import FakeNetwork
-from nba.space.network import Architecture, skeleton
-from nba.train.augment import Warp, augment, images
-from nba.train.config import Distillation, TrainConfig, Trained
-from nba.train.loop import TEACHER, train
-from nba.train.optimiser import Averaged, compute_type, learning_rate
+from nba.learn.data.dataset import INPUT_SCALE
+from nba.learn.quant.fake import FakeNetwork
+from nba.learn.space.network import Architecture, skeleton
+from nba.learn.train.augment import Warp, augment, images
+from nba.learn.train.config import Distillation, TrainConfig, Trained
+from nba.learn.train.loop import TEACHER, train
+from nba.learn.train.optimiser import Averaged, compute_type, learning_rate
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch

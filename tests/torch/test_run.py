@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from nba.flow import STAGES
-from nba.sources import PACKAGE, digest_tree
+from nba.core.sources import PACKAGE, digest_tree
+from nba.flow.runner import STAGES
 from tests.documented import undocumented
 
 pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.flow import SWITCHABLE_STAGES
-from nba.quant.export import accuracy, exact_codes
-from nba.quant.shared import load_shared
-from nba.stages.exchange import load_images
+from nba.flow.artifacts import load_images
+from nba.flow.runner import SWITCHABLE_STAGES
+from nba.ir.shared import load_shared
+from nba.learn.quant.export import accuracy, exact_codes
 from tests.documented import undocumented
 from tests.torch.test_run import nba
 

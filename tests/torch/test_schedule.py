@@ -10,10 +10,10 @@ from typing import Literal
 import pytest
 import torch
 
-from nba.data.images import batches_of
-from nba.search.joint import BitSampling, JointSearch, SearchConfig
+from nba.flow.stages.search import search_config
+from nba.learn.data.images import batches_of
+from nba.learn.search.joint import BitSampling, JointSearch, SearchConfig
 from nba.spec import Schedule
-from nba.stages.search import search_config
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.small import MACRO, few_digits
 

@@ -14,15 +14,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from nba.errors import InfeasibleError, NbaError, SpecError
+from nba.core.errors import InfeasibleError, NbaError, SpecError
+from nba.explore.protocol import HardwareCost
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.search.joint import SearchConfig, penalty_of, search
-from nba.search.penalty import CostConfig, CostOracle, adapted_weight
-from nba.search.protocol import HardwareCost
-from nba.search.result import load_result, save_result
-from nba.space.network import SKIP, Architecture, bit_operations, blocks, choices, macs, skeleton
-from nba.supernet import paths
+from nba.learn.search.joint import SearchConfig, penalty_of, search
+from nba.learn.search.penalty import CostConfig, CostOracle, adapted_weight
+from nba.learn.search.result import load_result, save_result
+from nba.learn.space.network import SKIP, Architecture, bit_operations, blocks, choices, macs, skeleton
+from nba.learn.supernet import paths
 from tests.torch.fake_hardware import FakeHardware, TableHardware
 from tests.torch.small import MACRO, few_digits
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.errors import SpecError
+from nba.core.errors import SpecError
+from nba.flow.data import macro as macro_of
 from nba.ir.check import check_network
-from nba.space.network import (
+from nba.learn.space.network import (
     SKIP,
     Architecture,
     BitsPer,
@@ -28,9 +29,8 @@ from nba.space.network import (
     slot_of_layer,
     slots,
 )
-from nba.space.operators import shuffle_rotation
+from nba.learn.space.operators import shuffle_rotation
 from nba.spec import parse_spec
-from nba.stages.data import macro as macro_of
 
 ODD = Macro(
     name="odd",

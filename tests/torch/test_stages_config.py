@@ -9,21 +9,21 @@ from pathlib import Path
 
 import pytest
 
-from nba.search.baselines import EvolutionarySearch, RandomSearch
-from nba.search.gamma import GammaSearch
-from nba.search.joint import SearchConfig
-from nba.search.penalty import Pressure
+from nba.explore.baselines import EvolutionarySearch, RandomSearch
+from nba.explore.gamma import GammaSearch
+from nba.flow import hierarchy
+from nba.flow.data import data_config
+from nba.flow.stages.cascade import hardware_bits, switchable_config
+from nba.flow.stages.nas import objective
+from nba.flow.stages.nas import search_config as nas_config
+from nba.flow.stages.search import NOT_OF_THE_SEARCH, hardware_search, search_config
+from nba.flow.stages.train import train_config
+from nba.learn.search.joint import SearchConfig
+from nba.learn.search.penalty import Pressure
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.search import SwitchableSearchConfig
+from nba.learn.train.config import Distillation, TrainConfig
 from nba.spec import ResizedCrop, SearchSchedule, Switchable, TrainSchedule, parse_spec
-from nba.stages import hierarchy
-from nba.stages.cascade import hardware_bits, switchable_config
-from nba.stages.data import data_config
-from nba.stages.nas import objective
-from nba.stages.nas import search_config as nas_config
-from nba.stages.search import NOT_OF_THE_SEARCH, hardware_search, search_config
-from nba.stages.train import train_config
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.search import SwitchableSearchConfig
-from nba.train.config import Distillation, TrainConfig
 
 pytestmark = pytest.mark.torch
 MACHINE = {"threads"}

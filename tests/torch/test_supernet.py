@@ -10,13 +10,13 @@ import pytest
 import torch
 from torch.nn import functional
 
-from nba.data.dataset import INPUT_SCALE
-from nba.errors import SpecError
-from nba.quant.fake import FakeNetwork, QuantLayer
-from nba.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
-from nba.space.operators import parse_operator
-from nba.supernet import paths
-from nba.supernet.network import Supernet
+from nba.core.errors import SpecError
+from nba.learn.data.dataset import INPUT_SCALE
+from nba.learn.quant.fake import FakeNetwork, QuantLayer
+from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
+from nba.learn.space.operators import parse_operator
+from nba.learn.supernet import paths
+from nba.learn.supernet.network import Supernet
 from tests.torch.small import MACRO
 
 pytestmark = pytest.mark.torch
@@ -130,7 +130,7 @@ def test_one_convolution_whatever_the_number_of_bitwidths() -> None:
             torch.zeros(legal.operators_LO.shape), torch.zeros(legal.beta_shape()), legal, temperature=1.0,
             n_candidates=1, hard_bits=False, generator=torch.Generator().manual_seed(0),
         )  # fmt: skip
-        with mock.patch("nba.quant.fake.functional.conv2d", wraps=functional.conv2d) as conv:
+        with mock.patch("nba.learn.quant.fake.functional.conv2d", wraps=functional.conv2d) as conv:
             net(_x(0), path)
         counts.append(conv.call_count)
     assert counts[0] == counts[1] == 3 + 3 * 3

@@ -12,21 +12,21 @@ import pytest
 import torch
 from torch import Tensor
 
-from nba.errors import DesignError, NbaError, SpecError
+from nba.core.errors import DesignError, NbaError, SpecError
+from nba.core.progress import Silent
 from nba.ir.network import weights_digest
-from nba.progress import Silent
-from nba.quant.export import exact_codes, export
-from nba.quant.integer import image_codes, nest, run_all
-from nba.quant.nested import NestedLayer, master_codes, master_scale, nested_codes
-from nba.quant.rounding import Precision
-from nba.quant.shared import CODES_FILE, NETWORKS_FILE, SharedNetworks, load_shared, packed, save_shared, shared
-from nba.space.network import Architecture, skeleton
-from nba.switchable.config import Switchable, SwitchableConfig, check_config
-from nba.switchable.export import master_arrays, shared_networks
-from nba.switchable.loop import CascadeFit, train_switchable
-from nba.switchable.loss import beta_at, distillation, teachers_of
-from nba.switchable.network import SwitchableNetwork, at_bits
-from nba.train.config import Distillation, TrainConfig
+from nba.ir.reference import image_codes, nest, run_all
+from nba.ir.shared import CODES_FILE, NETWORKS_FILE, SharedNetworks, load_shared, packed, save_shared, shared
+from nba.learn.quant.export import exact_codes, export
+from nba.learn.quant.nested import NestedLayer, master_codes, master_scale, nested_codes
+from nba.learn.quant.rounding import Precision
+from nba.learn.space.network import Architecture, skeleton
+from nba.learn.switchable.config import Switchable, SwitchableConfig, check_config
+from nba.learn.switchable.export import master_arrays, shared_networks
+from nba.learn.switchable.loop import CascadeFit, train_switchable
+from nba.learn.switchable.loss import beta_at, distillation, teachers_of
+from nba.learn.switchable.network import SwitchableNetwork, at_bits
+from nba.learn.train.config import Distillation, TrainConfig
 from tests.torch.small import MACRO, few_digits
 from tests.torch.stops import StopAt, Stopped
 

@@ -15,22 +15,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nba.data.dataset import INPUT_SCALE
-from nba.errors import NbaError, SpecError
-from nba.quant.fake import FakeNetwork
-from nba.quant.nested import NestedLayer
-from nba.space.network import SKIP, Architecture, blocks, choices, skeleton
-from nba.supernet import paths
-from nba.switchable.config import SwitchableConfig
-from nba.switchable.efficiency import EfficiencyObjective, EfficiencyTable, check_table, efficiency_loss
-from nba.switchable.loop import train_switchable
-from nba.switchable.loss import distillation
-from nba.switchable.network import SwitchableNetwork, at_bits
-from nba.switchable.search import SwitchableBilevel, SwitchableSearchConfig, search_switchable
-from nba.switchable.search_result import load_switchable_search, save_switchable_search
-from nba.switchable.supernet import SwitchableSupernet
-from nba.train import checkpoint
-from nba.train.config import TrainConfig
+from nba.core.errors import NbaError, SpecError
+from nba.learn.data.dataset import INPUT_SCALE
+from nba.learn.quant.fake import FakeNetwork
+from nba.learn.quant.nested import NestedLayer
+from nba.learn.space.network import SKIP, Architecture, blocks, choices, skeleton
+from nba.learn.supernet import paths
+from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, check_table, efficiency_loss
+from nba.learn.switchable.loop import train_switchable
+from nba.learn.switchable.loss import distillation
+from nba.learn.switchable.network import SwitchableNetwork, at_bits
+from nba.learn.switchable.search import SwitchableBilevel, SwitchableSearchConfig, search_switchable
+from nba.learn.switchable.search_result import load_switchable_search, save_switchable_search
+from nba.learn.switchable.supernet import SwitchableSupernet
+from nba.learn.train import checkpoint
+from nba.learn.train.config import TrainConfig
 from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits
 from tests.torch.stops import StopAt, Stopped

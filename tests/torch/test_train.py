@@ -12,14 +12,15 @@ import numpy as np
 import pytest
 import torch
 
-from nba.data.dataset import DataConfig, load
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from nba.ir.network import weights_digest
-from nba.quant.export import accuracy
-from nba.quant.integer import run
-from nba.space.network import Architecture, Macro
-from nba.train import checkpoint
-from nba.train.loop import TrainConfig, Warp, augment, batches, epoch_generator, images, mixed, train
+from nba.ir.reference import run
+from nba.learn.data.dataset import DataConfig
+from nba.learn.data.load import load
+from nba.learn.quant.export import accuracy
+from nba.learn.space.network import Architecture, Macro
+from nba.learn.train import checkpoint
+from nba.learn.train.loop import TrainConfig, Warp, augment, batches, epoch_generator, images, mixed, train
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import random
 
-from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
-from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
 
 ALL = (WEIGHTS, INPUTS, OUTPUTS)
 MACS = tuple(Mac(bits=bits, pj=0.125 * bits, area_mm2=0.001, accumulator_bits=32) for bits in (8, 16))

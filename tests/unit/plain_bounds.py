@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The speed bounds of nba.cost.cycles, written down plainly: integers, one design, one layer after another."""
+"""The speed bounds of nba.machine.closed_form, written down plainly: integers, one design, one layer after another."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from nba.cost.cycles import (
+from nba.machine.closed_form import (
     COLS,
     DENSE,
     FIRST_NEED,
@@ -26,8 +26,8 @@ from nba.cost.cycles import (
     M,
     N,
 )
-from nba.cost.kernels import channel_words
-from nba.cost.pipeline import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES
+from nba.machine.kernels import channel_words
+from nba.machine.schedule import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES
 
 
 def _ceil(a: int, b: int) -> int:

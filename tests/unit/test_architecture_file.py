@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nba.errors import SpecError
-from nba.space.architecture_file import architecture_text, read_architecture
-from nba.space.network import Architecture, Macro, Stage
+from nba.core.errors import SpecError
+from nba.learn.space.architecture_file import architecture_text, read_architecture
+from nba.learn.space.network import Architecture, Macro, Stage
 
 MACRO = Macro(
     stages=(Stage(channels=16, blocks=2, stride=1), Stage(channels=24, blocks=1, stride=2)),

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.batch import output_cycles, schedule_tables
-from nba.cost.cycles import designs_of, layer_table
-from nba.cost.pipeline import schedule, tables
-from nba.errors import DeadlockError
+from nba.core.errors import DeadlockError
+from nba.explore.modulo import make_rings
+from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.mapper.modulo import make_rings
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.machine.batch import output_cycles, schedule_tables
+from nba.machine.closed_form import designs_of, layer_table
+from nba.machine.program import lower
+from nba.machine.schedule import schedule, tables
 from tests.strategies import random_pair
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
 

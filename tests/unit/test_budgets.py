@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.cost import usage as usage_module
-from nba.cost.cycles import layer_table
-from nba.cost.total import exact_cost
-from nba.cost.usage import OBJECTIVES, UNITS, Objective, needed, usage, value_of
-from nba.errors import InfeasibleError, SpecError
+from nba.boards import get, names
+from nba.core.errors import InfeasibleError, SpecError
+from nba.explore.budgets import Budgets
+from nba.explore.choose import Effort, map_network
+from nba.explore.gamma import GammaSearch
+from nba.explore.space import AcceleratorSpace
+from nba.flow.limits import budgets_of, check
 from nba.ir.design import Cost
-from nba.ir.program import lower
-from nba.mapper.automap import Effort, map_network
-from nba.mapper.budgets import Budgets
-from nba.platform import get, names
-from nba.search.gamma import GammaSearch
-from nba.space.accelerator import AcceleratorSpace
+from nba.machine import usage as usage_module
+from nba.machine.closed_form import layer_table
+from nba.machine.program import lower
+from nba.machine.total import exact_cost
+from nba.machine.usage import OBJECTIVES, UNITS, Objective, needed, usage, value_of
 from nba.spec import parse_spec
-from nba.stages.limits import budgets_of, check
 from tests.unit.hw_networks import SMALL
 
 pytestmark = pytest.mark.slow

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nba.errors import DesignError
+from nba.core.errors import DesignError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.accelerator_rules import ACCELERATOR_RULES, Mapped
-from nba.ir.check import check_accelerator, check_design, check_network, check_weights
+from nba.ir.check import check_network, check_weights
 from nba.ir.design import Cost, Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
 from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
+from nba.machine.accelerator_rules import ACCELERATOR_RULES, Mapped
+from nba.machine.check import check_accelerator, check_design
 from tests.strategies import random_accelerator, random_network
 
 # A network of three layers with a residual, and a legal accelerator of two chunks.

@@ -17,11 +17,11 @@ import numpy as np
 import pytest
 import typer
 
-from nba import assets
+from nba.boards import names
 from nba.cli import _guard, app
-from nba.errors import NbaError
-from nba.platform import names
-from nba.sources import PACKAGE
+from nba.core import assets
+from nba.core.errors import NbaError
+from nba.core.sources import PACKAGE
 from tests.processes import marked_environment, wait_until
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
@@ -84,7 +84,7 @@ def test_help_names_specs_and_boards() -> None:
 
 def test_a_run_goes_to_build_and_the_name_of_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Path] = []
-    monkeypatch.setattr("nba.flow.run", lambda spec, build, **rest: seen.append(build))
+    monkeypatch.setattr("nba.flow.runner.run", lambda spec, build, **rest: seen.append(build))
     cli("search", "digits", cwd=tmp_path)
     cli("search", "digits", "-o", "other", cwd=tmp_path)
     assert seen == [Path("build/digits"), Path("other")]

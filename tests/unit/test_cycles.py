@@ -8,17 +8,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.cycles import designs_of, layer_table, resources, speed_bounds
-from nba.cost.kernels import bram18
-from nba.cost.resources import predict
-from nba.errors import DeadlockError
-from nba.ir.check import check_accelerator
+from nba.boards import get
+from nba.core.errors import DeadlockError
+from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
+from nba.explore.rings import RingSearch, speed
+from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.mapper.modulo import ring_rows, timetable, with_order, work_bound
-from nba.mapper.rings import RingSearch, speed
-from nba.platform import get
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.machine.check import check_accelerator
+from nba.machine.closed_form import designs_of, layer_table, resources, speed_bounds
+from nba.machine.kernels import bram18
+from nba.machine.program import lower
+from nba.machine.resources import predict
 from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
 from tests.unit.plain_bounds import plain_bounds
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from nba.core.errors import DiskError
+from nba.core.files import naming, write_atomic
 from nba.emit.bundle import emit_bundle
-from nba.errors import DiskError
-from nba.files import naming, write_atomic
 from tests.processes import marked_environment
 from tests.tiny import tiny_design
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
+from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle, render_bundle
 from nba.emit.env import COMMENT_CHARS, comment
 from nba.emit.names import identifier
 from nba.emit.program_rom import DEST_FIELDS, DRAIN_FIELDS, ISSUE_FIELDS, field_widths
 from nba.emit.vectors import default_images
 from nba.ir.design import Design
-from nba.tools import run_tool
 from tests.tiny import tiny_design
 
 ROOT = Path(__file__).resolve().parents[2]

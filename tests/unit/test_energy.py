@@ -8,13 +8,13 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from nba.cost.cycles import Designs, designs_of, layer_table
-from nba.cost.energy import EVENTS, SHARES, counts, energy_aj, energy_pj, event_counts, power_w
+from nba.boards import HOROWITZ_45NM, get
+from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.platform import HOROWITZ_45NM, get
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.machine.closed_form import Designs, designs_of, layer_table
+from nba.machine.energy import EVENTS, SHARES, counts, energy_aj, energy_pj, event_counts, power_w
+from nba.machine.program import lower
 from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
 

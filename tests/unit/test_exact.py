@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.cycles import layer_table
-from nba.cost.usage import usage
+from nba.boards import get
+from nba.explore.bounds import FORBIDDEN, makespan
+from nba.explore.exact import ExactSearch, Menu, Plan
+from nba.explore.finalise import UNLIMITED, build, realise
+from nba.explore.space import AcceleratorSpace
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
-from nba.mapper.bounds import FORBIDDEN, makespan
-from nba.mapper.exact import ExactSearch, Menu, Plan
-from nba.mapper.realise import UNLIMITED, build, realise
-from nba.platform import get
-from nba.space.accelerator import AcceleratorSpace
+from nba.machine.closed_form import layer_table
+from nba.machine.usage import usage
 from tests.unit.hw_networks import DIGITS, blocks_network
 
 pytestmark = pytest.mark.slow

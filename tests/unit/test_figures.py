@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from nba.figures import accuracy_text, clock_text, percent_text, standard_error
+from nba.core.figures import accuracy_text, clock_text, percent_text, standard_error
 
 ROOT = Path(__file__).parents[2]
 SAID = "at a target clock of"
@@ -29,8 +29,8 @@ def test_texts() -> None:
 
 @pytest.mark.parametrize("suffix", ["py", "j2"])
 def test_only_one_place_writes_a_clock(suffix: str) -> None:
-    """No text of the product names MHz, but that of nba.figures, of descriptions and of what Vivado is told."""
-    allowed = {"nba/figures.py", "templates/synth/vivado.tcl.j2"}
+    """No text of the product names MHz, but that of nba.core.figures, of descriptions and of what Vivado is told."""
+    allowed = {"nba/core/figures.py", "templates/synth/vivado.tcl.j2"}
     found = []
     for folder in ("nba", "templates", "sim"):
         for path in sorted((ROOT / folder).rglob(f"*.{suffix}")):

@@ -15,11 +15,11 @@ from types import ModuleType
 import pytest
 from filelock import FileLock
 
-from nba import flow
-from nba.errors import DataError, DiskError, InfeasibleError, NbaError, SpecError, ToolError
-from nba.flow import Context, Stage, Stamp
-from nba.progress import Silent
-from nba.sources import folder_state
+from nba.core.errors import DataError, DiskError, InfeasibleError, NbaError, SpecError, ToolError
+from nba.core.progress import Silent
+from nba.core.sources import folder_state
+from nba.flow import runner as flow
+from nba.flow.runner import Context, Stage, Stamp
 from nba.spec import Spec
 
 SPEC = Spec.model_validate(
@@ -135,7 +135,7 @@ def test_a_change_redoes_what_depends_on_it(lab: Lab) -> None:
 
 def test_changed_source_redoes_the_stage(lab: Lab) -> None:
     lab.go()
-    lab.source["nba.stages.train"] = "edited"
+    lab.source["nba.flow.stages.train"] = "edited"
     assert lab.go() == ["train"]
 
 
@@ -236,7 +236,7 @@ def test_checkpoints_go_when_the_stage_is_done(lab: Lab, monkeypatch: pytest.Mon
         for name in ("out.txt", "learn.pt", "learn.pt.before", "teacher.pt", "teacher.pt.before"):
             (context.folder / name).write_text(name)
 
-    monkeypatch.setattr(sys.modules["nba.stages.train"], "SCRATCH", ("learn.pt",), raising=False)
+    monkeypatch.setattr(sys.modules["nba.flow.stages.train"], "SCRATCH", ("learn.pt",), raising=False)
     lab.work["train"] = learn
     lab.go()
     assert lab.files() == {"one/out.txt", "two/out.txt", "two/teacher.pt", "three/out.txt"}

@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nba.errors import MAX_LINES, DesignError, NbaError, SpecError
-from nba.ir.design import load_design, save_design
-from nba.jsonfile import parse_json, read_bytes, read_json
-from nba.npzfile import read_npz
-from nba.platform import names
+from nba.boards import names
+from nba.core.errors import MAX_LINES, DesignError, NbaError, SpecError
+from nba.core.jsonfile import parse_json, read_bytes, read_json
+from nba.core.npzfile import read_npz
+from nba.core.yamlfile import dump_yaml, parse_yaml
+from nba.flow.artifacts import load_images, load_network, read_part, save_images, save_network
+from nba.flow.stages.emit import emit
+from nba.machine.design_file import load_design, save_design
 from nba.spec import parse_spec
-from nba.stages.emit import emit
-from nba.stages.exchange import load_images, load_network, read_part, save_images, save_network
-from nba.yamlfile import dump_yaml, parse_yaml
 from tests.tiny import tiny_design
 
 

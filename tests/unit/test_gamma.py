@@ -8,21 +8,21 @@ from typing import TypeVar
 import numpy as np
 import pytest
 
-from nba.cost.usage import Objective
-from nba.errors import InfeasibleError
+from nba.boards import get
+from nba.core.errors import InfeasibleError
+from nba.explore.baselines import EvolutionarySearch, RandomSearch
+from nba.explore.budgets import Budgets
+from nba.explore.gamma import GammaSearch
+from nba.explore.protocol import HardwareSearch
+from nba.explore.rings import speed
+from nba.explore.sampling import gradient
+from nba.explore.search import AcceleratorSearch
+from nba.explore.space import AcceleratorSpace, draw
 from nba.ir.accelerator import Kind
-from nba.ir.check import check_accelerator
-from nba.mapper.budgets import Budgets
-from nba.mapper.rings import speed
-from nba.platform import get
-from nba.search.accelerators import AcceleratorSearch
-from nba.search.baselines import EvolutionarySearch, RandomSearch
-from nba.search.draws import gradient
-from nba.search.gamma import GammaSearch
-from nba.search.penalty import CostConfig, CostOracle
-from nba.search.protocol import HardwareSearch
-from nba.space.accelerator import AcceleratorSpace, draw
-from nba.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
+from nba.learn.search.penalty import CostConfig, CostOracle
+from nba.learn.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
+from nba.machine.check import check_accelerator
+from nba.machine.usage import Objective
 from tests.unit.hw_networks import DIGITS, TINY, blocks_network
 
 pytestmark = pytest.mark.slow
@@ -124,8 +124,8 @@ def test_logits_learn_from_their_own_samples_only(monkeypatch: pytest.MonkeyPatc
         asked.append(len(choice))
         choice[:] = poor[: len(choice)]
 
-    monkeypatch.setattr("nba.search.gamma.vary", poor_ones)
-    monkeypatch.setattr("nba.search.gamma.refit", poor_ones)
+    monkeypatch.setattr("nba.explore.gamma.vary", poor_ones)
+    monkeypatch.setattr("nba.explore.gamma.refit", poor_ones)
     two.step(DIGITS, ALL, 20)
     assert sum(asked) == 16
     assert not np.array_equal(one.logits, before)

@@ -6,14 +6,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nba.cost.cycles import layer_table, row_work
 from nba.emit.memories import block_diagonal, weight_words
+from nba.explore.modulo import job_time
+from nba.explore.options import layer_facts, work_table
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.check import check_accelerator, check_network
+from nba.ir.check import check_network
 from nba.ir.network import Layer, LayerWeights, Network, Tensor
-from nba.ir.program import ChunkProgram, JobProgram, ceil_div, channel_words, lower
-from nba.mapper.modulo import job_time
-from nba.mapper.options import layer_facts, work_table
+from nba.machine.check import check_accelerator
+from nba.machine.closed_form import layer_table, row_work
+from nba.machine.program import ChunkProgram, JobProgram, ceil_div, channel_words, lower
 from tests.token_machine import Machine
 
 KERNEL = (2, 3)

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.errors import DataError
+from nba.core.errors import DataError
+from nba.ir import reference as integer
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, widened
-from nba.quant import integer
-from nba.quant.integer import nest, run, run_all
+from nba.ir.reference import nest, run, run_all
 from tests.strategies import NetworkLimits, random_codes, random_network
 
 

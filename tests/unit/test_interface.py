@@ -15,16 +15,16 @@ from typing import Any
 import numpy as np
 import pytest
 
+from nba.core.errors import DesignError, NbaError
+from nba.core.sources import digest_tree
+from nba.core.tools import require_tool, run_tool
 from nba.emit.bundle import emit_bundle, render_bundle
 from nba.emit.interface import Truth
 from nba.emit.vectors import default_images
-from nba.errors import DesignError, NbaError
-from nba.ir.design import save_design
-from nba.quant.integer import image_codes, run
-from nba.sources import digest_tree
-from nba.stages.emit import emit
-from nba.stages.exchange import load_classes, save_images
-from nba.tools import require_tool, run_tool
+from nba.flow.artifacts import load_classes, save_images
+from nba.flow.stages.emit import emit
+from nba.ir.reference import image_codes, run
+from nba.machine.design_file import save_design
 from tests.modes import modes_case
 from tests.strategies import NetworkLimits
 from tests.tiny import tiny_design

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.cost.cycles import designs_of, layer_table
-from nba.cost.logic import FEATURES, coefficients, logic, logic_counts
-from nba.cost.parts import CHUNK_COLUMNS, EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
-from nba.ir.program import lower
-from nba.platform import get
-from nba.platform.logic_xc7 import XC7
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.boards import get
+from nba.boards.logic_xc7 import XC7
+from nba.explore.space import AcceleratorSpace, accelerator_of
+from nba.machine.closed_form import designs_of, layer_table
+from nba.machine.logic import FEATURES, coefficients, logic, logic_counts
+from nba.machine.parts import CHUNK_COLUMNS, EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
+from nba.machine.program import lower
 from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS
 from tests.unit.test_energy import with_canonical_lanes

@@ -9,20 +9,20 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from nba.cost.cycles import layer_table
-from nba.cost.resources import predict
-from nba.cost.steady import steady_interval
-from nba.errors import DeadlockError, InfeasibleError
+from nba.boards import get
+from nba.core.errors import DeadlockError, InfeasibleError
+from nba.explore.budgets import Budgets
+from nba.explore.choose import Effort, map_certified, map_network
+from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
+from nba.explore.rings import RingSearch, rings, speed
+from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator, Job
-from nba.ir.check import check_accelerator
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.mapper.automap import Effort, map_certified, map_network
-from nba.mapper.budgets import Budgets
-from nba.mapper.modulo import make_rings, ring_rows, timetable, with_order, work_bound
-from nba.mapper.rings import RingSearch, rings, speed
-from nba.platform import get
-from nba.space.accelerator import AcceleratorSpace, accelerator_of
+from nba.machine.check import check_accelerator
+from nba.machine.closed_form import layer_table
+from nba.machine.program import lower
+from nba.machine.resources import predict
+from nba.machine.steady import steady_interval
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
 
 pytestmark = pytest.mark.slow

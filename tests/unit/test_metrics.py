@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nba.errors import NbaError
-from nba.metrics import Line, table
+from nba.core.errors import NbaError
+from nba.flow.metrics import Line, table
 
 BASE: dict[str, Any] = {
     "clock_mhz": 100.0, "steady_interval_cycles": 1000.0, "first_output_latency_cycles": 4000, "fps": 100_000.0,

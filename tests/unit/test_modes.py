@@ -11,25 +11,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.cost.parts import C_JOBS, C_PROGRAM_WORDS, parts
-from nba.cost.resources import param_rom, predict, weight_rom
-from nba.cost.total import exact_cost
+from nba.boards import get
+from nba.core.errors import DeadlockError, DesignError
 from nba.emit.bundle import expected_name, render_bundle
 from nba.emit.memories import param_words, weight_memory
 from nba.emit.program_rom import DRAIN_FIELDS, ISSUE_FIELDS, field_widths
 from nba.emit.vectors import stream_bytes
-from nba.errors import DeadlockError, DesignError
-from nba.ir import accelerator_rules
+from nba.explore.modes import mode_bitwidths, modes_design, widest
 from nba.ir.accelerator import Accelerator
-from nba.ir.check import check_design, check_modes
-from nba.ir.design import Design, load_design, save_design, weights_bytes
+from nba.ir.check import check_modes
+from nba.ir.design import Design
 from nba.ir.mode_rules import MAX_MODES
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weights_digest
-from nba.ir.program import Program, job_slots, lower, program_depth
-from nba.platform import get
-from nba.quant.integer import run
-from nba.quant.modes import mode_bitwidths, modes_design, widest
-from nba.quant.shared import SharedNetworks
+from nba.ir.reference import run
+from nba.ir.shared import SharedNetworks
+from nba.machine import accelerator_rules
+from nba.machine.check import check_design
+from nba.machine.design_file import load_design, save_design, weights_bytes
+from nba.machine.parts import C_JOBS, C_PROGRAM_WORDS, parts
+from nba.machine.program import Program, job_slots, lower, program_depth
+from nba.machine.resources import param_rom, predict, weight_rom
+from nba.machine.total import exact_cost
 from tests.modes import modes_case, shared_case
 from tests.strategies import random_accelerator
 from tests.tiny import tiny_design

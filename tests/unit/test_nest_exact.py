@@ -10,16 +10,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from nba.errors import NbaError
-from nba.nest import exact
-from nba.nest.evolve import evolve
-from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import NestLayer
-from nba.nest.mapping import Mapping, fanout, mac_bits, problems
-from nba.nest.model import CONSTANT, Machine, encoded, evaluate, machine, scratch
-from nba.nest.objective import weights_of, worth
-from nba.nest.space import candidates
-from nba.nest.tree import Tree
+from nba.core.errors import NbaError
+from nba.loopnest import exact
+from nba.loopnest.evolve import evolve
+from nba.loopnest.hierarchy import Hierarchy
+from nba.loopnest.layer import NestLayer
+from nba.loopnest.mapping import Mapping, fanout, mac_bits, problems
+from nba.loopnest.model import CONSTANT, Machine, encoded, evaluate, machine, scratch
+from nba.loopnest.objective import weights_of, worth
+from nba.loopnest.space import candidates
+from nba.loopnest.tree import Tree
 from tests.unit.nest_hierarchies import random_hierarchy
 
 pytestmark = pytest.mark.slow

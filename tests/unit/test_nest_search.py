@@ -11,18 +11,18 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from nba.errors import NbaError
-from nba.nest import shapes
-from nba.nest.evolve import evolve
-from nba.nest.fixed import DATAFLOWS, dataflow
-from nba.nest.hierarchy import Hierarchy
-from nba.nest.layer import C, M, N, NestLayer, P, Q, R, S
-from nba.nest.mapping import fanout, problems
-from nba.nest.model import evaluate, machine, scratch
-from nba.nest.network import extract, layers_of
-from nba.nest.network_map import choose, map_layer, map_network, portion
-from nba.nest.objective import Found
-from nba.nest.space import as_mapping, candidates, canonical_orders, level_orders, random_member, room
+from nba.core.errors import NbaError
+from nba.loopnest import shapes
+from nba.loopnest.dataflows import DATAFLOWS, dataflow
+from nba.loopnest.evolve import evolve
+from nba.loopnest.hierarchy import Hierarchy
+from nba.loopnest.layer import C, M, N, NestLayer, P, Q, R, S
+from nba.loopnest.mapping import fanout, problems
+from nba.loopnest.model import evaluate, machine, scratch
+from nba.loopnest.network import extract, layers_of
+from nba.loopnest.network_map import choose, map_layer, map_network, portion
+from nba.loopnest.objective import Found
+from nba.loopnest.space import as_mapping, candidates, canonical_orders, level_orders, random_member, room
 from tests.unit.hw_networks import SMALL
 from tests.unit.nest_hierarchies import random_hierarchy, random_layer, row_stationary_array
 

@@ -9,15 +9,16 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nba.cost import pipeline
-from nba.cost.pipeline import Schedule, schedule
-from nba.cost.settled import reach
-from nba.cost.steady import steady_interval, steady_state
-from nba.errors import DeadlockError
+from nba.core.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
-from nba.ir.check import check_accelerator, check_network
+from nba.ir.check import check_network
 from nba.ir.network import Layer, Network, Tensor
-from nba.ir.program import lower
+from nba.machine import schedule as pipeline
+from nba.machine.check import check_accelerator
+from nba.machine.program import lower
+from nba.machine.schedule import Schedule, schedule
+from nba.machine.settled import reach
+from nba.machine.steady import steady_interval, steady_state
 from tests.strategies import random_accelerator, random_network, random_pair
 from tests.token_machine import Machine
 

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from nba import assets
-from nba.platform import names
+from nba.boards import names
+from nba.core import assets
+from nba.deviations import notes
 from nba.presets import SCHEDULES, TRAINING
-from nba.published import NETWORKS_MISSING, PUBLISHED, notes
+from nba.published import NETWORKS_MISSING, PUBLISHED
 from nba.spec import Schedule, SearchSchedule, Spec, TrainSchedule, load_spec, parse_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import figures_file, record, render_docs
 from benchmarks.figures_file import ROOT, Figure, read
 from benchmarks.render_docs import DOCUMENTS, Recorded, load, render
-from nba import metrics
+from nba.flow import metrics
 from tests.documented import undocumented
 from tests.unit.test_metrics import BASE
 

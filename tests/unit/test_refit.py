@@ -8,10 +8,10 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nba.cost.cycles import OVERHEAD_CYCLES, ROWS, layer_table, speed_bounds
-from nba.search.draws import refit
-from nba.search.refit import area_time, busy_cycles, deal, demand, rings
-from nba.space.accelerator import PER_SLOT
+from nba.explore.repair import area_time, busy_cycles, deal, demand, rings
+from nba.explore.sampling import refit
+from nba.explore.space import PER_SLOT
+from nba.machine.closed_form import OVERHEAD_CYCLES, ROWS, layer_table, speed_bounds
 from tests.unit.hw_networks import DIGITS
 from tests.unit.test_gamma import ALL, digits_search
 

@@ -18,24 +18,25 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nba.cost.energy import energy_aj
-from nba.cost.logic import logic
-from nba.cost.pipeline import HOST_OUT_CYCLES, schedule
-from nba.cost.resources import predict
-from nba.cost.steady import steady_interval
+from nba.boards import get
+from nba.core.errors import DesignError, NbaError
+from nba.core.sources import PACKAGE
 from nba.emit.predicted import predicted_cycles
-from nba.errors import DesignError, NbaError
-from nba.ir.design import Design, save_design
-from nba.ir.program import Program, lower
-from nba.platform import get
-from nba.report.account import CAUSES, WORK, account
+from nba.flow.stages.report import write
+from nba.ir.design import Design
+from nba.machine.design_file import save_design
+from nba.machine.energy import energy_aj
+from nba.machine.logic import logic
+from nba.machine.program import Program, lower
+from nba.machine.resources import predict
+from nba.machine.schedule import HOST_OUT_CYCLES, schedule
+from nba.machine.steady import steady_interval
 from nba.report.curves import panels, svg
+from nba.report.cycle_breakdown import CAUSES, WORK, account
 from nba.report.drawing import bits_by_epoch
 from nba.report.inputs import SCALARS, SearchCurves
 from nba.report.page import limits, number
 from nba.report.steady import steady_frames
-from nba.sources import PACKAGE
-from nba.stages.report import write
 from tests.strategies import random_pair
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
@@ -303,7 +304,7 @@ def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     save_build(tmp_path)
     text, _ = report(tmp_path)
     code = (
-        "import sys; from pathlib import Path; from nba.stages.report import write; "
+        "import sys; from pathlib import Path; from nba.flow.stages.report import write; "
         "write(Path(sys.argv[1]), Path(sys.argv[2]))"
     )
     again = tmp_path / "again.html"

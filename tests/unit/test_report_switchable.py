@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from nba.errors import NbaError
+from nba.core.errors import NbaError
 from nba.report.curves import Panel, Tradeoff, svg
 from nba.report.inputs import SwitchableCurves
 from nba.report.switchable import by_bits, panels

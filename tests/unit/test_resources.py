@@ -11,12 +11,12 @@ import numba
 import numpy as np
 import pytest
 
-from nba.cost import kernels
-from nba.cost.resources import banks, param_rom, predict, rom_words, weight_rom
+from nba.boards import PLATFORMS, get, names
+from nba.core.errors import SpecError, ToolError
 from nba.emit.env import environment
-from nba.errors import SpecError, ToolError
 from nba.ir.network import MULT_BITS
-from nba.platform import PLATFORMS, get, names
+from nba.machine import kernels
+from nba.machine.resources import banks, param_rom, predict, rom_words, weight_rom
 from nba.synth import Synthesised, compare
 from nba.synth.run import read_stat
 from tests.strategies import random_pair

@@ -14,13 +14,13 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from nba import assets
-from nba.cost import recurrence
-from nba.cost.pipeline import schedule
+from nba.core import assets
+from nba.core.errors import DeadlockError
 from nba.emit.bundle import emit_bundle
 from nba.emit.predicted import predicted_cycles, schedule_tables
-from nba.errors import DeadlockError
-from nba.ir.program import lower
+from nba.machine import recurrence
+from nba.machine.program import lower
+from nba.machine.schedule import schedule
 from tests.strategies import random_accelerator, random_network, random_pair
 from tests.tiny import tiny_design
 

@@ -8,13 +8,13 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from nba.cost.pipeline import schedule
-from nba.cost.settled import long_run, reach
-from nba.cost.steady import steady_interval
+from nba.core.errors import DeadlockError
 from nba.emit.predicted import predicted_cycles
-from nba.errors import DeadlockError
-from nba.ir.program import Program, lower
-from nba.metrics import table
+from nba.flow.metrics import table
+from nba.machine.program import Program, lower
+from nba.machine.schedule import schedule
+from nba.machine.settled import long_run, reach
+from nba.machine.steady import steady_interval
 from nba.verify import steady_part
 from tests.strategies import random_pair
 from tests.tiny import tiny_design

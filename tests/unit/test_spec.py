@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from nba import assets
-from nba.errors import SpecError
+from nba.core import assets
+from nba.core.errors import SpecError
 from nba.spec import PATHS, Spec, load_spec, parse_spec, paths_of
 
 PLATFORMS = ("zc706", "zcu102")
@@ -318,7 +318,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
 
 
 def test_built_in_examples_are_valid() -> None:
-    from nba.platform import names
+    from nba.boards import names
 
     assert "digits" in assets.examples()
     for name in assets.examples():

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from nba.errors import DiskError, ToolError
-from nba.tools import run_tool
+from nba.core.errors import DiskError, ToolError
+from nba.core.tools import run_tool
 from tests.processes import alive, marked_environment, wait_until
 
 SLOW = """#!/bin/sh
@@ -27,13 +27,13 @@ exec {last}
 CALL = """
 import sys
 from pathlib import Path
-from nba.tools import run_tool
+from nba.core.tools import run_tool
 run_tool(["slow"], cwd=Path(sys.argv[1]))
 """
 IN_A_THREAD = """
 import sys, threading, time
 from pathlib import Path
-from nba import tools
+from nba.core import tools
 def start():
     tools.subprocess.Popen.communicate = lambda *given, **more: ("", None)
     tools.run_tool(["slow"], cwd=Path(sys.argv[1]), check=False)

@@ -9,25 +9,25 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.total import exact_cost
-from nba.cost.usage import OBJECTIVES, Objective, value_of
-from nba.errors import DeadlockError
+from nba.boards import get
+from nba.core.errors import DeadlockError
+from nba.explore.budgets import Budgets
+from nba.explore.choose import Effort, map_network
+from nba.explore.finalise import UNLIMITED, Candidate, judged
+from nba.explore.modulo import make_rings
+from nba.explore.options import sizes_up_to
+from nba.explore.rings import speed
+from nba.explore.space import AcceleratorSpace
+from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
-from nba.ir.accelerator_rules import PARALLEL_COLUMNS
-from nba.ir.check import check_accelerator
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.ir.program import lower
-from nba.mapper.automap import Effort, map_network
-from nba.mapper.budgets import Budgets
-from nba.mapper.modulo import make_rings
-from nba.mapper.options import sizes_up_to
-from nba.mapper.realise import UNLIMITED, Candidate, judged
-from nba.mapper.rings import speed
-from nba.mapper.trim import trim
-from nba.platform import get
-from nba.space.accelerator import AcceleratorSpace
-from nba.space.network import Macro, Stage, widest_map
+from nba.learn.space.network import Macro, Stage, widest_map
+from nba.machine.accelerator_rules import PARALLEL_COLUMNS
+from nba.machine.check import check_accelerator
+from nba.machine.program import lower
+from nba.machine.total import exact_cost
+from nba.machine.usage import OBJECTIVES, Objective, value_of
 from tests.strategies import random_pair
 from tests.unit.hw_networks import SMALL
 

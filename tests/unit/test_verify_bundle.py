@@ -21,13 +21,13 @@ import pytest
 import nba.verify as verification
 import nba.verify.bundle as checking
 from nba import __version__
+from nba.core.errors import DesignError, ToolError
+from nba.core.progress import Silent
 from nba.emit.bundle import LEFTOVERS, emit_bundle, is_leftover, render_bundle
 from nba.emit.interface import Truth
 from nba.emit.vectors import default_images
-from nba.errors import DesignError, ToolError
-from nba.progress import Silent
-from nba.stages.synth import synthesise
-from nba.stages.verify import verify
+from nba.flow.stages.synth import synthesise
+from nba.flow.stages.verify import verify
 from nba.verify.bundle import check_bundle
 from nba.verify.hls import HlsResult, simulate
 from tests.tiny import tiny_design

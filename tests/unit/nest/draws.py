@@ -8,9 +8,9 @@ from math import prod
 
 import numpy as np
 
-from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
-from nba.nest.layer import DIMS, NestLayer, elements
-from nba.nest.mapping import Mapping, mac_bits, operand_bits, problems
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.layer import DIMS, NestLayer, elements
+from nba.loopnest.mapping import Mapping, mac_bits, operand_bits, problems
 
 Triple = tuple[NestLayer, Hierarchy, Mapping]
 BITS = (2, 3, 4, 8, 12, 16)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the model of a mapping says about the engines of a design, in the units of nba.cost.energy.Counts."""
+"""What the model of a mapping says about the engines of a design, in the units of nba.machine.energy.Counts."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.ir.program import Program
-from nba.nest.chunk import engine_layer, engine_mapping
-from nba.nest.description import load_hierarchy
-from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS
-from nba.nest.mapping import problems
-from nba.nest.model import counts
+from nba.loopnest.chunk import engine_layer, engine_mapping
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS
+from nba.loopnest.mapping import problems
+from nba.loopnest.model import counts
+from nba.machine.program import Program
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,5 +61,5 @@ def other_reads(network: Network, accelerator: Accelerator, program: Program) ->
 
 
 def has_single_steps(program: Program) -> bool:
-    """Whether a layer has one step per channel group: see nba.nest.chunk.engine_mapping."""
+    """Whether a layer has one step per channel group: see nba.loopnest.chunk.engine_mapping."""
     return any(job.steps == 1 for chunk in program.chunks for job in chunk.jobs)

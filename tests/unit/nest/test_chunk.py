@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The chunk template as a mapping: its counts are those of nba.cost.energy, which are those of the RTL
+"""The chunk template as a mapping: its counts are those of nba.machine.energy, which are those of the RTL
 (tests/eda/test_events.py; tests/eda/test_nest.py compares with a simulation directly)."""
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nba.cost.energy import counts
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.program import lower
-from nba.nest import model
-from nba.nest.chunk import engine_layer, engine_mapping
-from nba.nest.description import load_hierarchy
-from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS
-from nba.nest.reference import execute
+from nba.loopnest import model
+from nba.loopnest.chunk import engine_layer, engine_mapping
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS
+from nba.loopnest.reference import execute
+from nba.machine.energy import counts
+from nba.machine.program import lower
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.hw_networks import TINY
 from tests.unit.nest.engine import has_single_steps, nest_events, other_reads

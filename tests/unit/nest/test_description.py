@@ -9,13 +9,13 @@ from textwrap import dedent
 
 import pytest
 
-from nba.errors import SpecError
-from nba.nest.cost import area_mm2
-from nba.nest.description import described, hierarchies, load_hierarchy, load_text
-from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
-from nba.nest.layer import INPUTS, OUTPUTS, WEIGHTS, C, M
-from nba.nest.schema import HierarchyText, built, parse_hierarchy
-from nba.platform import HOROWITZ_45NM, PLATFORMS, get
+from nba.boards import HOROWITZ_45NM, PLATFORMS, get
+from nba.core.errors import SpecError
+from nba.loopnest.cost import area_mm2
+from nba.loopnest.description import described, hierarchies, load_hierarchy, load_text
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS, C, M
+from nba.loopnest.schema import HierarchyText, built, parse_hierarchy
 
 SMALL = """
     name: small

@@ -8,9 +8,9 @@ import math
 
 import pytest
 
-from nba.nest import model
-from nba.nest.cost import cost
-from nba.nest.reference import execute
+from nba.loopnest import model
+from nba.loopnest.cost import cost
+from nba.loopnest.reference import execute
 from tests.unit.nest import draws
 
 pytestmark = pytest.mark.slow

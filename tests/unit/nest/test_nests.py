@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from nba.errors import NbaError
+from nba.core.errors import NbaError
+from nba.flow.load_layers import load_nests
 from nba.ir.network import Layer, Network, Tensor
-from nba.nest.layer import MAX_MACS, NestLayer
-from nba.nest.network import layers_of
-from nba.stages.nests import load_nests
+from nba.loopnest.layer import MAX_MACS, NestLayer
+from nba.loopnest.network import layers_of
 
 
 def network(*, size: int = 4, kernel: int = 2, result: int = 1, pad: int = 0) -> Network:

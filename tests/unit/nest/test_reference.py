@@ -6,12 +6,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nba.nest import reference
-from nba.nest.cost import accesses
-from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
-from nba.nest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WEIGHTS, NestLayer
-from nba.nest.mapping import Mapping
-from nba.nest.reference import execute, execute_all
+from nba.loopnest import reference
+from nba.loopnest.cost import accesses
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WEIGHTS, NestLayer
+from nba.loopnest.mapping import Mapping
+from nba.loopnest.reference import execute, execute_all
 from tests.unit.nest import draws
 
 pytestmark = pytest.mark.slow
@@ -222,7 +222,7 @@ def test_groups_and_images() -> None:
 
 
 def test_reads_and_writes_follow_from_the_counts() -> None:
-    """What nba.nest.cost derives from the counts is what happened, in every memory."""
+    """What nba.loopnest.cost derives from the counts is what happened, in every memory."""
     rng = np.random.default_rng(20)
     for _ in range(300):
         layer, hierarchy, nest = triple = draws.draw(rng)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from nba.nest.cost import cost
-from nba.nest.description import load_hierarchy
-from nba.nest.layer import DIMS, NestLayer
-from nba.nest.mapping import Mapping, fanout, is_trivial, problems
-from nba.nest.reference import execute
-from nba.nest.text import cost_text, nest_text
+from nba.loopnest.cost import cost
+from nba.loopnest.description import load_hierarchy
+from nba.loopnest.layer import DIMS, NestLayer
+from nba.loopnest.mapping import Mapping, fanout, is_trivial, problems
+from nba.loopnest.reference import execute
+from nba.loopnest.text import cost_text, nest_text
 from tests.unit.nest import draws
 
 GOLDEN = Path(__file__).parent / "loop_nests.txt"

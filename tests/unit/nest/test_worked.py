@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from nba.nest import model, reference
-from nba.nest.cost import Counts, cost
-from nba.nest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
-from nba.nest.layer import DIMS, NestLayer
-from nba.nest.mapping import Mapping, problems
+from nba.loopnest import model, reference
+from nba.loopnest.cost import Counts, cost
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.layer import DIMS, NestLayer
+from nba.loopnest.mapping import Mapping, problems
 
 ALL = tuple(range(len(DIMS)))
 N, G, M, C, P, Q, R, S = ALL

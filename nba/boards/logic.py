@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the estimate of LUTs and flip-flops of a synthesis family consists of (nba.machine.logic)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coefficient:
+    """Thousandths of a LUT and of a flip-flop per unit of one feature of one kind of part."""
+
+    part: str
+    feature: str
+    lut_milli: int
+    ff_milli: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogicTable:
+    """A calibration. designs: how many it was fitted to. The errors are shares of what synthesis found, of designs that
+    the fit had not seen (leave-one-out): mean of the absolute values, and the worst."""
+
+    family: str
+    source: str
+    designs: int
+    lut_mean_error: float
+    lut_worst_error: float
+    ff_mean_error: float
+    ff_worst_error: float
+    coefficients: tuple[Coefficient, ...]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which modules of nba a module needs, read from the import statements; and digests of sources, files and folders."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+PACKAGE = Path(__file__).resolve().parents[1]
+LITTER = ("__pycache__", ".pyc", "events.out.tfevents.")
+"""Parts of the names of files that no result depends on."""
+LOG = "log.txt"
+"""Name of the text logs of stages, on which no result depends either."""
+
+
+def digest_json(value: Any) -> str:
+    """sha256 of a JSON value, independent of the order of its keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """sha256 of the content of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def digest_tree(folder: Path) -> dict[str, str]:
+    """Relative path -> sha256 of every file in `folder`, caches of Python, TensorBoard's events and logs left out."""
+    paths = sorted(
+        p for p in folder.rglob("*") if p.is_file() and p.name != LOG and not any(x in str(p) for x in LITTER)
+    )
+    return {p.relative_to(folder).as_posix(): digest_file(p) for p in paths}
+
+
+def folder_state(folder: Path) -> list[tuple[str, int | str, int]]:
+    """Relative path, size and time of change of every file below `folder`, behind symbolic links too; of a folder that
+    several links lead to, path and target of all but one."""
+    found: list[tuple[str, int | str, int]] = []
+    root, seen, todo = str(folder), set(), [str(folder)]
+    while todo:
+        path = todo.pop()
+        name = os.path.relpath(path, root)
+        try:
+            status = os.stat(path)
+        except OSError as err:
+            if err.errno in (errno.ENOENT, errno.ELOOP):  # a link that leads nowhere
+                continue
+            raise
+        if not stat.S_ISDIR(status.st_mode):
+            found.append((name, status.st_size, status.st_mtime_ns))
+        elif (status.st_dev, status.st_ino) in seen:
+            found.append((name, os.path.relpath(os.path.realpath(path), root), 0))
+        else:
+            seen.add((status.st_dev, status.st_ino))
+            todo += [os.path.join(path, entry) for entry in sorted(os.listdir(path), reverse=True)]
+    return found
+
+
+def module_file(module: str) -> Path | None:
+    """Source file of the module `nba` or `nba.a.b`; None if it is not a module of this package."""
+    first, *rest = module.split(".")
+    if first != PACKAGE.name:
+        return None
+    base = PACKAGE.joinpath(*rest)
+    for path in (base / "__init__.py", base.with_suffix(".py")):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def imports(module: str, *, lazy: bool = True) -> frozenset[str]:
+    """Modules of nba that `module` imports, those for typing only left out; with `lazy` those in functions too."""
+    return frozenset(name for name in imported_names(module, lazy=lazy) if name != module and module_file(name))
+
+
+@cache
+def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
+    """Like `imports`, of any package; `from a import b` gives both a and a.b, which need not be a module."""
+    path = module_file(module)
+    assert path is not None, module
+    found: set[str] = set()
+    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while todo:
+        node = todo.pop()
+        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            todo.extend(node.orelse)
+            continue
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
+            continue
+        todo.extend(ast.iter_child_nodes(node))
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+                parts = package[: len(package) - node.level + 1] + ([node.module] if node.module else [])
+                base = ".".join(parts)
+            found.add(base)
+            found.update(f"{base}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def closure(modules: Iterable[str]) -> tuple[str, ...]:
+    """`modules`, all that they import, and so on, with the packages that hold them; sorted."""
+    seen: set[str] = set()
+    todo = list(modules)
+    while todo:
+        module = todo.pop()
+        if module in seen:
+            continue
+        seen.add(module)
+        todo.extend(imports(module))
+        parent = module.rpartition(".")[0]
+        if parent:
+            todo.append(parent)
+    return tuple(sorted(seen))
+
+
+def digest_source(module: str) -> str:
+    """One digest of the source of `module` and of everything of nba that it needs."""
+    files = {name: module_file(name) for name in closure([module])}
+    return digest_json({name: digest_file(path) for name, path in files.items() if path is not None})

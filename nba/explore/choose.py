@@ -1,0 +1,383 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator's final mapping: `map_network` chooses chunks, engines, layer assignment, program order, stages and
+rings so that the exact cost meets the budgets and the objective is as small as can be found.
+
+Engines and partition come from `nba.explore.assign` under closed-form work per engine; a stall-free timetable attains
+that bound, so that the exact schedule decides between few candidates (`nba.explore.finalise`). That finds short
+intervals within DSP and memory. For other objectives, and for budgets on LUTs, speed or power, `nba.explore.refine`
+goes on from there by all closed forms. What any design has beyond its work is taken away (`nba.explore.trim`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+
+from nba.boards import Platform
+from nba.core.errors import InfeasibleError
+from nba.explore.assign import Assignment, EngineTable, Limits, climb
+from nba.explore.budgets import Budgets
+from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
+from nba.explore.finalise import UNLIMITED, Candidate, build, realise, reorder
+from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
+from nba.explore.refine import Engines, engines_of, refine
+from nba.explore.trim import trim
+from nba.ir.accelerator import Accelerator
+from nba.ir.design import Cost
+from nba.ir.network import Network
+from nba.machine.accelerator_rules import PARALLEL_COLUMNS
+from nba.machine.check import check_accelerator
+from nba.machine.usage import Objective
+
+SCOUT_STEPS = 300
+"""Moves of the first local search from every start."""
+CLIMB_STEPS = 4000
+"""Moves of the second, from the best of the first."""
+FINALISTS = 6
+"""Assignments that are made complete and judged by the exact schedule."""
+REORDER_STEPS = 600
+"""Trials of program orders and stages on the winner."""
+REFINE_STEPS = 80
+"""Batches of variations that `nba.explore.refine` tries from every start."""
+DSP_SHARES = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
+"""Parts of the DSP budget that are tried in turn while some other budget is exceeded: smaller engines need less of
+everything."""
+MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
+"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
+SETTLED = 1.01
+"""The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+CEILING = 50
+"""A plan of the exact search is given up once memory costs it this part of its interval."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Effort:
+    """How hard `map_network` tries."""
+
+    scout_steps: int = SCOUT_STEPS
+    climb_steps: int = CLIMB_STEPS
+    finalists: int = FINALISTS
+    reorder_steps: int = REORDER_STEPS
+    refine_steps: int = REFINE_STEPS
+
+
+def map_network(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: Objective = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> tuple[Accelerator, Cost]:
+    """`map_certified` without the certificate."""
+    found = map_certified(
+        network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
+        max_chunks=max_chunks, effort=effort, progress=progress,
+    )  # fmt: skip
+    return found.accelerator, found.cost
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapping:
+    """An accelerator, its exact cost, and, where the interval is the objective, what is proved about it."""
+
+    accelerator: Accelerator
+    cost: Cost
+    certificate: Certificate | None
+
+
+def map_certified(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: Objective = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapping:
+    """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
+
+    `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
+    `progress(done, total, note)` is called now and then. The same arguments give the same result.
+
+    Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
+    """
+    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(
+        start, min_chunks, max_chunks
+    )
+
+
+class _Search:
+    def __init__(
+        self, network: Network, platform: Platform, budgets: Budgets, objective: Objective, seed: int, min_chunks: int,
+        max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
+    ):  # fmt: skip
+        self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
+        self.rng = np.random.default_rng(seed)
+        self.effort = effort
+        self.report = progress or (lambda done, total, note: None)
+        self.edges = layer_edges(network)
+        self.dense = np.array([layer.op == "dense" for layer in network.layers])
+        self.shapes = self._shapes(min_chunks, max_chunks)
+        self.least_chunks = min(dense + other for dense, other in self.shapes)
+        self.tables: dict[int, EngineTable] = {}
+        self.share = 1.0
+        self._optimistic: int | None = None
+        self.best: Candidate | None = None
+        self.closest: Candidate | None = None
+        self.sizes = SIZES if len(network.layers) <= FINE_LAYERS else COARSE_SIZES
+
+    def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
+        """(dense, depthwise) numbers of chunks worth trying."""
+        n_dense, n_other = int(self.dense.sum()), int((~self.dense).sum())
+        found = []
+        for total in range(max(1, min_chunks), max_chunks + 1):
+            for dense in range(total + 1):
+                other = total - dense
+                kinds_match = (dense > 0) == (n_dense > 0) and (other > 0) == (n_other > 0)
+                if kinds_match and dense <= n_dense and other <= n_other:
+                    found.append((dense, other))
+        if found:
+            return found
+        return [(int(n_dense > 0), int(n_other > 0))]
+
+    def table(self, pp: int) -> EngineTable:
+        """Engine options at `pp`, computed once."""
+        if pp not in self.tables:
+            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp, self.sizes)
+        return self.tables[pp]
+
+    def columns(self) -> tuple[int, ...]:
+        """Values of pp worth trying."""
+        return tuple(pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1))
+
+    def floor(self, pp: int) -> int:
+        """Cycles of the input stream: no interval is shorter."""
+        first = self.network.tensors[0]
+        return first.height * max(-(-first.width // pp), 2)
+
+    def starts(self, shape: tuple[int, int]) -> list[np.ndarray]:
+        """Partitions to begin with: contiguous parts of equal work, and layers dealt out in turn."""
+        owners = []
+        for style in ("contiguous", "dealt") if max(shape) > 1 else ("contiguous",):
+            owner = np.zeros(len(self.dense), np.int64)
+            for kind, base, count in ((True, 0, shape[0]), (False, shape[0], shape[1])):
+                mine = np.flatnonzero(self.dense == kind)
+                if not len(mine):
+                    continue
+                if style == "dealt":
+                    part = np.arange(len(mine)) % count
+                else:
+                    macs = np.array([self.network.macs(int(i)) for i in mine], np.float64)
+                    part = np.minimum((np.cumsum(macs) - macs / 2) * count // macs.sum(), count - 1).astype(np.int64)
+                    for k in range(count):
+                        if not (part == k).any():
+                            part = np.arange(len(mine)) * count // len(mine)
+                            break
+                owner[mine] = base + part
+            owners.append(owner)
+        return owners
+
+    def assignments(self, limits: tuple[int, int], start: Accelerator | None, share: float) -> list[Assignment]:
+        """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
+        self.share = share
+        jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
+        if start is not None:
+            kinds = tuple(c.kind == "dense" for c in start.chunks)
+            order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
+            place = start.place()
+            owner = np.array([order.index(place[i]) for i in range(len(place))], np.int64)
+            jobs.insert(0, (start.pp, (sum(kinds), len(kinds) - sum(kinds)), owner))
+        found = self._climb_all(jobs, limits, self.effort.scout_steps, 0)
+        best: list[tuple[int, tuple[int, int], np.ndarray]] = []
+        for a in found[: self.effort.finalists]:
+            n_dense = sum(e[0] for e in a.engines)
+            best.append((a.pp, (n_dense, len(a.engines) - n_dense), np.array(a.owner, np.int64)))
+        return _distinct(self._climb_all(best, limits, self.effort.climb_steps, len(jobs)) + found)
+
+    def _climb_all(
+        self, jobs: list[tuple[int, tuple[int, int], np.ndarray]], limits: tuple[int, int], steps: int, done: int
+    ) -> list[Assignment]:
+        found = []
+        for n, (pp, shape, owner) in enumerate(jobs):
+            self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} dense + {shape[1]} depthwise chunks")
+            kinds = np.array([True] * shape[0] + [False] * shape[1])
+            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
+            a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), self.share, steps, self.rng)
+            if a is not None:
+                found.append(a)
+        return _distinct(found)
+
+    def exact(self, min_chunks: int, max_chunks: int) -> int:
+        """Judge the exact search's designs; its lower bound of the interval."""
+        menu = Menu(
+            columns=self.columns(), sizes_m=self.sizes, sizes_n=self.sizes, drains=DRAINS, min_chunks=min_chunks,
+            max_chunks=max_chunks,
+        )  # fmt: skip
+
+        def judge(plan: Plan) -> int | None:
+            self.report(0, 1, f"exact schedule of interval {plan.interval}")
+            before = self.best
+            ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
+            found = self._judge(Engines(pp=plan.pp, owner=plan.owner, engines=plan.engines), ceiling)
+            return None if found is None else found.speed.interval_cycles
+
+        self.report(0, 1, "exact search")
+        _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
+        return lower
+
+    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapping:
+        """Search, judge, and polish; see `map_certified`."""
+        lower = self.exact(min_chunks, max_chunks) if self.objective == "interval" else 0
+        if self.best is None or self.best.speed.interval_cycles > lower * SETTLED:
+            self._fastest(start)
+        if self.objective != "interval" or self.budgets.names()[2:]:
+            self._refined(start)
+        if self.best is None:
+            raise InfeasibleError(self._refusal(self.closest))
+        best = reorder(
+            self.network, self.best, self.platform, self.budgets, self.objective, self.effort.reorder_steps, self.rng
+        )
+        best = self._trimmed(best)
+        problems = check_accelerator(self.network, best.accelerator)
+        assert not problems, problems
+        self.report(1, 1, f"interval {best.speed.interval_cycles}")
+        certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
+        return Mapping(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
+
+    def _fastest(self, start: Accelerator | None) -> None:
+        """Short intervals within DSP and memory."""
+        for share in MAP_SHARES:
+            found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
+            for n, a in enumerate(found[: self.effort.finalists]):
+                ceiling = None
+                if self.best is not None and self.objective == "interval":
+                    ceiling = self.best.speed.interval_cycles
+                    if a.interval >= ceiling:
+                        break
+                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
+                self._judge(Engines(pp=a.pp, owner=a.owner, engines=a.engines), ceiling)
+            if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
+                break
+
+    def _refined(self, start: Accelerator | None) -> None:
+        """Other objectives and budgets: variations of what is known, then ever smaller engines until one meets all."""
+        starts = [] if start is None else [engines_of(start)]
+        starts += [engines_of(c.accelerator) for c in (self.best, self.closest) if c is not None]
+        for n, engines in enumerate(starts):
+            self.report(n, len(starts), f"variations for {self.objective} within the budgets")
+            self._judge(engines, None)
+            self._vary(engines)
+        for share in DSP_SHARES:
+            if self.best is not None:
+                break
+            for a in self.assignments((max(1, int(share * self.budgets.dsp)), self.budgets.bram18), start, 1.0)[:1]:
+                engines = Engines(pp=a.pp, owner=a.owner, engines=a.engines)
+                self._judge(engines, None)
+                self._vary(engines)
+
+    def _vary(self, engines: Engines) -> None:
+        found = refine(
+            self.network, self.platform, self.budgets, self.objective, engines, self.effort.refine_steps, self.rng
+        )
+        if found != engines:
+            self._judge(found, None)
+
+    def _judge(self, engines: Engines, ceiling: int | None) -> Candidate | None:
+        """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them. None
+        unless it meets them, faster than `ceiling`."""
+        if len(set(engines.owner)) < self.least_chunks:
+            return None
+        base = build(self.network, engines.pp, engines.owner, engines.engines)
+        args = self.network, base, self.platform
+        found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
+        if found is None and self.best is None and self.closest is None:
+            found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
+        if found is None:
+            return None
+        found = self._trimmed(found)
+        if not found.fits(self.budgets):
+            if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
+                self.closest = found
+            return None
+        if self.best is None or found.key(self.objective) < self.best.key(self.objective):
+            self.best = found
+        return found
+
+    def _trimmed(self, design: Candidate) -> Candidate:
+        return trim(self.network, design, self.platform, self.budgets, self.objective)
+
+    def optimistic(self) -> int:
+        """Interval of the best engines found if rings took no memory."""
+        if self._optimistic is None:
+            found = self.assignments((self.budgets.dsp, self.budgets.bram18), None, 0.0)
+            self._optimistic = found[0].interval if found else 0
+        return self._optimistic
+
+    def _refusal(self, closest: Candidate | None) -> str:
+        if closest is None:
+            for limits in ((UNLIMITED, self.budgets.bram18), (self.budgets.dsp, UNLIMITED), (UNLIMITED, UNLIMITED)):
+                closest = self._smallest(limits)
+                if closest is not None:
+                    break
+        assert closest is not None
+        over = tuple(name for name, x in self.budgets.excess_of(closest.cost).items() if x > 1.0)
+        shown = tuple(dict.fromkeys(("dsp", "bram", *over)))
+        return (
+            f"network {self.network.name!r}: no accelerator meets {' and '.join(map(self.budgets.field, over))} on "
+            f"{self.platform.name}; the closest design found needs {self.budgets.describe(closest.cost, shown)}, "
+            f"with an interval of {closest.speed.interval_cycles} cycles. "
+            "Relax the budget, or allow a smaller network (fewer channels, fewer bits)"
+        )
+
+    def _smallest(self, limits: tuple[int, int]) -> Candidate | None:
+        """The cheapest design of the smallest engines within `limits`."""
+        found: list[Candidate] = []
+        for shape in self.shapes[:1]:
+            for owner in self.starts(shape):
+                kinds = np.array([True] * shape[0] + [False] * shape[1])
+                loose = Limits(dsp=limits[0], bram18=limits[1], floor=UNLIMITED)
+                a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
+                if a is not None:
+                    base = build(self.network, 1, a.owner, a.engines)
+                    c = realise(self.network, base, self.platform, UNLIMITED, "latency")
+                    if c is not None:
+                        found.append(c)
+        return min(found, key=lambda c: c.excess(self.budgets), default=None)
+
+
+def _distinct(found: list[Assignment]) -> list[Assignment]:
+    """Best first, every partition with its engines once."""
+    unique = {(a.pp, a.owner, a.engines): a for a in found}
+    return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
+
+
+def certify(lower: int, interval: int) -> Certificate:
+    """What a proved lower bound says about a design's interval."""
+    if lower > interval:
+        note = (
+            "no bound: the design has engine sizes that the exact search does not cover, and is faster than every "
+            "combination of those that it does"
+        )
+        return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
+    optimal = lower == interval
+    gap = 0.0 if optimal else 1.0 - lower / interval
+    note = (
+        "optimal: no combination of the searched engine sizes within the DSP budget has a shorter interval"
+        if optimal
+        else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
+        "of the searched engine sizes within the DSP budget (LUT and BRAM budgets relaxed)"
+    )
+    return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -1,0 +1,207 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From engines and a partition to a complete accelerator: program order, stages, rings; judged by the exact models."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from nba.boards import Platform
+from nba.core.errors import DeadlockError
+from nba.explore.budgets import Budgets
+from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
+from nba.explore.rings import RingSearch, Speed, Use
+from nba.ir.accelerator import Accelerator, Chunk, Job
+from nba.ir.design import Cost
+from nba.ir.network import Network
+from nba.machine.program import ceil_div, lower
+from nba.machine.resources import predict
+from nba.machine.total import cost_at
+from nba.machine.usage import Objective, value_of
+
+UNLIMITED = 1 << 30
+"""A limit that no design reaches."""
+BLOCK_BITS = 18 * 1024
+"""Bits of the smallest block RAM."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """A complete accelerator and its exact cost."""
+
+    accelerator: Accelerator
+    speed: Speed
+    cost: Cost
+
+    @property
+    def dsp(self) -> int:
+        """DSP blocks."""
+        return self.cost.dsp
+
+    @property
+    def bram18(self) -> int:
+        """18-Kbit memory blocks."""
+        return int(2 * self.cost.bram)
+
+    def key(self, objective: Objective) -> tuple[float, ...]:
+        """What is minimised: the objective, LUTs, energy, speed, then other resources; ties are broken by the rings, so
+        that results are reproducible."""
+        rows = sum(r.rows for r in self.accelerator.rings)
+        cost = self.cost
+        return (
+            self.value(objective), cost.lut, cost.energy_pj, *self.speed.key(objective), self.dsp, self.bram18, rows
+        )  # fmt: skip
+
+    def value(self, objective: Objective) -> float:
+        """What `objective` minimises."""
+        speed = self.speed
+        return value_of(objective, speed.interval_cycles, speed.first_output_latency_cycles, self.cost.energy_pj)
+
+    def excess(self, budgets: Budgets) -> tuple[int, float]:
+        """How many of the budgets are exceeded, and the worst use over limit: (0, 0) if all are met."""
+        over = [x for x in budgets.excess_of(self.cost).values() if x > 1.0]
+        return len(over), max(over, default=0.0)
+
+    def fits(self, budgets: Budgets) -> bool:
+        """Whether all budgets are met."""
+        return self.excess(budgets) == (0, 0.0)
+
+
+def judged(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
+    """A complete accelerator of known exact speed, with its cost."""
+    cost = cost_at(
+        lower(network, accelerator), platform,
+        interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
+    )  # fmt: skip
+    return Candidate(accelerator=accelerator, speed=speed, cost=cost)
+
+
+def resources(network: Network, accelerator: Accelerator, platform: Platform) -> tuple[int, int]:
+    """Exact (DSP, BRAM18) of a complete accelerator."""
+    found = predict(lower(network, accelerator), platform)
+    return found.dsp, found.bram18
+
+
+def _memory_size(network: Network, accelerator: Accelerator, platform: Platform) -> int:
+    """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
+    before it saves a whole block."""
+    program = lower(network, accelerator)
+    bits = sum(e.depth_words * e.lanes * e.code_bits * program.pp for e in program.edges)
+    return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
+
+
+def build(
+    network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]
+) -> Accelerator:
+    """Chunks that execute their layers in network order, without stages or rings yet.
+
+    The output stream is as wide as the last engine's drain, or wider where it would be the bottleneck.
+    """
+    chunks = []
+    for k, (dense, pm, pn, pq) in enumerate(engines):
+        jobs = tuple(Job(layer=i) for i, o in enumerate(owner) if o == k)
+        chunks.append(Chunk(kind="dense" if dense else "depthwise", pm=pm, pn=pn, pq=pq, jobs=jobs))
+    pq = engines[owner[-1]][3]
+    base = Accelerator(pp=pp, chunks=tuple(chunks), rings=(), out_lanes=pq)
+    last = network.tensors[-1]
+    bound = work_bound(network, replace(base, out_lanes=pq * ceil_div(last.channels, pq)))
+    while work_bound(network, base) > bound:
+        base = replace(base, out_lanes=base.out_lanes + pq)
+    return base
+
+
+def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tuple[RingSearch, dict[Use, int]]:
+    """Program order, stages and rings for the shortest interval (plus `slack` cycles): a stall-free timetable."""
+    table = timetable(network, accelerator, work_bound(network, accelerator) + slack)
+    search = RingSearch(network, with_order(accelerator, table))
+    rows = ring_rows(network, table)
+    return search, {use: max(rows[use], search.low[use]) for use in search.uses}
+
+
+def realise(
+    network: Network,
+    accelerator: Accelerator,
+    platform: Platform,
+    max_bram18: int,
+    objective: Objective,
+    ceiling: int | None = None,
+    budgets: Budgets | None = None,
+) -> Candidate | None:
+    """The best complete design on these engines: stall-free with stages, or in network order with stage 0; of these one
+    that meets all `budgets`, if there is one.
+
+    None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
+    further only if the budget asks.
+    """
+    found: list[Candidate] = []
+    for search, rows in _programs(network, accelerator):
+        try:
+            goal = search.exact(rows)
+        except DeadlockError:
+            continue
+        rows = search.shrink(rows, goal)
+        used = resources(network, search.with_rows(rows), platform)
+        if used[1] > max_bram18:
+            smaller = search.fit(
+                rows,
+                lambda a: resources(network, a, platform)[1] <= max_bram18,
+                lambda a: _memory_size(network, a, platform),
+                ceiling,
+            )
+            if smaller is None:
+                continue
+            rows = smaller
+            goal = search.exact(rows)
+        found.append(judged(network, search.with_rows(rows), goal, platform))
+    return min(
+        found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
+    )  # fmt: skip
+
+
+def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
+    in_order = RingSearch(network, accelerator)
+    return [pipelined(network, accelerator), (in_order, in_order.high)]
+
+
+def reorder(
+    network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective, steps: int,
+    rng: np.random.Generator,
+) -> Candidate:  # fmt: skip
+    """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
+    goal = start.speed
+    here = RingSearch(network, start.accelerator)
+    improved = False
+    for _ in range(steps):
+        try:
+            trial = RingSearch(network, replace(here.accelerator, chunks=_neighbour(here.accelerator.chunks, rng)))
+            found = trial.quick(trial.high)
+        except DeadlockError:
+            continue
+        if found.key(objective) <= goal.key(objective):
+            improved = improved or found != goal
+            here, goal = trial, found
+    if not improved:
+        return start
+    goal = here.exact(here.high)
+    if goal.key(objective) >= start.speed.key(objective):
+        return start
+    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
+    return better if better.fits(budgets) and better.value(objective) <= start.value(objective) else start
+
+
+def _neighbour(chunks: tuple[Chunk, ...], rng: np.random.Generator) -> tuple[Chunk, ...]:
+    """Move one job elsewhere in its program, or change the stage of a run of jobs."""
+    k = int(rng.integers(len(chunks)))
+    jobs = list(chunks[k].jobs)
+    n = len(jobs)
+    i = int(rng.integers(n))
+    if rng.random() < 0.5 and n > 1:
+        jobs.insert(int(rng.integers(n)), jobs.pop(i))
+    if rng.random() < 0.7:
+        change = -1 if rng.random() < 0.7 else 1
+        last = n if rng.random() < 0.5 else i + 1
+        jobs[i:last] = [replace(j, stage=j.stage + change) for j in jobs[i:last]]
+    least = min(j.stage for j in jobs)
+    changed = replace(chunks[k], jobs=tuple(replace(j, stage=j.stage - least) for j in jobs))
+    return (*chunks[:k], changed, *chunks[k + 1 :])

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From the spec's sections to the values of the learning side."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.core.errors import DataError, ToolError
+from nba.spec import IMAGE_SIZES, ResizedCrop, Spec
+
+if TYPE_CHECKING:
+    from nba.flow.runner import Context
+    from nba.learn.data.dataset import DataConfig, Dataset
+    from nba.learn.space.network import Macro
+
+CACHE = "data"
+"""Folder of decoded images, beside the runner's own files."""
+UNNAMED = "network"
+"""What networks are called until their design is made: a run that is renamed need not learn anew."""
+
+
+def data_config(spec: Spec, crop: ResizedCrop | None = None) -> DataConfig:
+    """The section `dataset`, as nba.learn.data takes it; training images are cut out by `crop` before all else."""
+    from nba.learn.data.dataset import DataConfig, Transform
+
+    section, chosen = spec.dataset, spec.dataset.classes
+    size, channels = IMAGE_SIZES.get(section.name, (section.image_size, section.channels or 3))
+    if section.name == "imagenet":
+        size = section.image_size or size
+    assert size is not None
+    transforms = [Transform(name=t.name, options=tuple(t.options.items())) for t in section.transforms]
+    if crop is not None:
+        options = (("size", (size, size)), ("scale", crop.scale), ("ratio", crop.ratio))
+        transforms.insert(0, Transform(name="RandomResizedCrop", options=options))
+    return DataConfig(
+        name=section.name, path=section.path, height=size, width=size, channels=channels,
+        test_fraction=section.test_fraction, download=section.download,
+        train_images=section.train_images, test_images=section.test_images, workers=section.workers,
+        classes=None if chosen is None else chosen.names, n_classes=None if chosen is None else chosen.count,
+        class_seed=0 if chosen is None else chosen.seed, transforms=tuple(transforms),
+    )  # fmt: skip
+
+
+def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
+    """The dataset of a stage's spec, whose training images are cut out by `crop`; decoded images are kept in the build
+    folder. Raises DataError.
+
+    Of several processes rank 0 decodes, and the others take what it kept.
+    """
+    from nba.learn.data.load import load
+    from nba.learn.train import ranks
+
+    world = ranks.current()
+    if not world.writes:
+        world.wait()
+    found = load(data_config(context.spec, crop), context.build / ".nba" / CACHE, context.progress)
+    if world.writes:
+        world.wait()
+    return found
+
+
+def macro(spec: Spec, classes: int) -> Macro:
+    """The section `network` and the bitwidths, as the network space of `classes` classes."""
+    from nba.learn.space.network import Macro, Stage
+
+    data, net = data_config(spec), spec.network
+    return Macro(
+        name=UNNAMED, height=data.height, width=data.width, channels=data.channels, classes=classes,
+        stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
+        stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
+        operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,
+        classifier_bits=net.classifier_bits, bits_per=net.bits_per, expand_at_one=net.expand_at_one,
+    )  # fmt: skip
+
+
+def check(spec: Spec) -> None:
+    """Raise DataError if the dataset's folder is not there and will not be downloaded, has fewer than two
+    classes, or not those of `dataset.classes`."""
+    section = spec.dataset
+    if section.name == "digits":
+        n_classes(spec)
+        return
+    if section.path is None:
+        raise DataError(f"dataset.path: missing; give the folder of {section.name} there, or as --data PATH")
+    path = Path(section.path)
+    if section.download and not (path / "train").is_dir():
+        return
+    if not path.is_dir():
+        raise DataError(f"dataset.path: {section.path}: no such folder; give the folder that holds the images")
+    n_classes(spec)
+
+
+PUBLISHED_CLASSES = {"cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
+
+
+def n_classes(spec: Spec) -> int:
+    """Classes that are learned, without reading an image. Raises DataError, also for `dataset.classes` that the dataset
+    does not have."""
+    from nba.learn.data.dataset import chosen_classes
+
+    chosen, (found, names) = spec.dataset.classes, _all_classes(spec)
+    if chosen is None:
+        return found
+    if chosen.names is not None and names is None:
+        return len(chosen.names)
+    return len(chosen_classes(names or ("",) * found, data_config(spec)))
+
+
+def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
+    """How many classes the dataset has, and their names, where no file must be read to know them."""
+    from nba.learn.data.digits import CLASSES as DIGITS
+    from nba.learn.data.scan import class_names
+
+    section = spec.dataset
+    if section.name == "digits":
+        return len(DIGITS), DIGITS
+    if section.name in PUBLISHED_CLASSES or section.path is None:
+        return PUBLISHED_CLASSES.get(section.name, 2), None
+    root = Path(section.path)
+    root = root / "train" if (root / "train").is_dir() else root
+    names, _ = class_names(root)
+    if len(names) < 2:
+        raise DataError(
+            f"dataset.path: {root}: holds {len(names)} folder{'s' if len(names) != 1 else ''} of images; at least two "
+            "classes are needed, a folder each"
+        )
+    return len(names), tuple(names)
+
+
+def preflight(spec: Spec) -> None:
+    """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
+    anything is derived from the state of its folder."""
+    digits, schedule = spec.dataset.name == "digits", spec.schedule
+    needed = [("torch", "torch")]
+    if digits:
+        needed.append(("sklearn", "scikit-learn"))
+    if not digits or schedule.search.resized_crop or schedule.train.resized_crop:
+        needed.append(("torchvision", "torchvision"))
+    for module, package in needed:
+        if importlib.util.find_spec(module) is None:
+            raise ToolError(f"{package}: not installed; search and train need it: pip install {package}")
+    section = spec.dataset
+    if section.path is not None and section.download and not (Path(section.path) / "train").is_dir():
+        from nba.learn.data.published import download
+
+        download(Path(section.path), section.name)
+    if section.transforms:
+        from nba.learn.data.images import build_transform
+
+        for transform in data_config(spec).transforms:
+            build_transform(transform)

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage architecture, in the place of a search: the network that the spec's `architecture` names. And what later stages
+read, whichever of them stood before: the architecture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.core.files import write_atomic
+from nba.flow import data
+from nba.flow.architecture import WHOLE, chosen, save
+from nba.flow.data import load_data, macro, preflight
+
+if TYPE_CHECKING:
+    from nba.flow.runner import Context
+    from nba.learn.space.network import Architecture, Macro
+    from nba.spec import Spec
+
+__all__ = ["check", "chosen", "given", "preflight", "run", "save"]
+
+
+def check(spec: Spec) -> None:
+    """Raise DataError if the data are not there, SpecError with all that is wrong in a file that does not fit the
+    spec's network."""
+    data.check(spec)
+    given(spec, macro(spec, data.n_classes(spec)))
+
+
+def given(spec: Spec, space: Macro) -> Architecture:
+    """The architecture in the spec's file, as a point of `space`. Raises SpecError."""
+    from nba.ir.network import MASTER_BITS
+    from nba.learn.space.architecture_file import read_architecture
+    from nba.learn.space.network import check_macro
+    from nba.learn.switchable.config import SwitchableConfig
+    from nba.learn.switchable.supernet import macro_at
+
+    assert spec.architecture is not None
+    check_macro(space)
+    if spec.switchable is None:
+        return read_architecture(Path(spec.architecture), space, with_bits=True)
+    own = spec.switchable
+    config = SwitchableConfig(
+        bitwidths=own.bitwidths, stem_bits=own.stem_bits, classifier_bits=own.classifier_bits
+    )  # fmt: skip
+    space = macro_at(space, MASTER_BITS, config)
+    return read_architecture(Path(spec.architecture), space, with_bits=False)
+
+
+def run(context: Context) -> None:
+    """Writes architecture.json (the given one) and whole.json. Raises InfeasibleError, before anything is trained, if
+    no accelerator within the budgets is found for it (of a switchable network this is known once it is trained)."""
+    from nba.explore.choose import Effort
+    from nba.flow.stages.search import mapped
+    from nba.learn.space.network import architecture_json, skeleton
+
+    spec = context.spec
+    found = given(spec, macro(spec, len(load_data(context, None).classes)))
+    if spec.switchable is None:
+        mapped(skeleton(found), spec, Effort())
+    save(found, spec, context.folder)
+    write_atomic(context.folder / WHOLE, architecture_json(found))

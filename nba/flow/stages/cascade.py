@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage cascade: the searched network at all bitwidths together; leaves their integer networks and shared codes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from nba.core import arithmetic
+from nba.core.errors import SpecError
+from nba.core.files import write_atomic
+from nba.flow.artifacts import Json, measured, save_images, write_part
+from nba.flow.data import check, load_data, preflight
+from nba.flow.stages.train import train_config
+
+if TYPE_CHECKING:
+    from nba.flow.runner import Context
+    from nba.learn.switchable.config import AtBits, SwitchableConfig
+    from nba.spec import Spec, Switchable
+
+__all__ = ["check", "preflight", "run"]
+
+TOGETHER = True
+"""Several processes may do this stage together (nba.learn.train.ranks)."""
+SCRATCH = ("cascade.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
+
+
+def section(spec: Spec) -> Switchable:
+    """The section `switchable`. Raises SpecError for a spec of another precision."""
+    if spec.switchable is None:
+        raise SpecError("precision: mixed; a switchable network needs `precision: switchable`")
+    return spec.switchable
+
+
+def hardware_bits(spec: Spec) -> tuple[int, ...]:
+    """The bitwidths whose integer networks become hardware, rising: the one that the spec names, or all of up to 8
+    bits, as modes of one accelerator."""
+    from nba.ir.network import MASTER_BITS
+
+    wanted = section(spec)
+    if wanted.hardware_bits is not None:
+        return (wanted.hardware_bits,)
+    return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
+
+
+def cascade_config(spec: Spec) -> SwitchableConfig:
+    """The section `switchable`, as nba.learn.switchable takes it, for what does not train by a schedule of its own."""
+    from nba.learn.switchable.config import SwitchableConfig
+
+    values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
+    return SwitchableConfig(**values)
+
+
+def switchable_config(spec: Spec) -> SwitchableConfig:
+    """The sections `switchable` and `schedule.train`, as nba.learn.switchable takes them."""
+    return replace(cascade_config(spec), train=train_config(spec.schedule.train))
+
+
+def run(context: Context) -> None:
+    """Writes switchable.json and switchable.npz (integer networks and the codes that they share), images.npz (test
+    images), classes.json, cascade.json (curves, accuracies).
+
+    Of several processes that train together, rank 0 alone measures and writes.
+    """
+    from nba.flow.architecture import chosen
+    from nba.ir.shared import save_shared
+    from nba.learn.space.network import skeleton
+    from nba.learn.switchable.export import measure_switchable, shared_networks
+    from nba.learn.switchable.loop import fit_switchable
+    from nba.learn.train import ranks
+
+    spec, config = context.spec, switchable_config(context.spec)
+    network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
+    checkpoint = context.folder / SCRATCH[0]
+    model, records = fit_switchable(
+        network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
+    )  # fmt: skip
+    if not ranks.current().writes:
+        return
+    found = measure_switchable(model, records, dataset)
+    save_shared(shared_networks(found), context.folder)
+    save_images(dataset.test_x, dataset.test_y, dataset.classes, context.folder)
+    results = [accuracies(at, len(dataset.test_y)) for at in found.results]
+    curves = {"records": [asdict(r) for r in found.records], "results": results}
+    write_atomic(context.folder / "cascade.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
+    reached = {str(at["bits"]): at for at in results}
+    write_part(context.folder, {"switchable": {"accuracy": reached}, "arithmetic": {"cascade": arithmetic.used()}})
+
+
+def accuracies(at: AtBits, images: int) -> Json:
+    """What one bitwidth reached on the test images, and by which arithmetic."""
+    return {
+        **measured(at.accuracy, images),
+        "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
+        "agreement": None if at.agreement is None else asdict(at.agreement),
+    }  # fmt: skip

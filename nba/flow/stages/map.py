@@ -1,0 +1,240 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage map: the accelerator's final mapping for the trained integer network, or for all bitwidths of a switchable one;
+leaves design.json. Needs no torch."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import shutil
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
+
+from nba import __version__
+from nba.flow.artifacts import CLASSES, IMAGES, Json, load_network, read_part, write_part
+from nba.flow.limits import budgets_of, check
+from nba.flow.stages.cascade import hardware_bits
+from nba.ir.design import Design
+from nba.ir.network import weights_digest
+from nba.machine.design_file import save_design
+
+if TYPE_CHECKING:
+    from nba.core.progress import Progress
+    from nba.explore.budgets import Budgets
+    from nba.explore.choose import Mapping
+    from nba.explore.exact import Certificate
+    from nba.flow.runner import Context
+    from nba.ir.accelerator import Accelerator
+    from nba.ir.network import Network, Weights
+    from nba.machine.program import Program
+    from nba.spec import Spec
+
+__all__ = ["check", "run"]
+
+NUMERIC_PACKAGES = ("numpy", "torch")
+"""Packages whose arithmetic shaped the weights; their versions are part of the design."""
+MODE_TRIES = 4
+"""Mappings that are tried until all modes together are within the budgets."""
+
+
+def run(context: Context) -> None:
+    """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
+    from nba.boards import get
+    from nba.machine.energy import energy_aj
+    from nba.machine.program import lower
+    from nba.machine.steady import steady_interval
+    from nba.machine.usage import UNITS, value_of
+
+    spec, train = context.spec, context.of("train")
+    platform = get(spec.platform)
+    design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    network, *modes = (replace(network, name=spec.name) for network in design.networks)
+    design = replace(design, network=network, modes=tuple(modes))
+    cost = design.cost
+    save_design(design, weights, context.folder)
+    for name in (IMAGES, CLASSES):
+        shutil.copyfile(train / name, context.folder / name)
+    program = lower(design.network, design.accelerator, design.modes)
+    interval = steady_interval(program)
+    write_part(
+        context.folder,
+        {
+            **(_promised(context) if spec.precision == "switchable" else {}),
+            "name": design.name,
+            "design_id": design.id,
+            "platform": design.platform,
+            "clock_mhz": design.clock_mhz,
+            "steady_interval_cycles": float(interval),
+            "first_output_latency_cycles": cost.first_output_latency_cycles,
+            "certificate": None if certificate is None else asdict(certificate),
+            "fps": float(design.clock_mhz * 1_000_000 / interval),
+            "resources": {
+                "predicted": {"dsp": cost.dsp, "bram": cost.bram},
+                "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
+            },
+            "budgets": {name: limit for name, limit in spec.budgets.model_dump().items() if limit is not None},
+            "objective": {
+                "name": spec.objective,
+                "value": value_of(spec.objective, float(interval), cost.first_output_latency_cycles, cost.energy_pj),
+                "unit": UNITS[spec.objective],
+            },
+            "estimates": {
+                "lut": cost.lut,
+                "ff": cost.ff,
+                "lut_error": {"mean": platform.logic.lut_mean_error, "worst": platform.logic.lut_worst_error},
+                "ff_error": {"mean": platform.logic.ff_mean_error, "worst": platform.logic.ff_worst_error},
+                "device_lut": platform.lut,
+                "device_ff": platform.ff,
+            },
+            "energy": {
+                "pj_per_frame": cost.energy_pj,
+                "power_w": cost.power_w,
+                "shares_pj": {name: aj / 1e6 for name, aj in energy_aj(program, platform).items()},
+                "events": events(program),
+                "table": platform.energy.name,
+                "nature": platform.energy.nature,
+            },
+        },
+    )
+
+
+def _has_modes(spec: Spec) -> bool:
+    """Whether the hardware switches between bitwidths."""
+    return spec.switchable is not None and spec.switchable.hardware_bits is None
+
+
+def _promised(context: Context) -> Json:
+    """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
+    bits = hardware_bits(context.spec)
+    reached = read_part(context.of("train"))["switchable"]["accuracy"]
+    worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
+    return {
+        "accuracy": {
+            "integer": worst["accuracy"],
+            "fake_quant": worst["fake_quant"],
+            "images": worst["images"],
+            "standard_error": worst["standard_error"],
+        },
+        "switchable": {"hardware_bits": list(bits)},
+    }
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    return (
+        ("nba-codesign", __version__),
+        *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
+    )
+
+
+def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapping:
+    from nba.boards import get
+    from nba.explore.choose import map_certified
+
+    spec = context.spec
+    return map_certified(
+        network,
+        get(spec.platform),
+        budgets,
+        objective=spec.objective,
+        seed=spec.seed,
+        start=searched_accelerator(context),
+        min_chunks=spec.accelerator.min_chunks,
+        max_chunks=spec.accelerator.max_chunks,
+        progress=_Steps(context.progress),
+    )
+
+
+def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
+    """The design of the network that training left, or of one bitwidth of a switchable one."""
+    from nba.boards import get
+    from nba.ir.shared import load_shared, packed
+
+    spec = context.spec
+    platform = get(spec.platform)
+    train = context.of("train")
+    if spec.precision == "switchable":
+        network, weights = packed(*load_shared(train).at(hardware_bits(spec)[0]))
+    else:
+        network, weights = load_network(train)
+    found = _mapped(context, network, budgets_of(spec))
+    design = Design(
+        name=spec.name,
+        network=network,
+        accelerator=found.accelerator,
+        platform=platform.name,
+        clock_mhz=platform.clock_mhz,
+        cost=found.cost,
+        weights_sha256=weights_digest(weights),
+        seed=spec.seed,
+        versions=_versions(),
+    )
+    return design, weights, found.certificate
+
+
+def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | None]:
+    """The design whose modes are the bitwidths of up to 8 bits. It is mapped for the widest one; where the parameters
+    of the others take it over a budget, it is mapped again with as much less. Raises InfeasibleError."""
+    from nba.boards import get
+    from nba.core.errors import InfeasibleError
+    from nba.explore.modes import modes_design, widest
+    from nba.ir.shared import load_shared
+
+    spec = context.spec
+    together = load_shared(context.of("train"))
+    limits = budgets = budgets_of(spec)
+    for _ in range(MODE_TRIES):
+        found = _mapped(context, widest(together)[0], budgets)
+        design, weights = modes_design(
+            together, found.accelerator, get(spec.platform), name=spec.name, seed=spec.seed, versions=_versions()
+        )
+        over = [name for name, excess in limits.excess_of(design.cost).items() if excess > 1]
+        if not over:
+            return design, weights, found.certificate
+        room = {
+            name: getattr(budgets, name) - (getattr(design.cost, name) - getattr(limits, name))
+            for name in over
+            if name in ("dsp", "bram", "lut")
+        }
+        budgets = replace(budgets, **room)
+    raise InfeasibleError(
+        f"the bitwidths as modes of one accelerator take {limits.describe(design.cost, tuple(over))}, over "
+        f"{', '.join(limits.field(name) for name in over)}; give more, or fix switchable.hardware_bits to one bitwidth"
+    )
+
+
+def searched_accelerator(context: Context) -> Accelerator | None:
+    """The accelerator that the joint search found with the network; a switchable or a given network has none."""
+    from nba.learn.search.result import load_result
+
+    if context.spec.precision == "switchable" or context.spec.architecture is not None:
+        return None
+    return load_result(context.of("search") / "search.json").accelerator
+
+
+def events(program: Program) -> dict[str, object]:
+    """Events of one frame, as they stand in the metrics."""
+    from nba.machine.energy import counts
+
+    found = asdict(counts(program))
+    widths = found.pop("by_widths")
+    return {**found, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in widths}}
+
+
+class _Steps:
+    """A `Progress` as the callback (done, total, note) that the mapper takes; a new task whenever the total changes."""
+
+    def __init__(self, progress: Progress):
+        self._progress = progress
+        self._total = 0
+        self._done = 0
+
+    def __call__(self, done: int, total: int, note: str) -> None:
+        if total != self._total or done < self._done:
+            if self._total:
+                self._progress.finish()
+            self._progress.start("map", total)
+            self._total, self._done = total, 0
+        self._progress.advance(done - self._done, note)
+        self._done = done
+        if done == total:
+            self._progress.finish()
+            self._total = 0

@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage nas: the architecture of a switchable network (SP-NAS), its cost that of the AutoMapper; leaves nas.json."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nba.core import arithmetic
+from nba.flow import data, hierarchy
+from nba.flow.architecture import save
+from nba.flow.artifacts import write_part
+from nba.flow.data import load_data, macro, preflight
+from nba.flow.stages.cascade import cascade_config, section
+from nba.flow.stages.search import check_space, pressure
+
+if TYPE_CHECKING:
+    from nba.flow.runner import Context
+    from nba.learn.switchable.efficiency import EfficiencyObjective
+    from nba.learn.switchable.search import SwitchableSearchConfig
+    from nba.spec import Spec
+
+__all__ = ["check", "preflight", "run"]
+
+FILE = "nas.json"
+
+TOGETHER = True
+"""Several processes may do this stage together (nba.learn.train.ranks)."""
+SCRATCH = ("nas.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
+
+
+def check(spec: Spec) -> None:
+    """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+    hierarchy.check(spec)
+
+
+def run(context: Context) -> None:
+    """Writes nas.json (costs of all operators, curves, the architecture) and, for `train --architecture`,
+    architecture.json. Of several processes, rank 0 alone writes."""
+    from nba.learn.switchable.search import search_switchable
+    from nba.learn.switchable.search_result import save_switchable_search
+    from nba.learn.switchable.tabulate import efficiency_table
+    from nba.learn.train import ranks
+
+    spec, wanted = context.spec, section(context.spec)
+    dataset = load_data(context, spec.schedule.search.resized_crop)
+    space = macro(spec, len(dataset.classes))
+    cascade = cascade_config(spec)
+    table = efficiency_table(
+        space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
+        stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
+    )  # fmt: skip
+    checkpoint = context.folder / SCRATCH[0]
+    found = search_switchable(
+        space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
+        progress=context.progress,
+    )  # fmt: skip
+    if not ranks.current().writes:
+        return
+    save_switchable_search(found, context.folder / FILE)
+    save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
+
+
+def objective(spec: Spec) -> EfficiencyObjective:
+    """What the search pays for; layers run one after another, so the interval between frames is the latency."""
+    if spec.schedule.search.network_objective != "hardware":
+        return spec.schedule.search.network_objective
+    return "latency" if spec.objective == "interval" else spec.objective
+
+
+def search_config(spec: Spec) -> SwitchableSearchConfig:
+    """The section `schedule.search` as far as it concerns this search, and `switchable.architecture_bits`."""
+    from dataclasses import fields
+
+    from nba.learn.switchable.search import SwitchableSearchConfig
+
+    known = {f.name for f in fields(SwitchableSearchConfig)}
+    values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
+    wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
+    values |= {"target": wanted["target"], "cost_range": wanted["span"]}
+    return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})

@@ -1,0 +1,201 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage search: operators, bitwidths and accelerator together; leaves the architecture, its accelerator, the curves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypedDict
+
+from nba.core import arithmetic
+from nba.flow import data
+from nba.flow.architecture import save
+from nba.flow.artifacts import write_part
+from nba.flow.data import load_data, macro, preflight
+from nba.flow.limits import budgets_of
+
+if TYPE_CHECKING:
+    from nba.explore.choose import Effort
+    from nba.explore.search import AcceleratorSearch
+    from nba.flow.runner import Context
+    from nba.ir.accelerator import Accelerator
+    from nba.ir.network import Network
+    from nba.learn.search.joint import SearchConfig
+    from nba.learn.space.network import Architecture, Macro
+    from nba.machine.usage import Objective
+    from nba.spec import SearchSchedule, Spec
+
+__all__ = ["check", "preflight", "run"]
+
+
+class PressureFields(TypedDict):
+    """The fields of nba.learn.search.penalty.Pressure."""
+
+    weight: float
+    form: Literal["log", "linear"]
+    target: float | None
+    adapt_rate: float
+    span: tuple[float, float] | None
+
+
+TOGETHER = True
+"""Several processes may do this stage together (nba.learn.train.ranks)."""
+SCRATCH = ("search.pt",)
+"""Its checkpoint, which nobody needs once the stage is done."""
+
+
+def run(context: Context) -> None:
+    """Writes search.json and, for `train --architecture`, architecture.json. Of several processes that search together,
+    rank 0 alone writes."""
+    from nba.boards import get
+    from nba.explore.choose import Effort
+    from nba.explore.space import AcceleratorSpace
+    from nba.learn.search.joint import search
+    from nba.learn.search.result import save_result
+    from nba.learn.space.network import slots, widest_map
+    from nba.learn.train import ranks
+
+    spec = context.spec
+    dataset = load_data(context, spec.schedule.search.resized_crop)
+    space = macro(spec, len(dataset.classes))
+    fits(space, spec)
+    chunks = AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
+    hardware = hardware_search(spec)(
+        space=chunks.within(widest_map(space)),
+        platform=get(spec.platform),
+        budgets=budgets_of(spec),
+        objective=spec.objective,
+        seed=spec.seed,
+    )
+    config = search_config(spec.schedule.search, spec.objective, get(spec.platform).clock_mhz)
+    found = search(
+        space, dataset, hardware, config, spec.seed, context.folder, context.progress,
+        mapper=lambda network: mapped(network, spec, Effort()),
+    )  # fmt: skip
+    if not ranks.current().writes:
+        return
+    save_result(found, context.folder / "search.json")
+    save(found.architecture, spec, context.folder)
+    write_part(context.folder, {"arithmetic": {"search": arithmetic.used()}})
+
+
+def check(spec: Spec) -> None:
+    """Raise DataError if the data are not there, SpecError if a network of the space cannot be built."""
+    data.check(spec)
+    check_space(macro(spec, data.n_classes(spec)))
+
+
+def check_space(space: Macro) -> None:
+    """Raise SpecError unless the template's integers can express the smallest and the largest network of `space`."""
+    from nba.core.errors import SpecError
+    from nba.ir.check import check_network
+    from nba.learn.space.network import check_macro, skeleton
+
+    check_macro(space)
+    for what, architecture in (("smallest", smallest(space)), ("largest", largest(space))):
+        problems = check_network(skeleton(architecture))
+        if problems:
+            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+            raise SpecError(
+                f"network: the {what} network of this space, for images of {space.height}x{space.width}, is not one of "
+                f"the template: {'; '.join(problems[:3])}{more}; change channels, strides, operators or image_size"
+            )
+
+
+def _work(operator: str) -> float:
+    """Multiplications of a block with this operator, in a unit of its own."""
+    from nba.learn.space.network import SKIP
+    from nba.learn.space.operators import parse_operator
+
+    if operator == SKIP:
+        return 0.0
+    shape = parse_operator(operator)
+    return shape.kernel**2 * shape.expansion / shape.groups
+
+
+def hardware_search(spec: Spec) -> type[AcceleratorSearch]:
+    """The accelerator search that `schedule.search.hardware_method` names."""
+    from nba.explore.baselines import EvolutionarySearch, RandomSearch
+    from nba.explore.gamma import GammaSearch
+
+    methods: dict[str, type[AcceleratorSearch]] = {
+        "gamma": GammaSearch, "random": RandomSearch, "evolutionary": EvolutionarySearch,
+    }  # fmt: skip
+    return methods[spec.schedule.search.hardware_method]
+
+
+def smallest(space: Macro) -> Architecture:
+    """The architecture of `space` with the fewest bit operations: blocks left out, else the cheapest operator."""
+    from nba.learn.space.network import Architecture, blocks, choices
+
+    ops = tuple(min(choices(block), key=_work) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[0] for block in blocks(space)))
+
+
+def largest(space: Macro) -> Architecture:
+    """The architecture of `space` with the widest layers and the most bits."""
+    from nba.learn.space.network import SKIP, Architecture, blocks, choices
+    from nba.learn.space.operators import parse_operator
+
+    def width(operator: str) -> tuple[int, float]:
+        return (0 if operator == SKIP else parse_operator(operator).expansion, _work(operator))
+
+    ops = tuple(max(choices(block), key=width) for block in blocks(space))
+    return Architecture(macro=space, ops=ops, bits=tuple(block.bitwidths[-1] for block in blocks(space)))
+
+
+def fits(space: Macro, spec: Spec) -> None:
+    """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
+    from nba.explore.choose import Effort
+    from nba.learn.space.network import skeleton
+
+    quick = Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20)
+    mapped(skeleton(smallest(space)), spec, quick)
+
+
+def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
+    """An accelerator for `network` within the spec's budgets. Raises InfeasibleError if none is found."""
+    from nba.boards import get
+    from nba.explore.choose import map_network
+
+    return map_network(
+        network,
+        get(spec.platform),
+        budgets_of(spec),
+        objective=spec.objective,
+        seed=spec.seed,
+        min_chunks=spec.accelerator.min_chunks,
+        max_chunks=spec.accelerator.max_chunks,
+        effort=effort,
+    )[0]
+
+
+def search_config(schedule: SearchSchedule, objective: Objective, clock_mhz: float) -> SearchConfig:
+    """The section `schedule.search` and the objective, as nba.learn.search takes them. The spec has target_fps only
+    where the objective is the interval."""
+    from nba.learn.search.joint import SearchConfig
+    from nba.learn.search.penalty import CostConfig
+
+    cost = CostConfig(
+        objective=objective, network_objective=schedule.network_objective, bits_weight=schedule.bits_weight,
+        **pressure(schedule, clock_mhz),
+    )  # fmt: skip
+    return SearchConfig(cost=cost, **schedule.model_dump(exclude=NOT_OF_THE_SEARCH))
+
+
+NOT_OF_THE_SEARCH = {
+    "resized_crop", "hardware_method", "network_objective", "bits_weight", "cost_weight", "cost_form", "target_fps",
+    "target", "adapt_rate", "cost_range", "fps_range",
+}  # fmt: skip
+"""Fields of `schedule.search` that the data, the accelerator search or the cost are made of."""
+
+
+def pressure(schedule: SearchSchedule, clock_mhz: float) -> PressureFields:
+    """The fields of nba.learn.search.penalty.Pressure; frames per second become cycles of `clock_mhz`."""
+    hz, fps, target, span = clock_mhz * 1e6, schedule.fps_range, schedule.target, schedule.cost_range
+    if schedule.target_fps is not None:
+        target = hz / schedule.target_fps
+    if fps is not None:
+        span = (hz / fps[1], hz / fps[0] if fps[0] else float("inf"))
+    return {
+        "weight": schedule.cost_weight, "form": schedule.cost_form, "target": target,
+        "adapt_rate": schedule.adapt_rate, "span": span,
+    }  # fmt: skip

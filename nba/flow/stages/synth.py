@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage synth: a bundle through yosys; DSP and BRAM of the netlist."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.flow.artifacts import Json, write_part
+
+if TYPE_CHECKING:
+    from nba.core.progress import Progress
+    from nba.flow.runner import Context
+    from nba.spec import Spec
+
+
+def preflight(spec: Spec) -> None:
+    """Raise ToolError if yosys is missing."""
+    from nba.synth import require
+
+    require()
+
+
+def run(context: Context) -> None:
+    """Writes metrics-part.json and the logs."""
+    write_part(context.folder, synthesise(context.of("emit"), context.folder, context.progress))
+
+
+def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
+    """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError, and
+    DesignError if the bundle is not what its design renders to."""
+    from nba.synth import synthesise as synthesise_bundle
+    from nba.verify.bundle import check_bundle
+
+    checked = check_bundle(bundle, work / "bundle")
+    cost = checked.design.cost
+    progress.start("yosys")
+    found = synthesise_bundle(checked.folder, work)
+    progress.finish()
+    shutil.rmtree(checked.folder)
+    return {
+        "resources": {
+            "predicted": {"dsp": cost.dsp, "bram": cost.bram},
+            "synthesised": {"dsp": found.dsp, "bram": found.bram},
+        },
+        "versions": {"yosys": found.tool.removeprefix("Yosys ")},
+    }

@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Stage verify: RTL and HLS C++ of a bundle against the integer reference, bit for bit and cycle for cycle."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nba.core.errors import ToolError
+from nba.core.tools import require_tool
+from nba.doctor import tool_version
+from nba.flow.artifacts import Json, write_part
+
+if TYPE_CHECKING:
+    from nba.core.progress import Progress
+    from nba.flow.runner import Context
+    from nba.spec import Spec
+
+CHECKS = ("verilator", "icarus", "hls")
+"""Implementations that can be compared with the integer reference."""
+TOOLS = {"verilator": ("g++", "make", "perl"), "icarus": ("iverilog", "vvp"), "hls": ("g++",)}
+PACKAGES = {"verilator": ("cocotb", "cocotbext", "verilator"), "icarus": ("cocotb", "cocotbext"), "hls": ()}
+
+
+def require(checks: tuple[str, ...]) -> None:
+    """Raise ToolError, naming all, if tools or packages that `checks` need are missing."""
+    from nba.verify.hls import find_headers
+
+    problems: list[str] = []
+    for check in checks:
+        for tool in TOOLS[check]:
+            try:
+                require_tool(tool)
+            except ToolError as err:
+                problems.append(str(err))
+        for package in PACKAGES[check]:
+            if importlib.util.find_spec(package) is None:
+                name = "cocotbext-axi" if package == "cocotbext" else package
+                problems.append(f"{name}: not installed; install it with: pip install {name}")
+    if "hls" in checks:
+        try:
+            find_headers()
+        except ToolError as err:
+            problems.append(str(err))
+    if problems:
+        raise ToolError("\n".join(dict.fromkeys(problems)))
+
+
+def preflight(spec: Spec) -> None:
+    """Raise ToolError if a simulator or compiler is missing."""
+    require(tuple(_wanted(spec)))
+
+
+def _wanted(spec: Spec) -> dict[str, int]:
+    """Images by implementation, of those that are to be compared."""
+    return {check: getattr(spec.verify, check) for check in CHECKS if getattr(spec.verify, check)}
+
+
+def run(context: Context) -> None:
+    """Writes metrics-part.json and the logs."""
+    part = verify(context.of("emit"), context.folder, _wanted(context.spec), context.progress, at_most=True)
+    part["versions"] = {tool: tool_version(tool) for tool in ("iverilog", "g++")}
+    write_part(context.folder, part)
+
+
+def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False) -> Json:
+    """Compare each implementation in `images` on that many images (with `at_most`: or all that there are, where these
+    are fewer); the part of the metrics that says how it went.
+
+    Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is
+    not what its design renders to.
+    """
+    from nba.verify import verify_bundle
+
+    return verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""JSON values as dataclasses, with every problem that one has."""
+
+from __future__ import annotations
+
+import math
+import types
+import typing
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any
+
+from nba.core.jsonfile import SHOWN, shown
+
+MAX_TEXT = 200
+"""Characters of a name, or of any other text, in a design."""
+
+
+def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool = False) -> Any:
+    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising.
+
+    With `defaults`, a field that has a default may be left out.
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if isinstance(kind, type) and is_dataclass(kind):
+        if not isinstance(value, dict):
+            problems.append(f"{where}: expected an object, found {type(value).__name__}")
+            return None
+        hints = _hints(kind)
+        known = {f.name for f in fields(kind)}
+        needed = {f.name for f in fields(kind) if not (defaults and f.default is not MISSING)}
+        problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
+        problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
+        found = {
+            k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults)
+            for k in sorted(known & set(value))
+        }
+        return None if problems else kind(**found)
+    if origin is tuple:
+        if not isinstance(value, list):
+            problems.append(f"{where}: expected a list, found {type(value).__name__}")
+            return ()
+        if len(args) == 2 and args[1] is Ellipsis:
+            return tuple(decode(args[0], v, f"{where}[{i}]", problems, defaults=defaults) for i, v in enumerate(value))
+        if len(args) != len(value):
+            problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
+            return ()
+        pairs = enumerate(zip(args, value, strict=True))
+        return tuple(decode(a, v, f"{where}[{i}]", problems, defaults=defaults) for i, (a, v) in pairs)
+    if origin is typing.Literal:
+        if value not in args:
+            problems.append(f"{where}: {shown(value)} is not one of {', '.join(map(repr, args))}")
+        return value
+    if origin in (typing.Union, types.UnionType):
+        if value is None:
+            return None
+        return decode(next(a for a in args if a is not type(None)), value, where, problems, defaults=defaults)
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        problems.append(f"{where}: expected {kind.__name__}, found {shown(value)}")
+    elif isinstance(value, str) and len(value) > MAX_TEXT:
+        problems.append(f"{where}: has {len(value):,} characters; legal: at most {MAX_TEXT}")
+    elif isinstance(value, float) and not math.isfinite(value):
+        problems.append(f"{where}: is {value}; legal: finite numbers")
+    return value
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)

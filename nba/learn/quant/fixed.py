@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ranges and fixed-point numbers that training and export share (docs/numerics.md)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from nba.core.errors import NbaError
+from nba.ir.network import MAX_SHIFT, MULT_BITS
+from nba.ir.network_rules import BIAS_BITS
+
+_MULT_MAX = (1 << MULT_BITS) - 1
+MAX_RATIO = float(_MULT_MAX // 2)
+"""Output codes per accumulator step that a multiplier can stand for with the smallest shift."""
+
+
+def acc_bits(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:
+    """Bits of a signed accumulator of `reduction` products; equals `Network.acc_bits` for a layer with weights."""
+    a_max = 1 << (act_bits - 1) if signed else (1 << act_bits) - 1
+    return (reduction * a_max * (1 << (weight_bits - 1))).bit_length() + 1
+
+
+def bias_limit(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:
+    """Largest magnitude of a bias code that fits the accumulator's bits, and int32."""
+    return int((1 << (min(BIAS_BITS, acc_bits(reduction, act_bits, weight_bits, signed)) - 1)) - 1)
+
+
+def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:
+    """(multipliers int64, shift) with ratios ~ multipliers / 2**shift; the largest ratio uses all `MULT_BITS` bits.
+
+    Raises NbaError if a ratio is negative, not finite, or too large for the smallest shift.
+    """
+    exact = np.asarray(ratios, dtype=np.float64)
+    if not np.all(np.isfinite(exact)) or np.any(exact < 0):
+        raise NbaError("a requantisation ratio is negative or not finite: training diverged; lower its learning rate")
+    largest = float(exact.max(initial=0.0))
+    # largest = m * 2**e with m in 0.5..1, so 2**(16 - e) takes it to 32768..65536; the upper end rounds out of range.
+    shift = min(MAX_SHIFT, MULT_BITS - int(np.frexp(largest)[1]))
+    if np.floor(largest * 2.0**shift + 0.5) > _MULT_MAX:
+        shift -= 1
+    if shift >= 1:
+        return np.floor(exact * 2.0**shift + 0.5).astype(np.int64), shift
+    raise NbaError(
+        f"a requantisation ratio of {largest:.3g} exceeds {_MULT_MAX / 2:.0f}: training diverged; "
+        "lower its learning rate"
+    )

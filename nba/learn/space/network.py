@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network space as data: a fixed macro-architecture, and per block an operator and a bitwidth.
+
+A block is 1x1 expand -> kxk depthwise -> 1x1 project (a signed linear bottleneck), with a residual where its stride
+is 1 and its channels stay; nba.learn.space.operators says what the names mean. Every layer that could exist has a fixed
+number, its *slot*, so that nothing shifts when a block is skipped.
+
+`skip` is a choice of the blocks that have a residual: the first block of a stage that changes channels or map size is
+never skipped. A stage whose blocks all keep their shape may be skipped whole, and so may all of them: stem and header
+are then neighbours. What a skipped block reads and passes on stays what it was, sign included.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from nba.core.errors import SpecError
+from nba.core.jsonfile import parse_json
+from nba.core.yamlfile import report
+from nba.ir.accelerator import Kind
+from nba.ir.decode import decode
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
+from nba.ir.network_rules import MAX_DIM
+from nba.learn.space.builder import NetworkBuilder
+from nba.learn.space.operators import SKIP as SKIP
+from nba.learn.space.operators import operators_problems, parse_operator, shuffle_rotation
+
+OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
+"""The default operator choices of a block."""
+BITWIDTHS = (2, 4, 6, 8)
+"""The default bitwidth choices of a block (weights and activations alike)."""
+MAX_STAGES = 16
+MAX_BLOCKS = 16
+"""Stages of a space, and blocks of a stage."""
+
+BitsPer = Literal["block", "stage", "network"]
+"""What shares one searched bitwidth."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Stage:
+    """`blocks` blocks with `channels` output channels; the first has stride `stride`, the others 1.
+
+    operators, bitwidths: the choices of these blocks, where they are not those of the whole macro-architecture.
+    """
+
+    channels: int
+    blocks: int
+    stride: int
+    operators: tuple[str, ...] | None = None
+    bitwidths: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Macro:
+    """What the search leaves alone: the input, 3x3 stem, stages of blocks, 1x1 header, average pooling, classifier.
+
+    `operators` and `bitwidths` are the choices of every block whose stage has none of its own; one bitwidth is chosen
+    per block, per stage or for the whole network (`bits_per`). `stem_bits`, `head_bits` and `classifier_bits` are
+    those of stem, header and classifier. All hold for weights and activations together. `expand_at_one`: operators of
+    expansion 1 have an expand layer too, as in Auto-NBA.
+    """
+
+    name: str = "net"
+    height: int = 8
+    width: int = 8
+    channels: int = 1
+    classes: int = 10
+    stem_channels: int = 16
+    stem_stride: int = 1
+    stages: tuple[Stage, ...] = (
+        Stage(channels=16, blocks=1, stride=2),
+        Stage(channels=24, blocks=2, stride=1),
+        Stage(channels=32, blocks=2, stride=2),
+    )
+    head_channels: int = 64
+    operators: tuple[str, ...] = OPERATORS
+    bitwidths: tuple[int, ...] = BITWIDTHS
+    stem_bits: int = 8
+    head_bits: int = 8
+    classifier_bits: int = 8
+    bits_per: BitsPer = "block"
+    expand_at_one: bool = False
+
+    @property
+    def all_operators(self) -> tuple[str, ...]:
+        """The operators of all blocks, each once: what the columns of alpha mean."""
+        return tuple(dict.fromkeys(op for stage in self.stages for op in stage.operators or self.operators))
+
+    @property
+    def all_bitwidths(self) -> tuple[int, ...]:
+        """The bitwidths of all blocks, ascending: what the columns of beta mean."""
+        return tuple(sorted({b for stage in self.stages for b in stage.bitwidths or self.bitwidths}))
+
+    @property
+    def code_bits(self) -> int:
+        """Bits of the master codes while all paths are trained: 16 where some layer may see 16 bits, else 8."""
+        known = (*self.all_bitwidths, self.stem_bits, self.head_bits, self.classifier_bits)
+        return WIDE_BITS if WIDE_BITS in known else MASTER_BITS
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Block:
+    """One place of the macro-architecture where an operator is chosen out of `operators` (skip only where
+    `residual`) and a bitwidth out of `bitwidths`; blocks with one `bits_group` have the same one."""
+
+    in_channels: int
+    out_channels: int
+    stride: int
+    operators: tuple[str, ...]
+    bitwidths: tuple[int, ...]
+    bits_group: int
+
+    @property
+    def residual(self) -> bool:
+        """Whether input and output have one shape, so that a residual, and skipping, are possible."""
+        return self.stride == 1 and self.in_channels == self.out_channels
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Architecture:
+    """One point of the space: an operator and a bitwidth for every block of `macro`.
+
+    `bits` of a skipped block has no meaning for the network, but is kept: indices never shift.
+    """
+
+    macro: Macro
+    ops: tuple[str, ...]
+    bits: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Slot:
+    """A layer that some architecture of the space has, and the kind of chunk that can execute it."""
+
+    name: str
+    kind: Kind
+
+
+def blocks(macro: Macro) -> tuple[Block, ...]:
+    """The blocks in order."""
+    found: list[Block] = []
+    channels = macro.stem_channels
+    for number, stage in enumerate(macro.stages):
+        for i in range(stage.blocks):
+            found.append(
+                Block(
+                    in_channels=channels,
+                    out_channels=stage.channels,
+                    stride=stage.stride if i == 0 else 1,
+                    operators=stage.operators or macro.operators,
+                    bitwidths=stage.bitwidths or macro.bitwidths,
+                    bits_group={"block": len(found), "stage": number, "network": 0}[macro.bits_per],
+                )
+            )
+            channels = stage.channels
+    return tuple(found)
+
+
+def choices(block: Block) -> tuple[str, ...]:
+    """Operators that `block` may use, in its order."""
+    return tuple(op for op in block.operators if op != SKIP or block.residual)
+
+
+def check_macro(macro: Macro) -> None:
+    """Raise SpecError, naming every field that is out of range, unless a network can be built from `macro`."""
+    problems = []
+    for field in ("height", "width", "channels", "stem_channels", "head_channels"):
+        if not 1 <= getattr(macro, field) <= MAX_DIM:
+            problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number up to {MAX_DIM}")
+    if not 2 <= macro.classes <= MAX_DIM:
+        problems.append(f"network.classes: {macro.classes}; at least 2 are needed, and at most {MAX_DIM}")
+    if macro.stem_stride not in (1, 2):
+        problems.append(f"network.stem_stride: {macro.stem_stride} is not 1 or 2")
+    for field in ("stem_bits", "head_bits", "classifier_bits"):
+        problems.extend(_bits_problems(f"network.{field}", (getattr(macro, field),)))
+    if not 1 <= len(macro.stages) <= MAX_STAGES:
+        problems.append(
+            f"network.stages: {len(macro.stages) or 'empty'}; at least one stage is needed, and at most {MAX_STAGES}"
+        )
+    if not macro.stages or any(stage.operators is None for stage in macro.stages):
+        problems.extend(operators_problems("network.operators", macro.operators))
+    if not macro.stages or any(stage.bitwidths is None for stage in macro.stages):
+        problems.extend(_bits_problems("network.bitwidths", macro.bitwidths))
+    before = macro.stem_channels
+    for i, stage in enumerate(macro.stages):
+        problems.extend(_stage_problems(f"network.stages[{i}]", stage, before, stage.operators or macro.operators))
+        before = stage.channels
+    if macro.bits_per == "network" and len({stage.bitwidths or macro.bitwidths for stage in macro.stages}) > 1:
+        problems.append(
+            "network.stages: bitwidths differ from stage to stage, but bits_per: network has one for all; "
+            "give the same ones, or bits_per: stage"
+        )
+    if problems:
+        raise SpecError("the network space is not valid:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
+    problems = [
+        f"{where}: {b} is not a legal number of bits; legal: {LEGAL_BITS_TEXT}" for b in bits if b not in LEGAL_BITS
+    ]
+    if not bits or list(bits) != sorted(set(bits)):
+        problems.append(f"{where}: {list(bits)} must be distinct and ascending")
+    return problems
+
+
+def _stage_problems(where: str, stage: Stage, before: int, operators: tuple[str, ...]) -> list[str]:
+    problems = []
+    sized = 1 <= stage.channels <= MAX_DIM and 1 <= stage.blocks <= MAX_BLOCKS
+    if not sized or stage.stride not in (1, 2):
+        problems.append(
+            f"{where}: channels {stage.channels}, blocks {stage.blocks}, stride {stage.stride}; "
+            f"channels and blocks must be at least 1 and at most {MAX_DIM} and {MAX_BLOCKS}, stride 1 or 2"
+        )
+    if stage.operators is not None:
+        problems.extend(operators_problems(f"{where}.operators", stage.operators))
+    if stage.bitwidths is not None:
+        problems.extend(_bits_problems(f"{where}.bitwidths", stage.bitwidths))
+    grouped = [op for op in operators if op.endswith("_g2")]
+    odd = sorted({c for c in (before, stage.channels) if c % 2})
+    if grouped and odd:
+        problems.append(
+            f"{where}: {', '.join(grouped)} need an even number of channels before and in the stage, found "
+            f"{' and '.join(map(str, odd))}; change the channels, or give the stage operators without _g2"
+        )
+    return problems
+
+
+def check_architecture(architecture: Architecture) -> None:
+    """Raise SpecError unless `architecture` is a point of its own space."""
+    check_macro(architecture.macro)
+    places = blocks(architecture.macro)
+    problems = []
+    if len(architecture.ops) != len(places) or len(architecture.bits) != len(places):
+        raise SpecError(
+            f"architecture: {len(architecture.ops)} operators and {len(architecture.bits)} bitwidths "
+            f"for {len(places)} blocks; give one of each per block"
+        )
+    group_bits: dict[int, int] = {}
+    for i, (op, bits, block) in enumerate(zip(architecture.ops, architecture.bits, places, strict=True)):
+        legal = choices(block)
+        if op not in legal:
+            problems.append(f"ops[{i}]: {op!r} is not one of {', '.join(legal)}")
+        if bits not in block.bitwidths:
+            problems.append(f"bits[{i}]: {bits} is not one of {', '.join(map(str, block.bitwidths))}")
+        if group_bits.setdefault(block.bits_group, bits) != bits:
+            problems.append(
+                f"bits[{i}]: {bits}, but bits_per: {architecture.macro.bits_per} gives this block the same bits as "
+                f"others that have {group_bits[block.bits_group]}"
+            )
+    if problems:
+        raise SpecError("architecture:\n" + "\n".join(f"  - {p}" for p in problems))
+
+
+def slots(macro: Macro) -> tuple[Slot, ...]:
+    """Every layer that can exist, in order: stem, three per block, header, average pooling, classifier."""
+    found = [Slot(name="stem", kind="dense")]
+    for i in range(len(blocks(macro))):
+        found.append(Slot(name=f"block{i}_expand", kind="dense"))
+        found.append(Slot(name=f"block{i}_depthwise", kind="depthwise"))
+        found.append(Slot(name=f"block{i}_project", kind="dense"))
+    found.append(Slot(name="header", kind="dense"))
+    found.append(Slot(name="pool", kind="depthwise"))
+    found.append(Slot(name="classifier", kind="dense"))
+    return tuple(found)
+
+
+def widest_map(macro: Macro) -> int:
+    """The most channels of a feature map, over all architectures."""
+    found = [macro.channels, macro.stem_channels, macro.head_channels, macro.classes]
+    for block in blocks(macro):
+        shapes = [parse_operator(op) for op in choices(block) if op != SKIP]
+        found += [block.out_channels, *(block.in_channels * shape.expansion for shape in shapes)]
+    return max(found)
+
+
+def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
+    """For every layer of `skeleton(architecture)`, its index in `slots(architecture.macro)`."""
+    found = [0]
+    for i, op in enumerate(architecture.ops):
+        first = 1 + 3 * i
+        if op != SKIP:
+            expand = parse_operator(op).has_expand(architecture.macro.expand_at_one)
+            found.extend(range(first + (not expand), first + 3))
+    last = 1 + 3 * len(architecture.ops)
+    return (*found, last, last + 1, last + 2)
+
+
+def skeleton(architecture: Architecture) -> Network:
+    """The integer layers of `architecture`: shapes, bits and signs are final, requantisation numbers are placeholders
+    (legal, but only `nba.learn.quant.export` knows the true ones). ReLU outputs are unsigned, bottlenecks and logits
+    signed. Where one layer has 16 bits, all codes have, and average pooling sees them whole; else all codes have 8
+    bits.
+    """
+    macro = architecture.macro
+    net = NetworkBuilder(
+        Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False)
+    )
+    here = net.add(
+        "stem", "dense", 0, macro.stem_channels, kernel=3, stride=macro.stem_stride, bits=macro.stem_bits, signed=False
+    )
+    places = zip(blocks(macro), architecture.ops, architecture.bits, strict=True)
+    for i, (block, op, bits) in enumerate(places):
+        if op == SKIP:
+            continue
+        operator = parse_operator(op)
+        wide = block.in_channels * operator.expansion
+        start = here
+        if operator.has_expand(macro.expand_at_one):
+            here = net.add(
+                f"block{i}_expand",
+                "dense",
+                here,
+                wide,
+                bits=bits,
+                signed=False,
+                groups=operator.groups,
+                rotate=shuffle_rotation(wide) if operator.groups == 2 else 0,
+            )
+        here = net.add(
+            f"block{i}_depthwise",
+            "depthwise",
+            here,
+            wide,
+            kernel=operator.kernel,
+            stride=block.stride,
+            bits=bits,
+            signed=False,
+        )
+        here = net.add(
+            f"block{i}_project",
+            "dense",
+            here,
+            block.out_channels,
+            bits=bits,
+            signed=True,
+            residual=start if block.residual else None,
+            groups=operator.groups,
+        )
+    here = net.add("header", "dense", here, macro.head_channels, bits=macro.head_bits, signed=False)
+    pool_bits = max(MASTER_BITS, macro.classifier_bits, *(layer.act_bits for layer in net.layers))
+    here = net.pool("pool", here, bits=pool_bits)
+    net.add("classifier", "dense", here, macro.classes, bits=macro.classifier_bits, signed=True)
+    return widened(Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers)))
+
+
+def bit_operations(network: Network) -> int:
+    """Sum over layers of MACs x weight bits x activation bits: what narrower multipliers and memories save."""
+    return sum(
+        network.macs(i) * layer.act_bits * (1 if layer.op == "avgpool" else layer.weight_bits)
+        for i, layer in enumerate(network.layers)
+    )
+
+
+def macs(network: Network) -> int:
+    """Multiply-accumulates of one frame."""
+    return sum(network.macs(i) for i in range(len(network.layers)))
+
+
+def architecture_json(architecture: Architecture) -> str:
+    """JSON text that `architecture_from_json` reads back."""
+    return json.dumps(asdict(architecture), indent=1, sort_keys=True) + "\n"
+
+
+def architecture_from_json(text: str) -> Architecture:
+    """The architecture of `architecture_json`. Raises SpecError if the text is damaged or not of its space."""
+    try:
+        raw = parse_json(text)
+    except ValueError as err:
+        raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
+    problems: list[str] = []
+    found: Architecture = decode(Architecture, raw, "architecture", problems, defaults=True)
+    if problems:
+        raise SpecError(f"{report('architecture', problems)}\nthe file is damaged; repeat the search")
+    check_architecture(found)
+    return found

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The operators of a block by name: `k5_e3` is kernel 5, expansion 3; `k3_e1_g2` works on two groups of channels;
+`skip` passes the block's input on."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from nba.core.errors import SpecError
+
+SKIP = "skip"
+"""The operator that leaves a block out."""
+
+AUTO_NBA_OPERATORS = (
+    "k3_e1", "k3_e1_g2", "k3_e3", "k3_e6", "k5_e1", "k5_e1_g2", "k5_e3", "k5_e6", SKIP,
+)  # fmt: skip
+"""The nine operators of Auto-NBA."""
+
+_OPERATOR = re.compile(r"k([13579])_e([1-9][0-9]?)(_g2)?")
+_ROTATION_UNIT = 8
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Operator:
+    """1x1 expand to `expansion` times the channels -> `kernel` x `kernel` depthwise -> 1x1 project.
+
+    With `groups` 2 both 1x1 convolutions see half of their input channels, and the expand shuffles the channels.
+    """
+
+    kernel: int
+    expansion: int
+    groups: int
+
+    def has_expand(self, expand_at_one: bool) -> bool:
+        """Whether there is an expand layer: an expansion of 1 needs none, but a shuffle does."""
+        return self.expansion > 1 or self.groups > 1 or expand_at_one
+
+
+def parse_operator(name: str) -> Operator:
+    """The operator called `name`, other than skip. Raises SpecError for a malformed name."""
+    match = _OPERATOR.fullmatch(name)
+    if match is None:
+        raise SpecError(
+            f"network.operators: {name!r} is not an operator; write k<kernel>_e<expansion> or "
+            f"k<kernel>_e<expansion>_g2, kernel 1, 3, 5, 7 or 9 and expansion 1..99, such as k3_e6, or {SKIP}"
+        )
+    return Operator(kernel=int(match[1]), expansion=int(match[2]), groups=2 if match[3] else 1)
+
+
+def shuffle_rotation(channels: int) -> int:
+    """`Layer.rotate` of an expand layer of two groups with `channels` outputs.
+
+    A quarter of the channels shuffles evenly. From 32 channels on it is rounded to a multiple of 8 (at most half of the
+    way to 0 or to a half, so that either half still reads both groups): engines of up to 8 output channels then walk
+    half of the input only (nba.machine.kernels.channel_words).
+    """
+    if channels < 4 * _ROTATION_UNIT:
+        return channels // 4
+    return (channels + 2 * _ROTATION_UNIT) // (4 * _ROTATION_UNIT) * _ROTATION_UNIT
+
+
+def operators_problems(where: str, operators: tuple[str, ...]) -> list[str]:
+    """What is wrong with the choices `operators` of the field `where`."""
+    problems = []
+    for operator in operators:
+        try:
+            if operator != SKIP:
+                parse_operator(operator)
+        except SpecError as err:
+            problems.append(str(err).replace("network.operators", where))
+    if len(set(operators)) != len(operators) or not set(operators) - {SKIP}:
+        problems.append(
+            f"{where}: {list(operators)} must be distinct and hold more than {SKIP} (a stage that is always skipped "
+            "is left out)"
+        )
+    return problems

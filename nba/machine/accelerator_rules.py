@@ -1,0 +1,242 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Legality of an accelerator for a network, as a table of rules (docs/template.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from nba.ir.accelerator import HOST, Accelerator, Ring
+from nba.ir.network import Network
+from nba.ir.network_rules import layer_name, tensor_name
+from nba.ir.rules import Problems, Rule, limit
+from nba.machine.program import input_lanes, lower, min_ring_rows
+
+MAX_PARALLEL = 4095
+"""Largest pm, pn, pq and out_lanes."""
+MAX_WORDS = 65535
+"""Words of an edge bank, a weight or a parameter memory: 16 bits hold their number, not only their addresses."""
+MAX_ROWS = 32767
+"""Rows of a ring whose 16-bit counters still compare."""
+MAX_STAGE = 255
+MAX_CHUNKS = 48
+MAX_JOBS = 128
+"""Chunks, and jobs of a chunk, that have counters of their own behind AXI4-Lite (nba_axil)."""
+MAX_BEAT_BITS = 4096
+"""Bits of a beat of either stream; Vitis HLS allows no more."""
+MAX_EDGES = 15
+MAX_RINGS = 63
+PARALLEL_COLUMNS = (1, 2, 4, 8)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mapped:
+    """A legal network, with the further modes of its design, and the accelerator that is to execute them."""
+
+    network: Network
+    accelerator: Accelerator
+    modes: tuple[Network, ...] = ()
+    place: dict[int, int] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "place", self.accelerator.place())
+
+    def ring(self, i: int) -> str:
+        """Ring number `i`, named by what it carries."""
+        r = self.accelerator.rings[i]
+        consumer = "host" if r.consumer == HOST else f"layer {r.consumer}"
+        return f"ring {i} (tensor {r.tensor} -> {consumer}, {r.port})"
+
+    def chunk(self, k: int) -> str:
+        """Chunk number `k`, named by its kind and sizes."""
+        c = self.accelerator.chunks[k]
+        return f"chunk {k} ({c.kind} pm={c.pm} pn={c.pn} pq={c.pq})"
+
+    def producer(self, tensor: int) -> int:
+        """Chunk that writes `tensor`, or HOST."""
+        return HOST if tensor == 0 else self.place[tensor - 1]
+
+    def edge(self, ring: Ring) -> tuple[int, int, str, int]:
+        """Identity of the buffer that `ring` lives in."""
+        consumer = HOST if ring.consumer == HOST else self.place[ring.consumer]
+        return self.producer(ring.tensor), consumer, ring.port, ring.lane
+
+    def uses(self) -> Iterator[tuple[int, int, str]]:
+        """(tensor, consumer, port) of everything that needs a ring."""
+        for t in range(len(self.network.tensors)):
+            for consumer, port in self.network.consumers(t):
+                yield t, consumer, port
+        yield len(self.network.layers), HOST, "main"
+
+
+def _columns(s: Mapped) -> Problems:
+    if s.accelerator.pp not in PARALLEL_COLUMNS:
+        yield f"accelerator: pp is {s.accelerator.pp}; legal: {', '.join(map(str, PARALLEL_COLUMNS))}"
+
+
+def _chunk_count(s: Mapped) -> Problems:
+    yield from limit("accelerator: number of chunks", len(s.accelerator.chunks), 1, MAX_CHUNKS)
+
+
+def _engine(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        if c.kind not in ("dense", "depthwise"):
+            yield f"chunk {k}: kind is {c.kind!r}; legal: dense, depthwise"
+        for what, value in (("pm", c.pm), ("pn", c.pn), ("pq", c.pq)):
+            yield from limit(f"{s.chunk(k)}: {what}", value, 1, MAX_PARALLEL)
+    yield from limit("accelerator: out_lanes", s.accelerator.out_lanes, 1, MAX_PARALLEL)
+
+
+def _job_layers(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        for j, job in enumerate(c.jobs):
+            yield from limit(f"{s.chunk(k)}: layer of job {j}", job.layer, 0, len(s.network.layers) - 1)
+
+
+def _job_count(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        yield from limit(f"{s.chunk(k)}: number of jobs", len(c.jobs), 1, MAX_JOBS)
+
+
+def _placed_once(s: Mapped) -> Problems:
+    places: dict[int, list[str]] = {}
+    for k, c in enumerate(s.accelerator.chunks):
+        for j, job in enumerate(c.jobs):
+            places.setdefault(job.layer, []).append(f"chunk {k} job {j}")
+    for i in range(len(s.network.layers)):
+        at = places.get(i, [])
+        if len(at) != 1:
+            found = ", ".join(at) or "nowhere"
+            yield f"{layer_name(s.network, i)}: placed {len(at)} times ({found}); legal: exactly once"
+
+
+def _ring_uses(s: Mapped) -> Problems:
+    wanted = set(s.uses())
+    seen: dict[tuple[int, int, str], int] = {}
+    for i, r in enumerate(s.accelerator.rings):
+        use = (r.tensor, r.consumer, r.port)
+        if use not in wanted:
+            yield f"{s.ring(i)}: the network has no such use; legal: one ring per use of a tensor"
+        elif use in seen:
+            yield f"{s.ring(i)}: ring {seen[use]} serves this use already; legal: one ring per use of a tensor"
+        seen.setdefault(use, i)
+    for tensor, consumer, port in sorted(wanted - set(seen)):
+        reader = "the host" if consumer == HOST else f"{layer_name(s.network, consumer)} port {port}"
+        yield f"{tensor_name(s.network, tensor)}: no ring towards {reader}; legal: one ring per use of a tensor"
+
+
+def _kinds(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        for job in c.jobs:
+            op = s.network.layers[job.layer].op
+            if (op == "dense") != (c.kind == "dense"):
+                yield f"{s.chunk(k)}: executes {layer_name(s.network, job.layer)} of op {op}; legal: its own kind"
+
+
+def _depthwise_pn(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        if c.kind == "depthwise" and c.pn != 1:
+            yield f"{s.chunk(k)}: pn is {c.pn}; legal for depthwise: 1"
+
+
+def _drain(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        if c.pm % c.pq:
+            yield f"{s.chunk(k)}: pq {c.pq} does not divide pm {c.pm}; legal: divisors of pm"
+
+
+def _stages(s: Mapped) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        for j, job in enumerate(c.jobs):
+            yield from limit(f"{s.chunk(k)}: stage of job {j} (layer {job.layer})", job.stage, 0, MAX_STAGE)
+
+
+def _write_lanes(s: Mapped) -> Problems:
+    place, chunks = s.place, s.accelerator.chunks
+    for i, r in enumerate(s.accelerator.rings):
+        if r.tensor == 0:
+            continue
+        k = s.producer(r.tensor)
+        if r.consumer == HOST:
+            lanes, owner = s.accelerator.out_lanes, "out_lanes"
+        else:
+            reader = chunks[place[r.consumer]]
+            lanes = reader.lanes if r.port == "main" else reader.pq
+            owner = f"{'lanes' if r.port == 'main' else 'pq'} of chunk {place[r.consumer]}"
+        if lanes % chunks[k].pq:
+            yield f"{s.ring(i)}: {s.chunk(k)} writes pq {chunks[k].pq} lanes; legal: divisors of the {owner}, {lanes}"
+
+
+def _ring_rows(s: Mapped) -> Problems:
+    for i, r in enumerate(s.accelerator.rings):
+        yield from limit(f"{s.ring(i)}: rows", r.rows, min_ring_rows(s.network, r.consumer, r.port), MAX_ROWS)
+
+
+def _ring_lanes(s: Mapped) -> Problems:
+    for i, r in enumerate(s.accelerator.rings):
+        yield from limit(f"{s.ring(i)}: lane", r.lane, 0, MAX_EDGES - 1)
+
+
+def _one_write(s: Mapped) -> Problems:
+    seen: dict[tuple[int, tuple[int, int, str, int]], int] = {}
+    for i, r in enumerate(s.accelerator.rings):
+        key = (r.tensor, s.edge(r))
+        if key in seen:
+            yield f"{s.ring(i)}: shares lane {r.lane} with ring {seen[key]} of the same tensor; legal: another lane"
+        seen.setdefault(key, i)
+
+
+def _edge_counts(s: Mapped) -> Problems:
+    rings: dict[tuple[int, int, str, int], int] = {}
+    for r in s.accelerator.rings:
+        rings[s.edge(r)] = rings.get(s.edge(r), 0) + 1
+    for (producer, consumer, port, lane), count in sorted(rings.items()):
+        yield from limit(f"edge {_end(producer)} -> {_end(consumer)} {port} lane {lane}: rings", count, 1, MAX_RINGS)
+    for k in range(HOST, len(s.accelerator.chunks)):
+        yield from limit(f"{_end(k)}: edges out", sum(e[0] == k for e in rings), 0, MAX_EDGES)
+        yield from limit(f"{_end(k)}: edges in", sum(e[1] == k for e in rings), 0, MAX_EDGES)
+
+
+def _end(chunk: int) -> str:
+    return "host" if chunk == HOST else f"chunk {chunk}"
+
+
+def _memories(s: Mapped) -> Problems:
+    program = lower(s.network, s.accelerator, s.modes)
+    for e in program.edges:
+        what = f"edge {_end(e.producer)} -> {_end(e.consumer)} {e.port} lane {e.lane}"
+        yield from limit(f"{what}: words per bank", e.depth_words, 1, MAX_WORDS)
+    for k, c in enumerate(program.chunks):
+        yield from limit(f"{s.chunk(k)}: weight words", c.weight_depth, 1, MAX_WORDS)
+        yield from limit(f"{s.chunk(k)}: parameter words", c.param_depth, 1, MAX_WORDS)
+
+
+def _beats(s: Mapped) -> Problems:
+    columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
+    first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
+    for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
+        yield from limit(
+            f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS
+        )
+
+
+ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (
+    Rule(name="columns", find=_columns, step=0),
+    Rule(name="chunk count", find=_chunk_count, step=0),
+    Rule(name="engine", find=_engine, step=0),
+    Rule(name="job layers", find=_job_layers, step=0),
+    Rule(name="job count", find=_job_count, step=0),
+    Rule(name="placed once", find=_placed_once, step=0),
+    Rule(name="ring uses", find=_ring_uses, step=0),
+    Rule(name="kinds", find=_kinds),
+    Rule(name="depthwise pn", find=_depthwise_pn),
+    Rule(name="drain", find=_drain),
+    Rule(name="stages", find=_stages),
+    Rule(name="write lanes", find=_write_lanes),
+    Rule(name="ring rows", find=_ring_rows),
+    Rule(name="ring lanes", find=_ring_lanes),
+    Rule(name="one write per edge", find=_one_write),
+    Rule(name="edge counts", find=_edge_counts),
+    Rule(name="stream beats", find=_beats),
+    Rule(name="memories", find=_memories, step=2),
+)

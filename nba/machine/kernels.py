@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DSP and block-RAM counts of Xilinx 7-series synthesis, as plain integer functions.
+
+They use nothing but integers, constant tuples and builtins, and call no other function, so that `numba.njit` takes
+them as they are. Each states what yosys (synth_xilinx -family xc7) builds; tests/eda/test_resources.py compares them.
+"""
+
+from __future__ import annotations
+
+from nba.machine.program import channel_words as channel_words
+
+BLOCK_WIDTHS = (1, 2, 4, 9, 18, 36, 72)
+"""Data widths of a block RAM [bits]."""
+
+BLOCK_SHAPES = (
+    (16, 1, 1026, 4),
+    (15, 6, 514, 2),
+    (14, 5, 258, 1),
+    (15, 7, 514, 2),
+    (14, 6, 258, 1),
+)
+"""Ways to use block RAM: address bits at width 1, how many of BLOCK_WIDTHS it offers, twice its cost to the mapper,
+18 Kib blocks. Two cascaded RAMB36E1; true dual port RAMB36E1, RAMB18E1; simple dual port RAMB36E1, RAMB18E1: in the
+order in which the mapper takes the first of equal cost."""
+
+BYTE_BITS = 9
+"""Bits that share a write enable."""
+
+
+def bram18(width: int, words: int, sub_width: int) -> int:
+    """18 Kib block RAMs of a memory of `words` words of `width` bits in block style, with one read port.
+
+    sub_width: bits per write enable, divides `width` (nba_ram); 0: no write port (nba_rom, whose words include the
+    guard). The mapper tries every shape and width, and takes the cheapest: blocks, plus half a unit per bit of read
+    multiplexer and per decoded write enable where the memory is deeper than a block. Segments of a deep memory share
+    blocks.
+    """
+    enables = width // sub_width if sub_width > 0 else 0
+    best = -1
+    count = 0
+    for shape in range(len(BLOCK_SHAPES)):
+        address_bits, n_widths, unit_cost, blocks = BLOCK_SHAPES[shape]
+        shape_best = -1
+        shape_floor = 0
+        shape_count = 0
+        for choice in range(n_widths):
+            unit = BLOCK_WIDTHS[choice]
+            segments = -(-words // (1 << (address_bits - choice)))
+            if sub_width > 0:
+                byte = min(BYTE_BITS, unit)
+                stored = -(-sub_width // byte) * byte * enables
+            else:
+                stored = width
+            units = -(-segments * stored // unit)
+            cost = unit_cost * units + (segments - 1) * width
+            if segments > 1:
+                cost += segments * enables
+            # Within a shape the mapper compares with the best cost rounded down to a whole unit (two of ours).
+            if shape_best < 0 or cost < shape_floor:
+                shape_best = cost
+                shape_floor = cost // 2 * 2
+                shape_count = units * blocks
+        if best < 0 or shape_best < best:
+            best = shape_best
+            count = shape_count
+    return count
+
+
+def is_block(width: int, words: int, min_words: int, min_bits: int) -> bool:
+    """Platform.memory_style(width, words) == "block" for a platform with these two limits."""
+    return words >= min_words and width * words >= min_bits
+
+
+def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
+    """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
+
+    A block multiplies 25 x 18 bits. A longer first operand is cut into slices of 17 bits below a last one of up to 25,
+    a longer second one into slices of 17 below a last one of up to 18. Products of less than 9 bits, or with a 1-bit
+    operand, go to LUTs.
+    """
+    wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
+    if narrow < 2 or product_bits < 9:
+        return 0
+    wide_slices = 1 if wide <= 25 else (wide - 9) // 17 + 1
+    narrow_slices = 1 if narrow <= 18 else (narrow - 2) // 17 + 1
+    return wide_slices * narrow_slices
+
+
+def chunk_dsp(
+    pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
+) -> int:
+    """DSP48E1 blocks of a chunk (depthwise: pn = 1).
+
+    MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits, and per requantised value a product of
+    (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of 16 bits: 17 x 17, which is one block too).
+    """
+    mac = 1 if min(act_bits + weight_bits, acc_bits) >= 9 else 0
+    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
+    return pm * pn * pp * mac + pq * pp * (scale + (1 if has_residual else 0))

@@ -1,0 +1,399 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lowering: network x accelerator -> the flat tables that the schedule, the resource model and the emitters share.
+
+Every address and count that reaches a ROM is computed here and nowhere else. Word addresses are those of
+docs/template.md: a feature-map row is stored as words of the consumer's lanes in `pp` column banks; a stride-2
+consumer's rows are split by column parity. All functions assume a design that passed nba.machine.check.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import gcd
+
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Port, Ring
+from nba.ir.network import Layer, Network
+
+FETCH_CYCLES = 4
+"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
+
+Four is the least that nba_chunk's one set of drain constants allows (docs/decisions/0001)."""
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Integer ceiling of a / b for b > 0."""
+    return -(-a // b)
+
+
+def job_slots(n_jobs: int, n_modes: int) -> int:
+    """Words of a program ROM that belong to one mode: with several modes a power of two and at least 2, so that mode
+    and job number side by side are the address (nba_chunk)."""
+    return n_jobs if n_modes == 1 else max(2, 1 << (n_jobs - 1).bit_length())
+
+
+def program_depth(n_jobs: int, n_modes: int) -> int:
+    """Words of the program ROM of a chunk with `n_jobs` jobs in each of `n_modes` modes."""
+    return n_modes * job_slots(n_jobs, n_modes)
+
+
+def channel_words(n: int, pn: int, m: int, pm: int, groups: int, rotate: int) -> int:
+    """Input words of pn channels that an engine walks for one tap of a dense layer with N = n and M = m channels.
+
+    A layer of two groups (nba.ir.network.Layer) needs half of them where words and output groups of pm channels end
+    with its groups; elsewhere the engine walks all words, against weights that are 0. (Compiled by
+    nba.machine.closed_form.)
+    """
+    if groups == 2 and n % (2 * pn) == 0 and m % (2 * pm) == 0 and rotate % pm == 0:
+        return n // (2 * pn)
+    return -(-n // pn)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Halves:
+    """Which half of the input words each channel group of a job reads; `words` is 0 where every group reads all.
+
+    Channel group 0 reads half number `first`, groups turn_lo <= g < turn_hi read the other half, later ones `first`
+    again. Half h begins at word h * words of a column.
+    """
+
+    words: int = 0
+    first: int = 0
+    turn_lo: int = 0
+    turn_hi: int = 0
+
+
+def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
+    """The halves that a dense engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
+    words = channel_words(n, pn, m, pm, layer.groups, layer.rotate)
+    if layer.groups == 1 or 2 * words * pn != n:
+        return Halves()
+    half = m // 2
+    turn = half - layer.rotate % half
+    return Halves(words=words, first=layer.rotate // half, turn_lo=turn // pm, turn_hi=(turn + half) // pm)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RingLayout:
+    """Where one ring lives in its edge buffer; all sizes in words of the edge (per bank)."""
+
+    tensor: int
+    consumer: int
+    rows: int
+    base: int
+    col_words: int
+    row_words: int
+    ring_words: int
+    split: bool
+    parity_words: int
+    init_words: int
+    step_words: int
+    last_step_words: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EdgeLayout:
+    """One buffer: `pp` banks of `depth_words` words of `lanes` master codes of `code_bits` bits, written `write_lanes`
+    lanes at a time."""
+
+    producer: int
+    consumer: int
+    port: Port
+    lane: int
+    lanes: int
+    write_lanes: int
+    code_bits: int
+    depth_words: int
+    rings: tuple[RingLayout, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Destination:
+    """A use of a job's output: ring number `ring` of edge number `edge`."""
+
+    edge: int
+    ring: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobProgram:
+    """Everything that a chunk needs to execute one layer; counts as in docs/template.md."""
+
+    layer: int
+    stage: int
+    rows_out: int
+    col_groups: int
+    m_groups: int
+    chan_words: int
+    halves: Halves
+    kernel_h: int
+    kernel_w: int
+    steps: int
+    slot_cycles: int
+    row_cycles: int
+    stride: int
+    pad_top: int
+    pad_left: int
+    height_in: int
+    width_in: int
+    src_edge: int
+    src_ring: int
+    res_edge: int | None
+    res_ring: int | None
+    weight_base: int
+    weight_words: int
+    weight_step: bool
+    param_base: int
+    param_words: int
+    destinations: tuple[Destination, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkProgram:
+    """A chunk's program and the parameters of its engine.
+
+    Widths are those of the widest mode. `jobs` are those of mode 0; in mode m their parameters begin m * `mode_params`
+    words later, all else is the same. `param_depth` covers all modes.
+    """
+
+    kind: str
+    pm: int
+    pn: int
+    pq: int
+    lanes: int
+    drain_cycles: int
+    act_bits: int
+    weight_bits: int
+    weight_store_bits: int
+    acc_bits: int
+    has_residual: bool
+    nested_act: bool
+    nested_weight: bool
+    weight_depth: int
+    param_depth: int
+    jobs: tuple[JobProgram, ...]
+    n_modes: int = 1
+
+    @property
+    def mode_params(self) -> int:
+        """Words of the parameter memory that belong to one mode."""
+        return self.param_depth // self.n_modes
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Program:
+    """The whole machine. `host_in` lists where the input tensor goes; `host_out` is where the output comes from."""
+
+    pp: int
+    code_bits: int
+    in_lanes: int
+    in_col_groups: int
+    in_chan_words: int
+    in_rows: int
+    out_lanes: int
+    out_cols: int
+    out_col_groups: int
+    out_chan_words: int
+    out_rows: int
+    host_in: tuple[Destination, ...]
+    host_out: Destination
+    edges: tuple[EdgeLayout, ...]
+    chunks: tuple[ChunkProgram, ...]
+
+
+def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
+    """Smallest legal ring for one use of a tensor."""
+    if consumer == HOST or port == "residual":
+        return 1
+    layer = network.layers[consumer]
+    return max(layer.kernel_h, layer.stride)
+
+
+def input_lanes(network: Network, accelerator: Accelerator) -> int:
+    """Channels per beat of the input stream: the widest word that all uses of the input accept."""
+    place = accelerator.place()
+    lanes = 0
+    for layer, port in network.consumers(0):
+        chunk = accelerator.chunks[place[layer]]
+        lanes = gcd(lanes, chunk.lanes if port == "main" else chunk.pq)
+    return lanes
+
+
+def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int) -> RingLayout:
+    tensor = network.tensors[ring.tensor]
+    col_words = ceil_div(tensor.channels, lanes)
+    stride = pad_top = 0
+    rows_out = tensor.height
+    split = False
+    if ring.consumer != HOST and ring.port == "main":
+        layer = network.layers[ring.consumer]
+        stride, pad_top = layer.stride, layer.pad_top
+        rows_out = network.result(ring.consumer).height
+        split = stride == 2
+    else:
+        stride = 1
+    half = ceil_div(ceil_div(tensor.width, 2), accelerator.pp) * col_words
+    row_words = 2 * half if split else ceil_div(tensor.width, accelerator.pp) * col_words
+    return RingLayout(
+        tensor=ring.tensor,
+        consumer=ring.consumer,
+        rows=ring.rows,
+        base=base,
+        col_words=col_words,
+        row_words=row_words,
+        ring_words=row_words * ring.rows,
+        split=split,
+        parity_words=half if split else 0,
+        init_words=(-pad_top % ring.rows) * row_words,
+        step_words=(stride % ring.rows) * row_words,
+        last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
+    )
+
+
+def _edges(network: Network, accelerator: Accelerator) -> tuple[EdgeLayout, ...]:
+    place = accelerator.place()
+    place_of = {HOST: HOST, **place}
+    groups: dict[tuple[int, int, Port, int], list[Ring]] = {}
+    for ring in accelerator.rings:
+        producer = HOST if ring.tensor == 0 else place[ring.tensor - 1]
+        groups.setdefault((producer, place_of[ring.consumer], ring.port, ring.lane), []).append(ring)
+    edges = []
+    for (producer, consumer, port, lane), rings in sorted(groups.items(), key=lambda kv: kv[0]):
+        if consumer == HOST:
+            lanes = accelerator.out_lanes
+        else:
+            chunk = accelerator.chunks[consumer]
+            lanes = chunk.lanes if port == "main" else chunk.pq
+        write = input_lanes(network, accelerator) if producer == HOST else accelerator.chunks[producer].pq
+        layouts: list[RingLayout] = []
+        base = 0
+        for ring in rings:
+            layouts.append(_ring_layout(network, accelerator, ring, lanes, base))
+            base += layouts[-1].ring_words
+        edges.append(
+            EdgeLayout(
+                producer=producer,
+                consumer=consumer,
+                port=port,
+                lane=lane,
+                lanes=lanes,
+                write_lanes=write,
+                code_bits=network.master_bits,
+                depth_words=base,
+                rings=tuple(layouts),
+            )
+        )
+    return tuple(edges)
+
+
+def _chunk(
+    network: Network,
+    accelerator: Accelerator,
+    chunk: Chunk,
+    where: dict[tuple[int, int, Port], Destination],
+    modes: tuple[Network, ...],
+) -> ChunkProgram:
+    drain = chunk.pm // chunk.pq
+    jobs = []
+    weight_base = param_base = 0
+    for job in chunk.jobs:
+        layer = network.layers[job.layer]
+        src, out = network.source(layer), network.result(job.layer)
+        dense = chunk.kind == "dense"
+        n, m, groups, rotate = src.channels, out.channels, layer.groups, layer.rotate
+        chan_words = channel_words(n, chunk.pn, m, chunk.pm, groups, rotate) if dense else 1
+        steps = chan_words * layer.kernel_h * layer.kernel_w
+        m_groups = ceil_div(out.channels, chunk.pm)
+        col_groups = ceil_div(out.width, accelerator.pp)
+        slot = max(steps, drain)
+        weight_words = 1 if layer.op == "avgpool" else m_groups * steps
+        main = where[(layer.input, job.layer, "main")]
+        res = None if layer.residual is None else where[(layer.residual, job.layer, "residual")]
+        uses = [d for (t, _, _), d in where.items() if t == job.layer + 1]
+        jobs.append(
+            JobProgram(
+                layer=job.layer,
+                stage=job.stage,
+                rows_out=out.height,
+                col_groups=col_groups,
+                m_groups=m_groups,
+                chan_words=chan_words,
+                halves=halves(layer, n, m, chunk.pn, chunk.pm) if dense else Halves(),
+                kernel_h=layer.kernel_h,
+                kernel_w=layer.kernel_w,
+                steps=steps,
+                slot_cycles=slot,
+                row_cycles=max(col_groups * m_groups * slot, 2),
+                stride=layer.stride,
+                pad_top=layer.pad_top,
+                pad_left=layer.pad_left,
+                height_in=src.height,
+                width_in=src.width,
+                src_edge=main.edge,
+                src_ring=main.ring,
+                res_edge=None if res is None else res.edge,
+                res_ring=None if res is None else res.ring,
+                weight_base=weight_base,
+                weight_words=weight_words,
+                weight_step=layer.op != "avgpool",
+                param_base=param_base,
+                param_words=m_groups * drain,
+                destinations=tuple(sorted(uses, key=lambda d: d.edge)),
+            )
+        )
+        weight_base += weight_words
+        param_base += m_groups * drain
+    networks = (network, *modes)
+    layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
+    weighted = [layer for layer in layers if layer.op != "avgpool"]
+    weight_bits = max((layer.weight_bits for layer in weighted), default=2)
+    store_bits = max((layer.weight_store_bits for layer in weighted), default=2)
+    return ChunkProgram(
+        kind=chunk.kind,
+        pm=chunk.pm,
+        pn=chunk.pn,
+        pq=chunk.pq,
+        lanes=chunk.lanes,
+        drain_cycles=drain,
+        act_bits=max(layer.act_bits for layer in layers),
+        weight_bits=weight_bits,
+        weight_store_bits=max(store_bits, weight_bits),
+        acc_bits=max(n.acc_bits(job.layer) for n in networks for job in chunk.jobs),
+        has_residual=any(layer.residual is not None for layer in layers),
+        nested_act=any(layer.act_bits < network.master_bits for layer in layers),
+        nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in weighted),
+        weight_depth=weight_base,
+        param_depth=param_base * len(networks),
+        jobs=tuple(jobs),
+        n_modes=len(networks),
+    )
+
+
+def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> Program:
+    """Compute every table of the machine that executes `network` and, from the same weights, each of the further
+    `modes` of its design. The result is a pure function of its arguments."""
+    edges = _edges(network, accelerator)
+    where = {
+        (r.tensor, r.consumer, e.port): Destination(edge=i, ring=j)
+        for i, e in enumerate(edges)
+        for j, r in enumerate(e.rings)
+    }
+    first, last = network.tensors[0], network.tensors[-1]
+    in_lanes = input_lanes(network, accelerator)
+    out = len(network.layers)
+    return Program(
+        pp=accelerator.pp,
+        code_bits=network.master_bits,
+        in_lanes=in_lanes,
+        in_col_groups=ceil_div(first.width, accelerator.pp),
+        in_chan_words=ceil_div(first.channels, in_lanes),
+        in_rows=first.height,
+        out_lanes=accelerator.out_lanes,
+        out_cols=1 if last.width == 1 else accelerator.pp,
+        out_col_groups=ceil_div(last.width, accelerator.pp),
+        out_chan_words=ceil_div(last.channels, accelerator.out_lanes),
+        out_rows=last.height,
+        host_in=tuple(sorted((d for (t, _, _), d in where.items() if t == 0), key=lambda d: d.edge)),
+        host_out=where[(out, HOST, "main")],
+        edges=edges,
+        chunks=tuple(_chunk(network, accelerator, c, where, modes) for c in accelerator.chunks),
+    )

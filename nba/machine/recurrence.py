@@ -1,0 +1,202 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recurrence of the exact row schedule, over flat tables (nba.machine.schedule builds them from a program).
+
+One text for two users: nba compiles `advance` with numba and gives it arrays; a bundle carries a copy of this file and
+interprets it over dictionaries and lists, so that its simulation predicts batches of any size without nba and without
+numpy. So this module imports nothing but types, and `table[i, column]` is all that `advance` does to a table.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import Any
+
+# Columns of the job table.
+STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST, N_DEST = (
+    range(13)
+)
+# Columns of the agent table.
+FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
+
+
+def advance(
+    jobs: Any, agents: Any, dests: Any, ring_rows: Any, n_frames: int, row_base: Any, row_start: Any, wait: Any,
+    position: Any, n_written: Any, n_released: Any, base: Any, written: Any, released: Any, ready: Any, entered: Any,
+) -> bool:  # fmt: skip
+    """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
+
+    Fills row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
+    position: [n_agents, 3], where every agent stopped: round, job of the round, row. n_written, n_released: [n_rings],
+    all rows ever written and released; written, released: the cycles of these, those of ring r from base[r] on.
+    ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its job is fetched.
+    position, wait, n_written, n_released, ready and entered must come in as zeros.
+    """
+    n_agents = len(ready)
+    finished = 0
+    progress = True
+    while progress and finished < n_agents:
+        progress = False
+        for a in range(n_agents):
+            rounds = n_frames + agents[a, ROUNDS]
+            fetch = agents[a, FETCH]
+            while position[a, 0] < rounds:
+                j = agents[a, FIRST_JOB] + position[a, 1]
+                frame = position[a, 0] - jobs[j, STAGE]
+                y = position[a, 2]
+                rows_out = jobs[j, ROWS_OUT]
+                if y == 0 and not entered[a]:
+                    ready[a] += fetch
+                    if 0 <= frame < n_frames:
+                        entered[a] = True
+                    else:
+                        y = rows_out
+                if y < rows_out:
+                    # The row's conditions; an event that has not happened yet stops this agent.
+                    at = ready[a]
+                    reason = -1
+                    src = jobs[j, SRC]
+                    release = 0
+                    if src >= 0:
+                        height = jobs[j, HEIGHT_IN]
+                        top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
+                        first = max(0, top)
+                        need = min(height, top + jobs[j, KERNEL_H]) - first
+                        after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
+                        release = after - first
+                        row = frame * height + first + need - 1
+                        if row >= n_written[src]:
+                            break
+                        t = written[base[src] + row]
+                        if t > at:
+                            at = t
+                            reason = 0
+                    res = jobs[j, RES]
+                    row = frame * rows_out + y
+                    if res >= 0:
+                        if row >= n_written[res]:
+                            break
+                        t = written[base[res] + row]
+                        if t > at:
+                            at = t
+                            reason = 1
+                    blocked = False
+                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                        ring = dests[d]
+                        old = row - ring_rows[ring]
+                        if old >= 0:
+                            if old >= n_released[ring]:
+                                blocked = True
+                                break
+                            t = released[base[ring] + old]
+                            if t > at:
+                                at = t
+                                reason = 2
+                    if blocked:
+                        break
+                    progress = True
+                    if reason >= 0:
+                        wait[j, frame, reason] += at - ready[a]
+                    start = at + 1
+                    row_start[row_base[j] + row] = start
+                    end = start + jobs[j, ROW_CYCLES] - 1
+                    if src >= 0:
+                        for _ in range(release):
+                            released[base[src] + n_released[src]] = end + 1
+                            n_released[src] += 1
+                    if res >= 0:
+                        released[base[res] + row] = start + jobs[j, RES_RELEASED]
+                        n_released[res] += 1
+                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                        written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
+                        n_written[dests[d]] += 1
+                    ready[a] = end
+                    y += 1
+                    position[a, 2] = y
+                    if y == rows_out:
+                        ready[a] += agents[a, GAP]
+                if y == rows_out:
+                    progress = True
+                    entered[a] = False
+                    position[a, 2] = 0
+                    position[a, 1] += 1
+                    if position[a, 1] == agents[a, N_JOBS]:
+                        position[a, 1] = 0
+                        position[a, 0] += 1
+                        if position[a, 0] == rounds:
+                            finished += 1
+    return finished == n_agents
+
+
+def batch_cycles(last_start: Any, jobs: Any, agents: Any, last_beat: int) -> int:
+    """What the register CYCLES holds when the batch is done: its last frame is out and every agent is idle.
+
+    last_start: [n_jobs], the start of the last row of every job's last frame. last_beat: cycles from the start of a
+    row of the output stream to the hand-over of its last beat. Behind its last row an agent fetches and skips the jobs
+    of its program that have no frame left; a chunk is idle only when its last row is in memory.
+    """
+    n_agents = len(agents)
+    idle = 0
+    for a in range(n_agents):
+        first, n_jobs = int(agents[a][FIRST_JOB]), int(agents[a][N_JOBS])
+        if a == n_agents - 1:
+            idle = max(idle, int(last_start[first]) + last_beat)
+            continue
+        last = max(range(first, first + n_jobs), key=lambda j: (jobs[j][STAGE], j))
+        skipped = first + n_jobs - 1 - last
+        idle = max(idle, int(last_start[last] + jobs[last][ROW_CYCLES]) + int(agents[a][FETCH]) * skipped)
+        if a < n_agents - 2:
+            idle = max(idle, *(int(last_start[j] + jobs[j][WRITTEN]) - 1 for j in range(first, first + n_jobs)))
+    return idle + 1
+
+
+def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
+    """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
+
+    tables: `jobs`, `agents`, `dests`, `ring_rows`, `ring_height`, lists of lists as in nba.machine.schedule.Tables, and
+    `last_beat`, see `batch_cycles`.
+    """
+    jobs, agents, ring_rows = tables["jobs"], tables["agents"], tables["ring_rows"]
+    n_rings = len(ring_rows)
+    row_base, base = [0], [0]
+    for job in jobs:
+        row_base.append(row_base[-1] + job[ROWS_OUT] * n_frames)
+    for height in tables["ring_height"]:
+        base.append(base[-1] + height * n_frames)
+    row_start = [0] * row_base[-1]
+    wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
+    position: defaultdict[tuple[int, int], int] = defaultdict(int)
+    finished = advance(
+        _by_place(jobs), _by_place(agents), tables["dests"], ring_rows, n_frames, row_base, row_start, wait,
+        position, [0] * n_rings, [0] * n_rings, base, [0] * base[-1], [0] * base[-1], [0] * len(agents),
+        [False] * len(agents),
+    )  # fmt: skip
+    if not finished:
+        return None
+    frames = range(n_frames)
+    first = [[row_start[b + f * job[ROWS_OUT]] for f in frames] for b, job in zip(row_base, jobs, strict=False)]
+    last = [
+        [row_start[b + (f + 1) * job[ROWS_OUT] - 1] for f in frames] for b, job in zip(row_base, jobs, strict=False)
+    ]
+    output = [start + tables["last_beat"] for start in last[-1]]
+    middle = n_frames // 2
+    return {
+        "frames": n_frames,
+        "first_output_latency": output[0] + 1,
+        "batch_interval_cycles": output[middle] - output[middle - 1] if n_frames > 1 else -1,
+        "batch": batch_cycles([starts[-1] for starts in last], jobs, agents, tables["last_beat"]),
+        "outputs": output,
+        "jobs": [
+            {
+                "chunk": k,
+                "job": j - agent[FIRST_JOB],
+                "start": first[j],
+                "end": [start + jobs[j][WRITTEN] - 1 for start in last[j]],
+            }
+            for k, agent in enumerate(agents[:-2])
+            for j in range(agent[FIRST_JOB], agent[FIRST_JOB] + agent[N_JOBS])
+        ],
+    }
+
+
+def _by_place(rows: list[list[int]]) -> dict[tuple[int, int], int]:
+    return {(i, column): value for i, row in enumerate(rows) for column, value in enumerate(row)}

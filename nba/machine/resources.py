@@ -1,0 +1,135 @@
+# SPDX-License-Identifier: Apache-2.0
+"""DSP and block RAM of a design, exactly as synthesis finds them (nba.synth.compare holds the two together)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
+
+from nba.boards import MemoryStyle, Platform
+from nba.ir.network import MULT_BITS
+from nba.machine import kernels
+from nba.machine.program import ChunkProgram, EdgeLayout, Program
+
+MemoryRole = Literal["weights", "parameters", "bank"]
+
+_bram18 = lru_cache(maxsize=65536)(kernels.bram18)
+
+
+def rom_words(depth: int) -> int:
+    """Words in a ROM's file: its contents and a guard, the complement of the first word. Without it, synthesis would
+    drop the columns in which all weights agree, and the size would depend on the weights."""
+    return depth + 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Memory:
+    """`copies` equal memories of `words` words of `width_bits` bits; sub_width_bits per write enable, 0 for a ROM."""
+
+    role: MemoryRole
+    width_bits: int
+    words: int
+    sub_width_bits: int
+    copies: int
+
+    def bram18(self, style: MemoryStyle) -> int:
+        """18 Kib block RAMs of all copies when built in `style`."""
+        if style == "distributed":
+            return 0
+        return self.copies * _bram18(self.width_bits, self.words, self.sub_width_bits)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkResources:
+    """What chunk number `chunk` takes: DSP blocks of MACs and requantisers, 18 Kib block RAMs of its two ROMs."""
+
+    chunk: int
+    mac_dsp: int
+    requant_dsp: int
+    weight_bram18: int
+    param_bram18: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EdgeResources:
+    """18 Kib block RAMs of the pp banks of edge number `edge`."""
+
+    edge: int
+    bram18: int
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resources:
+    """DSP48E1 blocks and 18 Kib block RAMs of a design, in total and by part. Program ROMs, FIFOs and counters use
+    neither."""
+
+    dsp: int
+    bram18: int
+    chunks: tuple[ChunkResources, ...]
+    edges: tuple[EdgeResources, ...]
+
+    @property
+    def bram(self) -> float:
+        """Block RAMs in units of RAMB36E1, as vendors count them."""
+        return self.bram18 / 2
+
+
+def weight_rom(chunk: ChunkProgram) -> Memory:
+    """The chunk's weight ROM."""
+    width = chunk.pm * chunk.pn * chunk.weight_store_bits
+    words = rom_words(chunk.weight_depth)
+    return Memory(role="weights", width_bits=width, words=words, sub_width_bits=0, copies=1)
+
+
+def param_rom(chunk: ChunkProgram) -> Memory:
+    """The chunk's ROM of biases and multipliers."""
+    width = chunk.pq * (chunk.acc_bits + MULT_BITS)
+    return Memory(
+        role="parameters", width_bits=width, words=rom_words(chunk.param_depth), sub_width_bits=0, copies=1
+    )  # fmt: skip
+
+
+def banks(edge: EdgeLayout, pp: int) -> Memory:
+    """The banks of an edge buffer."""
+    return Memory(
+        role="bank",
+        width_bits=edge.lanes * edge.code_bits,
+        words=edge.depth_words,
+        sub_width_bits=edge.write_lanes * edge.code_bits,
+        copies=pp,
+    )
+
+
+def _of(memory: Memory, platform: Platform) -> int:
+    return memory.bram18(platform.memory_style(memory.width_bits, memory.words))
+
+
+def _chunk(index: int, chunk: ChunkProgram, pp: int, platform: Platform) -> ChunkResources:
+    def dsp(pq: int) -> int:
+        return kernels.chunk_dsp(
+            chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.has_residual
+        )
+
+    macs = dsp(0)
+    return ChunkResources(
+        chunk=index,
+        mac_dsp=macs,
+        requant_dsp=dsp(chunk.pq) - macs,
+        weight_bram18=_of(weight_rom(chunk), platform),
+        param_bram18=_of(param_rom(chunk), platform),
+    )
+
+
+def predict(program: Program, platform: Platform) -> Resources:
+    """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
+    chunks = tuple(_chunk(k, chunk, program.pp, platform) for k, chunk in enumerate(program.chunks))
+    edges = tuple(
+        EdgeResources(edge=e, bram18=_of(banks(edge, program.pp), platform)) for e, edge in enumerate(program.edges)
+    )
+    return Resources(
+        dsp=sum(c.mac_dsp + c.requant_dsp for c in chunks),
+        bram18=sum(c.weight_bram18 + c.param_bram18 for c in chunks) + sum(e.bram18 for e in edges),
+        chunks=chunks,
+        edges=edges,
+    )

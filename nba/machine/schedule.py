@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The exact row schedule: the cycle of every row start, by the rules of docs/template.md ("Row tokens", "Cycles").
+
+Every chunk, the input stream and the output stream are agents that start rows in a fixed order. A row starts at the
+maximum of a handful of earlier events plus constants (a max-plus recurrence), so agents can be advanced in any order:
+whoever has all the events it waits for goes on, and if nobody can, the design is deadlocked. The recurrence runs in
+compiled code over flat tables (`tables`); `nba.machine.steady` finds its exact asymptotic rate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nba.core.compiled import compiled
+from nba.core.errors import DeadlockError
+from nba.ir.accelerator import HOST
+from nba.machine.program import FETCH_CYCLES, Destination, Program
+from nba.machine.recurrence import (
+    DEST,
+    FIRST_JOB,
+    HEIGHT_IN,
+    KERNEL_H,
+    N_DEST,
+    N_JOBS,
+    PAD_TOP,
+    RES,
+    ROUNDS,
+    ROWS_OUT,
+    SRC,
+    STAGE,
+    STRIDE,
+    WRITTEN,
+    advance,
+    batch_cycles,
+)
+
+WAIT_REASONS = ("input", "residual", "output")
+"""What the last axis of `Schedule.job_wait` counts: waiting for input rows, a residual row, a free output row."""
+
+WRITE_CYCLES = 12
+"""`written` is seen in cycle t_s + G*S + D + WRITE_CYCLES."""
+RESIDUAL_CYCLES = 6
+"""The residual's `released` is seen in cycle t_s + G*S + D + RESIDUAL_CYCLES."""
+HOST_WRITE_CYCLES = 2
+"""The host's `written` is seen in cycle t_s + beats + HOST_WRITE_CYCLES."""
+HOST_OUT_CYCLES = 4
+"""A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
+MIN_ROW_CYCLES = 2
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Tables:
+    """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs in
+    agent order, one for each stream. Rings are numbered edge by edge.
+
+    jobs: [n_jobs, 13] and agents: [n_chunks + 2, 5] by the column names of this module; dests: ring numbers that
+    `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its tensor per frame.
+    """
+
+    jobs: np.ndarray
+    agents: np.ndarray
+    dests: np.ndarray
+    ring_rows: np.ndarray
+    ring_height: np.ndarray
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Schedule:
+    """Exact cycles of `n_frames` frames that enter back to back; cycle 0 is the first after the start pulse.
+
+    job_start[k][j, f]: first cycle of the first row of job j of chunk k on frame f. job_end[k][j, f]: cycle of the
+    last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
+    WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
+    row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
+    interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
+    neither its beginning nor its end shows; -1 if there is only one frame. batch_cycles: from the start until the last
+    frame is out and every agent is idle, as the register CYCLES counts them. All int64.
+    """
+
+    n_frames: int
+    job_start: tuple[np.ndarray, ...]
+    job_end: tuple[np.ndarray, ...]
+    job_wait: tuple[np.ndarray, ...]
+    row_start: tuple[tuple[np.ndarray, ...], ...]
+    output_cycle: np.ndarray
+    first_output_latency_cycles: int
+    interval_cycles: int
+    batch_cycles: int
+
+
+def last_beat(program: Program) -> int:
+    """Cycles from the start of a row of the output stream to the hand-over of its last beat."""
+    return program.out_col_groups * program.out_chan_words - 1 + HOST_OUT_CYCLES
+
+
+def tables(program: Program) -> Tables:
+    """Flatten `program` for the compiled recurrence."""
+    first_ring, n_rings = [], 0
+    for edge in program.edges:
+        first_ring.append(n_rings)
+        n_rings += len(edge.rings)
+    ring_rows = [ring.rows for edge in program.edges for ring in edge.rings]
+    ring_height = [0] * n_rings
+    jobs: list[tuple[int, ...]] = []
+    agents: list[tuple[int, ...]] = []
+    dests: list[int] = []
+
+    def write(destinations: tuple[Destination, ...], height: int) -> tuple[int, int]:
+        begin = len(dests)
+        for d in destinations:
+            ring = first_ring[d.edge] + d.ring
+            dests.append(ring)
+            ring_height[ring] = height
+        return begin, len(destinations)
+
+    for chunk in program.chunks:
+        agents.append((len(jobs), len(chunk.jobs), FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
+        for job in chunk.jobs:
+            drained = job.col_groups * job.m_groups * job.slot_cycles + chunk.drain_cycles
+            res = -1
+            if job.res_edge is not None and job.res_ring is not None:
+                res = first_ring[job.res_edge] + job.res_ring
+            jobs.append(
+                (
+                    job.stage,
+                    job.rows_out,
+                    job.row_cycles,
+                    drained + WRITE_CYCLES,
+                    drained + RESIDUAL_CYCLES,
+                    job.stride,
+                    job.pad_top,
+                    job.kernel_h,
+                    job.height_in,
+                    first_ring[job.src_edge] + job.src_ring,
+                    res,
+                    *write(job.destinations, job.rows_out),
+                )
+            )
+    beats = program.in_col_groups * program.in_chan_words
+    row_cycles = max(beats, MIN_ROW_CYCLES)
+    agents.append((len(jobs), 1, 0, 0, 0))
+    rows = program.in_rows
+    jobs.append(
+        (0, rows, row_cycles, beats + HOST_WRITE_CYCLES, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows))
+    )
+    row_cycles = max(program.out_col_groups * program.out_chan_words, MIN_ROW_CYCLES)
+    agents.append((len(jobs), 1, 0, 0, 0))
+    source = first_ring[program.host_out.edge] + program.host_out.ring
+    jobs.append((0, program.out_rows, row_cycles, 0, 0, 1, 0, 1, program.out_rows, source, -1, len(dests), 0))
+    return Tables(
+        jobs=np.array(jobs, np.int64),
+        agents=np.array(agents, np.int64),
+        dests=np.array(dests, np.int64),
+        ring_rows=np.array(ring_rows, np.int64),
+        ring_height=np.array(ring_height, np.int64),
+    )
+
+
+_recurrence = compiled(advance)
+
+
+@compiled
+def _advance(
+    jobs: np.ndarray,
+    agents: np.ndarray,
+    dests: np.ndarray,
+    ring_rows: np.ndarray,
+    ring_height: np.ndarray,
+    n_frames: int,
+    row_base: np.ndarray,
+    row_start: np.ndarray,
+    wait: np.ndarray,
+    position: np.ndarray,
+    n_written: np.ndarray,
+    n_released: np.ndarray,
+) -> bool:
+    """Fill row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
+
+    position: [n_agents, 3], where every agent stopped: round, job of the round, row. n_written, n_released: [n_rings],
+    all rows ever written and released. These and wait must come in as zeros. False if deadlocked.
+    """
+    n_rings = ring_rows.size
+    n_agents = agents.shape[0]
+    base = np.zeros(n_rings + 1, np.int64)
+    for r in range(n_rings):
+        base[r + 1] = base[r] + ring_height[r] * n_frames
+    return _recurrence(
+        jobs, agents, dests, ring_rows, n_frames, row_base, row_start, wait, position, n_written, n_released,
+        base, np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64), np.zeros(n_agents, np.int64),
+        np.zeros(n_agents, np.bool_),
+    )  # fmt: skip
+
+
+def schedule(program: Program, n_frames: int) -> Schedule:
+    """The exact schedule of `n_frames` >= 1 frames.
+
+    Raises DeadlockError, one line for every chunk or stream that can never go on: what it waits for, what there is.
+    """
+    return run_tables(program, tables(program), n_frames)
+
+
+def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
+    """`schedule` of tables made before by `tables(program)`."""
+    assert n_frames >= 1, n_frames
+    jobs = flat.jobs
+    n_jobs = jobs.shape[0]
+    rows = jobs[:, ROWS_OUT] * n_frames
+    row_base = np.zeros(n_jobs, np.int64)
+    np.cumsum(rows[:-1], out=row_base[1:])
+    row_start = np.empty(int(row_base[-1] + rows[-1]), np.int64)
+    wait = np.zeros((n_jobs, n_frames, len(WAIT_REASONS)), np.int64)
+    position = np.zeros((flat.agents.shape[0], 3), np.int64)
+    n_written = np.zeros(flat.ring_rows.size, np.int64)
+    n_released = np.zeros(flat.ring_rows.size, np.int64)
+    if not _advance(
+        jobs, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames,
+        row_base, row_start, wait, position, n_written, n_released,
+    ):  # fmt: skip
+        raise DeadlockError(
+            f"row schedule of {n_frames} frame(s) deadlocks",
+            _blocked(program, flat, n_frames, position, n_written, n_released),
+        )
+    frames = np.arange(n_frames)
+    first = row_start[row_base[:, None] + frames * jobs[:, ROWS_OUT, None]]
+    last = row_start[row_base[:, None] + (frames + 1) * jobs[:, ROWS_OUT, None] - 1]
+    end = last + (jobs[:, WRITTEN, None] - 1)
+    output = last[-1] + last_beat(program)
+    middle = n_frames // 2
+    bounds = [(int(a[FIRST_JOB]), int(a[FIRST_JOB] + a[N_JOBS])) for a in flat.agents[:-2]]
+    by_row = [row_start[b : b + n].reshape(n_frames, -1) for b, n in zip(row_base.tolist(), rows.tolist(), strict=True)]
+    return Schedule(
+        n_frames=n_frames,
+        job_start=tuple([first[a:b] for a, b in bounds]),
+        job_end=tuple([end[a:b] for a, b in bounds]),
+        job_wait=tuple([wait[a:b] for a, b in bounds]),
+        row_start=tuple([tuple(by_row[a:b]) for a, b in bounds]),
+        output_cycle=output,
+        first_output_latency_cycles=int(output[0]) + 1,
+        interval_cycles=int(output[middle] - output[middle - 1]) if n_frames > 1 else -1,
+        batch_cycles=batch_cycles(last[:, -1], jobs, flat.agents, last_beat(program)),
+    )
+
+
+def _blocked(
+    program: Program, flat: Tables, n_frames: int, position: np.ndarray, n_written: np.ndarray, n_released: np.ndarray
+) -> list[str]:
+    """One line for every agent that stopped before its end, with every condition that keeps it waiting."""
+    names = []
+    for e, edge in enumerate(program.edges):
+        for r, ring in enumerate(edge.rings):
+            names.append(f"ring {r} of edge {e} (tensor {ring.tensor} -> {_consumer(ring.consumer)}, {ring.rows} rows)")
+    lines = []
+    for a, agent in enumerate(flat.agents.tolist()):
+        round_, job, y = position[a].tolist()
+        if round_ >= n_frames + agent[ROUNDS]:
+            continue
+        j = flat.jobs[agent[FIRST_JOB] + job].tolist()
+        frame = round_ - j[STAGE]
+        row = frame * j[ROWS_OUT] + y
+        reasons = []
+        for what, ring in (("input", j[SRC]), ("residual", j[RES])):
+            if ring < 0:
+                continue
+            held, need = row, 1
+            if what == "input":
+                top = y * j[STRIDE] - j[PAD_TOP]
+                held = frame * j[HEIGHT_IN] + max(0, top)
+                need = min(j[HEIGHT_IN], top + j[KERNEL_H]) - max(0, top)
+            has = int(n_written[ring]) - held
+            if has < need:
+                reasons.append(f"{what} {names[ring]} needs {need} row(s), has {max(0, has)}")
+        for ring in flat.dests[j[DEST] : j[DEST] + j[N_DEST]].tolist():
+            used = row - int(n_released[ring])
+            if used >= flat.ring_rows[ring]:
+                reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
+        lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")
+    return lines
+
+
+def _consumer(layer: int) -> str:
+    return "host" if layer == HOST else f"layer {layer}"
+
+
+def agent_name(program: Program, agent: int, job: int) -> str:
+    """How messages call job number `job` of agent number `agent`."""
+    if agent == len(program.chunks):
+        return "input stream"
+    if agent > len(program.chunks):
+        return "output stream"
+    return f"chunk {agent} job {job} (layer {program.chunks[agent].jobs[job].layer})"

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the cycles of a steady frame go: an exact account per job whose parts add up to the interval of its chunk.
+
+The turn of a job lasts from the end of the job before it in its chunk to the end of its own last row. It splits into
+
+    fetch + waits (input, residual, output ring) + rows * row_cycles
+
+and the engine's time into full use of all multipliers, lanes and columns that stay empty because sizes do not divide,
+cycles in which the drain holds up the next group (D > R), and the padding of rows shorter than two cycles.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+from nba.ir.design import Design
+from nba.machine.closed_form import OVERHEAD_CYCLES, designs_of, layer_table, speed_bounds
+from nba.machine.program import JobProgram, Program
+from nba.machine.schedule import WAIT_REASONS
+from nba.report.steady import SteadyFrames
+
+WORK = "work"
+CAUSES: dict[str, str] = {
+    WORK: "all multipliers busy",
+    "columns": "empty columns",
+    "outputs": "empty output lanes",
+    "inputs": "empty input lanes",
+    "drain": "drain",
+    "short": "short rows",
+    "fetch": "fetch",
+    **{f"wait_{reason}": f"wait: {reason}" for reason in WAIT_REASONS},
+}
+"""Parts of a turn, in the order of the account, and how the page calls them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobAccount:
+    """One job in a steady frame. start, end: cycles since the frame's first input row began. steps: cycles in which the
+    engine multiplies. engine: cycles of its rows. parts: cycles by cause, of sum `turn`; averages over the period."""
+
+    chunk: int
+    job: int
+    layer: int
+    start: int
+    end: int
+    macs: int
+    steps: int
+    engine: int
+    turn: Fraction
+    parts: dict[str, Fraction]
+
+    @property
+    def utilisation(self) -> Fraction:
+        """Share of the chunk's multipliers that is busy while the job's rows run."""
+        return self.parts[WORK] / self.engine
+
+    @property
+    def losses(self) -> list[tuple[str, Fraction]]:
+        """(cause, cycles) of everything but work, the largest first."""
+        found = [(cause, cycles) for cause, cycles in self.parts.items() if cause != WORK and cycles > 0]
+        return sorted(found, key=lambda loss: -loss[1])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChunkAccount:
+    """A chunk in steady state: its multipliers, its jobs, their sum (the interval), the closed form's load."""
+
+    chunk: int
+    multipliers: int
+    jobs: tuple[JobAccount, ...]
+    turn: Fraction
+    bound: int
+
+    @property
+    def utilisation(self) -> Fraction:
+        """Share of the chunk's multipliers that is busy, over the whole interval."""
+        return sum((job.parts[WORK] for job in self.jobs), Fraction(0)) / self.turn
+
+    def part(self, cause: str) -> Fraction:
+        """Cycles per frame of one cause."""
+        return sum((job.parts[cause] for job in self.jobs), Fraction(0))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """The whole design. The bounds are the closed forms of nba.machine.closed_form."""
+
+    chunks: tuple[ChunkAccount, ...]
+    interval: Fraction
+    interval_bound: int
+    latency_bound: int
+
+    @property
+    def bound_by(self) -> tuple[str, ...]:
+        """What the bound of the interval is the load of: chunks, or the host streams."""
+        chunks = tuple(f"chunk {c.chunk}" for c in self.chunks if c.bound == self.interval_bound)
+        return chunks or ("the host streams",)
+
+    @property
+    def utilisation(self) -> Fraction:
+        """Share of all multipliers that is busy."""
+        work = sum((c.part(WORK) * c.multipliers for c in self.chunks), Fraction(0))
+        return work / (self.interval * sum(c.multipliers for c in self.chunks))
+
+
+def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram) -> dict[str, Fraction]:
+    """The cycles of the job's rows, by cause."""
+    network, engine, pp = design.network, program.chunks[chunk], program.pp
+    layer, out = network.layers[job.layer], network.result(job.layer)
+    channels = network.source(layer).channels // layer.groups
+    steps = job.rows_out * job.col_groups * job.m_groups * job.steps
+    slots = job.rows_out * job.col_groups * job.m_groups * job.slot_cycles
+    # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.
+    columns = Fraction(job.rows_out * job.m_groups * job.steps * out.width, pp)
+    outputs = columns * Fraction(out.channels, engine.pm * job.m_groups)
+    inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if engine.kind == "dense" else 1)
+    return {
+        WORK: inputs,
+        "columns": steps - columns,
+        "outputs": columns - outputs,
+        "inputs": outputs - inputs,
+        "drain": Fraction(slots - steps),
+        "short": Fraction(job.rows_out * job.row_cycles - slots),
+    }
+
+
+def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
+    """The account of `design`, whose tables are `program`, in the steady frames `frames`."""
+    bounds, busy = speed_bounds(layer_table(design.network), designs_of(design.network, [design.accelerator]))
+    exact, first, period = frames.schedule, frames.frame, frames.period
+    origin = int(frames.rows[len(program.chunks)][0][first, 0])
+    chunks = []
+    for k, chunk in enumerate(program.chunks):
+        jobs = []
+        for j, job in enumerate(chunk.jobs):
+            waits = exact.job_wait[k][j, first : first + period].sum(axis=0)
+            parts = _engine_parts(design, program, k, job)
+            parts["fetch"] = Fraction(OVERHEAD_CYCLES)
+            for reason, cycles in zip(WAIT_REASONS, waits.tolist(), strict=True):
+                parts[f"wait_{reason}"] = Fraction(cycles, period)
+            jobs.append(
+                JobAccount(
+                    chunk=k,
+                    job=j,
+                    layer=job.layer,
+                    start=int(exact.job_start[k][j, first]) - origin,
+                    end=int(exact.job_end[k][j, first]) - origin,
+                    macs=design.network.macs(job.layer),
+                    steps=job.rows_out * job.col_groups * job.m_groups * job.steps,
+                    engine=job.rows_out * job.row_cycles,
+                    turn=sum(parts.values(), Fraction(0)),
+                    parts=parts,
+                )
+            )
+        chunks.append(
+            ChunkAccount(
+                chunk=k,
+                multipliers=chunk.pm * chunk.pn * program.pp,
+                jobs=tuple(jobs),
+                turn=sum((job.turn for job in jobs), Fraction(0)),
+                bound=sum(int(busy[0, job.layer]) for job in chunk.jobs),
+            )
+        )
+    return Account(
+        chunks=tuple(chunks),
+        interval=frames.interval,
+        interval_bound=int(bounds[0, 0]),
+        latency_bound=int(bounds[0, 1]),
+    )
