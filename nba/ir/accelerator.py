@@ -33,9 +33,14 @@ class Chunk:
     jobs: tuple[Job, ...]
 
     @property
+    def mixes(self) -> bool:
+        """Whether an output channel is a sum over many input channels (pn of them per cycle), or over its own alone."""
+        return self.kind == "dense"
+
+    @property
     def lanes(self) -> int:
         """Channels in one word of this chunk's input buffers."""
-        return self.pn if self.kind == "dense" else self.pm
+        return self.pn if self.mixes else self.pm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,8 @@ from typing import Literal
 
 import numpy as np
 
+from nba.ir.operators import OPERATORS, Operator
+
 MASTER_BITS = 8
 """Bits of the one stored (master) code of every feature map, where a network does not ask for WIDE_BITS."""
 WIDE_BITS = 16
@@ -99,6 +101,11 @@ class Layer:
     res_mult: int = 0
     q_min: int
     q_max: int
+
+    @property
+    def operator(self) -> Operator:
+        """What is known of its kind."""
+        return OPERATORS[self.op]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
