@@ -22,8 +22,8 @@ from rich.console import Console
 from benchmarks.figures_file import FILE, ROOT, Figure, read
 from nba.core.files import write_atomic
 from nba.flow import metrics
-from nba.flow import runner as flow
 from nba.flow.metrics import Json, Line
+from nba.flow.pipelines import ARCHITECTURE, MIXED, SWITCHABLE
 
 RECORDED = ROOT / "benchmarks" / "recorded"
 DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
@@ -33,6 +33,8 @@ SHOWN = (
     "cycles predicted = simulated, Icarus",
 )  # fmt: skip
 """Rows of a switchable run that README shows."""
+STAGES = tuple(dict.fromkeys(stage.name for stage in (*MIXED, *SWITCHABLE, ARCHITECTURE)))
+"""Names of all stages, in the order in which they are shown."""
 
 
 class NotRecorded(Exception):
@@ -105,7 +107,7 @@ def results_run(name: str) -> Callable[[Recorded], str]:
     def render(found: Recorded) -> str:
         run, wall = found.run(name)
         seconds = run["seconds"]
-        stages = ", ".join(f"{stage} {seconds[stage]:.0f}" for stage in flow.BY_NAME if stage in seconds)
+        stages = ", ".join(f"{stage} {seconds[stage]:.0f}" for stage in STAGES if stage in seconds)
         rows = [(row.label, row.value) for row in metrics.table(run)]
         rows += [("seconds of wall clock", f"{wall.value:.0f}: {stages}"), ("design", run["design_id"][:12])]
         body = "".join(f"| {label} | {value} |\n" for label, value in rows)

@@ -245,29 +245,22 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
     Returns the folder and the content of metrics.json."""
     from nba.core.progress import on_stderr
     from nba.deviations import notes
-    from nba.flow import metrics
-    from nba.flow import runner as flow
+    from nba.flow import pipelines
 
-    found: Json = {}
     out = given or Path("build") / spec.name
     team = _team()
     if team is not None and not team.leads:
         for stage, group in team.calls():
             with group:
-                flow.assist(stage, spec, out)
+                pipelines.assist(stage, spec, out)
         raise typer.Exit
-
-    def done(stamps: dict[str, flow.Stamp]) -> None:
-        nonlocal found
-        seconds = {name: stamp.seconds for name, stamp in stamps.items()}
-        found = metrics.assemble(out, seconds=seconds, seed=spec.seed)
 
     with on_stderr() as (console, progress):
         console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
         for line in notes(spec):
             console.print(f"note: {line}", markup=False)
-        flow.run(
-            spec, out, stages=flow.up_to(spec, last), progress=progress, force=force, done=done, team=team,
+        found = pipelines.run_spec(
+            spec, out, last=last, progress=progress, force=force, team=team,
             say=lambda line: console.print(line, markup=False),
         )  # fmt: skip
     return out, found
@@ -341,7 +334,7 @@ def emit(
     same bytes."""
     with _guard(debug):
         from nba.emit.bundle import MANIFEST
-        from nba.flow.runner import new_folder
+        from nba.flow.folders import new_folder
         from nba.flow.stages.emit import emit as emit_design
 
         with new_folder(out, marker=MANIFEST) as folder:
@@ -490,7 +483,7 @@ def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
     in; on stderr, what of a published preset it cannot say."""
     with _guard(debug):
         from nba.deviations import notes
-        from nba.flow.runner import check
+        from nba.flow.pipelines import check
 
         found = _load(spec, data=data)
         for line in notes(found):

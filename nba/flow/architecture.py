@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.core.files import write_atomic
+from nba.flow import places
+from nba.flow.stage import Context
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.space.network import Architecture
     from nba.spec import Spec
 
@@ -41,7 +42,7 @@ def _read(context: Context) -> Architecture:
     from nba.learn.switchable.search_result import load_switchable_search
 
     if context.spec.architecture is not None:
-        return architecture_from_json((context.of("architecture") / WHOLE).read_text(encoding="utf-8"))
+        return architecture_from_json((context.of(places.SEARCH) / WHOLE).read_text(encoding="utf-8"))
     if context.spec.switchable is not None:
-        return load_switchable_search(context.of("nas") / "nas.json").architecture
-    return load_result(context.of("search") / "search.json").architecture
+        return load_switchable_search(context.of(places.SEARCH) / "nas.json").architecture
+    return load_result(context.of(places.SEARCH) / "search.json").architecture

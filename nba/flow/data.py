@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.core.errors import DataError, ToolError
+from nba.flow.places import STATE
+from nba.flow.stage import Context
 from nba.spec import IMAGE_SIZES, ResizedCrop, Spec
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.data.dataset import DataConfig, Dataset
     from nba.learn.space.network import Macro
 
@@ -55,7 +56,7 @@ def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
     world = ranks.current()
     if not world.writes:
         world.wait()
-    found = load(data_config(context.spec, crop), context.build / ".nba" / CACHE, context.progress)
+    found = load(data_config(context.spec, crop), context.build / STATE / CACHE, context.progress)
     if world.writes:
         world.wait()
     return found

@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from nba.spec import Spec
 
 
+HIERARCHIES = "loopnest/hierarchies"
+"""Folder of the package with the descriptions that have a name."""
+
+
 def name(spec: Spec) -> str:
     """Name or path of the description."""
     return section(spec).hierarchy

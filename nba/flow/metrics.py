@@ -16,6 +16,7 @@ from nba.core.errors import NbaError
 from nba.core.figures import accuracy_text, clock_text, percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import read_json, understood
+from nba.flow import places
 from nba.flow.artifacts import PART, Json
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ AGAIN = "write it anew with `nba-codesign run`"
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
 PARTS = {
-    "search": "search", "nas": "search", "train": "train", "cascade": "train", "baselines": "baselines",
-    "automap": "mapping", "map": "design", "verify": "verify", "synth": "synth",
+    "search": places.SEARCH, "nas": places.SEARCH, "train": places.TRAIN, "cascade": places.TRAIN,
+    "baselines": places.BASELINES, "automap": places.MAPPING, "map": places.DESIGN, "verify": places.VERIFY,
+    "synth": places.SYNTH,
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 PACKAGES = (

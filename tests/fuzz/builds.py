@@ -20,9 +20,10 @@ from PIL import Image
 
 from nba.core.sources import digest_json
 from nba.flow import metrics
-from nba.flow.runner import STAGES, read_stamp, spoiled, stamp_path
+from nba.flow.pipelines import MIXED
 from nba.flow.stages.emit import emit
 from nba.flow.stages.report import write
+from nba.flow.stamps import read_stamp, spoiled, stamp_path
 from nba.report.inputs import read_inputs
 from nba.verify.bundle import check_bundle as verified
 from tests.fuzz import mutate
@@ -150,7 +151,7 @@ def check_bundle(folder: Path) -> None:
 
 def _stamp(rng: random.Random, folder: Path) -> None:
     raw = {"inputs": "a" * 64, "seconds": 1.5, "outputs": {"design.json": "0" * 64}}
-    path = stamp_path(folder, STAGES[2])
+    path = stamp_path(folder, MIXED[2])
     path.parent.mkdir(parents=True)
     content = mutate.encoded(mutate.json_text(rng, raw))
     with suppress(ValueError, AttributeError, TypeError, RecursionError):
@@ -161,9 +162,9 @@ def _stamp(rng: random.Random, folder: Path) -> None:
 
 def check_stamp(folder: Path) -> None:
     """A stamp is one, or none."""
-    found = read_stamp(stamp_path(folder, STAGES[2]))
+    found = read_stamp(stamp_path(folder, MIXED[2]))
     if found is not None:
-        spoiled(folder / STAGES[2].folder, found)
+        spoiled(folder / MIXED[2].folder, found)
 
 
 def _picture(rng: random.Random) -> bytes:

@@ -11,7 +11,7 @@ import yaml
 
 from nba.boards import names
 from nba.core import assets
-from nba.flow import runner as flow
+from nba.flow import pipelines
 from nba.learn.space.architecture_file import architecture_text, read_architecture
 from nba.learn.space.network import Architecture, Macro, skeleton
 from nba.loopnest.description import described
@@ -102,7 +102,7 @@ def check_spec(folder: Path) -> None:
     again = parse_spec(printed, where="printed", folder=Path("/nowhere"), platforms=names())
     assert again == spec, "the printed spec is another one"
     assert again.yaml() == printed
-    flow.check(spec)
+    pipelines.check(spec)
 
 
 def hierarchy_texts() -> tuple[str, ...]:

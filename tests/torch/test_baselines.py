@@ -17,7 +17,7 @@ from torch import distributed
 
 from nba.core.errors import DivergedError
 from nba.core.progress import Silent
-from nba.flow.runner import Context
+from nba.flow.stage import Context
 from nba.flow.stages import baselines as stage
 from nba.learn.data.dataset import DataConfig
 from nba.learn.data.load import load

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -14,8 +13,12 @@ import pytest
 from pydantic import BaseModel
 
 from nba.core.progress import Silent
-from nba.flow import metrics
-from nba.flow import runner as flow
+from nba.flow import pipelines, runner
+from nba.flow.pipelines import stages_of, up_to
+from nba.flow.stage import Context, Stage
+from nba.flow.stages import synth, verify
+from nba.learn.switchable import tabulate
+from nba.loopnest import network_map
 from nba.spec import Spec
 
 pytestmark = pytest.mark.torch
@@ -74,33 +77,24 @@ class Recorder:
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     """The fields that each stage read; simulators and synthesis are left out, loop nests searched briefly."""
     found: dict[str, set[str]] = {}
-    real = flow.Context
+    real = runner.Context
 
-    def recorded(*, spec: Spec, build: Path, folder: Path, progress: Any) -> flow.Context:
+    def recorded(*, spec: Spec, build: Path, folder: Path, progress: Any) -> Context:
         fields = found.setdefault(folder.name, set())
         return real(spec=Recorder(spec, "", fields.add), build=build, folder=folder, progress=progress)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(flow, "Context", recorded)
-    monkeypatch.setattr(importlib.import_module("nba.flow.stages.verify"), "verify", lambda *given, **options: {})
-    monkeypatch.setattr(importlib.import_module("nba.flow.stages.synth"), "synthesise", lambda *given, **options: {})
-    for module, function in (
-        ("nba.learn.switchable.tabulate", "efficiency_table"),
-        ("nba.loopnest.network_map", "map_network"),
-    ):
-        whole = getattr(importlib.import_module(module), function)
-        monkeypatch.setattr(importlib.import_module(module), function, partial(whole, effort=1000))
+    monkeypatch.setattr(runner, "Context", recorded)
+    monkeypatch.setattr(verify, "verify", lambda *given, **options: {})
+    monkeypatch.setattr(synth, "synthesise", lambda *given, **options: {})
+    monkeypatch.setattr(tabulate, "efficiency_table", partial(tabulate.efficiency_table, effort=1000))
+    monkeypatch.setattr(network_map, "map_network", partial(network_map.map_network, effort=1000))
     return found
 
 
 @pytest.mark.parametrize("spec", [MIXED, SWITCHABLE], ids=lambda spec: spec.precision)
 def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, set[str]], tmp_path: Path) -> None:
-    stages = flow.stages_of(spec)
-
-    def done(stamps: dict[str, flow.Stamp]) -> None:
-        seconds = {name: stamp.seconds for name, stamp in stamps.items()}
-        metrics.assemble(tmp_path / "b", seconds=seconds, seed=spec.seed)
-
-    flow.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None, done=done)
+    stages = stages_of(spec)
+    pipelines.run_spec(spec, tmp_path / "b", progress=Silent(), say=lambda line: None)
     for stage in stages:
         undeclared = sorted(field for field in read[stage.name] if not _covered(stage, field))
         assert undeclared == [], stage.name
@@ -111,24 +105,24 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
 
 
 def test_of_a_given_architecture_too(read: dict[str, set[str]], tmp_path: Path) -> None:
-    flow.run(MIXED, tmp_path / "a", stages=flow.STAGES[:1], progress=Silent(), say=lambda line: None)
+    runner.run(MIXED, tmp_path / "a", stages=pipelines.MIXED[:1], progress=Silent(), say=lambda line: None)
     spec = MIXED.model_copy(update={"architecture": str(tmp_path / "a" / "search" / "architecture.json")})
-    stages = flow.up_to(spec, "train")
-    flow.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None)
+    stages = up_to(spec, "train")
+    runner.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None)
     for stage in stages:
         assert [field for field in sorted(read[stage.name]) if not _covered(stage, field)] == [], stage.name
     assert "architecture" in read["architecture"]
 
 
-def _covered(stage: flow.Stage, field: str) -> bool:
+def _covered(stage: Stage, field: str) -> bool:
     """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
     there is a section `switchable` at all, and whether an `architecture` was given."""
-    return flow.declared(stage, field) or field in ("precision", "switchable", "architecture")
+    return stage.reads(field) or field in ("precision", "switchable", "architecture")
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:
     """Were `seed` left out of the sections of the search, the test above would say so."""
-    first = flow.STAGES[0]
-    flow.run(MIXED, tmp_path / "b", stages=(first,), progress=Silent(), say=lambda line: None)
+    first = pipelines.MIXED[0]
+    runner.run(MIXED, tmp_path / "b", stages=(first,), progress=Silent(), say=lambda line: None)
     without = replace(first, sections=tuple(section for section in first.sections if section != "seed"))
     assert [field for field in read["search"] if not _covered(without, field)] == ["seed"]

@@ -14,8 +14,10 @@ import pytest
 
 from nba.core.progress import Silent
 from nba.core.sources import PACKAGE
-from nba.flow import runner as flow
+from nba.flow import runner
 from nba.flow.architecture import chosen
+from nba.flow.pipelines import up_to
+from nba.flow.stage import Context
 from nba.ir.shared import load_shared
 from nba.spec import load_spec
 from tests.torch.test_ranks import free_port
@@ -113,16 +115,16 @@ def test_a_switchable_network_may_be_given_too(tmp_path: Path) -> None:
     (tmp_path / "arch.yaml").write_text("blocks: [{operator: k3_e1}, {operator: k3_e3}]")
     spec = load_spec(tmp_path / "spec.yaml", platforms=["pynq-z2"])
     spec = spec.model_copy(update={"architecture": str(tmp_path / "arch.yaml")})
-    stages, build = flow.up_to(spec, "train"), tmp_path / "build"
+    stages, build = up_to(spec, "train"), tmp_path / "build"
     assert [stage.name for stage in stages] == ["architecture", "cascade"]
-    flow.run(spec, build, stages=stages, progress=Silent(), say=lambda line: None)
+    runner.run(spec, build, stages=stages, progress=Silent(), say=lambda line: None)
     network, _ = load_shared(build / "train").at(4)
     assert [layer.name for layer in network.layers][1:6] == [
         "block0_depthwise", "block0_project", "block1_expand", "block1_depthwise", "block1_project",
     ]  # fmt: skip
-    context = flow.Context(spec=spec, build=build, folder=tmp_path, progress=Silent())
+    context = Context(spec=spec, build=build, folder=tmp_path, progress=Silent())
     assert chosen(context).ops == ("k3_e1", "k3_e3")
-    assert flow.up_to(spec, "map")[2].after == ("cascade",)
+    assert up_to(spec, "map")[2].after == ("cascade",)
 
 
 def test_two_nodes_search_and_train_like_one_process(searched: Path, tmp_path: Path) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from nba.core.progress import Silent
-from nba.flow import runner as flow
+from nba.flow import runner
+from nba.flow.pipelines import up_to
 from nba.spec import Spec, parse_spec
 
 pytestmark = pytest.mark.torch
@@ -44,7 +45,7 @@ def small(preset: str, precision: str, pretrain: int) -> Spec:
 @pytest.mark.parametrize("preset", ["published-auto-nba-cifar", "published-auto-nba-imagenet"])
 def test_auto_nba(preset: str, tmp_path: Path) -> None:
     spec = small(preset, MIXED, 1)
-    flow.run(spec, tmp_path / "b", stages=flow.up_to(spec, "train"), progress=Silent(), say=lambda line: None)
+    runner.run(spec, tmp_path / "b", stages=up_to(spec, "train"), progress=Silent(), say=lambda line: None)
     found = json.loads((tmp_path / "b" / "search" / "search.json").read_text())
     weights = [record["cost_weight"] for record in found["records"]]
     assert set(weights) <= {spec.schedule.search.cost_weight, -spec.schedule.search.cost_weight, 0.0}
@@ -57,7 +58,7 @@ def test_auto_nba(preset: str, tmp_path: Path) -> None:
 def test_instantnet(tmp_path: Path) -> None:
     """Its cost is the number of multiply-accumulates; below the range, the weight of the cost pushes upwards."""
     spec = small("published-instantnet-cifar", SWITCHABLE, 0)
-    flow.run(spec, tmp_path / "b", stages=flow.up_to(spec, "train"), progress=Silent(), say=lambda line: None)
+    runner.run(spec, tmp_path / "b", stages=up_to(spec, "train"), progress=Silent(), say=lambda line: None)
     found = json.loads((tmp_path / "b" / "search" / "nas.json").read_text())
     assert found["table"]["objective"] == "macs"
     for record in found["records"]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from nba.core.sources import PACKAGE, digest_tree
-from nba.flow.runner import STAGES
+from nba.flow.pipelines import MIXED
 from tests.documented import undocumented
 
 pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]
@@ -84,7 +84,7 @@ def test_the_metrics_hold_what_they_promise(built: Path) -> None:
     assert resources["predicted"] == resources["synthesised"]
     assert resources["predicted"]["dsp"] <= resources["budget"]["dsp"] == 40
     assert resources["predicted"]["bram"] <= resources["budget"]["bram"] == 20
-    assert set(metrics["seconds"]) == {stage.name for stage in STAGES}
+    assert set(metrics["seconds"]) == {stage.name for stage in MIXED}
     assert 0 < metrics["accuracy"]["integer"] <= 1
     assert set(metrics["baselines"]) == {"float", "int8"}
     for at in (metrics["accuracy"], *metrics["baselines"].values()):
@@ -99,7 +99,7 @@ def test_the_metrics_hold_what_they_promise(built: Path) -> None:
 def test_nothing_is_done_twice(built: Path) -> None:
     done = nba("run", "spec.yaml", "-o", "build", cwd=built)
     assert done.returncode == 0
-    assert done.stderr.count("up to date") == len(STAGES)
+    assert done.stderr.count("up to date") == len(MIXED)
 
 
 def test_a_spoiled_bundle_is_emitted_again_and_nothing_else(built: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_spoiled_bundle_is_emitted_again_and_nothing_else(built: Path) -> None
     (built / "build" / "bundle" / "rtl" / "nba_chunk.v").unlink()
     done = nba("run", "spec.yaml", "-o", "build", cwd=built)
     assert done.returncode == 0
-    assert done.stderr.count("up to date") == len(STAGES) - 1
+    assert done.stderr.count("up to date") == len(MIXED) - 1
     assert digest_tree(built / "build" / "bundle") == before
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from nba.flow.artifacts import load_images
-from nba.flow.runner import SWITCHABLE_STAGES
+from nba.flow.pipelines import SWITCHABLE
 from nba.ir.shared import load_shared
 from nba.learn.quant.export import accuracy, exact_codes
 from tests.documented import undocumented
@@ -94,7 +94,7 @@ def test_the_hardware_works_at_both_bitwidths(built: Path) -> None:
         assert metrics["bit_exact"][name]["modes"] == [0, 0]
     assert metrics["cycles"]["simulated"]["icarus"] == metrics["cycles"]["predicted"]
     assert metrics["resources"]["predicted"] == metrics["resources"]["synthesised"]
-    assert set(metrics["seconds"]) == {stage.name for stage in SWITCHABLE_STAGES}
+    assert set(metrics["seconds"]) == {stage.name for stage in SWITCHABLE}
     assert set(metrics["baselines"]) == {"float", "int8"}
     assert undocumented(metrics) == set()
 
@@ -102,7 +102,7 @@ def test_the_hardware_works_at_both_bitwidths(built: Path) -> None:
 def test_nothing_is_done_twice(built: Path) -> None:
     done = nba("run", "spec.yaml", "-o", "build", cwd=built)
     assert done.returncode == 0
-    assert done.stderr.count("up to date") == len(SWITCHABLE_STAGES)
+    assert done.stderr.count("up to date") == len(SWITCHABLE)
 
 
 def test_map_takes_the_run(built: Path) -> None:

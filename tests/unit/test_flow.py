@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from filelock import FileLock
@@ -18,8 +16,12 @@ from filelock import FileLock
 from nba.core.errors import DataError, DiskError, InfeasibleError, NbaError, SpecError, ToolError
 from nba.core.progress import Silent
 from nba.core.sources import folder_state
-from nba.flow import runner as flow
-from nba.flow.runner import Context, Stage, Stamp
+from nba.flow import digests, runner
+from nba.flow.digests import inputs_digest
+from nba.flow.folders import new_folder
+from nba.flow.pipelines import MIXED, SWITCHABLE, stages_of, up_to
+from nba.flow.stage import Context, Stage
+from nba.flow.stamps import Stamp, read_stamp, stamp_path
 from nba.spec import Spec
 
 SPEC = Spec.model_validate(
@@ -31,12 +33,7 @@ SPEC = Spec.model_validate(
         "budgets": {"dsp": 8, "bram": 8},
     }
 )
-SWITCHABLE = Spec.model_validate({**SPEC.model_dump(), "precision": "switchable", "switchable": {}})
-STAGES = (
-    Stage(name="search", folder="one", after=(), sections=("seed", "budgets.dsp"), title="first"),
-    Stage(name="train", folder="two", after=("search",), sections=("schedule.train",), title="second"),
-    Stage(name="map", folder="three", after=("search", "train"), sections=(), title="third"),
-)
+SWITCHED = Spec.model_validate({**SPEC.model_dump(), "precision": "switchable", "switchable": {}})
 
 
 @dataclass
@@ -50,11 +47,29 @@ class Lab:
     checks: dict[str, Callable[[Spec], None]] = field(default_factory=dict)
     source: dict[str, str] = field(default_factory=dict)
 
-    def go(self, spec: Spec = SPEC, *, stages: tuple[Stage, ...] = STAGES, force: bool = False) -> list[str]:
+    def __post_init__(self) -> None:
+        self.stages = (
+            self._stage("search", "one", sections=("seed", "budgets.dsp")),
+            self._stage("train", "two", after=("search",), sections=("schedule.train",), scratch=("learn.pt",)),
+            self._stage("map", "three", after=("search", "train")),
+        )
+
+    def _stage(self, name: str, folder: str, **inputs: tuple[str, ...]) -> Stage:
+        def run(context: Context) -> None:
+            self.ran.append(name)
+            self.work.get(name, lambda c: (c.folder / "out.txt").write_text(f"{name} {c.spec.seed}") and None)(context)
+
+        def preflight(spec: Spec) -> None:
+            self.checks.get(name, lambda s: None)(spec)
+
+        run.__module__ = f"lab.{name}"
+        return Stage(name=name, title="a stage", folder=folder, run=run, preflight=preflight, **inputs)  # type: ignore[arg-type]
+
+    def go(self, spec: Spec = SPEC, *, force: bool = False) -> list[str]:
         """Run the flow; returns the names of the stages that were done."""
         self.ran.clear()
         self.said.clear()
-        flow.run(spec, self.build, stages=stages, progress=Silent(), say=self.said.append, force=force)
+        runner.run(spec, self.build, stages=self.stages, progress=Silent(), say=self.said.append, force=force)
         return list(self.ran)
 
     def files(self) -> set[str]:
@@ -67,19 +82,7 @@ class Lab:
 def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
     """A Lab whose stages write their spec's seed into a file."""
     lab = Lab(build=tmp_path / "build")
-    for stage in STAGES:
-        module = ModuleType(stage.module)
-
-        def run(context: Context, name: str = stage.name) -> None:
-            lab.ran.append(name)
-            lab.work.get(name, lambda c: (c.folder / "out.txt").write_text(f"{name} {c.spec.seed}") and None)(context)
-
-        def preflight(spec: Spec, name: str = stage.name) -> None:
-            lab.checks.get(name, lambda s: None)(spec)
-
-        module.run, module.preflight = run, preflight  # type: ignore[attr-defined]
-        monkeypatch.setitem(sys.modules, stage.module, module)
-    monkeypatch.setattr(flow, "digest_source", lambda module: lab.source.get(module, ""))
+    monkeypatch.setattr(digests, "digest_source", lambda module: lab.source.get(module, ""))
     return lab
 
 
@@ -104,16 +107,15 @@ def test_nothing_is_done_twice(lab: Lab) -> None:
     assert lab.go(force=True) == ["search", "train", "map"]
 
 
-def test_later_stages_that_are_up_to_date_still_count(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_later_stages_that_are_up_to_date_still_count(lab: Lab) -> None:
     """`search` on a finished build keeps the figures of the stages behind it, as long as they belong to its search."""
-    monkeypatch.setattr(flow, "stages_of", lambda spec: STAGES)
     lab.go()
 
     def stamps(spec: Spec) -> list[str]:
         found: list[str] = []
-        flow.run(
-            spec, lab.build, stages=STAGES[:1], progress=Silent(), say=lambda line: None,
-            done=lambda stamps: found.__setitem__(slice(None), stamps),
+        runner.run(
+            spec, lab.build, stages=lab.stages[:1], later=lab.stages[1:], progress=Silent(),
+            say=lambda line: None, done=lambda stamps: found.__setitem__(slice(None), stamps),
         )  # fmt: skip
         return found
 
@@ -135,7 +137,7 @@ def test_a_change_redoes_what_depends_on_it(lab: Lab) -> None:
 
 def test_changed_source_redoes_the_stage(lab: Lab) -> None:
     lab.go()
-    lab.source["nba.flow.stages.train"] = "edited"
+    lab.source["lab.train"] = "edited"
     assert lab.go() == ["train"]
 
 
@@ -151,13 +153,13 @@ def test_spoiled_outputs_are_made_again(lab: Lab, spoil: Callable[[Path], None])
 def test_a_spoiled_stamp_is_no_stamp(lab: Lab) -> None:
     """Cut short anywhere, or with any byte changed."""
     lab.go()
-    path = flow.stamp_path(lab.build, STAGES[0])
+    path = stamp_path(lab.build, lab.stages[0])
     whole = path.read_bytes()
-    assert flow.read_stamp(path) is not None
+    assert read_stamp(path) is not None
     for i in range(len(whole) - 2):
         for spoiled in (whole[:i], whole[:i] + bytes([whole[i] ^ 1 << i % 8]) + whole[i + 1 :]):
             path.write_bytes(spoiled)
-            found = flow.read_stamp(path)
+            found = read_stamp(path)
             assert found is None or spoiled.split() == whole.split(), spoiled
     path.write_bytes(whole[:100])
     assert lab.go() == ["search"]
@@ -231,12 +233,11 @@ def test_an_error_keeps_what_was_finished(lab: Lab, error: Exception) -> None:
     assert lab.files() == {"one/out.txt", "two/out.txt", "three/out.txt"}
 
 
-def test_checkpoints_go_when_the_stage_is_done(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_checkpoints_go_when_the_stage_is_done(lab: Lab) -> None:
     def learn(context: Context) -> None:
         for name in ("out.txt", "learn.pt", "learn.pt.before", "teacher.pt", "teacher.pt.before"):
             (context.folder / name).write_text(name)
 
-    monkeypatch.setattr(sys.modules["nba.flow.stages.train"], "SCRATCH", ("learn.pt",), raising=False)
     lab.work["train"] = learn
     lab.go()
     assert lab.files() == {"one/out.txt", "two/out.txt", "two/teacher.pt", "three/out.txt"}
@@ -329,7 +330,7 @@ def test_unwritable_output(lab: Lab, parent: str) -> None:
 def test_two_runs_do_not_collide(lab: Lab) -> None:
     def second(context: Context) -> None:
         with pytest.raises(SpecError, match="another nba-codesign is working"):
-            flow.run(SPEC, lab.build, stages=STAGES, progress=Silent(), say=lambda line: None)
+            runner.run(SPEC, lab.build, stages=lab.stages, progress=Silent(), say=lambda line: None)
         (context.folder / "out.txt").write_text("")
 
     lab.work["train"] = second
@@ -340,22 +341,22 @@ def test_two_runs_do_not_collide(lab: Lab) -> None:
 
 def test_new_folder_replaces_only_its_own(tmp_path: Path) -> None:
     place = tmp_path / "a" / "bundle"
-    with flow.new_folder(place, marker="manifest.json") as folder:
+    with new_folder(place, marker="manifest.json") as folder:
         (folder / "manifest.json").write_text("1")
-    with flow.new_folder(place, marker="manifest.json") as folder:
+    with new_folder(place, marker="manifest.json") as folder:
         (folder / "manifest.json").write_text("2")
     assert (place / "manifest.json").read_text() == "2"
     assert [p.name for p in place.parent.iterdir()] == ["bundle"]
     (place / "manifest.json").unlink()
     (place / "mine").write_text("")
-    with pytest.raises(SpecError, match=r"no manifest\.json"), flow.new_folder(place, marker="manifest.json"):
+    with pytest.raises(SpecError, match=r"no manifest\.json"), new_folder(place, marker="manifest.json"):
         pass
     assert [p.name for p in place.iterdir()] == ["mine"]
 
 
 def test_new_folder_vanishes_after_an_error(tmp_path: Path) -> None:
     def interrupted() -> None:
-        with flow.new_folder(tmp_path / "a" / "b", marker="m") as folder:
+        with new_folder(tmp_path / "a" / "b", marker="m") as folder:
             (folder / "half").write_text("")
             raise InfeasibleError("no")
 
@@ -365,14 +366,14 @@ def test_new_folder_vanishes_after_an_error(tmp_path: Path) -> None:
 
 
 def switchable(**fields: object) -> Spec:
-    assert SWITCHABLE.switchable is not None
-    return SWITCHABLE.model_copy(update={"switchable": SWITCHABLE.switchable.model_copy(update=fields)})
+    assert SWITCHED.switchable is not None
+    return SWITCHED.model_copy(update={"switchable": SWITCHED.switchable.model_copy(update=fields)})
 
 
-def digests(spec: Spec) -> dict[str, str]:
+def of_switched(spec: Spec) -> dict[str, str]:
     """Digests of the inputs of the stages that learn and map, their upstream outputs taken as unchanged."""
-    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.SWITCHABLE_STAGES}
-    return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.SWITCHABLE_STAGES[:4]}
+    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in SWITCHABLE}
+    return {stage.name: inputs_digest(stage, spec, stamps) for stage in SWITCHABLE[:4]}
 
 
 def redone(before: dict[str, str], after: dict[str, str]) -> list[str]:
@@ -380,12 +381,12 @@ def redone(before: dict[str, str], after: dict[str, str]) -> list[str]:
 
 
 def test_a_field_of_switchable_redoes_the_stages_that_read_it() -> None:
-    before = digests(SWITCHABLE)
-    assert redone(before, digests(switchable(hardware_bits=8))) == ["map"]
-    assert redone(before, digests(switchable(architecture_bits="all"))) == ["nas"]
-    assert redone(before, digests(switchable(hierarchy="tpu-like"))) == ["nas", "automap"]
-    assert redone(before, digests(switchable(beta=0.5))) == ["nas", "cascade"]
-    assert redone(before, digests(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap", "map"]
+    before = of_switched(SWITCHED)
+    assert redone(before, of_switched(switchable(hardware_bits=8))) == ["map"]
+    assert redone(before, of_switched(switchable(architecture_bits="all"))) == ["nas"]
+    assert redone(before, of_switched(switchable(hierarchy="tpu-like"))) == ["nas", "automap"]
+    assert redone(before, of_switched(switchable(beta=0.5))) == ["nas", "cascade"]
+    assert redone(before, of_switched(switchable(bitwidths=(4, 8)))) == ["nas", "cascade", "automap", "map"]
 
 
 def spec_with(**fields: object) -> Spec:
@@ -402,15 +403,15 @@ def spec_with(**fields: object) -> Spec:
 
 def searched(spec: Spec) -> dict[str, str]:
     """As `digests`, of a run of mixed precision."""
-    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
-    return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+    stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in MIXED}
+    return {stage.name: inputs_digest(stage, spec, stamps) for stage in MIXED}
 
 
 def test_another_name_makes_another_design() -> None:
     """The name is part of the design and of the report; nothing is learned anew for it."""
     assert redone(searched(SPEC), searched(spec_with(name="other"))) == ["map", "report"]
-    other = SWITCHABLE.model_copy(update={"name": "other"})
-    assert redone(digests(SWITCHABLE), digests(other)) == ["map"]
+    other = SWITCHED.model_copy(update={"name": "other"})
+    assert redone(of_switched(SWITCHED), of_switched(other)) == ["map"]
 
 
 def test_changed_images_redo_what_learns(tmp_path: Path) -> None:
@@ -461,57 +462,57 @@ def test_baselines_are_no_input_of_the_design() -> None:
     def everything(**fields: object) -> dict[str, str]:
         train = SPEC.schedule.train.model_copy(update=fields)
         spec = SPEC.model_copy(update={"schedule": SPEC.schedule.model_copy(update={"train": train})})
-        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in flow.STAGES}
-        return {stage.name: flow.inputs_digest(stage, spec, stamps) for stage in flow.STAGES}
+        stamps = {stage.name: Stamp(inputs="", outputs={}, seconds=0.0) for stage in MIXED}
+        return {stage.name: inputs_digest(stage, spec, stamps) for stage in MIXED}
 
     before = everything()
     assert redone(before, everything(baselines=False)) == ["baselines", "report"]
     assert redone(before, everything(epochs=7)) == ["train", "baselines", "report"]
-    readers = {stage.name for stage in flow.STAGES if "baselines" in stage.after}
+    readers = {stage.name for stage in MIXED if "baselines" in stage.after}
     assert readers == {"report"}, "nothing of the design waits for baselines"
 
 
 def test_a_changed_description_redoes_search_and_mapping(tmp_path: Path) -> None:
     path = tmp_path / "own.yaml"
     path.write_text("one")
-    before = digests(switchable(hierarchy=str(path)))
-    assert redone(before, digests(switchable(hierarchy=str(path)))) == []
+    before = of_switched(switchable(hierarchy=str(path)))
+    assert redone(before, of_switched(switchable(hierarchy=str(path)))) == []
     path.write_text("two")
-    assert redone(before, digests(switchable(hierarchy=str(path)))) == ["nas", "automap"]
+    assert redone(before, of_switched(switchable(hierarchy=str(path)))) == ["nas", "automap"]
 
 
 GIVEN = tuple(
-    flow.stages_of(spec.model_copy(update={"architecture": "arch.yaml"})) for spec in (SPEC, SWITCHABLE)
+    stages_of(spec.model_copy(update={"architecture": "arch.yaml"})) for spec in (SPEC, SWITCHED)
 )  # fmt: skip
 
 
 def test_a_given_architecture_takes_the_place_of_the_search(tmp_path: Path) -> None:
     path = tmp_path / "arch.yaml"
     for spec, given, searched in zip(
-        (SPEC, SWITCHABLE), GIVEN, (flow.STAGES, flow.SWITCHABLE_STAGES), strict=True
+        (SPEC, SWITCHED), GIVEN, (MIXED, SWITCHABLE), strict=True
     ):  # fmt: skip
         assert [stage.name for stage in given] == ["architecture", *(stage.name for stage in searched[1:])]
         assert given[0].folder == searched[0].folder
         path.write_text("one")
         named = spec.model_copy(update={"architecture": str(path)})
-        before = flow.inputs_digest(given[0], named, {})
-        assert flow.inputs_digest(given[0], named, {}) == before
+        before = inputs_digest(given[0], named, {})
+        assert inputs_digest(given[0], named, {}) == before
         path.write_text("two")
-        assert flow.inputs_digest(given[0], named, {}) != before
+        assert inputs_digest(given[0], named, {}) != before
         with pytest.raises(SpecError, match="so there is nothing to search"):
-            flow.up_to(named, "search")
-        assert flow.up_to(named, "train")[-1].name == searched[1].name
+            up_to(named, "search")
+        assert up_to(named, "train")[-1].name == searched[1].name
 
 
 @pytest.mark.parametrize(
     ("stages", "number"),
-    [(stages, i) for stages in (flow.STAGES, flow.SWITCHABLE_STAGES, *GIVEN) for i in range(len(stages))],
+    [(stages, i) for stages in (MIXED, SWITCHABLE, *GIVEN) for i in range(len(stages))],
 )
 def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""
     stage = stages[number]
     assert set(stage.after) <= {before.name for before in stages[:number]}
-    values = SWITCHABLE.model_dump()
+    values = SWITCHED.model_dump()
     for path in stage.sections:
         value = values
         for part in path.split("."):

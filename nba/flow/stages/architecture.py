@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.core.files import write_atomic
-from nba.flow import data
-from nba.flow.architecture import WHOLE, chosen, save
+from nba.flow import data, places
+from nba.flow.architecture import WHOLE, save
 from nba.flow.data import load_data, macro, preflight
+from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.space.network import Architecture, Macro
     from nba.spec import Spec
-
-__all__ = ["check", "chosen", "given", "preflight", "run", "save"]
 
 
 def check(spec: Spec) -> None:
@@ -60,3 +58,15 @@ def run(context: Context) -> None:
         mapped(skeleton(found), spec, Effort())
     save(found, spec, context.folder)
     write_atomic(context.folder / WHOLE, architecture_json(found))
+
+
+STAGE = Stage(
+    name="architecture", title="the given architecture", folder=places.SEARCH, run=run, check=check,
+    preflight=preflight,
+    sections=(
+        "seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform", "objective",
+        "accelerator", "budgets",
+    ),
+    packages=("torch", "numpy"),
+)  # fmt: skip
+"""What takes the place of a search where the spec names an architecture."""

@@ -6,19 +6,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nba.core.files import write_atomic
-from nba.flow import hierarchy
+from nba.flow import hierarchy, places
 from nba.flow.architecture import chosen
 from nba.flow.artifacts import Json, write_part
-from nba.flow.hierarchy import check
+from nba.flow.hierarchy import HIERARCHIES, check
 from nba.flow.load_layers import LayerProgress
+from nba.flow.stage import Context, Stage
 from nba.flow.stages.cascade import section
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.loopnest.network_map import NetworkMapping
     from nba.spec import Spec
-
-__all__ = ["check", "run"]
 
 
 def run(context: Context) -> None:
@@ -74,3 +72,14 @@ def costs(found: NetworkMapping) -> Json:
         "edp_js": found.energy_pj * 1e-12 * seconds,
         "execution": found.execution,
     }
+
+
+STAGE = Stage(
+    name="automap", title="loop nests of every bitwidth", folder=places.MAPPING, run=run, check=check,
+    after=("cascade",),
+    sections=(
+        "seed", "objective", "switchable.bitwidths", "switchable.stem_bits", "switchable.classifier_bits",
+        "switchable.hierarchy",
+    ),
+    package_data=(HIERARCHIES,), packages=("numpy", "numba"),
+)  # fmt: skip

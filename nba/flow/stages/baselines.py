@@ -7,24 +7,14 @@ Nothing of the design depends on it: where a baseline diverges, the metrics say 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from nba.core.errors import DivergedError
 from nba.core.files import write_atomic_bytes
+from nba.flow import places
 from nba.flow.architecture import chosen
 from nba.flow.artifacts import measured, write_part
 from nba.flow.data import load_data, preflight
+from nba.flow.stage import Context, Stage
 from nba.flow.stages.train import train_config
-
-if TYPE_CHECKING:
-    from nba.flow.runner import Context
-
-__all__ = ["preflight", "run"]
-
-TOGETHER = True
-"""Several processes may do this stage together (nba.learn.train.ranks)."""
-SCRATCH = ("float.pt", "int8.pt")
-"""Its checkpoints, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -43,7 +33,7 @@ def run(context: Context) -> None:
     schedule = context.spec.schedule.train
     taught = schedule.distillation is not None and schedule.distillation.teacher == FLOAT_TEACHER
     if taught and ranks.current().writes and not (context.folder / FLOAT_FILE).exists():
-        write_atomic_bytes(context.folder / FLOAT_FILE, (context.of("train") / TEACHER).read_bytes())
+        write_atomic_bytes(context.folder / FLOAT_FILE, (context.of(places.TRAIN) / TEACHER).read_bytes())
     ranks.current().wait()
     dataset = load_data(context, schedule.resized_crop)
     try:
@@ -61,3 +51,10 @@ def run(context: Context) -> None:
         context.folder,
         {"baselines": {name: {"accuracy": share, **measured(share, images)} for name, share in reached.items()}},
     )
+
+
+STAGE = Stage(
+    name="baselines", title="baselines of the same architecture", folder=places.BASELINES, run=run,
+    preflight=preflight, after=("search", "train"), sections=("seed", "dataset", "precision", "schedule.train"),
+    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("float.pt", "int8.pt"),
+)  # fmt: skip

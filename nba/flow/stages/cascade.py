@@ -10,21 +10,23 @@ from typing import TYPE_CHECKING
 from nba.core import arithmetic
 from nba.core.errors import SpecError
 from nba.core.files import write_atomic
+from nba.flow import places
 from nba.flow.artifacts import Json, measured, save_images, write_part
 from nba.flow.data import check, load_data, preflight
-from nba.flow.stages.train import train_config
+from nba.flow.stage import Context, Stage
+from nba.flow.stages.train import RECIPE, train_config
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.switchable.config import AtBits, SwitchableConfig
     from nba.spec import Spec, Switchable
 
-__all__ = ["check", "preflight", "run"]
 
-TOGETHER = True
-"""Several processes may do this stage together (nba.learn.train.ranks)."""
-SCRATCH = ("cascade.pt",)
-"""Its checkpoint, which nobody needs once the stage is done."""
+CHECKPOINT = "cascade.pt"
+CASCADE = tuple(
+    f"switchable.{name}"
+    for name in ("bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits")
+)
+"""What of the section `switchable` shapes the weights."""
 
 
 def section(spec: Spec) -> Switchable:
@@ -73,7 +75,7 @@ def run(context: Context) -> None:
 
     spec, config = context.spec, switchable_config(context.spec)
     network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
-    checkpoint = context.folder / SCRATCH[0]
+    checkpoint = context.folder / CHECKPOINT
     model, records = fit_switchable(
         network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
@@ -96,3 +98,10 @@ def accuracies(at: AtBits, images: int) -> Json:
         "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
         "agreement": None if at.agreement is None else asdict(at.agreement),
     }  # fmt: skip
+
+
+STAGE = Stage(
+    name="cascade", title="cascade distillation training", folder=places.TRAIN, run=run, check=check,
+    preflight=preflight, after=("nas",), sections=("seed", "dataset", *RECIPE, *CASCADE),
+    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=(CHECKPOINT,),
+)  # fmt: skip

@@ -7,19 +7,19 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nba.core.errors import DesignError
+from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_classes, load_images
+from nba.flow.stage import Context, Stage
 from nba.machine.design_file import load_design
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from nba.flow.runner import Context
-
 
 def run(context: Context) -> None:
     """Writes the bundle."""
     wanted = context.spec.verify
-    emit(context.of("map") / "design.json", context.folder, max(wanted.verilator, wanted.icarus, wanted.hls))
+    emit(context.of(places.DESIGN) / "design.json", context.folder, max(wanted.verilator, wanted.icarus, wanted.hls))
 
 
 def emit(design_json: Path, folder: Path, n_images: int) -> str:
@@ -55,3 +55,9 @@ def emit(design_json: Path, folder: Path, n_images: int) -> str:
     labels = None if truth.labels is None else truth.labels[:n_images]
     emit_bundle(design, weights, folder, images[:n_images], replace(truth, labels=labels))
     return design.id
+
+
+STAGE = Stage(
+    name="emit", title="emission", folder=places.BUNDLE, run=run, after=("map",), sections=("verify",),
+    asset_kinds=("templates", "sim"), packages=("jinja2", "numpy"),
+)  # fmt: skip

@@ -10,8 +10,10 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from nba import __version__
+from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, Json, load_network, read_part, write_part
 from nba.flow.limits import budgets_of, check
+from nba.flow.stage import Context, Stage
 from nba.flow.stages.cascade import hardware_bits
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
@@ -22,13 +24,10 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapping
     from nba.explore.exact import Certificate
-    from nba.flow.runner import Context
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
     from nba.spec import Spec
-
-__all__ = ["check", "run"]
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""
@@ -44,7 +43,7 @@ def run(context: Context) -> None:
     from nba.machine.steady import steady_interval
     from nba.machine.usage import UNITS, value_of
 
-    spec, train = context.spec, context.of("train")
+    spec, train = context.spec, context.of(places.TRAIN)
     platform = get(spec.platform)
     design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
     network, *modes = (replace(network, name=spec.name) for network in design.networks)
@@ -105,7 +104,7 @@ def _has_modes(spec: Spec) -> bool:
 def _promised(context: Context) -> Json:
     """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
     bits = hardware_bits(context.spec)
-    reached = read_part(context.of("train"))["switchable"]["accuracy"]
+    reached = read_part(context.of(places.TRAIN))["switchable"]["accuracy"]
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
     return {
         "accuracy": {
@@ -150,7 +149,7 @@ def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]
 
     spec = context.spec
     platform = get(spec.platform)
-    train = context.of("train")
+    train = context.of(places.TRAIN)
     if spec.precision == "switchable":
         network, weights = packed(*load_shared(train).at(hardware_bits(spec)[0]))
     else:
@@ -179,7 +178,7 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
     from nba.ir.shared import load_shared
 
     spec = context.spec
-    together = load_shared(context.of("train"))
+    together = load_shared(context.of(places.TRAIN))
     limits = budgets = budgets_of(spec)
     for _ in range(MODE_TRIES):
         found = _mapped(context, widest(together)[0], budgets)
@@ -207,7 +206,7 @@ def searched_accelerator(context: Context) -> Accelerator | None:
 
     if context.spec.precision == "switchable" or context.spec.architecture is not None:
         return None
-    return load_result(context.of("search") / "search.json").accelerator
+    return load_result(context.of(places.SEARCH) / "search.json").accelerator
 
 
 def events(program: Program) -> dict[str, object]:
@@ -238,3 +237,13 @@ class _Steps:
         if done == total:
             self._progress.finish()
             self._total = 0
+
+
+STAGE = Stage(
+    name="map", title="mapping", folder=places.DESIGN, run=run, check=check, after=("search", "train"),
+    sections=(
+        "name", "seed", "platform", "budgets", "objective", "accelerator", "switchable.bitwidths",
+        "switchable.hardware_bits",
+    ),
+    packages=("numpy", "torch"),
+)  # fmt: skip

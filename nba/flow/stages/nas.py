@@ -6,27 +6,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nba.core import arithmetic
-from nba.flow import data, hierarchy
+from nba.flow import data, hierarchy, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
 from nba.flow.data import load_data, macro, preflight
-from nba.flow.stages.cascade import cascade_config, section
+from nba.flow.hierarchy import HIERARCHIES
+from nba.flow.stage import Context, Stage
+from nba.flow.stages.cascade import CASCADE, cascade_config, section
 from nba.flow.stages.search import check_space, pressure
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.switchable.efficiency import EfficiencyObjective
     from nba.learn.switchable.search import SwitchableSearchConfig
     from nba.spec import Spec
 
-__all__ = ["check", "preflight", "run"]
-
 FILE = "nas.json"
-
-TOGETHER = True
-"""Several processes may do this stage together (nba.learn.train.ranks)."""
-SCRATCH = ("nas.pt",)
-"""Its checkpoint, which nobody needs once the stage is done."""
+CHECKPOINT = "nas.pt"
 
 
 def check(spec: Spec) -> None:
@@ -52,7 +47,7 @@ def run(context: Context) -> None:
         space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / SCRATCH[0]
+    checkpoint = context.folder / CHECKPOINT
     found = search_switchable(
         space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
         progress=context.progress,
@@ -82,3 +77,15 @@ def search_config(spec: Spec) -> SwitchableSearchConfig:
     wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
     values |= {"target": wanted["target"], "cost_range": wanted["span"]}
     return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})
+
+
+STAGE = Stage(
+    name="nas", title="search of a switchable network", folder=places.SEARCH, run=run, check=check,
+    preflight=preflight,
+    sections=(
+        "seed", "dataset", "network", "bitwidths", "objective", "schedule.search", *CASCADE,
+        "switchable.architecture_bits", "switchable.hierarchy",
+    ),
+    package_data=(HIERARCHIES,), packages=("torch", "numpy", "scikit-learn", "numba"), together=True,
+    scratch=(CHECKPOINT,),
+)  # fmt: skip

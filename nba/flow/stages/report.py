@@ -4,12 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from nba.flow import metrics
-
-if TYPE_CHECKING:
-    from nba.flow.runner import Context
+from nba.flow import metrics, places
+from nba.flow.stage import Context, Stage
+from nba.spec import Spec
 
 
 def run(context: Context) -> None:
@@ -25,3 +23,10 @@ def write(build: Path, page: Path) -> None:
     found = metrics.read(build / metrics.FILE)
     claims = tuple(Claim(label=x.label, value=x.value, holds=x.holds) for x in metrics.table(found))
     write_report(build, page, metrics=found, claims=claims)
+
+
+STAGE = Stage(
+    name="report", title="report", folder=places.REPORT, run=run,
+    after=("search", "train", "map", "emit", "verify", "synth", "baselines"), sections=tuple(Spec.model_fields),
+    asset_kinds=("templates",),
+)  # fmt: skip

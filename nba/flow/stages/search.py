@@ -6,24 +6,22 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypedDict
 
 from nba.core import arithmetic
-from nba.flow import data
+from nba.flow import data, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
 from nba.flow.data import load_data, macro, preflight
 from nba.flow.limits import budgets_of
+from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
     from nba.explore.choose import Effort
     from nba.explore.search import AcceleratorSearch
-    from nba.flow.runner import Context
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network
     from nba.learn.search.joint import SearchConfig
     from nba.learn.space.network import Architecture, Macro
     from nba.machine.usage import Objective
     from nba.spec import SearchSchedule, Spec
-
-__all__ = ["check", "preflight", "run"]
 
 
 class PressureFields(TypedDict):
@@ -34,12 +32,6 @@ class PressureFields(TypedDict):
     target: float | None
     adapt_rate: float
     span: tuple[float, float] | None
-
-
-TOGETHER = True
-"""Several processes may do this stage together (nba.learn.train.ranks)."""
-SCRATCH = ("search.pt",)
-"""Its checkpoint, which nobody needs once the stage is done."""
 
 
 def run(context: Context) -> None:
@@ -199,3 +191,13 @@ def pressure(schedule: SearchSchedule, clock_mhz: float) -> PressureFields:
         "weight": schedule.cost_weight, "form": schedule.cost_form, "target": target,
         "adapt_rate": schedule.adapt_rate, "span": span,
     }  # fmt: skip
+
+
+STAGE = Stage(
+    name="search", title="joint search", folder=places.SEARCH, run=run, check=check, preflight=preflight,
+    sections=(
+        "seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
+        *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps")),
+    ),
+    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("search.pt",),
+)  # fmt: skip

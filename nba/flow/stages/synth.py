@@ -7,11 +7,12 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from nba.flow import places
 from nba.flow.artifacts import Json, write_part
+from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
     from nba.core.progress import Progress
-    from nba.flow.runner import Context
     from nba.spec import Spec
 
 
@@ -24,7 +25,7 @@ def preflight(spec: Spec) -> None:
 
 def run(context: Context) -> None:
     """Writes metrics-part.json and the logs."""
-    write_part(context.folder, synthesise(context.of("emit"), context.folder, context.progress))
+    write_part(context.folder, synthesise(context.of(places.BUNDLE), context.folder, context.progress))
 
 
 def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
@@ -46,3 +47,9 @@ def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
         },
         "versions": {"yosys": found.tool.removeprefix("Yosys ")},
     }
+
+
+STAGE = Stage(
+    name="synth", title="synthesis", folder=places.SYNTH, run=run, preflight=preflight, after=("emit",),
+    packages=("pyosys",),
+)  # fmt: skip

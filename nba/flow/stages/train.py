@@ -11,22 +11,19 @@ from typing import TYPE_CHECKING
 from nba.core import arithmetic
 from nba.core.errors import DataError
 from nba.core.files import write_atomic
-from nba.flow import data
+from nba.flow import data, places
 from nba.flow.artifacts import measured, save_images, save_network, write_part
 from nba.flow.data import load_data, preflight
+from nba.flow.stage import Context, Stage
+from nba.spec import TrainSchedule
 
 if TYPE_CHECKING:
-    from nba.flow.runner import Context
     from nba.learn.train.config import TrainConfig
-    from nba.spec import Spec, TrainSchedule
-
-__all__ = ["check", "preflight", "run"]
+    from nba.spec import Spec
 
 
-TOGETHER = True
-"""Several processes may do this stage together (nba.learn.train.ranks)."""
-SCRATCH = ("train.pt",)
-"""Its checkpoint, which nobody needs once the stage is done."""
+RECIPE = tuple(f"schedule.train.{name}" for name in TrainSchedule.model_fields if name != "baselines")
+"""All of `schedule.train` that shapes the trained network."""
 
 
 def check(spec: Spec) -> None:
@@ -75,3 +72,10 @@ def run(context: Context) -> None:
     reached = trained.integer_accuracy
     found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
     write_part(context.folder, {"accuracy": found, "arithmetic": {"train": arithmetic.used()}})
+
+
+STAGE = Stage(
+    name="train", title="training and integer network", folder=places.TRAIN, run=run, check=check, preflight=preflight,
+    after=("search",), sections=("seed", "dataset", *RECIPE), packages=("torch", "numpy", "scikit-learn"),
+    together=True, scratch=("train.pt",),
+)  # fmt: skip

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from nba.core.errors import ToolError
 from nba.core.tools import require_tool
 from nba.doctor import tool_version
+from nba.flow import places
 from nba.flow.artifacts import Json, write_part
+from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
     from nba.core.progress import Progress
-    from nba.flow.runner import Context
     from nba.spec import Spec
 
 CHECKS = ("verilator", "icarus", "hls")
@@ -59,7 +60,7 @@ def _wanted(spec: Spec) -> dict[str, int]:
 
 def run(context: Context) -> None:
     """Writes metrics-part.json and the logs."""
-    part = verify(context.of("emit"), context.folder, _wanted(context.spec), context.progress, at_most=True)
+    part = verify(context.of(places.BUNDLE), context.folder, _wanted(context.spec), context.progress, at_most=True)
     part["versions"] = {tool: tool_version(tool) for tool in ("iverilog", "g++")}
     write_part(context.folder, part)
 
@@ -74,3 +75,9 @@ def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress,
     from nba.verify import verify_bundle
 
     return verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most)
+
+
+STAGE = Stage(
+    name="verify", title="verification", folder=places.VERIFY, run=run, preflight=preflight, after=("emit",),
+    sections=("verify",), packages=("cocotb", "cocotbext-axi", "verilator"),
+)  # fmt: skip

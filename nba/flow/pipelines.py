@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The stages of a run in order, and a run of them.
+
+A spec of mixed precision searches, trains and maps one network; with `precision: switchable` the stages nas, cascade
+and automap take the place of search and train; where an architecture is given, its check takes that of the search.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from nba.core.errors import SpecError
+from nba.core.progress import Progress
+from nba.flow import metrics, runner
+from nba.flow.artifacts import Json
+from nba.flow.runner import Team
+from nba.flow.stage import Stage
+from nba.flow.stages.architecture import STAGE as ARCHITECTURE
+from nba.flow.stages.automap import STAGE as AUTOMAP
+from nba.flow.stages.baselines import STAGE as BASELINES
+from nba.flow.stages.cascade import STAGE as CASCADE
+from nba.flow.stages.emit import STAGE as EMIT
+from nba.flow.stages.map import STAGE as MAP
+from nba.flow.stages.nas import STAGE as NAS
+from nba.flow.stages.report import STAGE as REPORT
+from nba.flow.stages.search import STAGE as SEARCH
+from nba.flow.stages.synth import STAGE as SYNTH
+from nba.flow.stages.train import STAGE as TRAIN
+from nba.flow.stages.verify import STAGE as VERIFY
+from nba.flow.stamps import Stamp
+from nba.spec import Spec
+
+MIXED: tuple[Stage, ...] = (SEARCH, TRAIN, MAP, EMIT, VERIFY, SYNTH, BASELINES, REPORT)
+
+SWITCHABLE: tuple[Stage, ...] = (
+    NAS,
+    CASCADE,
+    AUTOMAP,
+    replace(MAP, after=("cascade",)),
+    EMIT,
+    VERIFY,
+    SYNTH,
+    replace(BASELINES, after=("nas",)),
+    replace(REPORT, after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
+)
+
+_IN_PLACE_OF = {"search": "nas", "train": "cascade"}
+
+
+def stages_of(spec: Spec) -> tuple[Stage, ...]:
+    """The stages of a run, in order."""
+    stages = SWITCHABLE if spec.precision == "switchable" else MIXED
+    if spec.architecture is None:
+        return stages
+    search = stages[0].name
+    later = (replace(s, after=tuple(ARCHITECTURE.name if n == search else n for n in s.after)) for s in stages[1:])
+    return (ARCHITECTURE, *later)
+
+
+def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
+    """All stages in order, up to and with the one named `last`, or what stands in its place. Raises SpecError."""
+    stages = stages_of(spec)
+    names = [stage.name for stage in stages]
+    if spec.architecture is not None and last == "search":
+        raise SpecError(f"architecture: {spec.architecture} is given, so there is nothing to search; leave it out")
+    return stages[: names.index(last if last in names else _IN_PLACE_OF[last]) + 1]
+
+
+def check(spec: Spec) -> None:
+    """What is wrong with the spec and the files that it names: no tool and no package is looked for. Raises SpecError
+    with all."""
+    runner.check(spec, stages_of(spec))
+
+
+def run_spec(
+    spec: Spec,
+    build: Path,
+    *,
+    progress: Progress,
+    say: Callable[[str], None],
+    last: str = REPORT.name,
+    force: bool = False,
+    team: Team | None = None,
+) -> Json:
+    """Do the stages of `spec` up to `last` in the folder `build`, those whose inputs or outputs changed (all with
+    `force`), and keep metrics.json up to date after each. Returns its content.
+
+    `say` gets one line per stage. With a `team`, the others take part (`assist`) in the stages that learn. Raises
+    NbaError.
+    """
+    stages = up_to(spec, last)
+    found: Json = {}
+
+    def done(stamps: dict[str, Stamp]) -> None:
+        nonlocal found
+        seconds = {name: stamp.seconds for name, stamp in stamps.items()}
+        found = metrics.assemble(build, seconds=seconds, seed=spec.seed)
+
+    later = stages_of(spec)[len(stages) :]
+    runner.run(
+        spec, build, stages=stages, later=later, progress=progress, say=say, done=done, force=force, team=team
+    )  # fmt: skip
+    return found
+
+
+def assist(name: str, spec: Spec, build: Path) -> None:
+    """The part of a process that does not lead in the stage called `name`, which is done together."""
+    (stage,) = (stage for stage in stages_of(spec) if stage.name == name)
+    runner.assist(stage, spec, build)
