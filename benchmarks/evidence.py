@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,10 +35,10 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.learn.data.dataset import DataConfig, Dataset, input_codes
 from nba.learn.data.load import load
-from nba.learn.search.joint import SearchConfig
+from nba.learn.search.config import SearchSchedule
 from nba.learn.space.network import Architecture, Macro, Stage, macs, skeleton, slots
 from nba.learn.space.operators import AUTO_NBA_OPERATORS
-from nba.learn.train.loop import TrainConfig, train
+from nba.learn.train.loop import TrainSchedule, train
 from nba.machine.program import lower
 from nba.machine.steady import steady_interval
 
@@ -62,8 +62,8 @@ class Setting:
     dsp: int
     bram: float
     max_chunks: int
-    search: SearchConfig
-    train: TrainConfig
+    search: SearchSchedule
+    train: TrainSchedule
 
     @property
     def budgets(self) -> Budgets:
@@ -83,15 +83,15 @@ _SMALL_IMAGES = Macro(
 SETTINGS: dict[str, Setting] = {
     "digits": Setting(
         name="digits", train_images=0, test_images=0, macro=Macro(bitwidths=(2, 4, 6, 8)), dsp=128, bram=96.0,
-        max_chunks=4, search=SearchConfig(), train=TrainConfig(),
+        max_chunks=4, search=SearchSchedule(), train=TrainSchedule(),
     ),
     "cifar16": Setting(
         name="cifar16", train_images=400, test_images=100, macro=_SMALL_IMAGES, dsp=200, bram=140.0, max_chunks=4,
-        search=SearchConfig(
+        search=SearchSchedule(
             pretrain_epochs=4, joint_epochs=10, batch_size=64, alpha_learning_rate=0.04, beta_learning_rate=0.04,
             shift_pixels=1.0, rotation_degrees=0.0, mirror=True, steps_per_epoch=30,
         ),
-        train=TrainConfig(epochs=30, shift_pixels=1.0, rotation_degrees=0.0, mirror=True, mixup=0.0),
+        train=TrainSchedule(epochs=30, shift_pixels=1.0, rotation_degrees=0.0, mirror=True, mixup=0.0),
     ),
     "smoke": Setting(
         name="smoke", train_images=0, test_images=0,
@@ -100,11 +100,11 @@ SETTINGS: dict[str, Setting] = {
             head_channels=16, operators=("k3_e1", "k3_e3", "skip"), bitwidths=(4, 8),
         ),
         dsp=40, bram=20.0, max_chunks=3,
-        search=SearchConfig(
+        search=SearchSchedule(
             pretrain_epochs=1, joint_epochs=2, steps_per_epoch=4, hardware_every=2, hardware_samples=20,
             hardware_first=100, hardware_last=100,
         ),
-        train=TrainConfig(epochs=2),
+        train=TrainSchedule(epochs=2),
     ),
 }  # fmt: skip
 """cifar16: CIFAR-10 at 16x16, 4,000 training and 1,000 test images, a seven-block space of the nine operators."""
@@ -214,9 +214,9 @@ class MacsHardware:
         """Nothing."""
 
 
-def weighted(config: SearchConfig, cost_weight: float | None) -> SearchConfig:
+def weighted(config: SearchSchedule, cost_weight: float | None) -> SearchSchedule:
     """`config` with another weight of the cost (None: its own)."""
-    return config if cost_weight is None else replace(config, cost=replace(config.cost, weight=cost_weight))
+    return config if cost_weight is None else config.but(cost_weight=cost_weight)
 
 
 def outcome(

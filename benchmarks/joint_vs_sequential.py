@@ -63,15 +63,12 @@ def sequential(setting: evidence.Setting, dataset: Dataset, seed: int, evaluatio
     between = whole.learning_rate(config.pretrain_epochs + half)
     network = JointSearch(
         macro, dataset, evidence.MacsHardware(),
-        replace(
-            config, joint_epochs=half, learning_rate_last=between, cost=replace(config.cost, bits_weight=0.0)
-        ),
+        config.but(joint_epochs=half, learning_rate_last=between, bits_weight=0.0),
         seed, paths.at_bits(macro, macro.all_bitwidths[-1]),
     )  # fmt: skip
-    bits_config = replace(
-        config, pretrain_epochs=0, joint_epochs=config.joint_epochs - half, learning_rate=between,
-        cost=replace(config.cost, bits_weight=1.0),
-    )  # fmt: skip
+    bits_config = config.but(
+        pretrain_epochs=0, joint_epochs=config.joint_epochs - half, learning_rate=between, bits_weight=1.0
+    )
     network.epochs(_made(work / "network"))
     bits = JointSearch(macro, dataset, evidence.MacsHardware(), bits_config, seed, paths.only(macro, network.derived()))
     bits.net.load_state_dict(network.net.state_dict())

@@ -15,7 +15,6 @@ import json
 import resource
 import sys
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +35,7 @@ def run(setting: evidence.Setting, dataset: Dataset, unit: dict[str, Any], work:
     seed = unit["seed"]
     hardware = evidence.CountedHardware(setting, seed)
     before, cpu = _peak_mib(), time.process_time()
-    found = JointSearch(setting.macro, dataset, hardware, replace(setting.search, bit_sampling=unit["sampling"]), seed)
+    found = JointSearch(setting.macro, dataset, hardware, setting.search.but(bit_sampling=unit["sampling"]), seed)
     found.epochs(work)
     best = found.derived()
     found.oracle.improve(best, setting.search.hardware_last)

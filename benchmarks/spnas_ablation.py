@@ -22,13 +22,14 @@ from nba.core.errors import NbaError
 from nba.core.figures import standard_error
 from nba.learn.data.dataset import DataConfig, Dataset
 from nba.learn.data.load import load
+from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.space.network import Macro, Stage
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import ArchitectureBits, Switchable
 from nba.learn.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
 from nba.learn.switchable.loop import train_switchable
-from nba.learn.switchable.search import ArchitectureBits, SwitchableSearchConfig, search_switchable
+from nba.learn.switchable.search import search_switchable
 from nba.learn.switchable.tabulate import efficiency_table
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import TrainSchedule
 from nba.loopnest.description import load_hierarchy
 
 MODES: tuple[ArchitectureBits, ...] = ("lowest", "highest", "all")
@@ -53,13 +54,18 @@ class Outcome:
 
 
 def outcome(
-    dataset: Dataset, cascade: SwitchableConfig, table: EfficiencyTable, config: SwitchableSearchConfig, seed: int
+    dataset: Dataset,
+    cascade: Switchable,
+    table: EfficiencyTable,
+    config: SearchSchedule,
+    train: TrainSchedule,
+    seed: int,
 ) -> Outcome:
     """Search, then train what was found at all bitwidths."""
     began = time.process_time()
     found = search_switchable(MACRO, dataset, cascade, table, config, seed)
     searched = time.process_time()
-    trained = train_switchable(found.network_at(cascade.bitwidths[0]), dataset, cascade, seed)
+    trained = train_switchable(found.network_at(cascade.bitwidths[0]), dataset, cascade, train, seed)
     return Outcome(
         ops=found.architecture.ops, cost=found.cost, edp=replace(table, objective="edp").cost(found.architecture.ops),
         accuracies=tuple(at.accuracy for at in trained.results), search_seconds=searched - began,
@@ -91,7 +97,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--modes", default=",".join(MODES))
     parser.add_argument("--hierarchy", default="eyeriss-like")
     parser.add_argument("--objective", choices=EFFICIENCY_OBJECTIVES, default="edp")
-    parser.add_argument("--cost-weight", type=float, default=SwitchableSearchConfig().cost_weight)
+    parser.add_argument("--cost-weight", type=float, default=SearchSchedule().cost_weight)
     parser.add_argument("--pretrain", type=int, default=5, help="epochs of the weights alone")
     parser.add_argument("--epochs", type=int, default=12, help="epochs of weights and architecture")
     parser.add_argument("--train", type=int, default=10, help="epochs of the training of what was found")
@@ -99,11 +105,9 @@ def main(arguments: list[str] | None = None) -> int:
     torch.set_num_threads(1)
     dataset = load(DataConfig())
     hierarchy = load_hierarchy(given.hierarchy)
-    cascade = SwitchableConfig(
-        bitwidths=tuple(int(b) for b in given.bits.split(",")),
-        train=TrainConfig(epochs=given.train, batch_size=32, learning_rate=1e-2, mixup=0.0),
-    )
-    config = SwitchableSearchConfig(
+    cascade = Switchable(bitwidths=tuple(int(b) for b in given.bits.split(",")))
+    train = TrainSchedule(epochs=given.train, batch_size=32, learning_rate=1e-2, mixup=0.0)
+    config = SearchSchedule.model_validate(SWITCHABLE_SEARCH).but(
         pretrain_epochs=given.pretrain, joint_epochs=given.epochs, cost_weight=given.cost_weight
     )
     began = time.process_time()
@@ -120,7 +124,7 @@ def main(arguments: list[str] | None = None) -> int:
     results: dict[ArchitectureBits, list[Outcome]] = {mode: [] for mode in modes}
     for seed in (int(s) for s in given.seeds.split(",")):
         for mode, runs in results.items():
-            run = outcome(dataset, cascade, table, replace(config, architecture_bits=mode), seed)
+            run = outcome(dataset, cascade.but(architecture_bits=mode), table, config, train, seed)
             runs.append(run)
             text = ", ".join(f"{100 * a:.2f} %" for a in run.accuracies)
             print(

@@ -28,9 +28,9 @@ from nba.ir.network import Network
 from nba.learn.data.dataset import DataConfig, Dataset
 from nba.learn.data.load import load
 from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
-from nba.learn.switchable.config import SwitchableConfig, Teachers
+from nba.learn.switchable.config import Cascade, Teachers
 from nba.learn.switchable.loop import train_switchable
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import TrainSchedule
 
 METHODS: dict[str, Teachers] = {"cdt": "all", "highest": "highest", "joint": "none", "independent": "none"}
 """Who teaches whom; the networks of `independent` have one bitwidth each."""
@@ -44,7 +44,7 @@ class Setting:
     operator: str
     data: DataConfig
     bitwidths: tuple[int, ...]
-    train: TrainConfig
+    train: TrainSchedule
 
     @property
     def network(self) -> Network:
@@ -60,7 +60,7 @@ SETTINGS = {
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(), bitwidths=(2, 4, 8),
-        train=TrainConfig(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
+        train=TrainSchedule(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
         macro=Macro(
@@ -74,7 +74,7 @@ SETTINGS = {
         operator="k3_e3",
         data=DataConfig(name="folder", height=16, width=16, channels=3, train_images=200, test_images=200),
         bitwidths=(4, 5, 6, 8),
-        train=TrainConfig(
+        train=TrainSchedule(
             epochs=8, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
             mirror=True, crop_pixels=1,
         ),
@@ -84,14 +84,14 @@ SETTINGS = {
 
 
 def accuracies(
-    setting: Setting, dataset: Dataset, config: SwitchableConfig, method: str, seed: int
+    setting: Setting, dataset: Dataset, config: Cascade, train: TrainSchedule, method: str, seed: int
 ) -> dict[int, tuple[float, str]]:
     """(accuracy, arithmetic it is of) of every bitwidth."""
-    config = replace(config, teachers=METHODS[method])
+    config = config.but(teachers=METHODS[method])
     groups = [(bits,) for bits in config.bitwidths] if method == "independent" else [config.bitwidths]
     found = {}
     for bitwidths in groups:
-        trained = train_switchable(setting.network, dataset, replace(config, bitwidths=bitwidths), seed)
+        trained = train_switchable(setting.network, dataset, config.but(bitwidths=bitwidths), train, seed)
         found.update({at.bits: (at.accuracy, at.arithmetic) for at in trained.results})
     return found
 
@@ -127,10 +127,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--beta-warmup", type=float, default=0.0, help="epochs of linear rise of beta")
     given = parser.parse_args(arguments)
     setting = SETTINGS[given.setting]
-    train = setting.train if given.epochs is None else replace(setting.train, epochs=given.epochs)
-    config = SwitchableConfig(
+    train = setting.train if given.epochs is None else setting.train.but(epochs=given.epochs)
+    config = Cascade(
         bitwidths=tuple(int(b) for b in given.bits.split(",")) if given.bits else setting.bitwidths,
-        beta=given.beta, teacher_sum=given.teacher_sum, beta_warmup_epochs=given.beta_warmup, train=train,
+        beta=given.beta, teacher_sum=given.teacher_sum, beta_warmup_epochs=given.beta_warmup,
     )  # fmt: skip
     if setting.data.name != "digits" and given.data is None:
         raise DataError(f"{given.setting}: give --data PATH, a folder with train/<class>/ and test/<class>/")
@@ -148,7 +148,7 @@ def main(arguments: list[str] | None = None) -> int:
     for seed in (int(s) for s in given.seeds.split(",")):
         for method, runs in results.items():
             began = time.process_time()
-            found = accuracies(setting, dataset, config, method, seed)
+            found = accuracies(setting, dataset, config, train, method, seed)
             runs.append({**found, 0: (time.process_time() - began, "seconds")})
             text = ", ".join(f"{bits}: {100 * found[bits][0]:.2f} %" for bits in config.bitwidths)
             print(f"seed {seed}, {method}: {text} ({runs[-1][0][0]:.0f} CPU-seconds)", file=sys.stderr, flush=True)

@@ -2,7 +2,8 @@
 """Ready values of the spec's sections, as they would stand in YAML; fields beside a preset override it.
 
 auto-nba-cifar, auto-nba-imagenet: the macro-architectures of Auto-NBA (ICML 2021): 22 blocks, nine operators.
-published-*: whole schedules of papers (nba.published). quick: minutes on a CPU. common-*: recipes of training.
+published-*: whole schedules of papers (nba.published). quick: minutes on a CPU. Recipes of training alone:
+nba.learn.train.recipes.
 """
 
 from __future__ import annotations
@@ -38,12 +39,6 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 """Section `network`; with either, `bitwidths` are AUTO_NBA_BITWIDTHS unless the spec gives them."""
 
-SWITCHABLE_SEARCH: dict[str, Any] = {
-    "pretrain_epochs": 0, "joint_epochs": 25, "temperature_first": 3.0, "temperature_factor": 0.88,
-}  # fmt: skip
-"""What section `schedule.search` has with `precision: switchable` where neither it nor a preset says otherwise: epochs
-and temperature of InstantNet."""
-
 SCHEDULES: dict[str, dict[str, Any]] = {
     **{name: {"search": preset.search, "train": preset.train} for name, preset in PUBLISHED.items()},
     "quick": {
@@ -55,33 +50,3 @@ SCHEDULES: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """Section `schedule`."""
-
-_COMMON: dict[str, Any] = {
-    "optimiser": "sgd", "learning_rate_last": 0.0, "momentum": 0.9, "nesterov": True, "clip_norm": None,
-    "warmup_epochs": 5.0, "label_smoothing": 0.1, "distillation": None, "precision": "auto", "mixup": 0.0,
-    "fold_fraction": 0.1, "baselines": True, "shift_pixels": 0.0, "rotation_degrees": 0.0, "zoom": 0.0,
-}  # fmt: skip
-
-TRAINING: dict[str, dict[str, Any]] = {
-    # The common recipe for residual networks on CIFAR (crop of 4, mirror, SGD, batch 128, weight decay 5e-4), with the
-    # cosine and label smoothing of later work.
-    "common-cifar": {
-        **_COMMON, "epochs": 200, "batch_size": 128, "learning_rate": 0.1, "weight_decay": 5e-4, "ema": 0.999,
-        "mirror": True, "crop_pixels": 4, "resized_crop": None,
-    },
-    # After MobileNetV2 (weight decay 4e-5, batch and rate scaled), cosine over 150 epochs.
-    "common-imagenet": {
-        **_COMMON, "epochs": 150, "batch_size": 256, "learning_rate": 0.05, "weight_decay": 4e-5, "ema": 0.9999,
-        "mirror": True, "crop_pixels": 0, "resized_crop": {"scale": [0.08, 1.0], "ratio": [3 / 4, 4 / 3]},
-    },
-}  # fmt: skip
-"""Section `schedule.train`: recipes in common use, none of a paper on co-design."""
-
-
-def merged(preset: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
-    """`preset` with the fields of `given` in place of its own; sections within are merged field by field."""
-    found = dict(preset)
-    for key, value in given.items():
-        inner = found.get(key)
-        found[key] = merged(inner, value) if isinstance(inner, dict) and isinstance(value, dict) else value
-    return found

@@ -12,7 +12,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     field_validator,
@@ -20,17 +19,18 @@ from pydantic import (
 )
 
 from nba.core.errors import SpecError
+from nba.core.section import Positive, PositiveFloat, Rate, Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, SWITCHABLE_BITS, SWITCHABLE_BITS_TEXT
+from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
+from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.space.operators import SKIP
-from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES, SWITCHABLE_SEARCH, TRAINING, merged
+from nba.learn.switchable.config import Switchable
+from nba.learn.train.config import TrainSchedule
+from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES
 
 OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
 """A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
 two groups of channels with a shuffle; `skip` leaves the block out."""
-
-Positive = Annotated[int, Field(gt=0, le=2**31 - 1, strict=True)]
-Rate = Annotated[float, Field(gt=0, le=1, strict=True)]
 
 
 def _legal_bits(bits: int) -> int:
@@ -43,20 +43,6 @@ def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if bits is not None and len(set(bits)) != len(bits):
         raise ValueError("a bitwidth is listed twice")
     return None if bits is None else tuple(sorted(bits))
-
-
-def _switchable_bits(bits: int) -> int:
-    if bits not in SWITCHABLE_BITS:
-        raise ValueError(f"not a legal number of bits; legal: {SWITCHABLE_BITS_TEXT}")
-    return bits
-
-
-def _rising(bits: tuple[int, ...]) -> tuple[int, ...]:
-    if list(bits) != sorted(set(bits)):
-        raise ValueError(f"{list(bits)}: give each bitwidth once, in rising order")
-    if bits[0] > MASTER_BITS:
-        raise ValueError(f"the lowest is {bits[0]}; legal: at most {MASTER_BITS}, the bits of the shared codes")
-    return bits
 
 
 def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
@@ -76,18 +62,8 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
 
 Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
-SwitchableBits = Annotated[
-    int, Field(strict=True, json_schema_extra={"enum": list(SWITCHABLE_BITS)}), AfterValidator(_switchable_bits)
-]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
-PositiveFloat = Annotated[float, Field(gt=0, le=1e12, allow_inf_nan=False, strict=True)]
-Weight = Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False, strict=True)]
-"""Factor of a term of a loss."""
 Images = Annotated[int, Field(ge=0, le=1024, strict=True)]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 IMAGE_SIZES = {
@@ -100,11 +76,11 @@ _Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
 
 
-class Transform(_Section):
+class Transform(Section):
     """A class of torchvision.transforms.v2 and its keyword arguments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = {}
+    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = Field(default={})
 
 
 def _class_names(names: Any) -> Any:
@@ -121,7 +97,7 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-class Classes(_Section):
+class Classes(Section):
     """Some of a dataset's classes: those of these names (a list stands for them), or `count` drawn with `seed`."""
 
     names: (
@@ -142,7 +118,7 @@ class Classes(_Section):
         return self
 
 
-class Dataset(_Section):
+class Dataset(Section):
     """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg, or train/<class> and test/<class> (or
     val/<class>), as does `imagenet`; `cifar10`, `cifar100` and `fashion-mnist` are torchvision's files or such folders.
 
@@ -188,7 +164,7 @@ class Dataset(_Section):
         return self.model_copy(update={"path": str(path.expanduser().absolute())})
 
 
-class Stage(_Section):
+class Stage(Section):
     """`blocks` blocks of `channels` output channels; the first has stride `stride`. `operators` and `bitwidths` stand
     in for those of the whole network in these blocks."""
 
@@ -199,7 +175,7 @@ class Stage(_Section):
     bitwidths: Bitwidths | None = None
 
 
-class NetworkSpace(_Section):
+class NetworkSpace(Section):
     """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
 
     `preset` gives every field that does not stand beside it. `bits_per`: what shares one searched bitwidth.
@@ -221,16 +197,10 @@ class NetworkSpace(_Section):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, raw: Any) -> Any:
-        return _with_preset(raw, NETWORKS)
+        return with_preset(raw, NETWORKS)
 
 
-def _with_preset(raw: Any, presets: dict[str, dict[str, Any]]) -> Any:
-    """`raw` with the fields of the preset that it names, where it does not give them itself."""
-    name = raw.get("preset") if isinstance(raw, dict) else None
-    return merged(presets[name], raw) if isinstance(name, str) and name in presets else raw
-
-
-class AcceleratorSpace(_Section):
+class AcceleratorSpace(Section):
     """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own."""
 
     min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
@@ -243,7 +213,7 @@ class AcceleratorSpace(_Section):
         return self
 
 
-class Budgets(_Section):
+class Budgets(Section):
     """Hard limits: what is emitted satisfies them, or the run says which it does not and ends with an error.
 
     dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
@@ -261,185 +231,7 @@ class Budgets(_Section):
     accuracy: Rate | None = None
 
 
-_Span = tuple[PositiveFloat, PositiveFloat]
-
-
-class ResizedCrop(_Section):
-    """Torchvision's RandomResizedCrop: a part of the image, of `scale` times its area (least, most) and of a width to
-    height in `ratio` (least, most), scaled to the network's size."""
-
-    scale: _Span = (0.08, 1.0)
-    ratio: _Span = (3 / 4, 4 / 3)
-
-    @model_validator(mode="after")
-    def _ordered(self) -> ResizedCrop:
-        if not self.scale[0] <= self.scale[1] <= 1:
-            raise ValueError(f"scale {list(self.scale)}: give the least and the most, at most 1")
-        if not self.ratio[0] <= self.ratio[1]:
-            raise ValueError(f"ratio {list(self.ratio)}: give the least and the most")
-        return self
-
-
-class _Augmented(_Section):
-    """How far a training image is moved, turned and scaled at random (each up to this much, either way), whether half
-    of them are mirrored, and by how many zeros an image grows on each side before its size is cut out at random.
-    resized_crop comes first: it cuts from the image as it lies in its file."""
-
-    shift_pixels: Annotated[float, Field(ge=0, le=64, strict=True)] = 0.5
-    rotation_degrees: Annotated[float, Field(ge=0, le=180, strict=True)] = 10.0
-    zoom: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
-    mirror: Annotated[bool, Field(strict=True)] = False
-    crop_pixels: Annotated[int, Field(ge=0, le=64, strict=True)] = 0
-    resized_crop: ResizedCrop | None = None
-
-
-_Beta = Annotated[float, Field(ge=0, lt=1, strict=True)]
-
-
-def _range(span: tuple[float, float]) -> tuple[float, float]:
-    if not span[0] <= span[1] or span[1] == 0:
-        raise ValueError(f"{list(span)}: give the least and the most, the most above 0")
-    return span
-
-
-_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-_Range = Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_range)]
-
-
-class SearchSchedule(_Augmented):
-    """How long and how the search learns: weights alone, then weights, operators, bitwidths and accelerator in turn.
-
-    weights_fraction: share of the training images for the weights; the others are for operators and bitwidths.
-    steps_per_epoch: an epoch ends after so many (null: when the images do). The rate of the weights falls with a cosine
-    from learning_rate to learning_rate_last; momentum: of sgd; clip_norm: largest norm of their gradients. adam_betas:
-    of the optimiser of operators and bitwidths. bit_sampling: how bitwidths are sampled to train weights, and to train
-    bitwidths: hetero (blended, one), soft (blended, blended) or hard (one, one). n_candidates: paths that take part in
-    the backward pass. The Gumbel temperature falls in the joint epochs from temperature_first by temperature_factor per
-    epoch, or, where that is null, geometrically to temperature_last. Every `hardware_every` steps the accelerator
-    search takes `hardware_samples` samples (`hardware_first` before the first, `hardware_last` at the end), by
-    `hardware_method`.
-
-    network_objective: the cost that operators and bitwidths are chosen by: hardware (the objective of the spec, on the
-    best accelerator so far), macs or bit_operations (multiply-accumulates, times the bits of both factors, of a frame).
-    The loss grows by cost_weight * (log cost + bits_weight * log bit operations), or, with cost_form: linear, by the
-    same without logarithms. With a target, target_fps frames per second or
-    target in units of the objective (cycles, pJ per frame, pJ x cycles), cost_weight is multiplied after every joint
-    epoch by (cost / target) ** adapt_rate, by at most 2 either way, and stays within 1/100 and 100 times its first
-    value. With a range, cost_range [least, most] in units of the cost or fps_range in frames per second, the derived
-    network decides after every joint epoch: above the range of costs the weight is cost_weight, within it 0, below it
-    -cost_weight.
-    """
-
-    pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
-    joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 30
-    steps_per_epoch: Positive | None = None
-    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
-    weights_fraction: Annotated[float, Field(ge=0.05, le=0.95, strict=True)] = 0.5
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Rate = 0.01
-    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
-    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
-    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
-    clip_norm: PositiveFloat | None = None
-    alpha_learning_rate: Rate = 0.02
-    beta_learning_rate: Rate = 0.02
-    adam_betas: tuple[_Beta, _Beta] = (0.5, 0.999)
-    bit_sampling: Literal["hetero", "soft", "hard"] = "hetero"
-    n_candidates: Annotated[int, Field(ge=2, le=16, strict=True)] = 2
-    temperature_first: PositiveFloat = 5.0
-    temperature_last: PositiveFloat = 0.5
-    temperature_factor: Rate | None = None
-    hardware_method: Literal["gamma", "random", "evolutionary"] = "gamma"
-    hardware_every: Positive = 5
-    hardware_samples: Positive = 50
-    hardware_first: Positive = 1000
-    hardware_last: Positive = 2000
-    network_objective: Literal["hardware", "macs", "bit_operations"] = "hardware"
-    cost_form: Literal["log", "linear"] = "log"
-    cost_weight: Weight = 0.15
-    bits_weight: Weight = 0.15
-    target_fps: PositiveFloat | None = None
-    target: Annotated[float, Field(gt=0, le=1e30, allow_inf_nan=False, strict=True)] | None = None
-    adapt_rate: Annotated[float, Field(ge=0, le=10, strict=True)] = 1.0
-    cost_range: _Range | None = None
-    fps_range: _Range | None = None
-
-    @model_validator(mode="after")
-    def _consistent(self) -> SearchSchedule:
-        if self.temperature_factor is None and self.temperature_last > self.temperature_first:
-            raise ValueError(
-                f"temperature_last {self.temperature_last} is above temperature_first {self.temperature_first}"
-            )
-        if self.learning_rate_last > self.learning_rate:
-            raise ValueError(
-                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
-            )
-        wanted = ("target_fps", "target", "cost_range", "fps_range")
-        given = [name for name in wanted if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are ways to say one thing; give one of them")
-        if self.network_objective != "hardware" and given and given[0].endswith(("fps", "fps_range")):
-            raise ValueError(
-                f"{given[0]}: frames per second are the hardware's, and network_objective is {self.network_objective}; "
-                "give target or cost_range in its unit"
-            )
-        return self
-
-
-class Distillation(_Section):
-    """The network also learns a teacher's outputs: share `weight` of the loss. teacher: `float`, the same network
-    without quantisation, trained first with the same schedule, or the path of a teacher.pt that such a run left."""
-
-    weight: Annotated[float, Field(gt=0, le=1, strict=True)] = 0.5
-    teacher: str = "float"
-
-
-class TrainSchedule(_Augmented):
-    """How long and how the derived network is trained: linear warm-up, cosine to learning_rate_last; AdamW, or SGD with
-    `momentum` (Nesterov's with `nesterov`); clip_norm: largest norm of the gradients.
-
-    `preset` (recipes in common use, not those of the papers) gives every field that does not stand beside it. mixup:
-    every batch is blended with itself in reverse, whose share is uniform in 0..mixup/2. ema: decay of the running mean
-    of the weights, which is what is exported (0: the last weights are). fold_fraction: last part of the epochs, with
-    BatchNorm folded. precision: of convolutions until then; `auto` is bfloat16 on a GPU and float32 on a CPU.
-    baselines: the same architecture is trained in floating point and, from there, with 8 bits everywhere too, so that
-    the report can compare accuracies.
-    """
-
-    preset: Literal["common-cifar", "common-imagenet"] | None = None
-    epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
-    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Rate = 0.004
-    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
-    nesterov: Annotated[bool, Field(strict=True)] = True
-    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
-    clip_norm: PositiveFloat | None = None
-    warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
-    label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
-    ema: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
-    distillation: Distillation | None = None
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
-    mixup: Annotated[float, Field(ge=0, le=1, strict=True)] = 1.0
-    fold_fraction: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.25
-    baselines: Annotated[bool, Field(strict=True)] = True
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_preset(cls, raw: Any) -> Any:
-        return _with_preset(raw, TRAINING)
-
-    @model_validator(mode="after")
-    def _falls(self) -> TrainSchedule:
-        if self.learning_rate_last > self.learning_rate:
-            raise ValueError(
-                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
-            )
-        return self
-
-
-class Schedule(_Section):
+class Schedule(Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
     preset: (
@@ -456,44 +248,10 @@ class Schedule(_Section):
             raise ValueError(
                 f"preset {raw['preset']} and train.preset {train['preset']} both say how to train; leave out one"
             )
-        return _with_preset(raw, SCHEDULES)
+        return with_preset(raw, SCHEDULES)
 
 
-class Switchable(_Section):
-    """One network for several bitwidths, trained by cascade distillation (InstantNet): all of its layers work at one of
-    `bitwidths`, weights and activations alike, but for the first where `stem_bits` and the last where `classifier_bits`
-    fix theirs. Up to 8 bits they share one stored set of 8-bit codes.
-
-    Every bitwidth learns the labels and, with weight `beta` (after `beta_warmup_epochs` of linear rise), the logits of
-    its teachers: all higher bitwidths, the highest, or none. teacher_sum: distances to several are added or averaged.
-
-    The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
-    highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
-    which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform> (our own template, which has no
-    12 and 32 bits), or the path of a description in YAML. hardware_bits: the one bitwidth (8
-    or less) that is emitted as hardware (null: all of them, as modes of one accelerator, chosen at run time).
-    """
-
-    bitwidths: Annotated[tuple[SwitchableBits, ...], Field(min_length=2), AfterValidator(_rising)] = (4, 8, 12, 16, 32)
-    beta: Weight = 1.0
-    teachers: Literal["all", "highest", "none"] = "all"
-    teacher_sum: Literal["sum", "mean"] = "sum"
-    beta_warmup_epochs: Annotated[float, Field(ge=0, le=10_000, strict=True)] = 0.0
-    stem_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
-    classifier_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
-    architecture_bits: Literal["lowest", "highest", "all"] = "lowest"
-    hierarchy: Annotated[str, Field(min_length=1)] = "eyeriss-like"
-    hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
-
-    @model_validator(mode="after")
-    def _hardware_is_trained(self) -> Switchable:
-        if self.hardware_bits is not None and self.hardware_bits not in self.bitwidths:
-            legal = ", ".join(str(b) for b in self.bitwidths if b <= MASTER_BITS)
-            raise ValueError(f"hardware_bits {self.hardware_bits}: not one of its bitwidths; legal: {legal}")
-        return self
-
-
-class Verify(_Section):
+class Verify(Section):
     """Test images that each implementation must reproduce, all logits, bit for bit, or all that there are; 0 leaves one
     out (Icarus takes about a hundred times as long as Verilator)."""
 
@@ -511,7 +269,7 @@ class Verify(_Section):
 _MIXED_BITWIDTHS = (2, 4, 6, 8)
 
 
-class Spec(_Section):
+class Spec(Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
     that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
     bits of every block (docs/architecture-file.md); nothing is searched then."""
@@ -602,6 +360,13 @@ class Spec(_Section):
                 "teachers with switchable.teachers"
             )
         return self
+
+    @property
+    def switched(self) -> Switchable:
+        """The section `switchable`. Raises SpecError for a spec of another precision."""
+        if self.switchable is None:
+            raise SpecError("precision: mixed; a switchable network needs `precision: switchable`")
+        return self.switchable
 
     def yaml(self) -> str:
         """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""

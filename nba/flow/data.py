@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from nba.core.errors import DataError, ToolError
 from nba.flow.places import STATE
 from nba.flow.stage import Context
-from nba.spec import IMAGE_SIZES, ResizedCrop, Spec
+from nba.learn.train.augmentation import ResizedCrop
+from nba.spec import IMAGE_SIZES, Spec
 
 if TYPE_CHECKING:
     from nba.learn.data.dataset import DataConfig, Dataset

@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from nba.core.errors import NbaError, SpecError
-from nba.flow.stages.cascade import section
 
 if TYPE_CHECKING:
     from nba.loopnest.hierarchy import Hierarchy
@@ -19,7 +18,7 @@ HIERARCHIES = "loopnest/hierarchies"
 
 def name(spec: Spec) -> str:
     """Name or path of the description."""
-    return section(spec).hierarchy
+    return spec.switched.hierarchy
 
 
 def of(spec: Spec) -> Hierarchy:
@@ -36,7 +35,7 @@ def check(spec: Spec) -> None:
     except NbaError as err:
         raise SpecError(f"switchable.hierarchy: {err}") from None
     legal = [mac.bits for mac in found.macs]
-    absent = [bits for bits in section(spec).bitwidths if bits not in legal]
+    absent = [bits for bits in spec.switched.bitwidths if bits not in legal]
     if absent:
         raise SpecError(
             f"switchable.hierarchy: {name(spec)} has no MAC of {', '.join(map(str, absent))} bits; it has "

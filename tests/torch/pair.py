@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -12,26 +12,27 @@ from torch import distributed
 
 from nba.core.progress import Silent
 from nba.ir.network import weights_digest
-from nba.learn.search.joint import SearchConfig, search
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.joint import search
 from nba.learn.space.network import Architecture, skeleton
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade, Switchable
 from nba.learn.switchable.export import measure_switchable
 from nba.learn.switchable.loop import fit_switchable
-from nba.learn.switchable.search import SwitchableSearchConfig, search_switchable
+from nba.learn.switchable.search import search_switchable
 from nba.learn.train import ranks
-from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import Fit, fit, measure
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.hand_table import hand_table
 from tests.torch.small import MACRO, few_digits
 
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
-TRAIN = TrainConfig(
+TRAIN = TrainSchedule(
     epochs=3, batch_size=16, warmup_epochs=1.0, ema=0.9, mirror=True, crop_pixels=1, fold_fraction=0.4,
     distillation=Distillation(),
 )  # fmt: skip
 
-SEARCH = SearchConfig(
+SEARCH = SearchSchedule(
     pretrain_epochs=1, joint_epochs=2, batch_size=16, hardware_every=1, hardware_samples=2, hardware_first=2,
     hardware_last=2, learning_rate=1e-3,
 )  # fmt: skip
@@ -40,7 +41,7 @@ SEARCH = SearchConfig(
 def floated() -> list[dict[str, float]]:
     """Curves of the network without quantisation: no rounding makes much of little."""
     torch.set_num_threads(1)
-    config = replace(TRAIN, distillation=None, optimiser="sgd", learning_rate=0.05, fold_fraction=0.0)
+    config = TRAIN.but(distillation=None, optimiser="sgd", learning_rate=0.05, fold_fraction=0.0)
     run = Fit(ARCHITECTURE, few_digits(96), config, 3, teacher=None, floating=True)
     run.epochs(None, Silent())
     return [asdict(r) for r in run.records]
@@ -59,9 +60,9 @@ def trained(folder: Path) -> tuple[list[dict[str, float]], str]:
 def switched(folder: Path) -> tuple[list[dict[str, float]], list[str]]:
     """Curves of a short training at several bitwidths, and digests of their weights."""
     torch.set_num_threads(1)
-    config = SwitchableConfig(bitwidths=(4, 8, 32), train=replace(TRAIN, distillation=None))
+    config, train = Cascade(bitwidths=(4, 8, 32)), TRAIN.but(distillation=None)
     path = folder / "switchable.pt"
-    model, records = fit_switchable(skeleton(ARCHITECTURE), few_digits(96), config, 3, checkpoint=path)
+    model, records = fit_switchable(skeleton(ARCHITECTURE), few_digits(96), config, train, 3, checkpoint=path)
     found = measure_switchable(model, records, few_digits(96))
     return [r.scalars() for r in records], [weights_digest(at.weights) for at in found.results if at.weights]
 
@@ -76,10 +77,11 @@ def searched(folder: Path) -> tuple[list[dict[str, object]], str]:
 def found(folder: Path) -> list[dict[str, object]]:
     """Records of a short search for a switchable network; a heavy cost keeps operators from being nearly as good."""
     torch.set_num_threads(1)
-    config = SwitchableSearchConfig(
-        pretrain_epochs=1, joint_epochs=2, batch_size=16, learning_rate=1e-3, cost_weight=5.0
-    )
-    cascade = SwitchableConfig(bitwidths=(8, 16, 32))
+    config = SearchSchedule(
+        pretrain_epochs=1, joint_epochs=2, temperature_first=3.0, temperature_factor=0.88, batch_size=16,
+        learning_rate=1e-3, cost_weight=5.0,
+    )  # fmt: skip
+    cascade = Switchable(bitwidths=(8, 16, 32))
     run = search_switchable(
         MACRO, few_digits(96), cascade, hand_table(bits=8), config, 2, checkpoint=folder / "found.pt"
     )

@@ -7,7 +7,6 @@ import json
 import multiprocessing
 import shutil
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ from nba.learn.train.baselines import (
     float_config,
     int8_config,
 )
-from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, Fit, train
 from nba.spec import parse_spec
 from tests.torch.small import MACRO, few_digits
@@ -41,7 +40,7 @@ from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt
 
 pytestmark = pytest.mark.torch
-SHORT = TrainConfig(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
+SHORT = TrainSchedule(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 SPEC = """
 name: x
@@ -66,20 +65,20 @@ def test_8_bits_are_everywhere_and_operators_stay() -> None:
 
 def test_recipes() -> None:
     """The float baseline's is that of a float teacher; the 8-bit one ends as the recipe itself ends."""
-    config = TrainConfig(epochs=80, distillation=Distillation())
-    assert float_config(config) == replace(config, distillation=None, fold_fraction=0.0)
+    config = TrainSchedule(epochs=80, distillation=Distillation())
+    assert float_config(config) == config.but(distillation=None, fold_fraction=0.0)
     tail = int8_config(config)
     assert (tail.epochs, tail.fold_fraction, tail.warmup_epochs, tail.distillation) == (20, 1.0, 0.0, None)
     assert 0 < tail.learning_rate < 0.16 * config.learning_rate
-    assert int8_config(replace(config, fold_fraction=0.0)).epochs == 20
-    assert int8_config(replace(config, epochs=1)).epochs == 1
+    assert int8_config(config.but(fold_fraction=0.0)).epochs == 20
+    assert int8_config(config.but(epochs=1)).epochs == 1
 
 
 def test_digits_are_learned_by_both(tmp_path: Path) -> None:
     data = load(DataConfig())
     macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(2, 2, 8, 2, 8))
-    config = TrainConfig(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
+    config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
     found = fit_baselines(architecture, data, config, 0, tmp_path, Silent())
     assert found is not None
     assert found.floating > 0.9
@@ -89,7 +88,7 @@ def test_digits_are_learned_by_both(tmp_path: Path) -> None:
 
 def test_8_bits_begin_where_floating_point_ended() -> None:
     """Weights, and the running mean of the weights, are those of the network in floating point; so are its outputs."""
-    data, config = few_digits(96), replace(SHORT, ema=0.99)
+    data, config = few_digits(96), SHORT.but(ema=0.99)
     run = Fit(ARCHITECTURE, data, float_config(config), 3, teacher=None, floating=True)
     run.epochs(None, Silent())
     floating = run.result()
@@ -138,7 +137,7 @@ class _Steps(Silent):
 
 
 def test_a_float_teacher_is_not_trained_again(tmp_path: Path) -> None:
-    taught = replace(SHORT, distillation=Distillation())
+    taught = SHORT.but(distillation=Distillation())
     train(ARCHITECTURE, few_digits(96), taught, 3, tmp_path)
     shutil.copyfile(tmp_path / TEACHER, tmp_path / FLOAT_FILE)
     steps = _Steps()

@@ -19,7 +19,7 @@ from nba.learn.search.joint import search
 from nba.learn.space.network import Architecture
 from nba.learn.switchable.search import search_switchable
 from nba.learn.train import checkpoint
-from nba.learn.train.config import Distillation, TrainConfig
+from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, train
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.hand_table import hand_table
@@ -31,7 +31,7 @@ from tests.torch.test_switchable_search import SHORT as NAS
 
 pytestmark = pytest.mark.torch
 CASES = 600
-SHORT = TrainConfig(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
+SHORT = TrainSchedule(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 
 
@@ -142,11 +142,11 @@ def test_damage_changes_no_result(run: Callable[[Path | None, int | None], objec
 
 def test_a_damaged_teacher_is_refused(tmp_path: Path) -> None:
     """It is the user's file: there is nothing to go back to."""
-    taught = TrainConfig(epochs=1, batch_size=16, warmup_epochs=0.0, distillation=Distillation())
+    taught = TrainSchedule(epochs=1, batch_size=16, warmup_epochs=0.0, distillation=Distillation())
     train(ARCHITECTURE, few_digits(32), taught, 1, tmp_path)
     path, rng = tmp_path / TEACHER, random.Random(3)
     whole = path.read_bytes()
-    given = TrainConfig(
+    given = TrainSchedule(
         epochs=1, batch_size=16, warmup_epochs=0.0, distillation=Distillation(teacher=str(path))
     )  # fmt: skip
     for _ in range(20):

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import BaseModel
 
 from nba.core.progress import Silent
+from nba.core.section import Section
 from nba.flow import pipelines, runner
 from nba.flow.pipelines import stages_of, up_to
 from nba.flow.stage import Context, Stage
@@ -52,25 +52,37 @@ SWITCHABLE = Spec.model_validate(
 class Recorder:
     """A section of a spec that notes the fields that are read: each by itself, or a whole section."""
 
-    def __init__(self, section: BaseModel, where: str, read: Callable[[str], None]):
+    def __init__(self, section: Section, where: str, read: Callable[[str], None]):
         self._section, self._where, self._read = section, where, read
 
     def __getattr__(self, name: str) -> Any:
-        value = getattr(self._section, name)
-        where = self._where + name
-        if name == "model_dump":
-            return self._dump
-        if name not in type(self._section).model_fields:
+        kind = type(self._section)
+        if name in kind.model_fields:
+            value = getattr(self._section, name)
+            where = self._where + name
+            if isinstance(value, Section):
+                return Recorder(value, f"{where}.", self._read)
+            self._read(where)
             return value
-        if isinstance(value, BaseModel):
-            return Recorder(value, f"{where}.", self._read)
-        self._read(where)
-        return value
+        own = getattr(kind, name)  # what a method or a property of the section reads is noted as well
+        if isinstance(own, property):
+            assert own.fget is not None
+            return own.fget(self)
+        return partial(own, self)
 
-    def _dump(self, *, exclude: set[str] | None = None) -> dict[str, Any]:
-        for name in set(type(self._section).model_fields) - (exclude or set()):
+    def model_dump(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+        """As that of the section."""
+        for name in (include or set(type(self._section).model_fields)) - (exclude or set()):
             self._read(self._where + name)
-        return self._section.model_dump(exclude=exclude)
+        return self._section.model_dump(include=include, exclude=exclude)
+
+    def model_copy(self, *, update: dict[str, Any]) -> Recorder:
+        """As that of the section: what is read of the copy is noted."""
+        return Recorder(self._section.model_copy(update=update), self._where, self._read)
+
+    def but(self, **changes: object) -> Recorder:
+        """As that of the section: what is read of the copy is noted."""
+        return Recorder(self._section.but(**changes), self._where, self._read)
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ import pytest
 from nba.core.errors import NbaError
 from nba.ir.network import FLOAT_BITS
 from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, macs, skeleton
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.efficiency import EfficiencyTable, check_table
 from nba.learn.switchable.network import at_bits
 from nba.learn.switchable.tabulate import efficiency_table, tabulated
@@ -52,13 +52,13 @@ def _front(layer: NestLayer) -> tuple[Found, ...]:
 @pytest.mark.parametrize(
     "config",
     [
-        SwitchableConfig(bitwidths=(4, 8)),
-        SwitchableConfig(bitwidths=(2, 16), stem_bits=8, classifier_bits=4),
-        SwitchableConfig(bitwidths=(16, 32), stem_bits=8),
-        SwitchableConfig(bitwidths=(32,)),
+        Cascade(bitwidths=(4, 8)),
+        Cascade(bitwidths=(2, 16), stem_bits=8, classifier_bits=4),
+        Cascade(bitwidths=(16, 32), stem_bits=8),
+        Cascade(bitwidths=(32,)),
     ],
 )
-def test_sums_are_the_costs_of_the_networks(macro: Macro, config: SwitchableConfig) -> None:
+def test_sums_are_the_costs_of_the_networks(macro: Macro, config: Cascade) -> None:
     asked: list[tuple[int, ...]] = []
 
     def one(layer: NestLayer) -> tuple[Found, ...]:
@@ -91,14 +91,14 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: SwitchableConf
 
 
 def test_a_skipped_block_costs_nothing_and_every_layer_counts() -> None:
-    table = tabulated(MACRO, SwitchableConfig(bitwidths=(4, 8)), "ones", "latency", lambda _: (_found(1.0, 1),))
+    table = tabulated(MACRO, Cascade(bitwidths=(4, 8)), "ones", "latency", lambda _: (_found(1.0, 1),))
     assert table.totals(("skip", "k3_e1", "skip")) == (5.0, 5)
     assert table.totals(("k3_e2", "k3_e1", "k5_e2")) == (11.0, 11)
 
 
 def test_mappings_are_those_of_the_mean_network() -> None:
     """Of 3 mappings per shape, those of the least (mean energy) * (mean cycles), whatever other prices would give."""
-    config = SwitchableConfig(bitwidths=(4, 8))
+    config = Cascade(bitwidths=(4, 8))
     macro = replace(MACRO, operators=("k3_e1", "k5_e1"), stages=MACRO.stages[:1])
     table = tabulated(macro, config, "by hand", "edp", _front)
 
@@ -131,7 +131,7 @@ def test_costs_are_those_of_the_mapping_search() -> None:
     its EDP, whose mappings depend on all layers, nearly."""
     hierarchy = load_hierarchy("eyeriss-like")
     macro = replace(MACRO, operators=("k3_e1", "k5_e2"))
-    config = SwitchableConfig(bitwidths=(2, 8), stem_bits=8)
+    config = Cascade(bitwidths=(2, 8), stem_bits=8)
     table, again = (
         efficiency_table(macro, 2, hierarchy, "latency", 3, 2000, stem_bits=config.stem_bits) for _ in range(2)
     )

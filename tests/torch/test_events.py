@@ -12,9 +12,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from nba.core.sources import digest_tree
 from nba.explore.entropy import mean_entropy
-from nba.learn.search.joint import SearchConfig, search
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.joint import search
 from nba.learn.space.network import Architecture
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import TrainSchedule
 from nba.learn.train.events import PATTERN, Events
 from nba.learn.train.loop import train
 from tests.torch.fake_hardware import FakeHardware
@@ -31,7 +32,7 @@ def _scalars(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 def test_every_epoch_once_and_no_part_of_the_result(tmp_path: Path) -> None:
     architecture = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
-    config = TrainConfig(epochs=3, batch_size=16)
+    config = TrainSchedule(epochs=3, batch_size=16)
     for _ in range(2):  # the second time all epochs come from the checkpoint
         trained = train(architecture, few_digits(32), config, 1, tmp_path)
         found = _scalars(tmp_path)
@@ -42,7 +43,7 @@ def test_every_epoch_once_and_no_part_of_the_result(tmp_path: Path) -> None:
 
 
 def test_a_search_shows_what_it_knows(tmp_path: Path) -> None:
-    config = SearchConfig(pretrain_epochs=1, joint_epochs=1, batch_size=16, hardware_first=2, hardware_last=2)
+    config = SearchSchedule(pretrain_epochs=1, joint_epochs=1, batch_size=16, hardware_first=2, hardware_last=2)
     result = search(MACRO, few_digits(64), FakeHardware(0), config, 1, tmp_path)
     found = _scalars(tmp_path)
     for name in (

@@ -3,14 +3,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nba.core.progress import Silent
 from nba.core.sources import LOG, digest_tree
-from nba.learn.search.joint import JointSearch, SearchConfig
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.joint import JointSearch
 from nba.learn.train.log import EpochLog
 from nba.learn.train.loop import Fit, fit
 from tests.torch.fake_hardware import FakeHardware
@@ -31,7 +31,7 @@ def _fields(words: list[str]) -> dict[str, str]:
 
 
 def test_a_search_writes_a_line_per_epoch(tmp_path: Path) -> None:
-    config = SearchConfig(pretrain_epochs=1, joint_epochs=2, batch_size=16, steps_per_epoch=1, hardware_first=2)
+    config = SearchSchedule(pretrain_epochs=1, joint_epochs=2, batch_size=16, steps_per_epoch=1, hardware_first=2)
     run = JointSearch(MACRO, few_digits(64), FakeHardware(0), config, 0)
     run.epochs(tmp_path)
     lines = _lines(tmp_path)
@@ -55,7 +55,7 @@ def test_a_search_writes_a_line_per_epoch(tmp_path: Path) -> None:
 
 def test_a_killed_training_goes_on_in_its_log(tmp_path: Path) -> None:
     """Teacher and network share a file; lines after the last checkpoint are written again, none twice."""
-    config = replace(TRAIN, epochs=4)
+    config = TRAIN.but(epochs=4)
     with pytest.raises(Stopped):
         fit(ARCHITECTURE, few_digits(64), config, 3, tmp_path, StopAt(6))
     before = _lines(tmp_path)
@@ -70,9 +70,7 @@ def test_a_killed_training_goes_on_in_its_log(tmp_path: Path) -> None:
 
 
 def test_no_digest_depends_on_it(tmp_path: Path) -> None:
-    run = Fit(
-        ARCHITECTURE, few_digits(64), replace(TRAIN, epochs=1, distillation=None), 0, teacher=None, floating=False
-    )
+    run = Fit(ARCHITECTURE, few_digits(64), TRAIN.but(epochs=1, distillation=None), 0, teacher=None, floating=False)
     run.epochs(tmp_path / "train.pt", Silent())
     (tmp_path / "catalog.txt").write_text("counts")
     assert (tmp_path / LOG).is_file()

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -16,7 +14,7 @@ from nba.ir.network import Network
 from nba.ir.reference import run
 from nba.ir.shared import SharedNetworks, shared
 from nba.learn.quant.export import export
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.export import master_arrays
 from nba.machine.program import lower
 from nba.machine.total import exact_cost
@@ -41,10 +39,10 @@ def accelerator_for(network: Network) -> Accelerator:
 
 @pytest.mark.parametrize(
     "config",
-    [NESTED, replace(NESTED, stem_bits=8, classifier_bits=4), WIDE],
+    [NESTED, NESTED.but(stem_bits=8, classifier_bits=4), WIDE],
     ids=["2 to 8 bits", "fixed ends", "beyond 8 bits"],
 )
-def test_bitwidths_become_modes(config: SwitchableConfig) -> None:
+def test_bitwidths_become_modes(config: Cascade) -> None:
     model = _lived(config)
     model.freeze(True)
     masters = master_arrays(model)

@@ -5,20 +5,19 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
-from dataclasses import replace
 
 import pytest
 import torch
 from torch import nn
 
 from nba.core.sources import PACKAGE
-from nba.learn.search.bilevel import BilevelConfig
-from nba.learn.search.joint import JointSearch, SearchConfig
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.joint import JointSearch
 from nba.learn.space.network import skeleton
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Switchable
 from nba.learn.switchable.loop import CascadeFit
-from nba.learn.switchable.search import SwitchableBilevel, SwitchableSearchConfig
-from nba.learn.train.config import TrainConfig
+from nba.learn.switchable.search import SwitchableBilevel
+from nba.learn.train.config import TrainSchedule
 from nba.learn.train.loop import Fit
 from nba.learn.train.optimiser import clip_, learning_rate
 from tests.torch.fake_hardware import FakeHardware
@@ -34,22 +33,22 @@ Built = tuple[nn.Module, torch.optim.Optimizer]
 def built(kind: str, decay: float) -> Iterator[tuple[str, Built]]:
     """(name, (model, optimiser of its weights)) of every search and training."""
     data = few_digits(64)
-    train = TrainConfig(optimiser=kind, weight_decay=decay, learning_rate=0.1, epochs=2, batch_size=16)  # type: ignore[arg-type]
+    train = TrainSchedule(optimiser=kind, weight_decay=decay, learning_rate=0.1, epochs=2, batch_size=16)  # type: ignore[arg-type]
     for floating in (False, True):
         fit = Fit(ARCHITECTURE, data, train, 0, teacher=None, floating=floating)
         yield f"train, floating {floating}", (fit.model, fit.optimiser)
-    cascade = SwitchableConfig(bitwidths=(4, 8, 32), train=train)
-    together = CascadeFit(skeleton(ARCHITECTURE), data, cascade, 0)
+    cascade = Switchable(bitwidths=(4, 8, 32))
+    together = CascadeFit(skeleton(ARCHITECTURE), data, cascade, train, 0)
     yield "cascade", (together.model, together.optimiser)
     knobs = {"optimiser": kind, "weight_decay": decay, "learning_rate": 0.1, "batch_size": 16}
-    search = JointSearch(MACRO, data, FakeHardware(0), SearchConfig(**knobs), 0)  # type: ignore[arg-type]
+    search = JointSearch(MACRO, data, FakeHardware(0), SearchSchedule(**knobs), 0)  # type: ignore[arg-type]
     yield "search", (search.net, search.weights_optimiser)
     nas = SwitchableBilevel(
         MACRO,
         data,
-        replace(cascade, bitwidths=(4, 8)),
+        cascade.but(bitwidths=(4, 8)),
         hand_table(),
-        SwitchableSearchConfig(**knobs),
+        SearchSchedule(**knobs),
         0,  # type: ignore[arg-type]
     )
     yield "nas", (nas.net, nas.weights_optimiser)
@@ -84,7 +83,7 @@ def test_scales_stand_still_without_a_gradient(kind: str) -> None:
 
 
 def test_logits_of_choices_do_not_decay() -> None:
-    search = JointSearch(MACRO, few_digits(64), FakeHardware(0), SearchConfig(), 0)
+    search = JointSearch(MACRO, few_digits(64), FakeHardware(0), SearchSchedule(), 0)
     assert {group["weight_decay"] for group in search.choice_optimiser.param_groups} == {0.0}
 
 
@@ -124,22 +123,22 @@ def test_searches_and_trainings_clip(clip: float | None) -> None:
     rate, data = 0.5, few_digits(64)
     knobs = {"optimiser": "sgd", "momentum": 0.0, "weight_decay": 0.0, "learning_rate": rate, "clip_norm": clip}
     searching = {**knobs, "learning_rate_last": rate, "batch_size": 16, "steps_per_epoch": 1}
-    training = TrainConfig(
+    training = TrainSchedule(
         **knobs, nesterov=False, learning_rate_last=rate, warmup_epochs=0.0, epochs=1, batch_size=64,  # type: ignore[arg-type]
         fold_fraction=0.0,
     )  # fmt: skip
-    cascade = SwitchableConfig(bitwidths=(4, 8), train=training)
-    search = JointSearch(MACRO, data, FakeHardware(0), SearchConfig(**searching), 0)  # type: ignore[arg-type]
+    cascade = Switchable(bitwidths=(4, 8))
+    search = JointSearch(MACRO, data, FakeHardware(0), SearchSchedule(**searching), 0)  # type: ignore[arg-type]
     nas = SwitchableBilevel(
         MACRO,
         data,
         cascade,
         hand_table(),
-        SwitchableSearchConfig(pretrain_epochs=1, **searching),
+        SearchSchedule(pretrain_epochs=1, **searching),
         0,  # type: ignore[arg-type]
     )
     fit = Fit(ARCHITECTURE, data, training, 0, teacher=None, floating=False)
-    together = CascadeFit(skeleton(ARCHITECTURE), data, cascade, 0)
+    together = CascadeFit(skeleton(ARCHITECTURE), data, cascade, training, 0)
     for model, go in (
         (search.net, lambda: search.epoch(0)), (nas.net, lambda: nas.epoch(0)), (fit.model, lambda: fit._epoch(0)),
         (together.model, lambda: together._epoch(0)),
@@ -154,13 +153,13 @@ def test_searches_and_trainings_clip(clip: float | None) -> None:
 
 
 def test_the_rate_falls_to_the_last_one() -> None:
-    config = TrainConfig(learning_rate=0.01, learning_rate_last=0.001, warmup_epochs=0.0)
+    config = TrainSchedule(learning_rate=0.01, learning_rate_last=0.001, warmup_epochs=0.0)
     assert learning_rate(config, 0, 100, 10) == pytest.approx(0.01)
     assert learning_rate(config, 50, 100, 10) == pytest.approx(0.0055)
     assert learning_rate(config, 100, 100, 10) == pytest.approx(0.001)
 
 
 def test_the_search_has_no_nesterov() -> None:
-    config: BilevelConfig = SearchConfig(optimiser="sgd")
+    config = SearchSchedule(optimiser="sgd")
     search = JointSearch(MACRO, few_digits(64), FakeHardware(0), config, 0)  # type: ignore[arg-type]
     assert {group["nesterov"] for group in search.weights_optimiser.param_groups} == {False}

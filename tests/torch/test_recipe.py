@@ -6,7 +6,6 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +19,15 @@ from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import FakeNetwork
 from nba.learn.space.network import Architecture, skeleton
 from nba.learn.train.augment import Warp, augment, images
-from nba.learn.train.config import Distillation, TrainConfig, Trained
+from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, train
 from nba.learn.train.optimiser import Averaged, compute_type, learning_rate
+from nba.learn.train.records import Trained
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
-SHORT = TrainConfig(epochs=3, batch_size=16, warmup_epochs=1.0, mixup=0.0, label_smoothing=0.0, learning_rate=1e-2)
+SHORT = TrainSchedule(epochs=3, batch_size=16, warmup_epochs=1.0, mixup=0.0, label_smoothing=0.0, learning_rate=1e-2)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ SHORT = TrainConfig(epochs=3, batch_size=16, warmup_epochs=1.0, mixup=0.0, label
     ids=lambda change: next(iter(change)),
 )
 def test_every_variant_learns_and_differs(change: dict[str, object], plain: Trained) -> None:
-    found = train(ARCHITECTURE, few_digits(128), replace(SHORT, **change), 1)  # type: ignore[arg-type]
+    found = train(ARCHITECTURE, few_digits(128), SHORT.but(**change), 1)  # type: ignore[arg-type]
     assert found.records[-1].loss < found.records[0].loss
     assert abs(found.integer_accuracy - found.fake_accuracy) <= 0.05
     assert weights_digest(found.weights) != weights_digest(plain.weights)
@@ -72,7 +72,7 @@ class _KillAt:
         """Ignored."""
 
 
-FULL = replace(SHORT, epochs=2, optimiser="sgd", learning_rate=0.05, ema=0.95, distillation=Distillation())
+FULL = SHORT.but(epochs=2, optimiser="sgd", learning_rate=0.05, ema=0.95, distillation=Distillation())
 
 
 def _killed_run(folder: Path, epochs: int) -> None:
@@ -90,7 +90,7 @@ def test_a_killed_run_with_everything_ends_with_the_same_weights(tmp_path: Path)
     whole = train(ARCHITECTURE, few_digits(32), FULL, 3)
     assert weights_digest(resumed.weights) == weights_digest(whole.weights)
     assert resumed.records == whole.records
-    given = replace(FULL, distillation=Distillation(teacher=str(tmp_path / TEACHER)))
+    given = FULL.but(distillation=Distillation(teacher=str(tmp_path / TEACHER)))
     same = train(ARCHITECTURE, few_digits(32), given, 3)
     assert weights_digest(same.weights) == weights_digest(whole.weights)
     (tmp_path / TEACHER).write_bytes(b"?")
@@ -152,7 +152,7 @@ def test_crops_are_windows_of_the_padded_image_and_all_are_drawn() -> None:
 
 
 def test_learning_rate_rises_and_falls() -> None:
-    config = replace(SHORT, learning_rate=1.0, warmup_epochs=2.0, epochs=10)
+    config = SHORT.but(learning_rate=1.0, warmup_epochs=2.0, epochs=10)
     rates = [learning_rate(config, step, 100, 10) for step in range(100)]
     assert rates.index(max(rates)) == 20
     assert max(rates) == 1.0
@@ -161,7 +161,7 @@ def test_learning_rate_rises_and_falls() -> None:
 
 
 def test_half_precision_needs_a_gpu() -> None:
-    config = replace(SHORT, precision="float16")
+    config = SHORT.but(precision="float16")
     with pytest.raises(SpecError, match="float16 needs a GPU"):
         compute_type(config, torch.device("cpu"))
     assert compute_type(SHORT, torch.device("cuda")) == torch.bfloat16

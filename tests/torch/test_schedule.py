@@ -4,33 +4,32 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import replace
 from typing import Literal
 
 import pytest
 import torch
 
-from nba.flow.stages.search import search_config
 from nba.learn.data.images import batches_of
-from nba.learn.search.joint import BitSampling, JointSearch, SearchConfig
+from nba.learn.search.config import BitSampling, SearchSchedule
+from nba.learn.search.joint import JointSearch
 from nba.spec import Schedule
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch
-SHORT = SearchConfig(
+SHORT = SearchSchedule(
     pretrain_epochs=1, joint_epochs=3, batch_size=16, hardware_every=2, hardware_samples=3, hardware_first=2,
     hardware_last=2,
 )  # fmt: skip
 
 
-def _search(config: SearchConfig, images: int = 100, hardware: FakeHardware | None = None) -> JointSearch:
+def _search(config: SearchSchedule, images: int = 100, hardware: FakeHardware | None = None) -> JointSearch:
     return JointSearch(MACRO, few_digits(images), hardware or FakeHardware(0), config, 0)
 
 
 def test_the_published_schedule() -> None:
     schedule = Schedule.model_validate({"preset": "published-auto-nba-cifar"})
-    run = _search(search_config(schedule.search, "interval", 200.0))
+    run = _search(schedule.search.in_cycles(200.0))
     config = run.config
     assert (config.pretrain_epochs, config.joint_epochs, config.batch_size, config.hardware_every) == (30, 90, 64, 100)
     assert run.temperature(0) == run.temperature(30) == 5.0
@@ -43,14 +42,12 @@ def test_the_published_schedule() -> None:
     assert run.weights_optimiser.param_groups[0]["weight_decay"] == 5e-4
     for group in run.choice_optimiser.param_groups:
         assert (group["lr"], group["betas"]) == (3e-4, (0.5, 0.999))
-    imagenet = search_config(
-        Schedule.model_validate({"preset": "published-auto-nba-imagenet"}).search, "interval", 200.0
-    )
+    imagenet = Schedule.model_validate({"preset": "published-auto-nba-imagenet"}).search
     assert (imagenet.pretrain_epochs, imagenet.joint_epochs, imagenet.temperature_factor) == (45, 75, 0.956)
 
 
 def test_the_temperature_falls_to_the_last_one() -> None:
-    run = _search(replace(SHORT, pretrain_epochs=2, joint_epochs=5, temperature_first=4.0, temperature_last=0.25))
+    run = _search(SHORT.but(pretrain_epochs=2, joint_epochs=5, temperature_first=4.0, temperature_last=0.25))
     falls = [run.temperature(epoch) for epoch in range(7)]
     assert falls[:3] == [4.0] * 3
     assert falls[-1] == pytest.approx(0.25)
@@ -59,12 +56,12 @@ def test_the_temperature_falls_to_the_last_one() -> None:
 
 
 def test_the_split_of_the_data_and_the_steps() -> None:
-    run = _search(replace(SHORT, weights_fraction=0.75), 400)
+    run = _search(SHORT.but(weights_fraction=0.75), 400)
     assert len(run.train_y) + len(run.valid_y) == 400
     assert abs(len(run.train_y) - 300) <= 5
     assert run.steps() == len(run.train_y) // 16
-    assert _search(replace(SHORT, steps_per_epoch=3), 400).steps() == 3
-    assert _search(replace(SHORT, steps_per_epoch=3000), 400).steps() == len(_search(SHORT, 400).train_y) // 16
+    assert _search(SHORT.but(steps_per_epoch=3), 400).steps() == 3
+    assert _search(SHORT.but(steps_per_epoch=3000), 400).steps() == len(_search(SHORT, 400).train_y) // 16
 
 
 def test_the_accelerator_is_searched_every_so_many_steps_across_epochs() -> None:
@@ -79,7 +76,7 @@ def test_the_accelerator_is_searched_every_so_many_steps_across_epochs() -> None
 
     hardware = Counting(0)
     hardware.calls = []
-    _search(replace(SHORT, steps_per_epoch=3), 200, hardware).epochs()
+    _search(SHORT.but(steps_per_epoch=3), 200, hardware).epochs()
     assert hardware.calls == [2, 3, 3, 3, 3]
 
 
@@ -88,7 +85,7 @@ def test_the_accelerator_is_searched_every_so_many_steps_across_epochs() -> None
     [("hetero", False, True), ("soft", False, False), ("hard", True, True)],
 )
 def test_how_bits_are_sampled(sampling: BitSampling, weights_hard: bool, choices_hard: bool) -> None:
-    run = _search(replace(SHORT, bit_sampling=sampling, steps_per_epoch=2))
+    run = _search(SHORT.but(bit_sampling=sampling, steps_per_epoch=2))
     seen: list[tuple[int, bool]] = []
     whole = run._path
 
@@ -109,9 +106,7 @@ def test_how_bits_are_sampled(sampling: BitSampling, weights_hard: bool, choices
 @pytest.mark.parametrize(("optimiser", "rate"), [("adamw", 0.01), ("sgd", 0.025)])
 def test_either_optimiser_learns(optimiser: Literal["adamw", "sgd"], rate: float) -> None:
     """Random paths, so that weights without a gradient are among the parameters, then one path on one batch."""
-    run = _search(
-        replace(SHORT, optimiser=optimiser, learning_rate=rate, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0)
-    )
+    run = _search(SHORT.but(optimiser=optimiser, learning_rate=rate, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0))
     generator = torch.Generator().manual_seed(0)
     index = torch.arange(16)
     codes = next(batches_of(run.images, [index], None))

@@ -20,11 +20,11 @@ from nba.learn.data.load import load
 from nba.learn.quant.export import accuracy
 from nba.learn.space.network import Architecture, Macro
 from nba.learn.train import checkpoint
-from nba.learn.train.loop import TrainConfig, Warp, augment, batches, epoch_generator, images, mixed, train
+from nba.learn.train.loop import TrainSchedule, Warp, augment, batches, epoch_generator, images, mixed, train
 from tests.torch.small import MACRO, few_digits
 
 pytestmark = pytest.mark.torch
-SHORT = TrainConfig(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
+SHORT = TrainSchedule(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 
 
@@ -81,7 +81,7 @@ def test_digits_are_learned_and_measured_on_integers() -> None:
     data = load(DataConfig())
     macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(4, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(8, 4, 8, 4, 8))
-    config = TrainConfig(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
+    config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
     found = train(architecture, data, config, 0)
     assert found.integer_accuracy > 0.8
     assert abs(found.integer_accuracy - found.fake_accuracy) < 0.01

@@ -19,7 +19,8 @@ from nba.explore.sampling import gradient
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace, draw
 from nba.ir.accelerator import Kind
-from nba.learn.search.penalty import CostConfig, CostOracle
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.penalty import CostOracle
 from nba.learn.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
 from nba.machine.check import check_accelerator
 from nba.machine.usage import Objective
@@ -197,7 +198,7 @@ def test_objective_latency_reaches_the_network_search() -> None:
         space=AcceleratorSpace(slots=tuple(s.kind for s in slots(macro))), platform=BOARD,
         budgets=Budgets(dsp=60, bram=40), objective="latency", seed=0,
     )  # fmt: skip
-    oracle = CostOracle(search, CostConfig(objective="latency", bits_weight=0.0))
+    oracle = CostOracle(search, SearchSchedule(bits_weight=0.0), "latency")
     for _ in range(30):
         oracle.improve(large, 16)
     network, which = skeleton(large), slot_of_layer(large)

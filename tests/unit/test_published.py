@@ -12,9 +12,12 @@ import pytest
 from nba.boards import names
 from nba.core import assets
 from nba.deviations import notes
-from nba.presets import SCHEDULES, TRAINING
+from nba.learn.search.config import SearchSchedule
+from nba.learn.train.config import TrainSchedule
+from nba.learn.train.recipes import TRAINING
+from nba.presets import SCHEDULES
 from nba.published import NETWORKS_MISSING, PUBLISHED
-from nba.spec import Schedule, SearchSchedule, Spec, TrainSchedule, load_spec, parse_spec
+from nba.spec import Schedule, Spec, load_spec, parse_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"
 AUTO_IMAGENET = "published-auto-nba-imagenet"

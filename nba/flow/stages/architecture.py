@@ -30,18 +30,13 @@ def given(spec: Spec, space: Macro) -> Architecture:
     from nba.ir.network import MASTER_BITS
     from nba.learn.space.architecture_file import read_architecture
     from nba.learn.space.network import check_macro
-    from nba.learn.switchable.config import SwitchableConfig
     from nba.learn.switchable.supernet import macro_at
 
     assert spec.architecture is not None
     check_macro(space)
     if spec.switchable is None:
         return read_architecture(Path(spec.architecture), space, with_bits=True)
-    own = spec.switchable
-    config = SwitchableConfig(
-        bitwidths=own.bitwidths, stem_bits=own.stem_bits, classifier_bits=own.classifier_bits
-    )  # fmt: skip
-    space = macro_at(space, MASTER_BITS, config)
+    space = macro_at(space, MASTER_BITS, spec.switchable)
     return read_architecture(Path(spec.architecture), space, with_bits=False)
 
 

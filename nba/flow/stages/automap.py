@@ -12,7 +12,6 @@ from nba.flow.artifacts import Json, write_part
 from nba.flow.hierarchy import HIERARCHIES, check
 from nba.flow.load_layers import LayerProgress
 from nba.flow.stage import Context, Stage
-from nba.flow.stages.cascade import section
 
 if TYPE_CHECKING:
     from nba.loopnest.network_map import NetworkMapping
@@ -27,7 +26,7 @@ def run(context: Context) -> None:
     from nba.loopnest.report import mapping_json, network_text
 
     spec, found = context.spec, hierarchy.of(context.spec)
-    network, wanted = skeleton(chosen(context)), section(spec)
+    network, wanted = skeleton(chosen(context)), spec.switched
     results: dict[int, NetworkMapping] = {}
     for bits in wanted.bitwidths:
         layers = layers_of(

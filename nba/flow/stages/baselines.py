@@ -14,7 +14,6 @@ from nba.flow.architecture import chosen
 from nba.flow.artifacts import measured, write_part
 from nba.flow.data import load_data, preflight
 from nba.flow.stage import Context, Stage
-from nba.flow.stages.train import train_config
 
 
 def run(context: Context) -> None:
@@ -37,9 +36,7 @@ def run(context: Context) -> None:
     ranks.current().wait()
     dataset = load_data(context, schedule.resized_crop)
     try:
-        found = fit_baselines(
-            chosen(context), dataset, train_config(schedule), context.spec.seed, context.folder, context.progress
-        )
+        found = fit_baselines(chosen(context), dataset, schedule, context.spec.seed, context.folder, context.progress)
     except DivergedError as err:
         write_part(context.folder, {"baselines_failed": str(err)})
         return

@@ -4,60 +4,25 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nba.core import arithmetic
-from nba.core.errors import SpecError
 from nba.core.files import write_atomic
 from nba.flow import places
 from nba.flow.artifacts import Json, measured, save_images, write_part
 from nba.flow.data import check, load_data, preflight
 from nba.flow.stage import Context, Stage
-from nba.flow.stages.train import RECIPE, train_config
+from nba.flow.stages.train import RECIPE
+from nba.learn.switchable.config import Cascade
 
 if TYPE_CHECKING:
-    from nba.learn.switchable.config import AtBits, SwitchableConfig
-    from nba.spec import Spec, Switchable
+    from nba.learn.switchable.records import AtBits
 
 
 CHECKPOINT = "cascade.pt"
-CASCADE = tuple(
-    f"switchable.{name}"
-    for name in ("bitwidths", "beta", "teachers", "teacher_sum", "beta_warmup_epochs", "stem_bits", "classifier_bits")
-)
+CASCADE = tuple(f"switchable.{name}" for name in Cascade.model_fields)
 """What of the section `switchable` shapes the weights."""
-
-
-def section(spec: Spec) -> Switchable:
-    """The section `switchable`. Raises SpecError for a spec of another precision."""
-    if spec.switchable is None:
-        raise SpecError("precision: mixed; a switchable network needs `precision: switchable`")
-    return spec.switchable
-
-
-def hardware_bits(spec: Spec) -> tuple[int, ...]:
-    """The bitwidths whose integer networks become hardware, rising: the one that the spec names, or all of up to 8
-    bits, as modes of one accelerator."""
-    from nba.ir.network import MASTER_BITS
-
-    wanted = section(spec)
-    if wanted.hardware_bits is not None:
-        return (wanted.hardware_bits,)
-    return tuple(bits for bits in wanted.bitwidths if bits <= MASTER_BITS)
-
-
-def cascade_config(spec: Spec) -> SwitchableConfig:
-    """The section `switchable`, as nba.learn.switchable takes it, for what does not train by a schedule of its own."""
-    from nba.learn.switchable.config import SwitchableConfig
-
-    values = section(spec).model_dump(exclude={"architecture_bits", "hierarchy", "hardware_bits"})
-    return SwitchableConfig(**values)
-
-
-def switchable_config(spec: Spec) -> SwitchableConfig:
-    """The sections `switchable` and `schedule.train`, as nba.learn.switchable takes them."""
-    return replace(cascade_config(spec), train=train_config(spec.schedule.train))
 
 
 def run(context: Context) -> None:
@@ -73,11 +38,11 @@ def run(context: Context) -> None:
     from nba.learn.switchable.loop import fit_switchable
     from nba.learn.train import ranks
 
-    spec, config = context.spec, switchable_config(context.spec)
+    spec, config = context.spec, context.spec.switched
     network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
     checkpoint = context.folder / CHECKPOINT
     model, records = fit_switchable(
-        network, dataset, config, spec.seed, checkpoint=checkpoint, progress=context.progress
+        network, dataset, config, spec.schedule.train, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
     if not ranks.current().writes:
         return

@@ -14,7 +14,6 @@ from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, Json, load_network, read_part, write_part
 from nba.flow.limits import budgets_of, check
 from nba.flow.stage import Context, Stage
-from nba.flow.stages.cascade import hardware_bits
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
 from nba.machine.design_file import save_design
@@ -103,7 +102,7 @@ def _has_modes(spec: Spec) -> bool:
 
 def _promised(context: Context) -> Json:
     """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
-    bits = hardware_bits(context.spec)
+    bits = context.spec.switched.modes()
     reached = read_part(context.of(places.TRAIN))["switchable"]["accuracy"]
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
     return {
@@ -151,7 +150,7 @@ def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]
     platform = get(spec.platform)
     train = context.of(places.TRAIN)
     if spec.precision == "switchable":
-        network, weights = packed(*load_shared(train).at(hardware_bits(spec)[0]))
+        network, weights = packed(*load_shared(train).at(spec.switched.modes()[0]))
     else:
         network, weights = load_network(train)
     found = _mapped(context, network, budgets_of(spec))

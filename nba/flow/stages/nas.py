@@ -12,12 +12,11 @@ from nba.flow.artifacts import write_part
 from nba.flow.data import load_data, macro, preflight
 from nba.flow.hierarchy import HIERARCHIES
 from nba.flow.stage import Context, Stage
-from nba.flow.stages.cascade import CASCADE, cascade_config, section
-from nba.flow.stages.search import check_space, pressure
+from nba.flow.stages.cascade import CASCADE
+from nba.flow.stages.search import check_space
 
 if TYPE_CHECKING:
     from nba.learn.switchable.efficiency import EfficiencyObjective
-    from nba.learn.switchable.search import SwitchableSearchConfig
     from nba.spec import Spec
 
 FILE = "nas.json"
@@ -39,17 +38,18 @@ def run(context: Context) -> None:
     from nba.learn.switchable.tabulate import efficiency_table
     from nba.learn.train import ranks
 
-    spec, wanted = context.spec, section(context.spec)
+    spec, wanted = context.spec, context.spec.switched
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
-    cascade = cascade_config(spec)
+    mapped_on = hierarchy.of(spec)
+    config = spec.schedule.search.in_cycles(mapped_on.clock_mhz)
     table = efficiency_table(
-        space, wanted.bitwidths[0], hierarchy.of(spec), objective(spec), spec.seed, progress=context.progress,
+        space, wanted.bitwidths[0], mapped_on, objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
     checkpoint = context.folder / CHECKPOINT
     found = search_switchable(
-        space, dataset, cascade, table, search_config(spec), spec.seed, checkpoint=checkpoint,
+        space, dataset, wanted, table, config, spec.seed, checkpoint=checkpoint,
         progress=context.progress,
     )  # fmt: skip
     if not ranks.current().writes:
@@ -64,19 +64,6 @@ def objective(spec: Spec) -> EfficiencyObjective:
     if spec.schedule.search.network_objective != "hardware":
         return spec.schedule.search.network_objective
     return "latency" if spec.objective == "interval" else spec.objective
-
-
-def search_config(spec: Spec) -> SwitchableSearchConfig:
-    """The section `schedule.search` as far as it concerns this search, and `switchable.architecture_bits`."""
-    from dataclasses import fields
-
-    from nba.learn.switchable.search import SwitchableSearchConfig
-
-    known = {f.name for f in fields(SwitchableSearchConfig)}
-    values = {name: value for name, value in spec.schedule.search.model_dump().items() if name in known}
-    wanted = pressure(spec.schedule.search, hierarchy.of(spec).clock_mhz)
-    values |= {"target": wanted["target"], "cost_range": wanted["span"]}
-    return SwitchableSearchConfig(**{**values, "architecture_bits": section(spec).architecture_bits})
 
 
 STAGE = Stage(

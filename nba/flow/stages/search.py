@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, TypedDict
+from typing import TYPE_CHECKING
 
 from nba.core import arithmetic
 from nba.flow import data, places
@@ -18,20 +18,8 @@ if TYPE_CHECKING:
     from nba.explore.search import AcceleratorSearch
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network
-    from nba.learn.search.joint import SearchConfig
     from nba.learn.space.network import Architecture, Macro
-    from nba.machine.usage import Objective
-    from nba.spec import SearchSchedule, Spec
-
-
-class PressureFields(TypedDict):
-    """The fields of nba.learn.search.penalty.Pressure."""
-
-    weight: float
-    form: Literal["log", "linear"]
-    target: float | None
-    adapt_rate: float
-    span: tuple[float, float] | None
+    from nba.spec import Spec
 
 
 def run(context: Context) -> None:
@@ -57,10 +45,10 @@ def run(context: Context) -> None:
         objective=spec.objective,
         seed=spec.seed,
     )
-    config = search_config(spec.schedule.search, spec.objective, get(spec.platform).clock_mhz)
+    config = spec.schedule.search.in_cycles(get(spec.platform).clock_mhz)
     found = search(
         space, dataset, hardware, config, spec.seed, context.folder, context.progress,
-        mapper=lambda network: mapped(network, spec, Effort()),
+        mapper=lambda network: mapped(network, spec, Effort()), objective=spec.objective,
     )  # fmt: skip
     if not ranks.current().writes:
         return
@@ -158,39 +146,6 @@ def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
         max_chunks=spec.accelerator.max_chunks,
         effort=effort,
     )[0]
-
-
-def search_config(schedule: SearchSchedule, objective: Objective, clock_mhz: float) -> SearchConfig:
-    """The section `schedule.search` and the objective, as nba.learn.search takes them. The spec has target_fps only
-    where the objective is the interval."""
-    from nba.learn.search.joint import SearchConfig
-    from nba.learn.search.penalty import CostConfig
-
-    cost = CostConfig(
-        objective=objective, network_objective=schedule.network_objective, bits_weight=schedule.bits_weight,
-        **pressure(schedule, clock_mhz),
-    )  # fmt: skip
-    return SearchConfig(cost=cost, **schedule.model_dump(exclude=NOT_OF_THE_SEARCH))
-
-
-NOT_OF_THE_SEARCH = {
-    "resized_crop", "hardware_method", "network_objective", "bits_weight", "cost_weight", "cost_form", "target_fps",
-    "target", "adapt_rate", "cost_range", "fps_range",
-}  # fmt: skip
-"""Fields of `schedule.search` that the data, the accelerator search or the cost are made of."""
-
-
-def pressure(schedule: SearchSchedule, clock_mhz: float) -> PressureFields:
-    """The fields of nba.learn.search.penalty.Pressure; frames per second become cycles of `clock_mhz`."""
-    hz, fps, target, span = clock_mhz * 1e6, schedule.fps_range, schedule.target, schedule.cost_range
-    if schedule.target_fps is not None:
-        target = hz / schedule.target_fps
-    if fps is not None:
-        span = (hz / fps[1], hz / fps[0] if fps[0] else float("inf"))
-    return {
-        "weight": schedule.cost_weight, "form": schedule.cost_form, "target": target,
-        "adapt_rate": schedule.adapt_rate, "span": span,
-    }  # fmt: skip
 
 
 STAGE = Stage(

@@ -15,10 +15,9 @@ from nba.flow import data, places
 from nba.flow.artifacts import measured, save_images, save_network, write_part
 from nba.flow.data import load_data, preflight
 from nba.flow.stage import Context, Stage
-from nba.spec import TrainSchedule
+from nba.learn.train.config import FLOAT_TEACHER, TrainSchedule
 
 if TYPE_CHECKING:
-    from nba.learn.train.config import TrainConfig
     from nba.spec import Spec
 
 
@@ -30,21 +29,11 @@ def check(spec: Spec) -> None:
     """Raise DataError if the data or the teacher's file are not there."""
     data.check(spec)
     wanted = spec.schedule.train.distillation
-    if wanted is not None and wanted.teacher != "float" and not Path(wanted.teacher).is_file():
+    if wanted is not None and wanted.teacher != FLOAT_TEACHER and not Path(wanted.teacher).is_file():
         raise DataError(
             f"schedule.train.distillation.teacher: {wanted.teacher}: no such file; give the teacher.pt of a run, or "
             "`float` to train one"
         )
-
-
-def train_config(schedule: TrainSchedule) -> TrainConfig:
-    """The section `schedule.train`, as nba.learn.train takes it."""
-    from nba.learn.train.config import Distillation, TrainConfig
-
-    values = schedule.model_dump(exclude={"preset", "distillation", "resized_crop", "baselines"})
-    wanted = schedule.distillation
-    distillation = None if wanted is None else Distillation(weight=wanted.weight, teacher=wanted.teacher)
-    return TrainConfig(distillation=distillation, **values)
 
 
 def run(context: Context) -> None:
@@ -60,8 +49,7 @@ def run(context: Context) -> None:
     spec = context.spec
     architecture = chosen(context)
     dataset = load_data(context, spec.schedule.train.resized_crop)
-    config = train_config(spec.schedule.train)
-    model, records = fit(architecture, dataset, config, spec.seed, context.folder, context.progress)
+    model, records = fit(architecture, dataset, spec.schedule.train, spec.seed, context.folder, context.progress)
     if not ranks.current().writes:
         return
     trained = measure(model, records, dataset)

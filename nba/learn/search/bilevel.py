@@ -12,89 +12,34 @@ import json
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from nba.core.errors import NbaError, SpecError
+from nba.core.errors import NbaError
 from nba.core.progress import Progress, Silent
 from nba.learn.data.dataset import Dataset, stratified_split
 from nba.learn.data.images import batches_of
+from nba.learn.search.config import SearchSchedule
 from nba.learn.space.network import Macro
 from nba.learn.supernet import paths
 from nba.learn.train import checkpoint, ranks
 from nba.learn.train.events import Events
 from nba.learn.train.log import EpochLog
-from nba.learn.train.loop import Warp, augment, batches, epoch_generator, images
+from nba.learn.train.loop import augment, batches, epoch_generator, images
 from nba.learn.train.optimiser import choices_optimiser, clip_, weights_optimiser
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class BilevelConfig:
-    """Knobs of the schedule (nba.spec.SearchSchedule says what each does).
-
-    The rate of the weights falls with a cosine from learning_rate to learning_rate_last over all epochs, once per
-    epoch. clip_norm: largest 2-norm of all gradients of the weights together (None: any). adam_betas: of the optimiser
-    of the choices. n_candidates: K. shift_pixels, rotation_degrees, zoom, mirror, crop_pixels: of the weights' images,
-    see `nba.learn.train.loop.Warp`.
-    """
-
-    pretrain_epochs: int = 10
-    joint_epochs: int = 30
-    steps_per_epoch: int | None = None
-    batch_size: int = 32
-    weights_fraction: float = 0.5
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: float = 1e-2
-    learning_rate_last: float = 1e-3
-    weight_decay: float = 1e-3
-    momentum: float = 0.9
-    clip_norm: float | None = None
-    alpha_learning_rate: float = 0.02
-    adam_betas: tuple[float, float] = (0.5, 0.999)
-    n_candidates: int = 2
-    temperature_first: float = 5.0
-    temperature_last: float = 0.5
-    temperature_factor: float | None = None
-    shift_pixels: float = 0.5
-    rotation_degrees: float = 10.0
-    zoom: float = 0.1
-    mirror: bool = False
-    crop_pixels: int = 0
-    threads: int = 1
-
-    @property
-    def warp(self) -> Warp:
-        """The augmentation."""
-        return Warp(
-            shift_pixels=self.shift_pixels, rotation_degrees=self.rotation_degrees, zoom=self.zoom, mirror=self.mirror,
-            crop_pixels=self.crop_pixels,
-        )  # fmt: skip
-
-
-def check_schedule(macro: Macro, dataset: Dataset, config: BilevelConfig) -> None:
-    """Raise SpecError for knobs out of range, NbaError where dataset and network differ in classes."""
+def check_classes(macro: Macro, dataset: Dataset) -> None:
+    """Raise NbaError where dataset and network differ in classes."""
     if len(dataset.classes) != macro.classes:
         raise NbaError(
             f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search anew with it"
-        )
-    if config.n_candidates < 2:
-        raise SpecError(f"search.n_candidates: {config.n_candidates}; at least 2 paths take part in the backward pass")
-    if config.joint_epochs < 1:
-        raise SpecError(f"search.joint_epochs: {config.joint_epochs}; at least 1 is needed")
-    if not 0.0 < config.weights_fraction < 1.0:
-        raise SpecError(f"search.weights_fraction: {config.weights_fraction}; legal: more than 0 and less than 1")
-    if config.temperature_factor is not None and not 0.0 < config.temperature_factor <= 1.0:
-        raise SpecError(f"search.temperature_factor: {config.temperature_factor}; legal: more than 0, at most 1")
-    if config.temperature_factor is None and not config.temperature_first >= config.temperature_last > 0:
-        raise SpecError(
-            f"search.temperature_first, temperature_last: {config.temperature_first}, {config.temperature_last}; "
-            "the temperature falls and stays positive"
         )
 
 
@@ -115,12 +60,11 @@ class Means:
 
 
 Net = TypeVar("Net", bound=nn.Module)
-Config = TypeVar("Config", bound=BilevelConfig)
 Record = TypeVar("Record", bound=Any)
 """A dataclass with the number of its `epoch`, `train_loss` and `valid_accuracy`."""
 
 
-class Bilevel(ABC, Generic[Net, Config, Record]):
+class Bilevel(ABC, Generic[Net, Record]):
     """State of one search between epochs. `legal` narrows what may be chosen.
 
     choices: further logits that learn beside alpha, with their rates.
@@ -131,7 +75,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         net: Net,
         macro: Macro,
         dataset: Dataset,
-        config: Config,
+        config: SearchSchedule,
         seed: int,
         legal: paths.Legal,
         choices: Iterable[tuple[Tensor, float]] = (),
@@ -146,7 +90,6 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
         self.world, self.device = ranks.current(), ranks.device()
         self.world.check_batch(min(config.batch_size, len(first), len(second)), "schedule.search.batch_size")
         ranks.placed(net, self.device)
-        self.warp = config.warp
         self.alpha = torch.zeros(legal.operators_LO.shape, requires_grad=True)
         self.weights_optimiser = weights_optimiser(net, config, nesterov=False)
         logits = ((self.alpha, config.alpha_learning_rate), *choices)
@@ -190,7 +133,8 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
     def fingerprint(self) -> str:
         """Digest of what this search is: a checkpoint of another one is not continued."""
         size = len(self.train_y) + len(self.valid_y)
-        whole = [*self._description(), asdict(self.macro), asdict(self.config), self.seed, self.dataset_name, size]
+        config = self.config.model_dump()
+        whole = [*self._description(), asdict(self.macro), config, self.seed, self.dataset_name, size]
         legal = [self.legal.operators_LO.tolist(), self.legal.bits_LJ.tolist()]
         return hashlib.sha256(json.dumps([*whole, legal]).encode()).hexdigest()
 
@@ -303,7 +247,7 @@ class Bilevel(ABC, Generic[Net, Config, Record]):
     def _weights_batch(self, index: Tensor, codes: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         """(augmented images, labels) of this process's rows of a batch of the weights' part, on the device."""
         rows = self.world.rows(len(index))
-        x = augment(images(codes).to(self.device), self.warp, generator, rows, len(index))
+        x = augment(images(codes).to(self.device), self.config, generator, rows, len(index))
         return x, self.train_y[index[rows]].to(self.device)
 
     def _update_weights(self) -> None:

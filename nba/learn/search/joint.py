@@ -10,9 +10,8 @@ generator of its own and ends with a checkpoint, so a run that was killed goes o
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -25,54 +24,44 @@ from nba.explore.protocol import HardwareSearch
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.learn.data.dataset import Dataset
-from nba.learn.search.bilevel import Bilevel, BilevelConfig, check_schedule, gate_penalty, require_finite
-from nba.learn.search.penalty import CostConfig, CostOracle, PathScores, adapted_weight
+from nba.learn.search.bilevel import Bilevel, check_classes, gate_penalty, require_finite
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.penalty import CostOracle, PathScores, adapted_weight
 from nba.learn.search.result import SearchRecord, SearchResult, record_from
 from nba.learn.space.network import Architecture, Macro, bit_operations, check_macro, macs, skeleton, slot_of_layer
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
+from nba.learn.train.config import THREADS
 from nba.learn.train.loop import epoch_generator
+from nba.machine.usage import Objective
 
 _FORMAT = 3
-
-BitSampling = Literal["hetero", "soft", "hard"]
-"""How bitwidths are sampled: blended for the weights and one for beta, always blended, always one."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SearchConfig(BilevelConfig):
-    """Knobs of the search: those of the schedule, of bitwidths (beta), of the accelerator and of the cost."""
-
-    beta_learning_rate: float = 0.02
-    bit_sampling: BitSampling = "hetero"
-    hardware_every: int = 5
-    hardware_samples: int = 50
-    hardware_first: int = 1000
-    hardware_last: int = 2000
-    cost: CostConfig = field(default_factory=CostConfig)
 
 
 def search(
     macro: Macro,
     dataset: Dataset,
     hardware: HardwareSearch,
-    config: SearchConfig,
+    config: SearchSchedule,
     seed: int,
     folder: Path | None = None,
     progress: Progress | None = None,
     mapper: Callable[[Network], Accelerator] | None = None,
+    *,
+    objective: Objective = "interval",
 ) -> SearchResult:
     """Search `macro` on the training split of `dataset`, together with the accelerator that `hardware` searches.
 
+    `config` has its targets in units of the cost (`SearchSchedule.in_cycles`), `objective` is that of the hardware.
     `hardware` must be freshly made; it is left in its final state. With `folder`, a checkpoint search.pt is kept there,
     and an interrupted search continues from it. `mapper` is asked for an accelerator of the derived network where
-    `hardware` found none that meets the budgets. Raises SpecError for an illegal space or configuration,
+    `hardware` found none that meets the budgets. Raises SpecError for an illegal space,
     InfeasibleError if no accelerator that meets the budgets was found.
     """
     check_macro(macro)
-    check_schedule(macro, dataset, config)
-    torch.set_num_threads(config.threads)
-    run = JointSearch(macro, dataset, hardware, config, seed)
+    check_classes(macro, dataset)
+    torch.set_num_threads(THREADS)
+    run = JointSearch(macro, dataset, hardware, config, seed, objective=objective)
     run.epochs(folder, progress)
     best = run.derived()
     run.oracle.improve(best, config.hardware_last)
@@ -83,12 +72,12 @@ def search(
             raise
         accelerator = mapper(skeleton(best))
     return SearchResult(
-        architecture=best, accelerator=accelerator, objective=config.cost.objective, seed=seed,
+        architecture=best, accelerator=accelerator, objective=objective, seed=seed,
         records=tuple(run.records),
     )  # fmt: skip
 
 
-class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
+class JointSearch(Bilevel[Supernet, SearchRecord]):
     """State of one search. `legal` narrows what alpha and beta may choose (all that `macro` has)."""
 
     def __init__(
@@ -96,9 +85,11 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
         macro: Macro,
         dataset: Dataset,
         hardware: HardwareSearch,
-        config: SearchConfig,
+        config: SearchSchedule,
         seed: int,
         legal: paths.Legal | None = None,
+        *,
+        objective: Objective = "interval",
     ):
         legal = paths.legal_choices(macro) if legal is None else legal
         self.beta = torch.zeros(legal.beta_shape(), requires_grad=True)
@@ -107,8 +98,9 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
         super().__init__(net, macro, dataset, config, seed, legal, choices)
         self.shared = self.world.wrap(self.net, partly=True)
         self.hardware = hardware
-        self.oracle = CostOracle(hardware, config.cost)
-        self.cost_weight = config.cost.weight
+        self.objective = objective
+        self.oracle = CostOracle(hardware, config, objective)
+        self.cost_weight = config.cost_weight
 
     def epochs(self, folder: Path | None = None, progress: Progress | None = None) -> None:
         """All epochs that are left, with a checkpoint search.pt in `folder` after each."""
@@ -119,7 +111,7 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
         return paths.derive(self.macro, self.alpha, self.beta, self.legal)
 
     def _description(self) -> list[object]:
-        return [_FORMAT]
+        return [_FORMAT, self.objective]
 
     def _more_state(self) -> dict[str, object]:
         return {"beta": self.beta.detach(), "hardware": self.hardware.state(), "cost_weight": self.cost_weight}
@@ -207,7 +199,7 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
             temperature=temperature,
             alpha_entropy=paths.entropy(self.legal.masked_alpha(self.alpha)),
             beta_entropy=paths.entropy(self.legal.masked_beta(self.beta)),
-            cost=None if cost is None else cost.value(self.config.cost.objective),
+            cost=None if cost is None else cost.value(self.objective),
             interval_cycles=None if cost is None else cost.interval_cycles,
             dsp=None if cost is None else cost.dsp,
             bram18=None if cost is None else cost.bram18,
@@ -221,7 +213,7 @@ class JointSearch(Bilevel[Supernet, SearchConfig, SearchRecord]):
         )
         if cost is not None:
             value = self.oracle.value(network, cost)
-            self.cost_weight = adapted_weight(self.config.cost, self.cost_weight, value, cost.feasible)
+            self.cost_weight = adapted_weight(self.config, self.cost_weight, value, cost.feasible)
         return record
 
 

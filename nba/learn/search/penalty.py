@@ -11,10 +11,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from nba.explore.protocol import HardwareCost, HardwareSearch
 from nba.ir.network import Network
+from nba.learn.search.config import SearchSchedule
 from nba.learn.space.network import SKIP, Architecture, bit_operations, blocks, macs, skeleton, slot_of_layer
 from nba.machine.usage import Objective
 
@@ -24,62 +24,27 @@ WEIGHT_RANGE = 100.0
 """How far, either way, the penalty's weight gets from its first value."""
 
 
-NetworkObjective = Literal["hardware", "macs", "bit_operations"]
-"""What a network costs: the objective on an accelerator, its multiply-accumulates, or these times the bits of both
-factors."""
-CostForm = Literal["log", "linear"]
-"""How the cost stands in the loss."""
+INFEASIBLE_PENALTY = 1.0
+"""What a broken budget adds to a score."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Pressure:
-    """How the cost of a network presses on its choices: the loss grows by `weight` times its log, or itself (`form`).
-
-    target: what the cost should be, in its unit. With one, the weight is adapted with `adapt_rate`. span: (least, most)
-    of what it should be; the weight is on or off, up or down. Without either it stays (`adapted_weight`).
-    """
-
-    weight: float = 0.15
-    form: CostForm = "log"
-    target: float | None = None
-    adapt_rate: float = 1.0
-    span: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CostConfig(Pressure):
-    """What alpha and beta pay for: `objective`, which they share with gamma, or what `network_objective` says.
-
-    score = log of the cost; plus `infeasible_penalty` where the best accelerator found breaks a budget; plus, on the
-    network's side only, `bits_weight` times the log of MACs x weight bits x activation bits: on a given accelerator no
-    cycle depends on bits, they pay once the accelerator is searched anew (docs/decisions/0006-bits-term.md). 0 leaves
-    it out. In the linear form the cost and the bit operations stand there without logarithms, and a broken budget
-    raises the cost by the share `infeasible_penalty`. The loss grows by `weight` times the score.
-    """
-
-    objective: Objective = "interval"
-    network_objective: NetworkObjective = "hardware"
-    bits_weight: float = 0.15
-    infeasible_penalty: float = 1.0
-
-
-def adapted_weight(config: Pressure, weight: float, cost: float, feasible: bool) -> float:
+def adapted_weight(config: SearchSchedule, weight: float, cost: float, feasible: bool) -> float:
     """The weight of the penalty after an epoch whose derived architecture costs `cost`.
 
     weight * (cost / target) ** adapt_rate: more where the target is missed, less where it is met with room to spare.
     One epoch changes it by at most a factor of 2 (upwards by 2 where a budget is broken), all together by 100.
-    With a span: `config.weight` above it or where a budget is broken, minus that below it, 0 within it.
+    With a range: `config.cost_weight` above it or where a budget is broken, minus that below it, 0 within it.
     """
-    if config.span is not None:
-        least, most = config.span
+    if config.cost_range is not None:
+        least, most = config.cost_range
         if cost > most or not feasible:
-            return config.weight
-        return -config.weight if cost < least else 0.0
+            return config.cost_weight
+        return -config.cost_weight if cost < least else 0.0
     if config.target is None:
         return weight
     change = MAX_ADAPTATION if not feasible else (cost / config.target) ** config.adapt_rate
     change = min(MAX_ADAPTATION, max(1.0 / MAX_ADAPTATION, change))
-    return min(config.weight * WEIGHT_RANGE, max(config.weight / WEIGHT_RANGE, weight * change))
+    return min(config.cost_weight * WEIGHT_RANGE, max(config.cost_weight / WEIGHT_RANGE, weight * change))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,9 +61,9 @@ class PathScores:
 class CostOracle:
     """Scores architectures on the accelerator search's current best; remembers scores until that changes."""
 
-    def __init__(self, hardware: HardwareSearch, config: CostConfig):
+    def __init__(self, hardware: HardwareSearch, config: SearchSchedule, objective: Objective = "interval"):
         self._hardware = hardware
-        self._config = config
+        self._config, self._objective = config, objective
         self._known: dict[tuple[tuple[str, ...], tuple[int, ...]], float] = {}
 
     def improve(self, architecture: Architecture, n_samples: int) -> None:
@@ -113,11 +78,11 @@ class CostOracle:
     def value(self, network: Network, cost: HardwareCost) -> float:
         """What `network` is to pay for, in its own unit; `cost` is that on the current best accelerator."""
         if self._config.network_objective == "hardware":
-            return cost.value(self._config.objective)
+            return cost.value(self._objective)
         return float(macs(network) if self._config.network_objective == "macs" else bit_operations(network))
 
     def score(self, architecture: Architecture) -> float:
-        """The scalar that the search minimises (see `CostConfig`)."""
+        """The scalar that the search minimises (nba.learn.search.config.SearchSchedule)."""
         key = (architecture.ops, architecture.bits)
         known = self._known.get(key)
         if known is None:
@@ -129,11 +94,11 @@ class CostOracle:
         cost = self._hardware.cost(network, slot_of_layer(architecture))
         value = max(1.0, self.value(network, cost))
         bits = float(bit_operations(network)) if config.bits_weight else 1.0
-        if config.form == "linear":
-            broken = 0.0 if cost.feasible else config.infeasible_penalty
+        if config.cost_form == "linear":
+            broken = 0.0 if cost.feasible else INFEASIBLE_PENALTY
             return value * (1.0 + broken) + config.bits_weight * bits
         score = math.log(value) + config.bits_weight * math.log(bits)
-        return score if cost.feasible else score + config.infeasible_penalty
+        return score if cost.feasible else score + INFEASIBLE_PENALTY
 
     def compare(self, architecture: Architecture, candidates: tuple[tuple[tuple[str, int], ...], ...]) -> PathScores:
         """Differences to `architecture` of candidates[block] = ((operator, bits), ...) and of every bitwidth."""

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from nba.core.errors import SpecError
 from nba.learn.search.bilevel import gate_penalty
-from nba.learn.search.penalty import CostForm
+from nba.learn.search.config import CostForm
 from nba.learn.space.network import Macro, blocks, choices
 from nba.learn.supernet.paths import Path
 

@@ -13,15 +13,17 @@ from nba.learn.data.dataset import Dataset
 from nba.learn.quant.export import accuracy, agreement, exact_codes, export, fake_codes, float_logits
 from nba.learn.quant.fake import FakeNetwork
 from nba.learn.quant.nested import master_codes
-from nba.learn.switchable.config import AtBits, Switchable, SwitchableRecord
 from nba.learn.switchable.network import SwitchableNetwork
+from nba.learn.switchable.records import AtBits, SwitchableRecord, SwitchableResult
 
 
-def measure_switchable(model: SwitchableNetwork, records: tuple[SwitchableRecord, ...], dataset: Dataset) -> Switchable:
+def measure_switchable(
+    model: SwitchableNetwork, records: tuple[SwitchableRecord, ...], dataset: Dataset
+) -> SwitchableResult:
     """Export every bitwidth of a frozen `model` and measure it on the test split."""
     masters = master_arrays(model)
     results = tuple(_measured(model.network(i), bits, masters, dataset) for i, bits in enumerate(model.bitwidths))
-    return Switchable(bitwidths=model.bitwidths, masters=masters, results=results, records=records)
+    return SwitchableResult(bitwidths=model.bitwidths, masters=masters, results=results, records=records)
 
 
 def master_arrays(model: SwitchableNetwork) -> tuple[np.ndarray, ...]:
@@ -42,7 +44,7 @@ def master_arrays(model: SwitchableNetwork) -> tuple[np.ndarray, ...]:
     return tuple(found)
 
 
-def shared_networks(found: Switchable) -> SharedNetworks:
+def shared_networks(found: SwitchableResult) -> SharedNetworks:
     """The integer networks of `found`, as nba.ir.shared stores them."""
     exact = [
         (at.bits, at.network, at.weights) for at in found.results if at.network is not None and at.weights is not None

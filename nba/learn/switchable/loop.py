@@ -18,16 +18,12 @@ from nba.core.errors import NbaError
 from nba.core.progress import Progress, Silent
 from nba.ir.network import Network
 from nba.learn.data.dataset import Dataset
-from nba.learn.switchable.config import (
-    Switchable,
-    SwitchableConfig,
-    SwitchableRecord,
-    check_config,
-    record_of,
-)
+from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.export import measure_switchable
 from nba.learn.switchable.loss import cascade
 from nba.learn.switchable.network import SwitchableNetwork
+from nba.learn.switchable.records import SwitchableRecord, SwitchableResult, record_of
+from nba.learn.train.config import THREADS, TrainSchedule
 from nba.learn.train.epochs import Epochs, epoch_generator, label_loss, right
 
 _FORMAT = 1
@@ -37,21 +33,23 @@ PURPOSE = "switchable"
 def train_switchable(
     network: Network,
     dataset: Dataset,
-    config: SwitchableConfig,
+    config: Cascade,
+    train: TrainSchedule,
     seed: int,
     *,
     checkpoint: Path | None = None,
     progress: Progress | None = None,
-) -> Switchable:
+) -> SwitchableResult:
     """`fit_switchable`, then measure every bitwidth on the test images."""
-    model, records = fit_switchable(network, dataset, config, seed, checkpoint=checkpoint, progress=progress)
+    model, records = fit_switchable(network, dataset, config, train, seed, checkpoint=checkpoint, progress=progress)
     return measure_switchable(model, records, dataset)
 
 
 def fit_switchable(
     network: Network,
     dataset: Dataset,
-    config: SwitchableConfig,
+    config: Cascade,
+    train: TrainSchedule,
     seed: int,
     *,
     checkpoint: Path | None = None,
@@ -61,17 +59,16 @@ def fit_switchable(
     folded, for export.
 
     `checkpoint`: a file that is written after every epoch, and from which an interrupted run continues to the same
-    weights. Raises SpecError for a config out of range, NbaError if training diverges or the number of classes differs.
+    weights. Raises NbaError if training diverges or the number of classes differs.
     """
-    check_config(config)
     classes = network.tensors[-1].channels
     if len(dataset.classes) != classes:
         raise NbaError(
             f"switchable: the dataset has {len(dataset.classes)} classes, network {network.name!r} has {classes}; "
             "give the network of this dataset"
         )
-    torch.set_num_threads(config.train.threads)
-    run = CascadeFit(network, dataset, config, seed)
+    torch.set_num_threads(THREADS)
+    run = CascadeFit(network, dataset, config, train, seed)
     run.epochs(checkpoint, progress or Silent())
     model = run.result()
     model.freeze(True)
@@ -81,12 +78,12 @@ def fit_switchable(
 class CascadeFit(Epochs[SwitchableNetwork, SwitchableRecord]):
     """State of one training between epochs. Several processes sum their gradients after all bitwidths had a turn."""
 
-    def __init__(self, network: Network, dataset: Dataset, config: SwitchableConfig, seed: int):
+    def __init__(self, network: Network, dataset: Dataset, config: Cascade, train: TrainSchedule, seed: int):
         self.cascade = config
         weights = int(epoch_generator(seed, 0, "weights").initial_seed())
         model = SwitchableNetwork(network, config, weights)
-        description = [_FORMAT, asdict(network), asdict(config)]
-        super().__init__(model, dataset, config.train, seed, purpose=PURPOSE, description=description)
+        description = [_FORMAT, asdict(network), config.recipe()]
+        super().__init__(model, dataset, train, seed, purpose=PURPOSE, description=description)
         model.arithmetic(self.compute)
 
     def begin(self, epoch: int, folded: bool) -> None:

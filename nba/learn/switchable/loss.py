@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nba.learn.switchable.config import SwitchableConfig, Teachers
+from nba.learn.switchable.config import Cascade, Teachers
 
 
 def teachers_of(index: int, count: int, teachers: Teachers) -> tuple[int, ...]:
@@ -33,13 +33,13 @@ def distillation(logits: Tensor, teachers: Sequence[Tensor], how: Literal["sum",
     return total / len(teachers) if how == "mean" else total
 
 
-def beta_at(config: SwitchableConfig, epoch: int) -> float:
+def beta_at(config: Cascade, epoch: int) -> float:
     """The weight of the distillation in an epoch: a linear rise, then `config.beta`."""
     return config.beta * min(1.0, (epoch + 1) / (config.beta_warmup_epochs + 1))
 
 
 def cascade(
-    config: SwitchableConfig, epoch: int, logits_at: Callable[[int], Tensor], label_loss: Callable[[Tensor], Tensor]
+    config: Cascade, epoch: int, logits_at: Callable[[int], Tensor], label_loss: Callable[[Tensor], Tensor]
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """(logits, loss) of every bitwidth, from the highest down; the loss of the module is the mean of these.
 

@@ -13,7 +13,7 @@ from nba.ir.network import FLOAT_BITS, MASTER_BITS, Network
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import FakeNetwork
 from nba.learn.quant.nested import NestedLayer
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade
 
 
 def code_bits(bits: int) -> int:
@@ -55,7 +55,7 @@ class SwitchableNetwork(nn.Module):
     """One `FakeNetwork` per bitwidth, in rising order, whose kernels are the same parameters. All else (BatchNorm's
     statistics and affine map, the classifier's bias, output scales) each has for itself."""
 
-    def __init__(self, network: Network, config: SwitchableConfig, seed: int):
+    def __init__(self, network: Network, config: Cascade, seed: int):
         super().__init__()
         self.bitwidths = config.bitwidths
         self.networks = nn.ModuleList(

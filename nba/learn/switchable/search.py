@@ -11,71 +11,40 @@ from what the network costs there (`nba.learn.switchable.efficiency`).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from nba.core.errors import SpecError
 from nba.core.progress import Progress
 from nba.ir.network import MASTER_BITS
 from nba.learn.data.dataset import Dataset
-from nba.learn.search.bilevel import Bilevel, BilevelConfig, check_schedule, require_finite
-from nba.learn.search.penalty import CostForm, Pressure, adapted_weight
+from nba.learn.search.bilevel import Bilevel, check_classes, require_finite
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.penalty import adapted_weight
 from nba.learn.space.network import Architecture, Macro, check_macro
 from nba.learn.supernet import paths
-from nba.learn.switchable.config import SwitchableConfig, check_config
+from nba.learn.switchable.config import Switchable
 from nba.learn.switchable.efficiency import EfficiencyTable, check_table, efficiency_loss
 from nba.learn.switchable.loss import cascade as cascade_losses
 from nba.learn.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, record_from
 from nba.learn.switchable.supernet import SwitchableSupernet, macro_at
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import THREADS
 from nba.learn.train.loop import epoch_generator
 
 _FORMAT = 2
-
-ArchitectureBits = Literal["lowest", "highest", "all"]
-"""The bitwidths whose validation loss the architecture learns from; of all: its mean."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SwitchableSearchConfig(BilevelConfig):
-    """Knobs of the search: those of the schedule, with the published epochs and temperature.
-
-    architecture_bits: the bitwidths that the architecture learns from. cost_weight: lambda; cost_form, target,
-    adapt_rate, cost_range: how it presses (nba.learn.search.penalty.Pressure).
-    """
-
-    pretrain_epochs: int = 0
-    joint_epochs: int = 25
-    temperature_first: float = 3.0
-    temperature_factor: float | None = 0.88
-    architecture_bits: ArchitectureBits = "lowest"
-    cost_weight: float = 0.15
-    cost_form: CostForm = "log"
-    target: float | None = None
-    adapt_rate: float = 1.0
-    cost_range: tuple[float, float] | None = None
-
-    @property
-    def pressure(self) -> Pressure:
-        """The weight of L_eff, and how it changes."""
-        return Pressure(
-            weight=self.cost_weight, form=self.cost_form, target=self.target, adapt_rate=self.adapt_rate,
-            span=self.cost_range,
-        )  # fmt: skip
 
 
 def search_switchable(
     macro: Macro,
     dataset: Dataset,
-    cascade: SwitchableConfig,
+    cascade: Switchable,
     table: EfficiencyTable,
-    config: SwitchableSearchConfig,
+    config: SearchSchedule,
     seed: int,
     *,
     checkpoint: Path | None = None,
@@ -83,18 +52,16 @@ def search_switchable(
 ) -> SwitchableSearch:
     """Search `macro` (its own bits do not matter) on the training split of `dataset`.
 
-    cascade: bitwidths and loss, as `nba.learn.switchable.loop.train_switchable` takes them (its schedule does not
-    matter). table: of all operators at the lowest bitwidth (`nba.learn.switchable.tabulate.efficiency_table`).
-    checkpoint: a file that is written after every epoch, and from which an interrupted search continues to the same
-    result. Raises SpecError for an illegal space or configuration or the table of another search, NbaError if training
-    diverges.
+    cascade: bitwidths, loss, and the bitwidths that the architecture learns from. config has its targets in units of
+    the cost (`SearchSchedule.in_cycles`). table: of all operators at the lowest bitwidth
+    (`nba.learn.switchable.tabulate.efficiency_table`). checkpoint: a file that is written after every epoch, and from
+    which an interrupted search continues to the same result. Raises SpecError for an illegal space or the table of
+    another search, NbaError if training diverges.
     """
     check_macro(macro)
-    check_config(cascade)
-    check_search_config(config)
-    check_schedule(macro, dataset, config)
+    check_classes(macro, dataset)
     check_table(table, macro, min(cascade.bitwidths))
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(THREADS)
     run = SwitchableBilevel(macro, dataset, cascade, table, config, seed)
     run.learn(checkpoint, progress)
     return SwitchableSearch(
@@ -103,29 +70,19 @@ def search_switchable(
     )  # fmt: skip
 
 
-def check_search_config(config: SwitchableSearchConfig) -> None:
-    """Raise SpecError for a knob out of range, but for those of the schedule
-    (`nba.learn.search.bilevel.check_schedule`)."""
-    if config.architecture_bits not in get_args(ArchitectureBits):
-        legal = ", ".join(get_args(ArchitectureBits))
-        raise SpecError(f"search.architecture_bits: {config.architecture_bits!r}; legal: {legal}")
-    if not 0 <= config.cost_weight < float("inf"):
-        raise SpecError(f"search.cost_weight: {config.cost_weight}; legal: 0 or more")
-
-
-class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, SwitchableSearchRecord]):
+class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchRecord]):
     """State of one search. Several processes average their gradients once all bitwidths had a turn."""
 
     def __init__(
         self,
         macro: Macro,
         dataset: Dataset,
-        cascade: SwitchableConfig,
+        cascade: Switchable,
         table: EfficiencyTable,
-        config: SwitchableSearchConfig,
+        config: SearchSchedule,
         seed: int,
     ):
-        self.cascade, self.table = replace(cascade, train=TrainConfig()), table
+        self.cascade, self.table = cascade, table
         # Any bits do for what is derived: each network gets those of its bitwidth.
         macro = macro_at(macro, MASTER_BITS, self.cascade)
         net = SwitchableSupernet(macro, self.cascade, int(epoch_generator(seed, 0, "supernet").initial_seed()))
@@ -133,7 +90,7 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         self.cost_weight = config.cost_weight
         count = len(cascade.bitwidths)
         self.learns_from = {"lowest": (0,), "highest": (count - 1,), "all": tuple(range(count))}[
-            config.architecture_bits
+            cascade.architecture_bits
         ]
 
     def derived(self) -> Architecture:
@@ -143,7 +100,7 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
         return Architecture(macro=self.macro, ops=ops, bits=(MASTER_BITS,) * len(ops))
 
     def _description(self) -> list[object]:
-        return ["switchable", _FORMAT, asdict(self.cascade), asdict(self.table)]
+        return ["switchable", _FORMAT, self.cascade.recipe(), self.cascade.architecture_bits, asdict(self.table)]
 
     def _more_state(self) -> dict[str, object]:
         return {"cost_weight": self.cost_weight}
@@ -216,5 +173,5 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchConfig, Swit
             ops=ops, cost_weight=self.cost_weight, macs=macs, bit_operations=bits,
         )  # fmt: skip
         if joint:
-            self.cost_weight = adapted_weight(self.config.pressure, self.cost_weight, record.cost, True)
+            self.cost_weight = adapted_weight(self.config, self.cost_weight, record.cost, True)
         return record

@@ -18,11 +18,11 @@ from nba.learn.quant.nested import NestedLayer
 from nba.learn.space.network import Macro
 from nba.learn.supernet.network import Supernet
 from nba.learn.supernet.paths import Path
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.network import code_bits
 
 
-def macro_at(macro: Macro, bits: int, config: SwitchableConfig) -> Macro:
+def macro_at(macro: Macro, bits: int, config: Cascade) -> Macro:
     """`macro` whose layers all have `bits` bits, as `nba.learn.switchable.network.at_bits` gives them to its
     networks."""
     seen = min(bits, code_bits(bits))
@@ -40,7 +40,7 @@ def macro_at(macro: Macro, bits: int, config: SwitchableConfig) -> Macro:
 class SwitchableSupernet(nn.Module):
     """One `Supernet` per bitwidth, in rising order, whose kernels are the same parameters."""
 
-    def __init__(self, macro: Macro, config: SwitchableConfig, seed: int):
+    def __init__(self, macro: Macro, config: Cascade, seed: int):
         super().__init__()
         self.bitwidths = config.bitwidths
         self.nets = nn.ModuleList(

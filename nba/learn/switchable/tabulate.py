@@ -15,7 +15,7 @@ from typing import Literal
 from nba.core.progress import Progress, Silent
 from nba.ir.network import MASTER_BITS
 from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
-from nba.learn.switchable.config import SwitchableConfig
+from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
 from nba.learn.switchable.supernet import macro_at
 from nba.loopnest.evolve import EVALUATIONS, Found, weights_of
@@ -47,7 +47,7 @@ def efficiency_table(
     """Costs of all operators of all blocks of `macro` at `bits` bits, each layer with a mapping out of those that a
     search of `effort` evaluations finds for it; layers of equal shapes are mapped once.
 
-    stem_bits, classifier_bits: as `nba.learn.switchable.config.SwitchableConfig` has them. Raises NbaError where a
+    stem_bits, classifier_bits: as `nba.learn.switchable.records.Cascade` has them. Raises NbaError where a
     layer fits nowhere, or the hierarchy has no MAC of these bits.
     """
 
@@ -55,13 +55,13 @@ def efficiency_table(
         found = search(layer, hierarchy, objective=_mapped_for(objective), seed=seed, evaluations=effort)
         return (*found.front, found.best)
 
-    config = SwitchableConfig(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
+    config = Cascade(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
     return tabulated(macro, config, hierarchy.name, objective, front, progress)
 
 
 def tabulated(
     macro: Macro,
-    config: SwitchableConfig,
+    config: Cascade,
     hierarchy: str,
     objective: EfficiencyObjective,
     front_of: Callable[[NestLayer], tuple[Found, ...]],
@@ -119,9 +119,7 @@ def _chosen(fronts: list[list[Found]], times: list[float], objective: Efficiency
     ]
 
 
-def _layers(
-    macro: Macro, bits: int, config: SwitchableConfig
-) -> Iterator[tuple[tuple[int, str], tuple[NestLayer, ...]]]:
+def _layers(macro: Macro, bits: int, config: Cascade) -> Iterator[tuple[tuple[int, str], tuple[NestLayer, ...]]]:
     """((block, operator), its layers at `bits` bits), and, as _FIXED, the layers that every network has."""
     macro = macro_at(macro, MASTER_BITS, config)
     places = [choices(block) for block in blocks(macro)]

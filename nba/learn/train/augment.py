@@ -7,25 +7,12 @@ are the rows.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Warp:
-    """Random changes of training images: cut out after `crop_pixels` zeros were put around them, moved by up to
-    `shift_pixels` along both axes, turned by up to `rotation_degrees`, scaled by up to 1 +- `zoom`, and, with `mirror`,
-    mirrored or not."""
-
-    shift_pixels: float = 0.5
-    rotation_degrees: float = 10.0
-    zoom: float = 0.1
-    mirror: bool = False
-    crop_pixels: int = 0
+from nba.learn.train.augmentation import Warp
 
 
 def images(x_BHWC: np.ndarray) -> Tensor:

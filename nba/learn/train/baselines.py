@@ -22,7 +22,7 @@ from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.space.network import Architecture
 from nba.learn.train import ranks
 from nba.learn.train.augment import images
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import THREADS, TrainSchedule
 from nba.learn.train.loop import Fit, measure
 from nba.learn.train.optimiser import Averaged
 
@@ -52,27 +52,27 @@ def at_8_bits(architecture: Architecture) -> Architecture:
     return replace(architecture, macro=wide, bits=(MASTER_BITS,) * len(architecture.bits))
 
 
-def float_config(config: TrainConfig) -> TrainConfig:
+def float_config(config: TrainSchedule) -> TrainSchedule:
     """The recipe in floating point: no teacher, BatchNorm never folded; that of a float teacher."""
-    return replace(config, distillation=None, fold_fraction=0.0)
+    return config.but(distillation=None, fold_fraction=0.0)
 
 
-def int8_config(config: TrainConfig) -> TrainConfig:
+def int8_config(config: TrainSchedule) -> TrainSchedule:
     """The last part of the recipe: its folded epochs, and the learning rate that it has there."""
     share = config.fold_fraction or ADAPTED_FRACTION
     epochs = max(1, int(share * config.epochs))
     rate = config.learning_rate * 0.5 * (1.0 - math.cos(math.pi * epochs / config.epochs))
-    return replace(
-        config, distillation=None, epochs=epochs, warmup_epochs=0.0, fold_fraction=1.0, learning_rate=rate
+    return config.but(
+        distillation=None, epochs=epochs, warmup_epochs=0.0, fold_fraction=1.0, learning_rate=rate
     )  # fmt: skip
 
 
 def fit_baselines(
-    architecture: Architecture, dataset: Dataset, config: TrainConfig, seed: int, folder: Path, progress: Progress
+    architecture: Architecture, dataset: Dataset, config: TrainSchedule, seed: int, folder: Path, progress: Progress
 ) -> Baselines | None:
     """Train and measure both, with checkpoints in `folder`, from which an interrupted run continues. None on all ranks
     but the first. Raises DivergedError."""
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(THREADS)
     run = Fit(architecture, dataset, float_config(config), seed, teacher=None, floating=True)
     run.epochs(folder / FLOAT_FILE, progress)
     floating = run.result()
@@ -89,7 +89,7 @@ def fit_baselines(
 
 
 def adapting(
-    architecture: Architecture, floating: FakeNetwork, dataset: Dataset, config: TrainConfig, seed: int
+    architecture: Architecture, floating: FakeNetwork, dataset: Dataset, config: TrainSchedule, seed: int
 ) -> Fit:
     """The training that adapts `floating` to 8 bits, before its first epoch."""
     run = Fit(at_8_bits(architecture), dataset, int8_config(config), seed, teacher=None, floating=False)

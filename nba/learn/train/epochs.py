@@ -11,7 +11,6 @@ import hashlib
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
@@ -25,7 +24,7 @@ from nba.learn.data.dataset import Dataset
 from nba.learn.data.images import batches_of
 from nba.learn.train import checkpoint, ranks
 from nba.learn.train.augment import augment, images, mixed
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import TrainSchedule
 from nba.learn.train.events import Events
 from nba.learn.train.log import EpochLog
 from nba.learn.train.optimiser import Averaged, clip_, compute_type, learning_rate, weights_optimiser
@@ -45,7 +44,7 @@ def batches(count: int, batch_size: int, generator: torch.Generator) -> Iterator
         yield order[i : i + size]
 
 
-def label_loss(logits: Tensor, y_B: Tensor, share: float, config: TrainConfig) -> Tensor:
+def label_loss(logits: Tensor, y_B: Tensor, share: float, config: TrainSchedule) -> Tensor:
     """Cross-entropy of logits [B, classes]; `share` is that of the labels in reverse (see `mixed`)."""
     loss = functional.cross_entropy(logits, y_B, label_smoothing=config.label_smoothing)
     if share:
@@ -88,7 +87,7 @@ class Epochs(ABC, Generic[Model, Record]):
     """
 
     def __init__(
-        self, model: Model, dataset: Dataset, config: TrainConfig, seed: int, *, purpose: str,
+        self, model: Model, dataset: Dataset, config: TrainSchedule, seed: int, *, purpose: str,
         description: list[object],
     ):  # fmt: skip
         self.model, self.dataset, self.config, self.seed, self.purpose = model, dataset, config, seed, purpose
@@ -101,7 +100,7 @@ class Epochs(ABC, Generic[Model, Record]):
         self.averaged = Averaged(model, config.ema) if config.ema else None
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=self.compute == torch.float16)
         self.records: list[Record] = []
-        whole = [purpose, *description, asdict(config), seed, len(dataset.train_y), dataset.name]
+        whole = [purpose, *description, config.recipe(), seed, len(dataset.train_y), dataset.name]
         self.fingerprint = hashlib.sha256(json.dumps(whole).encode()).hexdigest()
 
     @abstractmethod
@@ -205,7 +204,7 @@ class Epochs(ABC, Generic[Model, Record]):
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             x = images(codes).to(self.device)
-            x, share = mixed(augment(x, config.warp, generator, rows, size), config.mixup, generator)
+            x, share = mixed(augment(x, config, generator, rows, size), config.mixup, generator)
             loss, found = self.step(x, y_all[index].to(self.device), share, epoch)
             loss_sum, correct = loss_sum + loss, correct + found
             step += 1

@@ -7,7 +7,6 @@ trained last is what is exported.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,12 +22,14 @@ from nba.learn.quant.fake import FakeNetwork
 from nba.learn.space.network import Architecture, architecture_json, skeleton
 from nba.learn.train import checkpoint, ranks
 from nba.learn.train.augment import Warp, augment, images, mixed
-from nba.learn.train.config import FLOAT_TEACHER, EpochRecord, TrainConfig, Trained
+from nba.learn.train.config import FLOAT_TEACHER, THREADS, TrainSchedule
 from nba.learn.train.epochs import Epochs, batches, epoch_generator, label_loss, right
 from nba.learn.train.optimiser import learning_rate
+from nba.learn.train.records import EpochRecord, Trained
 
 __all__ = [
-    "EpochRecord", "TrainConfig", "Trained", "Warp", "augment", "batches", "epoch_generator", "images", "learning_rate",
+    "EpochRecord", "TrainSchedule", "Trained", "Warp", "augment", "batches", "epoch_generator", "images",
+    "learning_rate",
     "mixed", "train",
 ]  # fmt: skip
 _FORMAT = 3
@@ -39,7 +40,7 @@ TEACHER = "teacher.pt"
 def train(
     architecture: Architecture,
     dataset: Dataset,
-    config: TrainConfig,
+    config: TrainSchedule,
     seed: int,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -51,7 +52,7 @@ def train(
 def fit(
     architecture: Architecture,
     dataset: Dataset,
-    config: TrainConfig,
+    config: TrainSchedule,
     seed: int,
     folder: Path | None = None,
     progress: Progress | None = None,
@@ -66,7 +67,7 @@ def fit(
             f"train: the dataset has {len(dataset.classes)} classes, the network {architecture.macro.classes}; "
             "search again with this dataset"
         )
-    torch.set_num_threads(config.threads)
+    torch.set_num_threads(THREADS)
     progress = progress or Silent()
     teacher = None
     if config.distillation is not None:
@@ -99,13 +100,13 @@ def measure(model: FakeNetwork, records: tuple[EpochRecord, ...], dataset: Datas
 def _teacher(
     architecture: Architecture,
     dataset: Dataset,
-    config: TrainConfig,
+    config: TrainSchedule,
     seed: int,
     path: Path | None,
     progress: Progress,
 ) -> FakeNetwork:
     assert config.distillation is not None
-    alone = replace(config, distillation=None, fold_fraction=0.0)
+    alone = config.but(distillation=None, fold_fraction=0.0)
     run = Fit(architecture, dataset, alone, seed, teacher=None, floating=True)
     if config.distillation.teacher == FLOAT_TEACHER:
         run.epochs(path, progress)
@@ -131,7 +132,7 @@ class Fit(Epochs[FakeNetwork, EpochRecord]):
         self,
         architecture: Architecture,
         dataset: Dataset,
-        config: TrainConfig,
+        config: TrainSchedule,
         seed: int,
         *,
         teacher: FakeNetwork | None,

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nba.core.errors import SpecError
-from nba.learn.train.config import TrainConfig
+from nba.learn.train.config import TrainSchedule
 
 
 class WeightsSchedule(Protocol):
@@ -71,7 +71,7 @@ def clip_(model: nn.Module, norm: float | None) -> None:
         nn.utils.clip_grad_norm_(model.parameters(), norm)
 
 
-def learning_rate(config: TrainConfig, step: int, steps: int, steps_per_epoch: int) -> float:
+def learning_rate(config: TrainSchedule, step: int, steps: int, steps_per_epoch: int) -> float:
     """Linear warm-up, then a cosine that reaches `learning_rate_last` at `steps`."""
     warm = config.warmup_epochs * steps_per_epoch
     if step < warm:
@@ -81,7 +81,7 @@ def learning_rate(config: TrainConfig, step: int, steps: int, steps_per_epoch: i
     return last + (config.learning_rate - last) * fall
 
 
-def compute_type(config: TrainConfig, device: torch.device) -> torch.dtype:
+def compute_type(config: TrainSchedule, device: torch.device) -> torch.dtype:
     """The type in which convolutions compute. Raises SpecError for float16 on a CPU."""
     if config.precision == "auto":
         return torch.bfloat16 if device.type == "cuda" else torch.float32
