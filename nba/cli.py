@@ -31,8 +31,8 @@ from nba.core.errors import DiskError, NbaError, SpecError
 from nba.core.files import disk_error
 
 if TYPE_CHECKING:
-    from nba.flow.artifacts import Json
     from nba.flow.metrics import Line
+    from nba.flow.metrics_model import Metrics
     from nba.learn.train.team import Team
     from nba.spec import Spec
 
@@ -239,7 +239,7 @@ def _show(title: str, rows: tuple[Line, ...]) -> bool:
     return all(row.holds is not False for row in rows)
 
 
-def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Path, Json]:
+def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Path, Metrics]:
     """Run the stages up to `last` in the folder `given`, or build/<name>, and keep metrics.json up to date.
 
     Returns the folder and the content of metrics.json."""

@@ -12,6 +12,8 @@ import os
 import platform
 from pathlib import Path
 
+from typing_extensions import TypedDict
+
 PINNED = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -31,8 +33,17 @@ def pin() -> None:
             os.environ.setdefault(name, value)
 
 
-def used() -> dict[str, object]:
-    """What the present process computes with: processor, instructions and threads of torch, settings of the others."""
+class Arithmetic(TypedDict):
+    """What a process computes with: processor, instructions and threads of torch, settings of the others."""
+
+    cpu: str
+    torch_instructions: str
+    torch_threads: int
+    settings: dict[str, str]
+
+
+def used() -> Arithmetic:
+    """What the present process computes with."""
     import torch
 
     return {

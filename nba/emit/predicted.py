@@ -6,7 +6,8 @@ here)."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TypedDict
+
+from typing_extensions import TypedDict
 
 from nba.ir.network import Network
 from nba.machine import recurrence

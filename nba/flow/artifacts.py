@@ -7,7 +7,7 @@ import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from nba.ir.network import Network, Weights
 from nba.machine.design_file import load_weights, weights_bytes
 
 if TYPE_CHECKING:
+    from nba.flow.metrics_model import Metrics, Sample
     from nba.learn.data.images import Images
 
 PART = "metrics-part.json"
@@ -35,12 +36,12 @@ MAX_IMAGES = 1024
 Json = dict[str, Any]
 
 
-def write_part(folder: Path, part: Json) -> None:
+def write_part(folder: Path, part: Metrics) -> None:
     """Write what a stage adds to metrics.json: an object that is merged with the others, section by section."""
     write_atomic(folder / PART, json.dumps(part, indent=1, sort_keys=True) + "\n")
 
 
-def read_part(folder: Path) -> Json:
+def read_part(folder: Path) -> Metrics:
     """What `write_part` left in `folder`. Raises NbaError if it is missing or damaged."""
     path = folder / PART
     try:
@@ -49,10 +50,10 @@ def read_part(folder: Path) -> Json:
         raise NbaError(f"{path}: missing or damaged ({err}); repeat the training") from None
     if not isinstance(found, dict):
         raise NbaError(f"{path}: damaged (not an object); repeat the training")
-    return found
+    return cast("Metrics", found)
 
 
-def measured(accuracy: float, images: int) -> Json:
+def measured(accuracy: float, images: int) -> Sample:
     """What metrics.json says of an accuracy beside its value: images and binomial standard error."""
     return {"images": images, "standard_error": standard_error(accuracy, images)}
 

@@ -9,7 +9,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from nba import __version__
 from nba.core.errors import NbaError
@@ -21,6 +21,8 @@ from nba.flow.artifacts import PART, Json
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from nba.flow.metrics_model import Metrics
 
 FILE = "metrics.json"
 AGAIN = "write it anew with `nba-codesign run`"
@@ -38,7 +40,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def read(path: Path) -> Json:
+def read(path: Path) -> Metrics:
     """The content of a metrics file. Raises NbaError if it is missing or damaged."""
     try:
         found = read_json(path)
@@ -46,7 +48,7 @@ def read(path: Path) -> Json:
         raise NbaError(f"{path}: missing or damaged ({err}); {AGAIN}") from None
     if not isinstance(found, dict):
         raise NbaError(f"{path}: not a JSON object; {AGAIN}")
-    return found
+    return cast("Metrics", found)
 
 
 def versions() -> dict[str, str]:
@@ -68,12 +70,12 @@ def _merge(into: Json, part: Mapping[str, Any]) -> None:
             into[key] = value
 
 
-def assemble(build: Path, *, seconds: Mapping[str, float], seed: int) -> Json:
+def assemble(build: Path, *, seconds: Mapping[str, float], seed: int) -> Metrics:
     """Merge the parts of the stages that are done and write metrics.json; returns its content."""
-    metrics: Json = {"seed": seed, "seconds": dict(seconds), "versions": versions()}
+    metrics: Metrics = {"seed": seed, "seconds": dict(seconds), "versions": versions()}
     for stage, folder in PARTS.items():
         if stage in seconds and (build / folder / PART).is_file():
-            _merge(metrics, read(build / folder / PART))
+            _merge(cast("Json", metrics), cast("Json", read(build / folder / PART)))
     write_atomic(build / FILE, json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     return metrics
 
@@ -87,7 +89,7 @@ class Line:
     holds: bool | None = None
 
 
-def _dig(metrics: Json, path: str) -> Any:
+def _dig(metrics: Metrics, path: str) -> Any:
     value: Any = metrics
     for key in path.split("."):
         if not isinstance(value, dict) or key not in value:
@@ -96,7 +98,7 @@ def _dig(metrics: Json, path: str) -> Any:
     return value
 
 
-def _resource(metrics: Json, kind: str) -> Line | None:
+def _resource(metrics: Metrics, kind: str) -> Line | None:
     predicted, made, budget = (_dig(metrics, f"resources.{x}.{kind}") for x in ("predicted", "synthesised", "budget"))
     if predicted is None:
         return None
@@ -110,7 +112,7 @@ def _resource(metrics: Json, kind: str) -> Line | None:
     return Line(label=kind.upper(), value=text, holds=holds)
 
 
-def _exact(metrics: Json) -> list[Line]:
+def _exact(metrics: Metrics) -> list[Line]:
     lines = []
     for name, title in (("verilator", "Verilator"), ("icarus", "Icarus"), ("hls", "HLS C++")):
         images, wrong = (_dig(metrics, f"bit_exact.{name}.{x}") for x in ("images", "mismatches"))
@@ -141,7 +143,7 @@ def _compared(predicted: Json, steady: Json) -> str:
     return text
 
 
-def _cycles(metrics: Json) -> list[Line]:
+def _cycles(metrics: Metrics) -> list[Line]:
     predicted, simulated = _dig(metrics, "cycles.predicted"), _dig(metrics, "cycles.simulated") or {}
     lines = []
     for name, found in sorted(simulated.items()):
@@ -163,7 +165,7 @@ def _bounded(label: str, text: str, value: float, limit: float | None, form: str
     return Line(label=label, value=f"{text}, budget {'at least ' if floor else ''}{wanted}{missed}", holds=holds)
 
 
-def _accuracy(metrics: Json, accuracy: float) -> Line:
+def _accuracy(metrics: Metrics, accuracy: float) -> Line:
     text = f"{accuracy_text(accuracy, metrics['accuracy']['images'])} (integer network)"
     fake, floor = _dig(metrics, "accuracy.fake_quant"), _dig(metrics, "budgets.accuracy")
     if fake is not None:
@@ -176,7 +178,7 @@ def _accuracy(metrics: Json, accuracy: float) -> Line:
     return Line(label="accuracy", value=f"{text}; {short}", holds=False)
 
 
-def _baselines(metrics: Json) -> list[Line]:
+def _baselines(metrics: Metrics) -> list[Line]:
     """The same architecture in other arithmetic, for comparison."""
     failed = metrics.get("baselines_failed")
     if failed is not None:
@@ -193,7 +195,7 @@ def _baselines(metrics: Json) -> list[Line]:
     return [Line(label="baselines, same architecture", value=text)] if parts else []
 
 
-def _bitwidths(metrics: Json) -> list[Line]:
+def _bitwidths(metrics: Metrics) -> list[Line]:
     """Rows of a switchable network: accuracy and cost of every bitwidth."""
     costs = _dig(metrics, "automap.bits") or {}
     lines, images = [], set()
@@ -214,7 +216,7 @@ def _bitwidths(metrics: Json) -> list[Line]:
     return lines
 
 
-def _models(metrics: Json) -> list[Line]:
+def _models(metrics: Metrics) -> list[Line]:
     """Rows of the estimate of LUTs and of the energy model, each with its nature."""
     lines = []
     lut = _dig(metrics, "estimates.lut")
@@ -234,14 +236,14 @@ def _models(metrics: Json) -> list[Line]:
     return lines
 
 
-def table(metrics: Json) -> tuple[Line, ...]:
+def table(metrics: Metrics) -> tuple[Line, ...]:
     """The closing table of `run`: every figure that is there, and whether what it claims holds. Raises NbaError if the
     metrics are damaged, or those of another version."""
     with understood(FILE, AGAIN):
         return _table(metrics)
 
 
-def closing(metrics: Json, build: Path) -> tuple[Line, ...]:
+def closing(metrics: Metrics, build: Path) -> tuple[Line, ...]:
     """`table`, and where the results of the run lie in the folder `build`."""
     return (
         *table(metrics),
@@ -263,7 +265,7 @@ def grid(title: str, rows: Iterable[Line]) -> Table:
     return found
 
 
-def _table(metrics: Json) -> tuple[Line, ...]:
+def _table(metrics: Metrics) -> tuple[Line, ...]:
     lines: list[Line] = []
     accuracy = _dig(metrics, "accuracy.integer")
     if accuracy is not None:

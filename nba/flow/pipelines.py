@@ -14,7 +14,7 @@ from pathlib import Path
 from nba.core.errors import SpecError
 from nba.core.progress import Progress
 from nba.flow import metrics, runner
-from nba.flow.artifacts import Json
+from nba.flow.metrics_model import Metrics
 from nba.flow.runner import Team
 from nba.flow.stage import Stage
 from nba.flow.stages.architecture import STAGE as ARCHITECTURE
@@ -83,7 +83,7 @@ def run_spec(
     last: str = REPORT.name,
     force: bool = False,
     team: Team | None = None,
-) -> Json:
+) -> Metrics:
     """Do the stages of `spec` up to `last` in the folder `build`, those whose inputs or outputs changed (all with
     `force`), and keep metrics.json up to date after each. Returns its content.
 
@@ -91,7 +91,7 @@ def run_spec(
     NbaError.
     """
     stages = up_to(spec, last)
-    found: Json = {}
+    found: Metrics = {}
 
     def done(stamps: dict[str, Stamp]) -> None:
         nonlocal found

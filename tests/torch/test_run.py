@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from nba.core.sources import PACKAGE, digest_tree
+from nba.flow.metrics_model import parse_metrics
 from nba.flow.pipelines import MIXED
 from tests.documented import undocumented
 
@@ -66,7 +67,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_metrics_hold_what_they_promise(built: Path) -> None:
-    metrics = json.loads((built / "build" / "metrics.json").read_text())
+    text = (built / "build" / "metrics.json").read_text()
+    metrics = json.loads(text)
+    assert parse_metrics(text) == metrics
     assert {name: metrics["bit_exact"][name]["mismatches"] for name in metrics["bit_exact"]} == {
         "verilator": 0,
         "icarus": 0,

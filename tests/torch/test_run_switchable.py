@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from nba.flow.artifacts import load_images
+from nba.flow.metrics_model import parse_metrics
 from nba.flow.pipelines import SWITCHABLE
 from nba.ir.shared import load_shared
 from nba.learn.quant.export import accuracy, exact_codes
@@ -55,7 +56,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_accuracies_are_those_of_the_stored_networks(built: Path) -> None:
     """One set of codes on disk gives the accuracy of every integer network, image by image."""
-    metrics = json.loads((built / "build" / "metrics.json").read_text())
+    text = (built / "build" / "metrics.json").read_text()
+    metrics = json.loads(text)
+    assert parse_metrics(text) == metrics
     found = load_shared(built / "build" / "train")
     images = load_images(built / "build" / "train" / "images.npz")
     assert found.bitwidths == (2, 4)

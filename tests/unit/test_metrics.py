@@ -3,14 +3,22 @@
 
 from __future__ import annotations
 
+import json
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from nba.core.errors import NbaError
 from nba.flow.metrics import Line, table
+from nba.flow.metrics_model import Metrics, parse_metrics, schema_text
 
+RAW: dict[str, Any] = json.loads(
+    (Path(__file__).parents[2] / "benchmarks" / "recorded" / "digits.metrics.json").read_text()
+)
+"""The metrics of a run."""
 BASE: dict[str, Any] = {
     "clock_mhz": 100.0, "steady_interval_cycles": 1000.0, "first_output_latency_cycles": 4000, "fps": 100_000.0,
     "accuracy": {"integer": 0.975, "fake_quant": 0.975, "images": 400, "standard_error": 0.0078},
@@ -121,3 +129,39 @@ def test_more_luts_than_the_device_has_are_said() -> None:
     metrics["estimates"]["device_lut"] = 8000
     line = next(line for line in table(metrics) if line.label == "LUT")
     assert line.value.endswith("; the device has 8,000")
+
+
+RECORDED = sorted((Path(__file__).parents[2] / "benchmarks" / "recorded").glob("*.metrics.json"))
+
+
+@pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.stem)
+def test_recorded_metrics_are_of_the_model(path: Path) -> None:
+    """Nothing is lost or changed by reading them."""
+    assert parse_metrics(path.read_text()) == json.loads(path.read_text())
+
+
+def test_every_key_is_recorded_or_of_a_failure() -> None:
+    known = set().union(*(json.loads(path.read_text()) for path in RECORDED))
+    assert set(Metrics.__annotations__) - known == {"baselines_failed"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"speed": 1.0}, "speed"),
+        ({"fps": "fast"}, "fps"),
+        ({"seed": 1.5}, "seed"),
+        ({"resources": {"predicted": {"dsp": 1}}}, "bram"),
+        ({"energy": {**RAW["energy"], "events": {"macs": 1}}}, "host_in_words"),
+        ({"cycles": {"predicted": {**RAW["cycles"]["predicted"], "outputs": [1.5]}}}, "outputs"),
+    ],
+)
+def test_other_metrics_are_refused(change: dict[str, Any], message: str) -> None:
+    parse_metrics(json.dumps(RAW))
+    with pytest.raises(ValidationError, match=message):
+        parse_metrics(json.dumps({**RAW, **change}))
+
+
+def test_the_published_schema_is_that_of_the_model() -> None:
+    published = Path(__file__).parents[2] / "docs" / "metrics.schema.json"
+    assert published.read_text() == schema_text(), "python -m nba.flow.metrics_model > docs/metrics.schema.json"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from nba.core.files import write_atomic
 from nba.flow import hierarchy, places
 from nba.flow.architecture import chosen
-from nba.flow.artifacts import Json, write_part
+from nba.flow.artifacts import write_part
 from nba.flow.hierarchy import HIERARCHIES, check
 from nba.flow.load_layers import LayerProgress
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
+    from nba.flow.metrics_model import BitsCost
     from nba.loopnest.network_map import NetworkMapping
     from nba.spec import Spec
 
@@ -58,7 +59,7 @@ def objective(spec: Spec) -> str:
     return "fps" if spec.objective == "interval" else spec.objective
 
 
-def costs(found: NetworkMapping) -> Json:
+def costs(found: NetworkMapping) -> BitsCost:
     """The figures of one bitwidth, as they stand in the metrics."""
     seconds = found.latency_cycles / (found.clock_mhz * 1e6)
     return {

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 from nba.core import arithmetic
 from nba.core.files import write_atomic
 from nba.flow import places
-from nba.flow.artifacts import Json, measured, save_images, write_part
+from nba.flow.artifacts import measured, save_images, write_part
 from nba.flow.data import check, load_data, preflight
 from nba.flow.stage import Context, Stage
 from nba.flow.stages.train import RECIPE
 from nba.learn.switchable.config import Cascade
 
 if TYPE_CHECKING:
+    from nba.flow.metrics_model import BitsAccuracy, CodesAgreement
+    from nba.learn.quant.export import Agreement
     from nba.learn.switchable.records import AtBits
 
 
@@ -56,12 +58,19 @@ def run(context: Context) -> None:
     write_part(context.folder, {"switchable": {"accuracy": reached}, "arithmetic": {"cascade": arithmetic.used()}})
 
 
-def accuracies(at: AtBits, images: int) -> Json:
+def _codes(found: Agreement) -> CodesAgreement:
+    return {"equal": found.equal, "largest": found.largest, "same_class": found.same_class}
+
+
+def accuracies(at: AtBits, images: int) -> BitsAccuracy:
     """What one bitwidth reached on the test images, and by which arithmetic."""
+    close, agreement = at.agreement, None
+    if close is not None:
+        agreement = _codes(close)
     return {
         **measured(at.accuracy, images),
         "bits": at.bits, "accuracy": at.accuracy, "arithmetic": at.arithmetic, "fake_quant": at.fake_accuracy,
-        "agreement": None if at.agreement is None else asdict(at.agreement),
+        "agreement": agreement,
     }  # fmt: skip
 
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import importlib.metadata
 import shutil
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, cast
 
 from nba import __version__
 from nba.flow import places
-from nba.flow.artifacts import CLASSES, IMAGES, Json, load_network, read_part, write_part
+from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
 from nba.flow.limits import budgets_of, check
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapping
     from nba.explore.exact import Certificate
+    from nba.flow.metrics_model import BudgetLimits, Events, Metrics, Proof
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -63,13 +64,13 @@ def run(context: Context) -> None:
             "clock_mhz": design.clock_mhz,
             "steady_interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
-            "certificate": None if certificate is None else asdict(certificate),
+            "certificate": None if certificate is None else proof(certificate),
             "fps": float(design.clock_mhz * 1_000_000 / interval),
             "resources": {
                 "predicted": {"dsp": cost.dsp, "bram": cost.bram},
                 "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
             },
-            "budgets": {name: limit for name, limit in spec.budgets.model_dump().items() if limit is not None},
+            "budgets": cast("BudgetLimits", spec.budgets.model_dump(exclude_none=True)),
             "objective": {
                 "name": spec.objective,
                 "value": value_of(spec.objective, float(interval), cost.first_output_latency_cycles, cost.energy_pj),
@@ -100,7 +101,7 @@ def _has_modes(spec: Spec) -> bool:
     return spec.switchable is not None and spec.switchable.hardware_bits is None
 
 
-def _promised(context: Context) -> Json:
+def _promised(context: Context) -> Metrics:
     """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
     bits = context.spec.switched.modes()
     reached = read_part(context.of(places.TRAIN))["switchable"]["accuracy"]
@@ -208,13 +209,25 @@ def searched_accelerator(context: Context) -> Accelerator | None:
     return load_result(context.of(places.SEARCH) / "search.json").accelerator
 
 
-def events(program: Program) -> dict[str, object]:
+def proof(found: Certificate) -> Proof:
+    """What is proved of the interval, as it stands in the metrics."""
+    return {
+        "lower_bound_cycles": found.lower_bound_cycles, "interval_cycles": found.interval_cycles,
+        "optimal": found.optimal, "note": found.note,
+    }  # fmt: skip
+
+
+def events(program: Program) -> Events:
     """Events of one frame, as they stand in the metrics."""
     from nba.machine.energy import counts
 
-    found = asdict(counts(program))
-    widths = found.pop("by_widths")
-    return {**found, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in widths}}
+    found = counts(program)
+    return {
+        "macs": found.macs, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in found.by_widths},
+        "weight_reads": found.weight_reads, "param_reads": found.param_reads, "requants": found.requants,
+        "residuals": found.residuals, "edge_reads": found.edge_reads, "edge_writes": found.edge_writes,
+        "host_in_words": found.host_in_words, "host_out_words": found.host_out_words,
+    }  # fmt: skip
 
 
 class _Steps:

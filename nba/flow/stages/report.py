@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 from nba.flow import metrics, places
+from nba.flow.artifacts import Json
 from nba.flow.stage import Context, Stage
 from nba.spec import Spec
 
@@ -22,7 +24,7 @@ def write(build: Path, page: Path) -> None:
 
     found = metrics.read(build / metrics.FILE)
     claims = tuple(Claim(label=x.label, value=x.value, holds=x.holds) for x in metrics.table(found))
-    write_report(build, page, metrics=found, claims=claims)
+    write_report(build, page, metrics=cast(Json, found), claims=claims)
 
 
 STAGE = Stage(

@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.flow import places
-from nba.flow.artifacts import Json, write_part
+from nba.flow.artifacts import write_part
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
     from nba.core.progress import Progress
+    from nba.flow.metrics_model import Metrics
     from nba.spec import Spec
 
 
@@ -28,7 +29,7 @@ def run(context: Context) -> None:
     write_part(context.folder, synthesise(context.of(places.BUNDLE), context.folder, context.progress))
 
 
-def synthesise(bundle: Path, work: Path, progress: Progress) -> Json:
+def synthesise(bundle: Path, work: Path, progress: Progress) -> Metrics:
     """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError, and
     DesignError if the bundle is not what its design renders to."""
     from nba.synth import synthesise as synthesise_bundle

@@ -18,6 +18,7 @@ from nba.flow.stage import Context, Stage
 from nba.learn.train.config import FLOAT_TEACHER, TrainSchedule
 
 if TYPE_CHECKING:
+    from nba.flow.metrics_model import Accuracy
     from nba.spec import Spec
 
 
@@ -58,7 +59,11 @@ def run(context: Context) -> None:
     curves = {"records": [asdict(r) for r in trained.records], "agreement": asdict(trained.agreement)}
     write_atomic(context.folder / "curves.json", json.dumps(curves, indent=1, sort_keys=True) + "\n")
     reached = trained.integer_accuracy
-    found = {"integer": reached, "fake_quant": trained.fake_accuracy, **measured(reached, len(dataset.test_y))}
+    found: Accuracy = {
+        "integer": reached,
+        "fake_quant": trained.fake_accuracy,
+        **measured(reached, len(dataset.test_y)),
+    }
     write_part(context.folder, {"accuracy": found, "arithmetic": {"train": arithmetic.used()}})
 
 

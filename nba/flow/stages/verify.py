@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from nba.core.errors import ToolError
 from nba.core.tools import require_tool
 from nba.doctor import tool_version
 from nba.flow import places
-from nba.flow.artifacts import Json, write_part
+from nba.flow.artifacts import write_part
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
     from nba.core.progress import Progress
+    from nba.flow.metrics_model import Metrics
     from nba.spec import Spec
 
 CHECKS = ("verilator", "icarus", "hls")
@@ -65,7 +66,7 @@ def run(context: Context) -> None:
     write_part(context.folder, part)
 
 
-def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False) -> Json:
+def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False) -> Metrics:
     """Compare each implementation in `images` on that many images (with `at_most`: or all that there are, where these
     are fewer); the part of the metrics that says how it went.
 
@@ -74,7 +75,8 @@ def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress,
     """
     from nba.verify import verify_bundle
 
-    return verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most)
+    found = verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most)
+    return cast("Metrics", found)
 
 
 STAGE = Stage(
