@@ -142,7 +142,7 @@ def test_a_float_teacher_is_not_trained_again(tmp_path: Path) -> None:
     shutil.copyfile(tmp_path / TEACHER, tmp_path / FLOAT_FILE)
     steps = _Steps()
     found = fit_baselines(ARCHITECTURE, few_digits(96), taught, 3, tmp_path, steps)
-    assert steps.tasks == [("teacher", [4]), ("train", [0, 1, 1])]
+    assert steps.tasks == [("floating-point baseline", [4]), ("8-bit baseline", [0, 1, 1])]
     (tmp_path / "alone").mkdir()
     assert fit_baselines(ARCHITECTURE, few_digits(96), taught, 3, tmp_path / "alone", Silent()) == found
 

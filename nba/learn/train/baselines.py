@@ -74,10 +74,10 @@ def fit_baselines(
     but the first. Raises DivergedError."""
     torch.set_num_threads(THREADS)
     run = Fit(architecture, dataset, float_config(config), seed, teacher=None, floating=True)
-    run.epochs(folder / FLOAT_FILE, progress)
+    run.epochs(folder / FLOAT_FILE, progress, "floating-point baseline")
     floating = run.result()
     adaptation = adapting(architecture, floating, dataset, config, seed)
-    adaptation.epochs(folder / INT8_FILE, progress)
+    adaptation.epochs(folder / INT8_FILE, progress, "8-bit baseline")
     model = adaptation.result()
     model.freeze(True)
     if not ranks.current().writes:

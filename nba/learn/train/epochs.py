@@ -139,12 +139,13 @@ class Epochs(ABC, Generic[Model, Record]):
         self.scaler.load_state_dict(state["scaler"])  # type: ignore[arg-type]
         self.records = [self.restored(record) for record in state["records"]]  # type: ignore[attr-defined]
 
-    def epochs(self, path: Path | None, progress: Progress) -> None:
-        """All epochs that are left, with a checkpoint at `path` after each."""
+    def epochs(self, path: Path | None, progress: Progress, label: str = "") -> None:
+        """All epochs that are left, with a checkpoint at `path` after each. label: for progress, instead of the
+        purpose."""
         state = None if path is None else checkpoint.load(path, self.fingerprint)
         if state is not None:
             self.load_state(state)
-        progress.start(self.purpose, self.config.epochs)
+        progress.start(label or self.purpose, self.config.epochs)
         progress.advance(len(self.records))
         events = Events(None if path is None else path.parent, self.purpose)
         log = EpochLog(
