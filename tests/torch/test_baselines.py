@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import distributed
 
+from nba.core.arithmetic import used
 from nba.core.errors import DivergedError
 from nba.core.progress import Silent
 from nba.flow.stage import Context
@@ -173,7 +174,8 @@ def test_the_stage_says_what_it_measured(tmp_path: Path, monkeypatch: pytest.Mon
         "baselines": {
             "float": {"accuracy": 0.75, "images": 40, "standard_error": (0.75 * 0.25 / 40) ** 0.5},
             "int8": {"accuracy": 0.5, "images": 40, "standard_error": (0.25 / 40) ** 0.5},
-        }
+        },
+        "arithmetic": {"baselines": used()},
     }
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from nba.core import arithmetic
 from nba.core.errors import DivergedError
 from nba.core.files import write_atomic_bytes
 from nba.flow import places
@@ -52,7 +53,7 @@ def run(context: Context) -> None:
         "float": {"accuracy": found.floating, **measured(found.floating, images)},
         "int8": {"accuracy": found.int8, **measured(found.int8, images)},
     }
-    write_part(context.folder, {"baselines": baselines})
+    write_part(context.folder, {"baselines": baselines, "arithmetic": {"baselines": arithmetic.used()}})
 
 
 STAGE = Stage(
