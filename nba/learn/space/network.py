@@ -22,7 +22,7 @@ from nba.core.yamlfile import report
 from nba.ir.decode import decode
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
 from nba.ir.network_rules import MAX_DIM
-from nba.ir.operators import OPERATORS, Kind
+from nba.ir.operators import OPERATORS, Kind, engine_kind
 from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
 from nba.learn.space.operators import SKIP as SKIP
@@ -134,10 +134,15 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """A layer that some architecture of the space has, and the kind of chunk that can execute it."""
+    """A layer that some architecture of the space has, and whether it mixes channels (nba.ir.operators)."""
 
     name: str
-    kind: Kind
+    mixes: bool
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of chunk that can execute it."""
+        return engine_kind(self.mixes)
 
 
 def blocks(macro: Macro) -> tuple[Block, ...]:
@@ -261,7 +266,7 @@ def slots(macro: Macro) -> tuple[Slot, ...]:
     for i in range(len(blocks(macro))):
         found.extend((f"block{i}_{part}", op) for part, op in layers.PARTS.items())
     found.extend((plan.name, plan.op) for plan in (layers.header(macro), layers.pool(macro), layers.classifier(macro)))
-    return tuple(Slot(name=name, kind=OPERATORS[op].kind) for name, op in found)
+    return tuple(Slot(name=name, mixes=OPERATORS[op].mixes) for name, op in found)
 
 
 def widest_map(macro: Macro) -> int:
