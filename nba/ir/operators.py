@@ -86,7 +86,7 @@ SUM = Reduce(name="sum", combine=np.add, grows=True, pad_code=lambda source: sou
 class Operator:
     """One kind of layer.
 
-    title: what documents and messages call it. definition: the accumulator in the notation of docs/numerics.md.
+    title: what documents and messages call it. product: what is reduced, in the notation of docs/numerics.md.
     attributes: which fields of NEUTRAL a layer of it may set. mixes: an output channel depends on all input channels of
     its group, otherwise on its own input channel alone (then N = M). weight_axes: axes of the stored weights; none:
     all weights are 1. averages: the real value is the accumulator's over the number of taps; the division is part of
@@ -95,7 +95,7 @@ class Operator:
 
     op: Op
     title: str
-    definition: str
+    product: str
     attributes: tuple[str, ...]
     mixes: bool
     weight_axes: tuple[Axis, ...]
@@ -111,6 +111,11 @@ class Operator:
     def stores_weights(self) -> bool:
         """Whether its weights are data; otherwise they are all 1, and one word of ones serves the whole layer."""
         return bool(self.weight_axes)
+
+    @property
+    def definition(self) -> str:
+        """The accumulator of output channel m, as docs/numerics.md has it."""
+        return f"{self.reduce.name} over {'n, ' if self.mixes else ''}ky, kx of {self.product}"
 
     def problems(self, layer: Layer, inputs: int, outputs: int) -> Problems:
         """What `layer`, from N = inputs to M = outputs channels, has and this operator does not allow."""
@@ -219,7 +224,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(
             op="dense",
             title="convolution",
-            definition="sum over n, ky, kx of w[m, n, ky, kx] * a[n]",
+            product="w[m, n, ky, kx] * a[n]",
             attributes=(*WINDOW, "groups", "rotate"),
             mixes=True,
             weight_axes=("M", "N / groups", "KH", "KW"),
@@ -227,7 +232,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(
             op="depthwise",
             title="depthwise convolution",
-            definition="sum over ky, kx of w[m, ky, kx] * a[m]",
+            product="w[m, ky, kx] * a[m]",
             attributes=WINDOW,
             mixes=False,
             weight_axes=("M", "KH", "KW"),
@@ -235,7 +240,7 @@ OPERATORS: dict[str, Operator] = {
         Operator(
             op="avgpool",
             title="average pooling",
-            definition="sum over ky, kx of a[m]",
+            product="a[m]",
             attributes=WINDOW,
             mixes=False,
             weight_axes=(),

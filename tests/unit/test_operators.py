@@ -164,16 +164,17 @@ def test_weight_shapes(op: Op) -> None:
 
 
 @pytest.mark.parametrize("op", get_args(Op))
-def test_the_accumulator_is_as_wide_as_the_largest_sum_needs(op: Op) -> None:
+@pytest.mark.parametrize("kernel_h", [2, 3])
+def test_the_accumulator_is_as_wide_as_the_largest_sum_needs(op: Op, kernel_h: int) -> None:
     """All codes and weights at their ends: the width holds the sum, and one bit less would not."""
     row = OPERATORS[op]
-    network = network_of(op, pad_top=0, pad_left=0, stride=1, act_bits=8, weight_bits=6)
+    network = network_of(op, kernel_h=kernel_h, pad_top=0, pad_left=0, stride=1, act_bits=8, weight_bits=6)
     x = np.full((1, 5, 4, 6), -128, np.int16)
     channels = network.tensors[1].channels
     weight = np.full(weight_shape(network, 0), -32, np.int8)
     empty = np.zeros(channels, np.int32)
     acc = accumulate(network, (LayerWeights(weight=weight, bias=empty, mult=empty),), 0, x)
-    products = 6 * 6 if row.mixes else 6
+    products = kernel_h * 2 * (6 if row.mixes else 1)
     largest = products * 128 * (32 if row.stores_weights else 1)
     assert set(np.abs(acc).ravel().tolist()) == {largest}
     assert 2 ** (network.acc_bits(0) - 2) <= largest < 2 ** (network.acc_bits(0) - 1)
@@ -227,7 +228,7 @@ def test_a_row_is_all_that_the_reference_needs(monkeypatch: pytest.MonkeyPatch) 
     """A row that takes the largest code of a window: legality, width, weights and semantics follow from its facts."""
     row = Operator(
         op="largest",  # type: ignore[arg-type]
-        title="largest", definition="", attributes=WINDOW, mixes=False, weight_axes=(), reduce=LARGEST,
+        title="largest", product="a[m]", attributes=WINDOW, mixes=False, weight_axes=(), reduce=LARGEST,
     )  # fmt: skip
     monkeypatch.setitem(OPERATORS, "largest", row)
 
@@ -240,6 +241,7 @@ def test_a_row_is_all_that_the_reference_needs(monkeypatch: pytest.MonkeyPatch) 
         found, wanted = found_and_wanted(network, slow, pad)
         assert np.array_equal(found, wanted)
         assert network.acc_bits(0) == 6
+    assert row.definition == "max over ky, kx of a[m]"
     assert SUM.pad_code(network.tensors[0]) == -24
 
 
