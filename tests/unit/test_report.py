@@ -180,7 +180,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Design, Program, st
 def test_headline_is_that_of_the_metrics(whole: tuple[Design, Program, str, Page]) -> None:
     design, _, _, page = whole
     rows = {row[0]: row[1:] for row in page.body("headline", 0)}
-    assert rows["accuracy"][0].startswith("98.76 ± 0.22 % of 2,500 test images (integer network)")
+    assert rows["accuracy"][0].startswith("98.76 ± 0.22 % on 2,500 test images (integer network)")
     assert rows["frames per second"][0].startswith("12,345 at a target clock of 200 MHz (not confirmed), steady ")
     assert page.text.count("200 MHz") == page.text.count("at a target clock of 200 MHz (not confirmed)") >= 4
     assert rows["bit-exact, Verilator"] == ["yes, 31 images", "yes"]
