@@ -103,8 +103,7 @@ def test_bitwidths_have_images_an_error_and_a_clock() -> None:
         ("at 32 bits", "90.00 ± 1.50 % (floating point), EDP 1.000e-10 J s, 1,234 frames/s"),
         (
             "all bitwidths",
-            "accuracy on 400 test images; EDP and frames/s on some at a target clock of 200 MHz "
-            "(not confirmed)",
+            "accuracy on 400 test images; EDP and frames/s on some at a target clock of 200 MHz (not confirmed)",
         ),
     ]
 
