@@ -87,7 +87,8 @@ def readme_digits(found: Recorded) -> str:
     rows = terminal(metrics.closing(run, Path("build/digits")))
     return (
         "`make run` runs the whole flow on the handwritten digits of scikit-learn (8x8 pixels, no download). It ends, "
-        f"after {seconds_text(wall.value)} on {wall.machine},\nwith this table (commit {wall.commit}, {wall.date}):\n\n{rows}"
+        f"after {seconds_text(wall.value)} on {wall.machine},\nwith this table (commit {wall.commit}, "
+        f"{wall.date}):\n\n{rows}"
     )
 
 

@@ -368,8 +368,8 @@ def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
     if lower > interval:
         note = (
-            "no bound: the design has engine sizes that the exact search does not cover, and is faster than every "
-            "combination of those that it does"
+            "no bound: the design has engine sizes that the exact search does not cover, and it is faster than every "
+            "combination of the sizes that the search covers"
         )
         return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
     optimal = lower == interval

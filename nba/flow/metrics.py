@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FILE = "metrics.json"
-AGAIN = "write it anew with `nba-codesign run`"
+AGAIN = "write it again with `nba-codesign run`"
 """What to do where the file is damaged."""
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
