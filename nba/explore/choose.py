@@ -228,7 +228,7 @@ class _Search:
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
-            self.report(0, 1, f"exact schedule of interval {plan.interval}")
+            self.report(0, 1, f"exact schedule at interval {plan.interval}")
             before = self.best
             ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
             found = self._judge(Engines(pp=plan.pp, owner=plan.owner, engines=plan.engines), ceiling)
@@ -267,7 +267,7 @@ class _Search:
                     ceiling = self.best.speed.interval_cycles
                     if a.interval >= ceiling:
                         break
-                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
+                self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(Engines(pp=a.pp, owner=a.owner, engines=a.engines), ceiling)
             if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
                 break
