@@ -362,10 +362,10 @@ schedule: {preset: published-auto-nba-cifar, search: {joint_epochs: 3}}
 def test_a_target_in_frames_per_second_needs_the_interval() -> None:
     text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
     assert parse(text).schedule.search.target_fps == 100
-    assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
+    assert any("target_fps: 100 is a target for" in line for line in problems(text + "objective: latency\n"))
     text = GOOD + "schedule: {search: {fps_range: [10, 20]}}\n"
     assert parse(text).schedule.search.fps_range == (10, 20)
-    assert any("fps_range: [10.0, 20.0] is a target of" in line for line in problems(text + "objective: edp\n"))
+    assert any("fps_range: [10.0, 20.0] is a target for" in line for line in problems(text + "objective: edp\n"))
 
 
 @pytest.mark.parametrize(
