@@ -322,8 +322,10 @@ def train(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
     force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the searched network, or that of --architecture, quantise it, and map it to an accelerator. If there is
-    neither, search first. The result is in FOLDER/design."""
+    """Train the searched network, or that of --architecture, quantise it, and map it to an accelerator.
+
+    If there is neither, search first. The result is in FOLDER/design.
+    """
     with _guard(debug, again=AGAIN):
         from nba.flow.metrics import table
 
@@ -344,8 +346,10 @@ def emit(
     ] = 32,
     debug: Debug = False,
 ) -> None:
-    """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches and scripts. The same design always
-    gives the same bytes."""
+    """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches and scripts.
+
+    The same design always gives the same bytes.
+    """
     with _guard(debug):
         from nba.emit.bundle import MANIFEST
         from nba.flow.runner import new_folder
@@ -373,8 +377,11 @@ def verify(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Simulate the RTL of a bundle, compile and run its HLS C++, and compare every output and every cycle with the
-    integer reference and the prediction. The exit status is 1 if any differs."""
+    """Simulate the RTL of a bundle, run its HLS C++, and compare every output and every cycle.
+
+    The outputs are compared with the integer reference, the cycles with the prediction. The exit status is 1 if any
+    differs.
+    """
     with _guard(debug):
         import tempfile
 
@@ -398,8 +405,10 @@ def verify(
 
 @app.command()
 def synth(bundle: Bundle, debug: Debug = False) -> None:
-    """Synthesise a bundle for Xilinx 7-series with yosys. The exit status is 1 if DSP or BRAM differ from the
-    prediction."""
+    """Synthesise a bundle for Xilinx 7-series with yosys, and compare DSP and BRAM with the prediction.
+
+    The exit status is 1 if they differ.
+    """
     with _guard(debug):
         import tempfile
 
@@ -464,9 +473,9 @@ def map_(
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Find the best loop nest of every layer of a network on a memory hierarchy (AutoMapper), and print the loop nests
-    and their cost.
+    """Find the best loop nest of every layer of a network on a memory hierarchy (AutoMapper).
 
+    The command prints the loop nests and their cost.
     The model is exact for the machine of docs/mapping-model.md. The same seed and effort give the same mappings.
     """
     with _guard(debug):
@@ -498,8 +507,11 @@ def map_(
 
 @app.command()
 def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
-    """Check a spec, the files that it names and the budgets against its board, and print it with every default filled
-    in. Settings of a published preset that a spec cannot express are listed on stderr."""
+    """Check a spec, and print it with every default filled in.
+
+    The files that the spec names are checked too, and its budgets against the board. Settings of a published preset
+    that a spec cannot express are listed on stderr.
+    """
     with _guard(debug):
         from nba.deviations import notes
         from nba.flow.runner import check
