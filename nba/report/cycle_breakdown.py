@@ -22,7 +22,7 @@ from nba.report.steady import SteadyFrames
 
 WORK = "work"
 CAUSES: dict[str, str] = {
-    WORK: "all multipliers busy",
+    WORK: "full utilisation",
     "columns": "empty columns",
     "outputs": "empty output lanes",
     "inputs": "empty input lanes",

@@ -29,8 +29,8 @@ from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
 
 ENERGY_NAMES = {
-    "macs": "multiplying and adding", "weights": "reading weights", "requant": "requantising",
-    "params": "reading biases and multipliers", "maps": "reading and writing feature maps", "host": "host streams",
+    "macs": "multiply-accumulates", "weights": "weight reads", "requant": "requantisation",
+    "params": "bias and multiplier reads", "maps": "feature-map reads and writes", "host": "host streams",
 }  # fmt: skip
 """How the page calls nba.machine.energy.SHARES."""
 
