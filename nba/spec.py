@@ -51,7 +51,8 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
     wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
     if wrong:
         raise ValueError(
-            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, as k3_e6"
+            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, such "
+            "as k3_e6"
         )
     if len(set(operators)) != len(operators):
         raise ValueError("an operator is listed twice")
@@ -246,7 +247,8 @@ class Schedule(Section):
         train = raw.get("train") if isinstance(raw, dict) else None
         if isinstance(train, dict) and isinstance(train.get("preset"), str) and isinstance(raw.get("preset"), str):
             raise ValueError(
-                f"preset {raw['preset']} and train.preset {train['preset']} both say how to train; leave out one"
+                f"preset {raw['preset']} and train.preset {train['preset']} both define the training; give only one "
+                "of them"
             )
         return with_preset(raw, SCHEDULES)
 
@@ -334,7 +336,7 @@ class Spec(Section):
             if value is not None and self.objective != "interval":
                 text = f"{value:g}" if isinstance(value, float) else str(list(value))
                 raise ValueError(
-                    f"schedule.search.{name}: {text} is a target of objective: interval, not of {self.objective}; "
+                    f"schedule.search.{name}: {text} is a target for objective: interval, not for {self.objective}; "
                     f"give schedule.search.{instead}"
                 )
         return self

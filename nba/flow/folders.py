@@ -32,7 +32,7 @@ def build_folder(build: Path) -> Iterator[None]:
     A folder that was created here and in which nothing was finished is removed again when an error leaves the block.
     """
     if not _is_utf8(build.absolute()):
-        raise SpecError(f"{str(build)!a}: a path with bytes that are no UTF-8 text; give another folder with -o")
+        raise SpecError(f"{str(build)!a}: the path holds bytes that are not UTF-8 text; give another folder with -o")
     if build.exists() and not build.is_dir():
         raise SpecError(f"{build}: is a file; give the path of a folder with -o")
     if build.is_dir() and any(build.iterdir()) and not (build / STATE).is_dir():

@@ -82,7 +82,9 @@ def run_stage(
     stamp = Stamp(inputs=inputs, outputs=outputs, seconds=round(time.monotonic() - began, 3))
     write_stamp(pending, stamp)
     if not _finish(build, stage, stamp):
-        raise NbaError(f"{work}: was changed by another program; the same command repeats the stage {stage.name}")
+        raise NbaError(
+            f"{work}: was changed by another program; run the same command again to repeat the stage {stage.name}"
+        )
     return stamp
 
 
@@ -185,11 +187,11 @@ def _up_to_date(build: Path, stage: Stage, inputs: str, say: Callable[[str], Non
     stamp = read_stamp(path)
     if stamp is None:
         if path.exists():
-            say(f"{stage.name:<7} {path}: damaged; the stage is done again")
+            say(f"{stage.name:<7} {path}: damaged; the stage is repeated")
         return None
     if stamp.inputs != inputs:
         return None
     for name in spoiled(build / stage.folder, stamp)[:1]:
-        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing since; the stage is done again")
+        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing; the stage is repeated")
         return None
     return stamp

@@ -39,7 +39,8 @@ def check_classes(macro: Macro, dataset: Dataset) -> None:
     """Raise NbaError where dataset and network differ in classes."""
     if len(dataset.classes) != macro.classes:
         raise NbaError(
-            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search anew with it"
+            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search again with this "
+            "dataset"
         )
 
 

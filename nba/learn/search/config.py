@@ -108,11 +108,11 @@ class SearchSchedule(Augmented):
         wanted = ("target_fps", "target", "cost_range", "fps_range")
         given = [name for name in wanted if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are ways to say one thing; give one of them")
+            raise ValueError(f"{' and '.join(given)} exclude each other; give only one of them")
         if self.network_objective != "hardware" and given and given[0].endswith(("fps", "fps_range")):
             raise ValueError(
-                f"{given[0]}: frames per second are the hardware's, and network_objective is {self.network_objective}; "
-                "give target or cost_range in its unit"
+                f"{given[0]}: a frame rate is a property of the hardware, but network_objective is "
+                f"{self.network_objective}; give target or cost_range in its unit"
             )
         return self
 
