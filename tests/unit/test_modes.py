@@ -276,7 +276,6 @@ def test_one_mode_says_nothing_of_modes() -> None:
     assert b"0x28" not in files["README.md"]
     assert b"MODE_OFFSET" not in files["sw/nba_design.h"]
     assert b"<ipxact:name>mode</ipxact:name>" not in files["sw/nba_regs.xml"]
-    assert b",modes" not in files["Makefile"]
     assert b"unsigned mode" not in files["hls/top.h"]
 
 
