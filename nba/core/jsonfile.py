@@ -25,7 +25,7 @@ SHOWN = 60
 """Characters of a foreign text that a message repeats."""
 
 
-RUN_AGAIN = "write it anew with `nba-codesign run`"
+RUN_AGAIN = "write it again with `nba-codesign run`"
 """What to do where a file that a run leaves is damaged."""
 
 
