@@ -111,19 +111,20 @@ def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
 
 
 def closure(modules: Iterable[str]) -> tuple[str, ...]:
-    """`modules`, all that they import, and so on, with the packages that hold them; sorted."""
-    seen: set[str] = set()
-    todo = list(modules)
+    """`modules`, all that they import, and so on, with the packages that hold them; sorted. Of a package that merely
+    holds one of them nothing is called, so what its functions would import does not count."""
+    seen: set[tuple[str, bool]] = set()
+    todo = [(module, True) for module in modules]
     while todo:
-        module = todo.pop()
-        if module in seen:
+        module, called = todo.pop()
+        if (module, called) in seen:
             continue
-        seen.add(module)
-        todo.extend(imports(module))
+        seen.add((module, called))
+        todo.extend((name, True) for name in imports(module, lazy=called))
         parent = module.rpartition(".")[0]
         if parent:
-            todo.append(parent)
-    return tuple(sorted(seen))
+            todo.append((parent, False))
+    return tuple(sorted({module for module, _ in seen}))
 
 
 def digest_source(module: str) -> str:

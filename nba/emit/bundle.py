@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba import __version__
 from nba.boards import get as get_platform
 from nba.core import assets
 from nba.core.errors import DesignError
 from nba.core.files import write_atomic_bytes
 from nba.core.jsonfile import read_json
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE

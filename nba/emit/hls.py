@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import NbaError
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, packed
 from nba.emit.memories import param_words, weight_words

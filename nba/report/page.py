@@ -12,12 +12,12 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from nba import __version__
 from nba.boards import Platform, get
 from nba.core.errors import NbaError
 from nba.core.figures import percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import understood
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.machine.energy import energy_aj
 from nba.machine.program import Program, lower

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming, write_atomic
 from nba.core.tools import HANG_S, python_command, run_tool
+from nba.core.version import __version__
 from nba.emit.env import environment
 
 Mode = Literal["count", "full"]

@@ -9,7 +9,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nba.core.errors import ToolError
 from nba.core.tools import HANG_S, python_command, require_tool, run_tool
@@ -77,6 +77,28 @@ def _require(simulator: Simulator, path: str) -> None:
         require_tool(tool, path=path)
 
 
+def run_script(
+    bundle: Path, simulator: Simulator, *arguments: str, work: Path, timeout_s: float = HANG_S
+) -> list[dict[str, Any]]:
+    """Run the bundle's own sim/run_sim.py with `arguments`; what it wrote about every simulation. Builds and logs go to
+    `work`. Raises ToolError if a tool is missing or breaks."""
+    env = _environment()
+    _require(simulator, env["PATH"])
+    work.mkdir(parents=True, exist_ok=True)
+    result_path = work / "result.json"
+    result_path.unlink(missing_ok=True)
+    command = python_command(
+        bundle / "sim" / "run_sim.py", "--sim", simulator, *arguments,
+        "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
+    )  # fmt: skip
+    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
+    if not result_path.is_file():
+        tail = "\n".join(done.output.splitlines()[-12:])
+        raise ToolError(f"{simulator}: the simulation broke off; whole log: {work / f'{simulator}.log'}\n{tail}")
+    found: list[dict[str, Any]] = json.loads(result_path.read_text(encoding="utf-8"))
+    return found
+
+
 def simulate_rtl(
     bundle: Path,
     simulator: Simulator,
@@ -93,37 +115,25 @@ def simulate_rtl(
     Runs the bundle's own sim/run_sim.py: a bundle from elsewhere goes through nba.verify.bundle first. The numbers in
     `frames` are any from 1 on. Raises ToolError if a tool is missing or breaks.
     """
-    env = _environment()
-    _require(simulator, env["PATH"])
-    work.mkdir(parents=True, exist_ok=True)
-    result_path = work / "result.json"
-    result_path.unlink(missing_ok=True)
-    command = python_command(
-        bundle / "sim" / "run_sim.py", "--sim", simulator,
-        "--frames", ",".join(map(str, frames)), "--tests", ",".join(tests), "--seed", str(seed),
-        "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
-    )  # fmt: skip
     begin = time.perf_counter()
-    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
-    seconds = time.perf_counter() - begin
-    if not result_path.is_file():
-        tail = "\n".join(done.output.splitlines()[-12:])
-        raise ToolError(f"{simulator}: the simulation broke off; whole log: {work / f'{simulator}.log'}\n{tail}")
-    batches = []
-    for raw in json.loads(result_path.read_text(encoding="utf-8")):
-        batches.append(
-            RtlResult(
-                simulator=raw["simulator"],
-                images=raw["images"],
-                mismatches=raw["mismatches"],
-                predicted=raw["predicted"],
-                simulated=raw["simulated"],
-                counters_equal=raw["counters_equal"],
-                all_cycles_equal=raw["cycles_equal"],
-                passed=tuple(name for name, good in raw["tests"].items() if good),
-                failed=tuple(name for name, good in raw["tests"].items() if not good),
-                log=raw["log"],
-                mode=raw["mode"],
-            )
-        )
-    return RtlRun(batches=tuple(batches), seconds=seconds)
+    raws = run_script(
+        bundle, simulator, "--frames", ",".join(map(str, frames)), "--tests", ",".join(tests), "--seed", str(seed),
+        work=work, timeout_s=timeout_s,
+    )  # fmt: skip
+    return RtlRun(batches=tuple(map(_result, raws)), seconds=time.perf_counter() - begin)
+
+
+def _result(raw: dict[str, Any]) -> RtlResult:
+    return RtlResult(
+        simulator=raw["simulator"],
+        images=raw["images"],
+        mismatches=raw["mismatches"],
+        predicted=raw["predicted"],
+        simulated=raw["simulated"],
+        counters_equal=raw["counters_equal"],
+        all_cycles_equal=raw["cycles_equal"],
+        passed=tuple(name for name, good in raw["tests"].items() if good),
+        failed=tuple(name for name, good in raw["tests"].items() if not good),
+        log=raw["log"],
+        mode=raw["mode"],
+    )

@@ -20,9 +20,9 @@ import pytest
 
 import nba.verify as verification
 import nba.verify.bundle as checking
-from nba import __version__
 from nba.core.errors import DesignError, ToolError
 from nba.core.progress import Silent
+from nba.core.version import __version__
 from nba.emit.bundle import LEFTOVERS, emit_bundle, is_leftover, render_bundle
 from nba.emit.interface import Truth
 from nba.emit.vectors import default_images
