@@ -16,7 +16,7 @@ from nba.core.version import __version__
 from nba.core.yamlfile import dump_yaml, parse_yaml, read_text
 from nba.flow import metrics
 from nba.flow.artifacts import IMAGES, load_images
-from nba.flow.commands import advance
+from nba.flow.commands import do_stages
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.machine.design_file import load_design
@@ -112,7 +112,7 @@ def run(
     meets the budgets), DivergedError, ToolError, DiskError, all of them NbaError.
     """
     folder = _folder(spec, build)
-    found = advance(spec, folder, "report", progress=progress or Silent(), say=say, force=force)
+    found = do_stages(spec, folder, "report", progress=progress or Silent(), say=say, force=force)
     design, weights = load_design(folder / "design" / "design.json")
     return Result(
         design=design, weights=weights, metrics=found, build=folder, bundle=folder / "bundle",
@@ -130,7 +130,7 @@ def search(
     from nba.learn.switchable.search_result import load_switchable_search
 
     folder = _folder(spec, build)
-    advance(spec, folder, "search", progress=progress or Silent(), say=say, force=force)
+    do_stages(spec, folder, "search", progress=progress or Silent(), say=say, force=force)
     if spec.switchable is not None:
         architecture = load_switchable_search(folder / "search" / "nas.json").architecture
         return Searched(architecture=architecture, accelerator=None, build=folder)

@@ -61,14 +61,14 @@ def _advance(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pa
     """Do the stages up to `last` in the folder `given`, or build/<name>, in this process or with those that torchrun
     started. Returns the folder and the content of metrics.json."""
     from nba.core.progress import on_stderr
-    from nba.flow.commands import advance, follow
+    from nba.flow.commands import do_stages, follow
 
     out, processes = given or Path("build") / spec.name, team()
     if processes is not None and not processes.leads:
         follow(processes, spec, out)
         raise typer.Exit
     with on_stderr() as (console, progress):
-        found = advance(
+        found = do_stages(
             spec, out, last, progress=progress, say=lambda line: console.print(line, markup=False), force=force,
             team=processes,
         )  # fmt: skip
@@ -90,8 +90,8 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-@app.command()
-def run(
+@app.command(name="run")
+def _run(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
     force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
@@ -112,8 +112,8 @@ def run(
             raise typer.Exit(1)
 
 
-@app.command()
-def search(
+@app.command(name="search")
+def _search(
     spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
@@ -124,8 +124,8 @@ def search(
         _advance(load_spec(spec, seed=seed, data=data), out, "search", force)
 
 
-@app.command()
-def train(
+@app.command(name="train")
+def _train(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
     force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
@@ -140,8 +140,8 @@ def train(
         print(build / "design" / "design.json")
 
 
-@app.command()
-def emit(
+@app.command(name="emit")
+def _emit(
     design: Annotated[Path, typer.Argument(help="A design.json; its weights.npz lies beside it.", metavar="DESIGN")],
     out: Out,
     images: Annotated[int, typer.Option(help="Test images in the bundle's vectors.", min=1, max=1024)] = 32,
@@ -156,8 +156,8 @@ def emit(
         print(f"{out}: bundle of design {name[:12]}")
 
 
-@app.command()
-def verify(
+@app.command(name="verify")
+def _verify(
     bundle: Bundle,
     only: Annotated[
         Optional[list[str]],  # noqa: UP045
@@ -182,8 +182,8 @@ def verify(
         _end_with(str(bundle), part)
 
 
-@app.command()
-def synth(bundle: Bundle, debug: Debug = False) -> None:
+@app.command(name="synth")
+def _synth(bundle: Bundle, debug: Debug = False) -> None:
     """Synthesise a bundle for Xilinx 7-series with yosys. Exit status 1 if DSP or BRAM differ from the prediction."""
     with guard(debug):
         from nba.core.progress import on_stderr
@@ -194,8 +194,8 @@ def synth(bundle: Bundle, debug: Debug = False) -> None:
         _end_with(str(bundle), part)
 
 
-@app.command()
-def report(
+@app.command(name="report")
+def _report(
     build: Annotated[Path, typer.Argument(help="Folder that `run` wrote.", metavar="BUILD")],
     out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Page to write.", metavar="FILE")] = None,  # noqa: UP045
     debug: Debug = False,
@@ -208,7 +208,7 @@ def report(
 
 
 @app.command(name="map")
-def map_(
+def _map(
     network: Annotated[
         str,
         typer.Argument(
@@ -261,8 +261,8 @@ def map_(
             print(f"without multiply-accumulates, not mapped: {', '.join(found.unmapped)}")
 
 
-@app.command()
-def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
+@app.command(name="spec")
+def _spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
     """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
     in; on stderr, what of a published preset it cannot say."""
     with guard(debug):
@@ -277,8 +277,8 @@ def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
         print(found.yaml(), end="")
 
 
-@app.command()
-def doctor(debug: Debug = False) -> None:
+@app.command(name="doctor")
+def _doctor(debug: Debug = False) -> None:
     """Print the version of everything that is used, what is missing, what needs it and how to install it."""
     with guard(debug):
         from nba.doctor import inspect

@@ -22,7 +22,7 @@ from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth, interface
 from nba.emit.names import expected_name, identifier
-from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
+from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.ir.design import EXACT, Design
@@ -180,7 +180,7 @@ def render_bundle(
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
-    text["sim/schedule.json"] = json.dumps(schedule_tables(program)) + "\n"
+    text["sim/schedule.json"] = json.dumps(recurrence_tables(program)) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"

@@ -38,7 +38,7 @@ def stream_codes(frames: list[bytes], tensor: Tensor, cols: int, lanes: int) -> 
     return padded[:, :, : tensor.width, : tensor.channels].astype(tensor.dtype)
 
 
-def input_codes(network: Network, images: np.ndarray) -> np.ndarray:
+def frame_codes(network: Network, images: np.ndarray) -> np.ndarray:
     """Images as codes of the network's input, [B, H, W, C] of its dtype.
 
     images: [B, H, W, C] ([B, H, W] if C is 1), B from 1 on. uint8: pixels where the input is unsigned; otherwise codes,

@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.core.errors import SpecError
 from nba.emit.bundle import FRAMES, MANIFEST, emit_bundle
-from nba.emit.vectors import default_images, input_codes
+from nba.emit.vectors import default_images, frame_codes
 from nba.ir.design import Design
 from nba.ir.network import Weights
 from nba.machine.check import check_design
@@ -32,5 +32,5 @@ def write_bundle(design: Design, weights: Weights, folder: Path | str, images: n
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise SpecError(f"{folder}: holds other files (no {MANIFEST}); give another folder")
     check_design(design, weights, where=f"design {design.name!r}")
-    x = default_images(design, FRAMES) if images is None else input_codes(design.network, images)
+    x = default_images(design, FRAMES) if images is None else frame_codes(design.network, images)
     return emit_bundle(design, weights, folder, x).parent

@@ -27,7 +27,7 @@ IMAGES = 32
 """Images that are compared where no number is given."""
 
 
-def advance(
+def do_stages(
     spec: Spec, build: Path, last: str, *, progress: Progress, say: Callable[[str], None], force: bool = False,
     team: Team | None = None,
 ) -> Json:  # fmt: skip
@@ -50,7 +50,7 @@ def advance(
 
 
 def follow(team: Team, spec: Spec, build: Path) -> None:
-    """The part in `advance` of a process that does not lead its `team`: it ends when that dismisses it."""
+    """The part in `do_stages` of a process that does not lead its `team`: it ends when that dismisses it."""
     for stage, group in team.calls():
         with group:
             runner.assist(stage, spec, build)
@@ -88,9 +88,9 @@ def verify_part(bundle: Path, only: Sequence[str], images: int | None, progress:
 def synth_part(bundle: Path, progress: Progress) -> Json:
     """Synthesise a bundle; the part of the metrics that says what the netlist uses. Raises NbaError."""
     from nba.flow.stages.synth import synthesise
-    from nba.synth import require
+    from nba.synth import require_yosys
 
-    require()
+    require_yosys()
     with tempfile.TemporaryDirectory() as work:
         return synthesise(bundle, Path(work), progress)
 

@@ -153,7 +153,7 @@ def render(inputs: Inputs) -> str:
     points = switchable.by_bits(inputs.metrics)
     diagrams = (
         *curves.panels(inputs.search, inputs.train, budgets),
-        *switchable.panels(points, inputs.switchable),
+        *switchable.bitwidth_panels(points, inputs.switchable),
     )
     return (
         page_environment()
@@ -178,7 +178,7 @@ def render(inputs: Inputs) -> str:
             place=design.accelerator.place(),
             describe=drawing.describe,
             n_colours=drawing.N_COLOURS,
-            graph=drawing.layer_graph(design.network, program),
+            graph=drawing.draw_layers(design.network, program),
             gantt_two=two,
             gantt_zoom=zoomed,
             shares=drawing.shares(found.chunks),

@@ -12,14 +12,14 @@ import numpy as np
 
 from nba.core.errors import DesignError, ToolError
 from nba.emit.predicted import Cycles
-from nba.emit.vectors import input_codes, stream_bytes, stream_codes
+from nba.emit.vectors import frame_codes, stream_bytes, stream_codes
 from nba.machine.program import lower
 from nba.verify.bundle import check_bundle
 from nba.verify.rtl import Simulator, run_script
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class JobCycles:
+class SimulatedJob:
     """One job (a layer on its chunk) in a batch. start, end: by frame, the first cycle and that of the last memory
     write, counted from the start of the batch."""
 
@@ -44,7 +44,7 @@ class BatchCycles:
     batch_interval_cycles: int | None
     batch_cycles: int
     output_cycles: tuple[int, ...]
-    jobs: tuple[JobCycles, ...]
+    jobs: tuple[SimulatedJob, ...]
 
 
 class Simulated(NamedTuple):
@@ -81,7 +81,7 @@ def simulate(
         raise DesignError(str(bundle), [f"mode {mode}: not one of the design; legal: 0..{len(design.networks) - 1}"])
     network = design.networks[mode]
     program = lower(design.network, design.accelerator, design.modes)
-    sent = stream_bytes(input_codes(network, images), program.pp, program.in_lanes, program.code_bits)
+    sent = stream_bytes(frame_codes(network, images), program.pp, program.in_lanes, program.code_bits)
     source, target = work / "input.hex", work / "output.hex"
     source.write_text("".join(f"{frame.hex()}\n" for frame in sent), encoding="ascii")
     target.unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def _cycles(raw: Cycles) -> BatchCycles:
         batch_cycles=raw["batch"],
         output_cycles=tuple(raw["outputs"]),
         jobs=tuple(
-            JobCycles(
+            SimulatedJob(
                 chunk=job["chunk"], job=job["job"], layer=job["layer"], name=job["name"], start=tuple(job["start"]),
                 end=tuple(job["end"]),
             )

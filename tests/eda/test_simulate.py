@@ -15,7 +15,7 @@ from nba.core.errors import DataError, DesignError, ToolError
 from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
 from nba.emit.predicted import Cycles, predicted_cycles
-from nba.emit.vectors import input_codes, stream_bytes, stream_codes
+from nba.emit.vectors import frame_codes, stream_bytes, stream_codes
 from nba.ir.design import Design
 from nba.ir.network import Weights
 from nba.ir.reference import run
@@ -42,7 +42,7 @@ def flat(cycles: BatchCycles) -> dict[str, object]:
 
 def expected(design: Design, weights: Weights, images: np.ndarray, mode: int = 0) -> tuple[np.ndarray, Cycles]:
     """Logits of the integer reference and the exact schedule."""
-    logits = run(*design.mode(mode, weights), input_codes(design.networks[mode], images))
+    logits = run(*design.mode(mode, weights), frame_codes(design.networks[mode], images))
     program = lower(design.network, design.accelerator, design.modes)
     return logits.reshape(len(images), -1), predicted_cycles(design.network, program, len(images))
 
@@ -177,12 +177,12 @@ def test_images_that_are_refused() -> None:
     network = tiny_design()[0].network
     first = network.tensors[0]
     good = random_codes(np.random.default_rng(0), first, 2)
-    assert np.array_equal(input_codes(network, good.astype(np.int32)), good)
+    assert np.array_equal(frame_codes(network, good.astype(np.int32)), good)
     with pytest.raises(DataError, match=r"images of shape .*; legal: \[B, "):
-        input_codes(network, good[0, :, :, :, None])
+        frame_codes(network, good[0, :, :, :, None])
     with pytest.raises(DataError, match="images of shape"):
-        input_codes(network, good[:0])
+        frame_codes(network, good[:0])
     with pytest.raises(DataError, match="images of type float64; legal: integers"):
-        input_codes(network, good.astype(float))
+        frame_codes(network, good.astype(float))
     with pytest.raises(DataError, match=rf"images hold codes .*; legal: {first.code_min}\.\.{first.code_max}"):
-        input_codes(network, good.astype(np.int64) + 1000)
+        frame_codes(network, good.astype(np.int64) + 1000)
