@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from threading import Event
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -29,8 +30,10 @@ from nba.core.files import disk_error
 
 if TYPE_CHECKING:
     from nba.doctor import Item
+    from nba.flow.artifacts import Json
     from nba.flow.metrics import Line
     from nba.learn.train.team import Team
+    from nba.spec import Spec
 
 
 class _Terminated(BaseException):
@@ -68,7 +71,7 @@ def _err(text: str) -> None:
             team.spoken()
 
 
-def team() -> Team | None:
+def _team() -> Team | None:
     """The processes that torchrun started, if there are several. Raises SpecError where they cannot meet."""
     found = _joined()
     if isinstance(found, SpecError):
@@ -154,11 +157,11 @@ def _ending(err: BaseException, again: str) -> tuple[int, str] | None:
         return 2, f"{_explained(err)}{again}"
     if isinstance(err, ModuleNotFoundError):
         own = (err.name or "").partition(".")[0] == "nba"
-        text = f"the Python package {err.name} is missing; `nba-codesign doctor` says how to get it"
+        text = f"the Python package {err.name} is missing; `nba-codesign doctor` says how to install it"
         return None if own else (2, text)
     if isinstance(err, MemoryError):
         what = f" ({' '.join(str(err).split())})" if str(err) else ""
-        return 2, f"not enough memory{what}; use a machine with more, smaller images or smaller batches"
+        return 2, f"not enough memory{what}; use a machine with more memory, smaller images or smaller batches"
     if isinstance(err, Exception):
         return 3, f"internal error ({type(err).__name__}: {err}); please report it; --debug shows the traceback"
     return None
@@ -188,6 +191,32 @@ def show(title: str, rows: tuple[Line, ...]) -> bool:
     return all(row.holds is not False for row in rows)
 
 
+def run_stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Path, Json]:
+    """Do the stages up to `last` in the folder `given`, or build/<name>, in this process or with those that torchrun
+    started. Returns the folder and the content of metrics.json."""
+    from nba.core.progress import on_stderr
+    from nba.flow.commands import do_stages, follow
+
+    out, processes = given or Path("build") / spec.name, _team()
+    if processes is not None and not processes.leads:
+        follow(processes, spec, out)
+        raise typer.Exit
+    with on_stderr() as (console, progress):
+        found = do_stages(
+            spec, out, last, progress=progress, say=lambda line: console.print(line, markup=False), force=force,
+            team=processes,
+        )  # fmt: skip
+    return out, found
+
+
+def end_with(title: str, metrics: Json) -> None:
+    """Print the table of a part of the metrics; the status is 1 if a claim in it does not hold."""
+    from nba.flow.metrics import table
+
+    if not show(title, table(metrics)):
+        raise typer.Exit(1)
+
+
 def show_tools(items: Sequence[Item]) -> list[str]:
     """Print what nba.doctor found; returns the names of what is missing and required."""
     from rich.console import Console
@@ -206,7 +235,9 @@ def show_tools(items: Sequence[Item]) -> list[str]:
     console.print(platform_line(), markup=False)
     console.print(grid)
     lacking = [item.name for item in items if item.required and not item.version]
-    console.print(f"missing: {', '.join(lacking)}" if lacking else "all that `run` needs is here", markup=False)
+    console.print(
+        f"missing: {', '.join(lacking)}" if lacking else "everything that `run` needs is installed", markup=False
+    )
     return lacking
 
 

@@ -15,6 +15,7 @@ from nba.emit.program_rom import program_words
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
+from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
 
 
@@ -151,7 +152,7 @@ def _chunk_view(
     return {
         "index": k,
         "kind": chunk.kind,
-        "depthwise": int(chunk.kind == "depthwise"),
+        "per_channel": int(chunk.kind == PER_CHANNEL),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,

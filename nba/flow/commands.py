@@ -41,7 +41,7 @@ def do_stages(
         seconds = {name: stamp.seconds for name, stamp in stamps.items()}
         found = metrics.assemble(build, seconds=seconds, seed=spec.seed)
 
-    say(f"{spec.name}: seed {spec.seed}, into {build}")
+    say(f"{spec.name}: seed {spec.seed}, output folder {build}")
     for line in notes(spec):
         say(f"note: {line}")
     stages = runner.up_to(spec, last)
