@@ -116,9 +116,10 @@ def test_load_spec_takes_names_files_and_changes(tmp_path: Path, monkeypatch: py
     assert (changed.budgets.dsp, changed.budgets.bram, changed.seed) == (64, spec.budgets.bram, 7)
     assert changed.schedule.search.joint_epochs == 6
     monkeypatch.chdir(tmp_path)
-    given = nba.load_spec("digits", data="images", architecture="a.json")
-    assert given.architecture == str(tmp_path / "a.json")
-    assert given.dataset.path == str(tmp_path / "images")
+    assert nba.load_spec("digits", architecture="a.json").architecture == str(tmp_path / "a.json")
+    assert nba.load_spec("cifar10", data="images").dataset.path == str(tmp_path / "images")
+    with pytest.raises(nba.SpecError, match="dataset digits is embedded"):
+        nba.load_spec("digits", data="images")
 
 
 def test_load_spec_says_everything_that_is_wrong() -> None:
