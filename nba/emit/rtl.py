@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nba import __version__
 from nba.boards import Platform
 from nba.boards import get as get_platform
 from nba.core import assets
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, param_memory, weight_memory
 from nba.emit.program_rom import program_words

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nba import __version__
 from nba.core.errors import NbaError
 from nba.core.figures import accuracy_text, clock_text, percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import RUN_AGAIN, read_json, understood
+from nba.core.version import __version__
 from nba.flow.artifacts import PART, Json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from nba.core import assets
 from nba.core.errors import ToolError
@@ -57,6 +57,29 @@ def require_simulator(simulator: Simulator) -> None:
         raise ToolError(done.output.rstrip())
 
 
+def run_script(
+    bundle: Path, simulator: Simulator, *arguments: str, work: Path, timeout_s: float = HANG_S
+) -> list[dict[str, Any]]:
+    """Run the bundle's own sim/run_sim.py with `arguments`; what it wrote about every simulation. Builds and logs go to
+    `work`. Raises ToolError if a tool is missing or breaks."""
+    env = os.environ | {"PYTHONWARNINGS": "ignore"}
+    work.mkdir(parents=True, exist_ok=True)
+    result_path = work / "result.json"
+    result_path.unlink(missing_ok=True)
+    command = python_command(
+        bundle / "sim" / "run_sim.py", "--sim", simulator, *arguments,
+        "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
+    )  # fmt: skip
+    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
+    if not result_path.is_file():
+        if done.returncode == UNUSABLE:
+            raise ToolError(f"{simulator}: {done.output.rstrip()}")
+        tail = "\n".join(done.output.splitlines()[-12:])
+        raise ToolError(f"{simulator}: the simulation broke off; whole log: {work / f'{simulator}.log'}\n{tail}")
+    found: list[dict[str, Any]] = json.loads(result_path.read_text(encoding="utf-8"))
+    return found
+
+
 def simulate_rtl(
     bundle: Path,
     simulator: Simulator,
@@ -73,39 +96,25 @@ def simulate_rtl(
     Runs the bundle's own sim/run_sim.py: a bundle from elsewhere goes through nba.verify.bundle first. The numbers in
     `frames` are any from 1 on. Raises ToolError if a tool is missing or breaks.
     """
-    env = os.environ | {"PYTHONWARNINGS": "ignore"}
-    work.mkdir(parents=True, exist_ok=True)
-    result_path = work / "result.json"
-    result_path.unlink(missing_ok=True)
-    command = python_command(
-        bundle / "sim" / "run_sim.py", "--sim", simulator,
-        "--frames", ",".join(map(str, frames)), *(("--tests", ",".join(tests)) if tests else ()), "--seed", str(seed),
-        "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
-    )  # fmt: skip
     begin = time.perf_counter()
-    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
-    seconds = time.perf_counter() - begin
-    if not result_path.is_file():
-        if done.returncode == UNUSABLE:
-            raise ToolError(f"{simulator}: {done.output.rstrip()}")
-        tail = "\n".join(done.output.splitlines()[-12:])
-        raise ToolError(f"{simulator}: the simulation broke off; whole log: {work / f'{simulator}.log'}\n{tail}")
-    batches = []
-    for raw in json.loads(result_path.read_text(encoding="utf-8")):
-        batches.append(
-            RtlResult(
-                simulator=raw["simulator"],
-                images=raw["images"],
-                mismatches=raw["mismatches"],
-                predicted=raw["predicted"],
-                simulated=raw["simulated"],
-                counters_equal=raw["counters_equal"],
-                cycles_equal=raw["cycles_equal"],
-                passed=tuple(name for name, good in raw["tests"].items() if good),
-                failed=tuple(name for name, good in raw["tests"].items() if not good),
-                holds=raw["passed"],
-                log=raw["log"],
-                mode=raw["mode"],
-            )
-        )
-    return RtlRun(batches=tuple(batches), seconds=seconds)
+    wanted = ("--tests", ",".join(tests)) if tests else ()
+    batches = ("--frames", ",".join(map(str, frames)), *wanted, "--seed", str(seed))
+    raws = run_script(bundle, simulator, *batches, work=work, timeout_s=timeout_s)
+    return RtlRun(batches=tuple(map(_result, raws)), seconds=time.perf_counter() - begin)
+
+
+def _result(raw: dict[str, Any]) -> RtlResult:
+    return RtlResult(
+        simulator=raw["simulator"],
+        images=raw["images"],
+        mismatches=raw["mismatches"],
+        predicted=raw["predicted"],
+        simulated=raw["simulated"],
+        counters_equal=raw["counters_equal"],
+        cycles_equal=raw["cycles_equal"],
+        passed=tuple(name for name, good in raw["tests"].items() if good),
+        failed=tuple(name for name, good in raw["tests"].items() if not good),
+        holds=raw["passed"],
+        log=raw["log"],
+        mode=raw["mode"],
+    )
