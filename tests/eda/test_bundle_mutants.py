@@ -14,7 +14,7 @@ from template_pairs import FRAMES, subject, write_bundle
 from nba.emit.bundle import manifest_bytes
 from nba.verify.rtl import TESTS, RtlResult, simulate_rtl
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here"), pytest.mark.xdist_group("bundle-mutants")]
 
 
 def _bundle(seed: int, folder: Path) -> Path:

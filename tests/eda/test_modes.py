@@ -24,7 +24,7 @@ from nba.verify.rtl import MODE_TESTS, RtlResult, Simulator, simulate_rtl
 from tests.modes import FRAMES, modes_case
 from tests.strategies import NetworkLimits
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 
 ICARUS = [(0, 2), (1, 3), (2, 4), (12, 2), (18, 7)]
 """(seed, modes)"""
