@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compiles each C++ file once in a test run: most of what a model of Verilator is made of is the same in every model.
 
-As a program, in front of the compiler (Verilator's makefiles call it by $OBJCACHE, as they do ccache): an object whose
-preprocessed source was compiled before with the same options is copied from the folder $NBA_TEST_OBJECTS, which all
-processes of a test run share. `shared` sets both variables. ccache, where it is installed, is left to do this.
+As a program, `object_cache.py FOLDER COMPILER...` (Verilator's makefiles put $OBJCACHE in front of the compiler, as
+they do ccache): an object whose preprocessed source was compiled before with the same options is copied from FOLDER,
+which all processes of a test run share. `shared` sets $OBJCACHE. ccache, where it is installed, is left to do this.
 """
 
 from __future__ import annotations
@@ -19,21 +19,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-FOLDER = "NBA_TEST_OBJECTS"
-
 
 @contextmanager
 def shared() -> Iterator[None]:
     """An empty folder of objects for this process and all that it starts, unless it has one; removed at the end."""
-    if FOLDER in os.environ or "OBJCACHE" in os.environ or shutil.which("ccache"):
+    if "OBJCACHE" in os.environ or shutil.which("ccache"):
         yield
         return
     with tempfile.TemporaryDirectory(prefix="nba_objects_") as folder:
-        os.environ |= {FOLDER: folder, "OBJCACHE": f"{sys.executable} -I -S {Path(__file__).resolve()}"}
+        os.environ["OBJCACHE"] = f"{sys.executable} -I -S {Path(__file__).resolve()} {folder}"
         try:
             yield
         finally:
-            del os.environ[FOLDER], os.environ["OBJCACHE"]
+            del os.environ["OBJCACHE"]
 
 
 def _preprocessed(command: list[str], target: Path, work: str) -> bytes | None:
@@ -73,4 +71,4 @@ def compile_once(command: list[str], folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(compile_once(sys.argv[1:], Path(os.environ[FOLDER])))
+    sys.exit(compile_once(sys.argv[2:], Path(sys.argv[1])))

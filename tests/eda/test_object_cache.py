@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,9 +21,8 @@ def _compiled(build: Path, objects: Path, value: str, *options: str) -> subproce
     (build / "value.cpp").write_text('#include "value.h"\nint value() { return VALUE; }\n')
     objects.mkdir(exist_ok=True)
     compiler = ["g++", "-I.", "-MMD", *options, "-c", "-o", "value.o", "value.cpp"]
-    command = [sys.executable, "-I", "-S", str(Path(object_cache.__file__).resolve()), *compiler]
-    env = {**os.environ, object_cache.FOLDER: str(objects)}
-    return subprocess.run(command, cwd=build, env=env, capture_output=True, text=True)
+    command = [sys.executable, "-I", "-S", str(Path(object_cache.__file__).resolve()), str(objects), *compiler]
+    return subprocess.run(command, cwd=build, capture_output=True, text=True)
 
 
 def test_an_object_is_compiled_once_for_each_source_header_and_option(tmp_path: Path) -> None:
