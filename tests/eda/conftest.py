@@ -21,13 +21,15 @@ from nba.verify import rtl
 sys.path.insert(0, str(Path(__file__).parent))
 
 
-def _run_here(command: Sequence[str], *, log_path: Path, env: Mapping[str, str], **_: Any) -> ToolResult:
+def _run_here(
+    command: Sequence[str], *, log_path: Path | None = None, env: Mapping[str, str] | None = None, **_: Any
+) -> ToolResult:
     """In place of nba.core.tools.run_tool: the command of nba.core.tools.python_command, in this process."""
-    *_options, paths, script = command[: command.index("--sim")]
+    _python, _isolated, _option, _launch, paths, script, *arguments = command
     found, output = 0, StringIO()
     with (
-        patch.dict(os.environ, env, clear=True),
-        patch.object(sys, "argv", [script, *command[command.index("--sim") :]]),
+        patch.dict(os.environ, dict(os.environ if env is None else env), clear=True),
+        patch.object(sys, "argv", [script, *arguments]),
         patch.object(sys, "path", [str(Path(script).parent), *paths.split(os.pathsep)]),
         redirect_stdout(output),
         redirect_stderr(output),
@@ -36,7 +38,8 @@ def _run_here(command: Sequence[str], *, log_path: Path, env: Mapping[str, str],
             runpy.run_path(script, run_name="__main__")
         except SystemExit as end:
             found = int(end.code or 0)
-    log_path.write_text(output.getvalue())
+    if log_path is not None:
+        log_path.write_text(output.getvalue())
     return ToolResult(returncode=found, output=output.getvalue())
 
 
