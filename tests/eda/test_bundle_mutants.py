@@ -15,7 +15,7 @@ from nba.emit.bundle import manifest_bytes
 from nba.verify.rtl import RtlResult, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here"), pytest.mark.xdist_group("bundle-mutants")]
 
 
 def _bundle(seed: int, folder: Path) -> Path:

@@ -25,7 +25,7 @@ from sim.run_sim import TESTS
 from tests.modes import FRAMES, modes_case
 from tests.strategies import NetworkLimits
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 
 ICARUS = [(0, 2), (1, 3), (2, 4), (12, 2), (18, 7)]
 """(seed, modes)"""

@@ -26,7 +26,7 @@ from nba.machine.usage import OBJECTIVES, UNITS, Objective, needed, usage, value
 from nba.spec import parse_spec
 from tests.unit.hw_networks import SMALL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("budgets")]
 
 QUICK = Effort(scout_steps=20, climb_steps=60, finalists=2, reorder_steps=20, refine_steps=30)
 BOARD = get("pynq-z2")

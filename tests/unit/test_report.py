@@ -41,6 +41,8 @@ from tests.strategies import random_pair
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
 
+pytestmark = pytest.mark.xdist_group("report")
+
 HOSTILE = "<script>alert('1')</script>\"&amp;{{ 7 * 7 }}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 SEED = 8

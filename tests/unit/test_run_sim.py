@@ -24,6 +24,8 @@ from nba.machine.schedule import schedule
 from tests.strategies import random_accelerator, random_network, random_pair
 from tests.tiny import tiny_design
 
+pytestmark = pytest.mark.xdist_group("run-sim")
+
 
 def _load(path: Path) -> ModuleType:
     import importlib.util

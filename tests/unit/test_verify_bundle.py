@@ -32,6 +32,8 @@ from nba.verify.bundle import check_bundle
 from nba.verify.hls import HlsResult, run_hls
 from tests.tiny import tiny_design
 
+pytestmark = pytest.mark.xdist_group("verify-bundle")
+
 FRAMES = 4
 Forgery = Callable[[Path], None]
 
