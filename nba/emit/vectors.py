@@ -7,7 +7,7 @@ import numpy as np
 
 from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS
-from nba.machine.program import ceil_div
+from nba.machine.geometry import ceil_div
 
 
 def stream_dtype(bits: int) -> str:

@@ -4,13 +4,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 HOST = -1
 """Stands for the host wherever a chunk or a consuming layer is expected."""
 
 Kind = Literal["dense", "depthwise"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+"""Kinds of chunks: those that mix channels, those that do not."""
 Port = Literal["main", "residual"]
+
+
+def engine_kind(mixes: bool) -> Kind:
+    """The kind of the chunks that mix channels, or of those that do not."""
+    return KINDS[0] if mixes else KINDS[1]
+
+
+def input_word(mixes: bool, pm: int, pn: int) -> int:
+    """Channels in a word of the input of an engine of pm x pn lanes. (nba.machine.geometry compiles it.)"""
+    return pn if mixes else pm
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -35,12 +47,12 @@ class Chunk:
     @property
     def mixes(self) -> bool:
         """Whether an output channel is a sum over many input channels (pn of them per cycle), or over its own alone."""
-        return self.kind == "dense"
+        return self.kind == engine_kind(True)
 
     @property
     def lanes(self) -> int:
         """Channels in one word of this chunk's input buffers."""
-        return self.pn if self.mixes else self.pm
+        return input_word(self.mixes, self.pm, self.pn)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,7 +21,7 @@ from nba.loopnest.schema import (
     MemoryText,
     Operand,
 )
-from nba.machine.program import channel_words
+from nba.machine.geometry import ceil_div, channel_words
 
 PREFIX = "chunk-"
 BLOCK_BITS = 18 * 1024
@@ -112,7 +112,7 @@ def engine_layer(network: Network, index: int, chunk: Chunk, pp: int) -> NestLay
     spec, output = network.layers[index], network.tensors[index + 1]
     n = network.tensors[spec.input].channels
     groups, m, c = 1, output.channels, n
-    if spec.op != "dense":
+    if not spec.operator.mixes:
         groups, m, c = _up(output.channels, chunk.pm), 1, 1
     else:
         words = channel_words(n, chunk.pn, m, chunk.pm, spec.groups, spec.rotate)
@@ -144,7 +144,7 @@ def engine_mapping(layer: NestLayer, chunk: Chunk, pp: int) -> Mapping:
     """
     array = [1] * len(DIMS)
     array[Q] = pp
-    if chunk.kind == "dense":
+    if chunk.mixes:
         array[M], array[C] = chunk.pm, chunk.pn
     else:
         array[G] = chunk.pm
@@ -158,7 +158,7 @@ def engine_mapping(layer: NestLayer, chunk: Chunk, pp: int) -> Mapping:
 
 
 def _up(size: int, lanes: int) -> int:
-    return -(-size // lanes) * lanes
+    return ceil_div(size, lanes) * lanes
 
 
 def _memory(

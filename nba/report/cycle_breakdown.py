@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from nba.ir.design import Design
-from nba.machine.closed_form import OVERHEAD_CYCLES, designs_of, layer_table, speed_bounds
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import designs_of, layer_table
 from nba.machine.program import JobProgram, Program
 from nba.machine.schedule import WAIT_REASONS
+from nba.machine.timing import OVERHEAD_CYCLES
 from nba.report.steady import SteadyFrames
 
 WORK = "work"
@@ -114,7 +116,7 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.
     columns = Fraction(job.rows_out * job.m_groups * job.steps * out.width, pp)
     outputs = columns * Fraction(out.channels, engine.pm * job.m_groups)
-    inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if engine.kind == "dense" else 1)
+    inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if engine.mixes else 1)
     return {
         WORK: inputs,
         "columns": steps - columns,

@@ -19,7 +19,6 @@ from typing import Literal
 from nba.core.errors import SpecError
 from nba.core.jsonfile import parse_json
 from nba.core.yamlfile import report
-from nba.ir.accelerator import Kind
 from nba.ir.decode import decode
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
 from nba.ir.network_rules import MAX_DIM
@@ -133,10 +132,10 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """A layer that some architecture of the space has, and the kind of chunk that can execute it."""
+    """A layer that some architecture of the space has, and whether it mixes channels (nba.ir.operators)."""
 
     name: str
-    kind: Kind
+    mixes: bool
 
 
 def blocks(macro: Macro) -> tuple[Block, ...]:
@@ -256,14 +255,14 @@ def check_architecture(architecture: Architecture) -> None:
 
 def slots(macro: Macro) -> tuple[Slot, ...]:
     """Every layer that can exist, in order: stem, three per block, header, average pooling, classifier."""
-    found = [Slot(name="stem", kind="dense")]
+    found = [Slot(name="stem", mixes=True)]
     for i in range(len(blocks(macro))):
-        found.append(Slot(name=f"block{i}_expand", kind="dense"))
-        found.append(Slot(name=f"block{i}_depthwise", kind="depthwise"))
-        found.append(Slot(name=f"block{i}_project", kind="dense"))
-    found.append(Slot(name="header", kind="dense"))
-    found.append(Slot(name="pool", kind="depthwise"))
-    found.append(Slot(name="classifier", kind="dense"))
+        found.append(Slot(name=f"block{i}_expand", mixes=True))
+        found.append(Slot(name=f"block{i}_depthwise", mixes=False))
+        found.append(Slot(name=f"block{i}_project", mixes=True))
+    found.append(Slot(name="header", mixes=True))
+    found.append(Slot(name="pool", mixes=False))
+    found.append(Slot(name="classifier", mixes=True))
     return tuple(found)
 
 
