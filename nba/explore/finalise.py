@@ -12,9 +12,10 @@ from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
 from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, Speed, Use
-from nba.ir.accelerator import Accelerator, Chunk, Job, engine_kind
+from nba.ir.accelerator import Accelerator, Chunk, Job
 from nba.ir.design import Cost
 from nba.ir.network import Network
+from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
 from nba.machine.program import lower
 from nba.machine.resources import predict

@@ -4,20 +4,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
+
+from nba.ir.operators import MIXING, Kind
 
 HOST = -1
 """Stands for the host wherever a chunk or a consuming layer is expected."""
 
-Kind = Literal["dense", "depthwise"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-"""Kinds of chunks: those that mix channels, those that do not."""
 Port = Literal["main", "residual"]
-
-
-def engine_kind(mixes: bool) -> Kind:
-    """The kind of the chunks that mix channels, or of those that do not."""
-    return KINDS[0] if mixes else KINDS[1]
 
 
 def input_word(mixes: bool, pm: int, pn: int) -> int:
@@ -47,7 +41,7 @@ class Chunk:
     @property
     def mixes(self) -> bool:
         """Whether an output channel is a sum over many input channels (pn of them per cycle), or over its own alone."""
-        return self.kind == engine_kind(True)
+        return self.kind == MIXING
 
     @property
     def lanes(self) -> int:

@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, KINDS, Accelerator, Ring
+from nba.ir.accelerator import HOST, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
+from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
 from nba.machine.geometry import edge_of, reader_word
 from nba.machine.program import input_lanes, lower, min_ring_rows

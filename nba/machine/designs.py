@@ -10,7 +10,7 @@ import numpy as np
 from nba.core.compiled import kernel
 from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.network import Network
-from nba.machine.geometry import MIN_WEIGHT_BITS, ceil_div, earlier_uses, tap_words
+from nba.machine.geometry import ceil_div, earlier_uses, tap_words
 from nba.machine.program import input_lanes
 from nba.machine.timing import drain_cycles, slot_cycles, work_cycles
 
@@ -67,16 +67,15 @@ def layer_table(network: Network) -> np.ndarray:
         first_release = 0
         while first_release < out.height - 1 and (first_release + 1) * layer.stride - layer.pad_top <= 0:
             first_release += 1
-        stored = layer.operator.stores_weights
+        operator = layer.operator
         table[i] = (
-            layer.operator.mixes, stored, out.channels, src.channels, layer.kernel_h * layer.kernel_w,
+            operator.mixes, operator.stores_weights, out.channels, src.channels, layer.kernel_h * layer.kernel_w,
             out.height, out.width, src.height, src.width, layer.stride, layer.pad_top, layer.kernel_h,
             layer.input, -1 if layer.residual is None else layer.residual,
             min(src.height, layer.kernel_h - layer.pad_top) - 1, min(src.height, last_top + layer.kernel_h) - 1,
             first_release, earlier[0][i], earlier[1][i],
-            layer.act_bits, layer.weight_bits if stored else MIN_WEIGHT_BITS,
-            layer.weight_store_bits if stored else MIN_WEIGHT_BITS, network.acc_bits(i), layer.groups, layer.rotate,
-            network.master_bits,
+            layer.act_bits, operator.operand_bits(layer), operator.memory_bits(layer), network.acc_bits(i),
+            layer.groups, layer.rotate, network.master_bits,
         )  # fmt: skip
     return table
 

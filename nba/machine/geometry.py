@@ -19,8 +19,6 @@ from nba.ir.network import Network
 
 PORTS: tuple[Port, ...] = ("main", "residual")
 """Ports by number, as kernels and arrays have them."""
-MIN_WEIGHT_BITS = 2
-"""Weight bits of a chunk none of whose layers stores weights."""
 MAX_LANES = 4
 """Uses of one tensor on one port by one chunk that have buffers of their own in the closed forms of memory."""
 

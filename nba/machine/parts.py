@@ -15,6 +15,7 @@ import numpy as np
 
 from nba.core.compiled import compiled
 from nba.ir.accelerator import HOST
+from nba.ir.operators import UNIT_WEIGHT_BITS
 from nba.machine.designs import (
     ACC_BITS,
     ACT_BITS,
@@ -38,7 +39,6 @@ from nba.machine.designs import (
 )
 from nba.machine.geometry import (
     MAX_LANES,
-    MIN_WEIGHT_BITS,
     bank_columns,
     ceil_div,
     edge_number,
@@ -179,8 +179,8 @@ def fill(
     n_layers, n_chunks = layers.shape[0], pm.size
     chunks[:] = 0
     edges[:] = 0
-    chunks[:, C_WEIGHT] = MIN_WEIGHT_BITS
-    chunks[:, C_STORE] = MIN_WEIGHT_BITS
+    chunks[:, C_WEIGHT] = UNIT_WEIGHT_BITS
+    chunks[:, C_STORE] = UNIT_WEIGHT_BITS
     in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
     earlier = (layers[:, EARLIER_USE], layers[:, EARLIER_RES])
     for i in range(n_layers):

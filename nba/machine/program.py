@@ -11,10 +11,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Kind, Port, Ring, engine_kind
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Layer, Network
+from nba.ir.operators import MIXING, Kind
 from nba.machine.geometry import (
-    MIN_WEIGHT_BITS,
     PORTS,
     bank_columns,
     ceil_div,
@@ -173,7 +173,7 @@ class ChunkProgram:
     @property
     def mixes(self) -> bool:
         """Whether the engine mixes channels."""
-        return self.kind == engine_kind(True)
+        return self.kind == MIXING
 
     @property
     def mode_params(self) -> int:
@@ -341,8 +341,8 @@ def _chunk(
     networks = (network, *modes)
     layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
     stored = [layer for layer in layers if layer.operator.stores_weights]
-    weight_bits = max((layer.weight_bits for layer in stored), default=MIN_WEIGHT_BITS)
-    store_bits = max((layer.weight_store_bits for layer in stored), default=MIN_WEIGHT_BITS)
+    weight_bits = max(layer.operator.operand_bits(layer) for layer in layers)
+    store_bits = max(layer.operator.memory_bits(layer) for layer in layers)
     return ChunkProgram(
         kind=chunk.kind,
         pm=chunk.pm,

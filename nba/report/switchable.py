@@ -6,10 +6,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nba.core.jsonfile import understood
+from nba.core.jsonfile import RUN_AGAIN, understood
 from nba.machine.usage import UNITS
 from nba.report.curves import Panel, Tradeoff
-from nba.report.inputs import AGAIN, SwitchableCurves
+from nba.report.inputs import SwitchableCurves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,7 +32,7 @@ class AtBits:
 def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
     NbaError if it is damaged, or of another version."""
-    with understood("metrics.json, `switchable` or `automap`", AGAIN):
+    with understood("metrics.json, `switchable` or `automap`", RUN_AGAIN):
         return _by_bits(metrics)
 
 
@@ -79,7 +79,7 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)
         for title, unit, values in (
-            ("search: loss of the architecture's half", "nats", curves.valid_loss),
+            ("search: loss on the images for alpha", "nats", curves.valid_loss),
             (f"search: {curves.objective} at the lowest bitwidth", units.get(curves.objective, ""), curves.cost),
         ):
             found.append(Panel(title=title, unit=unit, epochs=epochs, lines=(("", tuple(values[i] for i in joint)),)))

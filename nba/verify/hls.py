@@ -13,7 +13,7 @@ import numpy as np
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming
-from nba.core.tools import HANG_S, run_tool
+from nba.core.tools import HANG_S, require_tool, run_tool
 from nba.emit.hls import from_bytes, to_bytes
 from nba.ir.network import Network
 
@@ -54,6 +54,12 @@ def find_headers() -> tuple[Path, ...]:
         )
     own = assets.root("templates") / "hls" / "include"
     return (own, own / "ap_types")
+
+
+def require_compiler() -> None:
+    """Raise ToolError if the C++ compiler or the headers are missing."""
+    require_tool("g++")
+    find_headers()
 
 
 def build(

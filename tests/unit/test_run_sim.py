@@ -150,8 +150,8 @@ def test_missing_packages_are_named(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("simulator", "tools"),
     [
-        ("icarus", {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"}),
-        ("verilator", {"g++": "apt install g++", "make": "apt install make", "perl": "apt install perl"}),
+        ("icarus", {"iverilog": "apt-get install iverilog", "vvp": "apt-get install iverilog"}),
+        ("verilator", {"g++": "apt-get install g++", "make": "apt-get install make", "perl": "apt-get install perl"}),
     ],
 )
 def test_missing_tools_are_named(
