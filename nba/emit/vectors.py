@@ -9,7 +9,7 @@ from nba.core.errors import DataError
 from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Network, Tensor
 from nba.ir.reference import image_codes
-from nba.machine.program import ceil_div
+from nba.machine.geometry import ceil_div
 
 
 def stream_dtype(bits: int) -> str:

@@ -9,9 +9,9 @@ import numpy as np
 
 from nba.ir import graph
 from nba.ir.network import Layer, Network
-from nba.machine.closed_form import OVERHEAD_CYCLES
 from nba.machine.program import Program
 from nba.machine.schedule import WAIT_REASONS
+from nba.machine.timing import OVERHEAD_CYCLES
 from nba.report.cycle_breakdown import CAUSES, ChunkAccount
 from nba.report.inputs import SearchCurves
 from nba.report.steady import SteadyFrames

@@ -29,8 +29,9 @@ from nba.machine.energy import energy_aj
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
 from nba.machine.resources import predict
-from nba.machine.schedule import HOST_OUT_CYCLES, schedule
+from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
+from nba.machine.timing import HOST_OUT_CYCLES
 from nba.report.curves import panels, svg
 from nba.report.cycle_breakdown import CAUSES, WORK, account
 from nba.report.drawing import bits_by_epoch
