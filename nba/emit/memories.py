@@ -5,7 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.ir.network import MULT_BITS, Layer, LayerWeights
+from nba.ir.network import Layer, LayerWeights
+from nba.ir.operators import OPERATORS
+from nba.machine.layout import PARAM
 from nba.machine.program import ChunkProgram, JobProgram
 
 
@@ -39,14 +41,15 @@ def block_diagonal(layer: Layer, weight: np.ndarray) -> np.ndarray:
 
 
 def weight_words(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWeights) -> np.ndarray:
-    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn] (dense)
-    or [pm]. Absent channels hold 0; average pooling is one word of ones. A channel group that reads one half of the
+    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn], or
+    [pm] where an output channel sees its own input channel alone. Absent channels hold 0; where weights are not stored
+    they are one word of ones. A channel group that reads one half of the
     input words has the weights of that half only."""
     pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
     if not job.weight_step:
         return np.ones((1, pm), np.int64)
     w = lw.weight.astype(np.int64)
-    if chunk.kind == "depthwise":
+    if not OPERATORS[layer.op].mixes:
         w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
         return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
     if layer.groups == 2 and job.halves.words == 0:
@@ -76,14 +79,19 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
 
 
 def param_memory(chunk: ChunkProgram, modes: tuple[tuple[LayerWeights, ...], ...]) -> str:
-    """$readmemh text of the chunk's parameter ROM: per word pq biases of acc_bits bits, then pq multipliers. `modes`:
-    the weights of each mode, whose parameters follow each other."""
-    width = chunk.pq * (chunk.acc_bits + MULT_BITS)
+    """$readmemh text of the chunk's parameter ROM, words as nba.machine.layout.PARAM says. `modes`: the weights of each
+    mode, whose parameters follow each other."""
+    sizes = {"PQ": chunk.pq, "ACC_BITS": chunk.acc_bits}
     words: list[int] = []
     assert len(modes) == chunk.n_modes
     for mode, job in ((m, j) for m in range(chunk.n_modes) for j in chunk.jobs):
-        biases, mults = param_words(chunk, job, modes[mode][job.layer])
+        bias, mult = param_words(chunk, job, modes[mode][job.layer])
         assert len(words) == job.param_base + mode * chunk.mode_params
-        pairs = zip(pack_rows(biases, chunk.acc_bits), pack_rows(mults, MULT_BITS), strict=True)
-        words += [bias | mult << (chunk.pq * chunk.acc_bits) for bias, mult in pairs]
+        values = {"bias": bias, "mult": mult}
+        rows = [0] * len(bias)
+        for field, low, _ in PARAM.places(sizes):
+            lanes = pack_rows(values[field.name], field.width(sizes))
+            rows = [row | lane << low for row, lane in zip(rows, lanes, strict=True)]
+        words += rows
+    width = PARAM.width(sizes)
     return hex_lines(guarded(words, width), width)

@@ -136,6 +136,7 @@ def _chunk_view(
     k: int,
     chunk: ChunkProgram,
     pp: int,
+    mixes: bool,
     network: Network,
     platform: Platform,
     ends: dict[str, list[int]],
@@ -151,7 +152,7 @@ def _chunk_view(
     return {
         "index": k,
         "kind": chunk.kind,
-        "depthwise": int(chunk.kind == "depthwise"),
+        "per_channel": int(not mixes),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -216,7 +217,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         wiring = _wiring(edge, slot, program)
         views.append(_edge_view(index, edge, platform, wiring, input_ring.get(index, 0)))
     chunks = [
-        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
+        _chunk_view(k, chunk, program.pp, design.accelerator.chunks[k].mixes, design.network, platform, ends[k], views)
         for k, chunk in enumerate(program.chunks)
     ]
     unused = []

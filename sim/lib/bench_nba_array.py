@@ -20,11 +20,11 @@ class Model:
     """Accumulators as a list (m, p) -> integer, or None before the first sum, three cycles behind the steps."""
 
     def __init__(self, dut, rand: random.Random):
-        names = ("DEPTHWISE", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
-        self.depthwise, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
+        names = ("PER_CHANNEL", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
+        self.per_channel, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
             parameter(dut, name) for name in names
         )
-        self.lanes = self.pm if self.depthwise else self.pn
+        self.lanes = self.pm if self.per_channel else self.pn
         self.dut, self.rand = dut, rand
         self.acc: list[int] | None = None
         self.pipe: list[tuple[bool, list[int]] | None] = [None] * STAGES
@@ -37,7 +37,7 @@ class Model:
         w = [draw(self.rand, -half, half - 1) for _ in range(self.pm * self.pn)]
         sums = [
             sum(
-                a[p * self.lanes + (m if self.depthwise else n)] * w[m * self.pn + n]
+                a[p * self.lanes + (m if self.per_channel else n)] * w[m * self.pn + n]
                 for n in range(self.pn)
             )
             for m in range(self.pm)

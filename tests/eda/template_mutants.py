@@ -22,6 +22,8 @@ def _m(module: str, old: str, new: str, seed: int | None, proof: int | None = No
     return CoreMutant(mutant=Mutant(module=module, old=old, new=new, proof=params), seed=seed)
 
 
+_LATE = "reg late_q;\n  always @(posedge clk) late_q <= xfer_q[4];\n  assign xfer = late_q;"
+
 MUTANTS: tuple[CoreMutant, ...] = (
     # One row too many is started: a row is overwritten before its release.
     _m("nba_ring", "in_use[15] || in_use < ROWS", "in_use[15] || in_use <= ROWS", 30, 0),
@@ -85,12 +87,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_drain", "        busy_q <= 1'b0;\n        m_q ", "        m_q ", None, 0),
     _m("nba_drain", "        res_col_q <= res_group;\n", "", 85),
     # Accumulators are taken a cycle too late, a cycle too early.
-    _m("nba_chunk", "wire xfer       = xfer_q[4];", "reg  xfer;\n  always @(posedge clk) xfer <= xfer_q[4];", 52),
-    _m("nba_chunk", "wire xfer       = xfer_q[4];", "wire xfer       = xfer_q[3];", 52),
-    _m("nba_chunk", "src_ok && res_ok && (", "src_ok && (", 52),
-    _m("nba_chunk", "&(dst_free | ~dst_en)", "|(dst_free | ~dst_en)", 28),
+    _m("nba_issue", "assign xfer       = xfer_q[4];", _LATE, 52),
+    _m("nba_issue", "assign xfer       = xfer_q[4];", "assign xfer       = xfer_q[3];", 52),
+    _m("nba_decide", "src_ok && res_ok && (", "src_ok && (", 52, 0),
+    _m("nba_decide", "&(dst_free | ~cfg_dst_en)", "|(dst_free | ~cfg_dst_en)", 28, 0),
     # The drain's fields change under the rows that are still under way.
-    _m("nba_chunk", "if (xfer_first) own_q <= next_q;", "if (start_row) own_q <= {job, late};", 52),
-    _m("nba_chunk", "if (sel_q2 == i[3:0])", "if (f_src_sel == i[3:0])", 83),
-    _m("nba_chunk", "stat_busy = seq_busy || rows_q != 4'd0;", "stat_busy = seq_busy;", 26),
+    _m("nba_results", "if (xfer_first) own_q <= next_q;", "own_q <= next_q;", 52),
+    _m("nba_operands", "if (sel_q2 == i[3:0])", "if (cfg_sel == i[3:0])", 83),
+    _m("nba_stats", "stat_busy = s_busy || rows_q != 4'd0;", "stat_busy = s_busy;", 26, 0),
 )

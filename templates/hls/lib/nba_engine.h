@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The engine of a chunk: PM x PN x PP MACs (dense) or PM x PP MACs (depthwise), PQ x PP requantised codes per cycle.
+// The engine of a chunk: PM x PN x PP MACs, or PM x PP where an output channel sees its own input channel alone
+// (PER_CHANNEL); PQ x PP requantised codes per cycle.
 // One call computes one output row. Order, as in the RTL: column group, channel group, ky, kx, channel word; a group
 // takes slot_cycles iterations, and the accumulators of the group before it drain meanwhile.
 //
@@ -16,11 +17,11 @@
 
 namespace nba {
 
-template <int CODE, bool DEPTHWISE, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
+template <int CODE, bool PER_CHANNEL, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
           bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL>
 struct Engine {
-  static const int LANES = DEPTHWISE ? PM : PN;          // channels in a word of the input
-  static const int WEIGHTS = DEPTHWISE ? PM : PM * PN;   // weights in a word, [m][n]
+  static const int LANES = PER_CHANNEL ? PM : PN;          // channels in a word of the input
+  static const int WEIGHTS = PER_CHANNEL ? PM : PM * PN;   // weights in a word, [m][n]
   static const int DRAIN = PM / PQ;
   typedef ap_uint<CODE> code_t;
   typedef ap_int<CODE + 1> value_t;                      // of a signed or unsigned code
@@ -72,7 +73,7 @@ struct Engine {
       step_lanes:
         for (int n = 0; n < PN; ++n) {
 #pragma HLS UNROLL
-          const ap_int<W_BITS + A_BITS + 1> product = w[n] * act[j][DEPTHWISE ? m : n];
+          const ap_int<W_BITS + A_BITS + 1> product = w[n] * act[j][PER_CHANNEL ? m : n];
           sum += product;
         }
         acc[j][m] = sum;
@@ -145,7 +146,7 @@ struct Engine {
           const int x0 = q * PP * job.stride - job.pad_left + kx;
           const bool turned = g >= job.turn_lo && g < job.turn_hi;
           const int half = (job.half_first != 0) != turned ? job.half_words : 0;
-          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, DEPTHWISE ? g : half + c, act);
+          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, PER_CHANNEL ? g : half + c, act);
           Io::weights(weight, stored);
           step(job, stored, act, s == 0, acc);
           if (job.weight_step) {

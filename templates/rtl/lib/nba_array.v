@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_array: PM x PN x PP multipliers (depthwise: PM x PP), lane sums and accumulators.
+// nba_array: PM x PN x PP multipliers (PER_CHANNEL: PM x PP), lane sums and accumulators.
 // Latency 3 cycles (product, sum, accumulator), one step per cycle; no stall.
-// DEPTHWISE: 0 dense, 1 depthwise (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
+// PER_CHANNEL: 1 if output m sees input m alone (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
 // A_BITS: activation precision [bits] (2..8, 16), operands have A_BITS + 1. W_BITS: weights (as A_BITS).
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
-// Packing: L = PN (depthwise PM) lanes; column p's lane n at s_a[(p*L+n)*(A_BITS+1)], the weight of
+// Packing: L = PN (PER_CHANNEL: PM) lanes; column p's lane n at s_a[(p*L+n)*(A_BITS+1)], the weight of
 // output m, input n at s_w[(m*PN+n)*W_BITS], its accumulator at m_acc[(m*PP+p)*ACC_BITS].
 // A step with s_valid adds to the accumulators, with s_first too it replaces them.
 // Reset: the valid flags; data and accumulators are not reset.
 `default_nettype none
 
 module nba_array #(
-  parameter integer DEPTHWISE = 0,
-  parameter integer PM        = 4,
-  parameter integer PN        = 4,
-  parameter integer PP        = 2,
-  parameter integer A_BITS    = 8,
-  parameter integer W_BITS    = 8,
-  parameter integer ACC_BITS  = 24
+  parameter integer PER_CHANNEL = 0,
+  parameter integer PM          = 4,
+  parameter integer PN          = 4,
+  parameter integer PP          = 2,
+  parameter integer A_BITS      = 8,
+  parameter integer W_BITS      = 8,
+  parameter integer ACC_BITS    = 24
 ) (
-  input  wire                                                  clk,
-  input  wire                                                  rst,
-  input  wire [PP*((DEPTHWISE != 0) ? PM : PN)*(A_BITS+1)-1:0] s_a,
-  input  wire [PM*PN*W_BITS-1:0]                               s_w,
-  input  wire                                                  s_valid,
-  input  wire                                                  s_first,
-  output wire [PM*PP*ACC_BITS-1:0]                             m_acc
+  input  wire                                                    clk,
+  input  wire                                                    rst,
+  input  wire [PP*((PER_CHANNEL != 0) ? PM : PN)*(A_BITS+1)-1:0] s_a,
+  input  wire [PM*PN*W_BITS-1:0]                                 s_w,
+  input  wire                                                    s_valid,
+  input  wire                                                    s_first,
+  output wire [PM*PP*ACC_BITS-1:0]                               m_acc
 );
 
   // An operand is never -2^A_BITS, so A_BITS + W_BITS bits hold every product. Sums are taken
   // modulo 2^ACC_BITS: only the finished accumulator must fit, so nothing needs to be wider.
-  localparam integer LANES     = (DEPTHWISE != 0) ? PM : PN;
+  localparam integer LANES     = (PER_CHANNEL != 0) ? PM : PN;
   localparam integer OP_W      = A_BITS + 1;
   localparam integer PROD_BITS = A_BITS + W_BITS;
   localparam integer PROD_W    = (PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS;
@@ -71,7 +71,7 @@ module nba_array #(
           wire signed [OP_W-1:0]   a;
           wire signed [W_BITS-1:0] w;
           wire signed [PROD_W-1:0] product;
-          assign a = s_a[(gp*LANES + ((DEPTHWISE != 0) ? gm : gn))*OP_W +: OP_W];
+          assign a = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : gn))*OP_W +: OP_W];
           assign w = s_w[(gm*PN+gn)*W_BITS +: W_BITS];
           assign product = a * w;
           assign products[gn*PROD_W +: PROD_W] = product;

@@ -2,7 +2,8 @@
 // nba_walk: walks one output row: column groups, channel groups, taps, channel words; one step per cycle,
 // and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i and i+1).
 // Latency 1 cycle from a step's cycle i to its registered addresses (i+1); one step per cycle; never stalls.
-// DEPTHWISE 0/1; PP 1, 2, 4, 8. row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). PP 1, 2, 4, 8.
+// row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
 // cfg_*: fields of the running job, stable from row_go to walk_last; *_last are counts minus one.
 // A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
@@ -10,8 +11,8 @@
 // Reset stops the walk.
 `default_nettype none
 module nba_walk #(
-  parameter integer DEPTHWISE = 0,
-  parameter integer PP        = 2
+  parameter integer PER_CHANNEL = 0,
+  parameter integer PP          = 2
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -87,7 +88,7 @@ module nba_walk #(
   reg [15:0]  w_q;
 
   wire step      = run_q && !wait_q && !pad_q;
-  wire c_last    = (DEPTHWISE != 0) || (c_q == cfg_c_last);
+  wire c_last    = (PER_CHANNEL != 0) || (c_q == cfg_c_last);
   wire kx_last   = kx_q == cfg_kx_last;
   wire ky_last   = ky_q == cfg_ky_last;
   wire m_last    = m_q == cfg_m_last;
@@ -215,7 +216,7 @@ module nba_walk #(
 
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
   // columns lie one column further.
-  wire [11:0] word     = (DEPTHWISE != 0) ? m_q : word_q;
+  wire [11:0] word     = (PER_CHANNEL != 0) ? m_q : word_q;
   wire [15:0] addr     = cfg_base + off_q + qoff_q + (par_q ? cfg_parity_words : 16'd0) + {4'd0, word};
   wire [15:0] addr_far = addr + {4'd0, cfg_col_words};
   wire [3:0]  rot_sum  = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
@@ -289,13 +290,13 @@ module nba_walk #(
       assert (run_q || !pad_q);
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (run_q) begin
-        assert ((DEPTHWISE != 0) ? c_q == 12'd0 : c_q <= cfg_c_last);
+        assert ((PER_CHANNEL != 0) ? c_q == 12'd0 : c_q <= cfg_c_last);
         assert (kx_q <= cfg_kx_last && ky_q <= cfg_ky_last && m_q <= cfg_m_last);
         assert (pad_q || g_q <= cfg_g_last);
         if (cfg_half_words != 12'd0) begin
           assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
         end
-        if (DEPTHWISE == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 12'd0));
+        if (PER_CHANNEL == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 12'd0));
         assert ({1'b0, rot_q} < PP_C[3:0]);
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_cnt_q != 12'd0);
