@@ -291,7 +291,7 @@ def note(results: list[dict[str, Any]]) -> str:
     images = sorted({int(r["images"]) for r in results})
     error = max(100 * standard_error(float(r["accuracy"]), int(r["images"])) for r in results)
     return (
-        f"accuracies are of {' and '.join(f'{n:,}' for n in images)} test images (standard error of each at most "
+        f"accuracies are on {' and '.join(f'{n:,}' for n in images)} test images (standard error of each at most "
         f"{error:.2f} points); frames/s {clock_text(get(PLATFORM).clock_mhz)}"
     )
 

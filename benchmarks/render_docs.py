@@ -29,7 +29,7 @@ RECORDED = ROOT / "benchmarks" / "recorded"
 DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
 BLOCK = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SHOWN = (
-    "at ", "these bitwidths", "baselines", "DSP", "BRAM", "bit-exact, Verilator",
+    "at ", "all bitwidths", "baselines", "DSP", "BRAM", "bit-exact, Verilator",
     "cycles predicted = simulated, Icarus",
 )  # fmt: skip
 """Rows of a switchable run that README shows."""
@@ -86,8 +86,9 @@ def readme_digits(found: Recorded) -> str:
     run, wall = found.run("digits")
     rows = terminal(metrics.closing(run, Path("build/digits")))
     return (
-        "`make run` takes the handwritten digits of scikit-learn (8x8, no download) through everything and ends, after "
-        f"{seconds_text(wall.value)} on {wall.machine},\nwith this table (commit {wall.commit}, {wall.date}):\n\n{rows}"
+        "`make run` runs the whole flow on the handwritten digits of scikit-learn (8x8 pixels, no download). It ends, "
+        f"after {seconds_text(wall.value)} on {wall.machine},\nwith this table (commit {wall.commit}, "
+        f"{wall.date}):\n\n{rows}"
     )
 
 

@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="nba-codesign",
-    help="From a dataset and a hardware budget to a matched network, bitwidths and accelerator: Verilog and HLS C++ "
-    "that are proved to compute the same integers in the predicted number of cycles.",
+    help="Turn a dataset and a hardware budget into a matched network, bitwidths and accelerator. Verilog and HLS C++ "
+    "are checked to compute the integers of the network bit for bit, and the Verilog to take the predicted cycles.",
     epilog=f"Built-in specs: {', '.join(assets.examples())}. Boards: {', '.join(names())}.",
     no_args_is_help=True,
     add_completion=False,
@@ -51,7 +51,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and the lo
 Out = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.", metavar="FOLDER")]
 BuildFolder = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--out", "-o", help="Folder to write to; build/<name of the spec> if left out.", metavar="FOLDER"),
+    typer.Option("--out", "-o", help="Folder to write to; by default build/<name of the spec>.", metavar="FOLDER"),
 ]
 SpecFile = Annotated[
     str,
@@ -63,12 +63,12 @@ Arch = Annotated[
     Optional[Path],  # noqa: UP045
     typer.Option("--architecture", help="Architecture file (JSON or YAML) to use instead of a search.", metavar="FILE"),
 ]
-Seed = Annotated[Optional[int], typer.Option(help="Seed instead of the spec's.", min=0, max=2**31 - 1)]  # noqa: UP045
+Seed = Annotated[Optional[int], typer.Option(help="Random seed; overrides that of the spec.", min=0, max=2**31 - 1)]  # noqa: UP045
 Data = Annotated[
     Optional[Path],  # noqa: UP045
-    typer.Option("--data", help="Folder of the images instead of the spec's dataset.path.", metavar="PATH"),
+    typer.Option("--data", help="Folder of the images; overrides dataset.path of the spec.", metavar="PATH"),
 ]
-Force = Annotated[bool, typer.Option("--force", help="Do the stages again even where nothing changed.")]
+Force = Annotated[bool, typer.Option("--force", help="Repeat the stages even if nothing changed.")]
 Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", metavar="BUNDLE")]
 
 
@@ -179,13 +179,15 @@ def _guard(debug: bool, *, again: str = "") -> Iterator[None]:
     except ModuleNotFoundError as err:
         if debug or (err.name or "").partition(".")[0] == "nba":
             raise
-        _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to get it")
+        _err(f"nba-codesign: the Python package {err.name} is missing; `nba-codesign doctor` says how to install it")
         raise typer.Exit(2) from None
     except MemoryError as err:
         if debug:
             raise
         what = f" ({' '.join(str(err).split())})" if str(err) else ""
-        _err(f"nba-codesign: not enough memory{what}; use a machine with more, smaller images or smaller batches")
+        _err(
+            f"nba-codesign: not enough memory{what}; use a machine with more memory, smaller images or smaller batches"
+        )
         raise typer.Exit(2) from None
     except Exception as err:
         if debug:
@@ -263,7 +265,7 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
         found = metrics.assemble(out, seconds=seconds, seed=spec.seed)
 
     with on_stderr() as (console, progress):
-        console.print(f"{spec.name}: seed {spec.seed}, into {out}", markup=False)
+        console.print(f"{spec.name}: seed {spec.seed}, output folder {out}", markup=False)
         for line in notes(spec):
             console.print(f"note: {line}", markup=False)
         flow.run(
@@ -273,11 +275,11 @@ def _stages(spec: Spec, given: Path | None, last: str, force: bool) -> tuple[Pat
     return out, found
 
 
-AGAIN = "; the same command continues where it was"
+AGAIN = "; run the same command again to continue"
 
 
 @app.callback(invoke_without_command=True)
-def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and end.")] = False) -> None:
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:
     if version:
         print(f"nba-codesign {__version__}")
         raise typer.Exit
@@ -288,12 +290,13 @@ def run(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
     force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Everything: search, train, map, emit, verify, synthesise, baselines, report.
+    """Run the whole flow: search, train, map, emit, verify, synthesise, baselines, report.
 
-    Several processes share the work of search and training when torchrun starts them:
+    With torchrun, several processes share the search and the training:
     torchrun --nproc_per_node=2 -m nba run SPEC -o FOLDER.
-    Stages that were done with the same inputs are not done again; a killed run continues where it was. Ends with a
-    table of the figures, which also stand in FOLDER/metrics.json; the exit status is 0 only if every claim holds.
+    A stage whose inputs have not changed is not repeated, and a run that was killed continues where it stopped. The run
+    ends with a table of its figures, which are also in FOLDER/metrics.json. The exit status is 0 only if every claim
+    of the table holds.
     """
     with _guard(debug, again=AGAIN):
         from nba.flow.metrics import closing
@@ -309,7 +312,7 @@ def search(
     spec: SpecFile, out: BuildFolder = None, data: Data = None, seed: Seed = None, force: Force = False,
     debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Search network, bitwidths and accelerator together; the result lies in FOLDER/search."""
+    """Search network, bitwidths and accelerator together; the result is in FOLDER/search."""
     with _guard(debug, again=AGAIN):
         _stages(_load(spec, seed, data), out, "search", force)
 
@@ -319,8 +322,10 @@ def train(
     spec: SpecFile, out: BuildFolder = None, architecture: Arch = None, data: Data = None, seed: Seed = None,
     force: Force = False, debug: Debug = False,
 ) -> None:  # fmt: skip
-    """Train the searched network (searching first if that is not done), or the one of --architecture, quantise it,
-    map it: FOLDER/design."""
+    """Train the searched network, or that of --architecture, quantise it, and map it to an accelerator.
+
+    If there is neither, search first. The result is in FOLDER/design.
+    """
     with _guard(debug, again=AGAIN):
         from nba.flow.metrics import table
 
@@ -332,13 +337,19 @@ def train(
 
 @app.command()
 def emit(
-    design: Annotated[Path, typer.Argument(help="A design.json; its weights.npz lies beside it.", metavar="DESIGN")],
+    design: Annotated[
+        Path, typer.Argument(help="A design.json, with its weights.npz in the same folder.", metavar="DESIGN")
+    ],
     out: Out,
-    images: Annotated[int, typer.Option(help="Test images in the bundle's vectors.", min=1, max=1024)] = 32,
+    images: Annotated[
+        int, typer.Option(help="Number of test images in the vectors of the bundle.", min=1, max=1024)
+    ] = 32,
     debug: Debug = False,
 ) -> None:
-    """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches, scripts. The same design gives the
-    same bytes."""
+    """Write the bundle of a design: Verilog, HLS C++, weights, vectors, benches and scripts.
+
+    The same design always gives the same bytes.
+    """
     with _guard(debug):
         from nba.emit.bundle import MANIFEST
         from nba.flow.runner import new_folder
@@ -354,18 +365,23 @@ def verify(
     bundle: Bundle,
     only: Annotated[
         Optional[list[str]],  # noqa: UP045
-        typer.Option("--only", help="verilator, icarus or hls; may be given several times.", metavar="WHAT"),
+        typer.Option(
+            "--only", help="Run only this check: verilator, icarus or hls. May be given several times.", metavar="WHAT"
+        ),
     ] = None,
     images: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            help="Images for each of them (Icarus: at most 2); 32, or all that the bundle holds, if left out.", min=1
+            help="Images for each check (Icarus: at most 2); by default 32, or all that the bundle holds.", min=1
         ),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Simulate a bundle's RTL, compile its HLS C++, and compare every output and every cycle. Exit status 1 if one
-    differs."""
+    """Simulate the RTL of a bundle, run its HLS C++, and compare every output and every cycle.
+
+    The outputs are compared with the integer reference, the cycles with the prediction. The exit status is 1 if any
+    differs.
+    """
     with _guard(debug):
         import tempfile
 
@@ -389,7 +405,10 @@ def verify(
 
 @app.command()
 def synth(bundle: Bundle, debug: Debug = False) -> None:
-    """Synthesise a bundle for Xilinx 7-series with yosys. Exit status 1 if DSP or BRAM differ from the prediction."""
+    """Synthesise a bundle for Xilinx 7-series with yosys, and compare DSP and BRAM with the prediction.
+
+    The exit status is 1 if they differ.
+    """
     with _guard(debug):
         import tempfile
 
@@ -411,7 +430,7 @@ def report(
     out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Page to write.", metavar="FILE")] = None,  # noqa: UP045
     debug: Debug = False,
 ) -> None:
-    """Write the HTML page about a build: BUILD/report/report.html, or FILE."""
+    """Write the HTML report of a build to BUILD/report/report.html, or to FILE."""
     with _guard(debug):
         from nba.flow.stages.report import write
 
@@ -425,36 +444,38 @@ def map_(
     network: Annotated[
         str,
         typer.Argument(
-            help="alexnet, vgg16, resnet18 or mobilenet_v2; a design.json or network.json; the folder of a run (of "
-            "several bitwidths the lowest, unless --bits says another).",
+            help="alexnet, vgg16, resnet18 or mobilenet_v2; a design.json or network.json; or the folder of a run (if "
+            "it has several bitwidths, the lowest one, unless --bits names another).",
             metavar="NETWORK",
         ),
     ],
     platform: Annotated[
         str,
         typer.Option(
-            help="Hierarchy of memories: a name, or a description in YAML.", metavar="NAME", show_default=False
+            help="Memory hierarchy: a name, or the path of a description in YAML.", metavar="NAME", show_default=False
         ),
     ],
-    objective: Annotated[str, typer.Option(help="edp, latency, energy or fps.")] = "edp",
-    bits: Annotated[Optional[int], typer.Option(help="Bits of all weights and activations.", min=1)] = None,  # noqa: UP045
-    seed: Annotated[int, typer.Option(help="Seed of the search.", min=0, max=2**31 - 1)] = 0,
+    objective: Annotated[str, typer.Option(help="Objective: edp, latency, energy or fps.")] = "edp",
+    bits: Annotated[Optional[int], typer.Option(help="Bitwidth of all weights and activations.", min=1)] = None,  # noqa: UP045
+    seed: Annotated[int, typer.Option(help="Random seed of the search.", min=0, max=2**31 - 1)] = 0,
     effort: Annotated[
         Optional[int],  # noqa: UP045
-        typer.Option(help="Mappings evaluated for each distinct layer.", min=1000, max=100_000_000),
+        typer.Option(help="Number of mappings to evaluate for each distinct layer.", min=1000, max=100_000_000),
     ] = None,
     prove: Annotated[
-        float, typer.Option(help="Seconds of exact search for each distinct layer; 0: none.", min=0, metavar="SECONDS")
+        float,
+        typer.Option(help="Seconds of exact search for each distinct layer; 0 for none.", min=0, metavar="SECONDS"),
     ] = 0.0,
-    summary: Annotated[bool, typer.Option("--summary", help="Only the table of layers, no loop nests.")] = False,
+    summary: Annotated[bool, typer.Option("--summary", help="Print only the table of layers, no loop nests.")] = False,
     out: Annotated[
         Optional[Path],  # noqa: UP045
-        typer.Option("--out", "-o", help="Write the mappings as JSON too.", metavar="FILE"),
+        typer.Option("--out", "-o", help="Also write the mappings as JSON.", metavar="FILE"),
     ] = None,
     debug: Debug = False,
 ) -> None:
-    """Map the loops of a network on a hierarchy of memories (AutoMapper), and print the loop nests and what they cost.
+    """Find the best loop nest of every layer of a network on a memory hierarchy (AutoMapper).
 
+    The command prints the loop nests and their cost.
     The model is exact for the machine of docs/mapping-model.md. The same seed and effort give the same mappings.
     """
     with _guard(debug):
@@ -481,13 +502,16 @@ def map_(
             print(nests_text(result, hierarchy) + "\n")
         print(summary_text(result, hierarchy), end="")
         if found.unmapped:
-            print(f"without multiply-accumulates, not mapped: {', '.join(found.unmapped)}")
+            print(f"not mapped, because they have no multiply-accumulates: {', '.join(found.unmapped)}")
 
 
 @app.command()
 def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
-    """Check a spec, with the files that it names and the budgets of its board, and print it with every default filled
-    in; on stderr, what of a published preset it cannot say."""
+    """Check a spec, and print it with every default filled in.
+
+    The files that the spec names are checked too, and its budgets against the board. Settings of a published preset
+    that a spec cannot express are listed on stderr.
+    """
     with _guard(debug):
         from nba.deviations import notes
         from nba.flow.runner import check
@@ -501,7 +525,7 @@ def spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
 
 @app.command()
 def doctor(debug: Debug = False) -> None:
-    """Print the version of everything that is used, what is missing, what needs it and how to install it."""
+    """Print the version of every package and tool, and say what is missing, what needs it and how to install it."""
     with _guard(debug):
         from rich.console import Console
         from rich.table import Table
@@ -520,7 +544,9 @@ def doctor(debug: Debug = False) -> None:
         console.print(platform_line(), markup=False)
         console.print(grid)
         lacking = [item.name for item in items if item.required and not item.version]
-        console.print(f"missing: {', '.join(lacking)}" if lacking else "all that `run` needs is here", markup=False)
+        console.print(
+            f"missing: {', '.join(lacking)}" if lacking else "everything that `run` needs is installed", markup=False
+        )
         if lacking:
             raise typer.Exit(1)
 

@@ -50,17 +50,22 @@ _TRAIN: dict[str, Any] = {
 }  # fmt: skip
 
 _BOTH = (
-    "stem, header and classifier are left in float there; here they have network.stem_bits, head_bits, classifier_bits",
-    "a `skip` in a block that changes its shape is a 1x1 convolution there; here such a block is never skipped",
-    "training: momentum and clipping of the final training are not known: momentum 0.9 as in the search, no clipping",
+    "the released code has stem, header and classifier left in float; here they are quantised (network.stem_bits, "
+    "head_bits, classifier_bits)",
+    "a `skip` in a block that changes its shape is a 1x1 convolution in the released code; here such a block is never "
+    "skipped",
+    "momentum and clipping of the final training are not known; here momentum is 0.9, as in the search, without "
+    "clipping",
 )
 _AUTO_NBA = (
     *_BOTH,
-    "beta is per block and operator there; here it is per block (network.bits_per)",
+    "beta is per block and operator in the released code; here it is per block (network.bits_per)",
     "the estimators fake_hard, random_hard and proxy_hard do not exist here; bit_sampling has hetero, soft and hard",
-    "the accelerator space (up to 12 chunks, three compute modes, tiles) is another; here docs/template.md, up to 8",
-    "the unit of the latency that is weighed with 1e-10 is not known; here it is cycles of the interval",
-    "samples of the accelerator search before the first and after the last step are not known: as many as at each step",
+    "the accelerator space differs: up to 12 chunks, three compute modes and tiles in the released code; here up to 8 "
+    "chunks of docs/template.md",
+    "the unit of the latency in the loss (weight 1e-10) is not known; here it is the interval in cycles",
+    "the numbers of samples of the accelerator search before the first and after the last step are not known; here "
+    "they are as many as at each step",
 )
 
 PUBLISHED: dict[str, Published] = {
@@ -97,12 +102,14 @@ PUBLISHED: dict[str, Published] = {
         ),
         missing=(
             *_AUTO_NBA,
-            "bits are not searched there (32, off); here every network is quantised: to one of `bitwidths` per block",
-            "the accelerator search is off there; here it runs, and with cost_weight 0 no network depends on it",
-            "squeeze-and-excitation and h-swish of the final training do not exist here",
-            "which 100 classes and which 128,000 images are searched on is not known: dataset.classes draws them",
-            "the 100 classes are those of the search; a spec has one dataset for search and training: to train on all "
-            "classes, give the found architecture to another spec (docs/migrating.md)",
+            "bitwidths are not searched in the released code (32, off); here every block is quantised to one of "
+            "`bitwidths`",
+            "the accelerator search is off in the released code; here it runs, but with cost_weight 0 no network "
+            "depends on it",
+            "squeeze-and-excitation and h-swish of the final training are not supported",
+            "the 100 classes and 128,000 images of the search are not known; here dataset.classes draws them",
+            "the 100 classes are those of the search, and a spec has one dataset for search and training; to train "
+            "on all classes, give the architecture to another spec (docs/migrating.md)",
         ),
     ),
     "published-instantnet-cifar": Published(
@@ -120,9 +127,10 @@ PUBLISHED: dict[str, Published] = {
         elsewhere=(("precision", "switchable"), ("switchable.bitwidths", [4, 8, 12, 16, 32])),
         missing=(
             *_BOTH,
-            "weights are quantised anew for every bitwidth there; here bitwidths up to 8 share one stored set of codes",
-            "the size of the random crop is not known: 4 pixels around, as Auto-NBA's",
-            "the fields hardware_* mean nothing in this search, which has no accelerator",
+            "weights are quantised anew for every bitwidth in the released code; here bitwidths of up to 8 bits "
+            "share one stored set of codes",
+            "the padding of the random crop is not known; here it is 4 pixels, as in Auto-NBA",
+            "the fields hardware_* have no effect, because this search has no accelerator",
         ),
     ),
 }  # fmt: skip
@@ -130,6 +138,6 @@ PUBLISHED: dict[str, Published] = {
 
 NETWORKS_MISSING: dict[str, tuple[str, ...]] = {
     "auto-nba-cifar": (_BOTH[1],),
-    "auto-nba-imagenet": (_BOTH[1], "squeeze-and-excitation and h-swish do not exist here"),
+    "auto-nba-imagenet": (_BOTH[1], "squeeze-and-excitation and h-swish are not supported"),
 }
 """What of a published network space cannot be expressed, by the name of the preset of the section `network`."""

@@ -65,7 +65,8 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
     wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
     if wrong:
         raise ValueError(
-            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, as k3_e6"
+            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, such "
+            "as k3_e6"
         )
     if len(set(operators)) != len(operators):
         raise ValueError("an operator is listed twice")
@@ -377,11 +378,11 @@ class SearchSchedule(_Augmented):
         wanted = ("target_fps", "target", "cost_range", "fps_range")
         given = [name for name in wanted if getattr(self, name) is not None]
         if len(given) > 1:
-            raise ValueError(f"{' and '.join(given)} are ways to say one thing; give one of them")
+            raise ValueError(f"{' and '.join(given)} exclude each other; give only one of them")
         if self.network_objective != "hardware" and given and given[0].endswith(("fps", "fps_range")):
             raise ValueError(
-                f"{given[0]}: frames per second are the hardware's, and network_objective is {self.network_objective}; "
-                "give target or cost_range in its unit"
+                f"{given[0]}: a frame rate is a property of the hardware, but network_objective is "
+                f"{self.network_objective}; give target or cost_range in its unit"
             )
         return self
 
@@ -454,7 +455,8 @@ class Schedule(_Section):
         train = raw.get("train") if isinstance(raw, dict) else None
         if isinstance(train, dict) and isinstance(train.get("preset"), str) and isinstance(raw.get("preset"), str):
             raise ValueError(
-                f"preset {raw['preset']} and train.preset {train['preset']} both say how to train; leave out one"
+                f"preset {raw['preset']} and train.preset {train['preset']} both define the training; give only one "
+                "of them"
             )
         return _with_preset(raw, SCHEDULES)
 
@@ -576,7 +578,7 @@ class Spec(_Section):
             if value is not None and self.objective != "interval":
                 text = f"{value:g}" if isinstance(value, float) else str(list(value))
                 raise ValueError(
-                    f"schedule.search.{name}: {text} is a target of objective: interval, not of {self.objective}; "
+                    f"schedule.search.{name}: {text} is a target for objective: interval, not for {self.objective}; "
                     f"give schedule.search.{instead}"
                 )
         return self

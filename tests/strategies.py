@@ -21,13 +21,13 @@ from nba.ir.network import (
     Layer,
     LayerWeights,
     Network,
-    Op,
     Tensor,
     Weights,
     weight_dtype,
     weight_shape,
 )
 from nba.ir.network_rules import BIAS_BITS
+from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
 from nba.machine.check import check_accelerator
 from nba.machine.program import Program, halves, lower, min_ring_rows

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How figures are said wherever they are said: an accuracy with its images and its error, a rate with its clock."""
+"""How figures are worded everywhere: an accuracy with its test images and its error, a rate with its clock."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ def standard_error(share: float, images: int) -> float:
 
 def accuracy_text(share: float, images: int) -> str:
     """An accuracy for people: per cent, plus or minus its standard error, and what it was measured on."""
-    return f"{percent_text(share, images)} of {images:,} test images"
+    return f"{percent_text(share, images)} on {images:,} test images"
 
 
 def percent_text(share: float, images: int) -> str:
-    """`accuracy_text` without the number of images, for where it stands beside."""
+    """`accuracy_text` without the number of images, for a place that gives it separately."""
     return f"{100 * share:.2f} ± {100 * standard_error(share, images):.2f} %"
 
 

@@ -22,7 +22,7 @@ from nba.emit.program_rom import drain_values, issue_values, row_values
 from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
-from nba.ir.operators import OPERATORS
+from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
 
 FOLDER = "hls"
@@ -258,7 +258,6 @@ def _job_fields(
     nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
-    stored = OPERATORS[layer.op].stores_weights
     own: dict[str, int | str] = {
         "width_out": out.width,
         "col_groups": job.col_groups,
@@ -272,7 +271,7 @@ def _job_fields(
         "stride": job.stride,
         "src_ring": ring_index[job.src_edge, job.src_ring],
         "act_hi": (1 << nested_bits) - 1,
-        "weight_hi": (1 << (layer.weight_bits - 1)) - 1 if stored else 1,
+        "weight_hi": (1 << (layer.operator.operand_bits(layer) - 1)) - 1,
         "res_ring": 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring],
         "uses": braces(*slots, *[-1] * (MAX_USES - len(slots))),
     }
@@ -292,11 +291,10 @@ def _chunk(
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
     store = chunk.weight_store_bits
-    mixes = OPERATORS[network.layers[chunk.jobs[0].layer].op].mixes
     words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [param_words(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
     engine = (
-        program.code_bits, not mixes, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
+        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
     )  # fmt: skip
     return HlsChunk(

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.ir.network import Layer, LayerWeights
-from nba.ir.operators import OPERATORS
+from nba.ir.operators import second_group
 from nba.machine.layout import PARAM
 from nba.machine.program import ChunkProgram, JobProgram
 
@@ -33,7 +33,7 @@ def guarded(words: list[int], width: int) -> list[int]:
 def block_diagonal(layer: Layer, weight: np.ndarray) -> np.ndarray:
     """[M, N / 2, KH, KW] of a layer of two groups -> [M, N, KH, KW] with 0 where a channel does not look."""
     m, n = weight.shape[:2]
-    second = ((np.arange(m) + layer.rotate) // (m // 2) % 2).astype(bool)
+    second = second_group(m, layer.rotate)
     whole = np.zeros((m, 2 * n, *weight.shape[2:]), weight.dtype)
     whole[~second, :n] = weight[~second]
     whole[second, n:] = weight[second]
@@ -41,15 +41,15 @@ def block_diagonal(layer: Layer, weight: np.ndarray) -> np.ndarray:
 
 
 def weight_words(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWeights) -> np.ndarray:
-    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn], or
-    [pm] where an output channel sees its own input channel alone. Absent channels hold 0; where weights are not stored
-    they are one word of ones. A channel group that reads one half of the
+    """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn]
+    on an engine that mixes channels, else [pm]. Absent channels hold 0; where no weights are stored there is one word
+    of ones. A channel group that reads one half of the
     input words has the weights of that half only."""
     pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
-    if not job.weight_step:
+    if not layer.operator.stores_weights:
         return np.ones((1, pm), np.int64)
     w = lw.weight.astype(np.int64)
-    if not OPERATORS[layer.op].mixes:
+    if not layer.operator.mixes:
         w = np.pad(w, ((0, groups * pm - w.shape[0]), (0, 0), (0, 0)))
         return w.reshape(groups, pm, job.kernel_h, job.kernel_w).transpose(0, 2, 3, 1).reshape(-1, pm)
     if layer.groups == 2 and job.halves.words == 0:

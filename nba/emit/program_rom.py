@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nba.ir.network import Network
-from nba.ir.operators import OPERATORS
 from nba.machine.layout import NO_DST, pack_program, program_width
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, job_slots
 
@@ -21,7 +20,7 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
     ring = program.edges[job.src_edge].rings[job.src_ring]
     pp, pad, halves = program.pp, job.pad_left, job.halves
     half = -pad if job.stride == 1 else (-pad) // 2
-    stored = OPERATORS[layer.op].stores_weights
+    operator = layer.operator
     return {
         "stage": job.stage,
         "height": job.height_in,
@@ -49,11 +48,11 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
         "src_ring": job.src_ring,
         "a_shift": program.code_bits - layer.act_bits,
         "a_signed": int(src.signed),
-        "a_pad": src.zero_point % (1 << program.code_bits),
+        "a_pad": operator.reduce.pad_code(src) % (1 << program.code_bits),
         "w_base": job.weight_base,
         "w_step": int(job.weight_step),
-        "w_shift": layer.weight_store_bits - layer.weight_bits if stored else 0,
-        "w_bits": layer.weight_bits if stored else 2,
+        "w_shift": operator.memory_bits(layer) - operator.operand_bits(layer),
+        "w_bits": operator.operand_bits(layer),
     }
 
 

@@ -15,6 +15,7 @@ from nba.emit.program_rom import program_words
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
+from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
 
 
@@ -136,7 +137,6 @@ def _chunk_view(
     k: int,
     chunk: ChunkProgram,
     pp: int,
-    mixes: bool,
     network: Network,
     platform: Platform,
     ends: dict[str, list[int]],
@@ -152,7 +152,7 @@ def _chunk_view(
     return {
         "index": k,
         "kind": chunk.kind,
-        "per_channel": int(not mixes),
+        "per_channel": int(chunk.kind == PER_CHANNEL),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -217,7 +217,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         wiring = _wiring(edge, slot, program)
         views.append(_edge_view(index, edge, platform, wiring, input_ring.get(index, 0)))
     chunks = [
-        _chunk_view(k, chunk, program.pp, design.accelerator.chunks[k].mixes, design.network, platform, ends[k], views)
+        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
         for k, chunk in enumerate(program.chunks)
     ]
     unused = []

@@ -228,7 +228,7 @@ class _Search:
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
-            self.report(0, 1, f"exact schedule of interval {plan.interval}")
+            self.report(0, 1, f"exact schedule at interval {plan.interval}")
             before = self.best
             ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
             found = self._judge(Engines(pp=plan.pp, owner=plan.owner, engines=plan.engines), ceiling)
@@ -267,7 +267,7 @@ class _Search:
                     ceiling = self.best.speed.interval_cycles
                     if a.interval >= ceiling:
                         break
-                self.report(n, self.effort.finalists, f"exact schedule of interval {a.interval}")
+                self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(Engines(pp=a.pp, owner=a.owner, engines=a.engines), ceiling)
             if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
                 break
@@ -368,8 +368,8 @@ def certify(lower: int, interval: int) -> Certificate:
     """What a proved lower bound says about a design's interval."""
     if lower > interval:
         note = (
-            "no bound: the design has engine sizes that the exact search does not cover, and is faster than every "
-            "combination of those that it does"
+            "no bound: the design has engine sizes that the exact search does not cover, and it is faster than every "
+            "combination of the sizes that the search covers"
         )
         return Certificate(lower_bound_cycles=0, interval_cycles=interval, optimal=False, note=note)
     optimal = lower == interval

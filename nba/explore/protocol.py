@@ -37,9 +37,9 @@ class HardwareCost:
     def value(self, objective: Objective) -> float:
         """What `objective` minimises. Raises NbaError if this search does not know it."""
         if objective == "latency" and self.latency_cycles is None:
-            raise NbaError("search: the accelerator search gives no latency; use objective: interval")
+            raise NbaError("search: the accelerator search does not compute the latency; use objective: interval")
         if objective in ("energy", "edp") and self.energy_pj is None:
-            raise NbaError("search: the accelerator search gives no energy; use objective: interval")
+            raise NbaError("search: the accelerator search does not compute the energy; use objective: interval")
         return value_of(objective, self.interval_cycles, self.latency_cycles or 0, self.energy_pj or 0.0)
 
 

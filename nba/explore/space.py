@@ -19,8 +19,9 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.explore.modulo import make_rings, uses_of
 from nba.explore.options import sizes_up_to
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Kind
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.network import Network
+from nba.ir.operators import Kind
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.closed_form import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
 

@@ -110,7 +110,7 @@ def load_classes(path: Path) -> tuple[str, ...]:
     except (OSError, ValueError) as err:
         raise NbaError(f"{path}: damaged ({err}); repeat the training") from None
     if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
-        raise NbaError(f"{path}: is no list of class names; repeat the training, or remove the file")
+        raise NbaError(f"{path}: is not a list of class names; repeat the training, or remove the file")
     return tuple(found)
 
 

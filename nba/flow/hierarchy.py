@@ -36,6 +36,6 @@ def check(spec: Spec) -> None:
     if absent:
         raise SpecError(
             f"switchable.hierarchy: {name(spec)} has no MAC of {', '.join(map(str, absent))} bits; it has "
-            f"{', '.join(map(str, legal))}. Leave those out of switchable.bitwidths, or name a hierarchy with them, "
-            "as eyeriss-like"
+            f"{', '.join(map(str, legal))}. Remove these from switchable.bitwidths, or name a hierarchy that has them, "
+            "such as eyeriss-like"
         )

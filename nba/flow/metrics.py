@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FILE = "metrics.json"
-AGAIN = "write it anew with `nba-codesign run`"
+AGAIN = "write it again with `nba-codesign run`"
 """What to do where the file is damaged."""
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
@@ -135,7 +135,7 @@ def _compared(predicted: Json, steady: Json) -> str:
     if steady and not steady["reached"]:
         first = steady["first_frame"]
         begins = "" if first is None else f", which begins with frame {first + 1:,}"
-        text += f"; too few for the steady interval{begins}"
+        text += f"; too few frames for the steady state{begins}"
     return text
 
 
@@ -165,7 +165,7 @@ def _accuracy(metrics: Json, accuracy: float) -> Line:
     text = f"{accuracy_text(accuracy, metrics['accuracy']['images'])} (integer network)"
     fake, floor = _dig(metrics, "accuracy.fake_quant"), _dig(metrics, "budgets.accuracy")
     if fake is not None:
-        text += f", {100 * (accuracy - fake):+.2f} points from fake-quantised training"
+        text += f", {100 * (accuracy - fake):+.2f} points against the fake-quantised network"
     if floor is None:
         return Line(label="accuracy", value=text)
     if accuracy >= floor:
@@ -187,7 +187,7 @@ def _baselines(metrics: Json) -> list[Line]:
         if name in found
     ]
     images = {at["images"] for at in found.values()}
-    text = f"{', '.join(parts)}, of {' and '.join(f'{n:,}' for n in sorted(images))} test images"
+    text = f"{', '.join(parts)}, on {' and '.join(f'{n:,}' for n in sorted(images))} test images"
     return [Line(label="baselines, same architecture", value=text)] if parts else []
 
 
@@ -204,11 +204,11 @@ def _bitwidths(metrics: Json) -> list[Line]:
         lines.append(Line(label=f"at {bits} bits", value=text))
         images.add(found["images"])
     if lines:
-        text = f"accuracy of {' and '.join(f'{n:,}' for n in sorted(images))} test images"
+        text = f"accuracy on {' and '.join(f'{n:,}' for n in sorted(images))} test images"
         if costs:
             clock = clock_text(_dig(metrics, "automap.clock_mhz"))
-            text += f"; EDP and frames/s are those of {_dig(metrics, 'automap.hierarchy')} {clock}"
-        lines.append(Line(label="these bitwidths", value=text))
+            text += f"; EDP and frames/s on {_dig(metrics, 'automap.hierarchy')} {clock}"
+        lines.append(Line(label="all bitwidths", value=text))
     return lines
 
 
@@ -218,7 +218,7 @@ def _models(metrics: Json) -> list[Line]:
     lut = _dig(metrics, "estimates.lut")
     if lut is not None:
         mean, worst = (_dig(metrics, f"estimates.lut_error.{x}") for x in ("mean", "worst"))
-        text = f"about {lut:,} (estimate; the designs it was fitted to: off by {100 * mean:.0f} % on average, "
+        text = f"about {lut:,} (estimate; error on designs left out of the fit: {100 * mean:.0f} % on average, "
         text += f"{100 * worst:.0f} % at worst)"
         device = _dig(metrics, "estimates.device_lut")
         if device is not None and lut > device:
@@ -244,7 +244,7 @@ def closing(metrics: Json, build: Path) -> tuple[Line, ...]:
     return (
         *table(metrics),
         Line(label="report", value=str(build / "report" / "report.html")),
-        Line(label="bundle", value=f"{build / 'bundle'} (make sim inside it)"),
+        Line(label="bundle", value=f"{build / 'bundle'} (run `make sim` there)"),
         Line(label="figures", value=str(build / FILE)),
     )
 

@@ -286,7 +286,7 @@ def build_folder(build: Path) -> Iterator[None]:
     A folder that was created here and in which nothing was finished is removed again when an error leaves the block.
     """
     if not _is_utf8(build.absolute()):
-        raise SpecError(f"{str(build)!a}: a path with bytes that are no UTF-8 text; give another folder with -o")
+        raise SpecError(f"{str(build)!a}: the path holds bytes that are not UTF-8 text; give another folder with -o")
     if build.exists() and not build.is_dir():
         raise SpecError(f"{build}: is a file; give the path of a folder with -o")
     if build.is_dir() and any(build.iterdir()) and not (build / STATE).is_dir():
@@ -409,7 +409,9 @@ def run_stage(
     stamp = Stamp(inputs=inputs, outputs=outputs, seconds=round(time.monotonic() - began, 3))
     write_stamp(pending, stamp)
     if not _finish(build, stage, stamp, scratch):
-        raise NbaError(f"{work}: was changed by another program; the same command repeats the stage {stage.name}")
+        raise NbaError(
+            f"{work}: was changed by another program; run the same command again to repeat the stage {stage.name}"
+        )
     return stamp
 
 
@@ -525,11 +527,11 @@ def _up_to_date(build: Path, stage: Stage, inputs: str, say: Callable[[str], Non
     stamp = read_stamp(path)
     if stamp is None:
         if path.exists():
-            say(f"{stage.name:<7} {path}: damaged; the stage is done again")
+            say(f"{stage.name:<7} {path}: damaged; the stage is repeated")
         return None
     if stamp.inputs != inputs:
         return None
     for name in spoiled(build / stage.folder, stamp)[:1]:
-        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing since; the stage is done again")
+        say(f"{stage.name:<7} {build / stage.folder / name}: changed or missing; the stage is repeated")
         return None
     return stamp

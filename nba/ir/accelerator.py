@@ -6,10 +6,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from nba.ir.operators import MIXING, Kind
+
 HOST = -1
 """Stands for the host wherever a chunk or a consuming layer is expected."""
 
-Kind = Literal["dense", "depthwise"]
 Port = Literal["main", "residual"]
 
 
@@ -35,7 +36,7 @@ class Chunk:
     @property
     def mixes(self) -> bool:
         """Whether an output channel is a sum over many input channels (pn of them per cycle), or over its own alone."""
-        return self.kind == "dense"
+        return self.kind == MIXING
 
     @property
     def lanes(self) -> int:

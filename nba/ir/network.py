@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from nba.ir.operators import OPERATORS, Operator
+from nba.ir.operators import OPERATORS, Op, Operator
 
 MASTER_BITS = 8
 """Bits of the one stored (master) code of every feature map, where a network does not ask for WIDE_BITS."""
@@ -29,8 +28,6 @@ MULT_BITS = 16
 """Bits of the unsigned requantisation multipliers `mult` and `res_mult`."""
 MAX_SHIFT = 47
 """Largest requantisation shift; products fit in 48 bits + sign by construction."""
-
-Op = Literal["dense", "depthwise", "avgpool"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,18 +66,18 @@ class Tensor:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Layer:
-    """One job of the accelerator: convolution, bias, requantisation, optional residual addition and clamp.
+    """One job of the accelerator: `op` (nba.ir.operators), bias, requantisation, optional residual addition and clamp.
 
     `input` and `residual` are tensor indices of the network; layer i writes tensor i + 1. A fully connected layer is
-    `dense` with a kernel as large as its input map. `avgpool` is a depthwise layer whose weights are all 1 and are
-    not stored. `act_bits` / `weight_bits` are the bits (2..8 or 16) that the multiplier sees (nested bits);
-    `weight_store_bits` are the bits of the stored weight codes, which are rounded down to `weight_bits` on the way to
-    the multiplier.
+    `dense` with a kernel as large as its input map. `act_bits` / `weight_bits` are the bits (2..8 or 16) that the
+    multiplier sees (nested bits); `weight_store_bits` are the bits of the stored weight codes, which are rounded down
+    to `weight_bits` on the way to the multiplier; an operator without stored weights ignores both.
     `q_min`, `q_max` clamp the output code (ReLU and ReLU6 are this clamp).
 
-    `groups` 2 (dense only, even M and N): output channel m of M sees the half ((m + rotate) // (M / 2)) mod 2 of the
-    input channels. With `rotate` M / 4 every half of the outputs holds as many channels of either group: a channel
-    shuffle, up to the order of channels, that costs nothing (docs/decisions/0008-grouped-layers.md).
+    `groups` 2 (where the operator has groups; even M and N): output channel m of M sees the half
+    ((m + rotate) // (M / 2)) mod 2 of the input channels. With `rotate` M / 4 every half of the outputs holds as many
+    channels of either group: a channel shuffle, up to the order of channels, that costs nothing
+    (docs/decisions/0008-grouped-layers.md).
     """
 
     name: str
@@ -133,8 +130,7 @@ class Network:
     def reduction(self, index: int) -> int:
         """Products summed for one output value of layer `index`."""
         layer = self.layers[index]
-        taps = layer.kernel_h * layer.kernel_w
-        return taps * (self.source(layer).channels // layer.groups if layer.op == "dense" else 1)
+        return layer.operator.reduction(layer, self.source(layer).channels)
 
     def macs(self, index: int) -> int:
         """Multiply-accumulates of layer `index` for one frame."""
@@ -147,9 +143,7 @@ class Network:
         The bias of a channel is bound to the same width (nba.machine.check), so `acc + bias` needs one bit more.
         """
         layer = self.layers[index]
-        a_max = 1 << (layer.act_bits - 1) if self.source(layer).signed else (1 << layer.act_bits) - 1
-        w_max = 1 if layer.op == "avgpool" else 1 << (layer.weight_bits - 1)
-        return (self.reduction(index) * a_max * w_max).bit_length() + 1
+        return layer.operator.accumulator_bits(layer, self.source(layer))
 
     def consumers(self, tensor: int) -> tuple[tuple[int, str], ...]:
         """(layer index, "main" or "residual") of every use of tensor number `tensor`."""
@@ -166,8 +160,7 @@ class Network:
 class LayerWeights:
     """Integers of one layer with M output channels and N input channels.
 
-    weight: [M, N / groups, KH, KW] (dense), [M, KH, KW] (depthwise), [0] (avgpool); codes of `weight_store_bits`, int8
-    (int16 where those are 16).
+    weight: codes of `weight_store_bits` in the shape of `weight_shape`, int8 (int16 where those bits are 16).
     bias: int32 [M] in accumulator scale. mult: int32 [M], 0 <= mult < 2**MULT_BITS.
     """
 
@@ -182,12 +175,7 @@ Weights = tuple[LayerWeights, ...]
 def weight_shape(network: Network, index: int) -> tuple[int, ...]:
     """Shape of the stored weight array of layer `index`."""
     layer = network.layers[index]
-    m, n = network.result(index).channels, network.source(layer).channels
-    if layer.op == "avgpool":
-        return (0,)
-    if layer.op == "depthwise":
-        return (m, layer.kernel_h, layer.kernel_w)
-    return (m, n // layer.groups, layer.kernel_h, layer.kernel_w)
+    return layer.operator.weight_shape(layer, network.source(layer).channels, network.result(index).channels)
 
 
 def weight_dtype(layer: Layer) -> str:

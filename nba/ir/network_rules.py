@@ -19,6 +19,7 @@ from nba.ir.network import (
     weight_dtype,
     weight_shape,
 )
+from nba.ir.operators import OPERATORS
 from nba.ir.rules import Problems, Rule, limit
 
 MAX_DIM = 4095
@@ -97,15 +98,14 @@ def _consumed(n: Network) -> Problems:
 
 def _op_known(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
-        if layer.op not in ("dense", "depthwise", "avgpool"):
-            yield f"{layer_name(n, i)}: op is {layer.op!r}; legal: dense, depthwise, avgpool"
+        if layer.op not in OPERATORS:
+            yield f"{layer_name(n, i)}: op is {layer.op!r}; legal: {', '.join(OPERATORS)}"
 
 
-def _op_channels(n: Network) -> Problems:
+def _operator(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
-        src, out = n.source(layer), n.result(i)
-        if layer.op != "dense" and src.channels != out.channels:
-            yield f"{layer_name(n, i)}: {layer.op} from {src.channels} to {out.channels} channels; legal: equal"
+        for line in layer.operator.problems(layer, n.source(layer).channels, n.result(i).channels):
+            yield f"{layer_name(n, i)}: {line}"
 
 
 def _kernel(n: Network) -> Problems:
@@ -117,22 +117,6 @@ def _kernel(n: Network) -> Problems:
 def _groups(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
         yield from limit(f"{layer_name(n, i)}: groups", layer.groups, 1, 2)
-
-
-def _two_groups(n: Network) -> Problems:
-    for i, layer in enumerate(n.layers):
-        name = layer_name(n, i)
-        if layer.groups == 1:
-            if layer.rotate != 0:
-                yield f"{name}: rotate is {layer.rotate} with one group; legal: 0"
-        elif layer.op != "dense":
-            yield f"{name}: {layer.op} in 2 groups; legal: groups 1 (2 for dense only)"
-        else:
-            src, out = n.source(layer).channels, n.result(i).channels
-            for what, channels in (("input", src), ("output", out)):
-                if channels % 2:
-                    yield f"{name}: {channels} {what} channels in 2 groups; legal: an even number"
-            yield from limit(f"{name}: rotate", layer.rotate, 0, out - 1)
 
 
 def _stride(n: Network) -> Problems:
@@ -231,11 +215,10 @@ NETWORK_RULES: tuple[Rule[Network], ...] = (
     Rule(name="scale", find=_scale),
     Rule(name="zero point range", find=_zero_point_range),
     Rule(name="consumed", find=_consumed),
-    Rule(name="op known", find=_op_known),
-    Rule(name="op channels", find=_op_channels),
+    Rule(name="op known", find=_op_known, step=0),
+    Rule(name="operator", find=_operator),
     Rule(name="kernel", find=_kernel),
     Rule(name="groups", find=_groups, step=0),
-    Rule(name="two groups", find=_two_groups),
     Rule(name="stride", find=_stride),
     Rule(name="padding", find=_padding),
     Rule(name="windows", find=_windows),

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer reference: the definition of every output bit (docs/numerics.md).
 
-HLS and RTL are compared with it by `==`, and accuracy is always reported from it. Sums are taken by BLAS in floating
+HLS and RTL are compared with it by `==`, and accuracy is always reported from it. A layer nests its input and weights,
+accumulates as its operator says (nba.ir.operators) and requantises. Sums are taken by BLAS in floating
 point where every partial sum is exactly representable: any sum of products of one output is at most
 reduction * a_max * w_max < 2**(acc_bits - 1) in magnitude, so float32 is exact up to 25 accumulator bits and float64
 up to 54, whatever the order of summation.
@@ -49,15 +50,9 @@ def accumulate(network: Network, weights: Weights, index: int, codes: np.ndarray
     acc_bits = network.acc_bits(index)
     assert acc_bits <= _FLOAT64_ACC_BITS, (index, acc_bits)
     dtype = np.float32 if acc_bits <= _FLOAT32_ACC_BITS else np.float64
-    padded = _padded(layer, src, out, codes)
-    operand = nest(padded, src.bits, layer.act_bits, src.signed).astype(dtype)
-    if layer.op == "dense":
-        return _grouped(layer, out, operand, _nested_weight(layer, weights[index]).astype(dtype))
-    if layer.op == "avgpool":
-        kernel = np.ones((out.channels, layer.kernel_h, layer.kernel_w), dtype)
-    else:
-        kernel = _nested_weight(layer, weights[index]).astype(dtype)
-    return _depthwise(layer, out, operand, kernel)
+    operand = nest(_padded(layer, src, out, codes), src.bits, layer.act_bits, src.signed).astype(dtype)
+    kernel = _nested_weight(layer, weights[index]).astype(dtype) if layer.operator.stores_weights else None
+    return layer.operator.accumulate(layer, (out.height, out.width), operand, kernel)
 
 
 def requantise(
@@ -153,46 +148,13 @@ def _nested_weight(layer: Layer, lw: LayerWeights) -> np.ndarray:
 
 
 def _padded(layer: Layer, src: Tensor, out: Tensor, codes: np.ndarray) -> np.ndarray:
-    """The part of the input that windows cover, [B, (H_out-1)*stride + KH, (W_out-1)*stride + KW, C], padded with z."""
+    """The part of the input that windows cover, [B, (H_out-1)*stride + KH, (W_out-1)*stride + KW, C], padded."""
     rows = (out.height - 1) * layer.stride + layer.kernel_h
     cols = (out.width - 1) * layer.stride + layer.kernel_w
     used = codes[:, : rows - layer.pad_top, : cols - layer.pad_left]
     if used.shape[1:3] == (rows, cols):
         return used
-    padded = np.full((codes.shape[0], rows, cols, src.channels), src.zero_point, codes.dtype)
+    padded = np.full((codes.shape[0], rows, cols, src.channels), layer.operator.reduce.pad_code(src), codes.dtype)
     top, left = layer.pad_top, layer.pad_left
     padded[:, top : top + used.shape[1], left : left + used.shape[2]] = used
     return padded
-
-
-def _grouped(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """weight: [M, N / groups, KH, KW]. Output channel m sees the half ((m + rotate) // (M / 2)) mod 2 of two."""
-    if layer.groups == 1:
-        return _dense(layer, out, operand, weight)
-    m, n = weight.shape[:2]
-    half = (np.arange(m) + layer.rotate) // (m // 2) % 2
-    acc = np.empty((operand.shape[0], out.height, out.width, m), np.int64)
-    for h in range(2):
-        acc[..., half == h] = _dense(layer, out, operand[..., h * n : (h + 1) * n], weight[half == h])
-    return acc
-
-
-def _dense(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """weight: [M, N, KH, KW]. One matrix product over unfolded windows."""
-    batch, _, _, channels = operand.shape
-    taps = (layer.kernel_h, layer.kernel_w)
-    windows = np.lib.stride_tricks.sliding_window_view(operand, taps, axis=(1, 2))[:, :: layer.stride, :: layer.stride]
-    unfolded = np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, taps[0] * taps[1] * channels)
-    acc = unfolded @ weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
-    return acc.reshape(batch, out.height, out.width, -1).astype(np.int64)
-
-
-def _depthwise(layer: Layer, out: Tensor, operand: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """weight: [M, KH, KW]. One scaled addition per tap."""
-    acc = np.zeros((operand.shape[0], out.height, out.width, out.channels), operand.dtype)
-    span_h = (out.height - 1) * layer.stride + 1
-    span_w = (out.width - 1) * layer.stride + 1
-    for ky in range(layer.kernel_h):
-        for kx in range(layer.kernel_w):
-            acc += operand[:, ky : ky + span_h : layer.stride, kx : kx + span_w : layer.stride] * weight[:, ky, kx]
-    return acc.astype(np.int64)

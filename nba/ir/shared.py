@@ -54,7 +54,7 @@ class SharedNetworks:
 
 def takes_master(layer: Layer) -> bool:
     """Whether `layer` multiplies with master codes: it has weights, of at most 8 bits."""
-    return layer.op != "avgpool" and layer.weight_bits <= MASTER_BITS
+    return layer.operator.stores_weights and layer.weight_bits <= MASTER_BITS
 
 
 def shared(network: Network, weights: Weights, masters: tuple[np.ndarray, ...]) -> tuple[Network, Weights]:
@@ -73,7 +73,7 @@ def packed(network: Network, weights: Weights) -> tuple[Network, Weights]:
     layers, arrays = [], []
     for layer, lw in zip(network.layers, weights, strict=True):
         narrow, codes = replace(layer, weight_store_bits=layer.weight_bits), lw.weight
-        if layer.op != "avgpool":
+        if layer.operator.stores_weights:
             codes = nest(codes, layer.weight_store_bits, layer.weight_bits, True).astype(weight_dtype(narrow))
         layers.append(narrow)
         arrays.append(replace(lw, weight=codes))

@@ -112,7 +112,7 @@ def engine_layer(network: Network, index: int, chunk: Chunk, pp: int) -> NestLay
     spec, output = network.layers[index], network.tensors[index + 1]
     n = network.tensors[spec.input].channels
     groups, m, c = 1, output.channels, n
-    if spec.op != "dense":
+    if not spec.operator.mixes:
         groups, m, c = _up(output.channels, chunk.pm), 1, 1
     else:
         words = channel_words(n, chunk.pn, m, chunk.pm, spec.groups, spec.rotate)
@@ -144,7 +144,7 @@ def engine_mapping(layer: NestLayer, chunk: Chunk, pp: int) -> Mapping:
     """
     array = [1] * len(DIMS)
     array[Q] = pp
-    if chunk.kind == "dense":
+    if chunk.mixes:
         array[M], array[C] = chunk.pm, chunk.pn
     else:
         array[G] = chunk.pm

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from nba.core.errors import NbaError
 from nba.ir.network import Network
+from nba.ir.operators import OPERATORS
 from nba.loopnest.layer import NestLayer
 
 
@@ -22,9 +23,9 @@ class Extraction:
 def extract(network: Network, *, bits: int | None = None) -> Extraction:
     """Loop nests of `network`, one frame. bits: of weights and activations of all layers; None: those of each layer.
 
-    Dense layers (grouped ones included), depthwise and fully connected ones (a kernel as large as its input map, which
-    becomes 1x1 over all inputs). Average pooling and residual additions have no multiply-accumulates and are reported
-    as unmapped. Raises NbaError on any other layer.
+    A fully connected layer (a kernel as large as its input map) becomes 1x1 over all inputs. Operators without weights
+    and residual additions have no multiply-accumulates and are reported as unmapped. Raises NbaError on a layer of
+    another kind than nba.ir.operators has.
     """
     layers: list[NestLayer] = []
     unmapped: list[str] = []
@@ -32,28 +33,26 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
         source, result = network.source(layer), network.result(index)
         if layer.residual is not None:
             unmapped.append(f"{layer.name}: its residual addition")
-        if layer.op == "avgpool":
-            unmapped.append(f"{layer.name}: average pooling")
-            continue
-        weight_bits, act_bits = (bits, bits) if bits is not None else (layer.weight_bits, layer.act_bits)
-        if layer.op == "depthwise":
-            g, m, c = result.channels, 1, 1
-            if source.channels != result.channels:
-                raise NbaError(
-                    f"layer {layer.name}: depthwise from {source.channels} to {result.channels} channels; "
-                    "the mapping model covers one output channel per input channel"
-                )
-        elif layer.op == "dense":
-            g, m, c = layer.groups, result.channels // layer.groups, source.channels // layer.groups
-        else:
+        if layer.op not in OPERATORS:
             raise NbaError(
-                f"layer {layer.name}: the mapping model does not cover {layer.op!r}; it covers dense (grouped, "
-                "fully connected) and depthwise, and leaves out avgpool"
+                f"layer {layer.name}: the mapping model does not cover {layer.op!r}; legal: {', '.join(OPERATORS)}"
             )
+        operator = layer.operator
+        if not operator.mixes and source.channels != result.channels:
+            raise NbaError(
+                f"layer {layer.name}: {operator.op} from {source.channels} to {result.channels} channels; "
+                "the mapping model covers one output channel per input channel"
+            )
+        loops = operator.loops(layer, source.channels, result.channels)
+        if loops is None:
+            unmapped.append(f"{layer.name}: {operator.title}")
+            continue
+        g, m, c = loops
+        weight_bits, act_bits = (bits, bits) if bits is not None else (layer.weight_bits, layer.act_bits)
         r, s = layer.kernel_h, layer.kernel_w
         padded = layer.pad_top or layer.pad_left
         one = (result.height, result.width) == (1, 1)
-        full = layer.op == "dense" and one and not padded and (r, s) == (source.height, source.width)
+        full = operator.mixes and one and not padded and (r, s) == (source.height, source.width)
         if full:
             c, r, s = c * r * s, 1, 1
         layers.append(

@@ -58,16 +58,16 @@ def summary_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
         f"energy {found.energy_pj / 1e6:,.4f} uJ; "
         f"latency {found.latency_cycles:,} cycles ({found.latency_cycles * us:,.3f} us); "
         f"interval {found.interval_cycles:,} cycles ({found.frames_per_second:,.1f} frames/s)",
-        "EDP, (sum of energy) x (sum of latency): "
+        "EDP, (sum of energies) x (sum of latencies): "
         f"{found.edp_pj_cycles:.6g} pJ cycles, {found.energy_pj * found.latency_cycles * us * 1e-18:.4g} J s",
     ]
     for width in sorted({mac_bits(m.layer) for m in found.layers}):
         area = area_mm2(hierarchy, width)
-        what = f"{area:,.4g} mm2" if area else "not in its description"
-        lines.append(f"area of {found.hierarchy} with MACs of {width} bits, memories of level 0 left out: {what}")
+        what = f"{area:,.4g} mm2" if area else "not stated in its description"
+        lines.append(f"area of {found.hierarchy} with {width}-bit MACs, without the memories of level 0: {what}")
     if found.gap is not None and found.lower is not None:
         lines.append(
-            f"proved lower bound of {found.objective} (multi-cycle): {found.lower:.6g}; this is at most "
+            f"proved lower bound of {found.objective} (multi-cycle): {found.lower:.6g}; the mapping found is at most "
             f"{found.gap:.2%} above the optimum"
         )
     lines += [f"warning: {line}" for line in found.warnings]

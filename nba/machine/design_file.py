@@ -49,7 +49,7 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     except IsADirectoryError:
         raise DesignError(str(path), ["is a folder; give the design.json inside it"]) from None
     except ValueError as err:
-        raise DesignError(str(path), [f"not valid JSON ({err}); write it anew with `run` or `train`"]) from None
+        raise DesignError(str(path), [f"not valid JSON ({err}); write it again with `run` or `train`"]) from None
     except OSError as err:
         raise DesignError(str(path), [f"cannot be read: {err.strerror}"]) from None
     problems: list[str] = []
@@ -86,7 +86,7 @@ def load_weights(path: Path, n_layers: int, n_modes: int = 1) -> Weights:
     except FileNotFoundError:
         raise DesignError(str(path), ["no such file; it is written beside design.json"]) from None
     except (ValueError, OSError) as err:
-        raise DesignError(str(path), [f"damaged or incomplete ({err}); write it anew with `run` or `train`"]) from None
+        raise DesignError(str(path), [f"damaged or incomplete ({err}); write it again with `run` or `train`"]) from None
     return tuple(
         LayerWeights(weight=found[f"w{i % n_layers}"], bias=found[f"b{i}"], mult=found[f"m{i}"]) for i in every
     )

@@ -55,9 +55,14 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
             )  # fmt: skip
 
         found = [
-            panel("search: loss", "nats", ("training half", "train_loss"), ("alpha/beta half", "valid_loss")),
-            panel("search: accuracy of sampled paths", "share", ("alpha/beta half", "valid_accuracy")),
-            panel("search: temperature of the sampling", "", ("temperature", "temperature")),
+            panel(
+                "search: loss",
+                "nats",
+                ("images for the weights", "train_loss"),
+                ("images for alpha and beta", "valid_loss"),
+            ),
+            panel("search: accuracy of sampled paths", "share", ("images for alpha and beta", "valid_accuracy")),
+            panel("search: Gumbel temperature", "", ("temperature", "temperature")),
             panel(
                 "search: entropy",
                 "share of maximum",

@@ -22,7 +22,7 @@ from nba.report.steady import SteadyFrames
 
 WORK = "work"
 CAUSES: dict[str, str] = {
-    WORK: "all multipliers busy",
+    WORK: "full utilisation",
     "columns": "empty columns",
     "outputs": "empty output lanes",
     "inputs": "empty input lanes",
@@ -114,7 +114,7 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.
     columns = Fraction(job.rows_out * job.m_groups * job.steps * out.width, pp)
     outputs = columns * Fraction(out.channels, engine.pm * job.m_groups)
-    inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if engine.kind == "dense" else 1)
+    inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if layer.operator.mixes else 1)
     return {
         WORK: inputs,
         "columns": steps - columns,

@@ -115,9 +115,7 @@ def layer_graph(network: Network, program: Program) -> Picture:
             )
             continue
         layer = network.layers[tensor - 1]
-        detail = (
-            f"{describe(layer)} → {shape}, {layer.act_bits}x{1 if layer.op == 'avgpool' else layer.weight_bits} bits"
-        )
+        detail = f"{describe(layer)} → {shape}, {layer.act_bits}x{layer.operator.counted_bits(layer)} bits"
         marks.append(
             Mark(
                 x=x - box / 2, y=y, w=box, h=height, css=f"c{place[tensor - 1] % N_COLOURS}",

@@ -21,7 +21,7 @@ NAS = "search/nas.json"
 CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
-AGAIN = "write it anew with `nba-codesign run`"
+AGAIN = "write it again with `nba-codesign run`"
 
 Metrics = dict[str, Any]
 """metrics.json as it stands in docs/metrics.md."""

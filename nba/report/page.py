@@ -19,6 +19,7 @@ from nba.core.figures import percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import understood
 from nba.emit.env import environment
+from nba.ir.operators import MIXING
 from nba.machine.energy import energy_aj
 from nba.machine.program import Program, lower
 from nba.machine.resources import Memory, banks, param_rom, predict, weight_rom
@@ -28,8 +29,8 @@ from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
 from nba.report.steady import SteadyFrames, steady_frames
 
 ENERGY_NAMES = {
-    "macs": "multiplying and adding", "weights": "reading weights", "requant": "requantising",
-    "params": "reading biases and multipliers", "maps": "reading and writing feature maps", "host": "host streams",
+    "macs": "multiply-accumulates", "weights": "weight reads", "requant": "requantisation",
+    "params": "bias and multiplier reads", "maps": "feature-map reads and writes", "host": "host streams",
 }  # fmt: skip
 """How the page calls nba.machine.energy.SHARES."""
 
@@ -50,6 +51,7 @@ def page_environment() -> jinja2.Environment:
     """The project's environment with HTML escaping on."""
     env = environment().overlay(autoescape=True)
     env.filters = {**env.filters, "number": number, "percent": percent, "accuracy": percent_text}
+    env.tests = {**env.tests, "mixing": lambda kind: kind == MIXING}
     return env
 
 

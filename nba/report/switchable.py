@@ -79,7 +79,7 @@ def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple
     if joint:
         epochs = tuple(curves.search_epochs[i] for i in joint)
         for title, unit, values in (
-            ("search: loss of the architecture's half", "nats", curves.valid_loss),
+            ("search: loss on the images for alpha", "nats", curves.valid_loss),
             (f"search: {curves.objective} at the lowest bitwidth", units.get(curves.objective, ""), curves.cost),
         ):
             found.append(Panel(title=title, unit=unit, epochs=epochs, lines=(("", tuple(values[i] for i in joint)),)))

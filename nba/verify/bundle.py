@@ -106,7 +106,7 @@ def _check_version(bundle: Path) -> None:
         raise DesignError(
             str(bundle),
             [
-                f"was emitted by nba-codesign {version[:40]!r}, and this is {__version__!r}; install that version, or "
+                f"was emitted by nba-codesign {version[:40]!r}, but this is {__version__!r}; install that version, or "
                 f"{_AGAIN}"
             ],
         )

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
-from nba.ir.network import Layer, LayerWeights, Network, Op, Tensor, weight_dtype, weight_shape
+from nba.ir.network import Layer, LayerWeights, Network, Tensor, weight_dtype, weight_shape
+from nba.ir.operators import Op
 from nba.ir.reference import accumulate, run
 from tests.hls.bench import Case, design_of
 from tests.strategies import random_codes

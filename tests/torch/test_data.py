@@ -192,7 +192,7 @@ def test_transforms_depend_on_epoch_and_image_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("transform", "message"),
     [
-        (Transform(name="Sharpen"), "'Sharpen' is no transform"),
+        (Transform(name="Sharpen"), "'Sharpen' is not a transform"),
         (Transform(name="RandomCrop"), "RandomCrop: .*size"),
         (Transform(name="RandomCrop", options=(("size", 4),)), "give images of 4x4x3, the network takes 6x6x3"),
         (Transform(name="Normalize", options=(("mean", (0.5,)), ("std", (0.1,)))), "Normalize"),

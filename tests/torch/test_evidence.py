@@ -62,5 +62,5 @@ def test_sampling_ablation(tmp_path: Path) -> None:
     assert all(r["fps"] is None or r["fps"] > 0 for r in results)
     *_, note = table = sampling_ablation.table(results).splitlines()
     assert len(table) == 5
-    assert note.startswith(f"accuracies are of {results[0]['images']} test images")
+    assert note.startswith(f"accuracies are on {results[0]['images']} test images")
     assert note.endswith("frames/s at a target clock of 200 MHz (not confirmed)")

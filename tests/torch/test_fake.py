@@ -14,7 +14,8 @@ from torch.nn import functional
 
 from nba.core.errors import NbaError
 from nba.ir.check import check_network, check_weights
-from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Op, Tensor, weight_shape, widened
+from nba.ir.network import MAX_SHIFT, Layer, LayerWeights, Network, Tensor, weight_shape, widened
+from nba.ir.operators import Op
 from nba.ir.reference import accumulate, image_codes, nest, run_all
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.export import agreement, exact_codes, export, fake_codes

@@ -105,7 +105,7 @@ def test_an_error_of_all_is_said_once(tmp_path: Path) -> None:
     """The batch cannot be shared out: every process finds out at the same time, and all end."""
     done = _torchrun(tmp_path, SPEC.replace("{pretrain_epochs: 2,", "{batch_size: 30, pretrain_epochs: 2,"))
     assert done.returncode != 0
-    assert done.stderr.count("schedule.search.batch_size: 30 images are not shared out evenly by 2 processes") == 1
+    assert done.stderr.count("schedule.search.batch_size: 30 images cannot be divided evenly among 2 processes") == 1
     assert "internal error" not in done.stderr
 
 

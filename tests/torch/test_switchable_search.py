@@ -199,7 +199,7 @@ def _weights_step(run: SwitchableBilevel) -> list[Tensor]:
     logits = [run.net(x, path, i) for i in range(len(run.cascade.bitwidths))]
     terms = [functional.cross_entropy(out, y) for out in logits]
     terms += [distillation(logits[i], logits[i + 1 :]) for i in range(len(logits) - 1)]
-    kernels = [run.net.net(0).stem.weight, run.net.net(0).shared[0].depthwise, run.net.net(0).shared[1].project]
+    kernels = [run.net.net(0).stem.weight, run.net.net(0).shared[0].spatial, run.net.net(0).shared[1].project]
     wanted = torch.autograd.grad(torch.stack(terms).sum() / len(logits), kernels)
     run._train_weights(index, codes, 1.0, generator)
     return list(wanted)
@@ -212,7 +212,7 @@ def test_weights_learn_from_every_bitwidth() -> None:
     wanted = _weights_step(run)
     net = run.net.net(0)
     for parameter, gradient in zip(
-        (net.stem.weight, net.shared[0].depthwise, net.shared[1].project), wanted, strict=True
+        (net.stem.weight, net.shared[0].spatial, net.shared[1].project), wanted, strict=True
     ):
         assert parameter.grad is not None
         assert torch.allclose(parameter.grad, gradient, rtol=1e-3, atol=1e-4 * float(gradient.abs().max()))

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from nba.ir.network import Layer, Network, Op, Tensor, widened
+from nba.ir.network import Layer, Network, Tensor, widened
+from nba.ir.operators import Op
 
 Block = tuple[int, int, int, int]
 """(output channels, expansion, kernel, stride)"""

@@ -166,7 +166,7 @@ def test_spec_names_what_of_a_published_preset_it_cannot_say(spec_file: Path, tm
 def test_a_run_says_it_too(command: str, tmp_path: Path) -> None:
     """Before anything else happens; here the images are missing."""
     said = refused(command, PUBLISHED, "--data", tmp_path / "none", "-o", tmp_path / "out").splitlines()
-    assert said[0].startswith("cifar10_published: seed 1, into ")
+    assert said[0].startswith("cifar10_published: seed 1, output folder ")
     assert said[1].startswith("note: published-auto-nba-cifar: ")
     assert any("no such folder" in line for line in said)
 
@@ -202,7 +202,7 @@ def test_output_is_a_file(tmp_path: Path) -> None:
     assert "is a file; give the path of a folder" in refused("run", "digits", "-o", tmp_path / "build")
     strange = os.fsdecode(bytes(tmp_path) + b"/b\xff")
     said = refused("run", "digits", "-o", strange)
-    assert f"{strange!a}: a path with bytes that are no UTF-8 text; give another folder with -o" in said
+    assert f"{strange!a}: the path holds bytes that are not UTF-8 text; give another folder with -o" in said
     assert not os.path.exists(strange)
     assert (tmp_path / "build").read_text() == "mine"
 
@@ -257,7 +257,7 @@ def test_signals(tmp_path: Path, number: signal.Signals, status: int, word: str)
     process.send_signal(number)
     _, stderr = process.communicate()
     assert process.returncode == status, stderr
-    assert f"nba-codesign: {word}; the same command continues where it was" in stderr
+    assert f"nba-codesign: {word}; run the same command again to continue" in stderr
     assert "Traceback" not in stderr
     assert (tmp_path / "build" / ".nba" / "work" / "search" / "search.pt").exists()
 

@@ -122,7 +122,7 @@ def test_a_search_without_space_goes_on_once_there_is_some(tmp_path: Path) -> No
         assert (status, stdout, len(said)) == (2, "", 1), stderr
         assert "Traceback" not in stderr
         assert said[0].startswith(f"nba-codesign: b/.nba/work/{file}: cannot be written: File too large; raise the ")
-        assert said[0].endswith("; the same command continues where it was")
+        assert said[0].endswith("; run the same command again to continue")
         assert list((tmp_path / "b").rglob("*.part")) == []
     assert _shell(f"{NBA} search spec.yaml -o b", tmp_path)[0] == 0
     assert json.loads((tmp_path / "b" / "metrics.json").read_text())["seed"] == 0

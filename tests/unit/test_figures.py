@@ -21,7 +21,7 @@ def test_standard_error_is_that_of_a_binomial() -> None:
 
 
 def test_texts() -> None:
-    assert accuracy_text(0.9777, 2000) == "97.77 ± 0.33 % of 2,000 test images"
+    assert accuracy_text(0.9777, 2000) == "97.77 ± 0.33 % on 2,000 test images"
     assert percent_text(0.5, 100) == "50.00 ± 5.00 %"
     assert clock_text(200.0) == "at a target clock of 200 MHz (not confirmed)"
     assert clock_text(62.5) == "at a target clock of 62.5 MHz (not confirmed)"

@@ -144,7 +144,7 @@ def test_spoiled_outputs_are_made_again(lab: Lab, spoil: Callable[[Path], None])
     lab.go()
     spoil(lab.build / "two/out.txt")
     assert lab.go() == ["train"]
-    assert f"train   {lab.build / 'two/out.txt'}: changed or missing since; the stage is done again" in lab.said
+    assert f"train   {lab.build / 'two/out.txt'}: changed or missing; the stage is repeated" in lab.said
     assert (lab.build / "two/out.txt").read_text() == "train 0"
 
 
@@ -161,7 +161,7 @@ def test_a_spoiled_stamp_is_no_stamp(lab: Lab) -> None:
             assert found is None or spoiled.split() == whole.split(), spoiled
     path.write_bytes(whole[:100])
     assert lab.go() == ["search"]
-    assert f"search  {path}: damaged; the stage is done again" in lab.said
+    assert f"search  {path}: damaged; the stage is repeated" in lab.said
 
 
 def test_what_others_add_is_left_alone(lab: Lab) -> None:

@@ -18,7 +18,7 @@ from nba.explore.rings import speed
 from nba.explore.sampling import gradient
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace, draw
-from nba.ir.accelerator import Kind
+from nba.ir.operators import Kind
 from nba.learn.search.penalty import CostConfig, CostOracle
 from nba.learn.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
 from nba.machine.check import check_accelerator

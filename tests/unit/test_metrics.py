@@ -35,7 +35,7 @@ def test_without_budgets_nothing_is_claimed() -> None:
         assert found[label].holds is None
     assert (
         found["LUT"].value
-        == "about 9,000 (estimate; the designs it was fitted to: off by 4 % on average, 10 % at worst)"
+        == "about 9,000 (estimate; error on designs left out of the fit: 4 % on average, 10 % at worst)"
     )
     assert (
         found["energy and power"].value == "250 nJ per frame, 25 mW at the target clock (some-table, a relative model)"
@@ -75,10 +75,10 @@ def test_accuracies_have_images_and_an_error() -> None:
     }
     found = {line.label: line.value for line in table(metrics)}
     assert found["accuracy"] == (
-        "97.50 ± 0.78 % of 400 test images (integer network), +0.00 points from fake-quantised training"
+        "97.50 ± 0.78 % on 400 test images (integer network), +0.00 points against the fake-quantised network"
     )
     assert found["baselines, same architecture"] == (
-        "98.00 ± 0.70 % in floating point, 90.00 ± 1.50 % with 8 bits everywhere (integer network), of 400 test images"
+        "98.00 ± 0.70 % in floating point, 90.00 ± 1.50 % with 8 bits everywhere (integer network), on 400 test images"
     )
     del metrics["baselines"]["float"]
     assert "floating" not in {line.label: line.value for line in table(metrics)}["baselines, same architecture"]
@@ -102,9 +102,8 @@ def test_bitwidths_have_images_an_error_and_a_clock() -> None:
         ("at 4 bits", "80.00 ± 2.00 % (integer network), EDP 1.000e-10 J s, 1,234 frames/s"),
         ("at 32 bits", "90.00 ± 1.50 % (floating point), EDP 1.000e-10 J s, 1,234 frames/s"),
         (
-            "these bitwidths",
-            "accuracy of 400 test images; EDP and frames/s are those of some at a target clock of 200 MHz "
-            "(not confirmed)",
+            "all bitwidths",
+            "accuracy on 400 test images; EDP and frames/s on some at a target clock of 200 MHz (not confirmed)",
         ),
     ]
 

@@ -184,7 +184,7 @@ def test_published_examples_are_the_published_settings(example: str, column: str
 
 
 def test_one_recipe_at_a_time() -> None:
-    with pytest.raises(ValueError, match="both say how to train; leave out one"):
+    with pytest.raises(ValueError, match="both define the training; give only one of them"):
         Schedule.model_validate({"preset": AUTO_CIFAR, "train": {"preset": "common-cifar"}})
     common = Schedule.model_validate({"train": {"preset": "common-cifar", "epochs": 3}}).train
     assert (common.epochs, common.batch_size, common.learning_rate) == (3, 128, 0.1)

@@ -180,7 +180,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Design, Program, st
 def test_headline_is_that_of_the_metrics(whole: tuple[Design, Program, str, Page]) -> None:
     design, _, _, page = whole
     rows = {row[0]: row[1:] for row in page.body("headline", 0)}
-    assert rows["accuracy"][0].startswith("98.76 ± 0.22 % of 2,500 test images (integer network)")
+    assert rows["accuracy"][0].startswith("98.76 ± 0.22 % on 2,500 test images (integer network)")
     assert rows["frames per second"][0].startswith("12,345 at a target clock of 200 MHz (not confirmed), steady ")
     assert page.text.count("200 MHz") == page.text.count("at a target clock of 200 MHz (not confirmed)") >= 4
     assert rows["bit-exact, Verilator"] == ["yes, 31 images", "yes"]
@@ -398,9 +398,12 @@ def test_epochs_that_measured_nothing_are_not_drawn_as_zero() -> None:
         joint=(False, False, True, True), feasible=(False,) * 4, ops=((),) * 4, bits=((),) * 4,
     )  # fmt: skip
     found = {p.title: p for p in panels(search, None, {})}
-    assert dict(found["search: loss"].lines) == {"training half": (3.0, 2.0, 1.0, 0.5), "alpha/beta half": gap}
+    assert dict(found["search: loss"].lines) == {
+        "images for the weights": (3.0, 2.0, 1.0, 0.5),
+        "images for alpha and beta": gap,
+    }
     accuracy = found["search: accuracy of sampled paths"]
-    joint = replace(accuracy, epochs=(2, 3), lines=(("alpha/beta half", (2.0, 1.5)),))
+    joint = replace(accuracy, epochs=(2, 3), lines=(("images for alpha and beta", (2.0, 1.5)),))
     for diagram in (accuracy, joint):
         (curve,) = re.findall(r'<path d="([^"]*)"[^>]*stroke: #4477aa', svg([diagram]))
         assert (curve.count("M "), curve.count("L ")) == (1, 1), "two points, one stroke"

@@ -92,7 +92,7 @@ def test_the_table_says_which_interval_was_compared() -> None:
     assert said(10, 2).startswith("yes: latency 948, ")
     assert said(10, 2, first_output_latency_cycles=1000).startswith("yes: latency within the batch 948, ")
     assert ", interval within the batch 179 cycles, " in said(10, 2)
-    assert said(10, 2).endswith(" x 2 frames; too few for the steady interval, which begins with frame 3")
+    assert said(10, 2).endswith(" x 2 frames; too few frames for the steady state, which begins with frame 3")
     assert ", steady interval 385 cycles, " in said(10, 8)
     assert said(10, 8).endswith(" x 8 frames")
     assert "interval" not in said(10, 1).partition(";")[0], "one frame has none"

@@ -362,10 +362,10 @@ schedule: {preset: published-auto-nba-cifar, search: {joint_epochs: 3}}
 def test_a_target_in_frames_per_second_needs_the_interval() -> None:
     text = GOOD + "schedule: {search: {target_fps: 100.0}}\n"
     assert parse(text).schedule.search.target_fps == 100
-    assert any("target_fps: 100 is a target of" in line for line in problems(text + "objective: latency\n"))
+    assert any("target_fps: 100 is a target for" in line for line in problems(text + "objective: latency\n"))
     text = GOOD + "schedule: {search: {fps_range: [10, 20]}}\n"
     assert parse(text).schedule.search.fps_range == (10, 20)
-    assert any("fps_range: [10.0, 20.0] is a target of" in line for line in problems(text + "objective: edp\n"))
+    assert any("fps_range: [10.0, 20.0] is a target for" in line for line in problems(text + "objective: edp\n"))
 
 
 @pytest.mark.parametrize(
@@ -379,10 +379,10 @@ def test_a_target_in_frames_per_second_needs_the_interval() -> None:
         ("search: {resized_crop: {ratio: [2, 1]}}", "schedule.search.resized_crop: ratio [2.0, 1.0]: give the least"),
         ("search: {cost_range: [2, 1]}", "schedule.search.cost_range: [2.0, 1.0]: give the least and the most"),
         ("search: {fps_range: [0, 0]}", "schedule.search.fps_range: [0.0, 0.0]: give the least and the most"),
-        ("search: {fps_range: [1, 2], target: 5}", "schedule.search: target and fps_range are ways to say one thing"),
+        ("search: {fps_range: [1, 2], target: 5}", "schedule.search: target and fps_range exclude each other"),
         (
             "search: {network_objective: macs, target_fps: 5}",
-            "schedule.search: target_fps: frames per second are the hardware's, and network_objective is macs",
+            "schedule.search: target_fps: a frame rate is a property of the hardware, but network_objective is macs",
         ),
         ("search: {network_objective: flops}", "schedule.search.network_objective: input should be 'hardware', 'macs'"),
     ],

@@ -74,7 +74,7 @@ FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
         (
             "channels: 8, blocks: 1}",
             "channels: 2048, blocks: 2, operators: [k3_e1, k3_e9]}",
-            "network: the largest network of this space, for images of 8x8, is not one of the template: "
+            "network: the largest network of this space, for images of 8x8, cannot be built with the template: "
             "tensor 5 ('block1_expand'): channels is 18432; legal: 1..4095",
         ),
     ],

@@ -196,8 +196,9 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
         }
         budgets = replace(budgets, **room)
     raise InfeasibleError(
-        f"the bitwidths as modes of one accelerator take {limits.describe(design.cost, tuple(over))}, over "
-        f"{', '.join(limits.field(name) for name in over)}; give more, or fix switchable.hardware_bits to one bitwidth"
+        f"the bitwidths as modes of one accelerator need {limits.describe(design.cost, tuple(over))}, which exceeds "
+        f"{', '.join(limits.field(name) for name in over)}; raise these budgets, or set switchable.hardware_bits to "
+        "one bitwidth"
     )
 
 

@@ -95,8 +95,9 @@ def check_space(space: Macro) -> None:
         if problems:
             more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
             raise SpecError(
-                f"network: the {what} network of this space, for images of {space.height}x{space.width}, is not one of "
-                f"the template: {'; '.join(problems[:3])}{more}; change channels, strides, operators or image_size"
+                f"network: the {what} network of this space, for images of {space.height}x{space.width}, cannot be "
+                f"built with the template: {'; '.join(problems[:3])}{more}; change channels, strides, operators or "
+                "image_size"
             )
 
 

@@ -87,8 +87,8 @@ def parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
     both = len(first.identities & second.identities)
     if both:
         raise DataError(
-            f"dataset.path: {path}: {both:,} files of {tests[0].name} are those of train (links); images that are "
-            "trained on test nothing; give the test images of their own"
+            f"dataset.path: {path}: {both:,} files of {tests[0].name} are those of train (links); images "
+            "of the training set test nothing; give separate test images"
         )
     return first, second
 

@@ -129,8 +129,8 @@ def build_transform(transform: Transform) -> Callable[[Any], Any]:
     kind = getattr(v2, transform.name, None)
     if not (isinstance(kind, type) and issubclass(kind, v2.Transform)):
         raise DataError(
-            f"dataset.transforms: {transform.name!r} is no transform of torchvision.transforms.v2; legal are its "
-            "classes, as RandomResizedCrop, RandomHorizontalFlip, ColorJitter, TrivialAugmentWide"
+            f"dataset.transforms: {transform.name!r} is not a transform of torchvision.transforms.v2; legal: its "
+            "classes, such as RandomResizedCrop, RandomHorizontalFlip, ColorJitter, TrivialAugmentWide"
         )
     try:
         found: Callable[[Any], Any] = kind(**{k: list(v) if isinstance(v, tuple) else v for k, v in transform.options})

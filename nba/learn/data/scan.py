@@ -58,9 +58,7 @@ def find_images(path: Path, layout: str) -> Found:
     if not files or empty:
         raise DataError(f"dataset.path: {path}: no images found{_whose(empty)}{_hint(path)}; {layout}")
     if len(classes) < 2:
-        raise DataError(
-            f"dataset.path: {path}: holds one class ({classes[0]}); at least two are needed to tell apart; {layout}"
-        )
+        raise DataError(f"dataset.path: {path}: holds one class ({classes[0]}); at least two are needed; {layout}")
     return Found(
         classes=tuple(classes), files=tuple(files), labels=tuple(labels), identities=frozenset(seen.images)
     )  # fmt: skip
@@ -92,7 +90,7 @@ def class_names(path: Path) -> tuple[list[str], list[str]]:
         # Such a name can stand in no JSON and on no page: the whole run would end with a bundle that is refused.
         if not name.isprintable():
             raise DataError(
-                f"dataset.path: {path}: the folder {name!a} holds bytes that are no UTF-8 text, or control "
+                f"dataset.path: {path}: the folder {name!a} holds bytes that are not UTF-8 text, or control "
                 "characters; a class needs a name that can be printed; rename it"
             )
     return classes, [name for name in names if stray(name)]

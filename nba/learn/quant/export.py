@@ -57,7 +57,7 @@ def _export_layer(model: FakeNetwork, index: int, scales: list[torch.Tensor]) ->
     values = _layers(model)[index].integers(spec.act_bits, scales[spec.input], signed, residual)
     shape = weight_shape(model.network, index)
     bias = np.zeros(model.network.result(index).channels, np.int32)
-    if spec.op != "avgpool":
+    if spec.operator.stores_weights:
         high = bias_limit(model.network.reduction(index), spec.act_bits, spec.weight_bits, signed)
         bias = np.clip(values.bias.double().numpy(), -high, high).astype(np.int32)
     weights = LayerWeights(

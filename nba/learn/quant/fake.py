@@ -7,7 +7,7 @@ channel, so quantising before BatchNorm is the same as folding it first. A `froz
 its export (codes, bias, multipliers), so that only float rounding of exact ties remains between training and the
 integer reference.
 
-Shapes: x_BCHW activations, w_MNKK weights (N: input channels per group, 1 for depthwise).
+Shapes: x_BCHW activations, w_MNKK weights (N: input channels per group, 1 where channels are not mixed).
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from nba.ir.network import MASTER_BITS, Layer, Network, Op
+from nba.ir.network import MASTER_BITS, Layer, Network
+from nba.ir.operators import OPERATORS, Op
 from nba.learn.quant.fixed import MAX_RATIO, bias_limit, fixed_point
 from nba.learn.quant.norm import BatchNorm, channelwise
 from nba.learn.quant.rounding import (
@@ -66,8 +67,9 @@ class OutputQuantiser(nn.Module):
 class LayerIntegers:
     """What a folded layer exports, as tensors that carry gradients to what it is trained from.
 
-    weight, bias: codes [M, N, K, K], [M] (empty for avgpool). ratio [M]: output codes per accumulator step, rounded to
-    mult / 2**shift; residual_ratio: output codes per residual code, rounded likewise; mult int64 [M] and res_mult.
+    weight, bias: codes [M, N, K, K], [M] (empty where none are stored). ratio [M]: output codes per accumulator step,
+    rounded to mult / 2**shift; residual_ratio: output codes per residual code, rounded likewise; mult int64 [M] and
+    res_mult.
     """
 
     weight: Tensor
@@ -109,10 +111,10 @@ class QuantLayer(nn.Module):
         generator: torch.Generator,
     ):
         super().__init__()
-        self.op = op
+        self.operator = OPERATORS[op]
         self.stride = stride
         self.pad = pad
-        self.groups = in_channels if op != "dense" else groups
+        self.groups = groups if self.operator.mixes else in_channels
         self.rotate = rotate
         self.reduction = kernel[0] * kernel[1] * (in_channels // self.groups)
         self.frozen = False
@@ -122,7 +124,7 @@ class QuantLayer(nn.Module):
         self.weight: nn.Parameter | None = None
         self.bias: nn.Parameter | None = None
         self.norm: BatchNorm | None = None
-        if op != "avgpool":
+        if self.operator.stores_weights:
             if own_weight:
                 self.weight = nn.Parameter(torch.randn(shape, generator=generator) * (2.0 / self.reduction) ** 0.5)
             if norm:
@@ -139,8 +141,8 @@ class QuantLayer(nn.Module):
             return self._frozen_forward(source, precision, residual)
         if self.floating:
             return self._floating_forward(source, residual, weight)
-        if self.op == "avgpool":
-            return self.out(source.real().mean((2, 3), keepdim=True))
+        if not self.operator.stores_weights:
+            return self.out(self._unweighted(source.real()))
         weight = self.weight if weight is None else weight
         assert weight is not None
         # Scales go into weights and BatchNorm's gain: training time is made of passes over activations.
@@ -166,6 +168,11 @@ class QuantLayer(nn.Module):
         """BatchNorm's gain [M]."""
         return norm.weight
 
+    def _unweighted(self, x_BCHW: Tensor) -> Tensor:
+        """What an operator without weights makes of real values: it averages over the whole map."""
+        assert self.operator.averages
+        return x_BCHW.mean((2, 3), keepdim=True)
+
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         if self.rotate == 0:
             return functional.conv2d(x_BCHW, w_MNKK, bias_M, self.stride, self.pad, 1, self.groups)
@@ -177,8 +184,8 @@ class QuantLayer(nn.Module):
     def _floating_forward(self, source: Signal, residual: Signal | None, weight: Tensor | None) -> Signal:
         """Nothing is rounded: real values at scale 1, clamped at 0 where codes would be unsigned."""
         one = torch.ones((), device=source.codes_BCHW.device)
-        if self.op == "avgpool":
-            return Signal(codes_BCHW=source.real().mean((2, 3), keepdim=True), scale=one, signed=self.out.signed)
+        if not self.operator.stores_weights:
+            return Signal(codes_BCHW=self._unweighted(source.real()), scale=one, signed=self.out.signed)
         weight = self.weight if weight is None else weight
         assert weight is not None
         y = self._convolve(source.real().to(self.compute), weight.to(self.compute), self.bias).float()
@@ -189,7 +196,7 @@ class QuantLayer(nn.Module):
         return Signal(codes_BCHW=y if self.out.signed else functional.relu(y), scale=one, signed=self.out.signed)
 
     def folded(self) -> tuple[Tensor, Tensor]:
-        """(weight [M, N, K, K], bias [M]) with BatchNorm's running statistics folded in. Not for avgpool."""
+        """(weight [M, N, K, K], bias [M]) with BatchNorm's running statistics folded in. For layers with weights."""
         assert self.weight is not None
         if self.norm is None:
             assert self.bias is not None
@@ -218,9 +225,9 @@ class QuantLayer(nn.Module):
     ) -> LayerIntegers:
         """The folded layer's integers at `bits` bits; scales are those of master codes."""
         nested_scale = source_scale * float(1 << (self.out.bits - bits))
-        if self.op == "avgpool":
+        if not self.operator.stores_weights:
             codes = bias_codes = torch.zeros(0)
-            acc_scale = (nested_scale / self.reduction).expand(self.groups)
+            acc_scale = (nested_scale / (self.reduction if self.operator.averages else 1)).expand(self.groups)
         else:
             limit = float(bias_limit(self.reduction, bits, bits, source_signed))
             codes, acc_scale, bias = self.folded_codes(bits, nested_scale, limit)
@@ -245,7 +252,7 @@ class QuantLayer(nn.Module):
         (bits,) = precision.bitwidths
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
         x, step = shown(source.codes_BCHW, bits, source.signed, source.bits), 0.5 ** (source.bits - bits)
-        if self.op == "avgpool":
+        if not self.operator.stores_weights:
             acc = x.sum((2, 3), keepdim=True) * step
         else:
             acc = self._convolve(x, values.weight * step, values.bias)
@@ -254,6 +261,11 @@ class QuantLayer(nn.Module):
             assert values.residual_ratio is not None
             y = torch.addcmul(y, residual.codes_BCHW, values.residual_ratio)
         return self.out.from_steps(y)
+
+
+def first_reach(*, residual: bool, last: bool) -> float:
+    """The real value of the largest output code of a layer before training: a sum of two, or a logit, is larger."""
+    return 16.0 if last else 6.0 if residual else 4.0
 
 
 class FakeNetwork(nn.Module):
@@ -303,7 +315,6 @@ class FakeNetwork(nn.Module):
 def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator, kind: type[QuantLayer]) -> QuantLayer:
     out = network.result(index)
     last = index == len(network.layers) - 1
-    reach = 16.0 if last else 6.0 if layer.residual is not None else 4.0
     return kind(
         op=layer.op,
         in_channels=network.source(layer).channels,
@@ -313,7 +324,7 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         pad=layer.pad_top,
         signed=out.signed,
         norm=not last,
-        reach=reach,
+        reach=first_reach(residual=layer.residual is not None, last=last),
         groups=layer.groups,
         rotate=layer.rotate,
         code_bits=network.master_bits,

@@ -8,6 +8,7 @@ import numpy as np
 from nba.core.errors import NbaError
 from nba.ir.network import MAX_SHIFT, MULT_BITS
 from nba.ir.network_rules import BIAS_BITS
+from nba.ir.operators import accumulator_bits
 
 _MULT_MAX = (1 << MULT_BITS) - 1
 MAX_RATIO = float(_MULT_MAX // 2)
@@ -16,8 +17,7 @@ MAX_RATIO = float(_MULT_MAX // 2)
 
 def acc_bits(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:
     """Bits of a signed accumulator of `reduction` products; equals `Network.acc_bits` for a layer with weights."""
-    a_max = 1 << (act_bits - 1) if signed else (1 << act_bits) - 1
-    return (reduction * a_max * (1 << (weight_bits - 1))).bit_length() + 1
+    return accumulator_bits(reduction, act_bits, signed, 1 << (weight_bits - 1))
 
 
 def bias_limit(reduction: int, act_bits: int, weight_bits: int, signed: bool) -> int:

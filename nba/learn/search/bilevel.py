@@ -81,7 +81,8 @@ def check_schedule(macro: Macro, dataset: Dataset, config: BilevelConfig) -> Non
     """Raise SpecError for knobs out of range, NbaError where dataset and network differ in classes."""
     if len(dataset.classes) != macro.classes:
         raise NbaError(
-            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search anew with it"
+            f"the dataset has {len(dataset.classes)} classes, the network {macro.classes}; search again with this "
+            "dataset"
         )
     if config.n_candidates < 2:
         raise SpecError(f"search.n_candidates: {config.n_candidates}; at least 2 paths take part in the backward pass")

@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from nba.ir.network import Layer, Op, Tensor
+from nba.ir.network import Layer, Tensor
+from nba.learn.space.layers import LayerPlan
 
 _PLACEHOLDER_SHIFT = 16
 
@@ -15,67 +16,32 @@ class NetworkBuilder:
         self.tensors = [source]
         self.layers: list[Layer] = []
 
-    def add(
-        self,
-        name: str,
-        op: Op,
-        source: int,
-        channels: int,
-        *,
-        kernel: int = 1,
-        stride: int = 1,
-        bits: int,
-        signed: bool,
-        residual: int | None = None,
-        groups: int = 1,
-        rotate: int = 0,
-    ) -> int:
-        """Append a layer with 'same' padding; returns the index of its output tensor."""
+    def add(self, plan: LayerPlan, source: int, *, bits: int, name: str = "", residual: int | None = None) -> int:
+        """Append `plan` (called `name` if given) with 'same' padding, reading tensor `source` and adding tensor
+        `residual`; returns the index of its output tensor."""
         before = self.tensors[source]
+        if plan.kernel is None:
+            kernel, pad, size = (before.height, before.width), 0, (1, 1)
+        else:
+            kernel, pad = (plan.kernel, plan.kernel), plan.kernel // 2
+            size = (-(-before.height // plan.stride), -(-before.width // plan.stride))
         out = Tensor(
-            name=name,
-            height=-(-before.height // stride),
-            width=-(-before.width // stride),
-            channels=channels,
-            signed=signed,
+            name=name or plan.name, height=size[0], width=size[1], channels=plan.out_channels, signed=plan.signed
         )
-        self._append(out, op, source, (kernel, kernel), stride, kernel // 2, bits, residual, groups, rotate)
-        return len(self.layers)
-
-    def pool(self, name: str, source: int, *, bits: int) -> int:
-        """Append a global average pooling that sees `bits` bits; returns the index of its output tensor."""
-        before = self.tensors[source]
-        out = Tensor(name=name, height=1, width=1, channels=before.channels, signed=before.signed)
-        self._append(out, "avgpool", source, (before.height, before.width), 1, 0, bits, None)
-        return len(self.layers)
-
-    def _append(
-        self,
-        out: Tensor,
-        op: Op,
-        source: int,
-        kernel: tuple[int, int],
-        stride: int,
-        pad: int,
-        bits: int,
-        residual: int | None,
-        groups: int = 1,
-        rotate: int = 0,
-    ) -> None:
         self.tensors.append(out)
         self.layers.append(
             Layer(
                 name=out.name,
-                op=op,
+                op=plan.op,
                 input=source,
                 residual=residual,
                 kernel_h=kernel[0],
                 kernel_w=kernel[1],
-                stride=stride,
+                stride=plan.stride,
                 pad_top=pad,
                 pad_left=pad,
-                groups=groups,
-                rotate=rotate,
+                groups=plan.groups,
+                rotate=plan.rotate,
                 act_bits=bits,
                 weight_bits=bits,
                 weight_store_bits=bits,
@@ -85,3 +51,4 @@ class NetworkBuilder:
                 q_max=out.code_max,
             )
         )
+        return len(self.layers)

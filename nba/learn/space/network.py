@@ -19,15 +19,16 @@ from typing import Literal
 from nba.core.errors import SpecError
 from nba.core.jsonfile import parse_json
 from nba.core.yamlfile import report
-from nba.ir.accelerator import Kind
 from nba.ir.decode import decode
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
 from nba.ir.network_rules import MAX_DIM
+from nba.ir.operators import OPERATORS, Kind, engine_kind
+from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
 from nba.learn.space.operators import SKIP as SKIP
-from nba.learn.space.operators import operators_problems, parse_operator, shuffle_rotation
+from nba.learn.space.operators import operators_problems, parse_operator
 
-OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
+BLOCK_OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
 """The default operator choices of a block."""
 BITWIDTHS = (2, 4, 6, 8)
 """The default bitwidth choices of a block (weights and activations alike)."""
@@ -76,7 +77,7 @@ class Macro:
         Stage(channels=32, blocks=2, stride=2),
     )
     head_channels: int = 64
-    operators: tuple[str, ...] = OPERATORS
+    operators: tuple[str, ...] = BLOCK_OPERATORS
     bitwidths: tuple[int, ...] = BITWIDTHS
     stem_bits: int = 8
     head_bits: int = 8
@@ -133,10 +134,15 @@ class Architecture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Slot:
-    """A layer that some architecture of the space has, and the kind of chunk that can execute it."""
+    """A layer that some architecture of the space has, and whether it mixes channels (nba.ir.operators)."""
 
     name: str
-    kind: Kind
+    mixes: bool
+
+    @property
+    def kind(self) -> Kind:
+        """The kind of chunk that can execute it."""
+        return engine_kind(self.mixes)
 
 
 def blocks(macro: Macro) -> tuple[Block, ...]:
@@ -256,15 +262,11 @@ def check_architecture(architecture: Architecture) -> None:
 
 def slots(macro: Macro) -> tuple[Slot, ...]:
     """Every layer that can exist, in order: stem, three per block, header, average pooling, classifier."""
-    found = [Slot(name="stem", kind="dense")]
+    found = [(layers.stem(macro).name, layers.stem(macro).op)]
     for i in range(len(blocks(macro))):
-        found.append(Slot(name=f"block{i}_expand", kind="dense"))
-        found.append(Slot(name=f"block{i}_depthwise", kind="depthwise"))
-        found.append(Slot(name=f"block{i}_project", kind="dense"))
-    found.append(Slot(name="header", kind="dense"))
-    found.append(Slot(name="pool", kind="depthwise"))
-    found.append(Slot(name="classifier", kind="dense"))
-    return tuple(found)
+        found.extend((f"block{i}_{part}", op) for part, op in layers.PARTS.items())
+    found.extend((plan.name, plan.op) for plan in (layers.header(macro), layers.pool(macro), layers.classifier(macro)))
+    return tuple(Slot(name=name, mixes=OPERATORS[op].mixes) for name, op in found)
 
 
 def widest_map(macro: Macro) -> int:
@@ -278,13 +280,13 @@ def widest_map(macro: Macro) -> int:
 
 def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
     """For every layer of `skeleton(architecture)`, its index in `slots(architecture.macro)`."""
-    found = [0]
+    found, parts = [0], len(layers.PARTS)
     for i, op in enumerate(architecture.ops):
-        first = 1 + 3 * i
+        first = 1 + parts * i
         if op != SKIP:
             expand = parse_operator(op).has_expand(architecture.macro.expand_at_one)
-            found.extend(range(first + (not expand), first + 3))
-    last = 1 + 3 * len(architecture.ops)
+            found.extend(range(first + (not expand), first + parts))
+    last = 1 + parts * len(architecture.ops)
     return (*found, last, last + 1, last + 2)
 
 
@@ -298,59 +300,26 @@ def skeleton(architecture: Architecture) -> Network:
     net = NetworkBuilder(
         Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False)
     )
-    here = net.add(
-        "stem", "dense", 0, macro.stem_channels, kernel=3, stride=macro.stem_stride, bits=macro.stem_bits, signed=False
-    )
+    here = net.add(layers.stem(macro), 0, bits=macro.stem_bits)
     places = zip(blocks(macro), architecture.ops, architecture.bits, strict=True)
     for i, (block, op, bits) in enumerate(places):
         if op == SKIP:
             continue
-        operator = parse_operator(op)
-        wide = block.in_channels * operator.expansion
         start = here
-        if operator.has_expand(macro.expand_at_one):
-            here = net.add(
-                f"block{i}_expand",
-                "dense",
-                here,
-                wide,
-                bits=bits,
-                signed=False,
-                groups=operator.groups,
-                rotate=shuffle_rotation(wide) if operator.groups == 2 else 0,
-            )
-        here = net.add(
-            f"block{i}_depthwise",
-            "depthwise",
-            here,
-            wide,
-            kernel=operator.kernel,
-            stride=block.stride,
-            bits=bits,
-            signed=False,
-        )
-        here = net.add(
-            f"block{i}_project",
-            "dense",
-            here,
-            block.out_channels,
-            bits=bits,
-            signed=True,
-            residual=start if block.residual else None,
-            groups=operator.groups,
-        )
-    here = net.add("header", "dense", here, macro.head_channels, bits=macro.head_bits, signed=False)
+        for plan in layers.block_layers(block, parse_operator(op), expand_at_one=macro.expand_at_one):
+            residual = start if plan.residual else None
+            here = net.add(plan, here, name=f"block{i}_{plan.name}", bits=bits, residual=residual)
+    here = net.add(layers.header(macro), here, bits=macro.head_bits)
     pool_bits = max(MASTER_BITS, macro.classifier_bits, *(layer.act_bits for layer in net.layers))
-    here = net.pool("pool", here, bits=pool_bits)
-    net.add("classifier", "dense", here, macro.classes, bits=macro.classifier_bits, signed=True)
+    here = net.add(layers.pool(macro), here, bits=pool_bits)
+    net.add(layers.classifier(macro), here, bits=macro.classifier_bits)
     return widened(Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers)))
 
 
 def bit_operations(network: Network) -> int:
     """Sum over layers of MACs x weight bits x activation bits: what narrower multipliers and memories save."""
     return sum(
-        network.macs(i) * layer.act_bits * (1 if layer.op == "avgpool" else layer.weight_bits)
-        for i, layer in enumerate(network.layers)
+        network.macs(i) * layer.act_bits * layer.operator.counted_bits(layer) for i, layer in enumerate(network.layers)
     )
 
 

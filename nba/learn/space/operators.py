@@ -22,7 +22,7 @@ _ROTATION_UNIT = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Operator:
+class BlockOperator:
     """1x1 expand to `expansion` times the channels -> `kernel` x `kernel` depthwise -> 1x1 project.
 
     With `groups` 2 both 1x1 convolutions see half of their input channels, and the expand shuffles the channels.
@@ -37,7 +37,7 @@ class Operator:
         return self.expansion > 1 or self.groups > 1 or expand_at_one
 
 
-def parse_operator(name: str) -> Operator:
+def parse_operator(name: str) -> BlockOperator:
     """The operator called `name`, other than skip. Raises SpecError for a malformed name."""
     match = _OPERATOR.fullmatch(name)
     if match is None:
@@ -45,7 +45,7 @@ def parse_operator(name: str) -> Operator:
             f"network.operators: {name!r} is not an operator; write k<kernel>_e<expansion> or "
             f"k<kernel>_e<expansion>_g2, kernel 1, 3, 5, 7 or 9 and expansion 1..99, such as k3_e6, or {SKIP}"
         )
-    return Operator(kernel=int(match[1]), expansion=int(match[2]), groups=2 if match[3] else 1)
+    return BlockOperator(kernel=int(match[1]), expansion=int(match[2]), groups=2 if match[3] else 1)
 
 
 def shuffle_rotation(channels: int) -> int:

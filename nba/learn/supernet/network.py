@@ -14,12 +14,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from nba.ir.network import MASTER_BITS, Op
+from nba.ir.network import MASTER_BITS
+from nba.ir.operators import second_group
 from nba.learn.data.dataset import INPUT_SCALE
-from nba.learn.quant.fake import QuantLayer
+from nba.learn.quant.fake import QuantLayer, first_reach
 from nba.learn.quant.rounding import Precision, Signal
+from nba.learn.space.layers import LayerPlan, block_layers, classifier, header, pool, stem
 from nba.learn.space.network import SKIP, Block, Macro, blocks, choices
-from nba.learn.space.operators import Operator, parse_operator, shuffle_rotation
+from nba.learn.space.operators import BlockOperator, parse_operator, shuffle_rotation
 from nba.learn.supernet.paths import BlockChoice, Path
 
 
@@ -34,23 +36,23 @@ class SharedWeights(nn.Module):
         self.expand = nn.Parameter(_random((wide, block.in_channels, 1, 1), block.in_channels, generator))
         with torch.no_grad():
             self.expand[: block.in_channels] = torch.eye(block.in_channels)[:, :, None, None]
-        self.depthwise = nn.Parameter(_random((wide, 1, self.kernel, self.kernel), 9, generator))
+        self.spatial = nn.Parameter(_random((wide, 1, self.kernel, self.kernel), 9, generator))
         self.project = nn.Parameter(_random((block.out_channels, wide, 1, 1), wide, generator))
 
-    def views(self, operator: Operator, wide: int) -> tuple[Tensor, Tensor, Tensor]:
+    def views(self, operator: BlockOperator, wide: int) -> tuple[Tensor, Tensor, Tensor]:
         """Weights of expand, depthwise and project of `operator` with `wide` inner channels."""
         margin = (self.kernel - operator.kernel) // 2
         taps = slice(margin, margin + operator.kernel)
         expand, project = self.expand[:wide], self.project[:, :wide]
         if operator.groups == 2:
             expand, project = _own_half(expand, shuffle_rotation(wide)), _own_half(project, 0)
-        return expand, self.depthwise[:wide, :, taps, taps], project
+        return expand, self.spatial[:wide, :, taps, taps], project
 
 
 def _own_half(w_MNKK: Tensor, rotate: int) -> Tensor:
     """Of every output channel's weights those of the inputs that it sees (nba.ir.network.Layer): [M, N / 2, K, K]."""
     m, n = w_MNKK.shape[:2]
-    upper = (torch.arange(m) + rotate) // (m // 2) % 2 == 1
+    upper = torch.from_numpy(second_group(m, rotate)).to(w_MNKK.device)
     return torch.where(upper[:, None, None, None], w_MNKK[:, n // 2 :], w_MNKK[:, : n // 2])
 
 
@@ -69,50 +71,8 @@ class Candidate(nn.Module):
         self.operator = parse_operator(name)
         self.wide = block.in_channels * self.operator.expansion
         self.residual = block.residual
-        groups = self.operator.groups
-        layers: list[QuantLayer] = []
-        if self.operator.has_expand(expand_at_one):
-            rotate = shuffle_rotation(self.wide) if groups == 2 else 0
-            layers.append(
-                _layer(
-                    kind,
-                    "dense",
-                    block.in_channels,
-                    self.wide,
-                    groups=groups,
-                    rotate=rotate,
-                    own=False,
-                    code_bits=code_bits,
-                    generator=generator,
-                )
-            )
-        layers.append(
-            _layer(
-                kind,
-                "depthwise",
-                self.wide,
-                self.wide,
-                kernel=self.operator.kernel,
-                stride=block.stride,
-                own=False,
-                code_bits=code_bits,
-                generator=generator,
-            )
-        )
-        layers.append(
-            _layer(
-                kind,
-                "dense",
-                self.wide,
-                block.out_channels,
-                groups=groups,
-                signed=True,
-                reach=6.0 if block.residual else 4.0,
-                own=False,
-                code_bits=code_bits,
-                generator=generator,
-            )
-        )
+        plans = block_layers(block, self.operator, expand_at_one=expand_at_one)
+        layers = (_layer(kind, plan, own=False, code_bits=code_bits, generator=generator) for plan in plans)
         self.layers = nn.ModuleList(layers)
 
     def forward(self, source: Signal, precision: Precision, shared: SharedWeights) -> Signal:
@@ -137,16 +97,7 @@ class Supernet(nn.Module):
         super().__init__()
         self.macro = macro
         self.code_bits = macro.code_bits if code_bits is None else code_bits
-        self.stem = _layer(
-            kind,
-            "dense",
-            macro.channels,
-            macro.stem_channels,
-            kernel=3,
-            stride=macro.stem_stride,
-            code_bits=self.code_bits,
-            generator=generator,
-        )
+        self.stem = _layer(kind, stem(macro), code_bits=self.code_bits, generator=generator)
         self.blocks = nn.ModuleList()
         self.shared = nn.ModuleList()
         for block in blocks(macro):
@@ -156,22 +107,9 @@ class Supernet(nn.Module):
             }
             self.blocks.append(nn.ModuleDict(candidates))
             self.shared.append(SharedWeights(block, operators, generator))
-        last = macro.stages[-1].channels
-        self.header = _layer(kind, "dense", last, macro.head_channels, code_bits=self.code_bits, generator=generator)
-        self.pool = _layer(
-            kind, "avgpool", macro.head_channels, macro.head_channels, code_bits=self.code_bits, generator=generator
-        )
-        self.classifier = _layer(
-            kind,
-            "dense",
-            macro.head_channels,
-            macro.classes,
-            signed=True,
-            reach=16.0,
-            norm=False,
-            code_bits=self.code_bits,
-            generator=generator,
-        )
+        self.header = _layer(kind, header(macro), code_bits=self.code_bits, generator=generator)
+        self.pool = _layer(kind, pool(macro), code_bits=self.code_bits, generator=generator)
+        self.classifier = _layer(kind, classifier(macro), code_bits=self.code_bits, generator=generator)
 
     def forward(self, codes_BCHW: Tensor, path: Path) -> Tensor:
         """Logits [B, classes] of image codes (floats holding 0..255) on one path."""
@@ -224,36 +162,23 @@ class Supernet(nn.Module):
 
 
 def _layer(
-    kind: type[QuantLayer],
-    op: Op,
-    in_channels: int,
-    out_channels: int,
-    *,
-    kernel: int = 1,
-    stride: int = 1,
-    signed: bool = False,
-    reach: float = 4.0,
-    norm: bool = True,
-    own: bool = True,
-    code_bits: int,
-    groups: int = 1,
-    rotate: int = 0,
-    generator: torch.Generator,
+    kind: type[QuantLayer], plan: LayerPlan, *, own: bool = True, code_bits: int, generator: torch.Generator
 ) -> QuantLayer:
+    kernel = plan.kernel or 1  # a pooling over the whole map asks for no kernel
     return kind(
-        op=op,
-        in_channels=in_channels,
-        out_channels=out_channels,
+        op=plan.op,
+        in_channels=plan.in_channels,
+        out_channels=plan.out_channels,
         kernel=(kernel, kernel),
-        stride=stride,
+        stride=plan.stride,
         pad=kernel // 2,
-        signed=signed,
-        norm=norm,
+        signed=plan.signed,
+        norm=not plan.last,
         track=False,
-        reach=reach,
+        reach=first_reach(residual=plan.residual, last=plan.last),
         own_weight=own,
         code_bits=code_bits,
-        groups=groups,
-        rotate=rotate,
+        groups=plan.groups,
+        rotate=plan.rotate,
         generator=generator,
     )

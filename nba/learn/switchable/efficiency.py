@@ -153,7 +153,9 @@ def check_table(table: EfficiencyTable, macro: Macro, bits: int) -> None:
         if bad or any(getattr(fixed, name) == 0 for name in needed):
             problems.append("every cost must be finite and not negative, and that of the fixed layers more than 0")
     if problems:
-        raise SpecError("the efficiency table is not of this search:\n" + "\n".join(f"  - {p}" for p in problems))
+        raise SpecError(
+            "the efficiency table does not belong to this search:\n" + "\n".join(f"  - {p}" for p in problems)
+        )
 
 
 def efficiency_loss(

@@ -25,7 +25,7 @@ def at_bits(
     network: Network, bits: int, *, stem_bits: int | None = None, classifier_bits: int | None = None
 ) -> Network:
     """`network` with all layers at `bits` bits, but for the first and the last where they have bits of their own;
-    average pooling, which has no weights, sees its whole input. Weights are stored with the bits that they have.
+    an operator without weights sees its whole input. Weights are stored with the bits that they have.
 
     Raises NbaError for a network that was imported: its zero points and clamps belong to the codes it has.
     """
@@ -41,7 +41,7 @@ def at_bits(
     layers = []
     for i, layer in enumerate(network.layers):
         own = stem_bits if i == 0 else classifier_bits if i == len(network.layers) - 1 else None
-        b = width if layer.op == "avgpool" else own or min(bits, width)
+        b = (own or min(bits, width)) if layer.operator.stores_weights else width
         out = tensors[i + 1]
         layers.append(
             replace(

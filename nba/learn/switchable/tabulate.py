@@ -14,6 +14,7 @@ from typing import Literal
 
 from nba.core.progress import Progress, Silent
 from nba.ir.network import MASTER_BITS
+from nba.learn.space.layers import PARTS
 from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.learn.switchable.config import SwitchableConfig
 from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
@@ -25,8 +26,8 @@ from nba.loopnest.network import layers_of
 from nba.loopnest.network_map import choose, search, undominated
 
 MappedFor = Literal["edp", "latency", "energy"]
-LAYERS_PER_BLOCK = 3
-"""Slots of a block: expand, depthwise, project."""
+LAYERS_PER_BLOCK = len(PARTS)
+"""Slots of a block."""
 
 _FIXED = (-1, "")
 """Stands for the layers that every network has."""

@@ -50,7 +50,7 @@ class World:
         """Raise SpecError unless a batch can be shared out evenly."""
         if self.size > 1 and batch % (2 * self.size):
             raise SpecError(
-                f"{field}: {batch} images are not shared out evenly by {self.size} processes; legal: multiples of "
+                f"{field}: {batch} images cannot be divided evenly among {self.size} processes; legal: multiples of "
                 f"{2 * self.size}"
             )
 
@@ -141,6 +141,6 @@ def together(store: distributed.Store, rank: int, size: int) -> Iterator[World]:
         if backend not in str(err).lower():
             raise
         why = str(err).splitlines()[0]
-        raise ToolError(f"another process of this run ended ({why}); the same command continues where it was") from err
+        raise ToolError(f"another process of this run ended ({why}); run the same command again to continue") from err
     finally:
         distributed.destroy_process_group()
