@@ -45,7 +45,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     ),
     # Channels beyond the last are written: over the next row of the ring.
     _m("nba_writer", "fire && (word_q < cfg_words)", "fire", 87),
-    _m("nba_writer", "        word_q <= 12'd0;\n        odd_q ", "        odd_q ", 52),
+    _m("nba_writer", "        word_q <= 13'd0;\n        odd_q ", "        odd_q ", 52),
     _m("nba_writer", "if (!cfg_split || odd_q) col_q", "if (!cfg_split || !odd_q) col_q", 13),
     _m("nba_writer", "        col_q <= 16'd0;\n        odd_q <= 1'b0;\n", "        col_q <= 16'd0;\n", 88),
     _m("nba_writer", "done_q <= fire && row_end && !rst;", "done_q <= fire && s_col_last && !rst;", 88),
@@ -63,14 +63,14 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "rot_wrap ? 3'd0 : rot_q + 3'd1", "rot_q + 3'd1", 88, 0),
     # Two groups: the half of the words never changes; changes a group late; does not change back; begins wrong.
     _m("nba_walk", "half_q ^ half_turn", "half_q", 85, 0),
-    _m("nba_walk", "m_q == cfg_m_lo_last ||", "m_q == cfg_m_lo_last + 12'd1 ||", 85, 0),
+    _m("nba_walk", "m_q == cfg_m_lo_last ||", "m_q == cfg_m_lo_last + 13'd1 ||", 85, 0),
     _m("nba_walk", " || m_q == cfg_m_hi_last;", ";", 85, 0),
     _m("nba_walk", "m_last ? cfg_half_first :", "m_last ? 1'b0 :", 140, 0),
-    _m("nba_walk", "word_first = cfg_half_first ? cfg_half_words : 12'd0", "word_first = 12'd0", 27, 0),
-    _m("nba_walk", "word_q <= word_base;", "word_q <= 12'd0;", 85, 0),
+    _m("nba_walk", "word_first = cfg_half_first ? cfg_half_words : 13'd0", "word_first = 13'd0", 27, 0),
+    _m("nba_walk", "word_q <= word_base;", "word_q <= 13'd0;", 85, 0),
     # The end of the words of the second half.
     _m("nba_walk", "(c_q == cfg_c_last)", "(word_q == cfg_c_last)", 85, 0),
-    _m("nba_seq", "{7'd0, cfg_ky_last} + 13'd1", "{7'd0, cfg_ky_last}", 52),
+    _m("nba_seq", "{6'd0, cfg_ky_last} + 13'd1", "{6'd0, cfg_ky_last}", 52),
     # Input rows are released when the row starts.
     _m("nba_seq", "release_pulse    = walk_last", "release_pulse    = started_q", 52),
     _m("nba_seq", "state_q == ST_FETCH && fetch_q == 2'd3", "state_q == ST_FETCH && fetch_q == 2'd2", 52, 0),

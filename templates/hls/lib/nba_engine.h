@@ -124,7 +124,7 @@ struct Engine {
     const Ring src = Io::ring(job.src_ring);
     const int groups = job.col_groups * job.m_groups;
     const int steps = job.chan_words * job.kernel_h * job.kernel_w;
-    const int top = y * job.stride - job.pad_top;
+    const int top = y * job.stride_h - job.pad_top;
     int s = 0, c = 0, kx = 0, ky = 0, g = 0, q = 0, group = 0;   // the step that is issued
     int line = place.src, weight = job.weight_base;
     int drain_k = DRAIN, drain_g = 0, drain_q = 0;               // the drain step that overlaps it
@@ -143,7 +143,7 @@ struct Engine {
 #pragma HLS ARRAY_PARTITION variable=act dim=0 complete
 #pragma HLS ARRAY_PARTITION variable=stored complete
           const int iy = top + ky;
-          const int x0 = q * PP * job.stride - job.pad_left + kx;
+          const int x0 = q * PP * job.stride_w - job.pad_left + kx;
           const bool turned = g >= job.turn_lo && g < job.turn_hi;
           const int half = (job.half_first != 0) != turned ? job.half_words : 0;
           operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, PER_CHANNEL ? g : half + c, act);

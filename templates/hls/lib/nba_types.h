@@ -26,7 +26,7 @@ struct Ring {
   int col_words;
   int row_words;
   int ring_words;
-  bool split;           // rows split by column parity: the consumer has stride 2
+  bool split;           // rows split by column parity: the consumer has stride_w 2
   int parity_words;
   int init_words;       // first read pointer: the row at -pad_top
   int step_words;       // read pointer: from one output row to the next
@@ -49,7 +49,8 @@ struct Job {
   int kernel_h;          // height of the kernel [taps]
   int kernel_w;          // width of the kernel [taps]
   int slot_cycles;       // cycles of a slot, S [cycles]
-  int stride;            // 1 or 2
+  int stride_h;          // 1 or 2: input rows from one output row to the next [rows]
+  int stride_w;          // 1 or 2: as much for columns [columns]
   int pad_top;           // rows of padding above the map [rows]
   int pad_left;          // columns of padding left of the map [columns]
   int height_in;         // height of the input map [rows]
@@ -79,7 +80,7 @@ struct Job {
 
 // Word addresses, within their buffers, of one started row.
 struct Place {
-  int src;               // relative to the ring: the (possibly absent) input row at y * stride - pad_top
+  int src;               // relative to the ring: the (possibly absent) input row at y * stride_h - pad_top
   int res;
   int dst[MAX_USES];     // as Job::uses
 };

@@ -71,7 +71,7 @@ module nba_chunk #(
   output wire                                          step_row_last,
   output wire [N_DST-1:0]                              step_en,
   output wire [N_DST*6-1:0]                            step_ring,
-  output wire [N_DST*12-1:0]                           step_words,
+  output wire [N_DST*13-1:0]                           step_words,
   output wire [N_DST-1:0]                              step_split,
   output wire [N_DST*16-1:0]                           step_parity_words,
   // control, counters
@@ -90,10 +90,10 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W  = 255 + C_BITS;
-  localparam integer ROW_W    = 63;
-  localparam integer DRAIN_W  = 86 + 3 * C_BITS;
-  localparam integer DST_W    = 36;
+  localparam integer ISSUE_W  = 265 + C_BITS;
+  localparam integer ROW_W    = 64;
+  localparam integer DRAIN_W  = 87 + 3 * C_BITS;
+  localparam integer DST_W    = 37;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
   localparam integer PROG_W = ISSUE_W + ROW_W + DRAIN_W + DSTS_W;

@@ -16,9 +16,9 @@ module nba_issue #(
   parameter integer N_DST       = 1,
   parameter integer N_JOBS      = 1,
   parameter integer MAX_STAGE   = 0,
-  parameter integer ISSUE_W     = 263,
-  parameter integer ROW_W       = 63,
-  parameter integer DST_W       = 36
+  parameter integer ISSUE_W     = 273,
+  parameter integer ROW_W       = 64,
+  parameter integer DST_W       = 37
 ) (
   input  wire                   clk,
   input  wire                   rst,
@@ -68,25 +68,26 @@ module nba_issue #(
   wire [7:0]        f_stage;
   wire [11:0]       f_height;
   wire [11:0]       f_width;
-  wire              f_stride2;
-  wire [5:0]        f_pad_top;
-  wire [5:0]        f_pad_left;
-  wire [5:0]        f_kx_last;
-  wire [5:0]        f_ky_last;
-  wire [11:0]       f_c_last;
+  wire              f_stride2_h;
+  wire              f_stride2_w;
+  wire [6:0]        f_pad_top;
+  wire [6:0]        f_pad_left;
+  wire [6:0]        f_kx_last;
+  wire [6:0]        f_ky_last;
+  wire [12:0]       f_c_last;
   wire [11:0]       f_slot_extra;
   wire [2:0]        f_rot0;
   wire              f_par0;
   wire [15:0]       f_qoff0;
-  wire [11:0]       f_col_words;
+  wire [12:0]       f_col_words;
   wire [15:0]       f_parity_words;
   wire [15:0]       f_base;
   wire [15:0]       f_row_words;
   wire [15:0]       f_ring_words;
-  wire [11:0]       f_half_words;
+  wire [12:0]       f_half_words;
   wire              f_half_first;
-  wire [11:0]       f_m_lo_last;
-  wire [11:0]       f_m_hi_last;
+  wire [12:0]       f_m_lo_last;
+  wire [12:0]       f_m_hi_last;
   wire [15:0]       f_w_base;
   wire              f_w_step;
   nba_word_issue #(
@@ -96,7 +97,8 @@ module nba_issue #(
     .cfg_stage       (f_stage),
     .cfg_height      (f_height),
     .cfg_width       (f_width),
-    .cfg_stride2     (f_stride2),
+    .cfg_stride2_h   (f_stride2_h),
+    .cfg_stride2_w   (f_stride2_w),
     .cfg_pad_top     (f_pad_top),
     .cfg_pad_left    (f_pad_left),
     .cfg_kx_last     (f_kx_last),
@@ -127,7 +129,7 @@ module nba_issue #(
   );
 
   wire [11:0]       row_rows;
-  wire [11:0]       row_m_last;
+  wire [12:0]       row_m_last;
   wire [11:0]       row_g_last;
   wire [15:0]       row_p_base;
   wire              row_res_en;
@@ -144,7 +146,7 @@ module nba_issue #(
   );
 
   wire [N_DST-1:0]    dst_en;
-  wire [N_DST*12-1:0] dst_words;
+  wire [N_DST*13-1:0] dst_words;
   wire [N_DST-1:0]    dst_split;
   wire [N_DST*16-1:0] dst_parity_words;
   genvar gi;
@@ -154,7 +156,7 @@ module nba_issue #(
         .s_word          (s_dst[gi*DST_W +: DST_W]),
         .cfg_en          (dst_en[gi]),
         .cfg_ring        (dst_ring[gi*6 +: 6]),
-        .cfg_words       (dst_words[gi*12 +: 12]),
+        .cfg_words       (dst_words[gi*13 +: 13]),
         .cfg_split       (dst_split[gi]),
         .cfg_parity_words(dst_parity_words[gi*16 +: 16])
       );
@@ -185,7 +187,7 @@ module nba_issue #(
     .cfg_stage        (f_stage),
     .cfg_rows         (row_rows),
     .cfg_height       (f_height),
-    .cfg_stride2      (f_stride2),
+    .cfg_stride2_h    (f_stride2_h),
     .cfg_pad_top      (f_pad_top),
     .cfg_ky_last      (f_ky_last),
     .cfg_src_sel      (m_sel),
@@ -239,7 +241,7 @@ module nba_issue #(
     .cfg_slot_extra  (f_slot_extra),
     .cfg_width       (f_width),
     .cfg_height      (f_height),
-    .cfg_stride2     (f_stride2),
+    .cfg_stride2_w   (f_stride2_w),
     .cfg_pad_left    (f_pad_left),
     .cfg_rot0        (f_rot0),
     .cfg_par0        (f_par0),

@@ -20,9 +20,9 @@ module nba_results #(
   parameter integer P_DEPTH    = 4,
   parameter integer P_BLOCK    = 0,
   parameter         PARAM_FILE = "params.mem",
-  parameter integer ROW_W      = 63,
-  parameter integer DRAIN_W    = 110,
-  parameter integer DST_W      = 36
+  parameter integer ROW_W      = 64,
+  parameter integer DRAIN_W    = 111,
+  parameter integer DST_W      = 37
 ) (
   input  wire                          clk,
   input  wire                          rst,
@@ -49,7 +49,7 @@ module nba_results #(
   output wire [7:0]                    step_job,
   output wire [N_DST-1:0]              step_en,
   output wire [N_DST*6-1:0]            step_ring,
-  output wire [N_DST*12-1:0]           step_words,
+  output wire [N_DST*13-1:0]           step_words,
   output wire [N_DST-1:0]              step_split,
   output wire [N_DST*16-1:0]           step_parity_words
 );
@@ -72,12 +72,12 @@ module nba_results #(
   assign step_job = own_q[LATE_W +: 8];
 
   wire [11:0]       o_rows;
-  wire [11:0]       o_m_last;
+  wire [12:0]       o_m_last;
   wire [11:0]       o_g_last;
   wire [15:0]       o_p_base;
   wire              o_res_en;
   wire [3:0]        o_res_sel;
-  wire [11:0]       o_res_words;
+  wire [12:0]       o_res_words;
   wire [15:0]       o_res_mult;
   wire              o_res_signed;
   wire [47:0]       o_round;
@@ -114,7 +114,7 @@ module nba_results #(
         .s_word          (own_dst[gi*DST_W +: DST_W]),
         .cfg_en          (step_en[gi]),
         .cfg_ring        (step_ring[gi*6 +: 6]),
-        .cfg_words       (step_words[gi*12 +: 12]),
+        .cfg_words       (step_words[gi*13 +: 13]),
         .cfg_split       (step_split[gi]),
         .cfg_parity_words(step_parity_words[gi*16 +: 16])
       );
@@ -123,7 +123,7 @@ module nba_results #(
 
   // Of the job that comes next only the first parameter word is looked at.
   wire [11:0]       next_rows;
-  wire [11:0]       next_m_last;
+  wire [12:0]       next_m_last;
   wire [11:0]       next_g_last;
   wire [15:0]       next_p_base;
   wire              next_res_en;

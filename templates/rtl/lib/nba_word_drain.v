@@ -7,8 +7,8 @@
 module nba_word_drain #(
   parameter integer C_BITS = 8
 ) (
-  input  wire [86+3*C_BITS-1:0] s_word,
-  output wire [11:0]            cfg_res_words,
+  input  wire [87+3*C_BITS-1:0] s_word,
+  output wire [12:0]            cfg_res_words,
   output wire [15:0]            cfg_res_mult,
   output wire                   cfg_res_signed,
   output wire [47:0]            cfg_round,

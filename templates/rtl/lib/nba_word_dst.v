@@ -4,10 +4,10 @@
 // Written from nba/machine/layout.py by python -m benchmarks.render_layout; do not edit.
 `default_nettype none
 module nba_word_dst (
-  input  wire [35:0] s_word,
+  input  wire [36:0] s_word,
   output wire        cfg_en,
   output wire [5:0]  cfg_ring,
-  output wire [11:0] cfg_words,
+  output wire [12:0] cfg_words,
   output wire        cfg_split,
   output wire [15:0] cfg_parity_words
 );

@@ -4,9 +4,9 @@
 // Written from nba/machine/layout.py by python -m benchmarks.render_layout; do not edit.
 `default_nettype none
 module nba_word_row (
-  input  wire [62:0] s_word,
+  input  wire [63:0] s_word,
   output wire [11:0] cfg_rows,
-  output wire [11:0] cfg_m_last,
+  output wire [12:0] cfg_m_last,
   output wire [11:0] cfg_g_last,
   output wire [15:0] cfg_p_base,
   output wire        cfg_res_en,
