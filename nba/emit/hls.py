@@ -18,7 +18,7 @@ from nba.emit.env import environment
 from nba.emit.hls_tables import braces, job_initialiser, packed
 from nba.emit.memories import param_words, weight_words
 from nba.emit.names import expected_name
-from nba.emit.program_rom import drain_values, issue_values, row_values
+from nba.emit.program_rom import drain_values, issue_values, row_values, takes_max
 from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
@@ -297,6 +297,7 @@ def _chunk(
     engine = (
         program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
+        any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
     )  # fmt: skip
     return HlsChunk(
         index=index,

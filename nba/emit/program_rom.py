@@ -5,12 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nba.ir.network import Network
+import numpy as np
+
+from nba.ir.network import Layer, Network
 from nba.machine.layout import NO_DST, pack_program, program_width
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, job_slots
 
 Values = dict[str, int]
 """Field -> value, of one section of a word."""
+
+
+def takes_max(layer: Layer) -> bool:
+    """Whether the accumulator of `layer` is the largest product of a window, and not their sum."""
+    return layer.operator.reduce.combine is np.maximum
 
 
 def issue_values(network: Network, program: Program, job: JobProgram, src_sel: int) -> Values:
@@ -54,6 +61,7 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
         "w_step": int(job.weight_step),
         "w_shift": operator.memory_bits(layer) - operator.operand_bits(layer),
         "w_bits": operator.operand_bits(layer),
+        "take_max": int(takes_max(layer)),
     }
 
 

@@ -111,6 +111,7 @@ ISSUE = Section(
         _f("w_step", 1, "1: a weight word for every step; 0: one word, of ones, for the whole job"),
         _f("w_shift", 4, "bits of a stored weight that the weight operand drops", "bits"),
         _f("w_bits", 5, "bits of the weight operand", "bits"),
+        _f("take_max", 1, "1: the accumulator is the largest product of the window; 0: their sum"),
     ),
 )
 ROW = Section(
@@ -252,6 +253,7 @@ JOB: tuple[Member, ...] = (
     _same("weight_step", "w_step", "bool"),
     _same("weight_shift", "w_shift"),
     _own("weight_hi", "largest weight that the multiplier sees"),
+    _same("take_max", kind="bool"),
     _same("param_base", "p_base"),
     _same("has_residual", "res_en", "bool"),
     _own("res_ring", "ring of the residual operand, a number of the table of rings"),

@@ -69,7 +69,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_operands": (
         {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "W_BLOCK": 1, "W_DEPTH": 700},
         {"PM": 3, "PN": 4, "PP": 4, "N_SRC": 15, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "A_BITS": 5},
-        {"PM": 2, "PN": 1, "C_BITS": 16, "A_BITS": 16, "W_BITS": 16, "W_STORE": 16},
+        {"PM": 2, "PN": 1, "C_BITS": 16, "A_BITS": 16, "W_BITS": 16, "W_STORE": 16, "HAS_MAX": 1},
     ),
     "nba_results": (
         {"PM": 6, "PQ": 3, "PP": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4, "P_DEPTH": 90, "P_BLOCK": 1},
@@ -80,7 +80,8 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_word_drain": ({"C_BITS": 16},),
     "nba_word_param": ({"PQ": 3, "ACC_BITS": 5},),
     "nba_chunk": (
-        {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1},
+        {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1}
+        | {"HAS_MAX": 1},
         {"PM": 1, "PN": 1, "PP": 1, "PQ": 1, "A_BITS": 2, "A_NEST": 1, "W_BITS": 2, "W_STORE": 2, "ACC_BITS": 5},
         {"PM": 6, "PN": 4, "PP": 4, "PQ": 3, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "HAS_RES": 1, "N_SRC": 3}
         | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},

@@ -18,7 +18,7 @@
 namespace nba {
 
 template <int CODE, bool PER_CHANNEL, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
-          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL>
+          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL, bool MAXIMUM>
 struct Engine {
   static const int LANES = PER_CHANNEL ? PM : PN;          // channels in a word of the input
   static const int WEIGHTS = PER_CHANNEL ? PM : PM * PN;   // weights in a word, [m][n]
@@ -51,7 +51,8 @@ struct Engine {
     }
   }
 
-  // One step of the array: acc += weights x operands, or = on the first step of a group.
+  // One step of the array: acc += weights x operands, or = on the first step of a group; where the job takes the largest
+  // product (PN = 1), acc = that product if it is larger.
   static void step(const Job &job, const ap_int<W_STORE> stored[WEIGHTS], const act_t act[PP][LANES], bool first,
                    acc_t acc[PP][PM]) {
 #pragma HLS INLINE
@@ -74,7 +75,7 @@ struct Engine {
         for (int n = 0; n < PN; ++n) {
 #pragma HLS UNROLL
           const ap_int<W_BITS + A_BITS + 1> product = w[n] * act[j][PER_CHANNEL ? m : n];
-          sum += product;
+          sum = MAXIMUM && job.take_max && !first ? (acc_t(product) > sum ? acc_t(product) : sum) : acc_t(sum + product);
         }
         acc[j][m] = sum;
       }

@@ -64,6 +64,7 @@ struct Job {
   bool weight_step;      // 1: a weight word for every step; 0: one word, of ones, for the whole job
   int weight_shift;      // bits of a stored weight that the weight operand drops [bits]
   int weight_hi;         // largest weight that the multiplier sees
+  bool take_max;         // 1: the accumulator is the largest product of the window; 0: their sum
   int param_base;        // first word of the job's parameters [words]
   bool has_residual;     // the job has a residual operand
   int res_ring;          // ring of the residual operand, a number of the table of rings

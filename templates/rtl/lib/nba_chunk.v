@@ -5,7 +5,8 @@
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1/2/4/8, PQ | PM;
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
-// one. Depths in words; *_BLOCK: block RAM.
+// one. HAS_RES, HAS_MAX: 1 if any job has a residual operand, or takes the largest product of a window (PER_CHANNEL).
+// Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
 // (nba_word_*). Weight word: weight (m, n) at (m*PN+n)*W_STORE. Codes: channel m of column p is number p*PQ+m.
 // Reset (or a batch's start after it) begins with empty rings. Files are bare names resolved by the runner.
@@ -24,6 +25,7 @@ module nba_chunk #(
   parameter integer W_NEST      = 0,
   parameter integer ACC_BITS    = 24,
   parameter integer HAS_RES     = 0,
+  parameter integer HAS_MAX     = 0,
   parameter integer N_SRC       = 1,
   parameter integer N_RES       = 1,
   parameter integer N_DST       = 1,
@@ -90,7 +92,7 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W  = 265 + C_BITS;
+  localparam integer ISSUE_W  = 266 + C_BITS;
   localparam integer ROW_W    = 64;
   localparam integer DRAIN_W  = 87 + 3 * C_BITS;
   localparam integer DST_W    = 37;
@@ -121,6 +123,7 @@ module nba_chunk #(
   wire [3:0]        a_shift;
   wire [3:0]        w_shift;
   wire [4:0]        w_bits;
+  wire              take_max;
   wire              valid_q1;
   wire              first_q1;
   wire [15:0]       w_addr;
@@ -174,6 +177,7 @@ module nba_chunk #(
     .m_a_shift        (a_shift),
     .m_w_shift        (w_shift),
     .m_w_bits         (w_bits),
+    .m_max            (take_max),
     .m_valid          (valid_q1),
     .m_first          (first_q1),
     .m_w_addr         (w_addr),
@@ -189,6 +193,7 @@ module nba_chunk #(
   // ---------------------------------------------------------------- operands (i .. i+3), MAC array (i+3 .. i+6)
   wire                           valid_q3;
   wire                           first_q3;
+  wire                           max_q3;
   wire [PP*LANES*(A_BITS+1)-1:0] op_a;
   wire [PM*PN*W_BITS-1:0]        op_w;
   nba_operands #(
@@ -203,6 +208,7 @@ module nba_chunk #(
     .W_STORE    (W_STORE),
     .W_NEST     (W_NEST),
     .N_SRC      (N_SRC),
+    .HAS_MAX    (HAS_MAX),
     .W_DEPTH    (W_DEPTH),
     .W_BLOCK    (W_BLOCK),
     .WEIGHT_FILE(WEIGHT_FILE)
@@ -215,6 +221,7 @@ module nba_chunk #(
     .cfg_a_shift(a_shift),
     .cfg_w_shift(w_shift),
     .cfg_w_bits (w_bits),
+    .cfg_max    (take_max),
     .s_valid    (valid_q1),
     .s_first    (first_q1),
     .s_w_addr   (w_addr),
@@ -223,6 +230,7 @@ module nba_chunk #(
     .src_data   (src_data),
     .m_valid    (valid_q3),
     .m_first    (first_q3),
+    .m_max      (max_q3),
     .m_a        (op_a),
     .m_w        (op_w)
   );
@@ -235,7 +243,8 @@ module nba_chunk #(
     .PP         (PP),
     .A_BITS     (A_BITS),
     .W_BITS     (W_BITS),
-    .ACC_BITS   (ACC_BITS)
+    .ACC_BITS   (ACC_BITS),
+    .HAS_MAX    (HAS_MAX)
   ) u_array (
     .clk    (clk),
     .rst    (rst),
@@ -243,6 +252,7 @@ module nba_chunk #(
     .s_w    (op_w),
     .s_valid(valid_q3),
     .s_first(first_q3),
+    .s_max  (max_q3),
     .m_acc  (acc)
   );
 

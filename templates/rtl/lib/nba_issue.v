@@ -16,7 +16,7 @@ module nba_issue #(
   parameter integer N_DST       = 1,
   parameter integer N_JOBS      = 1,
   parameter integer MAX_STAGE   = 0,
-  parameter integer ISSUE_W     = 273,
+  parameter integer ISSUE_W     = 274,
   parameter integer ROW_W       = 64,
   parameter integer DST_W       = 37
 ) (
@@ -52,6 +52,7 @@ module nba_issue #(
   output wire [3:0]             m_a_shift,
   output wire [3:0]             m_w_shift,
   output wire [4:0]             m_w_bits,
+  output wire                   m_max,
   // steps (i+1)
   output wire                   m_valid,
   output wire                   m_first,
@@ -125,7 +126,8 @@ module nba_issue #(
     .cfg_w_base      (f_w_base),
     .cfg_w_step      (f_w_step),
     .cfg_w_shift     (m_w_shift),
-    .cfg_w_bits      (m_w_bits)
+    .cfg_w_bits      (m_w_bits),
+    .cfg_take_max    (m_max)
   );
 
   wire [11:0]       row_rows;

@@ -5,7 +5,7 @@
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP as the engine.
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
-// W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM. Weight word: weight (m, n) at (m*PN+n)*W_STORE.
+// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM. Weight word: weight (m, n) at (m*PN+n)*W_STORE.
 // Packing of m_a and m_w: as nba_align and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
@@ -20,6 +20,7 @@ module nba_operands #(
   parameter integer W_STORE     = 8,
   parameter integer W_NEST      = 0,
   parameter integer N_SRC       = 1,
+  parameter integer HAS_MAX     = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
   parameter         WEIGHT_FILE = "weights.mem"
@@ -33,6 +34,7 @@ module nba_operands #(
   input  wire [3:0]        cfg_a_shift,
   input  wire [3:0]        cfg_w_shift,
   input  wire [4:0]        cfg_w_bits,
+  input  wire              cfg_max,
   // i+1
   input  wire              s_valid,
   input  wire              s_first,
@@ -44,6 +46,7 @@ module nba_operands #(
   // i+3
   output wire              m_valid,
   output wire              m_first,
+  output wire              m_max,
   output wire [PP*((PER_CHANNEL != 0) ? PM : PN)*(A_BITS+1)-1:0]   m_a,
   output wire [PM*PN*W_BITS-1:0] m_w
 );
@@ -78,6 +81,16 @@ module nba_operands #(
   end
   assign m_valid = valid_q[1];
   assign m_first = first_q[1];
+  generate
+    if (HAS_MAX != 0) begin : g_max
+      reg [2:0] max_q;
+      always @(posedge clk) max_q <= {max_q[1:0], cfg_max};
+      assign m_max = max_q[2];
+    end else begin : g_no_max
+      wire unused = &{1'b0, cfg_max};
+      assign m_max = 1'b0;
+    end
+  endgenerate
 
   reg [WORD_W-1:0] src_word;
   always @* begin

@@ -7,7 +7,7 @@
 module nba_word_issue #(
   parameter integer C_BITS = 8
 ) (
-  input  wire [265+C_BITS-1:0] s_word,
+  input  wire [266+C_BITS-1:0] s_word,
   output wire [7:0]            cfg_stage,
   output wire [11:0]           cfg_height,
   output wire [11:0]           cfg_width,
@@ -39,9 +39,11 @@ module nba_word_issue #(
   output wire [15:0]           cfg_w_base,
   output wire                  cfg_w_step,
   output wire [3:0]            cfg_w_shift,
-  output wire [4:0]            cfg_w_bits
+  output wire [4:0]            cfg_w_bits,
+  output wire                  cfg_take_max
 );
   assign {
+    cfg_take_max,
     cfg_w_bits,
     cfg_w_shift,
     cfg_w_step,
