@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import NbaError
+from nba.core.version import __version__
 from nba.emit.env import environment
-from nba.emit.hls_tables import braces, job_initialiser, packed
+from nba.emit.hls_tables import braces, job_initialiser, word_initialisers
 from nba.emit.memories import param_words, weight_words
 from nba.emit.names import expected_name
 from nba.emit.program_rom import drain_values, issue_values, row_values, takes_max
@@ -327,7 +327,7 @@ def _chunk(
         residuals=tuple(e for e in read if program.edges[e.index].port == "residual"),
         destinations=tuple(edges[i] for i in written),
         own=tuple(edges[i] for i in written if program.edges[i].consumer == index),
-        weights=packed(np.concatenate(words), store),
+        weights=word_initialisers(np.concatenate(words), store),
         bias=tuple(braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
         mult=tuple(braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
     )

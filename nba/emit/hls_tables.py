@@ -15,7 +15,7 @@ def braces(*values: int | str | bool) -> str:
     return "{" + ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values) + "}"
 
 
-def packed(words: np.ndarray, bits: int) -> tuple[str, ...]:
+def word_initialisers(words: np.ndarray, bits: int) -> tuple[str, ...]:
     """Words of `bits`-bit lanes as C initialisers of 64-bit parts."""
     per_part = 64 // bits
     lanes = words.shape[1]

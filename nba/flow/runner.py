@@ -29,13 +29,13 @@ from typing import Protocol
 
 from filelock import FileLock, Timeout
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import NbaError, SpecError
 from nba.core.files import BEFORE, PART, current_umask, write_atomic
 from nba.core.jsonfile import read_json
 from nba.core.progress import Progress, Silent
 from nba.core.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
+from nba.core.version import __version__
 from nba.core.yamlfile import value_at
 from nba.spec import Spec, TrainSchedule, paths_of
 

@@ -20,7 +20,8 @@ from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.synth import compare, synthesise_rtl
 from nba.verify import verify_bundle
-from nba.verify.rtl import MODE_TESTS, RtlResult, Simulator, simulate_rtl
+from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
+from sim.run_sim import TESTS
 from tests.modes import FRAMES, modes_case
 from tests.strategies import NetworkLimits
 
@@ -89,7 +90,7 @@ def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
 def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
-    _all_hold(_run(tmp_path, "verilator", seed, MODE_TESTS), n_modes, MODE_TESTS)
+    _all_hold(_run(tmp_path, "verilator", seed, TESTS), n_modes, TESTS)
 
 
 def test_wide_codes(tmp_path: Path) -> None:

@@ -110,7 +110,7 @@ def _stripped(path: str, body: bytes, design: Design) -> str:
     """The file without comments and without the design's id."""
     text = body.decode("ascii")
     for length in (64, 12, 8):
-        text = text.replace(design.id[:length], "ID")
+        text = text.replace(design.id[:length], "ID").replace(design.id[:length].upper(), "ID")
     marker = "//" if path.endswith((".v", ".cpp", ".h", ".hpp")) else "#"
     return "\n".join(line.split(marker)[0].rstrip() for line in text.splitlines())
 

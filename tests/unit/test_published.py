@@ -14,7 +14,7 @@ from nba.core import assets
 from nba.deviations import notes
 from nba.presets import SCHEDULES, TRAINING
 from nba.published import NETWORKS_MISSING, PUBLISHED
-from nba.spec import Schedule, SearchSchedule, Spec, TrainSchedule, load_spec, parse_spec
+from nba.spec import Schedule, SearchSchedule, Spec, TrainSchedule, parse_spec, read_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"
 AUTO_IMAGENET = "published-auto-nba-imagenet"
@@ -177,7 +177,7 @@ def test_a_value_that_is_not_the_published_one_is_named() -> None:
     ("example", "column"), [("cifar10_published", AUTO_CIFAR), ("cifar10_instantnet", INSTANT_CIFAR)]
 )
 def test_published_examples_are_the_published_settings(example: str, column: str) -> None:
-    found = load_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
+    found = read_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
     assert found.schedule == Schedule.model_validate({"preset": column})
     assert not [line for line in notes(found) if "in this spec" in line]
     assert parse_spec(found.yaml(), where="", folder=Path(), platforms=names()) == found

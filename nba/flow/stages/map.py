@@ -9,7 +9,7 @@ import shutil
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from nba import __version__
+from nba.core.version import __version__
 from nba.flow.artifacts import CLASSES, IMAGES, Json, load_network, read_part, write_part
 from nba.flow.limits import budgets_of, check
 from nba.flow.stages.cascade import hardware_bits
