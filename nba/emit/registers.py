@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from typing import Literal
 
-from nba import __version__
 from nba.core import assets
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.ir.design import Design
 from nba.machine.program import Program
