@@ -53,7 +53,8 @@ test-fresh: ## On new minimal Debian 12 and 13 systems, as README says (root; DE
 fuzz: setup ## Fuzz everything that the product reads (FUZZ_CASES=6000, FUZZ_SEED=0); failures lie in build/fuzz
 	@$(BIN)/python -m tests.fuzz.run --cases '$(FUZZ_CASES)' --seed '$(FUZZ_SEED)' $(FUZZ_ARGS)
 
-docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded
+docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded, and what follows from the layout of the words
+	@$(BIN)/python -m benchmarks.render_layout
 	@$(BIN)/python -m benchmarks.render_docs
 
 registers: setup ## Write headers, tables and IP-XACT from templates/registers/nba.rdl; HTML pages: build/registers

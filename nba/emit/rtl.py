@@ -11,7 +11,7 @@ from nba.core import assets
 from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, param_memory, weight_memory
-from nba.emit.program_rom import program_words
+from nba.emit.program_rom import program_words, takes_max
 from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
@@ -164,6 +164,7 @@ def _chunk_view(
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
         "has_residual": int(chunk.has_residual),
+        "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
         "n_src": len(ends["main"]),
         "n_res": max(1, len(ends["residual"])),
         "n_dst": len(ends["out"]),

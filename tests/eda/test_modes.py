@@ -36,9 +36,9 @@ WIDE = (30, 3)
 """Codes of 16 bits."""
 MUTANTS = (
     # The mode's place in the program is dropped.
-    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
+    Mutant(module="nba_program", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
     # A bit of the mode is dropped.
-    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{3'd0, cfg_mode[0], job[JOB_W-1:0]}"),
+    Mutant(module="nba_program", old="{cfg_mode, job[JOB_W-1:0]}", new="{3'd0, cfg_mode[0], job[JOB_W-1:0]}"),
     # The mode changes in flight.
     Mutant(module="nba_axil", old="assign cfg_mode = cfg_mode_q;", new="assign cfg_mode = mode_q;"),
     # The first mode written is kept for ever.
