@@ -20,7 +20,7 @@ FUZZ_SEED ?= 0
 FUZZ_ARGS ?=
 EXAMPLES ?=
 
-.PHONY: help setup run sim quick test test-full test-fresh fuzz docs record lint clean
+.PHONY: help setup run sim quick test test-full test-fresh fuzz docs registers record lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -53,8 +53,12 @@ test-fresh: ## On new minimal Debian 12 and 13 systems, as README says (root; DE
 fuzz: setup ## Fuzz everything that the product reads (FUZZ_CASES=6000, FUZZ_SEED=0); failures lie in build/fuzz
 	@$(BIN)/python -m tests.fuzz.run --cases '$(FUZZ_CASES)' --seed '$(FUZZ_SEED)' $(FUZZ_ARGS)
 
-docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded
+docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded, and what follows from the layout of the words
+	@$(BIN)/python -m benchmarks.render_layout
 	@$(BIN)/python -m benchmarks.render_docs
+
+registers: setup ## Write headers, tables and IP-XACT from templates/registers/nba.rdl; HTML pages: build/registers
+	@$(BIN)/python -m benchmarks.registers --html build/registers
 
 record: setup ## Run the examples from nothing (EXAMPLES=digits for one), record their figures, then `make docs`; idle machine
 	@$(BIN)/python -m benchmarks.record $(EXAMPLES)

@@ -95,7 +95,7 @@ def cases() -> dict[str, Case]:
 
 def space_of(network: Network) -> AcceleratorSpace:
     """The default space for the layers of `network`."""
-    return AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in network.layers))
+    return AcceleratorSpace(slots=tuple(x.operator.mixes for x in network.layers))
 
 
 def menu_of(space: AcceleratorSpace) -> Menu:

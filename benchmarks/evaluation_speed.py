@@ -23,23 +23,12 @@ from nba.boards import get
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.learn.space.network import Architecture, Macro, Stage, blocks, skeleton, slot_of_layer, slots
 from nba.machine.batch import output_cycles
-from nba.machine.closed_form import (
-    COLS,
-    DENSE,
-    HEIGHT_IN,
-    OVERHEAD_CYCLES,
-    ROWS,
-    TAPS,
-    WIDTH_IN,
-    Designs,
-    M,
-    N,
-    layer_table,
-    resources,
-    speed_bounds,
-)
+from nba.machine.blocks import block_counts
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import COLS, HEIGHT_IN, MIXES, ROWS, TAPS, WIDTH_IN, Designs, M, N, layer_table
 from nba.machine.program import lower
-from nba.machine.schedule import MIN_ROW_CYCLES, schedule
+from nba.machine.schedule import schedule
+from nba.machine.timing import MIN_ROW_CYCLES, OVERHEAD_CYCLES
 
 MACRO = Macro(
     name="auto-nba-like", height=32, width=32, channels=3, classes=100, stem_channels=16,
@@ -75,7 +64,7 @@ def plain_intervals(layers: np.ndarray, designs: Designs) -> np.ndarray:
     every, load = np.arange(n_designs), np.zeros(designs.pm.shape, np.int64)
     for layer, k in zip(layers, designs.chunk.T, strict=True):
         pm, pq = designs.pm[every, k], designs.pq[every, k]
-        words = -(-layer[N] // designs.pn[every, k]) if layer[DENSE] else 1
+        words = -(-layer[N] // designs.pn[every, k]) if layer[MIXES] else 1
         groups = -(-layer[COLS] // designs.pp) * -(-layer[M] // pm)
         row = np.maximum(groups * np.maximum(words * layer[TAPS], pm // pq), MIN_ROW_CYCLES)
         load[every, k] += layer[ROWS] * row + OVERHEAD_CYCLES
@@ -92,7 +81,7 @@ def closed_forms(n: int) -> dict[str, float]:
     architecture = Architecture(macro=MACRO, ops=("k3_e3",) * len(blocks(MACRO)), bits=(8,) * len(blocks(MACRO)))
     network = skeleton(architecture)
     layers, which, platform = layer_table(network), slot_of_layer(architecture), get("zc706")
-    space = AcceleratorSpace(slots=tuple(slot.kind for slot in slots(MACRO)), n_chunks=10)
+    space = AcceleratorSpace(slots=tuple(slot.mixes for slot in slots(MACRO)), n_chunks=10)
     rng = np.random.default_rng(0)
     choice = space.sample(rng, n)
     designs = space.decode(choice, layers, which)
@@ -103,7 +92,7 @@ def closed_forms(n: int) -> dict[str, float]:
     rates = {
         "plain interval in numpy": rate(n, lambda: plain_intervals(layers, whole)),
         "speed bounds": rate(n, lambda: speed_bounds(layers, designs)),
-        "DSP and BRAM": rate(n, lambda: resources(layers, designs, platform)),
+        "DSP and BRAM": rate(n, lambda: block_counts(layers, designs, platform)),
         "decode": rate(n, lambda: space.decode(choice, layers, which)),
         "sample": rate(n, lambda: space.sample(rng, n)),
     }
@@ -125,7 +114,7 @@ def exact(n: int, yardstick: float) -> dict[str, float]:
     architecture = Architecture(macro=DIGITS, ops=("k3_e3",) * 5, bits=(8,) * 5)
     network = skeleton(architecture)
     layers, which = layer_table(network), slot_of_layer(architecture)
-    space = AcceleratorSpace(slots=tuple(slot.kind for slot in slots(DIGITS)))
+    space = AcceleratorSpace(slots=tuple(slot.mixes for slot in slots(DIGITS)))
     choice = space.sample(np.random.default_rng(0), n)
     choice[:, space.first_slot + 2 :: 3] = 1
     designs = space.decode(choice, layers, which)

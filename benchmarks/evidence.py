@@ -145,7 +145,7 @@ class CountedHardware:
     """The accelerator search of a setting, counting every evaluation of its cost model."""
 
     def __init__(self, setting: Setting, seed: int):
-        kinds = tuple(slot.kind for slot in slots(setting.macro))
+        kinds = tuple(slot.mixes for slot in slots(setting.macro))
         self._search = GammaSearch(
             space=AcceleratorSpace(slots=kinds, n_chunks=setting.max_chunks), platform=get(PLATFORM),
             budgets=setting.budgets, objective="interval", seed=seed,

@@ -38,7 +38,9 @@ from nba.loopnest import network_map
 from nba.loopnest.description import load_hierarchy
 from nba.loopnest.network import layers_of
 from nba.machine.batch import output_cycles
-from nba.machine.closed_form import layer_table, resources, speed_bounds
+from nba.machine.blocks import block_counts
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import layer_table
 from nba.machine.energy import counts
 from nba.machine.program import lower
 from nba.machine.schedule import schedule
@@ -132,7 +134,7 @@ def mapped() -> Iterator[tuple[str, object]]:
         table = layer_table(case.network)
         at = space.decode(space.sample(np.random.default_rng(3), 400), table, where)
         bounds, busy = speed_bounds(table, at)
-        yield f"closed.{name}", digest(bounds) + digest(busy) + digest(resources(table, at, PLATFORM))
+        yield f"closed.{name}", digest(bounds) + digest(busy) + digest(block_counts(table, at, PLATFORM))
         if name == "digits":
             for objective in ("interval", "latency", "energy", "edp"):
                 found = map_certified(case.network, PLATFORM, case.budgets, objective=objective, seed=1)

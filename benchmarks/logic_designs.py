@@ -129,9 +129,9 @@ def _instances(module: str, path: str, inside: dict[str, list[tuple[str, str]]])
 
 CHUNK_PARTS = {
     "u_array": "array", "u_align": "align", "u_wnest": "nest", "u_requant": "requant", "u_drain": "drain",
-    "u_weights": "weights", "u_params": "params", "u_program": "program", "u_cnt_start": "counters",
-    "u_cnt_end": "counters", "u_walk": "control", "u_seq": "control",
+    "u_weights": "weights", "u_params": "params", "u_program": "program", "u_start": "counters", "u_end": "counters",
 }  # fmt: skip
+"""Instances below a chunk, at any depth; all else is control."""
 
 
 def part_of(path: str) -> str:
@@ -141,7 +141,7 @@ def part_of(path: str) -> str:
         return "top"
     chunk = re.fullmatch(r"u_chunk_(\d+)", names[0])
     if chunk:
-        return f"chunk{chunk[1]}/{CHUNK_PARTS[names[1]] if len(names) > 1 else 'control'}"
+        return f"chunk{chunk[1]}/{next((CHUNK_PARTS[n] for n in reversed(names) if n in CHUNK_PARTS), 'control')}"
     edge = re.fullmatch(r"u_edge_(\d+)", names[0])
     if edge:
         return f"edge{edge[1]}/{'ram' if len(names) > 1 and names[1].endswith('u_ram') else 'rings'}"

@@ -20,6 +20,8 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.figures_file import FILE, ROOT, Figure, read
+from benchmarks.structure import RECORDED as STRUCTURE
+from benchmarks.structure import TITLES
 from nba.core.files import write_atomic
 from nba.flow import metrics
 from nba.flow.metrics import Json, Line
@@ -43,10 +45,11 @@ class NotRecorded(Exception):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Recorded:
-    """What was recorded: figures by key, the metrics of the examples by name."""
+    """What was recorded: figures by key, the metrics of the examples by name, the counts of benchmarks/structure.py."""
 
     figures: dict[str, Figure]
     runs: dict[str, Json]
+    structure: Json | None = None
 
     def run(self, name: str) -> tuple[Json, Figure]:
         """The metrics of an example and the figure of its wall clock, of one and the same run. Raises NotRecorded."""
@@ -67,6 +70,7 @@ def load() -> Recorded:
     return Recorded(
         figures=read(FILE) if FILE.exists() else {},
         runs={path.name.removesuffix(".metrics.json"): metrics.read(path) for path in paths},
+        structure=metrics.read(STRUCTURE) if STRUCTURE.exists() else None,
     )
 
 
@@ -136,13 +140,29 @@ def source(figure: Figure) -> str:
     return f"`{figure.command}` at commit {figure.commit}, {figure.date}, {figure.machine}."
 
 
+def structure(found: Recorded) -> str:
+    """The counts of benchmarks/structure.py, before and after."""
+    if not found.structure:
+        raise NotRecorded("structure")
+    trees = [found.structure[when] for when in ("before", "now") if when in found.structure]
+    head = " | ".join(f"commit {tree['commit']}" for tree in trees)
+    rows = "".join(
+        f"| {TITLES[key]} | {' | '.join(number(tree['counts'][key]) for tree in trees)} |\n"
+        for key in TITLES if key in trees[-1]["counts"]
+    )  # fmt: skip
+    return f"| | {head} |\n|---|{'---|' * len(trees)}\n{rows}"
+
+
 BLOCKS: dict[str, Callable[[Recorded], str]] = {
     "digits": readme_digits,
     "instantnet": readme_instantnet,
     "results-digits": results_run("digits"),
     "results-instantnet": results_run("instantnet_digits"),
     "figures": results_figures,
+    "structure": structure,
 }
+HOW = {"structure": "python -m benchmarks.structure --record"}
+"""What records that which is no example."""
 
 
 def render(text: str, found: Recorded) -> str:
@@ -156,7 +176,8 @@ def render(text: str, found: Recorded) -> str:
         try:
             return f"{begin}{BLOCKS[name](found)}{end}"
         except NotRecorded as err:
-            return f"{begin}Not recorded with this version yet: `make record EXAMPLES={err}`.\n{end}"
+            how = HOW.get(str(err), f"make record EXAMPLES={err}")
+            return f"{begin}Not recorded with this version yet: `{how}`.\n{end}"
 
     return BLOCK.sub(block, text)
 

@@ -12,10 +12,10 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from nba import __version__
 from nba.core.arithmetic import cores
 from nba.core.errors import ToolError
 from nba.core.tools import INSTALL, run_tool
+from nba.core.version import __version__
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

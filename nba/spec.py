@@ -371,11 +371,11 @@ class Spec(Section):
         return self.switchable
 
     def yaml(self) -> str:
-        """The whole spec, defaults filled in, as YAML that `load_spec` reads back to the same value."""
+        """The whole spec, defaults filled in, as YAML that `read_spec` reads back to the same value."""
         return dump_yaml(self.model_dump(mode="json"))
 
 
-def load_spec(path: Path, *, platforms: Collection[str]) -> Spec:
+def read_spec(path: Path, *, platforms: Collection[str]) -> Spec:
     """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
 
     Relative paths (`PATHS`) are relative to the spec's folder. Raises SpecError with every error of the file.

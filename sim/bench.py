@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The bench of an emitted bundle: cocotb tests over its AXI ports. Started by run_sim.py, which also judges the trace.
 
-bundle.json (ports, beats, register map), vectors/*.hex and the environment (NBA_BUNDLE, NBA_FRAMES, NBA_MODE, NBA_SEED)
-are all that it needs. Every test begins with a reset, so they may run in any order and number. Batches that are marked
-as ideal meet neither pauses nor stalls: run_sim.py compares each of them with the prediction, cycle by cycle.
+bundle.json (ports, beats), registers.json, vectors/*.hex and the environment (NBA_BUNDLE, NBA_FRAMES, NBA_MODE,
+NBA_SEED, for the test `given` also NBA_INPUT) are all that it needs. Every test begins with a reset, so they may run
+in any order and number. Batches that are marked as ideal meet neither pauses nor stalls: run_sim.py compares each of
+them with the prediction, cycle by cycle.
 """
 
 import itertools
@@ -16,7 +17,8 @@ import cocotb
 from cocotb.triggers import with_timeout
 from cocotbext.axi import AxiResp
 from control import check_all
-from host import BUSY, COUNTERS, COUNTERS_CHUNK, DONE, IDLE, INFO, SEED, Host, frames_in, frames_out
+from host import INFO, SEED, Host, frames_in, frames_out, given_frames
+from registers import BUSY, COUNTER_PARTS, COUNTERS, COUNTERS_CHUNK, COUNTERS_JOB, DONE, ID, IDLE
 from run_sim import n_modes
 
 FRAMES = int(os.environ["NBA_FRAMES"])
@@ -52,22 +54,43 @@ def test(function):
     return cocotb.test(timeout_time=10, timeout_unit="sec")(watched)
 
 
-@test
-async def cycles(host):
-    """Frames back to back in mode MODE: every output bit; the trace holds the cycles; the counters agree with it."""
+async def begin(host):
+    """Reset, and choose the mode MODE."""
     await host.reset()
     if MODE:
         assert await host.set_mode(MODE) == AxiResp.OKAY
-    wrong = await host.checked(frames_in(FRAMES), frames_out(FRAMES, MODE), ideal=True)
-    await host.regs.expect(id=0x4341424E, status=DONE, frames_done=FRAMES)
+
+
+async def keep_result(host, mismatches):
+    """Write result.json behind a batch of FRAMES frames: what was compared, and all counters. mismatches: output codes
+    that differ from those expected; None where nothing is expected."""
+    await host.regs.expect(id=ID, status=DONE, frames_done=FRAMES)
     counters = []
     for k, jobs in enumerate(INFO["jobs"]):
-        places = [COUNTERS + k * COUNTERS_CHUNK + j * 8 for j in range(len(jobs))]
-        counters.append([[(await host.regs.get(place + part))[0] for part in (0, 4)] for place in places])
+        places = [COUNTERS + k * COUNTERS_CHUNK + j * COUNTERS_JOB for j in range(len(jobs))]
+        counters.append([[(await host.regs.get(place + part))[0] for part in COUNTER_PARTS] for place in places])
     total = await host.regs.cycles()
-    result = {"images": FRAMES, "mismatches": sum(wrong.values()), "counters": counters, "cycles": total}
+    result = {"images": FRAMES, "mismatches": mismatches, "counters": counters, "cycles": total}
     Path("result.json").write_text(json.dumps(result))
+
+
+@test
+async def cycles(host):
+    """Frames back to back in mode MODE: every output bit; the trace holds the cycles; the counters agree with it."""
+    await begin(host)
+    wrong = await host.checked(frames_in(FRAMES), frames_out(FRAMES, MODE), ideal=True)
+    await keep_result(host, sum(wrong.values()))
     assert not wrong, f"codes that differ, by frame: {wrong}"
+
+
+@test
+async def given(host):
+    """The FRAMES frames of the file NBA_INPUT, back to back in mode MODE; what comes out goes to outputs.hex."""
+    await begin(host)
+    inputs = given_frames()
+    outputs = await with_timeout(host.batch(inputs, True, None), host.limit_us(len(inputs)), "us")
+    await keep_result(host, None)
+    Path("outputs.hex").write_text("".join(f"{frame.hex()}\n" for frame in outputs))
 
 
 @test

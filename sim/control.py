@@ -4,12 +4,29 @@
 import cocotb
 from cocotb.triggers import with_timeout
 from cocotbext.axi import AxiResp
-from host import BUSY, COUNTERS, COUNTERS_CHUNK, DONE, IDLE, INFO, REGISTER, SOFT_RESET, START, frames_in, frames_out
+from host import INFO, frames_in, frames_out
+from registers import (
+    BUSY,
+    COUNTERS,
+    COUNTERS_CHUNK,
+    DONE,
+    FIELDS,
+    ID,
+    IDLE,
+    MAX_CHUNKS,
+    ONLY_WITH_MODES,
+    REGISTER,
+    SOFT_RESET,
+    START,
+    reset_values,
+)
 from run_sim import n_modes
 
 N_CHUNKS = len(INFO["jobs"])
 SEVERAL = n_modes(INFO) > 1
-WRITABLE = ("ctrl", "n_frames", *(("mode",) if SEVERAL else ()))
+ABSENT = [] if SEVERAL else ONLY_WITH_MODES
+PRESENT = [name for name in REGISTER if name not in ABSENT]
+WRITABLE = [name for name in PRESENT if any("w" in field["access"] for field in FIELDS[name])]
 HALF = 1 << 32
 
 
@@ -21,24 +38,25 @@ def version_word():
 
 def nowhere():
     """Addresses that name nothing."""
-    beyond = [COUNTERS + N_CHUNKS * COUNTERS_CHUNK] if N_CHUNKS < 48 else []
-    return (*(() if SEVERAL else (REGISTER["mode"], REGISTER["n_modes"])), 0x30, 0x1000, COUNTERS - 4, *beyond)
+    beyond = [COUNTERS + N_CHUNKS * COUNTERS_CHUNK] if N_CHUNKS < MAX_CHUNKS else []
+    last = max(REGISTER.values())
+    return (*(REGISTER[name] for name in ABSENT), last + 4, 0x1000, COUNTERS - 4, *beyond)
 
 
 async def after_reset(host):
     """All registers as the reset leaves them, and what names nothing."""
     design = int(INFO["design_id"][:8], 16)
-    await host.regs.expect(id=0x4341424E, version=version_word(), design_id=design, n_chunks=N_CHUNKS)
-    await host.regs.expect(ctrl=0, status=IDLE, n_frames=0, frames_done=0, cycles=0, cycles_high=0)
-    if SEVERAL:
-        await host.regs.expect(mode=0, n_modes=n_modes(INFO))
+    fixed = {"version": version_word(), "design_id": design, "n_chunks": N_CHUNKS, "n_modes": n_modes(INFO)}
+    # In the order of the addresses: a read of CYCLES fetches CYCLES_HIGH.
+    expected = {"cycles_high": 0, **reset_values(), **fixed}
+    await host.regs.expect(**{name: expected[name] for name in PRESENT})
     for address in nowhere():
         assert await host.regs.get(address) == (0, AxiResp.SLVERR), f"read of {address:#x}"
 
 
 async def read_only(host):
     """Writes to what cannot be written are refused and change nothing."""
-    fixed = [name for name in REGISTER if name not in WRITABLE and REGISTER[name] not in nowhere()]
+    fixed = [name for name in PRESENT if name not in WRITABLE]
     before = [await host.regs.read(name) for name in fixed]
     for address in (*(REGISTER[name] for name in fixed), *nowhere(), COUNTERS):
         assert await host.regs.put(address, 0xFFFF_FFFF) == AxiResp.SLVERR, f"write of {address:#x}"
@@ -86,7 +104,7 @@ async def channels(host):
     await host.wait(20)
     read.r_channel.pause = False
     answers = await host.regs.answers(reads)
-    assert [int.from_bytes(answer.data, "little") for answer in answers] == [0x4341424E, version_word(), N_CHUNKS]
+    assert [int.from_bytes(answer.data, "little") for answer in answers] == [ID, version_word(), N_CHUNKS]
 
 
 async def starts_while_busy(host):

@@ -16,6 +16,7 @@ from cocotb.clock import Clock
 from cocotb.queue import Queue
 from cocotb.triggers import FallingEdge, RisingEdge, Timer, ValueChange, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
+from registers import BUSY, DONE, REGISTER, SOFT_RESET, START
 
 BUNDLE = Path(os.environ["NBA_BUNDLE"])
 SEED = int(os.environ["NBA_SEED"])
@@ -23,13 +24,6 @@ INFO = json.loads((BUNDLE / "bundle.json").read_text())
 PERIOD_NS = 10
 ANSWER_US = 10
 """By when a register's port has answered."""
-
-REGISTER = {"id": 0x00, "version": 0x04, "ctrl": 0x08, "status": 0x0C, "n_frames": 0x10, "frames_done": 0x14}
-REGISTER |= {"cycles": 0x18, "cycles_high": 0x1C, "design_id": 0x20, "n_chunks": 0x24, "mode": 0x28, "n_modes": 0x2C}
-COUNTERS, COUNTERS_CHUNK = 0x4000, 0x400
-START, SOFT_RESET = 1, 2
-IDLE, BUSY, DONE = 0, 1, 2
-"""What STATUS says before a batch, in it, and after it."""
 
 
 def vectors(name, count):
@@ -41,6 +35,11 @@ def vectors(name, count):
 def frames_in(count):
     """Input frames, as bytes in the stream's order."""
     return vectors("input.hex", count)
+
+
+def given_frames():
+    """The frames of the file NBA_INPUT, in the form of vectors/input.hex."""
+    return [bytes.fromhex(line) for line in Path(os.environ["NBA_INPUT"]).read_text().split()]
 
 
 def frames_out(count, mode=0):

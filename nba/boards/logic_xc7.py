@@ -36,7 +36,7 @@ XC7 = LogicTable(
         Coefficient(part="program", feature="address bits", lut_milli=897, ff_milli=4517),
         Coefficient(part="counters", feature="32-job stretches", lut_milli=48000, ff_milli=64000),
         Coefficient(part="control", feature="one", lut_milli=744701, ff_milli=758000),
-        Coefficient(part="control", feature="dense", lut_milli=31719, ff_milli=12000),
+        Coefficient(part="control", feature="mixes", lut_milli=31719, ff_milli=12000),
         Coefficient(part="control", feature="columns", lut_milli=39750, ff_milli=18000),
         Coefficient(part="control", feature="bits of input words from further edges", lut_milli=298, ff_milli=0),
         Coefficient(part="control", feature="bits of residual words", lut_milli=0, ff_milli=0),

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
+from numba.extending import register_jitable
 
 from nba.core.sources import PACKAGE, digest_source
 
@@ -39,6 +40,15 @@ def fast(function: F) -> F:
 def inlined(function: F) -> F:
     """`function` compiled into each of its callers: for small ones, whose arguments cost more than what they do."""
     return _compiled(function, inline="always")
+
+
+def kernel(function: F, *, inlined: bool = True) -> F:
+    """`function` itself for Python, and compiled into compiled functions that call it: a formula that both need.
+
+    Not `inlined`: called by them, for a function of several branches, which numba's inlining warns of.
+    """
+    register_jitable(inline="always" if inlined else "never")(function)
+    return function
 
 
 def _compiled(function: F, **options: Any) -> F:

@@ -25,6 +25,10 @@ SHOWN = 60
 """Characters of a foreign text that a message repeats."""
 
 
+RUN_AGAIN = "write it again with `nba-codesign run`"
+"""What to do where a file that a run leaves is damaged."""
+
+
 @contextmanager
 def understood(where: str, again: str) -> Iterator[None]:
     """Within the block, a value that was read from `where` is taken apart: what fails because it has another shape, or

@@ -64,12 +64,12 @@ def folder_state(folder: Path) -> list[tuple[str, int | str, int]]:
     return found
 
 
-def module_file(module: str) -> Path | None:
-    """Source file of the module `nba` or `nba.a.b`; None if it is not a module of this package."""
+def module_file(module: str, package: Path = PACKAGE) -> Path | None:
+    """Source file of the module `nba` or `nba.a.b`; None if it is not a module of the package in that folder."""
     first, *rest = module.split(".")
-    if first != PACKAGE.name:
+    if first != package.name:
         return None
-    base = PACKAGE.joinpath(*rest)
+    base = package.joinpath(*rest)
     for path in (base / "__init__.py", base.with_suffix(".py")):
         if path.is_file():
             return path
@@ -77,15 +77,39 @@ def module_file(module: str) -> Path | None:
 
 
 @cache
-def imports(module: str, *, lazy: bool = True) -> frozenset[str]:
-    """Modules of nba that `module` imports, those for typing only left out; with `lazy` those in functions too."""
-    return frozenset(name for name in imported_names(module, lazy=lazy) if name != module and module_file(name))
+def imports(module: str, *, lazy: bool = True, package: Path = PACKAGE) -> frozenset[str]:
+    """Modules of the package in that folder that `module` imports, those for typing only left out; with `lazy` those in
+    functions too."""
+    names = imported_names(module, lazy=lazy, package=package)
+    return frozenset(name for name in names if name != module and module_file(name, package))
+
+
+def import_circles(package: Path = PACKAGE) -> list[list[str]]:
+    """Modules of the package in that folder that need each other, circle by circle, imports inside functions seen. A
+    module that names the package which holds it, to import what lies beside it, does not need that package itself; the
+    outermost one nobody needs."""
+    import networkx as nx
+
+    graph = nx.DiGraph(
+        (module, other)
+        for module in modules_of(package)
+        for other in imports(module, package=package)
+        if other == package.name or not module.startswith(f"{other}.")
+    )
+    return sorted(sorted(found) for found in nx.strongly_connected_components(graph) if len(found) > 1)
+
+
+def modules_of(package: Path = PACKAGE) -> list[str]:
+    """Names of all modules of the package in that folder, the assets of a wheel left out."""
+    paths = (path for path in package.rglob("*.py") if "_assets" not in path.parts)
+    names = (".".join(path.relative_to(package.parent).with_suffix("").parts) for path in paths)
+    return sorted(name.removesuffix(".__init__") for name in names)
 
 
 @cache
-def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
+def imported_names(module: str, *, lazy: bool = True, package: Path = PACKAGE) -> frozenset[str]:
     """Like `imports`, of any package; `from a import b` gives both a and a.b, which need not be a module."""
-    path = module_file(module)
+    path = module_file(module, package)
     assert path is not None, module
     found: set[str] = set()
     todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
@@ -102,8 +126,8 @@ def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                package = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
-                parts = package[: len(package) - node.level + 1] + ([node.module] if node.module else [])
+                holder = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+                parts = holder[: len(holder) - node.level + 1] + ([node.module] if node.module else [])
                 base = ".".join(parts)
             found.add(base)
             found.update(f"{base}.{alias.name}" for alias in node.names)
@@ -111,19 +135,20 @@ def imported_names(module: str, *, lazy: bool = True) -> frozenset[str]:
 
 
 def closure(modules: Iterable[str]) -> tuple[str, ...]:
-    """`modules`, all that they import, and so on, with the packages that hold them; sorted."""
-    seen: set[str] = set()
-    todo = list(modules)
+    """`modules`, all that they import, and so on, with the packages that hold them; sorted. Of a package that merely
+    holds one of them nothing is called, so what its functions would import does not count."""
+    seen: set[tuple[str, bool]] = set()
+    todo = [(module, True) for module in modules]
     while todo:
-        module = todo.pop()
-        if module in seen:
+        module, called = todo.pop()
+        if (module, called) in seen:
             continue
-        seen.add(module)
-        todo.extend(imports(module))
+        seen.add((module, called))
+        todo.extend((name, True) for name in imports(module, lazy=called))
         parent = module.rpartition(".")[0]
         if parent:
-            todo.append(parent)
-    return tuple(sorted(seen))
+            todo.append((parent, False))
+    return tuple(sorted({module for module, _ in seen}))
 
 
 def digest_source(module: str) -> str:

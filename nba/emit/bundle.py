@@ -11,18 +11,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nba import __version__
 from nba.boards import get as get_platform
 from nba.core import assets
 from nba.core.errors import DesignError
 from nba.core.files import write_atomic_bytes
 from nba.core.jsonfile import read_json
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth, interface
 from nba.emit.names import expected_name, identifier
-from nba.emit.predicted import predicted_cycles, recurrence_source, schedule_tables
+from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
+from nba.emit.registers import register_map, render_registers
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.ir.design import EXACT, Design
@@ -145,6 +146,7 @@ def render_bundle(
 
     text: dict[str, str] = render_rtl(design, weights, top, program)
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
+    text |= render_registers(design, program)
     env = environment()
     rtl_files = sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v"))
     memory_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem"))
@@ -167,6 +169,8 @@ def render_bundle(
         "modes": mode_bits(design),
         "leftovers": LEFTOVERS,
         "n_frames": len(x),
+        "registers": register_map().of(len(design.networks)),
+        "counters": register_map().counters,
     }
     templates = assets.root("templates")
     for folder in ("sim", "synth", "bundle"):
@@ -176,11 +180,11 @@ def render_bundle(
             text[target] = env.get_template(f"{folder}/{path.name}").render(context)
     for path in sorted((templates / "synth").glob("*.py")):
         text[f"synth/{path.name}"] = path.read_text(encoding="utf-8")
-    for name in ("bench.py", "control.py", "host.py", "run_sim.py"):
+    for name in ("bench.py", "control.py", "host.py", "registers.py", "run_sim.py"):
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
-    text["sim/schedule.json"] = json.dumps(schedule_tables(program)) + "\n"
+    text["sim/schedule.json"] = json.dumps(recurrence_tables(program)) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"

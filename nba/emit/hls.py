@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import NbaError
+from nba.core.version import __version__
 from nba.emit.env import environment
-from nba.emit.hls_tables import braces, packed
+from nba.emit.hls_tables import braces, job_initialiser, word_initialisers
 from nba.emit.memories import param_words, weight_words
 from nba.emit.names import expected_name
+from nba.emit.program_rom import drain_values, issue_values, row_values, takes_max
 from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
@@ -245,31 +246,37 @@ def _rings(program: Program) -> list[HlsRing]:
 
 def _job_fields(
     network: Network,
+    program: Program,
     job: JobProgram,
     ring_index: dict[tuple[int, int], int],
     written: tuple[int, ...],
     param_base: int,
 ) -> str:
     layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
-    res = None if layer.residual is None else network.tensors[layer.residual]
+    word = issue_values(network, program, job, 0) | row_values(network, job, 0, param_base)
+    word |= drain_values(network, program, job)
     nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
-    operator = layer.operator
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
-    res_ring = 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring]
-    return braces(
-        job.stage, job.rows_out, out.width, job.col_groups, job.m_groups, job.chan_words,
-        job.halves.words, job.halves.first, job.halves.turn_lo, job.halves.turn_hi, job.kernel_h, job.kernel_w,
-        job.slot_cycles, job.stride, job.pad_top, job.pad_left, job.height_in, job.width_in,
-        ring_index[job.src_edge, job.src_ring], src.signed, operator.reduce.pad_code(src) % (1 << src.bits),
-        src.bits - layer.act_bits, (1 << nested_bits) - 1,
-        job.weight_base, job.weight_step, operator.memory_bits(layer) - operator.operand_bits(layer),
-        (1 << (operator.operand_bits(layer) - 1)) - 1, param_base,
-        res is not None, res_ring, res is not None and res.signed, layer.res_mult if res is not None else 0,
-        f"{(1 << (layer.shift - 1)) - (res.zero_point * layer.res_mult if res is not None else 0)}LL",
-        layer.shift, out.zero_point, layer.q_min, layer.q_max,
-        braces(*slots, *[-1] * (MAX_USES - len(slots))),
-    )  # fmt: skip
+    own: dict[str, int | str] = {
+        "width_out": out.width,
+        "col_groups": job.col_groups,
+        "m_groups": job.m_groups,
+        "chan_words": job.chan_words,
+        "turn_lo": job.halves.turn_lo,
+        "turn_hi": job.halves.turn_hi,
+        "kernel_h": job.kernel_h,
+        "kernel_w": job.kernel_w,
+        "slot_cycles": job.slot_cycles,
+        "stride_h": job.stride,
+        "stride_w": job.stride,
+        "src_ring": ring_index[job.src_edge, job.src_ring],
+        "act_hi": (1 << nested_bits) - 1,
+        "weight_hi": (1 << (layer.operator.operand_bits(layer) - 1)) - 1,
+        "res_ring": 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring],
+        "uses": braces(*slots, *[-1] * (MAX_USES - len(slots))),
+    }
+    return job_initialiser(word, own)
 
 
 def _chunk(
@@ -290,6 +297,7 @@ def _chunk(
     engine = (
         program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
+        any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
     )  # fmt: skip
     return HlsChunk(
         index=index,
@@ -309,7 +317,7 @@ def _chunk(
                 layer=job.layer,
                 name=network.layers[job.layer].name,
                 fields=tuple(
-                    _job_fields(of_mode, job, ring_index, written, job.param_base + m * chunk.mode_params)
+                    _job_fields(of_mode, program, job, ring_index, written, job.param_base + m * chunk.mode_params)
                     for m, (of_mode, _) in enumerate(modes)
                 ),
             )
@@ -319,7 +327,7 @@ def _chunk(
         residuals=tuple(e for e in read if program.edges[e.index].port == "residual"),
         destinations=tuple(edges[i] for i in written),
         own=tuple(edges[i] for i in written if program.edges[i].consumer == index),
-        weights=packed(np.concatenate(words), store),
+        weights=word_initialisers(np.concatenate(words), store),
         bias=tuple(braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
         mult=tuple(braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
     )

@@ -3,7 +3,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
+
+from nba.machine.layout import JOB
 
 
 def braces(*values: int | str | bool) -> str:
@@ -11,7 +15,7 @@ def braces(*values: int | str | bool) -> str:
     return "{" + ", ".join(str(v).lower() if isinstance(v, bool) else str(v) for v in values) + "}"
 
 
-def packed(words: np.ndarray, bits: int) -> tuple[str, ...]:
+def word_initialisers(words: np.ndarray, bits: int) -> tuple[str, ...]:
     """Words of `bits`-bit lanes as C initialisers of 64-bit parts."""
     per_part = 64 // bits
     lanes = words.shape[1]
@@ -20,3 +24,15 @@ def packed(words: np.ndarray, bits: int) -> tuple[str, ...]:
     shifts = (np.arange(per_part, dtype=np.uint64) * np.uint64(bits))[None, None, :]
     packed = np.bitwise_or.reduce(codes.reshape(-1, parts, per_part) << shifts, axis=2)
     return tuple("{" + ", ".join(f"0x{v:x}ull" for v in row) + "}" for row in packed.tolist())
+
+
+def job_initialiser(word: Mapping[str, int], own: Mapping[str, int | str]) -> str:
+    """The initialiser of a `Job`: `word` holds the fields of the program word, `own` the members that it lacks."""
+    assert set(own) == {member.name for member in JOB if not member.word}
+    values: list[int | str | bool] = []
+    for member in JOB:
+        value = word[member.word] if member.word else own[member.name]
+        if member.kind == "long long":
+            value = f"{value}LL"
+        values.append(bool(value) if member.kind == "bool" else value)
+    return braces(*values)

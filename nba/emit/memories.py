@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.ir.network import MULT_BITS, Layer, LayerWeights
+from nba.ir.network import Layer, LayerWeights
 from nba.ir.operators import second_group
+from nba.machine.layout import PARAM
 from nba.machine.program import ChunkProgram, JobProgram
 
 
@@ -78,14 +79,19 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
 
 
 def param_memory(chunk: ChunkProgram, modes: tuple[tuple[LayerWeights, ...], ...]) -> str:
-    """$readmemh text of the chunk's parameter ROM: per word pq biases of acc_bits bits, then pq multipliers. `modes`:
-    the weights of each mode, whose parameters follow each other."""
-    width = chunk.pq * (chunk.acc_bits + MULT_BITS)
+    """$readmemh text of the chunk's parameter ROM, words as nba.machine.layout.PARAM says. `modes`: the weights of each
+    mode, whose parameters follow each other."""
+    sizes = {"PQ": chunk.pq, "ACC_BITS": chunk.acc_bits}
     words: list[int] = []
     assert len(modes) == chunk.n_modes
     for mode, job in ((m, j) for m in range(chunk.n_modes) for j in chunk.jobs):
-        biases, mults = param_words(chunk, job, modes[mode][job.layer])
+        bias, mult = param_words(chunk, job, modes[mode][job.layer])
         assert len(words) == job.param_base + mode * chunk.mode_params
-        pairs = zip(pack_rows(biases, chunk.acc_bits), pack_rows(mults, MULT_BITS), strict=True)
-        words += [bias | mult << (chunk.pq * chunk.acc_bits) for bias, mult in pairs]
+        values = {"bias": bias, "mult": mult}
+        rows = [0] * len(bias)
+        for field, low, _ in PARAM.places(sizes):
+            lanes = pack_rows(values[field.name], field.width(sizes))
+            rows = [row | lane << low for row, lane in zip(rows, lanes, strict=True)]
+        words += rows
+    width = PARAM.width(sizes)
     return hex_lines(guarded(words, width), width)

@@ -77,7 +77,7 @@ class ScheduleTables(TypedDict):
     last_beat: int
 
 
-def schedule_tables(program: Program) -> ScheduleTables:
+def recurrence_tables(program: Program) -> ScheduleTables:
     """The tables of `program` as lists."""
     flat = tables(program)
     return {

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nba import __version__
 from nba.boards import Platform
 from nba.boards import get as get_platform
 from nba.core import assets
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, param_memory, weight_memory
-from nba.emit.program_rom import program_words
+from nba.emit.program_rom import program_words, takes_max
+from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
@@ -163,6 +164,7 @@ def _chunk_view(
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
         "has_residual": int(chunk.has_residual),
+        "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
         "n_src": len(ends["main"]),
         "n_res": max(1, len(ends["residual"])),
         "n_dst": len(ends["out"]),
@@ -188,12 +190,6 @@ def _chunk_view(
         "res_data": join("residual", "r_data", f"{{{chunk.pq * pp}{{{code_bits}'d0}}}}"),
         "dst_free": join("out", "free", "1'b0"),
     }
-
-
-def version_word() -> str:
-    """The package version as 8 hex digits: major, minor (two digits each), patch (four)."""
-    major, minor, patch = (int(part) for part in __version__.split(".")[:3])
-    return f"{major:02x}{minor:02x}{patch:04x}"
 
 
 def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
@@ -229,7 +225,8 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             unused += [f"c{k}_res_{suffix}" for suffix in ("ring", "hold", "read_ring", "next", "addr")]
     context = {
         "version": __version__,
-        "version_word": version_word(),
+        "version_word": f"{version_word():08x}",
+        "offset": {register.name: f"0x{register.offset:02X}" for register in register_map().registers},
         "design_id": design.id,
         "top": top,
         "name": design.name,

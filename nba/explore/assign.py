@@ -12,8 +12,6 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.machine.kernels import chunk_dsp
 
-engine_dsp = compiled(chunk_dsp)
-
 INFINITE = np.int64(1) << 40
 """Interval of a partition that no engines within the budgets can execute."""
 MAX_VISITS = 20_000
@@ -24,7 +22,7 @@ MAX_VISITS = 20_000
 class EngineTable:
     """Engine options of a network at one pp.
 
-    pm, pn, pq, lanes: int64 [C]; dense: bool [C]. bits: int64 [layers, 5], activation, weight and accumulator bits,
+    pm, pn, pq, lanes: int64 [C]; mixes: bool [C]. bits: int64 [layers, 5], activation, weight and accumulator bits,
     whether there is a residual, and the number of the stored width of the weights among all that occur. work,
     weight_words, param_words: int64 [layers, C], cycles and memory words of a layer on an option (INFINITE cycles where
     the kinds differ); map_words: int64 [layers, 2, C], words per bank of its whole input map and of its residual
@@ -36,7 +34,7 @@ class EngineTable:
     pn: np.ndarray
     pq: np.ndarray
     lanes: np.ndarray
-    dense: np.ndarray
+    mixes: np.ndarray
     bits: np.ndarray
     work: np.ndarray
     weight_words: np.ndarray
@@ -59,7 +57,7 @@ class Limits:
 
 
 @compiled
-def _select(load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, main, res, limit, limits, chosen):  # type: ignore[no-untyped-def]
+def _select(load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, main, res, limit, limits, chosen):  # type: ignore[no-untyped-def]
     """Engines of least price with load <= limit and summed DSPs and blocks within `limits`; fills `chosen`.
 
     load, price, dsp, bram [K, C]; kinds bool [K]; group [C] numbers the (pq, lanes) pairs; main, res bool [K, K]:
@@ -69,7 +67,7 @@ def _select(load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, ma
     best = np.full((n_chunks, n_groups), -1, np.int64)
     for k in range(n_chunks):
         for c in range(n_options):
-            if dense[c] == kinds[k] and load[k, c] <= limit and dsp[k, c] <= limits[0] and bram[k, c] <= limits[1]:
+            if mixes[c] == kinds[k] and load[k, c] <= limit and dsp[k, c] <= limits[0] and bram[k, c] <= limits[1]:
                 g = group[c]
                 b = best[k, g]
                 if b < 0 or price[k, c] < price[k, b] or (price[k, c] == price[k, b] and load[k, c] < load[k, b]):
@@ -146,7 +144,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
     `t`: the arrays of an EngineTable as `climb` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP and of
     a block.
     """
-    pm, pn, pq, pp, lanes, dense, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
+    pm, pn, pq, pp, lanes, mixes, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
     n_chunks = len(kinds)
     n_options = work.shape[1]
     last = blocks.shape[2] - 1
@@ -190,10 +188,10 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
     for k in range(n_chunks):
         least = INFINITE
         for c in range(n_options):
-            if dense[c] == kinds[k]:
+            if mixes[c] == kinds[k]:
                 bram[k, c] += blocks[c, 3 + most[k, 4], min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
                 bram[k, c] += blocks[c, 0, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
-                dsp[k, c] = engine_dsp(pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0)
+                dsp[k, c] = chunk_dsp(pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0)
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:
                     least = load[k, c]
@@ -202,7 +200,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
         return INFINITE, np.int64(-1)
     trial = np.zeros(n_chunks, np.int64)
     total = _select(
-        load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, main, res, ceiling - 1, limits, trial
+        load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, main, res, ceiling - 1, limits, trial
     )
     if total < 0:
         return INFINITE, np.int64(-1)
@@ -215,7 +213,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
             return high, total
         middle = (low + high) // 2
         new = _select(
-            load, price, dsp, bram, dense, kinds, group, n_groups, lanes, pq, main, res, middle, limits, trial
+            load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, main, res, middle, limits, trial
         )
         if new >= 0:
             chosen[:] = trial
@@ -225,7 +223,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
 
 
 @compiled
-def _climb(owner, t, kinds, edges, is_dense, limits, weights, draws):  # type: ignore[no-untyped-def]
+def _climb(owner, t, kinds, edges, wanted, limits, weights, draws):  # type: ignore[no-untyped-def]
     """Local search over partitions from `owner` (changed in place): moves and swaps of layers that do not worsen
     (interval, price). draws: int64 [steps, 3] random numbers. Returns (interval, price, chosen [K])."""
     n_chunks = len(kinds)
@@ -238,12 +236,12 @@ def _climb(owner, t, kinds, edges, is_dense, limits, weights, draws):  # type: i
         previous = owner.copy()
         if draws[s, 1] % 3 == 0:
             j = draws[s, 2] % n_layers
-            if is_dense[i] != is_dense[j] or owner[i] == owner[j]:
+            if wanted[i] != wanted[j] or owner[i] == owner[j]:
                 continue
             owner[i], owner[j] = owner[j], owner[i]
         else:
             k = draws[s, 2] % n_chunks
-            if kinds[k] != is_dense[i] or owner[i] == k:
+            if kinds[k] != wanted[i] or owner[i] == k:
                 continue
             left = 0
             for o in range(n_layers):
@@ -262,7 +260,7 @@ def _climb(owner, t, kinds, edges, is_dense, limits, weights, draws):  # type: i
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Assignment:
-    """A partition of the layers and an engine (dense?, pm, pn, pq) for every part; `interval` is the busiest one's."""
+    """A partition of the layers and an engine (mixes?, pm, pn, pq) for every part; `interval` is the busiest one's."""
 
     interval: int
     price: int
@@ -283,12 +281,12 @@ def climb(
     steps: int,
     rng: np.random.Generator,
 ) -> Assignment | None:
-    """Local search from the partition `owner` [layers]; kinds bool [K] (dense); edges int64 [E, 3] (producer layer or
-    -1, consumer layer, 1 for residual); `weights`: price of a DSP and of a BRAM18; `share`: part of
-    a map that a ring is taken to hold. None if nothing is within `limits`."""
+    """Local search from the partition `owner` [layers]; kinds bool [K] (mixes?); edges int64 [E, 3] (producer layer
+    or -1, consumer layer, 1 for residual); `weights`: price of a DSP and of a BRAM18; `share`: part of a map that a
+    ring is taken to hold. None if nothing is within `limits`."""
     names, group = np.unique(table.pq * 4096 + table.lanes, return_inverse=True)
     t = (
-        table.pm, table.pn, table.pq, pp, table.lanes, table.dense, table.work, table.weight_words, table.param_words,
+        table.pm, table.pn, table.pq, pp, table.lanes, table.mixes, table.work, table.weight_words, table.param_words,
         np.ceil(table.map_words * share).astype(np.int64), table.bram18, table.bits, group.astype(np.int64), len(names),
     )  # fmt: skip
     owner = owner.astype(np.int64).copy()
@@ -297,7 +295,7 @@ def climb(
     interval, price, chosen = _climb(owner, t, kinds, edges, kinds[owner], bounds, np.array(weights, np.int64), draws)
     if interval >= INFINITE:
         return None
-    engines = tuple((bool(table.dense[c]), int(table.pm[c]), int(table.pn[c]), int(table.pq[c])) for c in chosen)
+    engines = tuple((bool(table.mixes[c]), int(table.pm[c]), int(table.pn[c]), int(table.pq[c])) for c in chosen)
     return Assignment(
         interval=int(interval), price=int(price), pp=pp, owner=tuple(int(o) for o in owner), engines=engines
     )

@@ -28,8 +28,11 @@ from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
 from nba.ir.network import Network
+from nba.ir.operators import KINDS
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
+from nba.machine.geometry import ceil_div
+from nba.machine.timing import row_cycles
 from nba.machine.usage import Objective
 
 SCOUT_STEPS = 300
@@ -129,9 +132,9 @@ class _Search:
         self.effort = effort
         self.report = progress or (lambda done, total, note: None)
         self.edges = layer_edges(network)
-        self.dense = np.array([layer.op == "dense" for layer in network.layers])
+        self.mixes = np.array([layer.operator.mixes for layer in network.layers])
         self.shapes = self._shapes(min_chunks, max_chunks)
-        self.least_chunks = min(dense + other for dense, other in self.shapes)
+        self.least_chunks = min(mixing + other for mixing, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
         self._optimistic: int | None = None
@@ -140,18 +143,18 @@ class _Search:
         self.sizes = SIZES if len(network.layers) <= FINE_LAYERS else COARSE_SIZES
 
     def _shapes(self, min_chunks: int, max_chunks: int) -> list[tuple[int, int]]:
-        """(dense, depthwise) numbers of chunks worth trying."""
-        n_dense, n_other = int(self.dense.sum()), int((~self.dense).sum())
+        """Numbers of chunks that mix channels, and of others, worth trying."""
+        n_mixing, n_other = int(self.mixes.sum()), int((~self.mixes).sum())
         found = []
         for total in range(max(1, min_chunks), max_chunks + 1):
-            for dense in range(total + 1):
-                other = total - dense
-                kinds_match = (dense > 0) == (n_dense > 0) and (other > 0) == (n_other > 0)
-                if kinds_match and dense <= n_dense and other <= n_other:
-                    found.append((dense, other))
+            for mixing in range(total + 1):
+                other = total - mixing
+                kinds_match = (mixing > 0) == (n_mixing > 0) and (other > 0) == (n_other > 0)
+                if kinds_match and mixing <= n_mixing and other <= n_other:
+                    found.append((mixing, other))
         if found:
             return found
-        return [(int(n_dense > 0), int(n_other > 0))]
+        return [(int(n_mixing > 0), int(n_other > 0))]
 
     def table(self, pp: int) -> EngineTable:
         """Engine options at `pp`, computed once."""
@@ -166,15 +169,15 @@ class _Search:
     def floor(self, pp: int) -> int:
         """Cycles of the input stream: no interval is shorter."""
         first = self.network.tensors[0]
-        return first.height * max(-(-first.width // pp), 2)
+        return first.height * row_cycles(ceil_div(first.width, pp))
 
     def starts(self, shape: tuple[int, int]) -> list[np.ndarray]:
         """Partitions to begin with: contiguous parts of equal work, and layers dealt out in turn."""
         owners = []
         for style in ("contiguous", "dealt") if max(shape) > 1 else ("contiguous",):
-            owner = np.zeros(len(self.dense), np.int64)
+            owner = np.zeros(len(self.mixes), np.int64)
             for kind, base, count in ((True, 0, shape[0]), (False, shape[0], shape[1])):
-                mine = np.flatnonzero(self.dense == kind)
+                mine = np.flatnonzero(self.mixes == kind)
                 if not len(mine):
                     continue
                 if style == "dealt":
@@ -195,7 +198,7 @@ class _Search:
         self.share = share
         jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
         if start is not None:
-            kinds = tuple(c.kind == "dense" for c in start.chunks)
+            kinds = tuple(c.mixes for c in start.chunks)
             order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
             place = start.place()
             owner = np.array([order.index(place[i]) for i in range(len(place))], np.int64)
@@ -203,8 +206,8 @@ class _Search:
         found = self._climb_all(jobs, limits, self.effort.scout_steps, 0)
         best: list[tuple[int, tuple[int, int], np.ndarray]] = []
         for a in found[: self.effort.finalists]:
-            n_dense = sum(e[0] for e in a.engines)
-            best.append((a.pp, (n_dense, len(a.engines) - n_dense), np.array(a.owner, np.int64)))
+            n_mixing = sum(e[0] for e in a.engines)
+            best.append((a.pp, (n_mixing, len(a.engines) - n_mixing), np.array(a.owner, np.int64)))
         return _distinct(self._climb_all(best, limits, self.effort.climb_steps, len(jobs)) + found)
 
     def _climb_all(
@@ -212,7 +215,7 @@ class _Search:
     ) -> list[Assignment]:
         found = []
         for n, (pp, shape, owner) in enumerate(jobs):
-            self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} dense + {shape[1]} depthwise chunks")
+            self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} {KINDS[0]} + {shape[1]} {KINDS[1]} chunks")
             kinds = np.array([True] * shape[0] + [False] * shape[1])
             bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
             a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), self.share, steps, self.rng)

@@ -2,10 +2,11 @@
 """The shortest interval of a network under a DSP budget, with a certificate (docs/decisions/0009-exact-accelerator-
 search.md has the proof and what was measured).
 
-Dense and depthwise layers share nothing but the DSP budget. For either kind, every tuple of engines whose bound is
-below a goal is listed (nba.explore.bounds.tuples); pairs of tuples are taken best bound first, their layers assigned by
-branch and bound, and complete designs judged by the caller, until no open bound is below the best design. The goal
-starts near the area-time bound and grows until a design is found below it. Limits are counts, never seconds.
+Layers that mix channels and the others share nothing but the DSP budget. For either kind, every tuple of engines whose
+bound is below a goal is listed (nba.explore.bounds.tuples); pairs of tuples are taken best bound first, their layers
+assigned by branch and bound, and complete designs judged by the caller, until no open bound is below the best design.
+The goal starts near the area-time bound and grows until a design is found below it. Limits are counts, never
+seconds.
 """
 
 from __future__ import annotations
@@ -21,13 +22,12 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.explore.bounds import FORBIDDEN, SLACK, makespan, tuples, undominated
 from nba.ir.network import Network
-from nba.machine.closed_form import (
+from nba.machine.designs import (
     ACC_BITS,
     ACT_BITS,
-    DENSE,
     HEIGHT_IN,
     INPUT,
-    OVERHEAD_CYCLES,
+    MIXES,
     RESIDUAL,
     ROWS,
     WEIGHT_BITS,
@@ -37,9 +37,9 @@ from nba.machine.closed_form import (
     layer_table,
     row_work,
 )
+from nba.machine.geometry import ceil_div, input_word, row_beats
 from nba.machine.kernels import chunk_dsp
-from nba.machine.program import ceil_div
-from nba.machine.schedule import MIN_ROW_CYCLES
+from nba.machine.timing import job_cycles, row_cycles
 
 GOAL_STEP = 1.03
 """Factor between one goal and the next."""
@@ -61,7 +61,8 @@ AHEAD = 4
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Menu:
-    """Engines that may be chosen: values of pp, pm, pn (dense) and pq (divisors of pm), and how many chunks."""
+    """Engines that may be chosen: values of pp, pm, pn (of those that mix channels) and pq (divisors of pm), and how
+    many chunks."""
 
     columns: tuple[int, ...]
     sizes_m: tuple[int, ...]
@@ -73,7 +74,7 @@ class Menu:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """A partition of the layers and an engine (dense?, pm, pn, pq) for every part; `interval` is the busiest one's or
+    """A partition of the layers and an engine (mixes?, pm, pn, pq) for every part; `interval` is the busiest one's or
     that of the input stream."""
 
     interval: int
@@ -133,8 +134,8 @@ class _Side:
 
 @dataclass(kw_only=True, slots=True, eq=False)
 class _Row:
-    """Tuple number `a` of the dense side, and all of the other side's that fit beside it; those before `next` are
-    queued."""
+    """Tuple number `a` of the side that mixes channels, and all of the other side's that fit beside it; those before
+    `next` are queued."""
 
     pp: int
     one: _Side
@@ -155,7 +156,7 @@ def _work(layers: np.ndarray, pp: int, sizes: np.ndarray) -> np.ndarray:
     for o in range(sizes.shape[0]):
         for i in range(layers.shape[0]):
             work = row_work(layers[i], pp, sizes[o, 0], sizes[o, 1], sizes[o, 2])
-            found[o, i] = layers[i, ROWS] * max(work, MIN_ROW_CYCLES) + OVERHEAD_CYCLES
+            found[o, i] = job_cycles(layers[i, ROWS], row_cycles(work))
     return found
 
 
@@ -178,13 +179,13 @@ def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list
     return found
 
 
-def _options(table: np.ndarray, dense: bool, pp: int, menu: Menu, max_dsp: int) -> _Options:
+def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) -> _Options:
     """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
     layers it may get (wide products, long accumulators, residuals), and what DSPs these take."""
     units = [_units(layer) for layer in table.tolist()]
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
     sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
-    sizes_n = _useful(menu.sizes_n, most_n, menu.drains) if dense else [1]
+    sizes_n = _useful(menu.sizes_n, most_n, menu.drains) if mixes else [1]
     sizes = [
         (pm, pn, pq) for pm, pn in product(sizes_m, sizes_n)
         for pq in (d for d in range(1, pm + 1) if pm % d == 0 and any(drain % d == 0 for drain in menu.drains))
@@ -202,7 +203,7 @@ def _options(table: np.ndarray, dense: bool, pp: int, menu: Menu, max_dsp: int) 
     all_sizes, all_dsp, all_work = (np.concatenate([f[i] for f in found]) for i in range(3))
     order = np.lexsort((all_work.sum(1), all_dsp))
     all_sizes, all_dsp, all_work = all_sizes[order], all_dsp[order], all_work[order]
-    lanes = all_sizes[:, 1 if dense else 0]
+    lanes = all_sizes[:, 1 if mixes else 0]
     kept = np.flatnonzero(undominated(all_work, all_dsp, lanes, all_sizes[:, 2]))[::-1]
     return _Options(
         sizes=all_sizes[kept],
@@ -221,7 +222,7 @@ class ExactSearch:
     def __init__(self, network: Network, menu: Menu, max_dsp: int, judge: Callable[[Plan], int | None]):
         self.network, self.menu, self.max_dsp, self.judge = network, menu, max_dsp, judge
         self.table = layer_table(network)
-        self.kinds = [np.flatnonzero(self.table[:, DENSE] == kind) for kind in (1, 0)]
+        self.kinds = [np.flatnonzero(self.table[:, MIXES] == kind) for kind in (1, 0)]
         self.parent = np.maximum(self.table[:, INPUT] - 1, -1)
         self.other = np.maximum(self.table[:, RESIDUAL] - 1, -1)
         self._options: dict[tuple[int, int], _Options] = {}
@@ -232,14 +233,14 @@ class ExactSearch:
         self.best_interval: int | None = None
 
     def options(self, kind: int, pp: int) -> _Options:
-        """Engines for the dense (kind 0) or depthwise (1) layers at `pp`."""
+        """Engines for the layers that mix channels (kind 0), or for the others (1), at `pp`."""
         if (kind, pp) not in self._options:
             table = np.ascontiguousarray(self.table[self.kinds[kind]])
             self._options[(kind, pp)] = _options(table, kind == 0, pp, self.menu, self.max_dsp)
         return self._options[(kind, pp)]
 
     def shapes(self) -> list[tuple[int, int]]:
-        """(dense, depthwise) numbers of chunks."""
+        """Numbers of chunks that mix channels, and of others."""
         counts = [len(k) for k in self.kinds]
         found = [
             (a, b) for a, b in product(range(self.menu.max_chunks + 1), repeat=2)
@@ -250,7 +251,7 @@ class ExactSearch:
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream at its widest."""
-        return int(self.table[0, HEIGHT_IN]) * max(ceil_div(int(self.table[0, WIDTH_IN]), pp), MIN_ROW_CYCLES)
+        return int(self.table[0, HEIGHT_IN]) * row_cycles(ceil_div(int(self.table[0, WIDTH_IN]), pp))
 
     def root(self, pp: int) -> float:
         """Area-time bound: DSP blocks times cycles that the layers take at least, over the DSP blocks."""
@@ -296,7 +297,7 @@ class ExactSearch:
             for n in sorted({s[1] for s in shapes}):
                 beside = min(s[0] for s in shapes if s[1] == n) * least[0]
                 small[n] = self._side(1, n, pp, self.max_dsp - beside, goal)
-            # Beside every number of dense chunks the depthwise side takes at least what the goal asks of it.
+            # Beside every number of mixing chunks the other side takes at least what the goal asks of it.
             for n in sorted({s[0] for s in shapes}):
                 partners = [small[s[1]] for s in shapes if s[0] == n]
                 left = min([left, *(side.left for side in partners)])
@@ -434,12 +435,12 @@ class ExactSearch:
 def plan_of(table: np.ndarray, pp: int, owner: np.ndarray, engines: list[tuple[bool, int, int, int]]) -> Plan:
     """A partition with drains that divide their consumers' lanes, and its interval."""
     pq = [e[3] for e in engines]
-    lanes = [e[2] if e[0] else e[1] for e in engines]
+    lanes = [input_word(*e[:3]) for e in engines]
     changed = True
     while changed:
         changed = False
         for i, layer in enumerate(table.tolist()):
-            for tensor, main in ((layer[12], True), (layer[13], False)):
+            for tensor, main in ((layer[INPUT], True), (layer[RESIDUAL], False)):
                 if tensor > 0:
                     p, k = int(owner[tensor - 1]), int(owner[i])
                     legal = gcd(pq[p], lanes[k] if main else pq[k])
@@ -450,12 +451,12 @@ def plan_of(table: np.ndarray, pp: int, owner: np.ndarray, engines: list[tuple[b
     load = [0] * len(engines)
     for i, layer in enumerate(table.tolist()):
         k = int(owner[i])
-        if layer[12] == 0:
+        if layer[INPUT] == 0:
             in_lanes = gcd(in_lanes, lanes[k])
-        if layer[13] == 0:
+        if layer[RESIDUAL] == 0:
             in_lanes = gcd(in_lanes, pq[k])
         work = row_work(table[i], pp, engines[k][1], engines[k][2], pq[k])
-        load[k] += layer[ROWS] * max(int(work), MIN_ROW_CYCLES) + OVERHEAD_CYCLES
-    beats = ceil_div(int(table[0, WIDTH_IN]), pp) * ceil_div(int(table[0, N]), in_lanes)
-    host = int(table[0, HEIGHT_IN]) * max(beats, MIN_ROW_CYCLES)
+        load[k] += job_cycles(layer[ROWS], row_cycles(int(work)))
+    beats = row_beats(int(table[0, WIDTH_IN]), int(table[0, N]), pp, in_lanes)
+    host = int(table[0, HEIGHT_IN]) * row_cycles(beats)
     return Plan(interval=max(*load, host), pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines)

@@ -15,7 +15,9 @@ from nba.explore.rings import RingSearch, Speed, Use
 from nba.ir.accelerator import Accelerator, Chunk, Job
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.machine.program import ceil_div, lower
+from nba.ir.operators import engine_kind
+from nba.machine.geometry import ceil_div
+from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
 from nba.machine.usage import Objective, value_of
@@ -99,9 +101,9 @@ def build(
     The output stream is as wide as the last engine's drain, or wider where it would be the bottleneck.
     """
     chunks = []
-    for k, (dense, pm, pn, pq) in enumerate(engines):
+    for k, (mixes, pm, pn, pq) in enumerate(engines):
         jobs = tuple(Job(layer=i) for i, o in enumerate(owner) if o == k)
-        chunks.append(Chunk(kind="dense" if dense else "depthwise", pm=pm, pn=pn, pq=pq, jobs=jobs))
+        chunks.append(Chunk(kind=engine_kind(mixes), pm=pm, pn=pn, pq=pq, jobs=jobs))
     pq = engines[owner[-1]][3]
     base = Accelerator(pp=pp, chunks=tuple(chunks), rings=(), out_lanes=pq)
     last = network.tensors[-1]

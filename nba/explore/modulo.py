@@ -15,14 +15,19 @@ import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Network
-from nba.machine.program import FETCH_CYCLES, ceil_div, channel_words, input_lanes, min_ring_rows
-
-WRITE_LATENCY_CYCLES = 12
-"""`written` is seen G*S + D + this after the start of a row."""
-RESIDUAL_LATENCY_CYCLES = 6
-"""`released` of a residual row is seen G*S + D + this after the start of the row."""
-HOST_WRITE_LATENCY_CYCLES = 2
-"""`written` of an input row is seen beats + this after its start."""
+from nba.machine.geometry import PORTS, ceil_div, earlier_uses, row_beats, tap_words, use_lane
+from nba.machine.program import input_lanes, min_ring_rows
+from nba.machine.timing import (
+    OVERHEAD_CYCLES,
+    drain_cycles,
+    host_written_cycles,
+    job_cycles,
+    residual_cycles,
+    row_cycles,
+    slot_cycles,
+    work_cycles,
+    written_cycles,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,22 +45,19 @@ class JobTime:
 
 def job_time(network: Network, index: int, chunk: Chunk, pp: int) -> JobTime:
     """Timing of layer `index` on `chunk`."""
-    layer = network.layers[index]
-    out = network.result(index)
-    words = 1
-    if chunk.kind == "dense":
-        n = network.source(layer).channels
-        words = channel_words(n, chunk.pn, out.channels, chunk.pm, layer.groups, layer.rotate)
-    drain = chunk.pm // chunk.pq
-    slot = max(words * layer.kernel_h * layer.kernel_w, drain)
-    work = ceil_div(out.width, pp) * ceil_div(out.channels, chunk.pm) * slot
-    row = max(work, 2)
+    layer, out = network.layers[index], network.result(index)
+    n, m = network.source(layer).channels, out.channels
+    words = tap_words(layer.operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
+    drain = drain_cycles(chunk.pm, chunk.pq)
+    slot = slot_cycles(words, layer.kernel_h * layer.kernel_w, drain)
+    work = work_cycles(ceil_div(out.width, pp), ceil_div(m, chunk.pm), slot)
+    row = row_cycles(work)
     return JobTime(
         rows=out.height,
         row=row,
-        written=work + drain + WRITE_LATENCY_CYCLES,
-        residual=work + drain + RESIDUAL_LATENCY_CYCLES,
-        busy=out.height * row + FETCH_CYCLES + 1,
+        written=written_cycles(work, drain),
+        residual=residual_cycles(work, drain),
+        busy=job_cycles(out.height, row),
     )
 
 
@@ -80,13 +82,13 @@ def host_times(network: Network, accelerator: Accelerator) -> tuple[JobTime, Job
     first, last = network.tensors[0], network.tensors[-1]
     times = []
     for tensor, lanes in ((first, input_lanes(network, accelerator)), (last, accelerator.out_lanes)):
-        beats = ceil_div(tensor.width, accelerator.pp) * ceil_div(tensor.channels, lanes)
-        row = max(beats, 2)
+        beats = row_beats(tensor.width, tensor.channels, accelerator.pp, lanes)
+        row = row_cycles(beats)
         times.append(
             JobTime(
                 rows=tensor.height,
                 row=row,
-                written=beats + HOST_WRITE_LATENCY_CYCLES,
+                written=host_written_cycles(beats),
                 residual=0,
                 busy=tensor.height * row,
             )
@@ -217,7 +219,7 @@ def _place_all(
         uses: list[tuple[int, Port]] = [(layer.input, "main")]
         if layer.residual is not None:
             uses.append((layer.residual, "residual"))
-        earliest = FETCH_CYCLES + 1
+        earliest = OVERHEAD_CYCLES
         for tensor, port in uses:
             producer, begun = (host_in, 1) if tensor == 0 else (times[tensor - 1], start[tensor - 1])
             earliest = max(earliest, no_wait_start(network, i, port, producer, begun, times[i].row))
@@ -263,14 +265,15 @@ def uses_of(network: Network) -> list[tuple[int, int, Port]]:
 def make_rings(network: Network, accelerator: Accelerator, rows: dict[tuple[int, int, Port], int]) -> tuple[Ring, ...]:
     """Rings of the given sizes, with lanes where one chunk uses a tensor more than once on a port."""
     place = accelerator.place()
-    counts: dict[tuple[int, int, Port], int] = {}
-    found = []
-    for tensor, consumer, port in uses_of(network):
-        key = (tensor, HOST if consumer == HOST else place[consumer], port)
-        lane = counts.get(key, 0)
-        counts[key] = lane + 1
-        found.append(Ring(tensor=tensor, consumer=consumer, port=port, rows=rows[(tensor, consumer, port)], lane=lane))
-    return tuple(found)
+    chunk = [place[i] for i in range(len(network.layers))]
+    earlier = {port: earlier_uses(network, port) for port in PORTS}
+    return tuple(
+        Ring(
+            tensor=tensor, consumer=consumer, port=port, rows=rows[(tensor, consumer, port)],
+            lane=0 if consumer == HOST else use_lane(earlier[port], chunk, consumer),
+        )
+        for tensor, consumer, port in uses_of(network)
+    )  # fmt: skip
 
 
 def ring_rows(network: Network, table: Timetable) -> dict[tuple[int, int, Port], int]:

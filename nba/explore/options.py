@@ -6,13 +6,31 @@ from __future__ import annotations
 import numpy as np
 
 from nba.boards import Platform
+from nba.core.compiled import compiled
 from nba.explore.assign import GRAIN, INFINITE, EngineTable
-from nba.ir.network import MULT_BITS, Layer, Network
+from nba.ir.network import MULT_BITS, Network
 from nba.machine.accelerator_rules import MAX_WORDS
-from nba.machine.closed_form import compiled_bram18
+from nba.machine.blocks import compiled_bram18
+from nba.machine.designs import (
+    ACC_BITS,
+    ACT_BITS,
+    MIXES,
+    RESIDUAL,
+    ROWS,
+    STORE_BITS,
+    STORED,
+    TAPS,
+    WEIGHT_BITS,
+    M,
+    N,
+    layer_table,
+    row_work,
+    words_of,
+)
+from nba.machine.geometry import bank_columns, ceil_div, input_word, param_words, weight_words
 from nba.machine.kernels import is_block
-from nba.machine.program import FETCH_CYCLES, ceil_div
 from nba.machine.resources import rom_words
+from nba.machine.timing import drain_cycles, job_cycles, row_cycles
 
 SIZES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 40, 48, 64, 96, 128)
 """Values of pm and pn that are tried."""
@@ -23,33 +41,19 @@ DRAINS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 """Values of pq that are tried (divisors of pm)."""
 
 
-def layer_facts(network: Network) -> np.ndarray:
-    """int64 [layers, 9]: dense?, M, N, taps, output rows, output columns, is average pooling?, groups, rotation"""
-    facts = []
-    for i, layer in enumerate(network.layers):
-        out, src = network.result(i), network.source(layer)
-        facts.append(
-            (
-                layer.op == "dense", out.channels, src.channels, layer.kernel_h * layer.kernel_w, out.height, out.width,
-                layer.op == "avgpool", layer.groups, layer.rotate,
-            )
-        )  # fmt: skip
-    return np.array(facts, np.int64)
-
-
-def engine_sizes(network: Network, pp: int, max_macs: int, values: tuple[int, ...] = SIZES) -> np.ndarray:
-    """int64 [C, 4]: (dense?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer can fill."""
-    facts = layer_facts(network)
+def engine_sizes(layers: np.ndarray, pp: int, max_macs: int, values: tuple[int, ...] = SIZES) -> np.ndarray:
+    """int64 [C, 4]: (mixes?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer of the table can
+    fill."""
     found: list[tuple[int, int, int, int]] = []
-    for dense in (1, 0):
-        mine = facts[facts[:, 0] == dense]
+    for mixes in (1, 0):
+        mine = layers[layers[:, MIXES] == mixes]
         if not len(mine):
             continue
-        for pm in sizes_up_to(int(mine[:, 1].max()), values):
-            for pn in sizes_up_to(int(mine[:, 2].max()), values) if dense else (1,):
+        for pm in sizes_up_to(int(mine[:, M].max()), values):
+            for pn in sizes_up_to(int(mine[:, N].max()), values) if mixes else (1,):
                 if pm * pn * pp > max_macs:
                     continue
-                found.extend((dense, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
+                found.extend((mixes, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
     return np.array(found, np.int64).reshape(-1, 4)
 
 
@@ -58,59 +62,53 @@ def sizes_up_to(most: int, values: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(v for i, v in enumerate(values) if i == 0 or values[i - 1] < most)
 
 
-def work_table(facts: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(cycles per frame, weight words, parameter words), int64 [layers, C], of layers on engines of their kind."""
-    dense, m, n, taps, rows, cols, pool, layer_groups, rotate = (facts[:, i, None] for i in range(9))
-    is_dense, pm, pn, pq = (sizes[None, :, i] for i in range(4))
-    # As nba.machine.program.channel_words.
-    halved = (layer_groups == 2) & (n % (2 * pn) == 0) & (m % (2 * pm) == 0) & (rotate % pm == 0)
-    steps = np.where(is_dense == 1, np.where(halved, n // (2 * pn), -(-n // pn)), 1) * taps
-    drain = pm // pq
-    groups = -(-m // pm)
-    row = np.maximum(-(-cols // pp) * groups * np.maximum(steps, drain), 2)
-    work = np.where(dense == is_dense, rows * row + FETCH_CYCLES + 1, INFINITE)
-    weight_words = np.where(pool == 1, 1, groups * steps)
-    return work.astype(np.int64), weight_words.astype(np.int64), (groups * drain).astype(np.int64)
+@compiled
+def work_table(layers: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(cycles per frame, weight words, parameter words), int64 [L, C], of layers [L, 26] on engines sizes [C, 4] of
+    their kind (INFINITE cycles on others)."""
+    shape = (layers.shape[0], sizes.shape[0])
+    work, weights, params = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64)
+    for i in range(shape[0]):
+        layer = layers[i]
+        for c in range(shape[1]):
+            mixes, pm, pn, pq = sizes[c]
+            m_groups, words = ceil_div(layer[M], pm), words_of(layer, pm, pn)
+            row = row_cycles(row_work(layer, pp, pm, pn, pq))
+            work[i, c] = job_cycles(layer[ROWS], row) if layer[MIXES] == mixes else INFINITE
+            weights[i, c] = weight_words(layer[STORED] == 1, m_groups, words * layer[TAPS])
+            params[i, c] = param_words(m_groups, drain_cycles(pm, pq))
+    return work, weights, params
 
 
 def engine_table(
     network: Network, platform: Platform, pp: int, max_macs: int, values: tuple[int, ...] = SIZES
 ) -> EngineTable:
     """All options at `pp` with pm and pn among `values`."""
-    sizes = engine_sizes(network, pp, max_macs, values)
-    dense, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
-    work, weight_words, param_words = work_table(layer_facts(network), sizes, pp)
-    stored = sorted({_stored_bits(layer) for layer in network.layers})
-    bits = [
-        (
-            layer.act_bits,
-            2 if layer.op == "avgpool" else layer.weight_bits,
-            network.acc_bits(i),
-            layer.residual is not None,
-            stored.index(_stored_bits(layer)),
-        )
-        for i, layer in enumerate(network.layers)
-    ]
-    acc_bits = max(network.acc_bits(i) for i in range(len(network.layers)))
-    lanes = np.where(dense == 1, pn, pm)
+    layers = layer_table(network)
+    sizes = engine_sizes(layers, pp, max_macs, values)
+    mixes, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
+    work, weight_words, param_words = work_table(layers, sizes, pp)
+    stored_bits = np.maximum(layers[:, STORE_BITS], layers[:, WEIGHT_BITS])
+    stored, which = np.unique(stored_bits, return_inverse=True)
+    bits = np.column_stack(
+        [layers[:, ACT_BITS], layers[:, WEIGHT_BITS], layers[:, ACC_BITS], layers[:, RESIDUAL] >= 0, which]
+    )  # fmt: skip
+    acc_bits = int(layers[:, ACC_BITS].max())
+    lanes = np.array([input_word(*size) for size in sizes[:, :3].tolist()], np.int64)
     map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
     deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
     maps = (lanes * network.master_bits, pq * network.master_bits)
-    widths = [pq * (acc_bits + MULT_BITS), *maps, *(pm * pn * b for b in stored)]
+    widths = [pq * (acc_bits + MULT_BITS), *maps, *(pm * pn * b for b in stored.tolist())]
     blocks = np.zeros((len(sizes), len(widths), n_grains), np.int64)
     for m, width in enumerate(widths):
         for w in np.unique(width):
             blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m in (1, 2)) * (pp if m in (1, 2) else 1)
     return EngineTable(
-        pm=pm, pn=pn, pq=pq, lanes=lanes, dense=dense == 1, bits=np.array(bits, np.int64),
+        pm=pm, pn=pn, pq=pq, lanes=lanes, mixes=mixes == 1, bits=np.ascontiguousarray(bits, np.int64),
         work=work, weight_words=weight_words, param_words=param_words, map_words=map_words,
         bram18=blocks,
     )  # fmt: skip
-
-
-def _stored_bits(layer: Layer) -> int:
-    return 2 if layer.op == "avgpool" else max(layer.weight_store_bits, layer.weight_bits)
 
 
 def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> np.ndarray:
@@ -120,8 +118,7 @@ def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> 
         tensor = layer.residual if residual else layer.input
         if tensor is not None:
             t = network.tensors[tensor]
-            half = ceil_div(ceil_div(t.width, 2), pp)
-            columns = 2 * half if layer.stride == 2 and not residual else ceil_div(t.width, pp)
+            columns = bank_columns(t.width, pp, layer.stride == 2 and not residual)
             found[i] = t.height * columns * -(-t.channels // lanes)
     return found
 

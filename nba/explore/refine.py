@@ -14,7 +14,7 @@ from nba.explore.options import DRAINS, SIZES, sizes_up_to
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
-from nba.machine.closed_form import DENSE, M, N, layer_table
+from nba.machine.designs import MIXES, M, N, layer_table
 from nba.machine.usage import Objective, needed, usage
 
 BATCH = 64
@@ -25,7 +25,7 @@ PENALTY = 4.0
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Engines:
-    """A partition of the layers (owner[i]: chunk of layer i) and an engine (dense?, pm, pn, pq) for every chunk."""
+    """A partition of the layers (owner[i]: chunk of layer i) and an engine (mixes?, pm, pn, pq) for every chunk."""
 
     pp: int
     owner: tuple[int, ...]
@@ -33,13 +33,13 @@ class Engines:
 
 
 def engines_of(accelerator: Accelerator) -> Engines:
-    """Engines and partition of a complete accelerator, dense chunks first."""
-    order = sorted(range(len(accelerator.chunks)), key=lambda k: (accelerator.chunks[k].kind != "dense", k))
+    """Engines and partition of a complete accelerator, chunks that mix channels first."""
+    order = sorted(range(len(accelerator.chunks)), key=lambda k: (not accelerator.chunks[k].mixes, k))
     place = accelerator.place()
     return Engines(
         pp=accelerator.pp,
         owner=tuple(order.index(place[i]) for i in range(len(place))),
-        engines=tuple((c.kind == "dense", c.pm, c.pn, c.pq) for c in (accelerator.chunks[k] for k in order)),
+        engines=tuple((c.mixes, c.pm, c.pn, c.pq) for c in (accelerator.chunks[k] for k in order)),
     )
 
 
@@ -50,14 +50,14 @@ def refine(
     """The best of `steps` batches of variations, each of the best so far, by objective and budget excess."""
     layers = layer_table(network)
     needs = needed(objective) | budgets.needs()
-    dense = np.array([e[0] for e in start.engines], np.int64)
-    is_dense = np.array([layer.op == "dense" for layer in network.layers])
+    mixes = np.array([e[0] for e in start.engines], np.int64)
+    wanted = np.array([layer.operator.mixes for layer in network.layers])
     menus = tuple(_menu(layers, dense_chunk) for dense_chunk, *_ in start.engines)
 
     def score(pp: np.ndarray, sizes: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """[B] of pp [B], sizes [B, K, 3], owner [B, L]; drains are made legal in `sizes`."""
         designs = completed(
-            layers, pp=pp, dense=np.broadcast_to(dense, sizes.shape[:2]), pm=sizes[:, :, 0], pn=sizes[:, :, 1],
+            layers, pp=pp, mixes=np.broadcast_to(mixes, sizes.shape[:2]), pm=sizes[:, :, 0], pn=sizes[:, :, 1],
             pq=sizes[:, :, 2], chunk=owner,
         )  # fmt: skip
         sizes[:, :, 2] = designs.pq
@@ -70,7 +70,7 @@ def refine(
     owner = np.array([start.owner], np.int64)
     best = float(score(pp, sizes, owner)[0])
     for _ in range(steps):
-        trials = _vary(pp[0], sizes[0], owner[0], dense, is_dense, menus, rng)
+        trials = _vary(pp[0], sizes[0], owner[0], mixes, wanted, menus, rng)
         found = score(*trials)
         b = int(found.argmin())
         if found[b] < best:
@@ -79,7 +79,7 @@ def refine(
     return Engines(
         pp=int(pp[0]),
         owner=tuple(owner[0].tolist()),
-        engines=tuple((bool(d), int(pm), int(pn), int(pq)) for d, (pm, pn, pq) in zip(dense, sizes[0], strict=True)),
+        engines=tuple((bool(d), int(pm), int(pn), int(pq)) for d, (pm, pn, pq) in zip(mixes, sizes[0], strict=True)),
     )
 
 
@@ -87,14 +87,14 @@ Menu = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]
 """Values of pm, pn and pq that are tried for a chunk."""
 
 
-def _menu(layers: np.ndarray, dense: bool) -> Menu:
+def _menu(layers: np.ndarray, mixes: bool) -> Menu:
     """No size is tried that no layer of the chunk's kind could fill."""
-    mine = layers[layers[:, DENSE] == dense]
+    mine = layers[layers[:, MIXES] == mixes]
     return sizes_up_to(int(mine[:, M].max()), SIZES), sizes_up_to(int(mine[:, N].max()), SIZES), DRAINS
 
 
 def _vary(
-    pp: int, sizes: np.ndarray, owner: np.ndarray, dense: np.ndarray, is_dense: np.ndarray, menus: tuple[Menu, ...],
+    pp: int, sizes: np.ndarray, owner: np.ndarray, mixes: np.ndarray, wanted: np.ndarray, menus: tuple[Menu, ...],
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """BATCH variations: one to three changes each, of an engine's size, of a layer's chunk, or of the columns."""
@@ -111,11 +111,11 @@ def _vary(
             elif kind < 0.3:
                 i = int(rng.integers(len(owner)))
                 alone = int((owners[b] == owners[b, i]).sum()) == 1
-                if bool(dense[k]) == bool(is_dense[i]) and not alone:
+                if bool(mixes[k]) == bool(wanted[i]) and not alone:
                     owners[b, i] = k
             else:
                 which = int(rng.integers(3))
-                if which == 1 and not dense[k]:
+                if which == 1 and not mixes[k]:
                     which = 0
                 options = menus[k][which]
                 here = int(np.searchsorted(options, engines[b, k, which]))

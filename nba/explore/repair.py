@@ -8,28 +8,26 @@ engines allow them, and a chunk's DSPs as the layers that it may get need them.
 
 from __future__ import annotations
 
+from math import gcd
 from typing import NamedTuple
 
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, gcd
-from nba.machine.closed_form import (
+from nba.explore.space import PER_CHUNK, PER_SLOT, Rules
+from nba.machine.designs import (
     ACC_BITS,
     ACT_BITS,
     COLS,
-    DENSE,
     FIRST_NEED,
     FIRST_RELEASE,
-    GROUPS,
     HEIGHT_IN,
     INPUT,
     KERNEL_H,
     LAST_NEED,
-    OVERHEAD_CYCLES,
+    MIXES,
     PAD_TOP,
     RESIDUAL,
-    ROTATE,
     ROWS,
     STRIDE,
     TAPS,
@@ -37,10 +35,19 @@ from nba.machine.closed_form import (
     WIDTH_IN,
     M,
     N,
-    compiled_channel_words,
-    compiled_chunk_dsp,
-)  # fmt: skip
-from nba.machine.schedule import MIN_ROW_CYCLES, WRITE_CYCLES
+    words_of,
+)
+from nba.machine.geometry import least_rows
+from nba.machine.kernels import chunk_dsp
+from nba.machine.timing import (
+    OVERHEAD_CYCLES,
+    drain_cycles,
+    job_cycles,
+    row_cycles,
+    slot_cycles,
+    work_cycles,
+    written_cycles,
+)
 
 PRODUCTS, OPERAND, WIDE = 1, 2, 4
 """What a layer needs DSPs for: its products, its residual operand, an accumulator of more than 24 bits."""
@@ -54,9 +61,9 @@ class Demand(NamedTuple):
     """What a network asks of the engines of a space.
 
     layers: its table; slots: int64 [L]. By option of pp, pm, pn: groups, int64 [L, pp], of columns; parts, int64
-    [L, pm], groups of output channels; words, int64 [L, pm, pn], cycles of such a group. needs: int64 [L], PRODUCTS +
-    OPERAND + WIDE; order: layers, the largest first; maps: layers, the largest input map first; acc_bits: the widest
-    accumulator.
+    [L, pm], groups of output channels; words, int64 [L, pm, pn], input words that such a group walks for one tap.
+    needs: int64 [L], PRODUCTS + OPERAND + WIDE; order: layers, the largest first; maps: layers, the largest input map
+    first; acc_bits: the widest accumulator.
     """
 
     layers: np.ndarray
@@ -71,11 +78,11 @@ class Demand(NamedTuple):
 
 
 def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> Demand:
-    """The demand of the network of `layers` [L, 26] (nba.machine.closed_form.layer_table)."""
+    """The demand of the network of `layers` [L, 26] (nba.machine.designs.layer_table)."""
     columns, sizes_m, sizes_n = (rules.options[i, : rules.counts[i]] for i in (0, 3, 4))
     words = np.empty((len(layers), len(sizes_m), len(sizes_n)), np.int64)
     _words(layers, sizes_m, sizes_n, words)
-    macs = layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, DENSE] == 1, layers[:, N], 1)
+    macs = layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, MIXES] == 1, layers[:, N], 1)
     product = np.minimum(layers[:, ACT_BITS] + layers[:, WEIGHT_BITS], layers[:, ACC_BITS])
     needs = PRODUCTS * (product >= 9) + OPERAND * (layers[:, RESIDUAL] >= 0) + WIDE * (layers[:, ACC_BITS] > 24)
     return Demand(
@@ -94,13 +101,9 @@ def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> 
 @compiled
 def _words(layers: np.ndarray, sizes_m: np.ndarray, sizes_n: np.ndarray, words: np.ndarray) -> None:
     for i in range(layers.shape[0]):
-        x = layers[i]
         for m in range(sizes_m.size):
             for n in range(sizes_n.size):
-                per_tap = 1
-                if x[DENSE] == 1:
-                    per_tap = compiled_channel_words(x[N], sizes_n[n], x[M], sizes_m[m], x[GROUPS], x[ROTATE])
-                words[i, m, n] = per_tap * x[TAPS]
+                words[i, m, n] = words_of(layers[i], sizes_m[m], sizes_n[n])
 
 
 @compiled
@@ -123,7 +126,7 @@ def _dsps(
             if careful and row[q + 1] == 0:
                 pq[k] = gcd(pq[k], options[q + 3, row[q + 3]] if row[q] == 0 else options[q + 2, row[q + 2]])
         bits = 8 if may[k] & PRODUCTS else 0
-        dsp[k] = compiled_chunk_dsp(
+        dsp[k] = chunk_dsp(
             pm, options[p + 3, row[p + 3]] if row[p] == 0 else 1, options[0, row[0]], pq[k], bits, bits,
             acc_bits if may[k] & WIDE else 24, may[k] & OPERAND > 0,
         )  # fmt: skip
@@ -168,8 +171,8 @@ def busy_cycles(
     """Engine cycles of one row of layer i on chunk k of `row`."""
     p = 1 + PER_CHUNK * k
     m = row[p + 2]
-    drain = options[p + 2, m] // pq
-    return max(groups[i, row[0]] * parts[i, m] * max(words[i, m, row[p + 3]], drain), MIN_ROW_CYCLES)
+    slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain_cycles(options[p + 2, m], pq))
+    return row_cycles(work_cycles(groups[i, row[0]], parts[i, m], slot))
 
 
 @compiled
@@ -244,7 +247,7 @@ def rings(
         row[p] = owner[i]
         row[p + 1] = 0
         row[p + 2] = whole
-        busy[i] = layers[i, ROWS] * per_row[i] + OVERHEAD_CYCLES
+        busy[i] = job_cycles(layers[i, ROWS], per_row[i])
     for i in maps:
         x = layers[i]
         p = x[INPUT] - 1
@@ -252,8 +255,8 @@ def rings(
             continue
         mine, theirs = per_row[i], per_row[p]
         e = 1 + PER_CHUNK * owner[p]
-        seen = theirs + options[e + 2, row[e + 2]] // pq[owner[p]] + WRITE_CYCLES + 1
-        held = max(x[KERNEL_H], x[STRIDE])
+        seen = written_cycles(theirs, drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]])) + 1
+        held = least_rows(x[KERNEL_H], x[STRIDE])
         short = x[HEIGHT_IN] - held
         if short <= 0:
             continue

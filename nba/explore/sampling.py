@@ -11,7 +11,8 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.explore.repair import Demand, area_time, busy_cycles, deal, fit, rings
 from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
-from nba.machine.closed_form import OVERHEAD_CYCLES, ROWS
+from nba.machine.designs import ROWS
+from nba.machine.timing import OVERHEAD_CYCLES, job_cycles
 
 RESIZED = 8.0
 """Most engine parameters, on average, that a child draws anew."""
@@ -248,7 +249,7 @@ def _refitted(
                     cycles[i, k] = 0
                     if able >> k & 1:
                         mine = busy_cycles(row, i, k, pq[k], layers, groups, words, parts, options)
-                        cycles[i, k] = layers[i, ROWS] * mine + OVERHEAD_CYCLES
+                        cycles[i, k] = job_cycles(layers[i, ROWS], mine)
             if area_time(cycles, dsp) <= goal:
                 break
         deal(rng, order, cycles, load, owner)

@@ -20,7 +20,7 @@ from nba.explore.protocol import HardwareCost
 from nba.explore.space import PER_CHUNK, PER_SLOT, AcceleratorSpace, Rules, accelerator_of
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
-from nba.machine.closed_form import layer_table
+from nba.machine.designs import layer_table
 from nba.machine.usage import Objective, Usage, needed, usage
 
 FORMAT = 2
@@ -155,8 +155,9 @@ class AcceleratorSearch:
         return found
 
     def keep(self, slot_of_layer: tuple[int, ...], choice: np.ndarray, found: Evaluation) -> None:
-        """Remember the best designs seen, one of every niche: pp, the numbers of dense and of depthwise chunks in use,
-        and the size of the largest dense one (from one to another several changes are needed before any wins)."""
+        """Remember the best designs seen, one of every niche: pp, the numbers of chunks in use that mix channels and
+        of others, and the size of the largest that does (from one to another several changes are needed before any
+        wins)."""
         score, feasible, niche = found.score, found.feasible, self._niche(slot_of_layer, choice)
         n = len(choice)
         if self.elites is not None:
@@ -183,12 +184,12 @@ class AcceleratorSearch:
         owner = choice[:, self.space.first_slot :: PER_SLOT][:, list(slot_of_layer)]
         used = np.bitwise_or.reduce(np.left_shift(1, owner.astype(np.int64)), axis=1)
         chunks = choice[:, 1 : self.space.first_slot].reshape(len(choice), self.space.n_chunks, PER_CHUNK)
-        dense = chunks[:, :, 0] == 0
+        mixes = chunks[:, :, 0] == 0
         present = (used[:, None] >> np.arange(self.space.n_chunks) & 1) == 1
         size = chunks[:, :, 2].astype(np.int64) * 64 + chunks[:, :, 3]
         macs = np.array(self.space.sizes_m)[chunks[:, :, 2]] * np.array(self.space.sizes_n)[chunks[:, :, 3]]
-        largest = np.where(present & dense, macs, -1).argmax(1)
-        counts = (present & dense).sum(1) * 64 + (present & ~dense).sum(1)
+        largest = np.where(present & mixes, macs, -1).argmax(1)
+        counts = (present & mixes).sum(1) * 64 + (present & ~mixes).sum(1)
         niche: np.ndarray = (counts * 16 + choice[:, 0]) * 4096 + size[np.arange(len(choice)), largest]
         return niche
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from math import prod
+from math import gcd, prod
 from typing import NamedTuple
 
 import numpy as np
@@ -21,9 +21,10 @@ from nba.explore.modulo import make_rings, uses_of
 from nba.explore.options import sizes_up_to
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.network import Network
-from nba.ir.operators import Kind
+from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
-from nba.machine.closed_form import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
+from nba.machine.designs import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
+from nba.machine.geometry import input_word, least_rows
 
 PER_CHUNK = 5
 """Parameters of a chunk: kind, active, pm, pn, pq."""
@@ -46,12 +47,12 @@ class Parameter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AcceleratorSpace:
-    """Accelerators of `n_chunks` potential chunks for the potential layers `slots` (the kind of each).
+    """Accelerators of `n_chunks` potential chunks for the potential layers `slots` (whether each mixes channels).
 
-    The first chunk is dense and active, the second depthwise and active, where the slots have both kinds.
+    The first chunk mixes and is active, the second does not and is active, where the slots have both kinds.
     """
 
-    slots: tuple[Kind, ...]
+    slots: tuple[bool, ...]
     n_chunks: int = 4
     columns: tuple[int, ...] = PARALLEL_COLUMNS
     sizes_m: tuple[int, ...] = (1, 2, 4, 8, 12, 16, 24, 32)
@@ -66,7 +67,7 @@ class AcceleratorSpace:
         return replace(self, sizes_m=m, sizes_n=n)
 
     def parameters(self) -> tuple[Parameter, ...]:
-        """pp; per chunk kind (1 is dense), active, pm, pn, pq; per slot chunk, stage offset, ring policy."""
+        """pp; per chunk kind (1 mixes channels), active, pm, pn, pq; per slot chunk, stage offset, ring policy."""
         found = [Parameter(name="pp", index=0, options=self.columns)]
         for k in range(self.n_chunks):
             found.append(Parameter(name="kind", index=k, options=(1, 0)))
@@ -81,9 +82,8 @@ class AcceleratorSpace:
         return tuple(found)
 
     def forced(self) -> dict[int, int]:
-        """Chunk -> its only kind (1 is dense), for the chunks that always exist."""
-        kinds = [kind for kind in ("dense", "depthwise") if kind in self.slots]
-        return {k: int(kind == "dense") for k, kind in enumerate(kinds)}
+        """Chunk -> its only kind (1 mixes channels), for the chunks that always exist."""
+        return dict(enumerate(int(mixes) for mixes in (True, False) if mixes in self.slots))
 
     @property
     def first_slot(self) -> int:
@@ -114,7 +114,7 @@ class AcceleratorSpace:
             kinds=np.array(kinds, np.int64) & present,
             optional=np.array([k not in forced for k in range(self.n_chunks)], np.int64),
             divides=np.array(divides, np.int64),
-            slot_kind=np.array([int(kind == "dense") for kind in self.slots], np.int64),
+            slot_kind=np.array(self.slots, np.int64),
         )
 
     def sample(self, rng: np.random.Generator, n: int) -> np.ndarray:
@@ -145,13 +145,13 @@ class AcceleratorSpace:
         return rows
 
     def decode(self, choice: np.ndarray, layers: np.ndarray, slot_of_layer: tuple[int, ...]) -> Designs:
-        """The designs of choice [B, parameters] for the network of `layers` (nba.machine.closed_form.layer_table),
+        """The designs of choice [B, parameters] for the network of `layers` (nba.machine.designs.layer_table),
         whose layer i is potential layer slot_of_layer[i]; chunks without layers remain."""
         b, n_layers = len(choice), len(layers)
         one, chunks, every = b, (b, self.n_chunks), (b, n_layers)
         out = Designs(
             pp=np.empty(one, np.int64), in_lanes=np.empty(one, np.int64), out_lanes=np.empty(one, np.int64),
-            out_rows=np.empty(one, np.int64), dense=np.empty(chunks, np.int64), pm=np.empty(chunks, np.int64),
+            out_rows=np.empty(one, np.int64), mixes=np.empty(chunks, np.int64), pm=np.empty(chunks, np.int64),
             pn=np.empty(chunks, np.int64), pq=np.empty(chunks, np.int64), chunk=np.empty(every, np.int64),
             stage=np.empty(every, np.int64), position=np.empty(every, np.int64), main_rows=np.empty(every, np.int64),
             res_rows=np.empty(every, np.int64),
@@ -169,7 +169,7 @@ class Rules(NamedTuple):
 
     options: int64 [parameters, most options], padded; counts: how many there are. Per chunk: kinds, the set of its
     options; optional, 1 if it may be left out. divides: for every option of pm, the set of drains that divide it.
-    slot_kind: 1 for every dense slot.
+    slot_kind: 1 for every slot that mixes channels.
     """
 
     options: np.ndarray
@@ -216,16 +216,16 @@ def chunk_option(row: np.ndarray, i: int, options: np.ndarray, counts: np.ndarra
 
 @compiled
 def chunk_sets(row: np.ndarray, n_chunks: int) -> tuple[int, int]:
-    """Sets of the active chunks of `row`: the depthwise ones, the dense ones."""
-    depthwise = 0
-    dense = 0
+    """Sets of the active chunks of `row`: those that do not mix channels, and those that do."""
+    others = 0
+    mixing = 0
     for k in range(n_chunks):
         if row[2 + PER_CHUNK * k] == 0:
             if row[1 + PER_CHUNK * k] == 0:
-                dense |= 1 << k
+                mixing |= 1 << k
             else:
-                depthwise |= 1 << k
-    return depthwise, dense
+                others |= 1 << k
+    return others, mixing
 
 
 @compiled
@@ -299,17 +299,9 @@ def draw(
 
 
 @compiled
-def gcd(a: int, b: int) -> int:
-    """The greatest common divisor."""
-    while b:
-        a, b = b, a % b
-    return a
-
-
-@compiled
 def _decode(
     choice: np.ndarray, options: np.ndarray, slot_of_layer: np.ndarray, facts: np.ndarray, height_in: int,
-    pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray, dense: np.ndarray,
+    pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray,
     pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray, position: np.ndarray,
     main_rows: np.ndarray, res_rows: np.ndarray,
 ) -> None:  # fmt: skip
@@ -329,7 +321,7 @@ def _decode(
         pp[b] = options[0, row[0]]
         for k in range(n_chunks):
             i = 1 + PER_CHUNK * k
-            dense[b, k] = options[i, row[i]]
+            mixes[b, k] = options[i, row[i]]
             pm[b, k] = options[i + 2, row[i + 2]]
             pn[b, k] = options[i + 3, row[i + 3]]
             pq[b, k] = gcd(options[i + 4, row[i + 4]], pm[b, k])
@@ -352,7 +344,7 @@ def _decode(
             stage[b, i] = now
             low[k] = min(low[k], now)
             position[b, i] = i
-            least = max(fact[3], fact[4])
+            least = least_rows(fact[3], fact[4])
             if fact[0] == 0:
                 height = height_in
                 rows = height * (now + 1)
@@ -371,7 +363,7 @@ def _decode(
         for p in range(n_chunks):
             for k in range(n_chunks):
                 if readers[p, 0] >> k & 1:
-                    lanes = pn[b, k] if dense[b, k] == 1 else pm[b, k]
+                    lanes = input_word(mixes[b, k] == 1, pm[b, k], pn[b, k])
                     pq[b, p] = gcd(lanes, pq[b, p])
         changed = True
         while changed:
@@ -386,7 +378,7 @@ def _decode(
             k = chunk[b, i]
             stage[b, i] -= low[k]
             if facts[i, 0] == 0:
-                lanes_in = gcd(lanes_in, pn[b, k] if dense[b, k] == 1 else pm[b, k])
+                lanes_in = gcd(lanes_in, input_word(mixes[b, k] == 1, pm[b, k], pn[b, k]))
             if facts[i, 1] == 0:
                 lanes_in = gcd(lanes_in, pq[b, k])
         in_lanes[b] = lanes_in
@@ -401,12 +393,12 @@ def accelerator_of(network: Network, designs: Designs, b: int) -> Accelerator:
     chunks = []
     for k in sorted(set(owner)):
         mine = sorted((i for i, o in enumerate(owner) if o == k), key=lambda i: int(designs.position[b, i]))
-        dense = bool(designs.dense[b, k])
+        mixes = bool(designs.mixes[b, k])
         chunks.append(
             Chunk(
-                kind="dense" if dense else "depthwise",
+                kind=engine_kind(mixes),
                 pm=int(designs.pm[b, k]),
-                pn=int(designs.pn[b, k]) if dense else 1,
+                pn=int(designs.pn[b, k]) if mixes else 1,
                 pq=int(designs.pq[b, k]),
                 jobs=tuple(Job(layer=i, stage=stage[i]) for i in mine),
             )

@@ -23,7 +23,7 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
-from nba.machine.closed_form import Designs, designs_of, layer_table
+from nba.machine.designs import Designs, designs_of, layer_table
 from nba.machine.usage import Objective, usage
 
 _SIZES = ("pm", "pn", "pq")
@@ -74,7 +74,7 @@ def _designs(layers: np.ndarray, base: Designs, trials: list[Sizes]) -> Designs:
     repeated |= {name: np.ascontiguousarray(engines[:, :, i]) for i, name in enumerate(_SIZES)}
     repeated |= {"pp": np.array([t.pp for t in trials]), "out_lanes": np.array([t.out_lanes for t in trials])}
     found = Designs(**repeated)
-    make_legal(layers, found.in_lanes, found.dense, found.pm, found.pn, found.pq, found.chunk)
+    make_legal(layers, found.in_lanes, found.mixes, found.pm, found.pn, found.pq, found.chunk)
     return found
 
 

@@ -8,9 +8,9 @@ import platform
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nba import __version__
 from nba.core import assets
 from nba.core.sources import PACKAGE, digest_file, digest_json, digest_source, digest_tree, folder_state
+from nba.core.version import __version__
 from nba.core.yamlfile import value_at
 from nba.flow.stage import Stage
 from nba.flow.stamps import Stamp

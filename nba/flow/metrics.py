@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from nba import __version__
 from nba.core.errors import NbaError
 from nba.core.figures import accuracy_text, clock_text, percent_text
 from nba.core.files import write_atomic
-from nba.core.jsonfile import read_json, understood
+from nba.core.jsonfile import RUN_AGAIN, read_json, understood
+from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import PART, Json
 
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from nba.flow.metrics_model import Metrics
 
 FILE = "metrics.json"
-AGAIN = "write it again with `nba-codesign run`"
-"""What to do where the file is damaged."""
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
 PARTS = {
@@ -45,9 +43,9 @@ def read(path: Path) -> Metrics:
     try:
         found = read_json(path)
     except (OSError, ValueError) as err:
-        raise NbaError(f"{path}: missing or damaged ({err}); {AGAIN}") from None
+        raise NbaError(f"{path}: missing or damaged ({err}); {RUN_AGAIN}") from None
     if not isinstance(found, dict):
-        raise NbaError(f"{path}: not a JSON object; {AGAIN}")
+        raise NbaError(f"{path}: not a JSON object; {RUN_AGAIN}")
     return cast("Metrics", found)
 
 
@@ -239,7 +237,7 @@ def _models(metrics: Metrics) -> list[Line]:
 def table(metrics: Metrics) -> tuple[Line, ...]:
     """The closing table of `run`: every figure that is there, and whether what it claims holds. Raises NbaError if the
     metrics are damaged, or those of another version."""
-    with understood(FILE, AGAIN):
+    with understood(FILE, RUN_AGAIN):
         return _table(metrics)
 
 

@@ -14,6 +14,11 @@ HOST = -1
 Port = Literal["main", "residual"]
 
 
+def input_word(mixes: bool, pm: int, pn: int) -> int:
+    """Channels in a word of the input of an engine of pm x pn lanes. (nba.machine.geometry compiles it.)"""
+    return pn if mixes else pm
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
     """One entry of a chunk's program: in round r the chunk executes `layer` on frame r - `stage`."""
@@ -41,7 +46,7 @@ class Chunk:
     @property
     def lanes(self) -> int:
         """Channels in one word of this chunk's input buffers."""
-        return self.pn if self.mixes else self.pm
+        return input_word(self.mixes, self.pm, self.pn)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

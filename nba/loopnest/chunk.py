@@ -21,7 +21,7 @@ from nba.loopnest.schema import (
     MemoryText,
     Operand,
 )
-from nba.machine.program import channel_words
+from nba.machine.geometry import ceil_div, channel_words
 
 PREFIX = "chunk-"
 BLOCK_BITS = 18 * 1024
@@ -158,7 +158,7 @@ def engine_mapping(layer: NestLayer, chunk: Chunk, pp: int) -> Mapping:
 
 
 def _up(size: int, lanes: int) -> int:
-    return -(-size // lanes) * lanes
+    return ceil_div(size, lanes) * lanes
 
 
 def _memory(

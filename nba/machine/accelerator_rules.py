@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from nba.ir.accelerator import HOST, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
+from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
+from nba.machine.geometry import edge_of, reader_word
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
 MAX_PARALLEL = 4095
@@ -58,8 +60,7 @@ class Mapped:
 
     def edge(self, ring: Ring) -> tuple[int, int, str, int]:
         """Identity of the buffer that `ring` lives in."""
-        consumer = HOST if ring.consumer == HOST else self.place[ring.consumer]
-        return self.producer(ring.tensor), consumer, ring.port, ring.lane
+        return edge_of(ring, self.place)
 
     def uses(self) -> Iterator[tuple[int, int, str]]:
         """(tensor, consumer, port) of everything that needs a ring."""
@@ -80,8 +81,8 @@ def _chunk_count(s: Mapped) -> Problems:
 
 def _engine(s: Mapped) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
-        if c.kind not in ("dense", "depthwise"):
-            yield f"chunk {k}: kind is {c.kind!r}; legal: dense, depthwise"
+        if c.kind not in KINDS:
+            yield f"chunk {k}: kind is {c.kind!r}; legal: {', '.join(KINDS)}"
         for what, value in (("pm", c.pm), ("pn", c.pn), ("pq", c.pq)):
             yield from limit(f"{s.chunk(k)}: {what}", value, 1, MAX_PARALLEL)
     yield from limit("accelerator: out_lanes", s.accelerator.out_lanes, 1, MAX_PARALLEL)
@@ -128,15 +129,15 @@ def _ring_uses(s: Mapped) -> Problems:
 def _kinds(s: Mapped) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for job in c.jobs:
-            op = s.network.layers[job.layer].op
-            if (op == "dense") != (c.kind == "dense"):
-                yield f"{s.chunk(k)}: executes {layer_name(s.network, job.layer)} of op {op}; legal: its own kind"
+            layer = s.network.layers[job.layer]
+            if layer.operator.mixes != c.mixes:
+                yield f"{s.chunk(k)}: executes {layer_name(s.network, job.layer)} of op {layer.op}; legal: its own kind"
 
 
-def _depthwise_pn(s: Mapped) -> Problems:
+def _word_of_one(s: Mapped) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
-        if c.kind == "depthwise" and c.pn != 1:
-            yield f"{s.chunk(k)}: pn is {c.pn}; legal for depthwise: 1"
+        if not c.mixes and c.pn != 1:
+            yield f"{s.chunk(k)}: pn is {c.pn}; legal for {c.kind}: 1"
 
 
 def _drain(s: Mapped) -> Problems:
@@ -161,7 +162,7 @@ def _write_lanes(s: Mapped) -> Problems:
             lanes, owner = s.accelerator.out_lanes, "out_lanes"
         else:
             reader = chunks[place[r.consumer]]
-            lanes = reader.lanes if r.port == "main" else reader.pq
+            lanes = reader_word(reader, r.port)
             owner = f"{'lanes' if r.port == 'main' else 'pq'} of chunk {place[r.consumer]}"
         if lanes % chunks[k].pq:
             yield f"{s.ring(i)}: {s.chunk(k)} writes pq {chunks[k].pq} lanes; legal: divisors of the {owner}, {lanes}"
@@ -229,7 +230,7 @@ ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (
     Rule(name="placed once", find=_placed_once, step=0),
     Rule(name="ring uses", find=_ring_uses, step=0),
     Rule(name="kinds", find=_kinds),
-    Rule(name="depthwise pn", find=_depthwise_pn),
+    Rule(name="pn without mixing", find=_word_of_one),
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
     Rule(name="write lanes", find=_write_lanes),

@@ -7,46 +7,41 @@ from __future__ import annotations
 
 import numpy as np
 
+from nba.core.compiled import compiled
+from nba.ir.accelerator import HOST
 from nba.machine import schedule as pipeline
-from nba.machine.closed_form import (
+from nba.machine.designs import (
     COLS,
-    DENSE,
     EARLIER_RES,
     EARLIER_USE,
-    GROUPS,
     HEIGHT_IN,
     INPUT,
     KERNEL_H,
     PAD_TOP,
     RESIDUAL,
-    ROTATE,
     ROWS,
     STRIDE,
-    TAPS,
     WIDTH_IN,
     Designs,
     M,
     N,
-    compiled_channel_words,
+    row_work,
+    source_rows,
 )
-from nba.machine.program import FETCH_CYCLES
-from nba.machine.schedule import (
-    HOST_OUT_CYCLES,
-    HOST_WRITE_CYCLES,
-    MIN_ROW_CYCLES,
-    RESIDUAL_CYCLES,
-    WRITE_CYCLES,
-    Tables,
-    compiled,
+from nba.machine.geometry import edge_number, row_beats, use_lane
+from nba.machine.schedule import Tables
+from nba.machine.timing import (
+    FETCH_CYCLES,
+    drain_cycles,
+    host_written_cycles,
+    last_beat_cycles,
+    residual_cycles,
+    row_cycles,
+    written_cycles,
 )
 
 _JOB = 13
 _advance = pipeline._advance
-
-
-@compiled
-def _ceil(a: int, b: int) -> int:
-    return (a + b - 1) // b
 
 
 @compiled
@@ -94,7 +89,8 @@ def _rings(
         n_agents = max(n_agents, agent[k] + 1)
     keys = np.empty(2 * n_layers + 1, np.int64)
     n = 0
-    # A ring's place: producer, consumer, port, lane; then tensor, consumer layer, port: the order of its edge's rings.
+    earlier = (layers[:, EARLIER_USE], layers[:, EARLIER_RES])
+    # A ring's place: its edge; then tensor, consumer layer, port: the order of its edge's rings.
     for i in range(n_layers + 1):
         for port in range(2):
             tensor = n_layers
@@ -102,15 +98,10 @@ def _rings(
                 tensor = layers[i, INPUT] if port == 0 else layers[i, RESIDUAL]
             if tensor < 0 or (i == n_layers and port == 1):
                 continue
-            lane = 0
-            if i < n_layers:
-                other = layers[i, EARLIER_USE if port == 0 else EARLIER_RES]
-                while other >= 0:
-                    lane += chunk[other] == chunk[i]
-                    other = layers[other, EARLIER_USE if port == 0 else EARLIER_RES]
-            producer = 0 if tensor == 0 else agent[chunk[tensor - 1]] + 1
-            consumer = 0 if i == n_layers else agent[chunk[i]] + 1
-            edge = ((producer * (n_agents + 1) + consumer) * 2 + port) * (n_layers + 1) + lane
+            producer = agent[chunk[tensor - 1]] if tensor > 0 else HOST
+            consumer = agent[chunk[i]] if i < n_layers else HOST
+            lane = use_lane(earlier[port], chunk, i) if i < n_layers else 0
+            edge = edge_number(producer, consumer, port, lane, n_agents, n_layers + 1)
             keys[n] = ((edge * (n_layers + 1) + tensor) * (n_layers + 1) + i) * 2 + port
             n += 1
     keys = np.sort(keys[:n])
@@ -121,7 +112,7 @@ def _rings(
         i = keys[ring] // 2 % (n_layers + 1)
         tensor = keys[ring] // (2 * (n_layers + 1)) % (n_layers + 1)
         dest_of[tensor, 1] += 1
-        ring_height[ring] = layers[tensor - 1, ROWS] if tensor > 0 else layers[0, HEIGHT_IN]
+        ring_height[ring] = source_rows(layers, tensor)
         if i == n_layers:
             ring_rows[ring] = out_rows
             source[n_layers, 0] = ring
@@ -133,7 +124,7 @@ def _rings(
 
 @compiled
 def _flatten(
-    layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, dense: np.ndarray, pm: np.ndarray,
+    layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, mixes: np.ndarray, pm: np.ndarray,
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray, position: np.ndarray, main_rows: np.ndarray,
     res_rows: np.ndarray, jobs: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
     ring_height: np.ndarray,
@@ -168,30 +159,25 @@ def _flatten(
         i = order[j]
         k = chunk[i]
         layer = layers[i]
-        words = 1
-        if layer[DENSE] == 1:
-            words = compiled_channel_words(layer[N], pn[k], layer[M], pm[k], layer[GROUPS], layer[ROTATE])
-        drain = pm[k] // pq[k]
-        work = _ceil(layer[COLS], pp) * _ceil(layer[M], pm[k]) * max(words * layer[TAPS], drain)
-        height_in = layers[layer[INPUT] - 1, ROWS] if layer[INPUT] > 0 else layers[0, HEIGHT_IN]
+        work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), drain_cycles(pm[k], pq[k])
         jobs[j] = (
-            stage[i], layer[ROWS], max(work, MIN_ROW_CYCLES), work + drain + WRITE_CYCLES,
-            work + drain + RESIDUAL_CYCLES, layer[STRIDE], layer[PAD_TOP], layer[KERNEL_H], height_in, source[i, 0],
+            stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain), residual_cycles(work, drain),
+            layer[STRIDE], layer[PAD_TOP], layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
-    beats = _ceil(layers[0, WIDTH_IN], pp) * _ceil(layers[0, N], in_lanes)
+    beats = row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
     rows = layers[0, HEIGHT_IN]
     agents[n_agents] = (n_layers, 1, 0, 0, 0)
     jobs[n_layers] = (
-        0, rows, max(beats, MIN_ROW_CYCLES), beats + HOST_WRITE_CYCLES, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
+        0, rows, row_cycles(beats), host_written_cycles(beats), 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
         dest_of[0, 1],
     )  # fmt: skip
     z = n_layers - 1
-    beats = _ceil(layers[z, COLS], pp) * _ceil(layers[z, M], out_lanes)
+    beats = row_beats(layers[z, COLS], layers[z, M], pp, out_lanes)
     rows = layers[z, ROWS]
     agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0)
     jobs[n_layers + 1] = (
-        0, rows, max(beats, MIN_ROW_CYCLES), 0, 0, 1, 0, 1, rows, source[n_layers, 0], -1, n_rings, 0,
+        0, rows, row_cycles(beats), 0, 0, 1, 0, 1, rows, source[n_layers, 0], -1, n_rings, 0,
     )  # fmt: skip
     return n_agents + 2, n_rings
 
@@ -199,7 +185,7 @@ def _flatten(
 @compiled
 def _outputs(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, n_frames: int, output: np.ndarray,
 ) -> None:  # fmt: skip
     """output [B, n_frames]: cycle of the last beat of every frame, -1 where the design deadlocks."""
@@ -214,7 +200,7 @@ def _outputs(
     wait = np.zeros((n_layers + 2, n_frames, 3), np.int64)
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
-            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], dense[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
+            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
             position[b], main_rows[b], res_rows[b], jobs, agents, dests, ring_rows, ring_height,
         )  # fmt: skip
         n_rows = 0
@@ -227,11 +213,11 @@ def _outputs(
             wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64), np.zeros(n_rings, np.int64),
         )  # fmt: skip
         z = n_layers + 1
-        beats = _ceil(layers[n_layers - 1, COLS], pp[b]) * _ceil(layers[n_layers - 1, M], out_lanes[b])
+        beats = row_beats(layers[n_layers - 1, COLS], layers[n_layers - 1, M], pp[b], out_lanes[b])
         for f in range(n_frames):
             output[b, f] = -1
             if finished:
-                output[b, f] = row_start[base[z] + (f + 1) * jobs[z, 1] - 1] + beats - 1 + HOST_OUT_CYCLES
+                output[b, f] = row_start[base[z] + (f + 1) * jobs[z, 1] - 1] + last_beat_cycles(beats)
 
 
 def output_cycles(layers: np.ndarray, designs: Designs, n_frames: int) -> np.ndarray:
@@ -252,7 +238,7 @@ def schedule_tables(layers: np.ndarray, designs: Designs, b: int) -> Tables:
     dests, rows, height = (np.empty(most, np.int64) for _ in range(3))
     d = designs
     n_agents, n_rings = _flatten(
-        layers, int(d.pp[b]), int(d.in_lanes[b]), int(d.out_lanes[b]), int(d.out_rows[b]), d.dense[b], d.pm[b],
+        layers, int(d.pp[b]), int(d.in_lanes[b]), int(d.out_lanes[b]), int(d.out_rows[b]), d.mixes[b], d.pm[b],
         d.pn[b], d.pq[b], d.chunk[b], d.stage[b], d.position[b], d.main_rows[b], d.res_rows[b], jobs, agents, dests,
         rows, height,
     )  # fmt: skip

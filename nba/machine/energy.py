@@ -16,7 +16,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.ir.network import MULT_BITS
-from nba.machine.closed_form import Designs
+from nba.machine.designs import Designs
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
@@ -192,14 +192,14 @@ def shares_aj(
 @compiled
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, chunks: np.ndarray,
     edges: np.ndarray, host: np.ndarray, events: np.ndarray, shares: np.ndarray,
 ) -> None:  # fmt: skip
     """Adds events [B, 9] and shares [B, 6] of every design; the arguments before them are scratch."""
     for b in range(pp.size):
         fill(
-            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], dense[b], pm[b], pn[b], pq[b], chunk[b],
+            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b],
             main_rows[b], res_rows[b], chunks, edges, host,
         )  # fmt: skip
         _events(chunks, edges, host, events[b])
@@ -209,7 +209,7 @@ def _many(
 def event_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> tuple[np.ndarray, np.ndarray]:
     """Events int64 [B, 9] (EVENTS) and attojoules int64 [B, 6] (SHARES) of one frame of every design.
 
-    Equal to `counts` and `energy_aj` of the lowered designs. layers: nba.machine.closed_form.layer_table.
+    Equal to `counts` and `energy_aj` of the lowered designs. layers: nba.machine.designs.layer_table.
     """
     b, n_chunks = designs.pm.shape
     events, shares = np.zeros((b, len(EVENTS)), np.int64), np.zeros((b, len(SHARES)), np.int64)

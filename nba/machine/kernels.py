@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """DSP and block-RAM counts of Xilinx 7-series synthesis, as plain integer functions.
 
-They use nothing but integers, constant tuples and builtins, and call no other function, so that `numba.njit` takes
-them as they are. Each states what yosys (synth_xilinx -family xc7) builds; tests/eda/test_resources.py compares them.
+They use nothing but integers, constant tuples and builtins, so that numba compiles them as they are. Each states what
+yosys (synth_xilinx -family xc7) builds; tests/eda/test_resources.py compares them.
 """
 
 from __future__ import annotations
 
-from nba.machine.program import channel_words as channel_words
+from nba.core.compiled import kernel
 
 BLOCK_WIDTHS = (1, 2, 4, 9, 18, 36, 72)
 """Data widths of a block RAM [bits]."""
@@ -66,11 +66,13 @@ def bram18(width: int, words: int, sub_width: int) -> int:
     return count
 
 
+@kernel
 def is_block(width: int, words: int, min_words: int, min_bits: int) -> bool:
     """Platform.memory_style(width, words) == "block" for a platform with these two limits."""
-    return words >= min_words and width * words >= min_bits
+    return (words >= min_words) & (width * words >= min_bits)
 
 
+@kernel
 def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
 
@@ -79,17 +81,16 @@ def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     operand, go to LUTs.
     """
     wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
-    if narrow < 2 or product_bits < 9:
-        return 0
     wide_slices = 1 if wide <= 25 else (wide - 9) // 17 + 1
     narrow_slices = 1 if narrow <= 18 else (narrow - 2) // 17 + 1
-    return wide_slices * narrow_slices
+    return 0 if narrow < 2 or product_bits < 9 else wide_slices * narrow_slices
 
 
+@kernel
 def chunk_dsp(
     pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
 ) -> int:
-    """DSP48E1 blocks of a chunk (depthwise: pn = 1).
+    """DSP48E1 blocks of a chunk (pn = 1 where it does not mix channels).
 
     MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits, and per requantised value a product of
     (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of 16 bits: 17 x 17, which is one block too).

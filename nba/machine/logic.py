@@ -12,14 +12,15 @@ import numpy as np
 from nba.boards import LogicTable, Platform
 from nba.core.compiled import compiled
 from nba.ir.network import MULT_BITS
-from nba.machine.closed_form import Designs, compiled_is_block
-from nba.machine.kernels import product_dsp
+from nba.machine.designs import Designs
+from nba.machine.geometry import input_word
+from nba.machine.kernels import is_block, product_dsp
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
-    C_DENSE,
     C_DST,
     C_JOBS,
+    C_MIXES,
     C_NEST_ACT,
     C_NEST_WEIGHT,
     C_PARAM_WORDS,
@@ -50,6 +51,7 @@ from nba.machine.parts import (
     parts,
 )  # fmt: skip
 from nba.machine.program import Program
+from nba.machine.resources import rom_words
 
 FEATURES: tuple[tuple[str, str], ...] = (
     ("array", "accumulator bits"),
@@ -75,7 +77,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("program", "address bits"),
     ("counters", "32-job stretches"),
     ("control", "one"),
-    ("control", "dense"),
+    ("control", "mixes"),
     ("control", "columns"),
     ("control", "bits of input words from further edges"),
     ("control", "bits of residual words"),
@@ -94,8 +96,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("host", "chunks"),
 )
 """(part, what is counted): the columns of `features`."""
-
-_product_dsp = compiled(product_dsp)
 
 
 @compiled
@@ -118,11 +118,11 @@ def features(
         if c[C_JOBS] == 0:
             continue
         pm, pn, pq, acc, act, weight = c[C_PM], c[C_PN], c[C_PQ], c[C_ACC], c[C_ACT], c[C_WEIGHT]
-        lanes = pn if c[C_DENSE] == 1 else pm
+        lanes = input_word(c[C_MIXES] == 1, pm, pn)
         product = min(act + weight, acc)
         found[0] += pm * pp * acc
         found[1] += pm * pp * (pn - 1) * (product + 1)
-        if _product_dsp(act + 1, weight, product) == 0:
+        if product_dsp(act + 1, weight, product) == 0:
             found[2] += pm * pn * pp * product
             found[3] += pm * pn * pp * (act + 1) * weight
         found[4] += pp * lanes * (act + 1)
@@ -140,8 +140,8 @@ def features(
         found[16] += pq * pp * acc
         for rom in range(2):
             width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS)
-            words = (c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS]) + 1
-            if not compiled_is_block(width, words, min_words, min_bits):
+            words = rom_words(c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS])
+            if not is_block(width, words, min_words, min_bits):
                 found[17] += width
                 found[18] += width * ((words + 63) // 64)
         if c[C_JOBS] > 1:
@@ -149,7 +149,7 @@ def features(
         found[20] += _bits(c[C_PROGRAM_WORDS])
         found[21] += (c[C_JOBS] + 31) // 32
         found[22] += 1
-        found[23] += c[C_DENSE]
+        found[23] += c[C_MIXES]
         found[24] += pp
         found[25] += (c[C_SRC] - 1) * pp * lanes * code_bits
         found[26] += c[C_RES] * pp * pq * code_bits
@@ -162,7 +162,7 @@ def features(
         bits = pp * edge[E_LANES] * code_bits
         found[28] += 1
         found[29] += edge[E_RINGS]
-        if not compiled_is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
+        if not is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
             found[30] += bits
             found[31] += bits * ((edge[E_DEPTH] + 31) // 32)
         found[32] += 1
@@ -197,14 +197,14 @@ def logic(program: Program, platform: Platform) -> tuple[int, int]:
 @compiled
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
-    dense: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
+    mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, min_words: int,
     min_bits: int, chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
     """found [B, 2]: LUTs and flip-flops of every design; the four arguments before it are scratch."""
     for b in range(pp.size):
         fill(
-            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], dense[b], pm[b], pn[b], pq[b], chunk[b],
+            layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b],
             main_rows[b], res_rows[b], chunks, edges, host,
         )  # fmt: skip
         total[:] = 0

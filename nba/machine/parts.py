@@ -14,38 +14,51 @@ from dataclasses import dataclass
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.machine.closed_form import (
+from nba.ir.accelerator import HOST
+from nba.ir.operators import UNIT_WEIGHT_BITS
+from nba.machine.designs import (
     ACC_BITS,
     ACT_BITS,
     CODE_BITS,
     COLS,
-    DENSE,
     EARLIER_RES,
     EARLIER_USE,
-    GROUPS,
     HEIGHT_IN,
     INPUT,
-    MAX_LANES,
-    POOL,
     RESIDUAL,
-    ROTATE,
     ROWS,
     STORE_BITS,
+    STORED,
     STRIDE,
     TAPS,
     WEIGHT_BITS,
     WIDTH_IN,
     M,
     N,
-    compiled_channel_words,
-)  # fmt: skip
+    words_of,
+)
+from nba.machine.geometry import (
+    MAX_LANES,
+    bank_columns,
+    ceil_div,
+    edge_number,
+    edge_places,
+    input_word,
+    param_words,
+    row_beats,
+    use_lane,
+    use_word,
+    weight_words,
+    written_words,
+)
 from nba.machine.program import ChunkProgram, Program, program_depth
+from nba.machine.timing import drain_cycles
 
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:
 # steps of the array (each reads a weight word, and a word of each of pp banks), drain steps (each reads a parameter
 # word, and requantises pq x pp values), and those among them that read a residual word from each of pp banks.
 (
-    C_DENSE, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
+    C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS,
 ) = range(20)  # fmt: skip
 CHUNK_COLUMNS = 20
@@ -59,9 +72,6 @@ EDGE_COLUMNS = 6
 # a frame; bits of a code, in the whole machine.
 H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS = range(7)
 HOST_COLUMNS = 7
-
-MIN_WEIGHT_BITS = 2
-"""Weight bits of a chunk of average pooling alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -102,12 +112,12 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
             res_drains += job.rows_out * job.col_groups * words
         for use in job.destinations:
             edge = program.edges[use.edge]
-            places = edge.rings[use.ring].col_words * (edge.lanes // edge.write_lanes)
-            written = min(job.m_groups * chunk.drain_cycles, places)
+            col_words = edge.rings[use.ring].col_words
+            written = written_words(job.m_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
             edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written
     sources = [e for e in program.edges if e.consumer == k]
     return (
-        int(chunk.kind == "dense"), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
+        int(chunk.mixes), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
         chunk.weight_store_bits, chunk.acc_bits, int(chunk.nested_act), int(chunk.nested_weight), chunk.weight_depth,
         chunk.param_depth, len(chunk.jobs), sum(e.port == "main" for e in sources),
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
@@ -117,117 +127,108 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
 
 def n_edge_slots(n_chunks: int) -> int:
     """Rows of the table of edges that `fill` needs: a place for every edge that may be."""
-    return (n_chunks + 1) * n_chunks * 2 * MAX_LANES + 1
+    return edge_places(n_chunks, MAX_LANES)
 
 
 @compiled
-def _ceil(a: int, b: int) -> int:
-    return (a + b - 1) // b
+def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int, pn: int, pq: int) -> int:
+    """Adds `layer`, on an engine, to the `row` of its chunk; returns its steps of the array per frame."""
+    m_groups, drain = ceil_div(layer[M], pm), drain_cycles(pm, pq)
+    steps = words_of(layer, pm, pn) * layer[TAPS]
+    groups = layer[ROWS] * ceil_div(layer[COLS], pp) * m_groups
+    row[C_MIXES] = mixes
+    row[C_PM] = pm
+    row[C_PN] = pn if mixes == 1 else 1
+    row[C_PQ] = pq
+    row[C_ACT] = max(row[C_ACT], layer[ACT_BITS])
+    row[C_WEIGHT] = max(row[C_WEIGHT], layer[WEIGHT_BITS])
+    row[C_STORE] = max(row[C_STORE], max(layer[STORE_BITS], layer[WEIGHT_BITS]))
+    row[C_ACC] = max(row[C_ACC], layer[ACC_BITS])
+    if layer[ACT_BITS] < layer[CODE_BITS]:
+        row[C_NEST_ACT] = 1
+    if layer[WEIGHT_BITS] < layer[STORE_BITS]:
+        row[C_NEST_WEIGHT] = 1
+    row[C_WEIGHT_WORDS] += weight_words(layer[STORED] == 1, m_groups, steps)
+    row[C_PARAM_WORDS] += param_words(m_groups, drain)
+    row[C_JOBS] += 1
+    row[C_PROGRAM_WORDS] += 1
+    row[C_STEPS] += groups * steps
+    row[C_DRAINS] += groups * drain
+    return groups * steps
+
+
+@compiled
+def _written(layer: np.ndarray, pp: int, pm: int, pq: int, col_words: int, word: int) -> int:
+    """Sub-words that the engine of `layer` writes per frame to each bank of a buffer of words of `word` channels,
+    col_words to a column."""
+    written = written_words(ceil_div(layer[M], pm), drain_cycles(pm, pq), col_words, word, pq)
+    return layer[ROWS] * ceil_div(layer[COLS], pp) * written
 
 
 @compiled
 def fill(
-    layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, dense: np.ndarray, pm: np.ndarray,
+    layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, mixes: np.ndarray, pm: np.ndarray,
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
     """The parts of one design, into chunks [K, 20], edges [n_edge_slots(K), 6] and host [7].
 
-    Chunks without jobs and edges without rings are not there. layers: nba.machine.closed_form.layer_table; the rest:
-    one row of nba.machine.closed_form.Designs.
+    Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
+    row of nba.machine.designs.Designs. (One compiled kernel: its arguments are the arrays of a design.)
     """
     n_layers, n_chunks = layers.shape[0], pm.size
     chunks[:] = 0
     edges[:] = 0
-    chunks[:, C_WEIGHT] = MIN_WEIGHT_BITS
-    chunks[:, C_STORE] = MIN_WEIGHT_BITS
-    in_beats = layers[0, HEIGHT_IN] * _ceil(layers[0, WIDTH_IN], pp) * _ceil(layers[0, N], in_lanes)
-    z = n_layers - 1
-    out_groups, out_words = _ceil(layers[z, COLS], pp), _ceil(layers[z, M], out_lanes)
+    chunks[:, C_WEIGHT] = UNIT_WEIGHT_BITS
+    chunks[:, C_STORE] = UNIT_WEIGHT_BITS
+    in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
+    earlier = (layers[:, EARLIER_USE], layers[:, EARLIER_RES])
     for i in range(n_layers):
         layer = layers[i]
         k = chunk[i]
         row = chunks[k]
-        lanes = pn[k] if dense[k] == 1 else pm[k]
-        m_groups, col_groups, drain = _ceil(layer[M], pm[k]), _ceil(layer[COLS], pp), pm[k] // pq[k]
-        words = 1
-        if layer[DENSE] == 1:
-            words = compiled_channel_words(layer[N], pn[k], layer[M], pm[k], layer[GROUPS], layer[ROTATE])
-        steps = words * layer[TAPS]
-        groups = layer[ROWS] * col_groups * m_groups
-        row[C_DENSE] = dense[k]
-        row[C_PM] = pm[k]
-        row[C_PN] = pn[k] if dense[k] == 1 else 1
-        row[C_PQ] = pq[k]
-        row[C_ACT] = max(row[C_ACT], layer[ACT_BITS])
-        row[C_WEIGHT] = max(row[C_WEIGHT], layer[WEIGHT_BITS])
-        row[C_STORE] = max(row[C_STORE], max(layer[STORE_BITS], layer[WEIGHT_BITS]))
-        row[C_ACC] = max(row[C_ACC], layer[ACC_BITS])
-        if layer[ACT_BITS] < layer[CODE_BITS]:
-            row[C_NEST_ACT] = 1
-        if layer[WEIGHT_BITS] < layer[STORE_BITS]:
-            row[C_NEST_WEIGHT] = 1
-        row[C_WEIGHT_WORDS] += 1 if layer[POOL] == 1 else m_groups * steps
-        row[C_PARAM_WORDS] += m_groups * drain
-        row[C_JOBS] += 1
-        row[C_PROGRAM_WORDS] += 1
-        row[C_STEPS] += groups * steps
-        row[C_DRAINS] += groups * drain
-        for use in range(2):
-            tensor = layer[INPUT] if use == 0 else layer[RESIDUAL]
+        steps = _add_layer(layer, row, pp, mixes[k], pm[k], pn[k], pq[k])
+        for port in range(2):
+            tensor = layer[INPUT] if port == 0 else layer[RESIDUAL]
             if tensor < 0:
                 continue
-            channels = layer[N] if use == 0 else layer[M]
-            wide = lanes if use == 0 else pq[k]
-            col_words = _ceil(channels, wide)
-            lane = 0
-            other = layer[EARLIER_USE] if use == 0 else layer[EARLIER_RES]
-            while other >= 0:
-                lane += chunk[other] == k
-                other = layers[other, EARLIER_USE if use == 0 else EARLIER_RES]
-            p = n_chunks if tensor == 0 else chunk[tensor - 1]
-            edge = edges[((p * n_chunks + k) * 2 + use) * MAX_LANES + min(lane, MAX_LANES - 1)]
-            width = layer[WIDTH_IN] if use == 0 else layer[COLS]
-            columns = _ceil(width, pp)
-            if use == 0 and layer[STRIDE] == 2:
-                columns = 2 * _ceil(_ceil(width, 2), pp)
+            word = use_word(port, input_word(mixes[k] == 1, pm[k], pn[k]), pq[k])
+            col_words = ceil_div(layer[N] if port == 0 else layer[M], word)
+            lane = min(use_lane(earlier[port], chunk, i), MAX_LANES - 1)
+            p = chunk[tensor - 1] if tensor > 0 else HOST
+            edge = edges[edge_number(p, k, port, lane, n_chunks, MAX_LANES)]
+            columns = bank_columns(layer[WIDTH_IN] if port == 0 else layer[COLS], pp, port == 0 and layer[STRIDE] == 2)
             if edge[E_RINGS] == 0:
-                if use == 0:
-                    row[C_SRC] += 1
-                else:
-                    row[C_RES] += 1
+                row[C_SRC if port == 0 else C_RES] += 1
                 if tensor > 0:
                     chunks[p, C_DST] += 1
-            edge[E_LANES] = wide
+            edge[E_LANES] = word
             edge[E_WRITE] = in_lanes if tensor == 0 else pq[p]
-            edge[E_DEPTH] += (main_rows[i] if use == 0 else res_rows[i]) * columns * col_words
+            edge[E_DEPTH] += (main_rows[i] if port == 0 else res_rows[i]) * columns * col_words
             edge[E_RINGS] += 1
-            if use == 0:
-                edge[E_READS] += groups * steps
+            if port == 0:
+                edge[E_READS] += steps
             else:
-                edge[E_READS] += layer[ROWS] * col_groups * col_words
-                row[C_RES_DRAINS] += layer[ROWS] * col_groups * col_words
-            if tensor == 0:
-                edge[E_WRITES] += in_beats
-            else:
-                source = layers[tensor - 1]
-                made = _ceil(source[M], pm[p]) * (pm[p] // pq[p])
-                written = min(made, col_words * (wide // pq[p]))
-                edge[E_WRITES] += source[ROWS] * _ceil(source[COLS], pp) * written
-    last = chunk[z]
-    edge = edges[edges.shape[0] - 1]
+                read = layer[ROWS] * ceil_div(layer[COLS], pp) * col_words
+                edge[E_READS] += read
+                row[C_RES_DRAINS] += read
+            edge[E_WRITES] += (
+                in_beats if tensor == 0 else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
+            )
+    last, layer = chunk[n_layers - 1], layers[n_layers - 1]
+    out_groups, out_words = ceil_div(layer[COLS], pp), ceil_div(layer[M], out_lanes)
+    edge = edges[edge_number(last, HOST, 0, 0, n_chunks, MAX_LANES)]
     edge[E_LANES] = out_lanes
     edge[E_WRITE] = pq[last]
     edge[E_DEPTH] = out_rows * out_groups * out_words
     edge[E_RINGS] = 1
-    edge[E_READS] = layers[z, ROWS] * out_groups * out_words
-    made = _ceil(layers[z, M], pm[last]) * (pm[last] // pq[last])
-    edge[E_WRITES] = layers[z, ROWS] * out_groups * min(made, out_words * (out_lanes // pq[last]))
+    edge[E_READS] = layer[ROWS] * out_groups * out_words
+    edge[E_WRITES] = _written(layer, pp, pm[last], pq[last], out_words, out_lanes)
     chunks[last, C_DST] += 1
     host[H_PP] = pp
     host[H_IN_LANES] = in_lanes
     host[H_OUT_LANES] = out_lanes
-    host[H_OUT_COLS] = 1 if layers[z, COLS] == 1 else pp
+    host[H_OUT_COLS] = 1 if layer[COLS] == 1 else pp
     host[H_IN_BEATS] = in_beats
-    host[H_OUT_BEATS] = layers[z, ROWS] * out_groups * out_words
+    host[H_OUT_BEATS] = layer[ROWS] * out_groups * out_words
     host[H_CODE_BITS] = layers[0, CODE_BITS]

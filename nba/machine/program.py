@@ -11,18 +11,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Port, Ring
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Layer, Network
-
-FETCH_CYCLES = 4
-"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
-
-Four is the least that nba_chunk's one set of drain constants allows (docs/decisions/0001)."""
-
-
-def ceil_div(a: int, b: int) -> int:
-    """Integer ceiling of a / b for b > 0."""
-    return -(-a // b)
+from nba.ir.operators import MIXING, Kind
+from nba.machine.geometry import (
+    PORTS,
+    bank_columns,
+    ceil_div,
+    edge_number,
+    edge_of,
+    least_rows,
+    param_words,
+    parity_columns,
+    reader_word,
+    tap_words,
+    weight_words,
+)
+from nba.machine.timing import drain_cycles, row_cycles, slot_cycles, work_cycles
 
 
 def job_slots(n_jobs: int, n_modes: int) -> int:
@@ -34,18 +39,6 @@ def job_slots(n_jobs: int, n_modes: int) -> int:
 def program_depth(n_jobs: int, n_modes: int) -> int:
     """Words of the program ROM of a chunk with `n_jobs` jobs in each of `n_modes` modes."""
     return n_modes * job_slots(n_jobs, n_modes)
-
-
-def channel_words(n: int, pn: int, m: int, pm: int, groups: int, rotate: int) -> int:
-    """Input words of pn channels that an engine walks for one tap of a dense layer with N = n and M = m channels.
-
-    A layer of two groups (nba.ir.network.Layer) needs half of them where words and output groups of pm channels end
-    with its groups; elsewhere the engine walks all words, against weights that are 0. (Compiled by
-    nba.machine.closed_form.)
-    """
-    if groups == 2 and n % (2 * pn) == 0 and m % (2 * pm) == 0 and rotate % pm == 0:
-        return n // (2 * pn)
-    return -(-n // pn)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +56,8 @@ class Halves:
 
 
 def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
-    """The halves that a dense engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
-    words = channel_words(n, pn, m, pm, layer.groups, layer.rotate)
+    """The halves that an engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
+    words = tap_words(layer.operator.mixes, n, pn, m, pm, layer.groups, layer.rotate)
     if layer.groups == 1 or 2 * words * pn != n:
         return Halves()
     half = m // 2
@@ -114,6 +107,10 @@ class Destination:
     ring: int
 
 
+Uses = dict[tuple[int, int, Port], Destination]
+"""Where every use of a tensor, (tensor, consumer, port), has its ring."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobProgram:
     """Everything that a chunk needs to execute one layer; counts as in docs/template.md."""
@@ -155,7 +152,7 @@ class ChunkProgram:
     words later, all else is the same. `param_depth` covers all modes.
     """
 
-    kind: str
+    kind: Kind
     pm: int
     pn: int
     pq: int
@@ -172,6 +169,11 @@ class ChunkProgram:
     param_depth: int
     jobs: tuple[JobProgram, ...]
     n_modes: int = 1
+
+    @property
+    def mixes(self) -> bool:
+        """Whether the engine mixes channels."""
+        return self.kind == MIXING
 
     @property
     def mode_params(self) -> int:
@@ -205,7 +207,7 @@ def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
     if consumer == HOST or port == "residual":
         return 1
     layer = network.layers[consumer]
-    return max(layer.kernel_h, layer.stride)
+    return least_rows(layer.kernel_h, layer.stride)
 
 
 def input_lanes(network: Network, accelerator: Accelerator) -> int:
@@ -214,25 +216,20 @@ def input_lanes(network: Network, accelerator: Accelerator) -> int:
     lanes = 0
     for layer, port in network.consumers(0):
         chunk = accelerator.chunks[place[layer]]
-        lanes = gcd(lanes, chunk.lanes if port == "main" else chunk.pq)
+        lanes = gcd(lanes, reader_word(chunk, "main" if port == "main" else "residual"))
     return lanes
 
 
 def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int) -> RingLayout:
     tensor = network.tensors[ring.tensor]
     col_words = ceil_div(tensor.channels, lanes)
-    stride = pad_top = 0
-    rows_out = tensor.height
-    split = False
+    stride, pad_top, rows_out, split = 1, 0, tensor.height, False
     if ring.consumer != HOST and ring.port == "main":
         layer = network.layers[ring.consumer]
         stride, pad_top = layer.stride, layer.pad_top
         rows_out = network.result(ring.consumer).height
         split = stride == 2
-    else:
-        stride = 1
-    half = ceil_div(ceil_div(tensor.width, 2), accelerator.pp) * col_words
-    row_words = 2 * half if split else ceil_div(tensor.width, accelerator.pp) * col_words
+    row_words = bank_columns(tensor.width, accelerator.pp, split) * col_words
     return RingLayout(
         tensor=ring.tensor,
         consumer=ring.consumer,
@@ -242,7 +239,7 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         row_words=row_words,
         ring_words=row_words * ring.rows,
         split=split,
-        parity_words=half if split else 0,
+        parity_words=parity_columns(tensor.width, accelerator.pp) * col_words if split else 0,
         init_words=(-pad_top % ring.rows) * row_words,
         step_words=(stride % ring.rows) * row_words,
         last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
@@ -251,18 +248,20 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
 
 def _edges(network: Network, accelerator: Accelerator) -> tuple[EdgeLayout, ...]:
     place = accelerator.place()
-    place_of = {HOST: HOST, **place}
     groups: dict[tuple[int, int, Port, int], list[Ring]] = {}
     for ring in accelerator.rings:
-        producer = HOST if ring.tensor == 0 else place[ring.tensor - 1]
-        groups.setdefault((producer, place_of[ring.consumer], ring.port, ring.lane), []).append(ring)
+        groups.setdefault(edge_of(ring, place), []).append(ring)
+
+    def number(edge: tuple[int, int, Port, int]) -> int:
+        producer, consumer, port, lane = edge
+        return edge_number(
+            producer, consumer, PORTS.index(port), lane, len(accelerator.chunks), len(accelerator.rings)
+        )  # fmt: skip
+
     edges = []
-    for (producer, consumer, port, lane), rings in sorted(groups.items(), key=lambda kv: kv[0]):
-        if consumer == HOST:
-            lanes = accelerator.out_lanes
-        else:
-            chunk = accelerator.chunks[consumer]
-            lanes = chunk.lanes if port == "main" else chunk.pq
+    for key in sorted(groups, key=number):
+        (producer, consumer, port, lane), rings = key, groups[key]
+        lanes = accelerator.out_lanes if consumer == HOST else reader_word(accelerator.chunks[consumer], port)
         write = input_lanes(network, accelerator) if producer == HOST else accelerator.chunks[producer].pq
         layouts: list[RingLayout] = []
         base = 0
@@ -285,82 +284,79 @@ def _edges(network: Network, accelerator: Accelerator) -> tuple[EdgeLayout, ...]
     return tuple(edges)
 
 
+def _job(
+    network: Network, pp: int, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int
+) -> JobProgram:  # fmt: skip
+    """The program of one job, whose weights and parameters begin at the two bases."""
+    layer = network.layers[job.layer]
+    src, out, operator = network.source(layer), network.result(job.layer), layer.operator
+    n, m = src.channels, out.channels
+    words = tap_words(operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
+    taps, drain = layer.kernel_h * layer.kernel_w, drain_cycles(chunk.pm, chunk.pq)
+    m_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, pp)
+    slot = slot_cycles(words, taps, drain)
+    main = where[(layer.input, job.layer, "main")]
+    res = None if layer.residual is None else where[(layer.residual, job.layer, "residual")]
+    uses = [d for (t, _, _), d in where.items() if t == job.layer + 1]
+    return JobProgram(
+        layer=job.layer,
+        stage=job.stage,
+        rows_out=out.height,
+        col_groups=col_groups,
+        m_groups=m_groups,
+        chan_words=words,
+        halves=halves(layer, n, m, chunk.pn, chunk.pm),
+        kernel_h=layer.kernel_h,
+        kernel_w=layer.kernel_w,
+        steps=words * taps,
+        slot_cycles=slot,
+        row_cycles=row_cycles(work_cycles(col_groups, m_groups, slot)),
+        stride=layer.stride,
+        pad_top=layer.pad_top,
+        pad_left=layer.pad_left,
+        height_in=src.height,
+        width_in=src.width,
+        src_edge=main.edge,
+        src_ring=main.ring,
+        res_edge=None if res is None else res.edge,
+        res_ring=None if res is None else res.ring,
+        weight_base=weight_base,
+        weight_words=weight_words(operator.stores_weights, m_groups, words * taps),
+        weight_step=operator.stores_weights,
+        param_base=param_base,
+        param_words=param_words(m_groups, drain),
+        destinations=tuple(sorted(uses, key=lambda d: d.edge)),
+    )
+
+
 def _chunk(
-    network: Network,
-    accelerator: Accelerator,
-    chunk: Chunk,
-    where: dict[tuple[int, int, Port], Destination],
-    modes: tuple[Network, ...],
+    network: Network, accelerator: Accelerator, chunk: Chunk, where: Uses, modes: tuple[Network, ...]
 ) -> ChunkProgram:
-    drain = chunk.pm // chunk.pq
-    jobs = []
+    jobs: list[JobProgram] = []
     weight_base = param_base = 0
     for job in chunk.jobs:
-        layer = network.layers[job.layer]
-        src, out = network.source(layer), network.result(job.layer)
-        dense = chunk.kind == "dense"
-        n, m, groups, rotate = src.channels, out.channels, layer.groups, layer.rotate
-        chan_words = channel_words(n, chunk.pn, m, chunk.pm, groups, rotate) if dense else 1
-        steps = chan_words * layer.kernel_h * layer.kernel_w
-        m_groups = ceil_div(out.channels, chunk.pm)
-        col_groups = ceil_div(out.width, accelerator.pp)
-        slot = max(steps, drain)
-        weight_words = 1 if layer.op == "avgpool" else m_groups * steps
-        main = where[(layer.input, job.layer, "main")]
-        res = None if layer.residual is None else where[(layer.residual, job.layer, "residual")]
-        uses = [d for (t, _, _), d in where.items() if t == job.layer + 1]
-        jobs.append(
-            JobProgram(
-                layer=job.layer,
-                stage=job.stage,
-                rows_out=out.height,
-                col_groups=col_groups,
-                m_groups=m_groups,
-                chan_words=chan_words,
-                halves=halves(layer, n, m, chunk.pn, chunk.pm) if dense else Halves(),
-                kernel_h=layer.kernel_h,
-                kernel_w=layer.kernel_w,
-                steps=steps,
-                slot_cycles=slot,
-                row_cycles=max(col_groups * m_groups * slot, 2),
-                stride=layer.stride,
-                pad_top=layer.pad_top,
-                pad_left=layer.pad_left,
-                height_in=src.height,
-                width_in=src.width,
-                src_edge=main.edge,
-                src_ring=main.ring,
-                res_edge=None if res is None else res.edge,
-                res_ring=None if res is None else res.ring,
-                weight_base=weight_base,
-                weight_words=weight_words,
-                weight_step=layer.op != "avgpool",
-                param_base=param_base,
-                param_words=m_groups * drain,
-                destinations=tuple(sorted(uses, key=lambda d: d.edge)),
-            )
-        )
-        weight_base += weight_words
-        param_base += m_groups * drain
+        jobs.append(_job(network, accelerator.pp, chunk, job, where, weight_base, param_base))
+        weight_base += jobs[-1].weight_words
+        param_base += jobs[-1].param_words
     networks = (network, *modes)
     layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
-    weighted = [layer for layer in layers if layer.op != "avgpool"]
-    weight_bits = max((layer.weight_bits for layer in weighted), default=2)
-    store_bits = max((layer.weight_store_bits for layer in weighted), default=2)
+    stored = [layer for layer in layers if layer.operator.stores_weights]
+    weight_bits = max(layer.operator.operand_bits(layer) for layer in layers)
+    store_bits = max(layer.operator.memory_bits(layer) for layer in layers)
     return ChunkProgram(
         kind=chunk.kind,
         pm=chunk.pm,
         pn=chunk.pn,
         pq=chunk.pq,
         lanes=chunk.lanes,
-        drain_cycles=drain,
+        drain_cycles=drain_cycles(chunk.pm, chunk.pq),
         act_bits=max(layer.act_bits for layer in layers),
         weight_bits=weight_bits,
         weight_store_bits=max(store_bits, weight_bits),
         acc_bits=max(n.acc_bits(job.layer) for n in networks for job in chunk.jobs),
         has_residual=any(layer.residual is not None for layer in layers),
         nested_act=any(layer.act_bits < network.master_bits for layer in layers),
-        nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in weighted),
+        nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in stored),
         weight_depth=weight_base,
         param_depth=param_base * len(networks),
         jobs=tuple(jobs),

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from nba.boards import MemoryStyle, Platform
+from nba.core.compiled import kernel
 from nba.ir.network import MULT_BITS
 from nba.machine import kernels
 from nba.machine.program import ChunkProgram, EdgeLayout, Program
@@ -17,6 +18,7 @@ MemoryRole = Literal["weights", "parameters", "bank"]
 _bram18 = lru_cache(maxsize=65536)(kernels.bram18)
 
 
+@kernel
 def rom_words(depth: int) -> int:
     """Words in a ROM's file: its contents and a guard, the complement of the first word. Without it, synthesis would
     drop the columns in which all weights agree, and the size would depend on the weights."""

@@ -16,7 +16,8 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.core.errors import DeadlockError
 from nba.ir.accelerator import HOST
-from nba.machine.program import FETCH_CYCLES, Destination, Program
+from nba.machine import timing
+from nba.machine.program import Destination, Program
 from nba.machine.recurrence import (
     DEST,
     FIRST_JOB,
@@ -38,16 +39,6 @@ from nba.machine.recurrence import (
 
 WAIT_REASONS = ("input", "residual", "output")
 """What the last axis of `Schedule.job_wait` counts: waiting for input rows, a residual row, a free output row."""
-
-WRITE_CYCLES = 12
-"""`written` is seen in cycle t_s + G*S + D + WRITE_CYCLES."""
-RESIDUAL_CYCLES = 6
-"""The residual's `released` is seen in cycle t_s + G*S + D + RESIDUAL_CYCLES."""
-HOST_WRITE_CYCLES = 2
-"""The host's `written` is seen in cycle t_s + beats + HOST_WRITE_CYCLES."""
-HOST_OUT_CYCLES = 4
-"""A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
-MIN_ROW_CYCLES = 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -92,7 +83,7 @@ class Schedule:
 
 def last_beat(program: Program) -> int:
     """Cycles from the start of a row of the output stream to the hand-over of its last beat."""
-    return program.out_col_groups * program.out_chan_words - 1 + HOST_OUT_CYCLES
+    return timing.last_beat_cycles(program.out_col_groups * program.out_chan_words)
 
 
 def tables(program: Program) -> Tables:
@@ -116,9 +107,9 @@ def tables(program: Program) -> Tables:
         return begin, len(destinations)
 
     for chunk in program.chunks:
-        agents.append((len(jobs), len(chunk.jobs), FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
+        agents.append((len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
         for job in chunk.jobs:
-            drained = job.col_groups * job.m_groups * job.slot_cycles + chunk.drain_cycles
+            work, drain = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles), chunk.drain_cycles
             res = -1
             if job.res_edge is not None and job.res_ring is not None:
                 res = first_ring[job.res_edge] + job.res_ring
@@ -127,8 +118,8 @@ def tables(program: Program) -> Tables:
                     job.stage,
                     job.rows_out,
                     job.row_cycles,
-                    drained + WRITE_CYCLES,
-                    drained + RESIDUAL_CYCLES,
+                    timing.written_cycles(work, drain),
+                    timing.residual_cycles(work, drain),
                     job.stride,
                     job.pad_top,
                     job.kernel_h,
@@ -138,17 +129,14 @@ def tables(program: Program) -> Tables:
                     *write(job.destinations, job.rows_out),
                 )
             )
-    beats = program.in_col_groups * program.in_chan_words
-    row_cycles = max(beats, MIN_ROW_CYCLES)
+    rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
+    row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
     agents.append((len(jobs), 1, 0, 0, 0))
-    rows = program.in_rows
-    jobs.append(
-        (0, rows, row_cycles, beats + HOST_WRITE_CYCLES, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows))
-    )
-    row_cycles = max(program.out_col_groups * program.out_chan_words, MIN_ROW_CYCLES)
+    jobs.append((0, rows, row, written, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
+    rows, row = program.out_rows, timing.row_cycles(program.out_col_groups * program.out_chan_words)
     agents.append((len(jobs), 1, 0, 0, 0))
     source = first_ring[program.host_out.edge] + program.host_out.ring
-    jobs.append((0, program.out_rows, row_cycles, 0, 0, 1, 0, 1, program.out_rows, source, -1, len(dests), 0))
+    jobs.append((0, rows, row, 0, 0, 1, 0, 1, rows, source, -1, len(dests), 0))
     return Tables(
         jobs=np.array(jobs, np.int64),
         agents=np.array(agents, np.int64),

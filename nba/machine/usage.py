@@ -9,7 +9,9 @@ from typing import Literal, get_args
 import numpy as np
 
 from nba.boards import Platform
-from nba.machine.closed_form import Designs, resources, speed_bounds
+from nba.machine.blocks import block_counts
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import Designs
 from nba.machine.energy import event_counts, power_w
 from nba.machine.logic import logic_counts
 
@@ -70,10 +72,10 @@ class Usage:
 
 
 def usage(layers: np.ndarray, designs: Designs, platform: Platform, needs: frozenset[Need] = NOTHING) -> Usage:
-    """Closed forms of `designs` for the network of `layers` (nba.machine.closed_form.layer_table), with what is in
+    """Closed forms of `designs` for the network of `layers` (nba.machine.designs.layer_table), with what is in
     `needs`."""
     bounds, busy = speed_bounds(layers, designs)
-    used = resources(layers, designs, platform)
+    used = block_counts(layers, designs, platform)
     interval = bounds[:, 0]
     energy = power = None
     if "energy" in needs:

@@ -15,9 +15,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from nba.ir.design import Design
-from nba.machine.closed_form import OVERHEAD_CYCLES, designs_of, layer_table, speed_bounds
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import designs_of, layer_table
 from nba.machine.program import JobProgram, Program
 from nba.machine.schedule import WAIT_REASONS
+from nba.machine.timing import OVERHEAD_CYCLES
 from nba.report.steady import SteadyFrames
 
 WORK = "work"

@@ -9,9 +9,9 @@ import numpy as np
 
 from nba.ir import graph
 from nba.ir.network import Layer, Network
-from nba.machine.closed_form import OVERHEAD_CYCLES
 from nba.machine.program import Program
 from nba.machine.schedule import WAIT_REASONS
+from nba.machine.timing import OVERHEAD_CYCLES
 from nba.report.cycle_breakdown import CAUSES, ChunkAccount
 from nba.report.inputs import SearchCurves
 from nba.report.steady import SteadyFrames
@@ -88,7 +88,7 @@ def _short(text: str, width: float, char: float) -> str:
     return text if len(text) <= room else text[: room - 1] + "…" if room > 3 else ""
 
 
-def layer_graph(network: Network, program: Program) -> Picture:
+def draw_layers(network: Network, program: Program) -> Picture:
     """The layer graph: a column per chunk, time of dependence downwards, residual operands dashed."""
     n_chunks = len(program.chunks)
     column = max(170.0, min(290.0, WIDTH / n_chunks))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from nba.core.errors import NbaError
-from nba.core.jsonfile import read_json, understood
+from nba.core.jsonfile import RUN_AGAIN, read_json, understood
 from nba.core.yamlfile import read_text
 from nba.ir.design import Design
 from nba.machine.design_file import load_design
@@ -21,7 +21,6 @@ NAS = "search/nas.json"
 CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
-AGAIN = "write it again with `nba-codesign run`"
 
 Metrics = dict[str, Any]
 """metrics.json as it stands in docs/metrics.md."""
@@ -177,12 +176,12 @@ def _netlist(raw: Any) -> Netlist:
 def _optional(path: Path, decode: Any) -> Any:
     """`decode` of the JSON in `path`; None if there is no such file. Raises NbaError if it is damaged."""
     try:
-        with understood(str(path), AGAIN):
+        with understood(str(path), RUN_AGAIN):
             return decode(read_json(path))
     except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as err:
-        raise NbaError(f"{path}: cannot be read ({err.strerror}); {AGAIN}") from None
+        raise NbaError(f"{path}: cannot be read ({err.strerror}); {RUN_AGAIN}") from None
 
 
 def _spec(path: Path) -> str | None:

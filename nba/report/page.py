@@ -12,12 +12,12 @@ from pathlib import Path
 import jinja2
 from markupsafe import Markup
 
-from nba import __version__
 from nba.boards import Platform, get
 from nba.core.errors import NbaError
 from nba.core.figures import percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import understood
+from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.ir.operators import MIXING
 from nba.machine.energy import energy_aj
@@ -155,7 +155,7 @@ def render(inputs: Inputs) -> str:
     points = switchable.by_bits(inputs.metrics)
     diagrams = (
         *curves.panels(inputs.search, inputs.train, budgets),
-        *switchable.panels(points, inputs.switchable),
+        *switchable.bitwidth_panels(points, inputs.switchable),
     )
     return (
         page_environment()
@@ -180,7 +180,7 @@ def render(inputs: Inputs) -> str:
             place=design.accelerator.place(),
             describe=drawing.describe,
             n_colours=drawing.N_COLOURS,
-            graph=drawing.layer_graph(design.network, program),
+            graph=drawing.draw_layers(design.network, program),
             gantt_two=two,
             gantt_zoom=zoomed,
             shares=drawing.shares(found.chunks),

@@ -6,14 +6,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nba.core.jsonfile import understood
+from nba.core.jsonfile import RUN_AGAIN, understood
 from nba.machine.usage import UNITS
 from nba.report.curves import Panel, Tradeoff
-from nba.report.inputs import AGAIN, SwitchableCurves
+from nba.report.inputs import SwitchableCurves
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AtBits:
+class BitwidthFigures:
     """One bitwidth. accuracy: share of `images` test images, of what `arithmetic` says: the integer network or fake
     quantisation. The cost is that of the whole network under its best mapping; edp_js: (sum of energies) * (sum of
     latencies)."""
@@ -29,20 +29,20 @@ class AtBits:
     execution: str
 
 
-def by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
+def by_bits(metrics: dict[str, Any]) -> tuple[BitwidthFigures, ...]:
     """What metrics.json says of every bitwidth, the lowest first; empty for a network that is not switchable. Raises
     NbaError if it is damaged, or of another version."""
-    with understood("metrics.json, `switchable` or `automap`", AGAIN):
+    with understood("metrics.json, `switchable` or `automap`", RUN_AGAIN):
         return _by_bits(metrics)
 
 
-def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
+def _by_bits(metrics: dict[str, Any]) -> tuple[BitwidthFigures, ...]:
     accuracy = metrics.get("switchable", {}).get("accuracy", {})
     costs = metrics.get("automap", {}).get("bits", {})
     if accuracy and not isinstance(metrics["switchable"]["hardware_bits"], list):
         raise TypeError("hardware_bits")
     return tuple(
-        AtBits(
+        BitwidthFigures(
             bits=int(bits),
             accuracy=float(accuracy[bits]["accuracy"]),
             images=int(accuracy[bits]["images"]),
@@ -58,7 +58,9 @@ def _by_bits(metrics: dict[str, Any]) -> tuple[AtBits, ...]:
     )
 
 
-def panels(points: tuple[AtBits, ...], curves: SwitchableCurves | None) -> tuple[Panel | Tradeoff, ...]:
+def bitwidth_panels(
+    points: tuple[BitwidthFigures, ...], curves: SwitchableCurves | None
+) -> tuple[Panel | Tradeoff, ...]:
     """The diagrams."""
     found: list[Panel | Tradeoff] = []
     if points:

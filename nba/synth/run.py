@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
-from nba import __version__
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming, write_atomic
 from nba.core.tools import HANG_S, python_command, run_tool
+from nba.core.version import __version__
 from nba.emit.env import environment
 
 Mode = Literal["count", "full"]
@@ -102,7 +102,7 @@ def read_stat(path: Path, mode: Mode) -> Synthesised:
     )
 
 
-def require() -> None:
+def require_yosys() -> None:
     """Raise ToolError if yosys is missing."""
     if importlib.util.find_spec("pyosys") is None:
         raise ToolError("pyosys (yosys): not installed; install it with: pip install pyosys")
@@ -117,7 +117,7 @@ def _fresh_copy(source: Path, target: Path) -> None:
 
 def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     """Run work/synth/<script> and read its result; also writes work/synthesised.json."""
-    require()
+    require_yosys()
     script, folder = SCRIPTS[mode], work / "synth"
     stat = folder / f"{script}.json"
     stat.unlink(missing_ok=True)
@@ -132,7 +132,7 @@ def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     return found
 
 
-def synthesise(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
+def synthesise_bundle(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
     """Run the bundle's own yosys script on a copy of its rtl/ in `work`; the bundle itself is not touched.
 
     Leaves the log (yosys_count.log or yosys.log) and synthesised.json in `work`. Raises ToolError if pyosys is

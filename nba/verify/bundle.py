@@ -17,10 +17,10 @@ from typing import Any
 
 import numpy as np
 
-from nba import __version__
 from nba.core.errors import DesignError
 from nba.core.files import naming
 from nba.core.jsonfile import MAX_JSON_BYTES, parse_json, read_bytes
+from nba.core.version import __version__
 from nba.emit.bundle import MANIFEST, is_leftover, manifest_bytes, render_bundle
 from nba.emit.hls import from_bytes
 from nba.emit.interface import NAME as INTERFACE

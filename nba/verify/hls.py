@@ -13,7 +13,7 @@ import numpy as np
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming
-from nba.core.tools import HANG_S, run_tool
+from nba.core.tools import HANG_S, require_tool, run_tool
 from nba.emit.hls import from_bytes, to_bytes
 from nba.ir.network import Network
 
@@ -56,7 +56,13 @@ def find_headers() -> tuple[Path, ...]:
     return (own, own / "ap_types")
 
 
-def build(
+def require_compiler() -> None:
+    """Raise ToolError if the C++ compiler or the headers are missing."""
+    require_tool("g++")
+    find_headers()
+
+
+def compile_hls(
     sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = HANG_S
 ) -> None:
     """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
@@ -70,7 +76,7 @@ def build(
     run_tool(command, cwd=program.parent, timeout_s=timeout_s, log_path=program.with_suffix(".log"))
 
 
-def simulate(
+def run_hls(
     program: Path,
     network: Network,
     x: np.ndarray,
@@ -110,13 +116,13 @@ def verify_hls(
     """Compile the HLS files in `folder` (a bundle's hls/), run x [B, H, W, C] and compare all outputs with `expected`;
     of a design of several modes in each of them, `modes` being what the further ones must give.
 
-    Intermediate files go to `work`. Raises ToolError as `build` and `simulate` do.
+    Intermediate files go to `work`. Raises ToolError as `compile_hls` and `run_hls` do.
     """
     begin = time.perf_counter()
     program = work.resolve() / "csim"
-    build((folder / "main.cpp", folder / "top.cpp"), program)
+    compile_hls((folder / "main.cpp", folder / "top.cpp"), program)
     by_mode = []
     for m, wanted in enumerate((expected, *modes)):
-        got = simulate(program, network, x, arguments=(str(m),) if modes else ())
+        got = run_hls(program, network, x, arguments=(str(m),) if modes else ())
         by_mode.append(int(np.count_nonzero(got != wanted)))
     return HlsResult(images=int(x.shape[0]), by_mode=tuple(by_mode), seconds=time.perf_counter() - begin)

@@ -12,7 +12,7 @@ from cocotb.triggers import RisingEdge
 from lanes import draw, pack, unpack
 from stepping import RATES, begin, parameter, rng
 
-INPUTS = ("s_a", "s_w", "s_valid", "s_first")
+INPUTS = ("s_a", "s_w", "s_valid", "s_first", "s_max")
 STAGES = 3
 
 
@@ -20,24 +20,26 @@ class Model:
     """Accumulators as a list (m, p) -> integer, or None before the first sum, three cycles behind the steps."""
 
     def __init__(self, dut, rand: random.Random):
-        names = ("DEPTHWISE", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
-        self.depthwise, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
+        names = ("PER_CHANNEL", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
+        self.per_channel, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
             parameter(dut, name) for name in names
         )
-        self.lanes = self.pm if self.depthwise else self.pn
+        self.has_max = parameter(dut, "HAS_MAX")
+        self.lanes = self.pm if self.per_channel else self.pn
         self.dut, self.rand = dut, rand
         self.acc: list[int] | None = None
-        self.pipe: list[tuple[bool, list[int]] | None] = [None] * STAGES
+        self.pipe: list[tuple[bool, bool, list[int]] | None] = [None] * STAGES
         self.checked = 0
 
     def drive(self, valid: bool, first: bool) -> None:
-        """Put a random step on the inputs (noise if it is not valid) and note its sums."""
+        """Put a random step on the inputs (noise if it is not valid) and note its sums. Where
+        HAS_MAX is 0, s_max is noise."""
         a = [draw(self.rand, -(1 << (self.a_bits - 1)), (1 << self.a_bits) - 1) for _ in range(self.pp * self.lanes)]
         half = 1 << (self.w_bits - 1)
         w = [draw(self.rand, -half, half - 1) for _ in range(self.pm * self.pn)]
         sums = [
             sum(
-                a[p * self.lanes + (m if self.depthwise else n)] * w[m * self.pn + n]
+                a[p * self.lanes + (m if self.per_channel else n)] * w[m * self.pn + n]
                 for n in range(self.pn)
             )
             for m in range(self.pm)
@@ -45,17 +47,24 @@ class Model:
         ]  # fmt: skip
         self.dut.s_a.value, self.dut.s_w.value = pack(a, self.a_bits + 1), pack(w, self.w_bits)
         self.dut.s_valid.value, self.dut.s_first.value = int(valid), int(first)
-        self.pipe.append((first, sums) if valid else None)
+        largest = self.rand.random() < 0.5
+        self.dut.s_max.value = int(largest)
+        self.pipe.append((first, largest and bool(self.has_max), sums) if valid else None)
+
+    def join(self, old: int, new: int, largest: bool) -> int:
+        """An accumulator after a step, as the signed number that its bits hold."""
+        half = 1 << (self.acc_bits - 1)
+        return max(old, new) if largest else (old + new + half) % (2 * half) - half
 
     def step(self) -> None:
         """Compare the cycle that ended with the steps that had arrived by then."""
         due = self.pipe.pop(0)
         if due is not None:
-            first, sums = due
+            first, largest, sums = due
             if first:
-                self.acc = sums
+                self.acc = [self.join(0, new, False) for new in sums]
             elif self.acc is not None:
-                self.acc = [old + new for old, new in zip(self.acc, sums, strict=True)]
+                self.acc = [self.join(old, new, largest) for old, new in zip(self.acc, sums, strict=True)]
         if self.acc is None:
             return
         word = self.dut.m_acc.value
@@ -93,7 +102,8 @@ async def extremes(dut) -> None:
                 model.drive(True, n == 0)
                 dut.s_a.value = pack([a_end] * (model.pp * model.lanes), model.a_bits + 1)
                 dut.s_w.value = pack([w_end] * (model.pm * model.pn), model.w_bits)
-                model.pipe[-1] = (n == 0, [a_end * w_end * model.pn] * (model.pm * model.pp))
+                _, largest, _ = model.pipe[-1]
+                model.pipe[-1] = (n == 0, largest, [a_end * w_end * model.pn] * (model.pm * model.pp))
                 await RisingEdge(dut.clk)
                 model.step()
     assert model.checked > 15

@@ -5,7 +5,9 @@ channel and address and data in any order."""
 from __future__ import annotations
 
 import itertools
+import json
 import logging
+from pathlib import Path
 
 import cocotb
 from cocotb.triggers import RisingEdge
@@ -13,13 +15,19 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from stepping import begin, parameter, rng
 
 CHANNELS = ["awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready"]
-STATUS = ["cnt_data", "stat_busy", "stat_done", "stat_frames", "stat_cycles"]
-INPUTS = [*(f"s_axil_{name}" for name in CHANNELS), *STATUS]
+INPUTS_STATUS = ["cnt_data", "stat_busy", "stat_done", "stat_frames", "stat_cycles"]
+INPUTS = [*(f"s_axil_{name}" for name in CHANNELS), *INPUTS_STATUS]
 HI_KEY = 0x5A5A1234
-WRITABLE = (0x08, 0x10)
-N_REGISTERS = 10
-MODE, N_MODES = 0x28, 0x2C
+MAP = json.loads((Path(__file__).resolve().parent.parent / "registers.json").read_text())
+REGISTER = {register["name"]: register["offset"] for register in MAP["registers"]}
+ID, VERSION, CTRL, STATUS = (REGISTER[name] for name in ("ID", "VERSION", "CTRL", "STATUS"))
+N_FRAMES, FRAMES_DONE = REGISTER["N_FRAMES"], REGISTER["FRAMES_DONE"]
+CYCLES, CYCLES_HIGH = REGISTER["CYCLES"], REGISTER["CYCLES_HIGH"]
+DESIGN_ID, N_CHUNKS = REGISTER["DESIGN_ID"], REGISTER["N_CHUNKS"]
+MODE, N_MODES = REGISTER["MODE"], REGISTER["N_MODES"]
 """Registers of a machine of several modes; of another, addresses like those that name nothing."""
+COUNTERS, CHUNK, JOB = (MAP["counters"][key] for key in ("offset", "chunk_stride", "job_stride"))
+WRITABLE = (CTRL, N_FRAMES)
 
 
 def counter(chunk: int, job: int, end: int) -> int:
@@ -84,21 +92,21 @@ async def register_map(dut, pause: float) -> None:
     bus, _ = await ready(dut, pause)
     n_chunks = parameter(dut, "N_CHUNKS")
     dut.stat_frames.value = 0x1234_5678
-    assert await put(bus, 0x10, 77) == AxiResp.OKAY
+    assert await put(bus, N_FRAMES, 77) == AxiResp.OKAY
     fixed = {
-        0x00: int.from_bytes(b"NBAC", "little"), 0x04: parameter(dut, "VERSION"), 0x08: 0, 0x0C: 0, 0x10: 77,
-        0x14: 0x1234_5678, 0x20: parameter(dut, "DESIGN_ID"), 0x24: n_chunks,
+        ID: int.from_bytes(b"NBAC", "little"), VERSION: parameter(dut, "VERSION"), CTRL: 0, STATUS: 0, N_FRAMES: 77,
+        FRAMES_DONE: 0x1234_5678, DESIGN_ID: parameter(dut, "DESIGN_ID"), N_CHUNKS: n_chunks,
     }  # fmt: skip
     for address, value in fixed.items():
         assert await get(bus, address) == (value, AxiResp.OKAY), hex(address)
-    for between in (0x00, 0x1C, 0x4000):
-        low = (await get(bus, 0x18))[0]
+    for between in (ID, CYCLES_HIGH, COUNTERS):
+        low = (await get(bus, CYCLES))[0]
         await get(bus, between)
-        assert (await get(bus, 0x1C))[0] == low ^ HI_KEY
+        assert (await get(bus, CYCLES_HIGH))[0] == low ^ HI_KEY
     rand = rng(pause)
     for _ in range(40):
         chunk, job, end = rand.randrange(48), rand.randrange(128), rand.randrange(2)
-        value, resp = await get(bus, 0x4000 + chunk * 0x400 + job * 8 + end * 4)
+        value, resp = await get(bus, COUNTERS + chunk * CHUNK + job * JOB + end * 4)
         if chunk < n_chunks:
             assert (value, resp) == (counter(chunk, job, end), AxiResp.OKAY)
         else:
@@ -107,9 +115,9 @@ async def register_map(dut, pause: float) -> None:
     several = n_modes > 1
     assert await get(bus, MODE) == (0, AxiResp.OKAY if several else AxiResp.SLVERR)
     assert await get(bus, N_MODES) == ((n_modes, AxiResp.OKAY) if several else (0, AxiResp.SLVERR))
-    for address in (4 * N_REGISTERS + 8, 0x1000, 0x3FFC, 0x4000 + n_chunks * 0x400):
+    for address in (N_MODES + 4, 0x1000, COUNTERS - 4, COUNTERS + n_chunks * CHUNK):
         assert await get(bus, address) == (0, AxiResp.SLVERR), hex(address)
-    for address in (*(4 * i for i in range(N_REGISTERS)), MODE, N_MODES, 0x30, 0x4000):
+    for address in (*REGISTER.values(), N_MODES + 4, COUNTERS):
         writable = address in WRITABLE or (several and address == MODE)
         expected = AxiResp.OKAY if writable else AxiResp.SLVERR
         assert await put(bus, address, 0) == expected, hex(address)
@@ -124,10 +132,10 @@ async def byte_strobes(dut, pause: float) -> None:
         first = rand.randrange(4)
         data = bytes(rand.getrandbits(8) for _ in range(rand.randint(1, 4 - first)))
         model[first : first + len(data)] = data
-        assert (await bus.write(0x10 + first, data)).resp == AxiResp.OKAY
-        assert await get(bus, 0x10) == (int.from_bytes(model, "little"), AxiResp.OKAY)
+        assert (await bus.write(N_FRAMES + first, data)).resp == AxiResp.OKAY
+        assert await get(bus, N_FRAMES) == (int.from_bytes(model, "little"), AxiResp.OKAY)
     dut.stat_busy.value = 0
-    assert (await bus.write(0x09, b"\x01")).resp == AxiResp.OKAY
+    assert (await bus.write(CTRL + 1, b"\x01")).resp == AxiResp.OKAY
     assert dut.start_pulse.value == 0
 
 
@@ -135,26 +143,26 @@ async def byte_strobes(dut, pause: float) -> None:
 @cocotb.parametrize(pause=[0.0, 0.5])
 async def start_done_and_soft_reset(dut, pause: float) -> None:
     bus, pulses = await ready(dut, pause)
-    await put(bus, 0x10, 5)
-    await put(bus, 0x08, 1)
+    await put(bus, N_FRAMES, 5)
+    await put(bus, CTRL, 1)
     assert pulses == [("start", 5)]
     dut.stat_busy.value = 1
-    assert await get(bus, 0x0C) == (1, AxiResp.OKAY)
-    await put(bus, 0x10, 9)
-    await put(bus, 0x08, 1)
+    assert await get(bus, STATUS) == (1, AxiResp.OKAY)
+    await put(bus, N_FRAMES, 9)
+    await put(bus, CTRL, 1)
     assert pulses == [("start", 5)]
     assert int(dut.cfg_frames.value) == 5
     dut.stat_busy.value, dut.stat_done.value = 0, 1
     await RisingEdge(dut.clk)
     dut.stat_done.value = 0
-    assert await get(bus, 0x0C) == (2, AxiResp.OKAY)
-    await put(bus, 0x08, 0)
+    assert await get(bus, STATUS) == (2, AxiResp.OKAY)
+    await put(bus, CTRL, 0)
     assert len(pulses) == 1
-    assert await get(bus, 0x0C) == (2, AxiResp.OKAY)
-    await put(bus, 0x08, 1)
+    assert await get(bus, STATUS) == (2, AxiResp.OKAY)
+    await put(bus, CTRL, 1)
     assert pulses == [("start", 5), ("start", 9)]
-    assert await get(bus, 0x0C) == (0, AxiResp.OKAY)
-    await put(bus, 0x08, 3)
+    assert await get(bus, STATUS) == (0, AxiResp.OKAY)
+    await put(bus, CTRL, 3)
     assert pulses[2:] == [("soft_rst", 0)]
 
 
@@ -175,7 +183,7 @@ async def mode_of_the_next_batch(dut, pause: float) -> None:
         assert int(dut.cfg_mode.value) == running
         if trial % 3 == 0:
             dut.stat_busy.value = rand.randrange(2)
-            await put(bus, 0x08, rand.choice([1, 1, 2]))
+            await put(bus, CTRL, rand.choice([1, 1, 2]))
             if pulses and pulses[-1][0] == "start":
                 running = chosen
             pulses.clear()
@@ -196,7 +204,7 @@ async def start_right_after_soft_reset(dut) -> None:
         dut.stat_busy.value = 0
 
     cocotb.start_soon(machine())
-    writes = [bus.init_write(0x08, value.to_bytes(4, "little")) for value in (1, 2, 1)]
+    writes = [bus.init_write(CTRL, value.to_bytes(4, "little")) for value in (1, 2, 1)]
     for event in writes:
         await event.wait()
     await RisingEdge(dut.clk)
@@ -208,9 +216,9 @@ async def back_to_back(dut) -> None:
     bus, _ = await ready(dut, 0.0)
     rand = rng()
     values = [rand.getrandbits(32) for _ in range(20)]
-    writes = [bus.init_write(0x10, value.to_bytes(4, "little")) for value in values]
-    reads = [bus.init_read(0x00, 4) for _ in range(20)]
+    writes = [bus.init_write(N_FRAMES, value.to_bytes(4, "little")) for value in values]
+    reads = [bus.init_read(ID, 4) for _ in range(20)]
     for event in (*writes, *reads):
         await event.wait()
     assert all(event.data.resp == AxiResp.OKAY for event in (*writes, *reads))
-    assert (await get(bus, 0x10))[0] == values[-1]
+    assert (await get(bus, N_FRAMES))[0] == values[-1]

@@ -13,7 +13,8 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
 _ALIGN = "PP LANES A_BITS NEST"
 _ALIGN_WIDE = "PP LANES C_BITS A_BITS NEST"
 _WNEST = "N STORE_BITS W_BITS NEST"
-_ARRAY = "DEPTHWISE PM PN PP A_BITS W_BITS ACC_BITS"
+_ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
+_ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 
@@ -34,7 +35,8 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (1, 2, 1, 8, 2, 2, 4),
         (0, 2, 3, 2, 16, 16, 35),
         (1, 3, 1, 2, 16, 5, 24),
-    ),
+    )
+    + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
@@ -58,7 +60,8 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0))
     + _sets(_ALIGN_WIDE, (1, 1, 16, 16, 1), (1, 1, 16, 6, 1)),
     "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
-    "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8)),
+    "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
+    + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
 
@@ -106,6 +109,28 @@ MUTANTS: tuple[Mutant, ...] = (
         proof=PROOFS["nba_array"][0],
     ),
     Mutant(module="nba_array", old="first_q5 <= first_q4;", new="first_q5 <= s_first;", bench=BENCHES["nba_array"][1]),
+    # The largest product: compared without signs; kept on the first step; taken where all jobs add.
+    Mutant(
+        module="nba_array",
+        old="!first_q5 && old >= found;",
+        new="!first_q5 && acc_q >= addend;",
+        bench=BENCHES["nba_array"][10],
+        proof=PROOFS["nba_array"][2],
+    ),
+    Mutant(
+        module="nba_array",
+        old="max_q5 && !first_q5 && old",
+        new="max_q5 && old",
+        bench=BENCHES["nba_array"][11],
+        proof=PROOFS["nba_array"][2],
+    ),
+    Mutant(
+        module="nba_array",
+        old="(first_q5 || max_q5) ?",
+        new="first_q5 ?",
+        bench=BENCHES["nba_array"][10],
+        proof=PROOFS["nba_array"][2],
+    ),
     Mutant(
         module="nba_array",
         old="(SUM_BITS < ACC_BITS) ? SUM_BITS : ACC_BITS",

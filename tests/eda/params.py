@@ -48,15 +48,40 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 8, "LANES": 12, "WLANES": 4},
         {"PP": 4, "LANES": 3, "WLANES": 3, "C_BITS": 16},
     ),
-    "nba_walk": ({"DEPTHWISE": 1, "PP": 1}, {"DEPTHWISE": 0, "PP": 8}, {"DEPTHWISE": 1, "PP": 4}),
+    "nba_walk": ({"PER_CHANNEL": 1, "PP": 1}, {"PER_CHANNEL": 0, "PP": 8}, {"PER_CHANNEL": 1, "PP": 4}),
     "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
     "nba_drain": (
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 3},
         {"PM": 12, "PQ": 4, "PP": 2, "ACC_BITS": 30},
         {"PM": 4, "PQ": 4, "PP": 8, "ACC_BITS": 17},
     ),
+    "nba_program": (
+        {"WIDTH": 5, "N_JOBS": 1},
+        {"WIDTH": 40, "N_JOBS": 255},
+        {"WIDTH": 12, "N_JOBS": 1, "N_MODES": 2},
+        {"WIDTH": 12, "N_JOBS": 128, "N_MODES": 16},
+    ),
+    "nba_decide": ({"N_JOBS": 1}, {"N_SRC": 15, "N_RES": 15, "N_DST": 15, "N_JOBS": 255, "MAX_STAGE": 255}),
+    "nba_issue": (
+        {"PER_CHANNEL": 1, "PP": 8, "N_DST": 3},
+        {"PP": 4, "N_SRC": 3, "N_RES": 2, "N_JOBS": 7, "MAX_STAGE": 2},
+    ),
+    "nba_operands": (
+        {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "W_BLOCK": 1, "W_DEPTH": 700},
+        {"PM": 3, "PN": 4, "PP": 4, "N_SRC": 15, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "A_BITS": 5},
+        {"PM": 2, "PN": 1, "C_BITS": 16, "A_BITS": 16, "W_BITS": 16, "W_STORE": 16, "HAS_MAX": 1},
+    ),
+    "nba_results": (
+        {"PM": 6, "PQ": 3, "PP": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4, "P_DEPTH": 90, "P_BLOCK": 1},
+        {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 5, "N_RES": 15, "N_DST": 15},
+    ),
+    "nba_stats": ({"N_JOBS": 1}, {"N_JOBS": 128}),
+    "nba_word_issue": ({"C_BITS": 16},),
+    "nba_word_drain": ({"C_BITS": 16},),
+    "nba_word_param": ({"PQ": 3, "ACC_BITS": 5},),
     "nba_chunk": (
-        {"DEPTHWISE": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1},
+        {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1}
+        | {"HAS_MAX": 1},
         {"PM": 1, "PN": 1, "PP": 1, "PQ": 1, "A_BITS": 2, "A_NEST": 1, "W_BITS": 2, "W_STORE": 2, "ACC_BITS": 5},
         {"PM": 6, "PN": 4, "PP": 4, "PQ": 3, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "HAS_RES": 1, "N_SRC": 3}
         | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},
@@ -85,8 +110,13 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {},
         {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
     ),
-    "nba_walk": ({"DEPTHWISE": 0, "PP": 4}, {"DEPTHWISE": 1, "PP": 1}),
+    "nba_walk": ({"PER_CHANNEL": 0, "PP": 4}, {"PER_CHANNEL": 1, "PP": 1}),
     "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
+    "nba_decide": (
+        {"N_SRC": 3, "N_RES": 2, "N_DST": 2, "N_JOBS": 3, "MAX_STAGE": 1},
+        {"N_SRC": 1, "N_RES": 1, "N_DST": 3, "N_JOBS": 1},
+    ),
+    "nba_stats": ({"N_JOBS": 2},),
     "nba_drain": (
         {"PM": 6, "PQ": 2, "PP": 1, "ACC_BITS": 3},
         {"PM": 2, "PQ": 2, "PP": 2, "ACC_BITS": 3},

@@ -32,6 +32,8 @@ GATES = ("verilator", "icarus", "yosys")
 MEMORY_FILE = r'"(\w+\.(?:mem|hex))"'
 MUTANT_HANG_S = 1800.0
 """A mutant may hang; no bench takes a fraction of this."""
+BENCH_ENV = {"COCOTB_ANSI_OUTPUT": "0", "COCOTB_REWRITE_ASSERTION_FILES": ""}
+"""Assertions as they stand: pytest's rewriting of them takes longer than many a bench."""
 
 Params = Mapping[str, int | str]
 
@@ -214,7 +216,7 @@ def bench(
             )  # fmt: skip
             results = runner.test(
                 hdl_toplevel=module, test_module=test or f"bench_{module}", build_dir=build, test_dir=run,
-                seed=seed, timescale=("1ns", "1ps"), log_file=log, extra_env={"COCOTB_ANSI_OUTPUT": "0"},
+                seed=seed, timescale=("1ns", "1ps"), log_file=log, extra_env=BENCH_ENV,
             )  # fmt: skip
             n_tests, n_failed = get_results(results)
         except (Exception, SystemExit) as err:

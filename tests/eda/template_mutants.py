@@ -22,6 +22,8 @@ def _m(module: str, old: str, new: str, seed: int | None, proof: int | None = No
     return CoreMutant(mutant=Mutant(module=module, old=old, new=new, proof=params), seed=seed)
 
 
+_LATE = "reg late_q;\n  always @(posedge clk) late_q <= xfer_q[4];\n  assign xfer = late_q;"
+
 MUTANTS: tuple[CoreMutant, ...] = (
     # One row too many is started: a row is overwritten before its release.
     _m("nba_ring", "in_use[15] || in_use < ROWS", "in_use[15] || in_use <= ROWS", 30, 0),
@@ -43,7 +45,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     ),
     # Channels beyond the last are written: over the next row of the ring.
     _m("nba_writer", "fire && (word_q < cfg_words)", "fire", 87),
-    _m("nba_writer", "        word_q <= 12'd0;\n        odd_q ", "        odd_q ", 52),
+    _m("nba_writer", "        word_q <= 13'd0;\n        odd_q ", "        odd_q ", 52),
     _m("nba_writer", "if (!cfg_split || odd_q) col_q", "if (!cfg_split || !odd_q) col_q", 13),
     _m("nba_writer", "        col_q <= 16'd0;\n        odd_q <= 1'b0;\n", "        col_q <= 16'd0;\n", 88),
     _m("nba_writer", "done_q <= fire && row_end && !rst;", "done_q <= fire && s_col_last && !rst;", 88),
@@ -61,14 +63,14 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "rot_wrap ? 3'd0 : rot_q + 3'd1", "rot_q + 3'd1", 88, 0),
     # Two groups: the half of the words never changes; changes a group late; does not change back; begins wrong.
     _m("nba_walk", "half_q ^ half_turn", "half_q", 85, 0),
-    _m("nba_walk", "m_q == cfg_m_lo_last ||", "m_q == cfg_m_lo_last + 12'd1 ||", 85, 0),
+    _m("nba_walk", "m_q == cfg_m_lo_last ||", "m_q == cfg_m_lo_last + 13'd1 ||", 85, 0),
     _m("nba_walk", " || m_q == cfg_m_hi_last;", ";", 85, 0),
     _m("nba_walk", "m_last ? cfg_half_first :", "m_last ? 1'b0 :", 140, 0),
-    _m("nba_walk", "word_first = cfg_half_first ? cfg_half_words : 12'd0", "word_first = 12'd0", 27, 0),
-    _m("nba_walk", "word_q <= word_base;", "word_q <= 12'd0;", 85, 0),
+    _m("nba_walk", "word_first = cfg_half_first ? cfg_half_words : 13'd0", "word_first = 13'd0", 27, 0),
+    _m("nba_walk", "word_q <= word_base;", "word_q <= 13'd0;", 85, 0),
     # The end of the words of the second half.
     _m("nba_walk", "(c_q == cfg_c_last)", "(word_q == cfg_c_last)", 85, 0),
-    _m("nba_seq", "{7'd0, cfg_ky_last} + 13'd1", "{7'd0, cfg_ky_last}", 52),
+    _m("nba_seq", "{6'd0, cfg_ky_last} + 13'd1", "{6'd0, cfg_ky_last}", 52),
     # Input rows are released when the row starts.
     _m("nba_seq", "release_pulse    = walk_last", "release_pulse    = started_q", 52),
     _m("nba_seq", "state_q == ST_FETCH && fetch_q == 2'd3", "state_q == ST_FETCH && fetch_q == 2'd2", 52, 0),
@@ -85,12 +87,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_drain", "        busy_q <= 1'b0;\n        m_q ", "        m_q ", None, 0),
     _m("nba_drain", "        res_col_q <= res_group;\n", "", 85),
     # Accumulators are taken a cycle too late, a cycle too early.
-    _m("nba_chunk", "wire xfer       = xfer_q[4];", "reg  xfer;\n  always @(posedge clk) xfer <= xfer_q[4];", 52),
-    _m("nba_chunk", "wire xfer       = xfer_q[4];", "wire xfer       = xfer_q[3];", 52),
-    _m("nba_chunk", "src_ok && res_ok && (", "src_ok && (", 52),
-    _m("nba_chunk", "&(dst_free | ~dst_en)", "|(dst_free | ~dst_en)", 28),
+    _m("nba_issue", "assign xfer       = xfer_q[4];", _LATE, 52),
+    _m("nba_issue", "assign xfer       = xfer_q[4];", "assign xfer       = xfer_q[3];", 52),
+    _m("nba_decide", "src_ok && res_ok && (", "src_ok && (", 52, 0),
+    _m("nba_decide", "&(dst_free | ~cfg_dst_en)", "|(dst_free | ~cfg_dst_en)", 28, 0),
     # The drain's fields change under the rows that are still under way.
-    _m("nba_chunk", "if (xfer_first) own_q <= next_q;", "if (start_row) own_q <= {job, late};", 52),
-    _m("nba_chunk", "if (sel_q2 == i[3:0])", "if (f_src_sel == i[3:0])", 83),
-    _m("nba_chunk", "stat_busy = seq_busy || rows_q != 4'd0;", "stat_busy = seq_busy;", 26),
+    _m("nba_results", "if (xfer_first) own_q <= next_q;", "own_q <= next_q;", 52),
+    _m("nba_operands", "if (sel_q2 == i[3:0])", "if (cfg_sel == i[3:0])", 83),
+    _m("nba_stats", "stat_busy = s_busy || rows_q != 4'd0;", "stat_busy = s_busy;", 26, 0),
 )

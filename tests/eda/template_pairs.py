@@ -26,7 +26,8 @@ from nba.ir.network import Weights, weights_digest
 from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
-from nba.verify.rtl import TESTS, RtlRun, Simulator, simulate_rtl
+from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
+from sim.run_sim import ONE_MODE_TESTS
 from tests.strategies import NetworkLimits, random_codes, random_pair
 
 FRAMES = 4
@@ -118,7 +119,11 @@ def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: boo
     """Emit and simulate. Raises ToolError if the design does not compile or the simulator breaks off."""
     write_bundle(case, folder / "bundle", lib)
     frames = (FRAMES, 1) if thorough else (FRAMES,)
-    tests = tuple(t for t in TESTS if t != "control" or case.seed % CONTROL_EVERY == 0) if thorough else ("cycles",)
+    tests = (
+        tuple(t for t in ONE_MODE_TESTS if t != "control" or case.seed % CONTROL_EVERY == 0)
+        if thorough
+        else ("cycles",)
+    )
     bundle, work = folder / "bundle", folder / "work"
     return simulate_rtl(bundle, simulator, frames=frames, work=work, tests=tests, seed=case.seed)
 

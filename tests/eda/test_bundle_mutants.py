@@ -12,9 +12,10 @@ from bundle_mutants import MANY_BEATS, PLANTED, Planted
 from template_pairs import FRAMES, subject, write_bundle
 
 from nba.emit.bundle import manifest_bytes
-from nba.verify.rtl import TESTS, RtlResult, simulate_rtl
+from nba.verify.rtl import RtlResult, simulate_rtl
+from sim.run_sim import ONE_MODE_TESTS
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here"), pytest.mark.xdist_group("bundle-mutants")]
 
 
 def _bundle(seed: int, folder: Path) -> Path:
@@ -80,8 +81,8 @@ def test_planted_bug_is_found(bug: Planted, bundles: dict[int, Path], tmp_path: 
 
 @pytest.mark.parametrize("seed", sorted({bug.seed for bug in PLANTED}))
 def test_without_a_bug_everything_holds(seed: int, bundles: dict[int, Path], tmp_path: Path) -> None:
-    batch = _run(bundles[seed], TESTS, tmp_path)
-    assert batch.passed == TESTS
+    batch = _run(bundles[seed], ONE_MODE_TESTS, tmp_path)
+    assert batch.passed == ONE_MODE_TESTS
     assert batch.holds
 
 

@@ -12,9 +12,9 @@ from runner import GateError, mutated, prove
 from template_mutants import MUTANTS, CoreMutant
 from template_pairs import simulate, subject
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 
-CORE = ("nba_ring", "nba_edge", "nba_writer", "nba_walk", "nba_seq", "nba_drain", "nba_chunk")
+CORE = ("nba_ring", "nba_edge", "nba_writer", "nba_walk", "nba_seq", "nba_drain", "nba_issue", "nba_decide")
 PAIRS = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTANTS) if m.seed is not None]
 PROVED = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTANTS) if m.mutant.proof is not None]
 

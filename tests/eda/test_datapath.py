@@ -10,7 +10,7 @@ import pytest
 from datapath import BENCHES, LINT, MUTANTS, PROOFS, VERILATOR_BENCHES
 from runner import GATES, GateError, Mutant, Params, bench, lint, mutated, prove
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.xdist_group("gates")]
 
 
 def _cases(table: Mapping[str, Iterable[Params]]) -> list:

@@ -73,11 +73,11 @@ def counters(case: Subject) -> str:
     pp, lines = case.program.pp, []
     for k, chunk in enumerate(case.program.chunks):
         unit = f"dut.u_chunk_{k}"
-        drain = f"{unit}.u_drain"
+        drain = f"{unit}.u_results.u_drain"
         residual = f"{drain}.busy_q && {drain}.cfg_res_en && {drain}.res_word_q < {drain}.cfg_res_words"
         lines += [
             f"if ({unit}.u_array.s_valid) macs = macs + {chunk.pm * chunk.pn * pp};",
-            f"if ({unit}.u_walk.m_valid) weight_reads = weight_reads + 1;",
+            f"if ({unit}.u_issue.u_walk.m_valid) weight_reads = weight_reads + 1;",
             f"if ({drain}.busy_q) param_reads = param_reads + 1;",
             f"if ({drain}.m_valid) requants = requants + {chunk.pq * pp};",
             f"if ({residual}) residuals = residuals + {chunk.pq * pp};",
@@ -88,9 +88,9 @@ def counters(case: Subject) -> str:
                 continue
             slot = slots[edge.port]
             slots[edge.port] += 1
-            reading = f"{unit}.u_walk.m_valid && {unit}.sel_q1 == {slot}"
+            reading = f"{unit}.u_issue.u_walk.m_valid && {unit}.u_operands.sel_q1 == {slot}"
             if edge.port == "residual":
-                reading = f"{residual} && {unit}.o_res_sel == {slot}"
+                reading = f"{residual} && {unit}.u_results.o_res_sel == {slot}"
             lines.append(f"if ({reading}) edge_reads = edge_reads + {pp};")
     for e, edge in enumerate(case.program.edges):
         lines.append(f"if (dut.e{e}_w_en) edge_writes = edge_writes + {pp};")

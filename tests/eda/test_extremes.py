@@ -21,7 +21,7 @@ from nba.machine.total import exact_cost
 from nba.verify.rtl import simulate_rtl
 from tests.strategies import random_codes, random_weights
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 PLATFORM = "zc706"
 
 

@@ -12,7 +12,7 @@ from params import LINT
 from runner import BENCHES, GATES, LIB, GateError, Params, lint, modules
 from template_mutants import MUTANTS as CORE_MUTANTS
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.xdist_group("gates")]
 
 CASES = [(module, params) for module in modules() for params in ({}, *LINT.get(module, ()))]
 

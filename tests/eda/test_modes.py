@@ -20,11 +20,12 @@ from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.synth import compare, synthesise_rtl
 from nba.verify import verify_bundle
-from nba.verify.rtl import MODE_TESTS, RtlResult, Simulator, simulate_rtl
+from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
+from sim.run_sim import TESTS
 from tests.modes import FRAMES, modes_case
 from tests.strategies import NetworkLimits
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 
 ICARUS = [(0, 2), (1, 3), (2, 4), (12, 2), (18, 7)]
 """(seed, modes)"""
@@ -35,9 +36,9 @@ WIDE = (30, 3)
 """Codes of 16 bits."""
 MUTANTS = (
     # The mode's place in the program is dropped.
-    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
+    Mutant(module="nba_program", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
     # A bit of the mode is dropped.
-    Mutant(module="nba_chunk", old="{cfg_mode, job[JOB_W-1:0]}", new="{3'd0, cfg_mode[0], job[JOB_W-1:0]}"),
+    Mutant(module="nba_program", old="{cfg_mode, job[JOB_W-1:0]}", new="{3'd0, cfg_mode[0], job[JOB_W-1:0]}"),
     # The mode changes in flight.
     Mutant(module="nba_axil", old="assign cfg_mode = cfg_mode_q;", new="assign cfg_mode = mode_q;"),
     # The first mode written is kept for ever.
@@ -89,7 +90,7 @@ def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
 def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
-    _all_hold(_run(tmp_path, "verilator", seed, MODE_TESTS), n_modes, MODE_TESTS)
+    _all_hold(_run(tmp_path, "verilator", seed, TESTS), n_modes, TESTS)
 
 
 def test_wide_codes(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from nba.emit.rtl import render_rtl
 from nba.ir.design import Cost, Design
 from nba.ir.network import weights_digest
 from nba.machine import kernels
-from nba.synth import Synthesised, compare, synthesise, synthesise_rtl
+from nba.synth import Synthesised, compare, synthesise_bundle, synthesise_rtl
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.test_resources import RECORDED
 
@@ -215,7 +215,7 @@ def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:
 
 def test_errors_are_named(tmp_path: Path) -> None:
     with pytest.raises(ToolError, match="not a bundle"):
-        synthesise(tmp_path, tmp_path / "work")
+        synthesise_bundle(tmp_path, tmp_path / "work")
     rtl = tmp_path / "rtl"
     rtl.mkdir()
     (rtl / "top.v").write_text("module top(input wire a, output wire b);\nmissing u (.a(a), .b(b));\nendmodule\n")

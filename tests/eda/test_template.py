@@ -18,7 +18,7 @@ from nba.flow.metrics import table
 from nba.verify import verify_bundle
 from tests.tiny import tiny_design
 
-pytestmark = pytest.mark.eda
+pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 
 
 class Silent:

@@ -17,7 +17,7 @@ from nba.learn.space.network import Architecture, Macro, skeleton
 from nba.loopnest.description import described
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.schema import HierarchyText, built, read_hierarchy
-from nba.spec import Spec, load_spec, parse_spec
+from nba.spec import Spec, parse_spec, read_spec
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 
@@ -97,7 +97,7 @@ def _spec_bytes(rng: random.Random, folder: Path) -> None:
 
 def check_spec(folder: Path) -> None:
     """A spec that is accepted prints itself so that it reads back the same; then what it asks for is checked."""
-    spec = load_spec(folder / "spec.yaml", platforms=names())
+    spec = read_spec(folder / "spec.yaml", platforms=names())
     printed = spec.yaml()
     again = parse_spec(printed, where="printed", folder=Path("/nowhere"), platforms=names())
     assert again == spec, "the printed spec is another one"

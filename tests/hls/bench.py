@@ -14,7 +14,7 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost, Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.machine.check import check_design
-from nba.verify.hls import build, simulate
+from nba.verify.hls import compile_hls, run_hls
 
 BATCH = 2
 
@@ -64,7 +64,7 @@ class Group:
     def outputs(self, index: int) -> np.ndarray:
         """Output codes of case `index`, `BATCH` frames per call, so that memories hold old rows when one starts."""
         case = self.cases[index]
-        return simulate(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH)
+        return run_hls(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH)
 
 
 def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] = ()) -> Group:
@@ -78,5 +78,5 @@ def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] 
     lines.append("int main(int argc, char **argv) {\n  switch (std::atoi(argv[1])) {")
     lines.append(f"{calls}  }}\n  return 2;\n}}\n")
     write_atomic(work / "group.cpp", "\n".join(lines))
-    build((work / "group.cpp",), work / "group", defines=defines)
+    compile_hls((work / "group.cpp",), work / "group", defines=defines)
     return Group(program=work / "group", cases=cases)

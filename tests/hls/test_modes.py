@@ -11,7 +11,7 @@ import pytest
 from nba.core.tools import run_tool
 from nba.emit.bundle import render_bundle
 from nba.ir.reference import run
-from nba.verify.hls import simulate, verify_hls
+from nba.verify.hls import run_hls, verify_hls
 from tests.modes import modes_case
 
 
@@ -32,7 +32,7 @@ def test_every_mode_is_exact(seed: int, n_modes: int, tmp_path: Path) -> None:
     result = verify_hls(tmp_path / "hls", network, x, outputs[0], tmp_path / "work", tuple(outputs[1:]))
     assert result.by_mode == (0,) * n_modes
     assert result.images == len(x)
-    other = simulate(tmp_path / "work" / "csim", network, x, arguments=(str(n_modes - 1),))
+    other = run_hls(tmp_path / "work" / "csim", network, x, arguments=(str(n_modes - 1),))
     assert np.count_nonzero(other != outputs[0]) > 0
 
 

@@ -15,6 +15,8 @@ from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
 from tests.strategies import NetworkLimits, random_codes, random_pair
 
+pytestmark = pytest.mark.xdist_group("hls-networks")
+
 SEED = 20
 PAIRS = 20
 REVERSED_PAIRS = 6

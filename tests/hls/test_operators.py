@@ -9,6 +9,8 @@ import pytest
 from tests.hls.bench import Group, compile_group
 from tests.hls.operators import OPERATORS, operator_case
 
+pytestmark = pytest.mark.xdist_group("hls-operators")
+
 
 @pytest.fixture(scope="module")
 def group(tmp_path_factory: pytest.TempPathFactory) -> Group:

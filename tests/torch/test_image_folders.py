@@ -143,7 +143,7 @@ def test_one_class_is_no_task(folder: Path) -> None:
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"caf\xe9", b"a\nb", b"\x1b[31m"])
 def test_a_class_needs_a_name_that_can_be_printed(name: bytes, folder: Path) -> None:
     os.rename(folder / "dog", os.path.join(os.fsencode(folder), name))
-    assert f"{folder}: the folder {os.fsdecode(name)!a} holds bytes that are no UTF-8 text" in refused(folder)
+    assert f"{folder}: the folder {os.fsdecode(name)!a} holds bytes that are not UTF-8 text" in refused(folder)
 
 
 def test_a_class_may_be_called_anything_else(folder: Path) -> None:

@@ -14,7 +14,7 @@ from nba.core.errors import SpecError
 from nba.learn.train.ranks import World
 from tests.torch import pair
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("ranks")]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

@@ -25,7 +25,7 @@ from nba.learn.train.optimiser import Averaged, compute_type, learning_rate
 from nba.learn.train.records import Trained
 from tests.torch.small import MACRO, few_digits
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("recipe")]
 ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 SHORT = TrainSchedule(epochs=3, batch_size=16, warmup_epochs=1.0, mixup=0.0, label_smoothing=0.0, learning_rate=1e-2)
 

@@ -32,7 +32,7 @@ from nba.learn.train.config import TrainSchedule
 from tests.torch.small import MACRO, few_digits
 from tests.torch.stops import StopAt, Stopped
 
-pytestmark = pytest.mark.torch
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("switchable")]
 NETWORK = skeleton(Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4)))
 SHORT = TrainSchedule(
     epochs=3, batch_size=16, fold_fraction=0.4, warmup_epochs=1.0, mixup=0.0, label_smoothing=0.0, ema=0.9

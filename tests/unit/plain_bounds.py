@@ -5,16 +5,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.machine.closed_form import (
+from nba.machine.designs import (
     COLS,
-    DENSE,
     FIRST_NEED,
     FIRST_RELEASE,
     GROUPS,
     HEIGHT_IN,
     INPUT,
     LAST_NEED,
-    OVERHEAD_CYCLES,
+    MIXES,
     PAD_TOP,
     RESIDUAL,
     ROTATE,
@@ -26,8 +25,8 @@ from nba.machine.closed_form import (
     M,
     N,
 )
-from nba.machine.kernels import channel_words
-from nba.machine.schedule import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, WRITE_CYCLES
+from nba.machine.geometry import channel_words
+from nba.machine.timing import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, OVERHEAD_CYCLES, WRITE_CYCLES
 
 
 def _ceil(a: int, b: int) -> int:
@@ -35,7 +34,7 @@ def _ceil(a: int, b: int) -> int:
 
 
 def _row_work(layer: list[int], pp: int, pm: int, pn: int, pq: int) -> int:
-    words = channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE]) if layer[DENSE] else 1
+    words = channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE]) if layer[MIXES] else 1
     return _ceil(layer[COLS], pp) * _ceil(layer[M], pm) * max(words * layer[TAPS], pm // pq)
 
 

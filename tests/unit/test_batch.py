@@ -13,7 +13,7 @@ from nba.explore.modulo import make_rings
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.network import Network
 from nba.machine.batch import output_cycles, schedule_tables
-from nba.machine.closed_form import designs_of, layer_table
+from nba.machine.designs import designs_of, layer_table
 from nba.machine.program import lower
 from nba.machine.schedule import schedule, tables
 from tests.strategies import random_pair
@@ -24,7 +24,7 @@ FIELDS = ("jobs", "agents", "dests", "ring_rows", "ring_height")
 
 @pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
 def test_tables_and_outputs_of_sampled_designs(network: Network) -> None:
-    kinds = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
+    kinds = tuple(layer.operator.mixes for layer in network.layers)
     space, layers = AcceleratorSpace(slots=kinds, n_chunks=5), layer_table(network)
     choice = space.sample(np.random.default_rng(4), 60)
     designs = space.decode(choice, layers, tuple(range(len(network.layers))))

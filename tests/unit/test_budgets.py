@@ -19,14 +19,14 @@ from nba.explore.space import AcceleratorSpace
 from nba.flow.limits import budgets_of, check
 from nba.ir.design import Cost
 from nba.machine import usage as usage_module
-from nba.machine.closed_form import layer_table
+from nba.machine.designs import layer_table
 from nba.machine.program import lower
 from nba.machine.total import exact_cost
 from nba.machine.usage import OBJECTIVES, UNITS, Objective, needed, usage, value_of
 from nba.spec import parse_spec
 from tests.unit.hw_networks import SMALL
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("budgets")]
 
 QUICK = Effort(scout_steps=20, climb_steps=60, finalists=2, reorder_steps=20, refine_steps=30)
 BOARD = get("pynq-z2")
@@ -89,7 +89,7 @@ def test_impossible_budgets_are_named_with_the_closest_design(budgets: Budgets, 
 
 
 def test_excess_is_the_same_for_arrays_and_costs() -> None:
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in SMALL.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     layers = layer_table(SMALL)
     designs = space.decode(space.sample(np.random.default_rng(0), 20), layers, tuple(range(len(SMALL.layers))))
     every = replace(LOOSE, lut=20_000, interval_cycles=5000, latency_cycles=9000, power_w=0.01)
@@ -114,7 +114,7 @@ def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(usage_module, "event_counts", never)
     monkeypatch.setattr(usage_module, "logic_counts", never)
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in SMALL.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     layers, slots = layer_table(SMALL), tuple(range(len(SMALL.layers)))
     search = GammaSearch(space=space, platform=BOARD, budgets=replace(LOOSE, interval_cycles=10**6), seed=0)
     search.step(SMALL, slots, 8)
@@ -129,7 +129,7 @@ def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.mark.parametrize("objective", ["energy", "edp"])
 def test_gamma_minimises_energy_and_knows_the_budgets(objective: Objective) -> None:
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in SMALL.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     slots = tuple(range(len(SMALL.layers)))
     budgets = replace(LOOSE, lut=40_000, power_w=0.5)
     search = GammaSearch(space=space, platform=BOARD, budgets=budgets, objective=objective, seed=0)

@@ -384,7 +384,7 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ),
     ("kinds", NETWORK, with_chunk(0, kind="depthwise", pn=1), "executes layer 0 ('first') of op dense"),
     (
-        "depthwise pn",
+        "pn without mixing",
         NETWORK,
         with_chunk(1, pn=2),
         "chunk 1 (depthwise pm=2 pn=2 pq=2): pn is 2; legal for depthwise: 1",

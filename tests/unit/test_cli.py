@@ -18,10 +18,11 @@ import pytest
 import typer
 
 from nba.boards import names
-from nba.cli import _guard, app
+from nba.cli import app
 from nba.core import assets
 from nba.core.errors import NbaError
 from nba.core.sources import PACKAGE
+from nba.terminal import guard
 from tests.processes import marked_environment, wait_until
 
 COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
@@ -98,7 +99,7 @@ def test_every_command_explains_itself(command: str) -> None:
 
 
 def test_version() -> None:
-    from nba import __version__
+    from nba.core.version import __version__
 
     assert cli("--version").stdout.split() == ["nba-codesign", __version__]
 
@@ -292,7 +293,7 @@ def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pyte
     """A compiler that calls back into Python ignores the exception, and fails later in a way of its own."""
 
     def command() -> None:
-        with _guard(False):
+        with guard(False):
             with suppress(BaseException):
                 os.kill(os.getpid(), signal.SIGTERM)
             raise error
@@ -304,7 +305,7 @@ def test_a_termination_that_foreign_code_swallows(error: Exception, capsys: pyte
 
 
 def test_too_little_memory_is_no_defect(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(typer.Exit) as caught, _guard(False):
+    with pytest.raises(typer.Exit) as caught, guard(False):
         np.zeros((1 << 20, 1 << 20, 1 << 10))
     assert caught.value.exit_code == 2
     assert "nba-codesign: not enough memory (Unable to allocate" in capsys.readouterr().err

@@ -14,8 +14,10 @@ from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.network import Network
+from nba.machine.blocks import block_counts
 from nba.machine.check import check_accelerator
-from nba.machine.closed_form import designs_of, layer_table, resources, speed_bounds
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import designs_of, layer_table
 from nba.machine.kernels import bram18
 from nba.machine.program import lower
 from nba.machine.resources import predict
@@ -26,7 +28,7 @@ BOARD = get("pynq-z2")
 
 
 def space_of(network: Network, n_chunks: int = 5) -> AcceleratorSpace:
-    slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
+    slots = tuple(layer.operator.mixes for layer in network.layers)
     return AcceleratorSpace(slots=slots, n_chunks=n_chunks)
 
 
@@ -40,7 +42,7 @@ def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
     policy[:] = np.where(minimal, policy, np.maximum(policy, 1))
     designs = space.decode(choice, layers, slots)
     bounds, busy = speed_bounds(layers, designs)
-    used = resources(layers, designs, BOARD)
+    used = block_counts(layers, designs, BOARD)
     finished = 0
     for b in range(len(choice)):
         accelerator = accelerator_of(network, designs, b)

@@ -12,7 +12,7 @@ from nba.boards import HOROWITZ_45NM, get
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.machine.closed_form import Designs, designs_of, layer_table
+from nba.machine.designs import Designs, designs_of, layer_table
 from nba.machine.energy import EVENTS, SHARES, counts, energy_aj, energy_pj, event_counts, power_w
 from nba.machine.program import lower
 from tests.strategies import NetworkLimits, random_pair
@@ -52,8 +52,8 @@ def test_random_pairs(bits: int, seed: int) -> None:
 
 @pytest.mark.parametrize("network", [DIGITS, SMALL, TINY, WIDE], ids=["digits", "small", "tiny", "wide"])
 def test_sampled_designs(network: Network) -> None:
-    slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in network.layers)
-    space = AcceleratorSpace(slots=slots, n_chunks=5)  # type: ignore[arg-type]
+    slots = tuple(layer.operator.mixes for layer in network.layers)
+    space = AcceleratorSpace(slots=slots, n_chunks=5)
     designs = space.decode(
         space.sample(np.random.default_rng(5), 60), layer_table(network), tuple(range(len(slots)))
     )  # fmt: skip

@@ -15,7 +15,7 @@ from nba.explore.finalise import UNLIMITED, build, realise
 from nba.explore.space import AcceleratorSpace
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
-from nba.machine.closed_form import layer_table
+from nba.machine.designs import layer_table
 from nba.machine.usage import usage
 from tests.unit.hw_networks import DIGITS, blocks_network
 
@@ -41,7 +41,7 @@ def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace
 
     small = len(network.layers) > 8
     return AcceleratorSpace(
-        slots=tuple("dense" if x.op == "dense" else "depthwise" for x in network.layers),
+        slots=tuple(x.operator.mixes for x in network.layers),
         n_chunks=2 if small else 3,
         columns=some((1, 2, 4), 2),
         sizes_m=some((1, 2, 3, 4, 6, 8), 3 if small else 2),
@@ -124,7 +124,7 @@ def test_every_partner_of_a_tuple_counts() -> None:
 
 
 def test_nothing_fits() -> None:
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in DIGITS.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in DIGITS.layers))
     plan, lower = ExactSearch(DIGITS, menu_of(space), 1, lambda p: p.interval).run(1)
     assert plan is None
     assert lower > 1 << 30
@@ -132,7 +132,7 @@ def test_nothing_fits() -> None:
 
 def test_rejected_plans_leave_the_bound_open() -> None:
     """What memory forbids is not proved impossible: the bound stays, the design is another."""
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in DIGITS.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in DIGITS.layers))
     first, lower = ExactSearch(DIGITS, menu_of(space), 120, lambda p: p.interval).run(1)
     assert first is not None
     assert lower == first.interval

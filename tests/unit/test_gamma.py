@@ -18,7 +18,6 @@ from nba.explore.rings import speed
 from nba.explore.sampling import gradient
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace, draw
-from nba.ir.operators import Kind
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle
 from nba.learn.space.network import Architecture, Macro, Stage, skeleton, slot_of_layer, slots
@@ -29,9 +28,7 @@ from tests.unit.hw_networks import DIGITS, TINY, blocks_network
 pytestmark = pytest.mark.slow
 
 BOARD = get("pynq-z2")
-SLOTS: dict[int, tuple[Kind, ...]] = {
-    id(n): tuple("dense" if x.op == "dense" else "depthwise" for x in n.layers) for n in (DIGITS, TINY)
-}
+SLOTS = {id(n): tuple(x.operator.mixes for x in n.layers) for n in (DIGITS, TINY)}
 Search = TypeVar("Search", bound=AcceleratorSearch)
 ALL = tuple(range(len(DIGITS.layers)))
 
@@ -195,7 +192,7 @@ def test_objective_latency_reaches_the_network_search() -> None:
     small = Architecture(macro=macro, ops=("k3_e1", "k3_e1"), bits=(8, 8))
     large = Architecture(macro=macro, ops=("k3_e3", "k3_e3"), bits=(8, 8))
     search = GammaSearch(
-        space=AcceleratorSpace(slots=tuple(s.kind for s in slots(macro))), platform=BOARD,
+        space=AcceleratorSpace(slots=tuple(s.mixes for s in slots(macro))), platform=BOARD,
         budgets=Budgets(dsp=60, bram=40), objective="latency", seed=0,
     )  # fmt: skip
     oracle = CostOracle(search, SearchSchedule(bits_weight=0.0), "latency")

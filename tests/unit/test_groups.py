@@ -8,13 +8,14 @@ import pytest
 
 from nba.emit.memories import block_diagonal, weight_words
 from nba.explore.modulo import job_time
-from nba.explore.options import layer_facts, work_table
+from nba.explore.options import work_table
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.check import check_network
 from nba.ir.network import Layer, LayerWeights, Network, Tensor
 from nba.machine.check import check_accelerator
-from nba.machine.closed_form import layer_table, row_work
-from nba.machine.program import ChunkProgram, JobProgram, ceil_div, channel_words, lower
+from nba.machine.designs import layer_table, row_work
+from nba.machine.geometry import ceil_div, channel_words
+from nba.machine.program import ChunkProgram, JobProgram, lower
 from tests.token_machine import Machine
 
 KERNEL = (2, 3)
@@ -117,7 +118,7 @@ def test_every_cost_counts_the_same_cycles(seed: int) -> None:
     assert job_time(network, 0, only, pp).row == job.row_cycles
     assert Machine(network, accelerator, 1).chunks[0].works[0].row_cycles == job.row_cycles
     sizes = np.array([[1, only.pm, only.pn, only.pq]], np.int64)
-    work, weights, params = work_table(layer_facts(network), sizes, pp)
+    work, weights, params = work_table(layer_table(network), sizes, pp)
     assert work[0, 0] == job.rows_out * job.row_cycles + 5
     assert (weights[0, 0], params[0, 0]) == (job.weight_words, job.param_words)
 

@@ -12,7 +12,7 @@ import pytest
 from nba.boards import get
 from nba.boards.logic_xc7 import XC7
 from nba.explore.space import AcceleratorSpace, accelerator_of
-from nba.machine.closed_form import designs_of, layer_table
+from nba.machine.designs import designs_of, layer_table
 from nba.machine.logic import FEATURES, coefficients, logic, logic_counts
 from nba.machine.parts import CHUNK_COLUMNS, EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
 from nba.machine.program import lower
@@ -57,8 +57,8 @@ def test_programs_and_arrays_agree(bits: int, seed: int) -> None:
 
 
 def test_sampled_designs() -> None:
-    slots = tuple("dense" if layer.op == "dense" else "depthwise" for layer in DIGITS.layers)
-    space = AcceleratorSpace(slots=slots, n_chunks=5)  # type: ignore[arg-type]
+    slots = tuple(layer.operator.mixes for layer in DIGITS.layers)
+    space = AcceleratorSpace(slots=slots, n_chunks=5)
     layers = layer_table(DIGITS)
     designs = space.decode(space.sample(np.random.default_rng(6), 40), layers, tuple(range(len(slots))))
     found = logic_counts(layers, designs, BOARD)

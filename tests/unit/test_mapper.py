@@ -19,7 +19,7 @@ from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator, Job
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
-from nba.machine.closed_form import layer_table
+from nba.machine.designs import layer_table
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.steady import steady_interval
@@ -32,7 +32,7 @@ BOARD = get("pynq-z2")
 
 
 def random_accelerators(network: Network, n: int, seed: int) -> list[Accelerator]:
-    space = AcceleratorSpace(slots=tuple("dense" if x.op == "dense" else "depthwise" for x in network.layers))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in network.layers))
     choice = space.sample(np.random.default_rng(seed), n)
     choice[:, space.first_slot + 2 :: 3] = 1
     designs = space.decode(choice, layer_table(network), tuple(range(len(network.layers))))

@@ -261,8 +261,8 @@ def test_the_bundle_holds_outputs_of_every_mode() -> None:
         assert info["modes"][m]["act_bits"] == [layer.act_bits for layer in network.layers]
         assert info["modes"][m]["weight_bits"] == [layer.weight_bits for layer in network.layers]
     readme = files["README.md"].decode()
-    assert "| 0x28 | MODE of the next batch, 0..2 |" in readme
-    assert "| 0x2C | number of modes |" in readme
+    assert "| 0x28 | MODE | read, write | Mode of the next batch, below N_MODES;" in readme
+    assert "| 0x2C | N_MODES | read | Modes of the design." in readme
 
 
 def test_one_mode_says_nothing_of_modes() -> None:
@@ -274,7 +274,8 @@ def test_one_mode_says_nothing_of_modes() -> None:
     assert not [path for path in files if "expected_" in path]
     assert "modes" not in json.loads(files["bundle.json"])
     assert b"0x28" not in files["README.md"]
-    assert b",modes" not in files["Makefile"]
+    assert b"MODE_OFFSET" not in files["sw/nba_design.h"]
+    assert b"<ipxact:name>mode</ipxact:name>" not in files["sw/nba_regs.xml"]
     assert b"unsigned mode" not in files["hls/top.h"]
 
 

@@ -13,7 +13,7 @@ from nba.core.errors import DeadlockError
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.check import check_network
 from nba.ir.network import Layer, Network, Tensor
-from nba.machine import schedule as pipeline
+from nba.machine import timing
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
 from nba.machine.schedule import Schedule, schedule
@@ -122,7 +122,7 @@ def test_equals_the_token_machine(group: int) -> None:
     ["WRITE_CYCLES", "RESIDUAL_CYCLES", "HOST_WRITE_CYCLES", "HOST_OUT_CYCLES", "FETCH_CYCLES", "MIN_ROW_CYCLES"],
 )
 def test_a_wrong_constant_is_noticed(constant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, constant, getattr(pipeline, constant) + 1)
+    monkeypatch.setattr(timing, constant, getattr(timing, constant) + 1)
     for seed in range(60):
         pair = random_pair(np.random.default_rng([seed, 5]))
         machine = Machine(pair.network, pair.accelerator, 3)

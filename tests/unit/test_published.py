@@ -17,7 +17,7 @@ from nba.learn.train.config import TrainSchedule
 from nba.learn.train.recipes import TRAINING
 from nba.presets import SCHEDULES
 from nba.published import NETWORKS_MISSING, PUBLISHED
-from nba.spec import Schedule, Spec, load_spec, parse_spec
+from nba.spec import Schedule, Spec, parse_spec, read_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"
 AUTO_IMAGENET = "published-auto-nba-imagenet"
@@ -180,7 +180,7 @@ def test_a_value_that_is_not_the_published_one_is_named() -> None:
     ("example", "column"), [("cifar10_published", AUTO_CIFAR), ("cifar10_instantnet", INSTANT_CIFAR)]
 )
 def test_published_examples_are_the_published_settings(example: str, column: str) -> None:
-    found = load_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
+    found = read_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
     assert found.schedule == Schedule.model_validate({"preset": column})
     assert not [line for line in notes(found) if "in this spec" in line]
     assert parse_spec(found.yaml(), where="", folder=Path(), platforms=names()) == found

@@ -17,7 +17,7 @@ from nba.flow import metrics
 from tests.documented import undocumented
 from tests.unit.test_metrics import BASE
 
-pytestmark = pytest.mark.golden
+pytestmark = [pytest.mark.golden, pytest.mark.xdist_group("recorded")]
 SAMPLE = Recorded(
     figures={
         "run.digits.wall_s": Figure(

@@ -11,7 +11,9 @@ import pytest
 from nba.explore.repair import area_time, busy_cycles, deal, demand, rings
 from nba.explore.sampling import refit
 from nba.explore.space import PER_SLOT
-from nba.machine.closed_form import OVERHEAD_CYCLES, ROWS, layer_table, speed_bounds
+from nba.machine.closed_form import speed_bounds
+from nba.machine.designs import ROWS, layer_table
+from nba.machine.timing import OVERHEAD_CYCLES
 from tests.unit.hw_networks import DIGITS
 from tests.unit.test_gamma import ALL, digits_search
 

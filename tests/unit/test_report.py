@@ -29,8 +29,9 @@ from nba.machine.energy import energy_aj
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
 from nba.machine.resources import predict
-from nba.machine.schedule import HOST_OUT_CYCLES, schedule
+from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
+from nba.machine.timing import HOST_OUT_CYCLES
 from nba.report.curves import panels, svg
 from nba.report.cycle_breakdown import CAUSES, WORK, account
 from nba.report.drawing import bits_by_epoch
@@ -40,6 +41,8 @@ from nba.report.steady import steady_frames
 from tests.strategies import random_pair
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
+
+pytestmark = pytest.mark.xdist_group("report")
 
 HOSTILE = "<script>alert('1')</script>\"&amp;{{ 7 * 7 }}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}

@@ -8,7 +8,7 @@ import pytest
 from nba.core.errors import NbaError
 from nba.report.curves import Panel, Tradeoff, svg
 from nba.report.inputs import SwitchableCurves
-from nba.report.switchable import by_bits, panels
+from nba.report.switchable import bitwidth_panels, by_bits
 
 COST = {"energy_pj": 2e6, "latency_us": 10.0, "edp_js": 2e-11, "fps": 1e5, "execution": "multi-cycle"}
 METRICS = {
@@ -45,7 +45,7 @@ def test_damaged_metrics_are_said_to_be() -> None:
 
 def test_diagrams() -> None:
     """Accuracy against EDP; the search's curves begin with its joint epochs."""
-    tradeoff, loss, cost, *training = panels(by_bits(METRICS), CURVES)
+    tradeoff, loss, cost, *training = bitwidth_panels(by_bits(METRICS), CURVES)
     assert isinstance(tradeoff, Tradeoff)
     assert tradeoff.points == (("4 bits", 2e-11, 0.04), ("8 bits", 4e-11, 0.08), ("16 bits", 8e-11, 0.16))
     assert isinstance(loss, Panel)

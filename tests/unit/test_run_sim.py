@@ -17,12 +17,14 @@ import pytest
 from nba.core import assets
 from nba.core.errors import DeadlockError
 from nba.emit.bundle import emit_bundle
-from nba.emit.predicted import predicted_cycles, schedule_tables
+from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.machine import recurrence
 from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from tests.strategies import random_accelerator, random_network, random_pair
 from tests.tiny import tiny_design
+
+pytestmark = pytest.mark.xdist_group("run-sim")
 
 
 def _load(path: Path) -> ModuleType:
@@ -54,7 +56,7 @@ def test_predictions_of_any_size_are_those_of_the_schedule(group: int) -> None:
     """The interpreted recurrence over schedule.json against the compiled one: every start and end, and the batch."""
     for seed in range(6):
         pair = random_pair(np.random.default_rng([seed, group, 31]))
-        tables = json.loads(json.dumps(schedule_tables(pair.program)))
+        tables = json.loads(json.dumps(recurrence_tables(pair.program)))
         for n_frames in (1, 2, 3, 5, 12, 41):
             try:
                 wanted = predicted_cycles(pair.network, pair.program, n_frames)
@@ -78,7 +80,7 @@ def test_a_deadlock_is_none() -> None:
             schedule(program, 3)
         except DeadlockError:
             found += 1
-            assert recurrence.cycles(dict(schedule_tables(program)), 3) is None
+            assert recurrence.cycles(dict(recurrence_tables(program)), 3) is None
     assert found >= 3
 
 
@@ -150,8 +152,8 @@ def test_missing_packages_are_named(bundle: Path) -> None:
 @pytest.mark.parametrize(
     ("simulator", "tools"),
     [
-        ("icarus", {"iverilog": "apt install iverilog", "vvp": "apt install iverilog"}),
-        ("verilator", {"g++": "apt install g++", "make": "apt install make", "perl": "apt install perl"}),
+        ("icarus", {"iverilog": "apt-get install iverilog", "vvp": "apt-get install iverilog"}),
+        ("verilator", {"g++": "apt-get install g++", "make": "apt-get install make", "perl": "apt-get install perl"}),
     ],
 )
 def test_missing_tools_are_named(

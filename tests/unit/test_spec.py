@@ -12,7 +12,7 @@ import pytest
 
 from nba.core import assets
 from nba.core.errors import SpecError
-from nba.spec import PATHS, Spec, load_spec, parse_spec, paths_of
+from nba.spec import PATHS, Spec, parse_spec, paths_of, read_spec
 
 PLATFORMS = ("zc706", "zcu102")
 GOLDEN = Path(__file__).parent / "spec_schema.json"
@@ -246,7 +246,7 @@ def test_numbers_and_words_are_read_as_in_yaml_1_2() -> None:
 def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
-    assert load_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+    assert read_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
 
 
 def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +258,7 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         changed("{name: digits}", "{name: folder, path: ../images, image_size: 32}")
         + "schedule: {train: {distillation: {teacher: runs/teacher.pt}}}\n"
     )
-    spec = load_spec(folder / "s.yaml", platforms=PLATFORMS)
+    spec = read_spec(folder / "s.yaml", platforms=PLATFORMS)
     assert paths_of(spec) == {
         "dataset.path": folder / "../images",
         "schedule.train.distillation.teacher": folder / "runs/teacher.pt",
@@ -268,11 +268,11 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         ("tpu-like", "tpu-like"),
     ):  # fmt: skip
         (folder / "s.yaml").write_text(GOOD + f"precision: switchable\nswitchable: {{hierarchy: {given}}}\n")
-        found = load_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
+        found = read_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
         assert found is not None
         assert found.hierarchy == wanted
     (folder / "s.yaml").write_text(GOOD + "schedule: {train: {distillation: {teacher: float}}}\n")
-    assert paths_of(load_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
+    assert paths_of(read_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
 
 
 NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
@@ -314,7 +314,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (latin / "below", "cannot be read"),
     ):
         with pytest.raises(SpecError, match=message):
-            load_spec(path, platforms=PLATFORMS)
+            read_spec(path, platforms=PLATFORMS)
 
 
 def test_built_in_examples_are_valid() -> None:
@@ -322,7 +322,7 @@ def test_built_in_examples_are_valid() -> None:
 
     assert "digits" in assets.examples()
     for name in assets.examples():
-        assert load_spec(assets.root("examples") / f"{name}.yaml", platforms=names()).name == name
+        assert read_spec(assets.root("examples") / f"{name}.yaml", platforms=names()).name == name
 
 
 @pytest.mark.golden

@@ -150,5 +150,5 @@ def test_sizes_that_nothing_fills_are_not_searched() -> None:
         stages=(Stage(channels=3, blocks=2, stride=1),),
     )  # fmt: skip
     assert widest_map(macro) == 12
-    space = AcceleratorSpace(slots=("dense", "depthwise")).within(widest_map(macro))
+    space = AcceleratorSpace(slots=(True, False)).within(widest_map(macro))
     assert space.sizes_m == space.sizes_n == (1, 2, 4, 8, 12)

@@ -20,17 +20,19 @@ import pytest
 
 import nba.verify as verification
 import nba.verify.bundle as checking
-from nba import __version__
 from nba.core.errors import DesignError, ToolError
 from nba.core.progress import Silent
+from nba.core.version import __version__
 from nba.emit.bundle import LEFTOVERS, emit_bundle, is_leftover, render_bundle
 from nba.emit.interface import Truth
 from nba.emit.vectors import default_images
 from nba.flow.stages.synth import synthesise
 from nba.flow.stages.verify import verify
 from nba.verify.bundle import check_bundle
-from nba.verify.hls import HlsResult, simulate
+from nba.verify.hls import HlsResult, run_hls
 from tests.tiny import tiny_design
+
+pytestmark = pytest.mark.xdist_group("verify-bundle")
 
 FRAMES = 4
 Forgery = Callable[[Path], None]
@@ -358,9 +360,9 @@ def test_outputs_that_are_missing_do_not_pass_for_equal(written: int, tmp_path: 
     program.chmod(0o755)
     x = default_images(tiny_design()[0], 2)
     with pytest.raises(ToolError, match=rf"csim.out: {written} bytes of output codes for 2 frames, not "):
-        simulate(program, network, x)
+        run_hls(program, network, x)
     program.write_text(f'#!/bin/sh\nhead -c {2 * last.height * last.width * last.channels} /dev/zero > "$2"\n')
-    assert not simulate(program, network, x).any()
+    assert not run_hls(program, network, x).any()
 
 
 def test_where_there_are_few_images_all_are_compared(

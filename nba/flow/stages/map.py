@@ -9,7 +9,7 @@ import shutil
 from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
-from nba import __version__
+from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
 from nba.flow.limits import budgets_of, check

@@ -37,7 +37,7 @@ def run(context: Context) -> None:
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
-    chunks = AcceleratorSpace(slots=tuple(s.kind for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
+    chunks = AcceleratorSpace(slots=tuple(s.mixes for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
     hardware = hardware_search(spec)(
         space=chunks.within(widest_map(space)),
         platform=get(spec.platform),

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 def preflight(spec: Spec) -> None:
     """Raise ToolError if yosys is missing."""
-    from nba.synth import require
+    from nba.synth import require_yosys
 
-    require()
+    require_yosys()
 
 
 def run(context: Context) -> None:
@@ -32,7 +32,7 @@ def run(context: Context) -> None:
 def synthesise(bundle: Path, work: Path, progress: Progress) -> Metrics:
     """Synthesise a bundle in `work`; the part of the metrics that says what the netlist uses. Raises ToolError, and
     DesignError if the bundle is not what its design renders to."""
-    from nba.synth import synthesise as synthesise_bundle
+    from nba.synth import synthesise_bundle
     from nba.verify.bundle import check_bundle
 
     checked = check_bundle(bundle, work / "bundle")

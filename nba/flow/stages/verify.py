@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from nba.core.errors import ToolError
-from nba.core.tools import require_tool
 from nba.doctor import tool_version
 from nba.flow import places
 from nba.flow.artifacts import write_part
@@ -21,30 +19,22 @@ if TYPE_CHECKING:
 
 CHECKS = ("verilator", "icarus", "hls")
 """Implementations that can be compared with the integer reference."""
-TOOLS = {"verilator": ("g++", "make", "perl"), "icarus": ("iverilog", "vvp"), "hls": ("g++",)}
-PACKAGES = {"verilator": ("cocotb", "cocotbext", "verilator"), "icarus": ("cocotb", "cocotbext"), "hls": ()}
 
 
 def require(checks: tuple[str, ...]) -> None:
     """Raise ToolError, naming all, if tools or packages that `checks` need are missing."""
-    from nba.verify.hls import find_headers
+    from nba.verify.hls import require_compiler
+    from nba.verify.rtl import require_simulator
 
     problems: list[str] = []
     for check in checks:
-        for tool in TOOLS[check]:
-            try:
-                require_tool(tool)
-            except ToolError as err:
-                problems.append(str(err))
-        for package in PACKAGES[check]:
-            if importlib.util.find_spec(package) is None:
-                name = "cocotbext-axi" if package == "cocotbext" else package
-                problems.append(f"{name}: not installed; install it with: pip install {name}")
-    if "hls" in checks:
         try:
-            find_headers()
+            if check == "hls":
+                require_compiler()
+            else:
+                require_simulator("verilator" if check == "verilator" else "icarus")
         except ToolError as err:
-            problems.append(str(err))
+            problems += str(err).splitlines()
     if problems:
         raise ToolError("\n".join(dict.fromkeys(problems)))
 

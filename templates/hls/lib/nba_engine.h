@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The engine of a chunk: PM x PN x PP MACs (dense) or PM x PP MACs (depthwise), PQ x PP requantised codes per cycle.
+// The engine of a chunk: PM x PN x PP MACs, or PM x PP where an output channel sees its own input channel alone
+// (PER_CHANNEL); PQ x PP requantised codes per cycle.
 // One call computes one output row. Order, as in the RTL: column group, channel group, ky, kx, channel word; a group
 // takes slot_cycles iterations, and the accumulators of the group before it drain meanwhile.
 //
@@ -16,11 +17,11 @@
 
 namespace nba {
 
-template <int CODE, bool DEPTHWISE, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
-          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL>
+template <int CODE, bool PER_CHANNEL, int PM, int PN, int PP, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
+          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL, bool MAXIMUM>
 struct Engine {
-  static const int LANES = DEPTHWISE ? PM : PN;          // channels in a word of the input
-  static const int WEIGHTS = DEPTHWISE ? PM : PM * PN;   // weights in a word, [m][n]
+  static const int LANES = PER_CHANNEL ? PM : PN;          // channels in a word of the input
+  static const int WEIGHTS = PER_CHANNEL ? PM : PM * PN;   // weights in a word, [m][n]
   static const int DRAIN = PM / PQ;
   typedef ap_uint<CODE> code_t;
   typedef ap_int<CODE + 1> value_t;                      // of a signed or unsigned code
@@ -50,7 +51,8 @@ struct Engine {
     }
   }
 
-  // One step of the array: acc += weights x operands, or = on the first step of a group.
+  // One step of the array: acc += weights x operands, or = on the first step of a group; where the job takes the largest
+  // product (PN = 1), acc = that product if it is larger.
   static void step(const Job &job, const ap_int<W_STORE> stored[WEIGHTS], const act_t act[PP][LANES], bool first,
                    acc_t acc[PP][PM]) {
 #pragma HLS INLINE
@@ -72,8 +74,8 @@ struct Engine {
       step_lanes:
         for (int n = 0; n < PN; ++n) {
 #pragma HLS UNROLL
-          const ap_int<W_BITS + A_BITS + 1> product = w[n] * act[j][DEPTHWISE ? m : n];
-          sum += product;
+          const ap_int<W_BITS + A_BITS + 1> product = w[n] * act[j][PER_CHANNEL ? m : n];
+          sum = MAXIMUM && job.take_max && !first ? (acc_t(product) > sum ? acc_t(product) : sum) : acc_t(sum + product);
         }
         acc[j][m] = sum;
       }
@@ -123,7 +125,7 @@ struct Engine {
     const Ring src = Io::ring(job.src_ring);
     const int groups = job.col_groups * job.m_groups;
     const int steps = job.chan_words * job.kernel_h * job.kernel_w;
-    const int top = y * job.stride - job.pad_top;
+    const int top = y * job.stride_h - job.pad_top;
     int s = 0, c = 0, kx = 0, ky = 0, g = 0, q = 0, group = 0;   // the step that is issued
     int line = place.src, weight = job.weight_base;
     int drain_k = DRAIN, drain_g = 0, drain_q = 0;               // the drain step that overlaps it
@@ -142,10 +144,10 @@ struct Engine {
 #pragma HLS ARRAY_PARTITION variable=act dim=0 complete
 #pragma HLS ARRAY_PARTITION variable=stored complete
           const int iy = top + ky;
-          const int x0 = q * PP * job.stride - job.pad_left + kx;
+          const int x0 = q * PP * job.stride_w - job.pad_left + kx;
           const bool turned = g >= job.turn_lo && g < job.turn_hi;
           const int half = (job.half_first != 0) != turned ? job.half_words : 0;
-          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, DEPTHWISE ? g : half + c, act);
+          operands<Io>(job, src, src.base + line, iy >= 0 && iy < job.height_in, x0, PER_CHANNEL ? g : half + c, act);
           Io::weights(weight, stored);
           step(job, stored, act, s == 0, acc);
           if (job.weight_step) {

@@ -48,15 +48,15 @@ reset_rings_loop:
 // Rows of the input that must be there before output row y starts, and rows that its end releases.
 inline int need_rows(const Job &job, int y) {
 #pragma HLS INLINE
-  const int top = y * job.stride - job.pad_top;
+  const int top = y * job.stride_h - job.pad_top;
   const int last = top + job.kernel_h < job.height_in ? top + job.kernel_h : job.height_in;
   return last - (top > 0 ? top : 0);
 }
 
 inline int release_rows(const Job &job, int y) {
 #pragma HLS INLINE
-  const int top = y * job.stride - job.pad_top;
-  const int after = y == job.rows_out - 1 ? job.height_in : top + job.stride > 0 ? top + job.stride : 0;
+  const int top = y * job.stride_h - job.pad_top;
+  const int after = y == job.rows_out - 1 ? job.height_in : top + job.stride_h > 0 ? top + job.stride_h : 0;
   return after - (top > 0 ? top : 0);
 }
 

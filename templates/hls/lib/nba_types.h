@@ -26,58 +26,62 @@ struct Ring {
   int col_words;
   int row_words;
   int ring_words;
-  bool split;           // rows split by column parity: the consumer has stride 2
+  bool split;           // rows split by column parity: the consumer has stride_w 2
   int parity_words;
   int init_words;       // first read pointer: the row at -pad_top
   int step_words;       // read pointer: from one output row to the next
   int last_step_words;  // read pointer: from the last output row to the next frame's first
 };
 
-// Everything a chunk needs to execute one layer.
+// Everything a chunk needs to execute one layer. Written from nba/machine/layout.py by python -m benchmarks.render_layout.
+// generated: Job
 struct Job {
-  int stage;
-  int rows_out;
-  int width_out;
-  int col_groups;
-  int m_groups;
-  int chan_words;
-  int half_words;        // 0: every channel group reads all words; else half h begins at word h * half_words,
-  int half_first;        // channel group 0 reads this half,
-  int turn_lo;           // groups turn_lo <= g < turn_hi the other one, later ones the first again
-  int turn_hi;
-  int kernel_h;
-  int kernel_w;
-  int slot_cycles;
-  int stride;
-  int pad_top;
-  int pad_left;
-  int height_in;
-  int width_in;
-  int src_ring;
-  bool in_signed;
-  int pad_code;
-  int act_shift;         // code bits - act_bits
-  int act_hi;            // largest code the multiplier sees
-  int weight_base;
-  bool weight_step;      // false: one word of ones for the whole layer (average pooling)
-  int weight_shift;      // weight_store_bits - weight_bits
-  int weight_hi;
-  int param_base;
-  bool has_residual;
-  int res_ring;
-  bool res_signed;
-  int res_mult;
-  long long round;       // 2^(shift-1) - z_res * res_mult, 48 bits signed
-  int shift;
-  int z_out;
-  int q_min;
-  int q_max;
+  int stage;             // in round r the job runs on frame r - stage [frames]
+  int rows_out;          // rows of the output map [rows]
+  int width_out;         // width of the output map [columns]
+  int col_groups;        // column groups of a row [groups]
+  int m_groups;          // channel groups of a column group [groups]
+  int chan_words;        // channel words that a channel group walks for one tap [words]
+  int half_words;        // words of half a column; 0: every channel group reads all words [words]
+  int half_first;        // the half that channel group 0 reads
+  int turn_lo;           // groups turn_lo <= g < turn_hi read the other half [groups]
+  int turn_hi;           // later ones the first again [groups]
+  int kernel_h;          // height of the kernel [taps]
+  int kernel_w;          // width of the kernel [taps]
+  int slot_cycles;       // cycles of a slot, S [cycles]
+  int stride_h;          // 1 or 2: input rows from one output row to the next [rows]
+  int stride_w;          // 1 or 2: as much for columns [columns]
+  int pad_top;           // rows of padding above the map [rows]
+  int pad_left;          // columns of padding left of the map [columns]
+  int height_in;         // height of the input map [rows]
+  int width_in;          // width of the input map [columns]
+  int src_ring;          // input ring, a number of the table of rings
+  bool in_signed;        // the codes of the input are signed
+  int pad_code;          // code that stands for columns and rows beyond the map
+  int act_shift;         // bits of a code that the activation operand drops [bits]
+  int act_hi;            // largest code that the multiplier sees
+  int weight_base;       // first word of the job's weights [words]
+  bool weight_step;      // 1: a weight word for every step; 0: one word, of ones, for the whole job
+  int weight_shift;      // bits of a stored weight that the weight operand drops [bits]
+  int weight_hi;         // largest weight that the multiplier sees
+  bool take_max;         // 1: the accumulator is the largest product of the window; 0: their sum
+  int param_base;        // first word of the job's parameters [words]
+  bool has_residual;     // the job has a residual operand
+  int res_ring;          // ring of the residual operand, a number of the table of rings
+  bool res_signed;       // the codes of the residual operand are signed
+  int res_mult;          // multiplier of the residual operand
+  long long round;       // 2^(shift - 1) - z_res * res_mult, z_res the zero point of the residual
+  int shift;             // right shift of the total [bits]
+  int z_out;             // zero point of the output
+  int q_min;             // smallest code of the output
+  int q_max;             // largest code of the output
   int uses[MAX_USES];    // per buffer that the chunk writes: the ring that gets the output, or -1
 };
+// end of generated
 
 // Word addresses, within their buffers, of one started row.
 struct Place {
-  int src;               // relative to the ring: the (possibly absent) input row at y * stride - pad_top
+  int src;               // relative to the ring: the (possibly absent) input row at y * stride_h - pad_top
   int res;
   int dst[MAX_USES];     // as Job::uses
 };

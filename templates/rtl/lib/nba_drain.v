@@ -19,7 +19,7 @@ module nba_drain #(
   input  wire                      xfer,
   input  wire                      xfer_first,
   input  wire [PM*PP*ACC_BITS-1:0] s_acc,
-  input  wire [11:0]               cfg_m_last,
+  input  wire [12:0]               cfg_m_last,
   input  wire [11:0]               cfg_g_last,
   input  wire [11:0]               cfg_rows,
   input  wire [15:0]               load_p_base,
@@ -28,7 +28,7 @@ module nba_drain #(
   // drain step (d0)
   output wire [15:0]               d_param_addr,
   output wire [15:0]               d_res_off,
-  input  wire [11:0]               cfg_res_words,
+  input  wire [12:0]               cfg_res_words,
   output wire                      d_res_row_pulse,
   // q1
   output wire                      m_res_ok,
@@ -47,13 +47,13 @@ module nba_drain #(
 
   reg              busy_q;
   reg [CNT_W-1:0]  d_q;
-  reg [11:0]       m_q;
+  reg [12:0]       m_q;
   reg [11:0]       g_q;
   reg [11:0]       row_q;
   reg [15:0]       param_q;
   reg [15:0]       res_q;
   reg [15:0]       res_col_q;
-  reg [11:0]       res_word_q;
+  reg [12:0]       res_word_q;
   reg              res_ok_q;
   reg [ALL_W-1:0]  acc_q;
   reg [STEP_W-1:0] lanes_q;
@@ -64,7 +64,7 @@ module nba_drain #(
   wire col_last = d_last && m_end;
   wire row_last = col_last && g_end;
   wire job_last = row_last && (row_q + 12'd1 == cfg_rows);
-  wire [15:0] res_group = res_col_q + {4'd0, cfg_res_words};
+  wire [15:0] res_group = res_col_q + {3'd0, cfg_res_words};
 
   always @(posedge clk) begin
     if (busy_q) begin
@@ -72,19 +72,19 @@ module nba_drain #(
       param_q <= param_q + 16'd1;
       res_q   <= res_q + 16'd1;
       // Steps past the last word of a column have no operand; the count stops there.
-      if (res_word_q < cfg_res_words) res_word_q <= res_word_q + 12'd1;
+      if (res_word_q < cfg_res_words) res_word_q <= res_word_q + 13'd1;
       if (d_last) begin
         d_q    <= {CNT_W{1'b0}};
         busy_q <= 1'b0;
-        m_q    <= m_q + 12'd1;
+        m_q    <= m_q + 13'd1;
       end
       if (col_last) begin
-        m_q       <= 12'd0;
+        m_q       <= 13'd0;
         g_q       <= g_q + 12'd1;
         param_q   <= cfg_p_base;
         res_q     <= res_group;
         res_col_q <= res_group;
-        res_word_q <= 12'd0;
+        res_word_q <= 13'd0;
       end
       if (row_last) begin
         g_q       <= 12'd0;
@@ -96,13 +96,13 @@ module nba_drain #(
     if (xfer) begin
       busy_q <= 1'b1;
       if (xfer_first) begin
-        m_q       <= 12'd0;
+        m_q       <= 13'd0;
         g_q       <= 12'd0;
         row_q     <= 12'd0;
         d_q       <= {CNT_W{1'b0}};
         res_q     <= 16'd0;
         res_col_q <= 16'd0;
-        res_word_q <= 12'd0;
+        res_word_q <= 13'd0;
         param_q   <= load_p_base;
       end
     end
@@ -158,7 +158,7 @@ module nba_drain #(
   reg         f_init_q = 1'b1;
   reg         f_seen_q;
   reg [7:0]   f_left_q;
-  wire [15:0] f_m = {4'd0, m_q};
+  wire [15:0] f_m = {3'd0, m_q};
   wire [15:0] f_d = {{(16-CNT_W){1'b0}}, d_q};
   wire        f_new = xfer && xfer_first;
   always @(posedge clk) begin

@@ -19,9 +19,9 @@ module nba_seq #(
   input  wire [7:0]  cfg_stage,
   input  wire [11:0] cfg_rows,
   input  wire [11:0] cfg_height,
-  input  wire        cfg_stride2,
-  input  wire [5:0]  cfg_pad_top,
-  input  wire [5:0]  cfg_ky_last,
+  input  wire        cfg_stride2_h,
+  input  wire [6:0]  cfg_pad_top,
+  input  wire [6:0]  cfg_ky_last,
   input  wire        tok_ready,
   input  wire        walk_run,
   input  wire        walk_last,
@@ -64,8 +64,8 @@ module nba_seq #(
   // Rows needed and released by output row row_q, from the first input row that is still held.
   wire        row_last = row_q + 12'd1 == cfg_rows;
   wire        rows_end = row_q == cfg_rows;
-  wire [12:0] after    = top_q + (cfg_stride2 ? 13'd2 : 13'd1);
-  wire [12:0] bottom   = top_q + {7'd0, cfg_ky_last} + 13'd1;
+  wire [12:0] after    = top_q + (cfg_stride2_h ? 13'd2 : 13'd1);
+  wire [12:0] bottom   = top_q + {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] height   = {1'b0, cfg_height};
   wire [12:0] first    = top_q[12] ? 13'd0 : top_q;
   wire [12:0] limit    = (bottom < height) ? bottom : height;
@@ -84,7 +84,7 @@ module nba_seq #(
     rel_q     <= kept - first;
     if (state_q == ST_FETCH) begin
       row_q <= 12'd0;
-      top_q <= 13'd0 - {7'd0, cfg_pad_top};
+      top_q <= 13'd0 - {6'd0, cfg_pad_top};
     end
     if (go) begin
       row_q     <= row_q + 12'd1;

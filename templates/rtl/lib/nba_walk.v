@@ -2,7 +2,8 @@
 // nba_walk: walks one output row: column groups, channel groups, taps, channel words; one step per cycle,
 // and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i and i+1).
 // Latency 1 cycle from a step's cycle i to its registered addresses (i+1); one step per cycle; never stalls.
-// DEPTHWISE 0/1; PP 1, 2, 4, 8. row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). PP 1, 2, 4, 8.
+// row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
 // cfg_*: fields of the running job, stable from row_go to walk_last; *_last are counts minus one.
 // A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
@@ -10,8 +11,8 @@
 // Reset stops the walk.
 `default_nettype none
 module nba_walk #(
-  parameter integer DEPTHWISE = 0,
-  parameter integer PP        = 2
+  parameter integer PER_CHANNEL = 0,
+  parameter integer PP          = 2
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -21,24 +22,24 @@ module nba_walk #(
   input  wire [12:0]       row_top,
   output wire              walk_run,
   output wire              walk_last,
-  input  wire [11:0]       cfg_c_last,
-  input  wire [5:0]        cfg_kx_last,
-  input  wire [5:0]        cfg_ky_last,
-  input  wire [11:0]       cfg_m_last,
-  input  wire [11:0]       cfg_half_words,
+  input  wire [12:0]       cfg_c_last,
+  input  wire [6:0]        cfg_kx_last,
+  input  wire [6:0]        cfg_ky_last,
+  input  wire [12:0]       cfg_m_last,
+  input  wire [12:0]       cfg_half_words,
   input  wire              cfg_half_first,
-  input  wire [11:0]       cfg_m_lo_last,
-  input  wire [11:0]       cfg_m_hi_last,
+  input  wire [12:0]       cfg_m_lo_last,
+  input  wire [12:0]       cfg_m_hi_last,
   input  wire [11:0]       cfg_g_last,
   input  wire [11:0]       cfg_slot_extra,
   input  wire [11:0]       cfg_width,
   input  wire [11:0]       cfg_height,
-  input  wire              cfg_stride2,
-  input  wire [5:0]        cfg_pad_left,
+  input  wire              cfg_stride2_w,
+  input  wire [6:0]        cfg_pad_left,
   input  wire [2:0]        cfg_rot0,
   input  wire              cfg_par0,
   input  wire [15:0]       cfg_qoff0,
-  input  wire [11:0]       cfg_col_words,
+  input  wire [12:0]       cfg_col_words,
   input  wire [15:0]       cfg_parity_words,
   input  wire [15:0]       cfg_base,
   input  wire [15:0]       cfg_row_words,
@@ -66,12 +67,12 @@ module nba_walk #(
   reg         job_first_q;
   reg         wait_q;
   reg [11:0]  wait_cnt_q;
-  reg [11:0]  c_q;
-  reg [11:0]  word_q;
+  reg [12:0]  c_q;
+  reg [12:0]  word_q;
   reg         half_q;
-  reg [5:0]   kx_q;
-  reg [5:0]   ky_q;
-  reg [11:0]  m_q;
+  reg [6:0]   kx_q;
+  reg [6:0]   ky_q;
+  reg [12:0]  m_q;
   reg [11:0]  g_q;
   // Address state.
   reg [15:0]  top_off_q;
@@ -87,7 +88,7 @@ module nba_walk #(
   reg [15:0]  w_q;
 
   wire step      = run_q && !wait_q && !pad_q;
-  wire c_last    = (DEPTHWISE != 0) || (c_q == cfg_c_last);
+  wire c_last    = (PER_CHANNEL != 0) || (c_q == cfg_c_last);
   wire kx_last   = kx_q == cfg_kx_last;
   wire ky_last   = ky_q == cfg_ky_last;
   wire m_last    = m_q == cfg_m_last;
@@ -100,9 +101,9 @@ module nba_walk #(
   // The half of the words that the channel group reads, and the next one.
   wire        half_turn  = m_q == cfg_m_lo_last || m_q == cfg_m_hi_last;
   wire        half_next  = m_last ? cfg_half_first : half_q ^ half_turn;
-  wire [11:0] word_base  = half_q ? cfg_half_words : 12'd0;
-  wire [11:0] word_next  = half_next ? cfg_half_words : 12'd0;
-  wire [11:0] word_first = cfg_half_first ? cfg_half_words : 12'd0;
+  wire [12:0] word_base  = half_q ? cfg_half_words : 13'd0;
+  wire [12:0] word_next  = half_next ? cfg_half_words : 13'd0;
+  wire [12:0] word_first = cfg_half_first ? cfg_half_words : 13'd0;
 
   // A row of a single cycle is followed by one idle cycle: the next decision needs two.
   assign walk_run  = run_q;
@@ -111,10 +112,10 @@ module nba_walk #(
   wire [16:0] off_sum  = {1'b0, off_q} + {1'b0, cfg_row_words};
   wire [16:0] off_over = off_sum - {1'b0, cfg_ring_words};
   wire        rot_wrap = rot_q == PP_LAST[2:0];
-  wire        rot_step = !cfg_stride2 || par_q;
-  wire [13:0] xs_start = 14'd0 - {8'd0, cfg_pad_left};
-  wire [13:0] xs_group = g_xs_q + (cfg_stride2 ? {PP_C[12:0], 1'b0} : PP_C[13:0]);
-  wire [15:0] qoff_group = g_qoff_q + {4'd0, cfg_col_words};
+  wire        rot_step = !cfg_stride2_w || par_q;
+  wire [13:0] xs_start = 14'd0 - {7'd0, cfg_pad_left};
+  wire [13:0] xs_group = g_xs_q + (cfg_stride2_w ? {PP_C[12:0], 1'b0} : PP_C[13:0]);
+  wire [15:0] qoff_group = g_qoff_q + {3'd0, cfg_col_words};
 
   always @(posedge clk) begin
     if (run_q) begin
@@ -122,31 +123,31 @@ module nba_walk #(
       if (step) begin
         if (cfg_w_step) w_q <= w_q + 16'd1;
         if (!c_last) begin
-          c_q    <= c_q + 12'd1;
-          word_q <= word_q + 12'd1;
+          c_q    <= c_q + 13'd1;
+          word_q <= word_q + 13'd1;
         end else begin
-          c_q    <= 12'd0;
+          c_q    <= 13'd0;
           word_q <= word_base;
           if (!kx_last) begin
-            kx_q <= kx_q + 6'd1;
+            kx_q <= kx_q + 7'd1;
             xs_q <= xs_q + 14'd1;
-            par_q <= cfg_stride2 && !par_q;
+            par_q <= cfg_stride2_w && !par_q;
             if (rot_step) begin
               rot_q <= rot_wrap ? 3'd0 : rot_q + 3'd1;
-              if (rot_wrap) qoff_q <= qoff_q + {4'd0, cfg_col_words};
+              if (rot_wrap) qoff_q <= qoff_q + {3'd0, cfg_col_words};
             end
           end else begin
-            kx_q   <= 6'd0;
+            kx_q   <= 7'd0;
             xs_q   <= g_xs_q;
             par_q  <= cfg_par0;
             rot_q  <= cfg_rot0;
             qoff_q <= g_qoff_q;
             if (!ky_last) begin
-              ky_q  <= ky_q + 6'd1;
+              ky_q  <= ky_q + 7'd1;
               ri_q  <= ri_q + 13'd1;
               off_q <= off_over[16] ? off_sum[15:0] : off_over[15:0];
             end else begin
-              ky_q  <= 6'd0;
+              ky_q  <= 7'd0;
               ri_q  <= top_ri_q;
               off_q <= top_off_q;
               if (cfg_slot_extra != 12'd0) wait_q <= 1'b1;
@@ -162,9 +163,9 @@ module nba_walk #(
         half_q      <= half_next;
         word_q      <= word_next;
         if (!m_last) begin
-          m_q <= m_q + 12'd1;
+          m_q <= m_q + 13'd1;
         end else begin
-          m_q      <= 12'd0;
+          m_q      <= 13'd0;
           w_q      <= cfg_w_base;
           g_q      <= g_q + 12'd1;
           xs_q     <= xs_group;
@@ -188,12 +189,12 @@ module nba_walk #(
       job_first_q <= row_first;
       wait_q      <= 1'b0;
       wait_cnt_q  <= 12'd1;
-      c_q         <= 12'd0;
+      c_q         <= 13'd0;
       word_q      <= word_first;
       half_q      <= cfg_half_first;
-      kx_q        <= 6'd0;
-      ky_q        <= 6'd0;
-      m_q         <= 12'd0;
+      kx_q        <= 7'd0;
+      ky_q        <= 7'd0;
+      m_q         <= 13'd0;
       g_q         <= 12'd0;
       top_off_q   <= row_off;
       off_q       <= row_off;
@@ -215,9 +216,9 @@ module nba_walk #(
 
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
   // columns lie one column further.
-  wire [11:0] word     = (DEPTHWISE != 0) ? m_q : word_q;
-  wire [15:0] addr     = cfg_base + off_q + qoff_q + (par_q ? cfg_parity_words : 16'd0) + {4'd0, word};
-  wire [15:0] addr_far = addr + {4'd0, cfg_col_words};
+  wire [12:0] word     = (PER_CHANNEL != 0) ? m_q : word_q;
+  wire [15:0] addr     = cfg_base + off_q + qoff_q + (par_q ? cfg_parity_words : 16'd0) + {3'd0, word};
+  wire [15:0] addr_far = addr + {3'd0, cfg_col_words};
   wire [3:0]  rot_sum  = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
   wire [3:0]  rot      = (rot_sum >= PP_C[3:0]) ? rot_sum - PP_C[3:0] : rot_sum;
   wire        row_ok   = !ri_q[12] && (ri_q < {1'b0, cfg_height});
@@ -232,7 +233,7 @@ module nba_walk #(
     w_addr_q      <= w_q;
     rot_q2        <= rot;
     valid_q2      <= step && !rst;
-    first_q2      <= c_q == 12'd0 && kx_q == 6'd0 && ky_q == 6'd0;
+    first_q2      <= c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0;
     slot_end_q2   <= slot_end && !rst;
     first_slot_q2 <= job_first_q;
   end
@@ -246,7 +247,7 @@ module nba_walk #(
       wire [3:0]  back = ID[3:0] - rot;
       wire [3:0]  lane = back[3] ? back + PP_C[3:0] : back;
       wire [4:0]  reach = {1'b0, lane} + {2'b00, rot_q};
-      wire [13:0] x = xs_q + (cfg_stride2 ? {ID[12:0], 1'b0} : ID[13:0]);
+      wire [13:0] x = xs_q + (cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0]);
       always @(posedge clk) begin
         addr_q <= (reach >= PP_C[4:0]) ? addr_far : addr;
         ok_q   <= row_ok && !x[13] && (x < {2'b00, cfg_width});
@@ -273,7 +274,7 @@ module nba_walk #(
     assume ({1'b0, cfg_rot0} < PP_C[3:0]);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words);
     assume (cfg_slot_extra != 12'hfff);
-    assume (cfg_half_words == 12'd0 || cfg_m_lo_last < cfg_m_hi_last);
+    assume (cfg_half_words == 13'd0 || cfg_m_lo_last < cfg_m_hi_last);
   end
   always @(posedge clk) begin
     if (!f_init_q && run_q) begin
@@ -289,28 +290,28 @@ module nba_walk #(
       assert (run_q || !pad_q);
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (run_q) begin
-        assert ((DEPTHWISE != 0) ? c_q == 12'd0 : c_q <= cfg_c_last);
+        assert ((PER_CHANNEL != 0) ? c_q == 13'd0 : c_q <= cfg_c_last);
         assert (kx_q <= cfg_kx_last && ky_q <= cfg_ky_last && m_q <= cfg_m_last);
         assert (pad_q || g_q <= cfg_g_last);
-        if (cfg_half_words != 12'd0) begin
+        if (cfg_half_words != 13'd0) begin
           assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
         end
-        if (DEPTHWISE == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 12'd0));
+        if (PER_CHANNEL == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 13'd0));
         assert ({1'b0, rot_q} < PP_C[3:0]);
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_cnt_q != 12'd0);
         if (wait_q) begin
           assert (wait_cnt_q <= cfg_slot_extra);
-          assert (c_q == 12'd0 && kx_q == 6'd0 && ky_q == 6'd0);
+          assert (c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0);
         end else begin
           assert (wait_cnt_q == 12'd1);
         end
         if (!cfg_w_step) assert (w_q == cfg_w_base);
-        if (!wait_q && c_q == 12'd0 && kx_q == 6'd0 && ky_q == 6'd0 && m_q == 12'd0) begin
+        if (!wait_q && c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0 && m_q == 13'd0) begin
           assert (w_q == cfg_w_base);
         end
-        if (kx_q == 6'd0) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && qoff_q == g_qoff_q);
-        if (ky_q == 6'd0) assert (off_q == top_off_q && ri_q == top_ri_q);
+        if (kx_q == 7'd0) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && qoff_q == g_qoff_q);
+        if (ky_q == 7'd0) assert (off_q == top_off_q && ri_q == top_ri_q);
       end
     end
   end

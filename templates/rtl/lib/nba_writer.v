@@ -20,7 +20,7 @@ module nba_writer #(
   input  wire                    s_row_last,
   input  wire                    cfg_en,
   input  wire [5:0]              cfg_ring,
-  input  wire [11:0]             cfg_words,
+  input  wire [12:0]             cfg_words,
   input  wire                    cfg_split,
   input  wire [15:0]             cfg_parity_words,
   input  wire [15:0]             cfg_row_addr,
@@ -37,7 +37,7 @@ module nba_writer #(
   localparam integer HALF = (PP > 1) ? PP / 2 : 1;
 
   reg [SUBS-1:0] sub_q;
-  reg [11:0]     word_q;
+  reg [12:0]     word_q;
   reg [15:0]     col_q;
   reg            odd_q;
   reg            en_q;
@@ -47,7 +47,7 @@ module nba_writer #(
 
   wire        fire      = s_valid && cfg_en;
   wire        row_end   = s_col_last && s_row_last;
-  wire [15:0] even_addr = cfg_row_addr + col_q + {4'd0, word_q};
+  wire [15:0] even_addr = cfg_row_addr + col_q + {3'd0, word_q};
   wire [15:0] odd_addr  = even_addr + cfg_parity_words;
 
   // Position within the row: lane group, word, column group.
@@ -64,12 +64,12 @@ module nba_writer #(
     if (fire) begin
       sub_q <= sub_next;
       // Words past the last of a column are not written; the count stops there, it must not wrap.
-      if (sub_q[SUBS-1] && word_q < cfg_words) word_q <= word_q + 12'd1;
+      if (sub_q[SUBS-1] && word_q < cfg_words) word_q <= word_q + 13'd1;
       if (s_col_last) begin
         sub_q  <= SUB_FIRST;
-        word_q <= 12'd0;
+        word_q <= 13'd0;
         odd_q  <= cfg_split && !odd_q;
-        if (!cfg_split || odd_q) col_q <= col_q + {4'd0, cfg_words};
+        if (!cfg_split || odd_q) col_q <= col_q + {3'd0, cfg_words};
       end
       if (row_end) begin
         col_q <= 16'd0;
@@ -78,7 +78,7 @@ module nba_writer #(
     end
     if (rst) begin
       sub_q  <= SUB_FIRST;
-      word_q <= 12'd0;
+      word_q <= 13'd0;
       col_q  <= 16'd0;
       odd_q  <= 1'b0;
     end

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The cycles of one row, one job and one stream: the only place where they are written down (docs/template.md, Cycles).
+
+Lowering, the exact schedule and rate, the closed forms, batches of designs, the mapper, its repair and the report all
+call these kernels, from Python and from compiled loops, with integers or with whole numbers as floating point.
+
+Of one output row on an engine: it is computed in groups of pp columns times groups of pm channels. A group takes a
+*slot*, as many cycles as the array has steps (words of input channels times taps) or as the drain has (pm / pq), which
+empties the accumulators of the group before; slots times groups is the *work* of the row.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from nba.core.compiled import kernel
+
+Cycles = TypeVar("Cycles", int, float)
+
+FETCH_CYCLES = 4
+"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
+
+Four is the least that nba_chunk's one set of drain constants allows (docs/decisions/0001)."""
+OVERHEAD_CYCLES = FETCH_CYCLES + 1
+"""Engine time of a job besides its rows: the fetch, and the cycle between a start decision and the start."""
+MIN_ROW_CYCLES = 2
+"""Shortest distance between two starts of rows."""
+WRITE_CYCLES = 12
+"""From the end of a row's work and drain until the row is seen written."""
+RESIDUAL_CYCLES = 6
+"""From the end of a row's work and drain until the row of its residual operand is seen released."""
+HOST_WRITE_CYCLES = 2
+"""From the last beat of an input row until the row is seen written."""
+HOST_OUT_CYCLES = 4
+"""A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
+
+
+@kernel
+def drain_cycles(pm: Cycles, pq: Cycles) -> Cycles:
+    """Cycles in which a group of pm channels leaves the accumulators, pq of them at a time (pq divides pm)."""
+    return pm // pq
+
+
+@kernel
+def slot_cycles(words: Cycles, taps: Cycles, drain: Cycles) -> Cycles:
+    """Cycles of one group of columns and channels: `words` input words times `taps` steps, or the drain before it."""
+    return max(words * taps, drain)
+
+
+@kernel
+def work_cycles(col_groups: Cycles, m_groups: Cycles, slot: Cycles) -> Cycles:
+    """Engine cycles of one output row."""
+    return col_groups * m_groups * slot
+
+
+@kernel
+def row_cycles(work: Cycles) -> Cycles:
+    """Cycles from the start of a row to the next one's, of a row of so much work or so many beats of a stream."""
+    return max(work, MIN_ROW_CYCLES)
+
+
+@kernel
+def written_cycles(work: Cycles, drain: Cycles) -> Cycles:
+    """Cycles from the start of a row until it is seen written."""
+    return work + drain + WRITE_CYCLES
+
+
+@kernel
+def residual_cycles(work: Cycles, drain: Cycles) -> Cycles:
+    """Cycles from the start of a row until the row of its residual operand is seen released."""
+    return work + drain + RESIDUAL_CYCLES
+
+
+@kernel
+def job_cycles(rows: Cycles, row: Cycles) -> Cycles:
+    """Engine cycles of a job of `rows` rows of `row` cycles each, if nothing stalls it."""
+    return rows * row + OVERHEAD_CYCLES
+
+
+@kernel
+def host_written_cycles(beats: Cycles) -> Cycles:
+    """Cycles from the start of an input row of `beats` beats until it is seen written."""
+    return beats + HOST_WRITE_CYCLES
+
+
+@kernel
+def last_beat_cycles(beats: Cycles) -> Cycles:
+    """Cycles from the start of an output row of `beats` beats to the hand-over of its last one."""
+    return beats - 1 + HOST_OUT_CYCLES

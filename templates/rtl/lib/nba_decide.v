@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_decide: decides in which cycle each output row of a chunk starts: the sequencer (nba_seq) and the tokens of
+// the edges that the job reads and writes (docs/template.md, row tokens).
+// A decision in cycle t (go) starts the row in t+1. Its pulses to the edges come in cycle t, the release of input
+// rows in the last cycle of the row.
+// N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0); N_JOBS 1..255; MAX_STAGE [rounds] 0..255.
+// cfg_*: fields of the job that is issued, stable from the second fetch cycle on and until the next fetch.
+// Edge i of a kind is bit i, and lane i of a packed port. Reset: idle.
+`default_nettype none
+module nba_decide #(
+  parameter integer N_SRC     = 1,
+  parameter integer N_RES     = 1,
+  parameter integer N_DST     = 1,
+  parameter integer N_JOBS    = 2,
+  parameter integer MAX_STAGE = 0
+) (
+  input  wire                clk,
+  input  wire                rst,
+  input  wire                start_pulse,
+  input  wire [31:0]         cfg_frames,
+  output wire [7:0]          job,
+  // job
+  input  wire [7:0]          cfg_stage,
+  input  wire [11:0]         cfg_rows,
+  input  wire [11:0]         cfg_height,
+  input  wire                cfg_stride2_h,
+  input  wire [6:0]          cfg_pad_top,
+  input  wire [6:0]          cfg_ky_last,
+  input  wire [3:0]          cfg_src_sel,
+  input  wire                cfg_res_en,
+  input  wire [3:0]          cfg_res_sel,
+  input  wire [N_DST-1:0]    cfg_dst_en,
+  // tokens
+  input  wire [N_SRC-1:0]    src_avail,
+  input  wire [N_SRC*16-1:0] src_row_off,
+  output wire [15:0]         src_need,
+  output wire [N_SRC-1:0]    src_hold_pulse,
+  output wire [15:0]         src_hold_rows,
+  output wire                src_next_last,
+  output wire [N_SRC-1:0]    src_release_pulse,
+  output wire [15:0]         src_release_rows,
+  input  wire [N_RES-1:0]    res_avail,
+  output wire [N_RES-1:0]    res_hold_pulse,
+  input  wire [N_DST-1:0]    dst_free,
+  output wire [N_DST-1:0]    dst_start_pulse,
+  // row walk
+  output wire                go_pulse,
+  output wire                go_first,
+  output wire [12:0]         go_top,
+  output wire [15:0]         go_off,
+  input  wire                walk_run,
+  input  wire                walk_last,
+  output wire                stat_busy,
+  output wire                stat_start_pulse
+);
+  integer i;
+  genvar  gi;
+
+  wire       go;
+  wire       release_row;
+  reg        src_ok;
+  reg        res_ok;
+  reg [15:0] row_off;
+  always @* begin
+    src_ok  = 1'b0;
+    row_off = 16'd0;
+    for (i = 0; i < N_SRC; i = i + 1) begin
+      if (cfg_src_sel == i[3:0]) begin
+        src_ok  = src_avail[i];
+        row_off = src_row_off[i*16 +: 16];
+      end
+    end
+    res_ok = !cfg_res_en;
+    for (i = 0; i < N_RES; i = i + 1) begin
+      if (cfg_res_en && cfg_res_sel == i[3:0]) res_ok = res_avail[i];
+    end
+  end
+  wire tok_ready = src_ok && res_ok && (&(dst_free | ~cfg_dst_en));
+
+  generate
+    for (gi = 0; gi < N_SRC; gi = gi + 1) begin : g_src
+      localparam [31:0] ID = gi;
+      assign src_hold_pulse[gi]    = go && cfg_src_sel == ID[3:0];
+      assign src_release_pulse[gi] = release_row && cfg_src_sel == ID[3:0];
+    end
+    for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res
+      localparam [31:0] ID = gi;
+      assign res_hold_pulse[gi] = go && cfg_res_en && cfg_res_sel == ID[3:0];
+    end
+    for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
+      assign dst_start_pulse[gi] = go && cfg_dst_en[gi];
+    end
+  endgenerate
+  assign go_pulse = go;
+  assign go_off   = row_off;
+
+  nba_seq #(
+    .N_JOBS   (N_JOBS),
+    .MAX_STAGE(MAX_STAGE)
+  ) u_seq (
+    .clk             (clk),
+    .rst             (rst),
+    .start_pulse     (start_pulse),
+    .cfg_frames      (cfg_frames),
+    .job             (job),
+    .cfg_stage       (cfg_stage),
+    .cfg_rows        (cfg_rows),
+    .cfg_height      (cfg_height),
+    .cfg_stride2_h   (cfg_stride2_h),
+    .cfg_pad_top     (cfg_pad_top),
+    .cfg_ky_last     (cfg_ky_last),
+    .tok_ready       (tok_ready),
+    .walk_run        (walk_run),
+    .walk_last       (walk_last),
+    .need_rows       (src_need),
+    .go_pulse        (go),
+    .go_first        (go_first),
+    .go_last         (src_next_last),
+    .go_rows         (src_hold_rows),
+    .go_top          (go_top),
+    .release_pulse   (release_row),
+    .release_rows    (src_release_rows),
+    .stat_busy       (stat_busy),
+    .stat_start_pulse(stat_start_pulse)
+  );
+`ifdef FORMAL
+  // No row starts without the tokens of every edge that it needs, and it takes exactly those.
+  reg [4:0] f_held;
+  always @* begin
+    f_held = 5'd0;
+    for (i = 0; i < N_SRC; i = i + 1) f_held = f_held + {4'd0, src_hold_pulse[i]};
+  end
+  always @* begin
+    if (go_pulse) begin
+      assert (f_held == 5'd1);
+      assert ((src_hold_pulse & ~src_avail) == {N_SRC{1'b0}});
+      assert ((res_hold_pulse & ~res_avail) == {N_RES{1'b0}});
+      assert ((dst_start_pulse & ~dst_free) == {N_DST{1'b0}});
+      assert (dst_start_pulse == cfg_dst_en);
+      if (cfg_res_en) assert (res_hold_pulse != {N_RES{1'b0}});
+    end else begin
+      assert ({src_hold_pulse, res_hold_pulse, dst_start_pulse} == {(N_SRC+N_RES+N_DST){1'b0}});
+    end
+    if (!cfg_res_en) assert (res_hold_pulse == {N_RES{1'b0}});
+    if (!walk_last) assert (src_release_pulse == {N_SRC{1'b0}});
+  end
+`endif
+endmodule
+`default_nettype wire

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_issue: the issue side of a chunk: decides when the rows of the job start (nba_decide), walks them (nba_walk),
+// and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i, i+1).
+// Latency 1 cycle from a step's cycle i to its addresses (i+1); its fields are the job's in cycle i; one step per cycle.
+// xfer: the accumulators of a group are finished; six cycles after the last cycle e of its slot.
+// PER_CHANNEL 0/1, PP, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk; ISSUE_W, ROW_W, DST_W: bits of
+// the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
+// Reset: idle; no step is under way.
+`default_nettype none
+module nba_issue #(
+  parameter integer PER_CHANNEL = 0,
+  parameter integer PP          = 1,
+  parameter integer C_BITS      = 8,
+  parameter integer N_SRC       = 1,
+  parameter integer N_RES       = 1,
+  parameter integer N_DST       = 1,
+  parameter integer N_JOBS      = 1,
+  parameter integer MAX_STAGE   = 0,
+  parameter integer ISSUE_W     = 274,
+  parameter integer ROW_W       = 64,
+  parameter integer DST_W       = 37
+) (
+  input  wire                   clk,
+  input  wire                   rst,
+  input  wire                   start_pulse,
+  input  wire [31:0]            cfg_frames,
+  output wire [7:0]             job,
+  input  wire [ISSUE_W-1:0]     s_issue,
+  input  wire [ROW_W-1:0]       s_row,
+  input  wire [N_DST*DST_W-1:0] s_dst,
+  // edges
+  input  wire [N_SRC-1:0]       src_avail,
+  input  wire [N_SRC*16-1:0]    src_row_off,
+  output wire [5:0]             src_ring,
+  output wire [15:0]            src_need,
+  output wire [N_SRC-1:0]       src_hold_pulse,
+  output wire [15:0]            src_hold_rows,
+  output wire                   src_next_last,
+  output wire [PP*16-1:0]       src_addr,
+  output wire [N_SRC-1:0]       src_release_pulse,
+  output wire [15:0]            src_release_rows,
+  input  wire [N_RES-1:0]       res_avail,
+  output wire [5:0]             res_ring,
+  output wire [N_RES-1:0]       res_hold_pulse,
+  input  wire [N_DST-1:0]       dst_free,
+  output wire [N_DST*6-1:0]     dst_ring,
+  output wire [N_DST-1:0]       dst_start_pulse,
+  // fields that go with a step (i)
+  output wire [3:0]             m_sel,
+  output wire [C_BITS-1:0]      m_pad,
+  output wire                   m_signed,
+  output wire [3:0]             m_a_shift,
+  output wire [3:0]             m_w_shift,
+  output wire [4:0]             m_w_bits,
+  output wire                   m_max,
+  // steps (i+1)
+  output wire                   m_valid,
+  output wire                   m_first,
+  output wire [15:0]            m_w_addr,
+  output wire [PP-1:0]          m_ok,
+  output wire [3:0]             m_rot,
+  // groups (e+6)
+  output wire                   xfer,
+  output wire                   xfer_first,
+  output wire                   row_go_pulse,
+  output wire                   stat_busy,
+  output wire                   stat_start_pulse
+);
+  wire [7:0]        f_stage;
+  wire [11:0]       f_height;
+  wire [11:0]       f_width;
+  wire              f_stride2_h;
+  wire              f_stride2_w;
+  wire [6:0]        f_pad_top;
+  wire [6:0]        f_pad_left;
+  wire [6:0]        f_kx_last;
+  wire [6:0]        f_ky_last;
+  wire [12:0]       f_c_last;
+  wire [11:0]       f_slot_extra;
+  wire [2:0]        f_rot0;
+  wire              f_par0;
+  wire [15:0]       f_qoff0;
+  wire [12:0]       f_col_words;
+  wire [15:0]       f_parity_words;
+  wire [15:0]       f_base;
+  wire [15:0]       f_row_words;
+  wire [15:0]       f_ring_words;
+  wire [12:0]       f_half_words;
+  wire              f_half_first;
+  wire [12:0]       f_m_lo_last;
+  wire [12:0]       f_m_hi_last;
+  wire [15:0]       f_w_base;
+  wire              f_w_step;
+  nba_word_issue #(
+    .C_BITS(C_BITS)
+  ) u_word_issue (
+    .s_word          (s_issue),
+    .cfg_stage       (f_stage),
+    .cfg_height      (f_height),
+    .cfg_width       (f_width),
+    .cfg_stride2_h   (f_stride2_h),
+    .cfg_stride2_w   (f_stride2_w),
+    .cfg_pad_top     (f_pad_top),
+    .cfg_pad_left    (f_pad_left),
+    .cfg_kx_last     (f_kx_last),
+    .cfg_ky_last     (f_ky_last),
+    .cfg_c_last      (f_c_last),
+    .cfg_slot_extra  (f_slot_extra),
+    .cfg_rot0        (f_rot0),
+    .cfg_par0        (f_par0),
+    .cfg_qoff0       (f_qoff0),
+    .cfg_col_words   (f_col_words),
+    .cfg_parity_words(f_parity_words),
+    .cfg_base        (f_base),
+    .cfg_row_words   (f_row_words),
+    .cfg_ring_words  (f_ring_words),
+    .cfg_half_words  (f_half_words),
+    .cfg_half_first  (f_half_first),
+    .cfg_m_lo_last   (f_m_lo_last),
+    .cfg_m_hi_last   (f_m_hi_last),
+    .cfg_src_sel     (m_sel),
+    .cfg_src_ring    (src_ring),
+    .cfg_a_shift     (m_a_shift),
+    .cfg_a_signed    (m_signed),
+    .cfg_a_pad       (m_pad),
+    .cfg_w_base      (f_w_base),
+    .cfg_w_step      (f_w_step),
+    .cfg_w_shift     (m_w_shift),
+    .cfg_w_bits      (m_w_bits),
+    .cfg_take_max    (m_max)
+  );
+
+  wire [11:0]       row_rows;
+  wire [12:0]       row_m_last;
+  wire [11:0]       row_g_last;
+  wire [15:0]       row_p_base;
+  wire              row_res_en;
+  wire [3:0]        row_res_sel;
+  nba_word_row u_word_row (
+    .s_word      (s_row),
+    .cfg_rows    (row_rows),
+    .cfg_m_last  (row_m_last),
+    .cfg_g_last  (row_g_last),
+    .cfg_p_base  (row_p_base),
+    .cfg_res_en  (row_res_en),
+    .cfg_res_sel (row_res_sel),
+    .cfg_res_ring(res_ring)
+  );
+
+  wire [N_DST-1:0]    dst_en;
+  wire [N_DST*13-1:0] dst_words;
+  wire [N_DST-1:0]    dst_split;
+  wire [N_DST*16-1:0] dst_parity_words;
+  genvar gi;
+  generate
+    for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
+      nba_word_dst u_word_dst (
+        .s_word          (s_dst[gi*DST_W +: DST_W]),
+        .cfg_en          (dst_en[gi]),
+        .cfg_ring        (dst_ring[gi*6 +: 6]),
+        .cfg_words       (dst_words[gi*13 +: 13]),
+        .cfg_split       (dst_split[gi]),
+        .cfg_parity_words(dst_parity_words[gi*16 +: 16])
+      );
+    end
+  endgenerate
+  // The drain side takes its fields from its own copy of the word.
+  wire unused = &{1'b0, row_p_base, dst_words, dst_split, dst_parity_words};
+
+  wire        go;
+  wire        go_first;
+  wire [12:0] go_top;
+  wire [15:0] go_off;
+  wire        walk_run;
+  wire        walk_last;
+  assign row_go_pulse = go;
+  nba_decide #(
+    .N_SRC    (N_SRC),
+    .N_RES    (N_RES),
+    .N_DST    (N_DST),
+    .N_JOBS   (N_JOBS),
+    .MAX_STAGE(MAX_STAGE)
+  ) u_decide (
+    .clk              (clk),
+    .rst              (rst),
+    .start_pulse      (start_pulse),
+    .cfg_frames       (cfg_frames),
+    .job              (job),
+    .cfg_stage        (f_stage),
+    .cfg_rows         (row_rows),
+    .cfg_height       (f_height),
+    .cfg_stride2_h    (f_stride2_h),
+    .cfg_pad_top      (f_pad_top),
+    .cfg_ky_last      (f_ky_last),
+    .cfg_src_sel      (m_sel),
+    .cfg_res_en       (row_res_en),
+    .cfg_res_sel      (row_res_sel),
+    .cfg_dst_en       (dst_en),
+    .src_avail        (src_avail),
+    .src_row_off      (src_row_off),
+    .src_need         (src_need),
+    .src_hold_pulse   (src_hold_pulse),
+    .src_hold_rows    (src_hold_rows),
+    .src_next_last    (src_next_last),
+    .src_release_pulse(src_release_pulse),
+    .src_release_rows (src_release_rows),
+    .res_avail        (res_avail),
+    .res_hold_pulse   (res_hold_pulse),
+    .dst_free         (dst_free),
+    .dst_start_pulse  (dst_start_pulse),
+    .go_pulse         (go),
+    .go_first         (go_first),
+    .go_top           (go_top),
+    .go_off           (go_off),
+    .walk_run         (walk_run),
+    .walk_last        (walk_last),
+    .stat_busy        (stat_busy),
+    .stat_start_pulse (stat_start_pulse)
+  );
+  wire slot_end_q1;
+  wire first_slot_q1;
+  nba_walk #(
+    .PER_CHANNEL(PER_CHANNEL),
+    .PP         (PP)
+  ) u_walk (
+    .clk             (clk),
+    .rst             (rst),
+    .row_go          (go),
+    .row_first       (go_first),
+    .row_off         (go_off),
+    .row_top         (go_top),
+    .walk_run        (walk_run),
+    .walk_last       (walk_last),
+    .cfg_c_last      (f_c_last),
+    .cfg_kx_last     (f_kx_last),
+    .cfg_ky_last     (f_ky_last),
+    .cfg_m_last      (row_m_last),
+    .cfg_half_words  (f_half_words),
+    .cfg_half_first  (f_half_first),
+    .cfg_m_lo_last   (f_m_lo_last),
+    .cfg_m_hi_last   (f_m_hi_last),
+    .cfg_g_last      (row_g_last),
+    .cfg_slot_extra  (f_slot_extra),
+    .cfg_width       (f_width),
+    .cfg_height      (f_height),
+    .cfg_stride2_w   (f_stride2_w),
+    .cfg_pad_left    (f_pad_left),
+    .cfg_rot0        (f_rot0),
+    .cfg_par0        (f_par0),
+    .cfg_qoff0       (f_qoff0),
+    .cfg_col_words   (f_col_words),
+    .cfg_parity_words(f_parity_words),
+    .cfg_base        (f_base),
+    .cfg_row_words   (f_row_words),
+    .cfg_ring_words  (f_ring_words),
+    .cfg_w_base      (f_w_base),
+    .cfg_w_step      (f_w_step),
+    .m_addr          (src_addr),
+    .m_w_addr        (m_w_addr),
+    .m_ok            (m_ok),
+    .m_rot           (m_rot),
+    .m_valid         (m_valid),
+    .m_first         (m_first),
+    .m_slot_end      (slot_end_q1),
+    .m_first_slot    (first_slot_q1)
+  );
+
+  // Slot ends travel from i+1 (for e) to the transfer in e+6.
+  reg [4:0] xfer_q;
+  reg [4:0] xfer_first_q;
+  always @(posedge clk) begin
+    xfer_q       <= {xfer_q[3:0], slot_end_q1};
+    xfer_first_q <= {xfer_first_q[3:0], first_slot_q1};
+    if (rst) xfer_q <= 5'd0;
+  end
+  assign xfer       = xfer_q[4];
+  assign xfer_first = xfer_q[4] && xfer_first_q[4];
+endmodule
+`default_nettype wire

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_operands: the operands of every step: words of the input edge, rotated, padded and nested; stored weights,
+// nested (docs/template.md, pipeline rows i+1 to i+3).
+// Latency 3 cycles from a step's fields (i), 2 from its addresses (i+1), to its operands (i+3); src_data answers in i+2.
+// One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP as the engine.
+// C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
+// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM. Weight word: weight (m, n) at (m*PN+n)*W_STORE.
+// Packing of m_a and m_w: as nba_align and nba_wnest. Reset: no step is under way.
+`default_nettype none
+module nba_operands #(
+  parameter integer PER_CHANNEL = 0,
+  parameter integer PM          = 2,
+  parameter integer PN          = 2,
+  parameter integer PP          = 1,
+  parameter integer C_BITS      = 8,
+  parameter integer A_BITS      = 8,
+  parameter integer A_NEST      = 0,
+  parameter integer W_BITS      = 8,
+  parameter integer W_STORE     = 8,
+  parameter integer W_NEST      = 0,
+  parameter integer N_SRC       = 1,
+  parameter integer HAS_MAX     = 0,
+  parameter integer W_DEPTH     = 4,
+  parameter integer W_BLOCK     = 0,
+  parameter         WEIGHT_FILE = "weights.mem"
+) (
+  input  wire              clk,
+  input  wire              rst,
+  // i
+  input  wire [3:0]        cfg_sel,
+  input  wire [C_BITS-1:0] cfg_pad,
+  input  wire              cfg_signed,
+  input  wire [3:0]        cfg_a_shift,
+  input  wire [3:0]        cfg_w_shift,
+  input  wire [4:0]        cfg_w_bits,
+  input  wire              cfg_max,
+  // i+1
+  input  wire              s_valid,
+  input  wire              s_first,
+  input  wire [15:0]       s_w_addr,
+  input  wire [PP-1:0]     s_ok,
+  input  wire [3:0]        s_rot,
+  // i+2
+  input  wire [N_SRC*PP*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
+  // i+3
+  output wire              m_valid,
+  output wire              m_first,
+  output wire              m_max,
+  output wire [PP*((PER_CHANNEL != 0) ? PM : PN)*(A_BITS+1)-1:0]   m_a,
+  output wire [PM*PN*W_BITS-1:0] m_w
+);
+  localparam integer LANES  = (PER_CHANNEL != 0) ? PM : PN;
+  localparam integer WORD_W = PP * LANES * C_BITS;
+  localparam integer N_W    = PM * PN;
+
+  integer i;
+
+  reg [3:0]        sel_q1;
+  reg [3:0]        sel_q2;
+  reg [C_BITS+4:0] nest_a_q1;
+  reg [C_BITS+4:0] nest_a_q2;
+  reg [8:0]        nest_w_q1;
+  reg [8:0]        nest_w_q2;
+  reg [PP-1:0]     ok_q2;
+  reg [3:0]        rot_q2;
+  reg [1:0]        valid_q;
+  reg [1:0]        first_q;
+  always @(posedge clk) begin
+    sel_q1    <= cfg_sel;
+    nest_a_q1 <= {cfg_pad, cfg_signed, cfg_a_shift};
+    nest_w_q1 <= {cfg_w_bits, cfg_w_shift};
+    sel_q2    <= sel_q1;
+    nest_a_q2 <= nest_a_q1;
+    nest_w_q2 <= nest_w_q1;
+    ok_q2     <= s_ok;
+    rot_q2    <= s_rot;
+    valid_q   <= {valid_q[0], s_valid};
+    first_q   <= {first_q[0], s_first};
+    if (rst) valid_q <= 2'd0;
+  end
+  assign m_valid = valid_q[1];
+  assign m_first = first_q[1];
+  generate
+    if (HAS_MAX != 0) begin : g_max
+      reg [2:0] max_q;
+      always @(posedge clk) max_q <= {max_q[1:0], cfg_max};
+      assign m_max = max_q[2];
+    end else begin : g_no_max
+      wire unused = &{1'b0, cfg_max};
+      assign m_max = 1'b0;
+    end
+  endgenerate
+
+  reg [WORD_W-1:0] src_word;
+  always @* begin
+    src_word = {WORD_W{1'b0}};
+    for (i = 0; i < N_SRC; i = i + 1) begin
+      if (sel_q2 == i[3:0]) src_word = src_data[i*WORD_W +: WORD_W];
+    end
+  end
+
+  nba_align #(
+    .PP    (PP),
+    .LANES (LANES),
+    .C_BITS(C_BITS),
+    .A_BITS(A_BITS),
+    .NEST  (A_NEST)
+  ) u_align (
+    .clk     (clk),
+    .s_data  (src_word),
+    .s_rot   (rot_q2),
+    .s_ok    (ok_q2),
+    .s_pad   (nest_a_q2[C_BITS+4:5]),
+    .s_signed(nest_a_q2[4]),
+    .s_shift (nest_a_q2[3:0]),
+    .m_data  (m_a)
+  );
+
+  wire [N_W*W_STORE-1:0] w_word;
+  nba_rom #(
+    .WIDTH(N_W * W_STORE),
+    .DEPTH(W_DEPTH),
+    .AW   (16),
+    .FILE (WEIGHT_FILE),
+    .BLOCK(W_BLOCK)
+  ) u_weights (
+    .clk (clk),
+    .addr(s_w_addr),
+    .data(w_word)
+  );
+
+  nba_wnest #(
+    .N         (N_W),
+    .STORE_BITS(W_STORE),
+    .W_BITS    (W_BITS),
+    .NEST      (W_NEST)
+  ) u_wnest (
+    .clk    (clk),
+    .s_data (w_word),
+    .s_shift(nest_w_q2[3:0]),
+    .s_bits (nest_w_q2[8:4]),
+    .m_data (m_w)
+  );
+endmodule
+`default_nettype wire

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+// nba_results: the drain side of a chunk: finished accumulators (nba_drain) with the parameters and the residual
+// operand of their job, requantised (nba_requant), and handed to the writers of the output edges.
+// xfer in cycle x: drain steps in x+1.., their codes (step_*) five cycles later (docs/template.md, pipeline).
+// The drain works on a job while the next one is being fetched, so it has its own copy of the job's fields: taken
+// when the job starts (s_start_pulse: s_job and the word), in force from its first group (xfer_first) on.
+// PM, PQ, PP, C_BITS, ACC_BITS as the engine; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
+// P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
+// Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
+`default_nettype none
+module nba_results #(
+  parameter integer PM         = 2,
+  parameter integer PQ         = 1,
+  parameter integer PP         = 1,
+  parameter integer C_BITS     = 8,
+  parameter integer ACC_BITS   = 24,
+  parameter integer HAS_RES    = 0,
+  parameter integer N_RES      = 1,
+  parameter integer N_DST      = 1,
+  parameter integer P_DEPTH    = 4,
+  parameter integer P_BLOCK    = 0,
+  parameter         PARAM_FILE = "params.mem",
+  parameter integer ROW_W      = 64,
+  parameter integer DRAIN_W    = 111,
+  parameter integer DST_W      = 37
+) (
+  input  wire                          clk,
+  input  wire                          rst,
+  input  wire                          s_start_pulse,
+  input  wire [7:0]                    s_job,
+  input  wire [ROW_W-1:0]              s_row,
+  input  wire [DRAIN_W-1:0]            s_drain,
+  input  wire [N_DST*DST_W-1:0]        s_dst,
+  input  wire                          xfer,
+  input  wire                          xfer_first,
+  input  wire [PM*PP*ACC_BITS-1:0]     s_acc,
+  // residual edges
+  input  wire [N_RES*16-1:0]           res_row_addr,
+  input  wire [N_RES*PP*PQ*C_BITS-1:0] res_data,
+  output wire [5:0]                    res_read_ring,
+  output wire [N_RES-1:0]              res_next_pulse,
+  output wire [15:0]                   res_addr,
+  // output edges
+  output wire                          step_valid,
+  output wire [PP*PQ*C_BITS-1:0]       step_data,
+  output wire                          step_col_last,
+  output wire                          step_row_last,
+  output wire                          step_job_last,
+  output wire [7:0]                    step_job,
+  output wire [N_DST-1:0]              step_en,
+  output wire [N_DST*6-1:0]            step_ring,
+  output wire [N_DST*13-1:0]           step_words,
+  output wire [N_DST-1:0]              step_split,
+  output wire [N_DST*16-1:0]           step_parity_words
+);
+  localparam integer RES_W   = PP * PQ * C_BITS;
+  localparam integer PARAM_W = PQ * (ACC_BITS + 16);
+  localparam integer DSTS_W  = N_DST * DST_W;
+  localparam integer LATE_W  = ROW_W + DRAIN_W + DSTS_W;
+
+  integer i;
+  genvar  gi;
+
+  // ---------------------------------------------------------------- fields of the job
+  reg [LATE_W+7:0] next_q;
+  reg [LATE_W+7:0] own_q;
+  always @(posedge clk) begin
+    if (s_start_pulse) next_q <= {s_job, s_dst, s_drain, s_row};
+    if (xfer_first) own_q <= next_q;
+  end
+  wire [DSTS_W-1:0] own_dst = own_q[ROW_W+DRAIN_W +: DSTS_W];
+  assign step_job = own_q[LATE_W +: 8];
+
+  wire [11:0]       o_rows;
+  wire [12:0]       o_m_last;
+  wire [11:0]       o_g_last;
+  wire [15:0]       o_p_base;
+  wire              o_res_en;
+  wire [3:0]        o_res_sel;
+  wire [12:0]       o_res_words;
+  wire [15:0]       o_res_mult;
+  wire              o_res_signed;
+  wire [47:0]       o_round;
+  wire [5:0]        o_shift;
+  wire [C_BITS:0]   o_zero;
+  wire [C_BITS:0]   o_min;
+  wire [C_BITS:0]   o_max;
+  nba_word_row u_word_row (
+    .s_word      (own_q[ROW_W-1:0]),
+    .cfg_rows    (o_rows),
+    .cfg_m_last  (o_m_last),
+    .cfg_g_last  (o_g_last),
+    .cfg_p_base  (o_p_base),
+    .cfg_res_en  (o_res_en),
+    .cfg_res_sel (o_res_sel),
+    .cfg_res_ring(res_read_ring)
+  );
+  nba_word_drain #(
+    .C_BITS(C_BITS)
+  ) u_word_drain (
+    .s_word        (own_q[ROW_W +: DRAIN_W]),
+    .cfg_res_words (o_res_words),
+    .cfg_res_mult  (o_res_mult),
+    .cfg_res_signed(o_res_signed),
+    .cfg_round     (o_round),
+    .cfg_shift     (o_shift),
+    .cfg_zero      (o_zero),
+    .cfg_min       (o_min),
+    .cfg_max       (o_max)
+  );
+  generate
+    for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
+      nba_word_dst u_word_dst (
+        .s_word          (own_dst[gi*DST_W +: DST_W]),
+        .cfg_en          (step_en[gi]),
+        .cfg_ring        (step_ring[gi*6 +: 6]),
+        .cfg_words       (step_words[gi*13 +: 13]),
+        .cfg_split       (step_split[gi]),
+        .cfg_parity_words(step_parity_words[gi*16 +: 16])
+      );
+    end
+  endgenerate
+
+  // Of the job that comes next only the first parameter word is looked at.
+  wire [11:0]       next_rows;
+  wire [12:0]       next_m_last;
+  wire [11:0]       next_g_last;
+  wire [15:0]       next_p_base;
+  wire              next_res_en;
+  wire [3:0]        next_res_sel;
+  wire [5:0]        next_res_ring;
+  nba_word_row u_word_next (
+    .s_word      (next_q[ROW_W-1:0]),
+    .cfg_rows    (next_rows),
+    .cfg_m_last  (next_m_last),
+    .cfg_g_last  (next_g_last),
+    .cfg_p_base  (next_p_base),
+    .cfg_res_en  (next_res_en),
+    .cfg_res_sel (next_res_sel),
+    .cfg_res_ring(next_res_ring)
+  );
+  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_res_en, next_res_sel, next_res_ring};
+
+  // ---------------------------------------------------------------- drain
+  wire [15:0]               param_addr;
+  wire [15:0]               res_off;
+  wire                      res_row;
+  wire                      res_here;
+  wire [PQ*PP*ACC_BITS-1:0] lanes;
+  nba_drain #(
+    .PM      (PM),
+    .PQ      (PQ),
+    .PP      (PP),
+    .ACC_BITS(ACC_BITS)
+  ) u_drain (
+    .clk            (clk),
+    .rst            (rst),
+    .xfer           (xfer),
+    .xfer_first     (xfer_first),
+    .s_acc          (s_acc),
+    .cfg_m_last     (o_m_last),
+    .cfg_g_last     (o_g_last),
+    .cfg_rows       (o_rows),
+    .load_p_base    (next_p_base),
+    .cfg_p_base     (o_p_base),
+    .cfg_res_en     (o_res_en),
+    .d_param_addr   (param_addr),
+    .d_res_off      (res_off),
+    .cfg_res_words  (o_res_words),
+    .d_res_row_pulse(res_row),
+    .m_res_ok       (res_here),
+    .m_acc          (lanes),
+    .m_valid        (step_valid),
+    .m_col_last     (step_col_last),
+    .m_row_last     (step_row_last),
+    .m_job_last     (step_job_last)
+  );
+
+  // ---------------------------------------------------------------- residual operand, parameters
+  reg [15:0]      res_row_sel;
+  reg [RES_W-1:0] res_word;
+  always @* begin
+    res_row_sel = 16'd0;
+    res_word    = {RES_W{1'b0}};
+    for (i = 0; i < N_RES; i = i + 1) begin
+      if (o_res_sel == i[3:0]) begin
+        res_row_sel = res_row_addr[i*16 +: 16];
+        if (res_here) res_word = res_data[i*RES_W +: RES_W];
+      end
+    end
+  end
+  assign res_addr = res_row_sel + res_off;
+  generate
+    for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res_next
+      localparam [31:0] ID = gi;
+      assign res_next_pulse[gi] = res_row && o_res_sel == ID[3:0];
+    end
+  endgenerate
+
+  wire [PARAM_W-1:0]     param;
+  wire [PQ*ACC_BITS-1:0] bias;
+  wire [PQ*16-1:0]       mult;
+  nba_rom #(
+    .WIDTH(PARAM_W),
+    .DEPTH(P_DEPTH),
+    .AW   (16),
+    .FILE (PARAM_FILE),
+    .BLOCK(P_BLOCK)
+  ) u_params (
+    .clk (clk),
+    .addr(param_addr),
+    .data(param)
+  );
+  nba_word_param #(
+    .PQ      (PQ),
+    .ACC_BITS(ACC_BITS)
+  ) u_word_param (
+    .s_word  (param),
+    .cfg_bias(bias),
+    .cfg_mult(mult)
+  );
+
+  nba_requant #(
+    .PQ      (PQ),
+    .PP      (PP),
+    .C_BITS  (C_BITS),
+    .ACC_BITS(ACC_BITS),
+    .HAS_RES (HAS_RES)
+  ) u_requant (
+    .clk         (clk),
+    .s_acc       (lanes),
+    .s_bias      (bias),
+    .s_mult      (mult),
+    .s_res       (res_word),
+    .c_res_mult  (o_res_mult),
+    .c_res_signed(o_res_signed),
+    .c_round     (o_round),
+    .c_shift     (o_shift),
+    .c_zero      (o_zero),
+    .c_min       (o_min),
+    .c_max       (o_max),
+    .m_code      (step_data)
+  );
+endmodule
+`default_nettype wire
