@@ -185,7 +185,7 @@ def _kinds() -> re.Pattern[str]:
 HASH, SLASHES, JINJA = r"#[^\n]*", r"//[^\n]*|/\*.*?\*/", r"\{#.*?#\}"
 COMMENTS = {
     **dict.fromkeys((".v", ".h", ".hpp", ".cpp", ".c", ".css", ".rdl"), SLASHES),
-    **dict.fromkeys((".html", ".svg"), r"<!--.*?-->"),
+    **dict.fromkeys((".html", ".svg", ".xml"), r"<!--.*?-->"),
     **dict.fromkeys((".tcl", ".xdc", ".ys", ".yaml", ".py", ""), HASH),
 }
 """Comments of each kind of file, Python's own files excepted; "" is a Makefile."""
