@@ -19,8 +19,9 @@ from pydantic import (
 )
 
 from nba.core.errors import SpecError
-from nba.core.section import Positive, PositiveFloat, Rate, Section, with_preset
+from nba.core.section import Positive, Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
+from nba.explore.config import ChunkLimits, RunBudgets
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.space.operators import SKIP
@@ -201,37 +202,6 @@ class NetworkSpace(Section):
         return with_preset(raw, NETWORKS)
 
 
-class AcceleratorSpace(Section):
-    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own."""
-
-    min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
-    max_chunks: Annotated[int, Field(ge=2, le=8, strict=True)] = 4
-
-    @model_validator(mode="after")
-    def _ordered(self) -> AcceleratorSpace:
-        if self.min_chunks > self.max_chunks:
-            raise ValueError(f"min_chunks {self.min_chunks} is more than max_chunks {self.max_chunks}")
-        return self
-
-
-class Budgets(Section):
-    """Hard limits: what is emitted satisfies them, or the run says which it does not and ends with an error.
-
-    dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
-    the report states. power_w: dynamic watts at full speed, by a relative model. latency_us: from the first input to
-    the first output. fps: frames per second, at least. accuracy: of the integer network on the test images, at least
-    (share of 1); it is known once the network is trained.
-    """
-
-    dsp: Positive
-    bram: PositiveFloat
-    lut: Positive | None = None
-    power_w: PositiveFloat | None = None
-    latency_us: PositiveFloat | None = None
-    fps: PositiveFloat | None = None
-    accuracy: Rate | None = None
-
-
 class Schedule(Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
@@ -282,9 +252,9 @@ class Spec(Section):
     network: NetworkSpace
     bitwidths: Bitwidths = _MIXED_BITWIDTHS
     platform: str
-    budgets: Budgets
+    budgets: RunBudgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
-    accelerator: AcceleratorSpace = AcceleratorSpace()
+    accelerator: ChunkLimits = ChunkLimits()
     precision: Literal["mixed", "switchable"] = "mixed"
     switchable: Switchable | None = None
     schedule: Schedule = Schedule()

@@ -77,7 +77,7 @@ def macro(spec: Spec, classes: int) -> Macro:
     )  # fmt: skip
 
 
-def check(spec: Spec) -> None:
+def check_data(spec: Spec) -> None:
     """Raise DataError if the dataset's folder is not there and will not be downloaded, has fewer than two
     classes, or not those of `dataset.classes`."""
     section = spec.dataset
@@ -131,7 +131,7 @@ def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
     return len(names), tuple(names)
 
 
-def preflight(spec: Spec) -> None:
+def learning_preflight(spec: Spec) -> None:
     """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
     anything is derived from the state of its folder."""
     digits, schedule = spec.dataset.name == "digits", spec.schedule

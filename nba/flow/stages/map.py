@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
-from nba.flow.limits import budgets_of, check
+from nba.flow.limits import budgets_of, check_limits
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
@@ -193,7 +193,7 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
             for name in over
             if name in ("dsp", "bram", "lut")
         }
-        budgets = replace(budgets, **room)
+        budgets = budgets.model_copy(update=room)
     raise InfeasibleError(
         f"the bitwidths as modes of one accelerator need {limits.describe(design.cost, tuple(over))}, which exceeds "
         f"{', '.join(limits.field(name) for name in over)}; raise these budgets, or set switchable.hardware_bits to "
@@ -253,7 +253,7 @@ class _Steps:
 
 
 STAGE = Stage(
-    name="map", title="mapping", folder=places.DESIGN, run=run, check=check, after=("search", "train"),
+    name="map", title="mapping", folder=places.DESIGN, run=run, check=check_limits, after=("search", "train"),
     sections=(
         "name", "seed", "platform", "budgets", "objective", "accelerator", "switchable.bitwidths",
         "switchable.hardware_bits",
