@@ -20,7 +20,8 @@ import torch
 from benchmarks.switchable import cell
 from nba.core.errors import NbaError
 from nba.core.figures import standard_error
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.space.network import Macro, Stage
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", type=int, default=10, help="epochs of the training of what was found")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    dataset = load(DataConfig())
+    dataset = load(DataConfig(name="digits"))
     hierarchy = load_hierarchy(given.hierarchy)
     cascade = Switchable(bitwidths=tuple(int(b) for b in given.bits.split(",")))
     train = TrainSchedule(epochs=given.train, batch_size=32, learning_rate=1e-2, mixup=0.0)

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
 from nba.learn.space.network import Macro, Stage
 
@@ -20,7 +21,7 @@ MACRO = Macro(
 
 def few_digits(n_train: int) -> Dataset:
     """The digits, with the first `n_train` training images only."""
-    data = load(DataConfig())
+    data = load(DataConfig(name="digits"))
     index = np.arange(n_train)
     return Dataset(
         name="few",

@@ -19,7 +19,7 @@ from nba.core.errors import DivergedError
 from nba.core.progress import Silent
 from nba.flow.stage import Context
 from nba.flow.stages import baselines as stage
-from nba.learn.data.dataset import DataConfig
+from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import float_logits
 from nba.learn.space.network import Architecture, Macro, Stage, skeleton
@@ -76,7 +76,7 @@ def test_recipes() -> None:
 
 
 def test_digits_are_learned_by_both(tmp_path: Path) -> None:
-    data = load(DataConfig())
+    data = load(DataConfig(name="digits"))
     macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(2, 2, 8, 2, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
