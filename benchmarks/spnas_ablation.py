@@ -24,7 +24,7 @@ from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
-from nba.learn.space.network import Macro, Stage
+from nba.learn.space.network import Macro, MacroStage
 from nba.learn.switchable.config import ArchitectureBits, Switchable
 from nba.learn.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
 from nba.learn.switchable.loop import train_switchable
@@ -36,8 +36,8 @@ from nba.loopnest.description import load_hierarchy
 MODES: tuple[ArchitectureBits, ...] = ("lowest", "highest", "all")
 MACRO = Macro(
     stem_channels=8, head_channels=32, operators=("k3_e1", "k3_e3", "k5_e3", "k3_e6", "k5_e6", "skip"),
-    stages=(Stage(channels=8, blocks=1, stride=2), Stage(channels=12, blocks=2, stride=1),
-            Stage(channels=16, blocks=2, stride=2)),
+    stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1),
+            MacroStage(channels=16, blocks=2, stride=2)),
 )  # fmt: skip
 """Five blocks for the digits: 6**3 * 5**2 = 5,400 networks."""
 

@@ -28,7 +28,7 @@ from nba.ir.network import Network
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, macs, skeleton
 from nba.learn.switchable.config import Cascade, Teachers
 from nba.learn.switchable.loop import train_switchable
 from nba.learn.train.config import TrainSchedule
@@ -57,7 +57,8 @@ class Setting:
 SETTINGS = {
     "digits": Setting(
         macro=Macro(
-            stem_channels=8, stages=(Stage(channels=8, blocks=1, stride=2), Stage(channels=12, blocks=2, stride=1)),
+            stem_channels=8,
+            stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1)),
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(name="digits"), bitwidths=(2, 4, 8),
@@ -67,8 +68,8 @@ SETTINGS = {
         macro=Macro(
             image_size=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
-                Stage(channels=16, blocks=1, stride=1), Stage(channels=24, blocks=2, stride=2),
-                Stage(channels=40, blocks=2, stride=2),
+                MacroStage(channels=16, blocks=1, stride=1), MacroStage(channels=24, blocks=2, stride=2),
+                MacroStage(channels=40, blocks=2, stride=2),
             ),
             head_channels=96, operators=("k3_e3",), bitwidths=(8,),
         ),

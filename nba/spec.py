@@ -3,13 +3,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     Field,
     ValidationError,
@@ -21,87 +19,15 @@ from nba.core.errors import SpecError
 from nba.core.section import Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
 from nba.explore.config import ChunkLimits, RunBudgets
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
 from nba.learn.data.config import DataConfig
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
-from nba.learn.space.operators import SKIP
+from nba.learn.space.config import BITWIDTHS, Bitwidths, NetworkSpace
+from nba.learn.space.presets import AUTO_NBA_BITWIDTHS, NETWORKS
 from nba.learn.switchable.config import Switchable
 from nba.learn.train.config import TrainSchedule
-from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES
+from nba.presets import SCHEDULES
 
-OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
-"""A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
-two groups of channels with a shuffle; `skip` leaves the block out."""
-
-
-def _legal_bits(bits: int) -> int:
-    if bits not in LEGAL_BITS:
-        raise ValueError(f"not a legal number of bits; legal: {LEGAL_BITS_TEXT}")
-    return bits
-
-
-def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    if bits is not None and len(set(bits)) != len(bits):
-        raise ValueError("a bitwidth is listed twice")
-    return None if bits is None else tuple(sorted(bits))
-
-
-def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if operators is None:
-        return None
-    wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
-    if wrong:
-        raise ValueError(
-            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, such "
-            "as k3_e6"
-        )
-    if len(set(operators)) != len(operators):
-        raise ValueError("an operator is listed twice")
-    if set(operators) == {SKIP}:
-        raise ValueError("at least one operator must not be `skip`")
-    return operators
-
-
-Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
-Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
-Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 Images = Annotated[int, Field(ge=0, le=1024, strict=True)]
-
-
-class Stage(Section):
-    """`blocks` blocks of `channels` output channels; the first has stride `stride`. `operators` and `bitwidths` stand
-    in for those of the whole network in these blocks."""
-
-    channels: Annotated[int, Field(ge=1, le=2048, strict=True)]
-    blocks: Annotated[int, Field(ge=1, le=16, strict=True)]
-    stride: Literal[1, 2] = 1
-    operators: Operators | None = None
-    bitwidths: Bitwidths | None = None
-
-
-class NetworkSpace(Section):
-    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
-
-    `preset` gives every field that does not stand beside it. `bits_per`: what shares one searched bitwidth.
-    `expand_at_one`: operators of expansion 1 have an expand layer too.
-    """
-
-    preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
-    stem_channels: Annotated[int, Field(ge=1, le=1024, strict=True)]
-    stem_stride: Literal[1, 2] = 1
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
-    operators: Operators = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", "skip")
-    expand_at_one: Annotated[bool, Field(strict=True)] = False
-    head_channels: Annotated[int, Field(ge=1, le=4096, strict=True)]
-    stem_bits: Bits = 8
-    head_bits: Bits = 8
-    classifier_bits: Bits = 8
-    bits_per: Literal["block", "stage", "network"] = "block"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_preset(cls, raw: Any) -> Any:
-        return with_preset(raw, NETWORKS)
 
 
 class Schedule(Section):
@@ -140,9 +66,6 @@ class Verify(Section):
         return self
 
 
-_MIXED_BITWIDTHS = (2, 4, 6, 8)
-
-
 class Spec(Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
     that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
@@ -152,7 +75,7 @@ class Spec(Section):
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
     dataset: DataConfig
     network: NetworkSpace
-    bitwidths: Bitwidths = _MIXED_BITWIDTHS
+    bitwidths: Bitwidths = BITWIDTHS
     platform: str
     budgets: RunBudgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
@@ -226,7 +149,7 @@ class Spec(Section):
     def _one_kind_of_precision(self) -> Spec:
         if self.precision == "mixed" and self.switchable is not None:
             raise ValueError("switchable: belongs to `precision: switchable`; add that line, or leave the section out")
-        if self.precision == "switchable" and self.bitwidths not in (_MIXED_BITWIDTHS, AUTO_NBA_BITWIDTHS):
+        if self.precision == "switchable" and self.bitwidths not in (BITWIDTHS, AUTO_NBA_BITWIDTHS):
             raise ValueError("bitwidths: belongs to `precision: mixed`; leave it out, and give switchable.bitwidths")
         if self.precision == "switchable" and self.schedule.train.distillation is not None:
             raise ValueError(

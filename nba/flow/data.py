@@ -43,16 +43,9 @@ def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
 
 def macro(spec: Spec, classes: int) -> Macro:
     """The section `network` and the bitwidths, as the network space of `classes` classes."""
-    from nba.learn.space.network import Macro, Stage
+    from nba.learn.space.network import Macro
 
-    (height, width, channels), net = spec.dataset.size, spec.network
-    return Macro(
-        name=UNNAMED, height=height, width=width, channels=channels, classes=classes,
-        stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
-        stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
-        operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,
-        classifier_bits=net.classifier_bits, bits_per=net.bits_per, expand_at_one=net.expand_at_one,
-    )  # fmt: skip
+    return Macro.of(spec.network, name=UNNAMED, size=spec.dataset.size, classes=classes, bitwidths=spec.bitwidths)
 
 
 def check_data(spec: Spec) -> None:

@@ -8,11 +8,11 @@ import numpy as np
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Macro, Stage
+from nba.learn.space.network import Macro, MacroStage
 
 MACRO = Macro(
     stem_channels=4,
-    stages=(Stage(channels=4, blocks=1, stride=1), Stage(channels=6, blocks=2, stride=2)),
+    stages=(MacroStage(channels=4, blocks=1, stride=1), MacroStage(channels=6, blocks=2, stride=2)),
     head_channels=8,
     operators=("k3_e1", "k3_e2", "k5_e2", "skip"),
     bitwidths=(4, 8),

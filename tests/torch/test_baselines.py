@@ -22,7 +22,7 @@ from nba.flow.stages import baselines as stage
 from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import float_logits
-from nba.learn.space.network import Architecture, Macro, Stage, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 from nba.learn.train import baselines, ranks
 from nba.learn.train.baselines import (
     FLOAT_FILE,
@@ -54,7 +54,7 @@ budgets: {dsp: 10, bram: 10}
 
 def test_8_bits_are_everywhere_and_operators_stay() -> None:
     macro = Macro(
-        stages=(Stage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
+        stages=(MacroStage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
         classifier_bits=4, head_bits=2,
     )  # fmt: skip
     mixed = Architecture(macro=macro, ops=("k3_e3", "skip"), bits=(2, 4))
