@@ -30,7 +30,7 @@ from nba.presets import SCHEDULES
 Images = Annotated[int, Field(ge=0, le=1024, strict=True)]
 
 
-class Schedule(Section):
+class LearningSchedule(Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
     preset: (
@@ -82,7 +82,7 @@ class Spec(Section):
     accelerator: ChunkLimits = ChunkLimits()
     precision: Literal["mixed", "switchable"] = "mixed"
     switchable: Switchable | None = None
-    schedule: Schedule = Schedule()
+    schedule: LearningSchedule = LearningSchedule()
     verify: Verify = Verify()
     architecture: Annotated[str, Field(min_length=1)] | None = None
 

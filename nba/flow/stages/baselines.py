@@ -19,7 +19,7 @@ from nba.flow.data import learning_preflight, load_data
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from nba.flow.metrics_model import Baselines
+    from nba.flow.metrics_model import BaselineFigures
 
 
 def run(context: Context) -> None:
@@ -49,7 +49,7 @@ def run(context: Context) -> None:
     if found is None:
         return
     images = len(dataset.test_y)
-    baselines: Baselines = {
+    baselines: BaselineFigures = {
         "float": {"accuracy": found.floating, **measured(found.floating, images)},
         "int8": {"accuracy": found.int8, **measured(found.int8, images)},
     }

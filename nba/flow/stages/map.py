@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapping
     from nba.explore.exact import Certificate
-    from nba.flow.metrics_model import BudgetLimits, Events, Metrics, Proof
+    from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, Proof
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -218,7 +218,7 @@ def proof(found: Certificate) -> Proof:
     }  # fmt: skip
 
 
-def events(program: Program) -> Events:
+def events(program: Program) -> EventFigures:
     """Events of one frame, as they stand in the metrics."""
     from nba.machine.energy import counts
 
