@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from nba.boards import get, names
 from nba.core.errors import InfeasibleError, SpecError
@@ -156,6 +157,22 @@ budgets: {dsp: 60, bram: 20, %s}
 
 def spec_with(budgets: str):  # type: ignore[no-untyped-def]
     return parse_spec(SPEC % budgets, where="f", folder=Path(), platforms=names())
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"dsp": 0}, "dsp\n.*greater than 0"),
+        ({"dsp": 2.0}, "dsp\n.*valid integer"),
+        ({"bram": -0.5}, "bram\n.*greater than 0"),
+        ({"lut": 1 << 31}, "lut\n.*less than or equal to 2147483647"),
+        ({"interval_cycles": -1}, "interval_cycles\n.*greater than or equal to 0"),
+        ({"fps": 100.0}, "fps\n.*not permitted"),
+    ],
+)
+def test_budgets_that_cannot_be_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        LOOSE.model_validate({"dsp": 60, "bram": 20, **values})
 
 
 def test_the_spec_gives_all_budgets() -> None:
