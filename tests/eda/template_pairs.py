@@ -205,19 +205,20 @@ def features(case: Subject) -> Mapping[str, bool]:
         ),
         "stride 2, split layout": any(ring.split and edge.consumer >= 0 for edge, ring in rings),
         "split layout, two groups of columns": any(r.split and r.parity_words > r.col_words for _, r in rings),
+        "strides differ": any(layer.stride_h != layer.stride_w for layer in layers),
         "non-square kernel": any(layer.kernel_h != layer.kernel_w for layer in layers),
         "non-square map": any(t.height != t.width for t in network.tensors),
         "asymmetric padding": any(
-            x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) != x.pad_top
+            x.pad_top and after(s.height, o.height, x.stride_h, x.kernel_h, x.pad_top) != x.pad_top
             for _, x, s, o in shapes
         ),
         "valid padding": any(
-            x.kernel_h > 1 and not x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, 0) <= 0
+            x.kernel_h > 1 and not x.pad_top and after(s.height, o.height, x.stride_h, x.kernel_h, 0) <= 0
             for _, x, s, o in shapes
         ),
-        "kernel below stride": any(layer.kernel_h < layer.stride for layer in layers),
+        "kernel below stride": any(layer.kernel_h < layer.stride_h for layer in layers),
         "rows of the input never read": any(
-            after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) < 0 for _, x, s, o in shapes
+            after(s.height, o.height, x.stride_h, x.kernel_h, x.pad_top) < 0 for _, x, s, o in shapes
         ),
         "residual": any(layer.residual is not None for layer in layers),
         "residual over several layers": any(
@@ -240,7 +241,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "slot is the walk (R > D > 1)": any(job.steps > chunk.drain_cycles > 1 for chunk, job, _ in jobs),
         "row of one cycle": any(job.col_groups * job.m_groups * job.slot_cycles == 1 for _, job, _ in jobs),
         "ring at its minimum": any(
-            ring.rows == max(layers[ring.consumer].kernel_h, layers[ring.consumer].stride) < t.height
+            ring.rows == max(layers[ring.consumer].kernel_h, layers[ring.consumer].stride_h) < t.height
             for edge, ring in rings
             for t in (network.tensors[ring.tensor],)
             if edge.consumer >= 0 and edge.port == "main"

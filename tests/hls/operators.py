@@ -30,6 +30,7 @@ class Operator:
     out_channels: int = 6
     kernel: tuple[int, int] = (3, 3)
     stride: int = 1
+    stride_w: int | None = None
     pad: tuple[int, int] | None = None
     out_size: tuple[int, int] | None = None
     signed: bool = False
@@ -197,7 +198,7 @@ OPERATORS = (
 def operator_case(o: Operator, seed: int = 0) -> Case:
     """The design, weights, inputs and expected outputs of one operator."""
     rng = np.random.default_rng([seed, len(o.name), *o.name.encode()])
-    same = tuple(-(-n // o.stride) for n in o.size)
+    same = tuple(-(-n // stride) for n, stride in zip(o.size, (o.stride, o.stride_w or o.stride), strict=True))
     height, width = o.out_size or (same[0], same[1])
     pad = o.pad if o.pad is not None else ((o.kernel[0] - 1) // 2, (o.kernel[1] - 1) // 2)
     channels = o.out_channels if o.op == "dense" else o.channels
@@ -222,8 +223,9 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
         name=o.name, op=o.op, input=0, residual=0 if o.residual else None, kernel_h=o.kernel[0], kernel_w=o.kernel[1],
-        stride=o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups, rotate=o.rotate, act_bits=o.act_bits,
-        weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
+        stride_h=o.stride, stride_w=o.stride_w or o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups,
+        rotate=o.rotate, act_bits=o.act_bits, weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1,
+        q_min=q_min, q_max=q_max,
     )  # fmt: skip
     network = Network(name=o.name, tensors=(first, out), layers=(layer,))
     high = 1 << (o.store_bits - 1)

@@ -176,8 +176,8 @@ def test_groups_are_those_of_the_integer_reference(rotate: int) -> None:
     """Convolution of integers: not one sum differs. Batch statistics, gains and biases follow the same channels."""
     generator = torch.Generator().manual_seed(rotate)
     layer = QuantLayer(
-        op="dense", in_channels=6, out_channels=8, kernel=(3, 3), stride=1, pad=1, signed=True, groups=2, rotate=rotate,
-        norm=False, generator=generator,
+        op="dense", in_channels=6, out_channels=8, kernel=(3, 3), stride=(1, 1), pad=1, signed=True, groups=2,
+        rotate=rotate, norm=False, generator=generator,
     )  # fmt: skip
     first = Tensor(name="a", height=5, width=4, channels=6, signed=False)
     last = Tensor(name="b", height=5, width=4, channels=8, signed=True)
@@ -297,7 +297,9 @@ def _plain(layer: QuantLayer, source: Signal, precision: Precision, residual: Si
     weight = layer.weight
     assert weight is not None
     pad, groups = layer.pad, layer.groups
-    y = functional.conv2d(x * source.scale, quantised(weight, precision), None, layer.stride, pad, 1, groups)
+    y = functional.conv2d(
+        x * source.scale, quantised(weight, precision), None, (layer.stride_h, layer.stride_w), pad, 1, groups
+    )
     if layer.norm is None:
         assert layer.bias is not None
         y = y + layer.bias[:, None, None]
@@ -323,7 +325,7 @@ def test_codes_and_all_gradients_are_those_of_the_plain_formula(
 ) -> None:
     generator = torch.Generator().manual_seed(6)
     layer = QuantLayer(
-        op=op, in_channels=12, out_channels=12, kernel=(3, 3), stride=1, pad=1, signed=True, norm=norm, reach=3.0,
+        op=op, in_channels=12, out_channels=12, kernel=(3, 3), stride=(1, 1), pad=1, signed=True, norm=norm, reach=3.0,
         generator=generator,
     ).to(dtype)  # fmt: skip
     with torch.no_grad():

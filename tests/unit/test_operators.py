@@ -44,7 +44,8 @@ MAY_NAME = {"nba/ir/operators.py", "nba/learn/space/layers.py"}
 def network_of(op: Op, **changes: object) -> Network:
     """One layer of 6 input channels, signed, with a zero point and nested bits."""
     layer = Layer(
-        name="it", op=op, input=0, kernel_h=3, kernel_w=2, stride=2, pad_top=1, pad_left=1, act_bits=5, weight_bits=3,
+        name="it", op=op, input=0, kernel_h=3, kernel_w=2, stride_h=2, stride_w=2, pad_top=1, pad_left=1, act_bits=5,
+        weight_bits=3,
         weight_store_bits=6, shift=1, q_min=0, q_max=255,
     )  # fmt: skip
     layer = replace(layer, **changes)  # type: ignore[arg-type]
@@ -65,7 +66,7 @@ def window(network: Network, image: np.ndarray, y: int, x: int, n: int, outside:
     layer, source = network.layers[0], network.tensors[0]
     found = []
     for ky, kx in itertools.product(range(layer.kernel_h), range(layer.kernel_w)):
-        iy, ix = y * layer.stride - layer.pad_top + ky, x * layer.stride - layer.pad_left + kx
+        iy, ix = y * layer.stride_h - layer.pad_top + ky, x * layer.stride_w - layer.pad_left + kx
         inside = 0 <= iy < source.height and 0 <= ix < source.width
         found.append(nested(int(image[iy, ix, n]) if inside else outside, source.bits, layer.act_bits))
     return found
@@ -140,8 +141,8 @@ def test_the_table_is_complete() -> None:
 def test_accumulates_as_its_slow_definition(op: Op, seed: int) -> None:
     grouped = ({}, {"groups": 2}, {"groups": 2, "rotate": 2}, {"groups": 2, "rotate": 5})
     for attributes in grouped if "groups" in OPERATORS[op].attributes else ({},):
-        for stride, pad in ((1, 1), (2, 1), (2, 0)):
-            network = network_of(op, stride=stride, pad_top=pad, **attributes)
+        for h, w, pad in ((1, 1, 1), (2, 2, 1), (2, 1, 0), (1, 2, 1)):
+            network = network_of(op, stride_h=h, stride_w=w, pad_top=pad, **attributes)
             assert check_network(network) == ()
             found, wanted = found_and_wanted(network, SLOW[op][0], seed)
             assert found.dtype == np.int64
@@ -168,7 +169,9 @@ def test_weight_shapes(op: Op) -> None:
 def test_the_accumulator_is_as_wide_as_the_largest_sum_needs(op: Op, kernel_h: int) -> None:
     """All codes and weights at their ends: the width holds the sum, and one bit less would not."""
     row = OPERATORS[op]
-    network = network_of(op, kernel_h=kernel_h, pad_top=0, pad_left=0, stride=1, act_bits=8, weight_bits=6)
+    network = network_of(
+        op, kernel_h=kernel_h, pad_top=0, pad_left=0, stride_h=1, stride_w=1, act_bits=8, weight_bits=6
+    )
     x = np.full((1, 5, 4, 6), -128, np.int16)
     channels = network.tensors[1].channels
     weight = np.full(weight_shape(network, 0), -32, np.int8)
