@@ -110,7 +110,7 @@ def _shape(
     rng: np.random.Generator, index: int, src: Tensor, wanted: Tensor | None, limits: NetworkLimits, last: bool
 ) -> tuple[Layer, Tensor] | None:
     """A random layer reading `src` and its output (of the shape of `wanted`), or None if this draw is illegal."""
-    ops: list[Op] = ["dense", "dense", "depthwise", "avgpool"]
+    ops: list[Op] = ["dense", "dense", "depthwise", "avgpool", "maxpool"]
     op = ops[int(rng.integers(len(ops)))]
     style = _pick(rng, [0, 1, 1, 1, 2, 3, 4]) if not last else _pick(rng, [0, 1, 3, 4, 4])
     square = {0: 1, 1: 3, 2: 5}

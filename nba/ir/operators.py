@@ -29,7 +29,7 @@ from nba.ir.rules import Problems, limit
 if TYPE_CHECKING:
     from nba.ir.network import Layer, Tensor
 
-Op = Literal["dense", "depthwise", "avgpool"]
+Op = Literal["dense", "depthwise", "avgpool", "maxpool"]
 """Names of the operators: what `Layer.op` may be."""
 Kind = Literal["dense", "depthwise"]
 """Names of the kinds of engine: what `Chunk.kind` may be."""
@@ -89,6 +89,7 @@ class Reduce:
 
 
 SUM = Reduce(name="sum", combine=np.add, grows=True, pad_code=lambda source: source.zero_point)
+MAX = Reduce(name="max", combine=np.maximum, grows=False, pad_code=lambda source: source.code_min)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,6 +256,15 @@ OPERATORS: dict[str, Operator] = {
             mixes=False,
             weight_axes=(),
             averages=True,
+        ),
+        Operator(
+            op="maxpool",
+            title="max pooling",
+            product="a[m]",
+            attributes=WINDOW,
+            mixes=False,
+            weight_axes=(),
+            reduce=MAX,
         ),
     )
 }

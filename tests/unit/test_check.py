@@ -162,7 +162,11 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("zero point range", with_tensor(3, zero_point=-129), "tensor 3 ('out'): zero_point is -129; legal: -128..127"),
     ("zero point range", with_tensor(2, zero_point=256), "tensor 2 ('b'): zero_point is 256; legal: 0..255"),
     ("consumed", with_layer(2, input=1), "tensor 2 ('b'): no layer reads it"),
-    ("op known", with_layer(0, op="maxpool"), "layer 0 ('first'): op is 'maxpool'; legal: dense, depthwise, avgpool"),
+    (
+        "op known",
+        with_layer(0, op="minpool"),
+        "layer 0 ('first'): op is 'minpool'; legal: dense, depthwise, avgpool, maxpool",
+    ),
     ("operator", with_tensor(0, with_layer(1, op="avgpool", input=0)), "layer 1 ('middle'): avgpool from 3 to 4"),
     ("kernel", with_layer(0, kernel_h=129), "layer 0 ('first'): kernel_h is 129; legal: 1..128"),
     ("kernel", with_layer(2, kernel_w=0), "layer 2 ('last'): kernel_w is 0; legal: 1..128"),

@@ -226,7 +226,7 @@ def test_memories_hold_every_mode(seed: int) -> None:
                 found, first = _fields(word, fields), _fields(words[j], fields)
                 assert found["p_base"] == job.param_base + m * chunk.mode_params
                 assert found["a_shift"] == program.code_bits - layer.act_bits
-                if layer.op != "avgpool":
+                if layer.operator.stores_weights:
                     assert found["w_shift"] == layer.weight_store_bits - layer.weight_bits
                     assert found["w_bits"] == layer.weight_bits
                 assert found["shift"] == layer.shift
