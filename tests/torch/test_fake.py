@@ -333,9 +333,7 @@ def _plain(layer: QuantLayer, source: Signal, precision: Precision, residual: Si
     weight = layer.weight
     assert weight is not None
     pad, groups = layer.pad, layer.groups
-    y = functional.conv2d(
-        x * source.scale, quantised(weight, precision), None, (layer.stride_h, layer.stride_w), pad, 1, groups
-    )
+    y = functional.conv2d(x * source.scale, quantised(weight, precision), None, layer.stride, pad, 1, groups)
     if layer.norm is None:
         assert layer.bias is not None
         y = y + layer.bias[:, None, None]
