@@ -9,6 +9,7 @@ from nba.ir.accelerator import Chunk
 from nba.ir.network import LEGAL_BITS, Network
 from nba.loopnest.layer import DIMS, C, G, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping
+from nba.loopnest.network import one_stride
 from nba.loopnest.schema import (
     Area,
     AxisText,
@@ -128,7 +129,7 @@ def engine_layer(network: Network, index: int, chunk: Chunk, pp: int) -> NestLay
         q=_up(output.width, pp),
         r=spec.kernel_h,
         s=spec.kernel_w,
-        stride=spec.stride,
+        stride=one_stride(spec),
         weight_bits=spec.weight_bits,
         act_bits=spec.act_bits,
     )
