@@ -135,7 +135,7 @@ def _dsps(
 
 
 @compiled
-def fit(
+def repair_engines(
     rng: np.random.Generator, row: np.ndarray, limit: int, may: np.ndarray, acc_bits: int, careful: bool,
     pq: np.ndarray, dsp: np.ndarray, options: np.ndarray, counts: np.ndarray, divides: np.ndarray,
 ) -> None:  # fmt: skip
@@ -232,7 +232,7 @@ def deal(
 
 
 @compiled
-def rings(
+def repair_rings(
     row: np.ndarray, first_slot: int, slack: float, layers: np.ndarray, slots: np.ndarray, maps: np.ndarray,
     per_row: np.ndarray, pq: np.ndarray, owner: np.ndarray, load: np.ndarray, minimal: int, whole: int,
     busy: np.ndarray, options: np.ndarray,

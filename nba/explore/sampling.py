@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.repair import Demand, area_time, busy_cycles, deal, fit, rings
+from nba.explore.repair import Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
 from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 from nba.machine.designs import ROWS
 from nba.machine.timing import OVERHEAD_CYCLES, job_cycles
@@ -235,7 +235,7 @@ def _refitted(
                     if rng.random() < (0.1 if had[k] >> bit & 1 else 0.8):
                         may[k] &= ~(1 << bit)
             careful = rng.random() < 0.5
-            fit(rng, row, limit, may, acc_bits, careful, pq, dsp, options, counts, divides)
+            repair_engines(rng, row, limit, may, acc_bits, careful, pq, dsp, options, counts, divides)
             sets = chunk_sets(row, n_chunks)
             for i in range(n_layers):
                 legal = sets[slot_kind[slots[i]]]
@@ -256,7 +256,7 @@ def _refitted(
         for i in range(n_layers):
             per_row[i] = (cycles[i, owner[i]] - OVERHEAD_CYCLES) // layers[i, ROWS]
         slack = 1.0 + SLACK * max(0.0, rng.random() - 0.5)
-        rings(
+        repair_rings(
             row, first_slot, slack, layers, slots, maps, per_row, pq, owner, load, minimal, whole, busy, options
         )  # fmt: skip
         for s in range(slot_kind.size):

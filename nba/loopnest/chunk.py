@@ -7,6 +7,7 @@ from nba.boards import PLATFORMS, Platform, get
 from nba.boards.energy import Entry
 from nba.ir.accelerator import Chunk
 from nba.ir.network import LEGAL_BITS, Network
+from nba.ir.operators import accumulator_bits
 from nba.loopnest.layer import DIMS, C, G, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.schema import (
@@ -30,6 +31,8 @@ BLOCK_WORD_BITS = 36
 HOST_BITS_PER_CYCLE = 64
 """Of the streams to and from the host, each way."""
 REGISTER_BITS = 32
+TERMS = 1 << 16
+"""Products that an accumulator of the template, seen as a hierarchy, can sum."""
 ALL: tuple[Operand, ...] = ("weights", "inputs", "outputs")
 
 
@@ -38,9 +41,9 @@ def chunk_names() -> tuple[str, ...]:
     return tuple(PREFIX + name for name in sorted(PLATFORMS))
 
 
-def accumulator_bits(bits: int) -> int:
-    """Bits that hold any sum of 2 ** 16 products of two operands of `bits` bits."""
-    return 2 * bits + 16
+def sum_bits(bits: int) -> int:
+    """Bits that hold any sum of TERMS products of two operands of `bits` bits."""
+    return accumulator_bits(TERMS, bits, False, 1 << (bits - 1))
 
 
 def chunk_text(platform_name: str) -> HierarchyText:
@@ -100,7 +103,7 @@ def chunk_text(platform_name: str) -> HierarchyText:
             ),
         ),
         macs=tuple(
-            MacText(bits=bits, energy=_mac(platform, bits), area=nowhere, accumulator_bits=accumulator_bits(bits))
+            MacText(bits=bits, energy=_mac(platform, bits), area=nowhere, accumulator_bits=sum_bits(bits))
             for bits in LEGAL_BITS
         ),
     )
@@ -190,11 +193,11 @@ def _register(platform: Platform, name: str, operand: Operand, size_bytes: int, 
 
 
 def _mac(platform: Platform, bits: int) -> Energy:
-    table, sum_bits = platform.energy, accumulator_bits(bits)
+    table, wide = platform.energy, sum_bits(bits)
     per_bit = (table.add_32.value - table.add_8.value) / 24
     return Energy(
-        value=table.multiply.value * bits * bits / 64 + table.add_8.value + (sum_bits - 8) * per_bit,
+        value=table.multiply.value * bits * bits / 64 + table.add_8.value + (wide - 8) * per_bit,
         unit="pJ",
         source=f"{table.multiply.source}; {table.add_8.source}; {table.add_32.source}",
-        rule=f"product: {table.multiply.rule}; plus a sum of {sum_bits} bits: {table.add_32.rule}",
+        rule=f"product: {table.multiply.rule}; plus a sum of {wide} bits: {table.add_32.rule}",
     )

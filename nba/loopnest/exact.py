@@ -264,7 +264,7 @@ def _restore(facts: Machine, space: Room, tree: Tree, root: np.ndarray) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Certificate:
+class MappingCertificate:
     """What the search proved: no mapping in the space is better than `lower` (in the objective's unit).
 
     status: optimal (nothing is better than `best` by more than ROUNDING), or bound. value: of the best mapping. nodes:
@@ -294,7 +294,7 @@ def solve(
     incumbent: Mapping | None = None,
     seconds: float = SECONDS,
     progress: Callable[[float], None] | None = None,
-) -> Certificate:
+) -> MappingCertificate:
     """The best mapping of the space, or the best found and a bound when time is up.
 
     seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of
@@ -358,7 +358,7 @@ def solve(
             lower = min(lower, float(bounds[i]))
     value = float(best[0])
     optimal = lower >= value * (1 - ROUNDING)
-    return Certificate(
+    return MappingCertificate(
         status="optimal" if optimal else "bound",
         best=Found(
             mapping=as_mapping(member[0], member[1], member[2], member[3, : depth - 1]),

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nba.core.compiled import compiled, inlined
-from nba.loopnest.cost import Counts, Operands
+from nba.loopnest.cost import AccessCounts, Operands
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping, mac_bits
@@ -134,12 +134,12 @@ def encoded(mapping: Mapping) -> np.ndarray:
     return np.array((mapping.arrays, mapping.tiles, orders), np.int64)
 
 
-def counts(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> Counts:
+def access_counts(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> AccessCounts:
     """What moves under a legal mapping, and the latency."""
     (facts, pj), (work, table) = machine(layer, hierarchy), scratch(len(hierarchy.levels))
     _, cycles = evaluate(facts, pj, encoded(mapping), work, table)
     outer, inner = work[:-1, OUTER : OUTER + 3], work[:-1, INNER : INNER + 3]
-    return Counts(cycles=int(cycles), outer=_operands(outer), inner=_operands(inner))
+    return AccessCounts(cycles=int(cycles), outer=_operands(outer), inner=_operands(inner))
 
 
 def _operands(columns: np.ndarray) -> tuple[Operands, ...]:

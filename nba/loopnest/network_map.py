@@ -30,7 +30,7 @@ from nba.loopnest.exact import solve
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping
-from nba.loopnest.model import counts
+from nba.loopnest.model import access_counts
 from nba.loopnest.objective import Found, weights_of, worth
 from nba.loopnest.shapes import distinct
 
@@ -110,7 +110,7 @@ class NetworkMapping:
         return None if not self.lower else self.value / self.lower - 1.0
 
 
-def search(
+def search_mapping(
     layer: NestLayer,
     hierarchy: Hierarchy,
     *,
@@ -135,7 +135,7 @@ def search(
     weights = np.array(weights_of(objective))
     return Evolved(
         best=min((one.best for one in found), key=lambda best: float(worth(weights, best.energy_pj, best.cycles))),
-        front=tuple(undominated([member for one in found for member in one.front])),
+        front=tuple(pareto_front([member for one in found for member in one.front])),
         evaluations=sum(one.evaluations for one in found),
         seconds=sum(one.seconds for one in found),
     )
@@ -152,7 +152,7 @@ def map_layer(
     progress: Callable[[int, Found], None] | None = None,
 ) -> LayerMapping:
     """The best mapping that the evolutionary search finds. Raises NbaError if none fits."""
-    found = search(
+    found = search_mapping(
         layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations, seconds=seconds, progress=progress
     )
     return _complete(layer, hierarchy, found.best, found.front, found.evaluations)
@@ -164,13 +164,13 @@ def _complete(
     return LayerMapping(
         layer=layer,
         mapping=found.mapping,
-        cost=cost(layer, hierarchy, found.mapping, counts(layer, hierarchy, found.mapping)),
+        cost=cost(layer, hierarchy, found.mapping, access_counts(layer, hierarchy, found.mapping)),
         front=tuple((f.energy_pj, f.cycles) for f in front),
         evaluations=evaluations,
     )
 
 
-def undominated(found: list[Found]) -> list[Found]:
+def pareto_front(found: list[Found]) -> list[Found]:
     """By latency, those that no other beats in energy and latency."""
     kept: list[Found] = []
     for f in sorted(found, key=lambda f: (f.cycles, f.energy_pj)):
@@ -207,7 +207,7 @@ def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Foun
     return best[1], energy / cycles
 
 
-def map_network(
+def map_loop_nests(
     layers: tuple[NestLayer, ...],
     hierarchy: Hierarchy,
     *,
@@ -233,7 +233,7 @@ def map_network(
     spent: list[int] = []
     lowers: list[float] = []
     for number, layer in enumerate(shapes.values()):
-        found = search(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
+        found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
         members = [*found.front, found.best]
         if prove_seconds > 0:
             proof = solve(
@@ -241,7 +241,7 @@ def map_network(
             )  # fmt: skip
             members.append(proof.best)
             lowers.append(proof.lower)
-        fronts.append(undominated(members))
+        fronts.append(pareto_front(members))
         spent.append(found.evaluations)
         if progress is not None:
             progress(layer.name, number + 1, len(shapes))
@@ -252,7 +252,7 @@ def map_network(
                 layer, hierarchy, weights=(1.0, price), seed=seed + 1, evaluations=effort - first,
                 seeds=(chosen[i].mapping,),
             )  # fmt: skip
-            fronts[i] = undominated([*fronts[i], *again.front, again.best])
+            fronts[i] = pareto_front([*fronts[i], *again.front, again.best])
             spent[i] += again.evaluations
         chosen, price = choose(fronts, times)
     else:

@@ -21,7 +21,7 @@ from nba.machine.design_file import save_design
 if TYPE_CHECKING:
     from nba.core.progress import Progress
     from nba.explore.budgets import Budgets
-    from nba.explore.choose import Mapping
+    from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
     from nba.flow.metrics_model import BudgetLimits, Events, Metrics, Proof
     from nba.ir.accelerator import Accelerator
@@ -124,7 +124,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapping:
+def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
     from nba.boards import get
     from nba.explore.choose import map_certified
 
@@ -220,9 +220,9 @@ def proof(found: Certificate) -> Proof:
 
 def events(program: Program) -> Events:
     """Events of one frame, as they stand in the metrics."""
-    from nba.machine.energy import counts
+    from nba.machine.energy import frame_events
 
-    found = counts(program)
+    found = frame_events(program)
     return {
         "macs": found.macs, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in found.by_widths},
         "weight_reads": found.weight_reads, "param_reads": found.param_reads, "requants": found.requants,
