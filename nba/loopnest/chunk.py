@@ -49,17 +49,12 @@ def sum_bits(bits: int) -> int:
 def chunk_text(platform_name: str) -> HierarchyText:
     """The template on a platform. Raises SpecError for an unknown one."""
     platform = get(platform_name)
-    memory_bits = platform.bram18 * BLOCK_BITS
-    ports = platform.bram18 * BLOCK_WORD_BITS
-    on_chip = _sram(platform, BLOCK_WORD_BITS, BLOCK_BITS, "one 18 Kib block RAM")
     nowhere = Area(
         value=0.0,
         unit="mm2",
         source=f"{platform.source}: blocks of an FPGA, which has its area whatever is done with it",
         rule="0; nba.machine.resources counts DSP blocks and block RAMs",
     )
-    on_wires = EnergyPerBit(value=0.0, unit="pJ/bit", source="no table", rule="0: in the energies of the memories")
-    host = _scaled(platform.energy.host, 1.0, platform.energy.host.rule)
     return HierarchyText(
         name=PREFIX + platform.name,
         notes=(
@@ -70,41 +65,48 @@ def chunk_text(platform_name: str) -> HierarchyText:
             "streams are one AXI port; block RAM is one pool, as wide as all of its ports."
         ),
         clock_mhz=platform.clock_mhz,
-        levels=(
-            LevelText(name="host", memories=(_memory("host", ALL, None, 64, host, nowhere),)),
-            LevelText(
-                name="bram",
-                memories=(_memory("bram", ALL, memory_bits // 8, BLOCK_WORD_BITS, on_chip, nowhere),),
-                links=(
-                    LinkText(
-                        operands=ALL,
-                        fill_bits_per_cycle=HOST_BITS_PER_CYCLE,
-                        drain_bits_per_cycle=HOST_BITS_PER_CYCLE,
-                        energy=on_wires,
-                    ),
-                ),
-                double_buffered=True,
-                innermost=("C", "R", "S"),
-            ),
-            LevelText(
-                name="array",
-                memories=(
-                    _register(platform, "weight", "weights", 8, nowhere),
-                    _register(platform, "activation", "inputs", 8, nowhere),
-                    _register(platform, "accumulator", "outputs", 16, nowhere),
-                ),
-                axes=(AxisText(name="dsp", size=platform.dsp, loops=("G", "M", "C", "Q")),),
-                links=(
-                    LinkText(operands=("weights", "inputs"), fill_bits_per_cycle=ports, energy=on_wires),
-                    LinkText(operands=("outputs",), drain_bits_per_cycle=ports, energy=on_wires),
-                ),
-                double_buffered=True,
-                unit_tiles=("N", "G", "M", "C", "P", "Q", "R", "S"),
-            ),
-        ),
+        levels=_levels(platform, nowhere),
         macs=tuple(
             MacText(bits=bits, energy=_mac(platform, bits), area=nowhere, accumulator_bits=sum_bits(bits))
             for bits in LEGAL_BITS
+        ),
+    )
+
+
+def _levels(platform: Platform, area: Area) -> tuple[LevelText, ...]:
+    """Host, block RAM and the registers of the DSP blocks, outermost first."""
+    memory_bits = platform.bram18 * BLOCK_BITS
+    ports = platform.bram18 * BLOCK_WORD_BITS
+    on_chip = _sram(platform, BLOCK_WORD_BITS, BLOCK_BITS, "one 18 Kib block RAM")
+    on_wires = EnergyPerBit(value=0.0, unit="pJ/bit", source="no table", rule="0: in the energies of the memories")
+    host = _scaled(platform.energy.host, 1.0, platform.energy.host.rule)
+    streams = LinkText(
+        operands=ALL, fill_bits_per_cycle=HOST_BITS_PER_CYCLE, drain_bits_per_cycle=HOST_BITS_PER_CYCLE,
+        energy=on_wires,
+    )  # fmt: skip
+    return (
+        LevelText(name="host", memories=(_memory("host", ALL, None, 64, host, area),)),
+        LevelText(
+            name="bram",
+            memories=(_memory("bram", ALL, memory_bits // 8, BLOCK_WORD_BITS, on_chip, area),),
+            links=(streams,),
+            double_buffered=True,
+            innermost=("C", "R", "S"),
+        ),
+        LevelText(
+            name="array",
+            memories=(
+                _register(platform, "weight", "weights", 8, area),
+                _register(platform, "activation", "inputs", 8, area),
+                _register(platform, "accumulator", "outputs", 16, area),
+            ),
+            axes=(AxisText(name="dsp", size=platform.dsp, loops=("G", "M", "C", "Q")),),
+            links=(
+                LinkText(operands=("weights", "inputs"), fill_bits_per_cycle=ports, energy=on_wires),
+                LinkText(operands=("outputs",), drain_bits_per_cycle=ports, energy=on_wires),
+            ),
+            double_buffered=True,
+            unit_tiles=("N", "G", "M", "C", "P", "Q", "R", "S"),
         ),
     )
 

@@ -261,12 +261,6 @@ def map_loop_nests(
             min(front, key=lambda f: (energy * f.energy_pj + latency * f.cycles, f.energy_pj * f.cycles))
             for front in fronts
         ]
-    lower = None
-    if lowers and objective == "edp":
-        # (sum E) (sum C) >= (sum sqrt(E C))**2, by Cauchy and Schwarz.
-        lower = sum(n * math.sqrt(b) for n, b in zip(times, lowers, strict=True)) ** 2
-    elif lowers:
-        lower = sum(n * b for n, b in zip(times, lowers, strict=True))
     by_shape = {
         shape: _complete(layer, hierarchy, f, tuple(front), n)
         for (shape, layer), f, front, n in zip(shapes.items(), chosen, fronts, spent, strict=True)
@@ -284,7 +278,7 @@ def map_loop_nests(
         energy_pj=sum(m.cost.energy_pj for m in mapped),
         latency_cycles=total,
         interval_cycles=total,
-        lower=lower,
+        lower=_lower(objective, times, lowers) if lowers else None,
         evaluations=sum(spent),
         warnings=_warnings(mapped),
     )
@@ -293,6 +287,15 @@ def map_loop_nests(
         if pipelined is not None and pipelined.interval_cycles < result.interval_cycles:
             return pipelined
     return result
+
+
+def _lower(objective: str, times: list[int], lowers: list[float]) -> float:
+    """What no mapping of the network is below, of the bounds of its distinct layers and how often each occurs."""
+    if objective == "edp":
+        # (sum E) (sum C) >= (sum sqrt(E C))**2, by Cauchy and Schwarz.
+        bound: float = sum(n * math.sqrt(b) for n, b in zip(times, lowers, strict=True)) ** 2
+        return bound
+    return sum(n * b for n, b in zip(times, lowers, strict=True))
 
 
 def _warnings(mapped: tuple[LayerMapping, ...]) -> tuple[str, ...]:
@@ -336,6 +339,34 @@ def _pipeline(
     layers: tuple[NestLayer, ...], hierarchy: Hierarchy, whole: NetworkMapping, *, seed: int, effort: int
 ) -> NetworkMapping | None:
     """Groups and parts of the shortest interval, or None if no split fits."""
+    mapped = _on_parts(layers, hierarchy, seed=seed, effort=effort)
+    split = _split(layers, mapped)
+    if not split:
+        return None
+    groups: list[Group] = []
+    chosen: list[LayerMapping] = []
+    for first, last, parts in split:
+        members = [replace(mapped[parts][layer.shape], layer=layer) for layer in layers[first : last + 1]]
+        groups.append(Group(first=first, last=last, parts=parts, of=PARTS, cycles=sum(m.cost.cycles for m in members)))
+        chosen += members
+    return replace(
+        whole,
+        execution="pipeline",
+        layers=tuple(chosen),
+        groups=tuple(groups),
+        energy_pj=sum(m.cost.energy_pj for m in chosen),
+        latency_cycles=sum(group.cycles for group in groups),
+        interval_cycles=max(group.cycles for group in groups),
+        lower=None,
+        evaluations=whole.evaluations + sum(m.evaluations for found in mapped.values() for m in found.values()),
+        warnings=_warnings(tuple(chosen)),
+    )
+
+
+def _on_parts(
+    layers: tuple[NestLayer, ...], hierarchy: Hierarchy, *, seed: int, effort: int
+) -> dict[int, dict[Shape, LayerMapping]]:
+    """Every distinct layer on every number of parts on which all of them fit."""
     mapped: dict[int, dict[Shape, LayerMapping]] = {}
     for parts in range(1, PARTS):
         part = portion(hierarchy, parts, PARTS)
@@ -349,6 +380,13 @@ def _pipeline(
                 break
         else:
             mapped[parts] = found
+    return mapped
+
+
+def _split(
+    layers: tuple[NestLayer, ...], mapped: dict[int, dict[Shape, LayerMapping]]
+) -> list[tuple[int, int, int]]:  # fmt: skip
+    """(first layer, last layer, parts) of every group of the shortest interval, then latency; none if none fits."""
     # least[k][i]: interval, and then latency, of the first i layers on k parts; origin: (first layer, parts) of the
     # last group.
     n = len(layers)
@@ -369,26 +407,11 @@ def _pipeline(
                     if value < least[k][i]:
                         least[k][i], origin[k][i] = value, (j, parts)
     if least[PARTS][n][0] == math.inf:
-        return None
-    groups: list[Group] = []
-    chosen: list[LayerMapping] = []
+        return []
+    groups: list[tuple[int, int, int]] = []
     i, k = n, PARTS
     while i > 0:
         j, parts = origin[k][i]
-        members = [replace(mapped[parts][layer.shape], layer=layer) for layer in layers[j:i]]
-        groups.append(Group(first=j, last=i - 1, parts=parts, of=PARTS, cycles=sum(m.cost.cycles for m in members)))
-        chosen = members + chosen
+        groups.append((j, i - 1, parts))
         i, k = j, k - parts
-    groups.reverse()
-    return replace(
-        whole,
-        execution="pipeline",
-        layers=tuple(chosen),
-        groups=tuple(groups),
-        energy_pj=sum(m.cost.energy_pj for m in chosen),
-        latency_cycles=sum(group.cycles for group in groups),
-        interval_cycles=max(group.cycles for group in groups),
-        lower=None,
-        evaluations=whole.evaluations + sum(m.evaluations for found in mapped.values() for m in found.values()),
-        warnings=_warnings(tuple(chosen)),
-    )
+    return groups[::-1]
