@@ -33,6 +33,7 @@ def _credit(weights: np.ndarray, legal: int, option: int, worth: float, found: n
     found[option] += worth
 
 
+# One compiled kernel: its arguments are the arrays of the space and of the parents.
 @compiled
 def _gradient(
     weights: np.ndarray, active: np.ndarray, choice: np.ndarray, worth: np.ndarray, found: np.ndarray,
@@ -88,6 +89,7 @@ def _drawn_anew(rng: np.random.Generator, weights: np.ndarray, legal: int, old: 
     return pick(weights, legal, rng.random())
 
 
+# One compiled kernel: its arguments are the arrays of the space and of the parents.
 @compiled
 def _engines(
     rng: np.random.Generator, weights: np.ndarray, one: np.ndarray, two: np.ndarray, rate: float, anew: int,
@@ -108,6 +110,7 @@ def _engines(
             row[i] = _drawn_anew(rng, weights[i, : counts[i]], legal, parent[i])
 
 
+# One compiled loop: the parameters of a child are drawn in order, and each depends on those before.
 @compiled
 def _mixed(
     rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
@@ -190,6 +193,7 @@ def _mixed(
                     row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
 
 
+# One compiled loop: the parameters of a child are drawn in order, and each depends on those before.
 @compiled
 def _refitted(
     rng: np.random.Generator, weights: np.ndarray, parents: np.ndarray, one: np.ndarray, limit: int, goal: float,

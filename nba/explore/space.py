@@ -298,6 +298,7 @@ def draw_choices(
     _draw(rng, weights, active, choice, *rules)
 
 
+# One compiled loop: it fills the arrays of `Designs`, which are its arguments, in one pass over the layers.
 @compiled
 def _decode(
     choice: np.ndarray, options: np.ndarray, slot_of_layer: np.ndarray, facts: np.ndarray, height_in: int,

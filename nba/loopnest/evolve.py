@@ -44,6 +44,7 @@ def _tournament(pool: Pool, state: np.ndarray, worst: bool) -> int:
     return a if (pool.value[a] < pool.value[b]) != worst else b
 
 
+# One compiled loop: a generation changes the populations in place, and every evaluation counts against the effort.
 @compiled
 def _round(
     facts: Machine, space: Room, work: Scratch, choices: np.ndarray, weights: np.ndarray, pool: Pool, trial: Pool,

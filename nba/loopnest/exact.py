@@ -145,6 +145,7 @@ def _alike(space: Room, forced: np.ndarray) -> bool:
     )
 
 
+# One compiled loop: a depth-first search whose tree lives in the arrays that are its arguments.
 @compiled
 def _search(
     facts: Machine, space: Room, tree: Tree, weights: np.ndarray, choices: np.ndarray, forced: np.ndarray,
@@ -285,6 +286,35 @@ class MappingCertificate:
         return self.value / self.lower - 1.0
 
 
+def _below(
+    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float,
+    progress: Callable[[float], None] | None,
+) -> list[int]:  # fmt: skip
+    """Search below the members of level 1, those of the least bound first, each for some nodes and then, round after
+    round, for eight times as many. Returns those that are not finished when the process has used `until` CPU seconds.
+
+    best [4]: the best mapping so far, its value first, which `finished` improves.
+    """
+    allowed = 20_000_000.0
+    waiting = [int(i) for i in np.argsort(bounds, kind="stable")]
+    done = 0
+    while waiting and time.process_time() < until:
+        later = []
+        for position, i in enumerate(waiting):
+            if bounds[i] >= best[0] * (1 - ROUNDING):
+                break
+            if time.process_time() > until:
+                later += [j for j in waiting[position:] if bounds[j] < best[0] * (1 - ROUNDING)]
+                break
+            if not finished(i, allowed):
+                later.append(i)
+            done += 1
+            if progress is not None:
+                progress(done / max(1, len(bounds)))
+        waiting, allowed = later, allowed * 8
+    return waiting
+
+
 def solve(
     layer: NestLayer,
     hierarchy: Hierarchy,
@@ -329,33 +359,18 @@ def solve(
     if count < 0:
         lower = floor
     else:
-        order = np.argsort(bounds[:count], kind="stable")
-        allowed = 20_000_000.0
-        waiting = [int(i) for i in order]
-        done = 0
-        while waiting and time.process_time() - began_cpu < seconds:
-            later = []
-            for position, i in enumerate(waiting):
-                if bounds[i] >= best[0] * (1 - ROUNDING):
-                    break
-                if time.process_time() - began_cpu > seconds:
-                    later += [j for j in waiting[position:] if bounds[j] < best[0] * (1 - ROUNDING)]
-                    break
-                _restore(facts, space, tree, roots[i])
-                limits[1] = limits[0] + allowed
-                if (
-                    _search(
-                        facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
-                    )
-                    < 0
-                ):  # fmt: skip
-                    later.append(i)
-                done += 1
-                if progress is not None:
-                    progress(done / max(1, count))
-            waiting, allowed = later, allowed * 8
-        for i in waiting:
-            lower = min(lower, float(bounds[i]))
+
+        def finished(root: int, allowed: float) -> bool:
+            """Whether the search below a member of level 1 ends within so many more nodes."""
+            _restore(facts, space, tree, roots[root])
+            limits[1] = limits[0] + allowed
+            found = _search(
+                facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
+            )  # fmt: skip
+            return found >= 0
+
+        waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
+        lower = min((float(bounds[i]) for i in waiting), default=np.inf)
     value = float(best[0])
     optimal = lower >= value * (1 - ROUNDING)
     return MappingCertificate(

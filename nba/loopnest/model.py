@@ -208,6 +208,7 @@ def _reach(work: np.ndarray, depth: int, used: int, stride: int) -> int:
     return total
 
 
+# One compiled loop: the operands share the positions that one pass over the loops of a level finds.
 @compiled
 def moves(facts: np.ndarray, plan: np.ndarray, work: np.ndarray) -> None:
     """Elements that move into every level (INNER) and at its parent (OUTER), positions and what follows from them."""
@@ -414,6 +415,7 @@ def _times(plan: np.ndarray, work: np.ndarray, level: int, loops: int, of_class:
     return times
 
 
+# One compiled loop: all classes of steps share the table of the level.
 @compiled
 def _end(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray, level: int) -> int:
     """Cycles of one execution of `level`, all classes of whose steps are in the table.

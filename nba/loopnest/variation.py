@@ -86,6 +86,7 @@ def judge(
         copy_member(pool, i, best, 0)
 
 
+# One compiled function: its branches are the kinds of change, with the random draws in a fixed order.
 @compiled
 def mutate(space: Room, choices: np.ndarray, pool: Pool, i: int, state: np.ndarray) -> None:
     """Change one size, the unrolling of one loop, or one order of member i."""
@@ -219,6 +220,7 @@ def _sized(space: Room, pool: Pool, i: int, level: int, d: int, fan: int, tile: 
         grow(space, pool, i, state)
 
 
+# One compiled loop: all kinds of neighbours share the member on trial.
 @compiled
 def improve_member(
     facts: Machine, space: Room, work: Scratch, choices: np.ndarray, weights: np.ndarray, pool: Pool, i: int,

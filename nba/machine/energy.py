@@ -189,6 +189,7 @@ def shares_aj(
     found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits * stream)
 
 
+# One compiled kernel: its arguments are the arrays of `Designs` and scratch.
 @compiled
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
