@@ -36,10 +36,10 @@ def random_mode(
         src, out = network.source(layer), network.result(i)
         acts = [b for b in LEGAL_BITS if b <= src.bits and src.zero_point % (1 << (src.bits - b)) == 0]
         stored = [b for b in LEGAL_BITS if b <= layer.weight_store_bits]
-        if layer.op == "avgpool":
+        if not layer.operator.stores_weights:
             stored = [layer.weight_bits]
         if bits is not None:
-            acts, stored = ([bits], [bits]) if layer.op != "avgpool" else ([src.bits], stored)
+            acts, stored = ([bits], [bits]) if layer.operator.stores_weights else ([src.bits], stored)
         low = int(rng.integers(out.code_min, out.code_min + 20)) if rng.integers(2) else out.code_min
         other = replace(
             layer, act_bits=int(rng.choice(acts)), weight_bits=int(rng.choice(stored)), q_min=min(low, layer.q_max)

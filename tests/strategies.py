@@ -110,7 +110,7 @@ def _shape(
     rng: np.random.Generator, index: int, src: Tensor, wanted: Tensor | None, limits: NetworkLimits, last: bool
 ) -> tuple[Layer, Tensor] | None:
     """A random layer reading `src` and its output (of the shape of `wanted`), or None if this draw is illegal."""
-    ops: list[Op] = ["dense", "dense", "depthwise", "avgpool"]
+    ops: list[Op] = ["dense", "dense", "depthwise", "avgpool", "maxpool"]
     op = ops[int(rng.integers(len(ops)))]
     style = _pick(rng, [0, 1, 1, 1, 2, 3, 4]) if not last else _pick(rng, [0, 1, 3, 4, 4])
     square = {0: 1, 1: 3, 2: 5}
@@ -120,12 +120,14 @@ def _shape(
         kernel_h, kernel_w = int(rng.integers(1, 6)), int(rng.integers(1, 6))
     else:
         kernel_h, kernel_w = src.height, src.width
-    stride = _pick(rng, [1, 1, 2])
+    strides = _pick(rng, [1, 1, 2]), _pick(rng, [1, 1, 2])
+    if _chance(rng, 0.5):
+        strides = strides[0], strides[0]
     if style == 4 and wanted is None:
-        stride, rows, cols = _pick(rng, [1, 1, 1, 2]), (0, 1), (0, 1)
+        rows, cols = (0, 1), (0, 1)
     else:
-        along_h = _axis(rng, src.height, kernel_h, stride, wanted.height if wanted else None)
-        along_w = _axis(rng, src.width, kernel_w, stride, wanted.width if wanted else None)
+        along_h = _axis(rng, src.height, kernel_h, strides[0], wanted.height if wanted else None)
+        along_w = _axis(rng, src.width, kernel_w, strides[1], wanted.width if wanted else None)
         if along_h is None or along_w is None:
             return None
         rows, cols = along_h, along_w
@@ -156,9 +158,9 @@ def _shape(
     if _chance(rng, 0.3):
         low, high = sorted((max(low, out.zero_point), int(rng.integers(high - (100 << (out.bits - 8)), high + 1))))
     layer = Layer(
-        name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride=stride,
-        pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits, weight_bits=bits,
-        weight_store_bits=store, shift=1, q_min=low, q_max=high,
+        name=f"{op}_{index}", op=op, input=0, kernel_h=kernel_h, kernel_w=kernel_w, stride_h=strides[0],
+        stride_w=strides[1], pad_top=rows[0], pad_left=cols[0], groups=groups, rotate=rotate, act_bits=act_bits,
+        weight_bits=bits, weight_store_bits=store, shift=1, q_min=low, q_max=high,
     )  # fmt: skip
     return layer, out
 

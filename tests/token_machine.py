@@ -88,10 +88,10 @@ class Machine:
         busy = slots * max(steps, drain)
         windows = []
         for y in range(out.height):
-            top = y * layer.stride - layer.pad_top
+            top = y * layer.stride_h - layer.pad_top
             first = max(0, top)
             last = y == out.height - 1
-            release = (src.height if last else max(0, top + layer.stride)) - first
+            release = (src.height if last else max(0, top + layer.stride_h)) - first
             windows.append((min(src.height, top + layer.kernel_h) - first, release))
         residual = None if layer.residual is None else self.ring(layer.residual, i, "residual")
         return Work(

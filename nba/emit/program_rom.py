@@ -26,14 +26,14 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
     src = network.source(layer)
     ring = program.edges[job.src_edge].rings[job.src_ring]
     pp, pad, halves = program.pp, job.pad_left, job.halves
-    half = -pad if job.stride == 1 else (-pad) // 2
+    half = -pad if job.stride_w == 1 else (-pad) // 2
     operator = layer.operator
     return {
         "stage": job.stage,
         "height": job.height_in,
         "width": job.width_in,
-        "stride2_h": int(job.stride == 2),
-        "stride2_w": int(job.stride == 2),
+        "stride2_h": int(job.stride_h == 2),
+        "stride2_w": int(job.stride_w == 2),
         "pad_top": job.pad_top,
         "pad_left": pad,
         "kx_last": job.kernel_w - 1,
@@ -41,7 +41,7 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
         "c_last": job.chan_words - 1,
         "slot_extra": job.slot_cycles - job.steps,
         "rot0": half % pp,
-        "par0": (-pad) % 2 if job.stride == 2 else 0,
+        "par0": (-pad) % 2 if job.stride_w == 2 else 0,
         "qoff0": (half // pp * ring.col_words) % (1 << 16),
         "col_words": ring.col_words,
         "parity_words": ring.parity_words,

@@ -8,7 +8,7 @@ from math import gcd
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.machine.designs import INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs, source_rows
+from nba.machine.designs import INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE_H, Designs, source_rows
 from nba.machine.geometry import input_word, least_rows
 
 
@@ -65,7 +65,7 @@ def _complete(
                 if use == 1:
                     res_rows[b, i] = height
                 else:
-                    main_rows[b, i] = max(height, least_rows(layers[i, KERNEL_H], layers[i, STRIDE]))
+                    main_rows[b, i] = max(height, least_rows(layers[i, KERNEL_H], layers[i, STRIDE_H]))
         out_lanes[b] = pq[b, chunk[b, n_layers - 1]]
         out_rows[b] = layers[n_layers - 1, ROWS]
 

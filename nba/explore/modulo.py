@@ -71,8 +71,8 @@ def needs(network: Network, consumer: int, port: Port) -> tuple[np.ndarray, np.n
         return rows, rows + 1
     layer = network.layers[consumer]
     height = network.source(layer).height
-    top = rows * layer.stride - layer.pad_top
-    released = np.maximum(0, top + layer.stride)
+    top = rows * layer.stride_h - layer.pad_top
+    released = np.maximum(0, top + layer.stride_h)
     released[-1] = height
     return np.minimum(height, top + layer.kernel_h) - 1, released
 

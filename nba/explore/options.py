@@ -118,7 +118,7 @@ def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> 
         tensor = layer.residual if residual else layer.input
         if tensor is not None:
             t = network.tensors[tensor]
-            columns = bank_columns(t.width, pp, layer.stride == 2 and not residual)
+            columns = bank_columns(t.width, pp, layer.stride_w == 2 and not residual)
             found[i] = t.height * columns * -(-t.channels // lanes)
     return found
 

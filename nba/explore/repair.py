@@ -29,7 +29,7 @@ from nba.machine.designs import (
     PAD_TOP,
     RESIDUAL,
     ROWS,
-    STRIDE,
+    STRIDE_H,
     TAPS,
     WEIGHT_BITS,
     WIDTH_IN,
@@ -259,7 +259,7 @@ def repair_rings(
         mine, theirs = per_row[i], per_row[p]
         e = 1 + PER_CHUNK * owner[p]
         seen = written_cycles(theirs, drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]])) + 1
-        held = least_rows(x[KERNEL_H], x[STRIDE])
+        held = least_rows(x[KERNEL_H], x[STRIDE_H])
         short = x[HEIGHT_IN] - held
         if short <= 0:
             continue
@@ -267,7 +267,7 @@ def repair_rings(
         here = busy[i]
         if late >= 0:
             here = max(here, (x[FIRST_RELEASE] + 2) * mine + late * theirs + seen + 1 + OVERHEAD_CYCLES)
-        last = min(x[ROWS] - 1, (short + x[PAD_TOP] - 1) // x[STRIDE])
+        last = min(x[ROWS] - 1, (short + x[PAD_TOP] - 1) // x[STRIDE_H])
         there = (x[FIRST_NEED] + 1) * theirs + seen + (last + 1) * mine + 1 + OVERHEAD_CYCLES
         there = max(busy[p], there)
         more, others = here - busy[i], there - busy[p]

@@ -23,7 +23,7 @@ from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
-from nba.machine.designs import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE, Designs
+from nba.machine.designs import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE_H, Designs
 from nba.machine.geometry import input_word, least_rows
 
 PER_CHUNK = 5
@@ -158,7 +158,7 @@ class AcceleratorSpace:
         )  # fmt: skip
         _decode(
             choice, self.rules().options, np.array(slot_of_layer, np.int64),
-            np.ascontiguousarray(layers[:, [INPUT, RESIDUAL, ROWS, KERNEL_H, STRIDE]]), int(layers[0, HEIGHT_IN]),
+            np.ascontiguousarray(layers[:, [INPUT, RESIDUAL, ROWS, KERNEL_H, STRIDE_H]]), int(layers[0, HEIGHT_IN]),
             *out.arrays(),
         )  # fmt: skip
         return out

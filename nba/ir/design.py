@@ -11,7 +11,7 @@ from typing import Any
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network, Weights
 
-FORMAT = 1
+FORMAT = 2
 """Version of the design.json layout."""
 
 

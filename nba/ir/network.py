@@ -86,7 +86,8 @@ class Layer:
     residual: int | None = None
     kernel_h: int
     kernel_w: int
-    stride: int = 1
+    stride_h: int = 1
+    stride_w: int = 1
     pad_top: int = 0
     pad_left: int = 0
     groups: int = 1

@@ -23,8 +23,10 @@ from nba.ir.operators import OPERATORS
 from nba.ir.rules import Problems, Rule, limit
 
 MAX_DIM = 4095
-"""Largest height, width and channel count of a feature map."""
-MAX_KERNEL = 63
+"""Largest height and width of a feature map."""
+MAX_CHANNELS = 8191
+MAX_KERNEL = 128
+MAX_STRIDE = 2
 MAX_NAME = 200
 """Characters of a name."""
 MIN_SCALE, MAX_SCALE = 1e-30, 1e30
@@ -73,8 +75,9 @@ def _topological(n: Network) -> Problems:
 
 def _dimensions(n: Network) -> Problems:
     for i, t in enumerate(n.tensors):
-        for what, value in (("height", t.height), ("width", t.width), ("channels", t.channels)):
-            yield from limit(f"{tensor_name(n, i)}: {what}", value, 1, MAX_DIM)
+        yield from limit(f"{tensor_name(n, i)}: height", t.height, 1, MAX_DIM)
+        yield from limit(f"{tensor_name(n, i)}: width", t.width, 1, MAX_DIM)
+        yield from limit(f"{tensor_name(n, i)}: channels", t.channels, 1, MAX_CHANNELS)
 
 
 def _master_bits(n: Network) -> Problems:
@@ -121,7 +124,8 @@ def _groups(n: Network) -> Problems:
 
 def _stride(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
-        yield from limit(f"{layer_name(n, i)}: stride", layer.stride, 1, 2)
+        yield from limit(f"{layer_name(n, i)}: stride_h", layer.stride_h, 1, MAX_STRIDE)
+        yield from limit(f"{layer_name(n, i)}: stride_w", layer.stride_w, 1, MAX_STRIDE)
 
 
 def _padding(n: Network) -> Problems:
@@ -133,11 +137,11 @@ def _padding(n: Network) -> Problems:
 def _windows(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
         src, out = n.source(layer), n.result(i)
-        for what, size_out, pad, size in (
-            ("row", out.height, layer.pad_top, src.height),
-            ("column", out.width, layer.pad_left, src.width),
+        for what, size_out, stride, pad, size in (
+            ("row", out.height, layer.stride_h, layer.pad_top, src.height),
+            ("column", out.width, layer.stride_w, layer.pad_left, src.width),
         ):
-            begin = (size_out - 1) * layer.stride - pad
+            begin = (size_out - 1) * stride - pad
             if begin > size - 1:
                 yield (
                     f"{layer_name(n, i)}: the window of output {what} {size_out - 1} begins at input {what} {begin}; "

@@ -29,7 +29,7 @@ from nba.ir.rules import Problems, limit
 if TYPE_CHECKING:
     from nba.ir.network import Layer, Tensor
 
-Op = Literal["dense", "depthwise", "avgpool"]
+Op = Literal["dense", "depthwise", "avgpool", "maxpool"]
 """Names of the operators: what `Layer.op` may be."""
 Kind = Literal["dense", "depthwise"]
 """Names of the kinds of engine: what `Chunk.kind` may be."""
@@ -41,9 +41,18 @@ KINDS: tuple[Kind, ...] = (MIXING, PER_CHANNEL)
 
 UNIT_WEIGHT_BITS = 2
 """Bits of the signed weight 1, which stands for all weights of an operator that stores none."""
-NEUTRAL = {"kernel_h": 1, "kernel_w": 1, "stride": 1, "pad_top": 0, "pad_left": 0, "groups": 1, "rotate": 0}
+NEUTRAL = {
+    "kernel_h": 1,
+    "kernel_w": 1,
+    "stride_h": 1,
+    "stride_w": 1,
+    "pad_top": 0,
+    "pad_left": 0,
+    "groups": 1,
+    "rotate": 0,
+}
 """Attributes of a layer that not every operator has, and their value for one that has not."""
-WINDOW = ("kernel_h", "kernel_w", "stride", "pad_top", "pad_left")
+WINDOW = ("kernel_h", "kernel_w", "stride_h", "stride_w", "pad_top", "pad_left")
 """Attributes of an operator with a window."""
 Axis = Literal["M", "N / groups", "KH", "KW"]
 
@@ -80,6 +89,7 @@ class Reduce:
 
 
 SUM = Reduce(name="sum", combine=np.add, grows=True, pad_code=lambda source: source.zero_point)
+MAX = Reduce(name="max", combine=np.maximum, grows=False, pad_code=lambda source: source.code_min)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -176,9 +186,9 @@ class Operator:
     ) -> np.ndarray:
         """Accumulators of `size` output rows and columns, int64 [B, H_out, W_out, M], before the bias.
 
-        operand: nested input codes [B, (H_out - 1) * stride + KH, (W_out - 1) * stride + KW, N], padded. weight: nested
-        weights of `weight_shape`, or None where none are stored. Both are of one floating type in which every partial
-        sum is exact.
+        operand: nested input codes [B, (H_out - 1) * stride_h + KH, (W_out - 1) * stride_w + KW, N], padded. weight:
+        nested weights of `weight_shape`,
+        or None where none are stored. Both are of one floating type in which every partial sum is exact.
         """
         if not self.mixes:
             return _per_channel(self.reduce, layer, size, operand, weight)
@@ -198,7 +208,8 @@ def _mixing(layer: Layer, size: tuple[int, int], operand: np.ndarray, weight: np
     """weight: [M, N, KH, KW]. One matrix product over unfolded windows."""
     batch, _, _, channels = operand.shape
     taps = (layer.kernel_h, layer.kernel_w)
-    windows = np.lib.stride_tricks.sliding_window_view(operand, taps, axis=(1, 2))[:, :: layer.stride, :: layer.stride]
+    windows = np.lib.stride_tricks.sliding_window_view(operand, taps, axis=(1, 2))
+    windows = windows[:, :: layer.stride_h, :: layer.stride_w]
     unfolded = np.ascontiguousarray(windows.transpose(0, 1, 2, 4, 5, 3)).reshape(-1, taps[0] * taps[1] * channels)
     acc = unfolded @ weight.transpose(2, 3, 1, 0).reshape(-1, weight.shape[0])
     return acc.reshape(batch, *size, -1).astype(np.int64)
@@ -208,11 +219,11 @@ def _per_channel(
     how: Reduce, layer: Layer, size: tuple[int, int], operand: np.ndarray, weight: np.ndarray | None
 ) -> np.ndarray:
     """weight: [M, KH, KW], or None for ones. The taps are joined one after the other."""
-    span_h, span_w = ((n - 1) * layer.stride + 1 for n in size)
+    span_h, span_w = (size[0] - 1) * layer.stride_h + 1, (size[1] - 1) * layer.stride_w + 1
 
     def product(tap: tuple[int, ...]) -> np.ndarray:
         ky, kx = tap
-        seen = operand[:, ky : ky + span_h : layer.stride, kx : kx + span_w : layer.stride]
+        seen = operand[:, ky : ky + span_h : layer.stride_h, kx : kx + span_w : layer.stride_w]
         return seen if weight is None else seen * weight[:, ky, kx]
 
     return reduce(how.combine, map(product, np.ndindex(layer.kernel_h, layer.kernel_w))).astype(np.int64)
@@ -245,6 +256,15 @@ OPERATORS: dict[str, Operator] = {
             mixes=False,
             weight_axes=(),
             averages=True,
+        ),
+        Operator(
+            op="maxpool",
+            title="max pooling",
+            product="a[m]",
+            attributes=WINDOW,
+            mixes=False,
+            weight_axes=(),
+            reduce=MAX,
         ),
     )
 }

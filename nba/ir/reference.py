@@ -149,8 +149,8 @@ def _nested_weight(layer: Layer, lw: LayerWeights) -> np.ndarray:
 
 def _padded(layer: Layer, src: Tensor, out: Tensor, codes: np.ndarray) -> np.ndarray:
     """The part of the input that windows cover, [B, (H_out-1)*stride + KH, (W_out-1)*stride + KW, C], padded."""
-    rows = (out.height - 1) * layer.stride + layer.kernel_h
-    cols = (out.width - 1) * layer.stride + layer.kernel_w
+    rows = (out.height - 1) * layer.stride_h + layer.kernel_h
+    cols = (out.width - 1) * layer.stride_w + layer.kernel_w
     used = codes[:, : rows - layer.pad_top, : cols - layer.pad_left]
     if used.shape[1:3] == (rows, cols):
         return used

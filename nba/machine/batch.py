@@ -20,7 +20,7 @@ from nba.machine.designs import (
     PAD_TOP,
     RESIDUAL,
     ROWS,
-    STRIDE,
+    STRIDE_H,
     WIDTH_IN,
     Designs,
     M,
@@ -164,7 +164,7 @@ def _flatten(
         work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), drain_cycles(pm[k], pq[k])
         jobs[j] = (
             stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain), residual_cycles(work, drain),
-            layer[STRIDE], layer[PAD_TOP], layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
+            layer[STRIDE_H], layer[PAD_TOP], layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
     beats = row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)

@@ -37,7 +37,7 @@ from nba.machine.designs import (
     RESIDUAL,
     ROTATE,
     ROWS,
-    STRIDE,
+    STRIDE_H,
     TAPS,
     WIDTH_IN,
     Designs,
@@ -72,7 +72,7 @@ def _speed_numbers(layers: np.ndarray) -> np.ndarray:
         [
             layers[:, COLS] - 0.5, layers[:, M] - 0.5, layers[:, N] - 0.5, layers[:, TAPS], layers[:, ROWS], height,
             layers[:, FIRST_NEED], layers[:, LAST_NEED], layers[:, FIRST_RELEASE] + 2, layers[:, PAD_TOP] - 0.5,
-            1.0 / layers[:, STRIDE],
+            1.0 / layers[:, STRIDE_H],
         ]
     )  # fmt: skip
 

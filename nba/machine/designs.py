@@ -16,11 +16,11 @@ from nba.machine.timing import drain_cycles, slot_cycles, work_cycles
 
 # Columns of a layer table.
 (
-    MIXES, STORED, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE, PAD_TOP, KERNEL_H, INPUT, RESIDUAL, FIRST_NEED,
-    LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS, ROTATE,
-    CODE_BITS,
-) = range(26)  # fmt: skip
-_COLUMNS = 26
+    MIXES, STORED, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE_H, STRIDE_W, PAD_TOP, KERNEL_H, INPUT, RESIDUAL,
+    FIRST_NEED, LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS,
+    ROTATE, CODE_BITS,
+) = range(27)  # fmt: skip
+_COLUMNS = 27
 
 _A = np.ndarray
 _Arrays = tuple[_A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A]
@@ -58,19 +58,19 @@ class Designs:
 
 
 def layer_table(network: Network) -> np.ndarray:
-    """int64 [L, 26]: what the closed forms know of every layer, by the column names of this module."""
+    """int64 [L, 27]: what the closed forms know of every layer, by the column names of this module."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     earlier = earlier_uses(network, "main"), earlier_uses(network, "residual")
     for i, layer in enumerate(network.layers):
         out, src = network.result(i), network.source(layer)
-        last_top = (out.height - 1) * layer.stride - layer.pad_top
+        last_top = (out.height - 1) * layer.stride_h - layer.pad_top
         first_release = 0
-        while first_release < out.height - 1 and (first_release + 1) * layer.stride - layer.pad_top <= 0:
+        while first_release < out.height - 1 and (first_release + 1) * layer.stride_h - layer.pad_top <= 0:
             first_release += 1
         operator = layer.operator
         table[i] = (
             operator.mixes, operator.stores_weights, out.channels, src.channels, layer.kernel_h * layer.kernel_w,
-            out.height, out.width, src.height, src.width, layer.stride, layer.pad_top, layer.kernel_h,
+            out.height, out.width, src.height, src.width, layer.stride_h, layer.stride_w, layer.pad_top, layer.kernel_h,
             layer.input, -1 if layer.residual is None else layer.residual,
             min(src.height, layer.kernel_h - layer.pad_top) - 1, min(src.height, last_top + layer.kernel_h) - 1,
             first_release, earlier[0][i], earlier[1][i],
@@ -114,7 +114,7 @@ def words_of(layer: np.ndarray, pm: int, pn: int) -> int:
 
 @kernel
 def source_rows(layers: np.ndarray, tensor: int) -> int:
-    """Rows of a tensor of the network of layers [L, 26]: 0 is its input, i + 1 what layer i writes."""
+    """Rows of a tensor of the network of layers [L, 27]: 0 is its input, i + 1 what layer i writes."""
     rows = layers[tensor - 1, ROWS] if tensor > 0 else layers[0, HEIGHT_IN]
     return rows
 

@@ -29,7 +29,7 @@ from nba.machine.designs import (
     ROWS,
     STORE_BITS,
     STORED,
-    STRIDE,
+    STRIDE_W,
     TAPS,
     WEIGHT_BITS,
     WIDTH_IN,
@@ -197,7 +197,9 @@ def fill(
             lane = min(use_lane(earlier[port], chunk, i), MAX_LANES - 1)
             p = chunk[tensor - 1] if tensor > 0 else HOST
             edge = edges[edge_number(p, k, port, lane, n_chunks, MAX_LANES)]
-            columns = bank_columns(layer[WIDTH_IN] if port == 0 else layer[COLS], pp, port == 0 and layer[STRIDE] == 2)
+            columns = bank_columns(
+                layer[WIDTH_IN] if port == 0 else layer[COLS], pp, port == 0 and layer[STRIDE_W] == 2
+            )
             if edge[E_RINGS] == 0:
                 row[C_SRC if port == 0 else C_RES] += 1
                 if tensor > 0:

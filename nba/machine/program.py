@@ -148,7 +148,8 @@ class JobProgram:
     steps: int
     slot_cycles: int
     row_cycles: int
-    stride: int
+    stride_h: int
+    stride_w: int
     pad_top: int
     pad_left: int
     height_in: int
@@ -228,7 +229,7 @@ def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
     if consumer == HOST or port == "residual":
         return 1
     layer = network.layers[consumer]
-    return least_rows(layer.kernel_h, layer.stride)
+    return least_rows(layer.kernel_h, layer.stride_h)
 
 
 def input_lanes(network: Network, accelerator: Accelerator) -> int:
@@ -247,9 +248,9 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
     stride, pad_top, rows_out, split = 1, 0, tensor.height, False
     if ring.consumer != HOST and ring.port == "main":
         layer = network.layers[ring.consumer]
-        stride, pad_top = layer.stride, layer.pad_top
+        stride, pad_top = layer.stride_h, layer.pad_top
         rows_out = network.result(ring.consumer).height
-        split = stride == 2
+        split = layer.stride_w == 2
     row_words = bank_columns(tensor.width, accelerator.pp, split) * col_words
     return RingLayout(
         tensor=ring.tensor,
@@ -331,7 +332,8 @@ def _job(
         steps=words * taps,
         slot_cycles=slot,
         row_cycles=row_cycles(work_cycles(col_groups, m_groups, slot)),
-        stride=layer.stride,
+        stride_h=layer.stride_h,
+        stride_w=layer.stride_w,
         pad_top=layer.pad_top,
         pad_left=layer.pad_left,
         height_in=src.height,

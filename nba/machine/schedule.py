@@ -120,7 +120,7 @@ def tables(program: Program) -> Tables:
                     job.row_cycles,
                     timing.written_cycles(work, drain),
                     timing.residual_cycles(work, drain),
-                    job.stride,
+                    job.stride_h,
                     job.pad_top,
                     job.kernel_h,
                     job.height_in,

@@ -78,8 +78,12 @@ class Picture:
 
 
 def describe(layer: Layer) -> str:
-    """Operator, kernel, stride and groups, as in `dense 3x3 /2 g2`."""
-    stride, groups = f" /{layer.stride}" if layer.stride > 1 else "", " g2" if layer.groups == 2 else ""
+    """Operator, kernel, stride and groups, as in `dense 3x3 /2 g2`; `/2x1`: two rows, one column."""
+    strides = (layer.stride_h, layer.stride_w)
+    stride = (
+        "" if strides == (1, 1) else f" /{strides[0]}" if strides[0] == strides[1] else f" /{strides[0]}x{strides[1]}"
+    )
+    groups = " g2" if layer.groups == 2 else ""
     return f"{layer.op} {layer.kernel_h}x{layer.kernel_w}{stride}{groups}"
 
 

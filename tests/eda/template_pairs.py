@@ -23,6 +23,7 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
+from nba.ir.operators import OPERATORS
 from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
@@ -194,7 +195,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         return (out - 1) * job_stride + kernel - size - before
 
     found = {f"pp {n}": program.pp == n for n in (1, 2, 4, 8)}
-    found |= {f"op {name}": any(layer.op == name for layer in layers) for name in ("dense", "depthwise", "avgpool")}
+    found |= {f"op {name}": any(layer.op == name for layer in layers) for name in OPERATORS}
     found |= {f"kernel height {n}": any(layer.kernel_h == n for layer in layers) for n in (1, 2, 3, 4, 5)}
     found |= {f"{n} chunks": len(program.chunks) == n for n in (1, 2, 3, 4)}
     return found | {
@@ -205,19 +206,28 @@ def features(case: Subject) -> Mapping[str, bool]:
         ),
         "stride 2, split layout": any(ring.split and edge.consumer >= 0 for edge, ring in rings),
         "split layout, two groups of columns": any(r.split and r.parity_words > r.col_words for _, r in rings),
+        "max pooling of negative codes, padded": any(
+            x.op == "maxpool" and (x.pad_top or x.pad_left) and s.signed for _, x, s, _ in shapes
+        ),
+        "sums and largest products in one chunk": any(
+            len({layers[job.layer].op for job in chunk.jobs} & {"maxpool", "avgpool", "depthwise"}) > 1
+            and any(layers[job.layer].op == "maxpool" for job in chunk.jobs)
+            for chunk in program.chunks
+        ),
+        "strides differ": any(layer.stride_h != layer.stride_w for layer in layers),
         "non-square kernel": any(layer.kernel_h != layer.kernel_w for layer in layers),
         "non-square map": any(t.height != t.width for t in network.tensors),
         "asymmetric padding": any(
-            x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) != x.pad_top
+            x.pad_top and after(s.height, o.height, x.stride_h, x.kernel_h, x.pad_top) != x.pad_top
             for _, x, s, o in shapes
         ),
         "valid padding": any(
-            x.kernel_h > 1 and not x.pad_top and after(s.height, o.height, x.stride, x.kernel_h, 0) <= 0
+            x.kernel_h > 1 and not x.pad_top and after(s.height, o.height, x.stride_h, x.kernel_h, 0) <= 0
             for _, x, s, o in shapes
         ),
-        "kernel below stride": any(layer.kernel_h < layer.stride for layer in layers),
+        "kernel below stride": any(layer.kernel_h < layer.stride_h for layer in layers),
         "rows of the input never read": any(
-            after(s.height, o.height, x.stride, x.kernel_h, x.pad_top) < 0 for _, x, s, o in shapes
+            after(s.height, o.height, x.stride_h, x.kernel_h, x.pad_top) < 0 for _, x, s, o in shapes
         ),
         "residual": any(layer.residual is not None for layer in layers),
         "residual over several layers": any(
@@ -226,7 +236,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "residual from the input": any(layer.residual == 0 for layer in layers),
         "residual equal to the operand": any(layer.residual == layer.input for layer in layers),
         "nested activations": any(layer.act_bits < network.master_bits for layer in layers),
-        "nested weights": any(x.op != "avgpool" and x.weight_bits < x.weight_store_bits for x in layers),
+        "nested weights": any(x.operator.stores_weights and x.weight_bits < x.weight_store_bits for x in layers),
         "nonzero zero point": any(t.zero_point for t in network.tensors),
         "signed input": network.tensors[0].signed,
         "unsigned input": not network.tensors[0].signed,
@@ -240,7 +250,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "slot is the walk (R > D > 1)": any(job.steps > chunk.drain_cycles > 1 for chunk, job, _ in jobs),
         "row of one cycle": any(job.col_groups * job.m_groups * job.slot_cycles == 1 for _, job, _ in jobs),
         "ring at its minimum": any(
-            ring.rows == max(layers[ring.consumer].kernel_h, layers[ring.consumer].stride) < t.height
+            ring.rows == max(layers[ring.consumer].kernel_h, layers[ring.consumer].stride_h) < t.height
             for edge, ring in rings
             for t in (network.tensors[ring.tensor],)
             if edge.consumer >= 0 and edge.port == "main"

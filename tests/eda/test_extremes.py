@@ -32,14 +32,15 @@ def _map(name: str, height: int, width: int, channels: int) -> Tensor:
 def _layer(index: int, op: str, kernel: tuple[int, int], stride: int = 1, pads: tuple[int, int] = (0, 0)) -> Layer:
     return Layer(
         name=f"layer {index}", op="depthwise" if op == "depthwise" else "dense", input=index, kernel_h=kernel[0],
-        kernel_w=kernel[1], stride=stride, pad_top=pads[0], pad_left=pads[1], shift=8, q_min=0, q_max=255,
+        kernel_w=kernel[1], stride_h=stride, stride_w=stride, pad_top=pads[0], pad_left=pads[1], shift=8, q_min=0,
+        q_max=255,
     )  # fmt: skip
 
 
 def _wide_output() -> tuple[Network, Accelerator]:
-    """4095 output channels, 4098 drained ones: more words a column than 12 bits count."""
+    """8191 output channels, 8196 drained ones: more words a column than 13 bits count."""
     network = Network(
-        name="n", tensors=(_map("a", 1, 1, 2), _map("b", 1, 1, 4095)), layers=(_layer(0, "dense", (1, 1)),)
+        name="n", tensors=(_map("a", 1, 1, 2), _map("b", 1, 1, 8191)), layers=(_layer(0, "dense", (1, 1)),)
     )
     chunk = Chunk(kind="dense", pm=6, pn=1, pq=1, jobs=(Job(layer=0),))
     rings = (Ring(tensor=0, consumer=0, rows=1), Ring(tensor=1, consumer=HOST, rows=1))
@@ -48,7 +49,7 @@ def _wide_output() -> tuple[Network, Accelerator]:
 
 def _wide_inside() -> tuple[Network, Accelerator]:
     """The same between two chunks, with a consumer of one lane."""
-    tensors = (_map("a", 1, 1, 2), _map("b", 1, 1, 4095), _map("c", 1, 1, 2))
+    tensors = (_map("a", 1, 1, 2), _map("b", 1, 1, 8191), _map("c", 1, 1, 2))
     network = Network(name="n", tensors=tensors, layers=(_layer(0, "dense", (1, 1)), _layer(1, "dense", (1, 1))))
     chunks = (
         Chunk(kind="dense", pm=6, pn=1, pq=1, jobs=(Job(layer=0),)),
@@ -63,9 +64,9 @@ def _wide_inside() -> tuple[Network, Accelerator]:
 
 
 def _wide_map() -> tuple[Network, Accelerator]:
-    """4095 columns, eight at a time, a kernel 63 columns wide with stride 2."""
+    """4095 columns, eight at a time, a kernel 128 columns wide with stride 2."""
     tensors = (_map("a", 1, 4095, 1), _map("b", 1, 2048, 1))
-    network = Network(name="n", tensors=tensors, layers=(_layer(0, "depthwise", (1, 63), 2, (0, 31)),))
+    network = Network(name="n", tensors=tensors, layers=(_layer(0, "depthwise", (1, 128), 2, (0, 63)),))
     chunk = Chunk(kind="depthwise", pm=1, pn=1, pq=1, jobs=(Job(layer=0),))
     rings = (Ring(tensor=0, consumer=0, rows=2), Ring(tensor=1, consumer=HOST, rows=1))
     return network, Accelerator(pp=8, chunks=(chunk,), rings=rings, out_lanes=1)
@@ -81,8 +82,8 @@ def _long_ring() -> tuple[Network, Accelerator]:
 
 
 def _wide_halves() -> tuple[Network, Accelerator]:
-    """Two groups: 4094 channel groups that read halves of one word, then two that read halves of 2047 words."""
-    tensors = (_map("a", 1, 1, 2), _map("b", 1, 1, 4094), _map("c", 1, 1, 2))
+    """Two groups: 8190 channel groups that read halves of one word, then two that read halves of 4095 words."""
+    tensors = (_map("a", 1, 1, 2), _map("b", 1, 1, 8190), _map("c", 1, 1, 2))
     layers = tuple(replace(_layer(i, "dense", (1, 1)), groups=2, rotate=1) for i in range(2))
     network = Network(name="n", tensors=tensors, layers=layers)
     chunk = Chunk(kind="dense", pm=1, pn=1, pq=1, jobs=(Job(layer=0), Job(layer=1)))
@@ -93,8 +94,8 @@ def _wide_halves() -> tuple[Network, Accelerator]:
     )
     accelerator = Accelerator(pp=1, chunks=(chunk,), rings=rings, out_lanes=1)
     first, second = (job.halves for job in lower(network, accelerator).chunks[0].jobs)
-    assert (first.words, first.first, first.turn_lo, first.turn_hi) == (1, 0, 2046, 4093)
-    assert (second.words, second.first, second.turn_lo, second.turn_hi) == (2047, 1, 1, 2)
+    assert (first.words, first.first, first.turn_lo, first.turn_hi) == (1, 0, 4094, 8189)
+    assert (second.words, second.first, second.turn_lo, second.turn_hi) == (4095, 1, 1, 2)
     return network, accelerator
 
 

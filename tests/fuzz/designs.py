@@ -63,7 +63,7 @@ def _design(rng: random.Random, folder: Path) -> None:
     pool = (
         mutate.VALUES
         if rng.random() < 0.5
-        else (*range(-2, 12), 16, 64, 1000, 0.5, 1e6, "dense", "depthwise", "avgpool")
+        else (*range(-2, 12), 16, 64, 1000, 0.5, 1e6, "dense", "depthwise", "avgpool", "maxpool")
     )
     (folder / "design.json").write_bytes(
         mutate.encoded(mutate.json_text(rng, json.loads(design.canonical_json()), pool))

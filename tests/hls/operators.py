@@ -30,6 +30,7 @@ class Operator:
     out_channels: int = 6
     kernel: tuple[int, int] = (3, 3)
     stride: int = 1
+    stride_w: int | None = None
     pad: tuple[int, int] | None = None
     out_size: tuple[int, int] | None = None
     signed: bool = False
@@ -135,6 +136,32 @@ OPERATORS = (
     Operator(
         name="average pool 2x2 stride 2", op="avgpool", kernel=(2, 2), stride=2, pad=(0, 0), out_size=(3, 3), pm=2, pn=1
     ),
+    Operator(
+        name="max pool 3x3 stride 2",
+        op="maxpool",
+        size=(7, 8),
+        kernel=(3, 3),
+        stride=2,
+        pad=(1, 1),
+        signed=True,
+        zero=-48,
+        act_bits=5,
+        pm=4,
+        pn=1,
+        pp=4,
+    ),
+    Operator(
+        name="max pool 2x3 strides 2 and 1",
+        op="maxpool",
+        size=(5, 6),
+        kernel=(2, 3),
+        stride=2,
+        stride_w=1,
+        values=20,
+        pm=6,
+        pn=1,
+    ),
+    Operator(name="dense 3x3 strides 1 and 2", size=(5, 7), stride=1, stride_w=2, pp=2),
     Operator(name="residual", channels=6, residual=True, signed=True),
     Operator(name="residual, zero points", channels=6, residual=True, zero=37, out_signed=False, out_zero=200),
     Operator(name="depthwise with residual", op="depthwise", channels=7, residual=True, pn=1, pm=6, pq=3, out_lanes=6),
@@ -197,7 +224,7 @@ OPERATORS = (
 def operator_case(o: Operator, seed: int = 0) -> Case:
     """The design, weights, inputs and expected outputs of one operator."""
     rng = np.random.default_rng([seed, len(o.name), *o.name.encode()])
-    same = tuple(-(-n // o.stride) for n in o.size)
+    same = tuple(-(-n // stride) for n, stride in zip(o.size, (o.stride, o.stride_w or o.stride), strict=True))
     height, width = o.out_size or (same[0], same[1])
     pad = o.pad if o.pad is not None else ((o.kernel[0] - 1) // 2, (o.kernel[1] - 1) // 2)
     channels = o.out_channels if o.op == "dense" else o.channels
@@ -222,8 +249,9 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     q_min, q_max = o.clamp or (out.code_min, out.code_max)
     layer = Layer(
         name=o.name, op=o.op, input=0, residual=0 if o.residual else None, kernel_h=o.kernel[0], kernel_w=o.kernel[1],
-        stride=o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups, rotate=o.rotate, act_bits=o.act_bits,
-        weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1, q_min=q_min, q_max=q_max,
+        stride_h=o.stride, stride_w=o.stride_w or o.stride, pad_top=pad[0], pad_left=pad[1], groups=o.groups,
+        rotate=o.rotate, act_bits=o.act_bits, weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1,
+        q_min=q_min, q_max=q_max,
     )  # fmt: skip
     network = Network(name=o.name, tensors=(first, out), layers=(layer,))
     high = 1 << (o.store_bits - 1)

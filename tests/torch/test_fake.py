@@ -145,6 +145,42 @@ def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...], groups
         assert len(np.unique(exact[-1])) > 5
 
 
+@pytest.mark.parametrize("bits", [3, 8])
+@pytest.mark.parametrize("strides", [(2, 2), (2, 1), (1, 1)])
+def test_max_pooling_between_layers(bits: int, strides: tuple[int, int]) -> None:
+    """Every output code of a max pooling is that of the integer reference; what lies outside the map never wins."""
+    high, wide = (8 - 1) // strides[0] + 1, (8 - 1) // strides[1] + 1
+    window = {"kernel_h": 3, "kernel_w": 3, "pad_top": 1, "pad_left": 1}
+    numbers = {"act_bits": bits, "weight_bits": bits, "weight_store_bits": bits, "shift": 8}
+    shapes = (("x", 8, 8, 1, False), ("a", 8, 8, 6, True), ("b", high, wide, 6, True), ("y", 1, 1, 5, True))
+    network = Network(
+        name="pooled",
+        tensors=tuple(Tensor(name=n, height=h, width=w, channels=c, signed=s) for n, h, w, c, s in shapes),
+        layers=(
+            Layer(name="first", op="dense", input=0, q_min=-128, q_max=127, **window, **numbers),
+            Layer(name="pool", op="maxpool", input=1, stride_h=strides[0], stride_w=strides[1], q_min=-128, q_max=127,
+                  **window, **numbers),
+            Layer(name="last", op="dense", input=2, kernel_h=high, kernel_w=wide, q_min=-128, q_max=127, **numbers),
+        ),
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(bits)
+    model = FakeNetwork(network, INPUT_SCALE, generator)
+    model.train()
+    x = torch.randint(0, 256, (16, 1, 8, 8), generator=generator).float()
+    model(x).sum().backward()
+    model.eval()
+    model.freeze(True)
+    found, weights = export(model)
+    assert check_network(found) == ()
+    images = x.permute(0, 2, 3, 1).numpy().astype(np.uint8)
+    with torch.no_grad():
+        fake = model.signals(x)
+    exact = run_all(found, weights, images)
+    assert len(np.unique(exact[2])) > (2 if bits == 3 else 20)
+    assert np.array_equal(fake[1].codes_BCHW.permute(0, 2, 3, 1).numpy(), exact[1])
+    assert np.array_equal(fake[2].codes_BCHW.permute(0, 2, 3, 1).numpy(), exact[2])
+
+
 @pytest.mark.parametrize("bits", [(16, 4, 16), (2, 16, 2), (16, 16, 16)])
 def test_wide_integers_equal_the_frozen_network(bits: tuple[int, ...]) -> None:
     """Sums of products of 16 bits exceed the 24 bits of float32: there a code may differ; in float64 none does."""
@@ -176,8 +212,8 @@ def test_groups_are_those_of_the_integer_reference(rotate: int) -> None:
     """Convolution of integers: not one sum differs. Batch statistics, gains and biases follow the same channels."""
     generator = torch.Generator().manual_seed(rotate)
     layer = QuantLayer(
-        op="dense", in_channels=6, out_channels=8, kernel=(3, 3), stride=1, pad=1, signed=True, groups=2, rotate=rotate,
-        norm=False, generator=generator,
+        op="dense", in_channels=6, out_channels=8, kernel=(3, 3), stride=(1, 1), pad=1, signed=True, groups=2,
+        rotate=rotate, norm=False, generator=generator,
     )  # fmt: skip
     first = Tensor(name="a", height=5, width=4, channels=6, signed=False)
     last = Tensor(name="b", height=5, width=4, channels=8, signed=True)
@@ -323,7 +359,7 @@ def test_codes_and_all_gradients_are_those_of_the_plain_formula(
 ) -> None:
     generator = torch.Generator().manual_seed(6)
     layer = QuantLayer(
-        op=op, in_channels=12, out_channels=12, kernel=(3, 3), stride=1, pad=1, signed=True, norm=norm, reach=3.0,
+        op=op, in_channels=12, out_channels=12, kernel=(3, 3), stride=(1, 1), pad=1, signed=True, norm=norm, reach=3.0,
         generator=generator,
     ).to(dtype)  # fmt: skip
     with torch.no_grad():

@@ -111,7 +111,9 @@ def test_a_floating_network_is_an_ordinary_one() -> None:
             y = y.mean((2, 3), keepdim=True)
         else:
             groups = y.shape[1] if layer.op == "depthwise" else 1
-            y = nn.functional.conv2d(y, twin.weight, twin.bias, layer.stride, layer.pad_top, 1, groups)
+            y = nn.functional.conv2d(
+                y, twin.weight, twin.bias, (layer.stride_h, layer.stride_w), layer.pad_top, 1, groups
+            )
             y = y if twin.norm is None else nn.functional.batch_norm(y, None, None, training=True)
         y = y if layer.residual is None else y + maps[layer.residual]
         maps.append(y if network.result(i).signed else y.relu())

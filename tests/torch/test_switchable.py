@@ -178,7 +178,7 @@ def test_codes_are_the_master_codes_rounded(lowest: int) -> None:
         assert np.array_equal(codes.numpy(), nest(masters, 8, bits, True))
         assert torch.equal(scale, master_scale(w, lowest) * 2.0 ** (8 - bits))
         layer = NestedLayer(
-            op="dense", in_channels=3, out_channels=5, kernel=(3, 3), stride=1, pad=1, signed=True,
+            op="dense", in_channels=3, out_channels=5, kernel=(3, 3), stride=(1, 1), pad=1, signed=True,
             generator=torch.Generator(),
         )  # fmt: skip
         layer.lowest = lowest

@@ -26,8 +26,8 @@ def blocks_network(
         layers.append(
             Layer(
                 name=f"layer{len(layers)}", op=op, input=source, residual=residual, kernel_h=kernel, kernel_w=kernel,
-                stride=stride, pad_top=pad, pad_left=pad, act_bits=b, weight_bits=b, weight_store_bits=b, shift=16,
-                res_mult=0 if residual is None else 1, q_min=0, q_max=127,
+                stride_h=stride, stride_w=stride, pad_top=pad, pad_left=pad, act_bits=b, weight_bits=b,
+                weight_store_bits=b, shift=16, res_mult=0 if residual is None else 1, q_min=0, q_max=127,
             )
         )  # fmt: skip
         tensors.append(Tensor(name=layers[-1].name, height=rows, width=cols, channels=channels, signed=True))

@@ -162,10 +162,14 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("zero point range", with_tensor(3, zero_point=-129), "tensor 3 ('out'): zero_point is -129; legal: -128..127"),
     ("zero point range", with_tensor(2, zero_point=256), "tensor 2 ('b'): zero_point is 256; legal: 0..255"),
     ("consumed", with_layer(2, input=1), "tensor 2 ('b'): no layer reads it"),
-    ("op known", with_layer(0, op="maxpool"), "layer 0 ('first'): op is 'maxpool'; legal: dense, depthwise, avgpool"),
+    (
+        "op known",
+        with_layer(0, op="minpool"),
+        "layer 0 ('first'): op is 'minpool'; legal: dense, depthwise, avgpool, maxpool",
+    ),
     ("operator", with_tensor(0, with_layer(1, op="avgpool", input=0)), "layer 1 ('middle'): avgpool from 3 to 4"),
-    ("kernel", with_layer(0, kernel_h=64), "layer 0 ('first'): kernel_h is 64; legal: 1..63"),
-    ("kernel", with_layer(2, kernel_w=0), "layer 2 ('last'): kernel_w is 0; legal: 1..63"),
+    ("kernel", with_layer(0, kernel_h=129), "layer 0 ('first'): kernel_h is 129; legal: 1..128"),
+    ("kernel", with_layer(2, kernel_w=0), "layer 2 ('last'): kernel_w is 0; legal: 1..128"),
     ("groups", with_layer(0, groups=3), "layer 0 ('first'): groups is 3; legal: 1..2"),
     ("groups", with_layer(2, groups=0), "layer 2 ('last'): groups is 0; legal: 1..2"),
     ("operator", with_layer(2, rotate=1), "layer 2 ('last'): rotate is 1 with one group; legal: 0"),
@@ -183,8 +187,8 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("operator", with_tensor(3, with_layer(2, groups=2), channels=5), "5 output channels in 2 groups"),
     ("operator", with_layer(2, groups=2, rotate=4), "layer 2 ('last'): rotate is 4; legal: 0..3"),
     ("operator", with_layer(2, groups=2, rotate=-1), "layer 2 ('last'): rotate is -1; legal: 0..3"),
-    ("stride", with_layer(0, stride=3), "layer 0 ('first'): stride is 3; legal: 1..2"),
-    ("stride", with_layer(0, stride=0), "layer 0 ('first'): stride is 0"),
+    ("stride", with_layer(0, stride_h=3), "layer 0 ('first'): stride_h is 3; legal: 1..2"),
+    ("stride", with_layer(0, stride_w=0), "layer 0 ('first'): stride_w is 0"),
     ("padding", with_layer(0, pad_top=3), "layer 0 ('first'): pad_top is 3; legal: 0..2"),
     ("padding", with_layer(0, pad_left=-1), "layer 0 ('first'): pad_left is -1; legal: 0..2"),
     ("windows", with_tensor(1, height=6), "layer 0 ('first'): the window of output row 5 begins at input row 4"),
@@ -493,7 +497,7 @@ def test_accelerator_rule(rule: str, network: Network, accelerator: Accelerator,
 
 
 def test_all_problems_are_collected() -> None:
-    network = with_layer(1, shift=0, kernel_w=64, q_max=300)
+    network = with_layer(1, shift=0, kernel_w=129, q_max=300)
     assert len(check_network(network)) == 3
     accelerator = replace(with_ring(0, rows=1), out_lanes=3)
     assert len(check_accelerator(NETWORK, accelerator)) == 2
@@ -557,8 +561,8 @@ def test_no_rule_crashes_on_a_damaged_design(seed: int) -> None:
     network, _ = random_network(rng)
     accelerator = random_accelerator(rng, network)
     layer_fields = [
-        "input", "residual", "kernel_h", "kernel_w", "stride", "pad_top", "pad_left", "groups", "rotate", "act_bits",
-        "weight_bits", "weight_store_bits", "shift", "res_mult", "q_min", "q_max",
+        "input", "residual", "kernel_h", "kernel_w", "stride_h", "stride_w", "pad_top", "pad_left", "groups",
+        "rotate", "act_bits", "weight_bits", "weight_store_bits", "shift", "res_mult", "q_min", "q_max",
     ]  # fmt: skip
     for _ in range(30):
         value = int(rng.choice([-70_000, -3, -1, 0, 1, 2, 5, 9, 50, 300, 5000, 70_000]))

@@ -34,15 +34,23 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
         for y in range(out.height):
             for x in range(out.width):
                 for m in range(out.channels):
-                    acc = 0
+                    acc = -(10**9) if layer.op == "maxpool" else 0
                     seen, first = src.channels // layer.groups, 0
                     if layer.groups == 2:
                         first = seen * ((m + layer.rotate) // (out.channels // 2) % 2)
                     for n in range(first, first + seen) if layer.op == "dense" else (m,):
                         for ky in range(layer.kernel_h):
                             for kx in range(layer.kernel_w):
-                                iy, ix = y * layer.stride - layer.pad_top + ky, x * layer.stride - layer.pad_left + kx
+                                iy, ix = (
+                                    y * layer.stride_h - layer.pad_top + ky,
+                                    x * layer.stride_w - layer.pad_left + kx,
+                                )
                                 inside = 0 <= iy < src.height and 0 <= ix < src.width
+                                if layer.op == "maxpool":
+                                    if inside:
+                                        a = maps[layer.input][iy][ix][n]
+                                        acc = max(acc, naive_nest(a, src.bits, layer.act_bits, src.signed))
+                                    continue
                                 a = maps[layer.input][iy][ix][n] if inside else src.zero_point
                                 w = 1
                                 if layer.op != "avgpool":
@@ -111,7 +119,7 @@ def test_wide_networks_are_diverse() -> None:
             features = {
                 "activations of 16 bits": layer.act_bits == 16,
                 "activations nested from 16": layer.act_bits < 16,
-                "weights of 16 bits": layer.op != "avgpool" and layer.weight_bits == 16,
+                "weights of 16 bits": layer.op in ("dense", "depthwise") and layer.weight_bits == 16,
                 "weights nested from 16": lw.dtype == np.int16 and layer.weight_bits < 16,
                 "weights of few bits": layer.weight_store_bits < 8,
                 "signed": src.signed,
@@ -271,10 +279,11 @@ def test_random_networks_are_diverse_and_not_saturated() -> None:
         for i, layer in enumerate(network.layers):
             src, out = network.source(layer), network.result(i)
             saturated.append(np.mean((tensors[i + 1] == layer.q_min) | (tensors[i + 1] == layer.q_max)))
-            pad_bottom = (out.height - 1) * layer.stride + layer.kernel_h - layer.pad_top - src.height
+            pad_bottom = (out.height - 1) * layer.stride_h + layer.kernel_h - layer.pad_top - src.height
             features = {
                 layer.op: True,
-                f"stride {layer.stride}": True,
+                f"stride {layer.stride_h}": True,
+                "strides differ": layer.stride_h != layer.stride_w,
                 f"kernel {layer.kernel_h}x{layer.kernel_w}": layer.kernel_h == layer.kernel_w,
                 "kernel not square": layer.kernel_h != layer.kernel_w,
                 "map not square": src.height != src.width,
@@ -294,10 +303,10 @@ def test_random_networks_are_diverse_and_not_saturated() -> None:
             }
             seen |= {name for name, there in features.items() if there}
     wanted = {
-        "dense", "depthwise", "avgpool", "stride 1", "stride 2", "kernel 1x1", "kernel 3x3", "kernel 5x5",
-        "kernel not square", "map not square", "padding not symmetric", "residual", "long residual",
-        "residual of the input", "branch", "nested activations", "nested weights", "zero point", "signed", "global",
-        "two groups", "channel shuffle", "other rotation",
+        "dense", "depthwise", "avgpool", "maxpool", "stride 1", "stride 2", "strides differ", "kernel 1x1",
+        "kernel 3x3", "kernel 5x5", "kernel not square", "map not square", "padding not symmetric", "residual",
+        "long residual", "residual of the input", "branch", "nested activations", "nested weights", "zero point",
+        "signed", "global", "two groups", "channel shuffle", "other rotation",
     }  # fmt: skip
     assert wanted <= seen, wanted - seen
     assert np.median(saturated) < 0.2

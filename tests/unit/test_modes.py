@@ -86,8 +86,8 @@ def test_layers_may_differ_in_bits_and_requantisation_alone(field: str) -> None:
     first = design.network.layers[0]
     other = {
         "name": "other", "input": 0, "residual": 0, "kernel_h": first.kernel_h + 1, "kernel_w": first.kernel_w + 1,
-        "stride": 3 - first.stride, "pad_top": first.pad_top + 1, "pad_left": first.pad_left + 1,
-        "weight_store_bits": 8 if first.weight_store_bits < 8 else 7,
+        "stride_h": 3 - first.stride_h, "stride_w": 3 - first.stride_w, "pad_top": first.pad_top + 1,
+        "pad_left": first.pad_left + 1, "weight_store_bits": 8 if first.weight_store_bits < 8 else 7,
         "act_bits": 8, "weight_bits": 2, "shift": 1 + first.shift % 40, "res_mult": 0, "q_min": first.q_min,
         "q_max": first.q_max,
     }  # fmt: skip
@@ -226,7 +226,7 @@ def test_memories_hold_every_mode(seed: int) -> None:
                 found, first = _fields(word, fields), _fields(words[j], fields)
                 assert found["p_base"] == job.param_base + m * chunk.mode_params
                 assert found["a_shift"] == program.code_bits - layer.act_bits
-                if layer.op != "avgpool":
+                if layer.operator.stores_weights:
                     assert found["w_shift"] == layer.weight_store_bits - layer.weight_bits
                     assert found["w_bits"] == layer.weight_bits
                 assert found["shift"] == layer.shift

@@ -98,7 +98,7 @@ class QuantLayer(nn.Module):
         in_channels: int,
         out_channels: int,
         kernel: tuple[int, int],
-        stride: int,
+        stride: tuple[int, int],
         pad: int,
         signed: bool,
         norm: bool = True,
@@ -112,6 +112,7 @@ class QuantLayer(nn.Module):
     ):
         super().__init__()
         self.operator = OPERATORS[op]
+        self.taps = kernel
         self.stride = stride
         self.pad = pad
         self.groups = groups if self.operator.mixes else in_channels
@@ -169,9 +170,13 @@ class QuantLayer(nn.Module):
         return norm.weight
 
     def _unweighted(self, x_BCHW: Tensor) -> Tensor:
-        """What an operator without weights makes of real values: it averages over the whole map."""
-        assert self.operator.averages
-        return x_BCHW.mean((2, 3), keepdim=True)
+        """What an operator without weights makes of real values: the mean of the whole map, or the largest value of
+        every window."""
+        return x_BCHW.mean((2, 3), keepdim=True) if self.operator.averages else self._largest(x_BCHW)
+
+    def _largest(self, x_BCHW: Tensor) -> Tensor:
+        """The largest value of every window; what lies outside the map never is."""
+        return functional.max_pool2d(x_BCHW, self.taps, self.stride, self.pad)
 
     def _convolve(self, x_BCHW: Tensor, w_MNKK: Tensor, bias_M: Tensor | None) -> Tensor:
         if self.rotate == 0:
@@ -253,7 +258,7 @@ class QuantLayer(nn.Module):
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
         x, step = shown_codes(source.codes_BCHW, bits, source.signed, source.bits), 0.5 ** (source.bits - bits)
         if not self.operator.stores_weights:
-            acc = x.sum((2, 3), keepdim=True) * step
+            acc = (x.sum((2, 3), keepdim=True) if self.operator.averages else self._largest(x)) * step
         else:
             acc = self._convolve(x, values.weight * step, values.bias)
         y = channelwise(acc, values.ratio, torch.full_like(values.ratio, 0.5))
@@ -320,7 +325,7 @@ def _twin(network: Network, index: int, layer: Layer, generator: torch.Generator
         in_channels=network.source(layer).channels,
         out_channels=out.channels,
         kernel=(layer.kernel_h, layer.kernel_w),
-        stride=layer.stride,
+        stride=(layer.stride_h, layer.stride_w),
         pad=layer.pad_top,
         signed=out.signed,
         norm=not last,

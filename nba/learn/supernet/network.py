@@ -171,7 +171,7 @@ def _layer(
         in_channels=plan.in_channels,
         out_channels=plan.out_channels,
         kernel=(kernel, kernel),
-        stride=plan.stride,
+        stride=(plan.stride, plan.stride),
         pad=kernel // 2,
         signed=plan.signed,
         norm=not plan.last,
