@@ -33,8 +33,8 @@ from nba.loopnest.evolve import EVALUATIONS, evolve
 from nba.loopnest.exact import solve
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import NestLayer
-from nba.loopnest.model import Machine, counts, evaluate_all, machine, scratch
-from nba.loopnest.network_map import map_network, search
+from nba.loopnest.model import Machine, access_counts, evaluate_all, machine, scratch
+from nba.loopnest.network_map import map_loop_nests, search_mapping
 from nba.loopnest.shapes import NETWORKS, distinct, published
 from nba.loopnest.space import level_orders, random_member, room
 
@@ -92,7 +92,7 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
     proved, worst, worst_open, slowest = 0, 0.0, 0.0, 0.0
     for name, layer in layers.values():
         began = time.process_time()
-        found = search(layer, hierarchy, seed=SEED)
+        found = search_mapping(layer, hierarchy, seed=SEED)
         took = time.process_time() - began
         value = found.best.energy_pj * found.best.cycles
         key = f"{hierarchy.name} {layer.shape}"
@@ -132,7 +132,7 @@ def network(hierarchy: Hierarchy, kept: Path | None) -> None:
     """The whole of MobileNetV2: time, EDP, bound."""
     layers = published("mobilenet_v2")
     began = time.process_time()
-    found = map_network(layers, hierarchy, seed=SEED)
+    found = map_loop_nests(layers, hierarchy, seed=SEED)
     took = time.process_time() - began
     known = json.loads(kept.read_text()) if kept is not None and kept.exists() else {}
     lowers = [known.get(f"{hierarchy.name} {layer.shape}", {}).get("lower") for layer in layers]
@@ -157,7 +157,7 @@ def dataflows(hierarchy: Hierarchy, names: list[str], effort: int) -> None:
     print("|---|---|---|---|---|---|")
     for name in names:
         layers = published(name)
-        best = map_network(layers, hierarchy, seed=SEED, effort=effort)
+        best = map_loop_nests(layers, hierarchy, seed=SEED, effort=effort)
         reference = best.edp_pj_cycles
         rows = [("AutoMapper", best.energy_pj, best.latency_cycles)]
         for flow in DATAFLOWS:
@@ -172,7 +172,7 @@ def dataflows(hierarchy: Hierarchy, names: list[str], effort: int) -> None:
                 continue
             for layer in layers:
                 mapping = mapped[layer.shape].mapping
-                real = cost(layer, hierarchy, mapping, counts(layer, hierarchy, mapping))
+                real = cost(layer, hierarchy, mapping, access_counts(layer, hierarchy, mapping))
                 energy, cycles = energy + real.energy_pj, cycles + real.cycles
             rows.append((flow.name, energy, cycles))
         for label, energy, cycles in rows:

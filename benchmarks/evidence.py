@@ -27,7 +27,7 @@ from nba.core.errors import DataError, InfeasibleError
 from nba.core.figures import clock_text, standard_error
 from nba.core.files import write_atomic
 from nba.explore.budgets import Budgets
-from nba.explore.choose import map_network
+from nba.explore.choose import find_accelerator
 from nba.explore.gamma import GammaSearch
 from nba.explore.protocol import HardwareCost
 from nba.explore.space import AcceleratorSpace
@@ -232,7 +232,7 @@ def outcome(
         "accuracy": trained.integer_accuracy, "images": len(dataset.test_y),
     }  # fmt: skip
     try:
-        accelerator, cost = map_network(
+        accelerator, cost = find_accelerator(
             trained.network, platform, setting.budgets, objective="interval", seed=seed, start=start,
             max_chunks=setting.max_chunks,
         )  # fmt: skip

@@ -41,7 +41,7 @@ from nba.machine.batch import output_cycles
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import layer_table
-from nba.machine.energy import counts
+from nba.machine.energy import frame_events
 from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
@@ -100,7 +100,7 @@ def pairs() -> Iterator[tuple[str, object]]:
         yield f"{key}.cost", repr(cost)
         exact = schedule(pair.program, 3)
         yield f"{key}.schedule", digest(np.asarray(exact.output_cycle))
-        yield f"{key}.counts", digest(repr(counts(pair.program)))
+        yield f"{key}.counts", digest(repr(frame_events(pair.program)))
         x = random_codes(rng, pair.network.tensors[0], 2)
         yield f"{key}.output", digest(run(pair.network, pair.weights, x))
         design = Design(
@@ -147,7 +147,7 @@ def nests() -> Iterator[tuple[str, object]]:
     network = cases()["digits"].network
     hierarchy = load_hierarchy("eyeriss-like")
     for objective in ("edp", "fps"):
-        found = network_map.map_network(
+        found = network_map.map_loop_nests(
             layers_of(network)[:NEST_LAYERS], hierarchy, objective=objective, seed=2, effort=3000
         )
         yield f"nests.{objective}", repr((found.energy_pj, found.latency_cycles, found.interval_cycles, found.layers))

@@ -64,7 +64,7 @@ def sequential(setting: evidence.Setting, dataset: Dataset, seed: int, evaluatio
     network = JointSearch(
         macro, dataset, evidence.MacsHardware(),
         config.but(joint_epochs=half, learning_rate_last=between, bits_weight=0.0),
-        seed, paths.at_bits(macro, macro.all_bitwidths[-1]),
+        seed, paths.legal_at_bits(macro, macro.all_bitwidths[-1]),
     )  # fmt: skip
     bits_config = config.but(
         pretrain_epochs=0, joint_epochs=config.joint_epochs - half, learning_rate=between, bits_weight=1.0

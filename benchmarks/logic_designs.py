@@ -20,7 +20,7 @@ sys.path[:0] = [str(ROOT)]
 from nba.boards import get  # noqa: E402
 from nba.emit.rtl import render_rtl  # noqa: E402
 from nba.explore.budgets import Budgets  # noqa: E402
-from nba.explore.choose import Effort, map_network  # noqa: E402
+from nba.explore.choose import Effort, find_accelerator  # noqa: E402
 from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.design import Cost, Design  # noqa: E402
 from nba.ir.network import Network, Weights, weights_digest  # noqa: E402
@@ -68,7 +68,7 @@ def mapped() -> tuple[Network, Weights, Accelerator, Program]:
     """A design as the mapper makes them, larger than the drawn ones: 19 layers, 128 DSP blocks."""
     network, weights = random_weights(np.random.default_rng(0), DIGITS)
     effort = Effort(scout_steps=100, climb_steps=800, finalists=4, reorder_steps=100)
-    accelerator, _ = map_network(network, get("pynq-z2"), Budgets(dsp=128, bram=40), seed=1, effort=effort)
+    accelerator, _ = find_accelerator(network, get("pynq-z2"), Budgets(dsp=128, bram=40), seed=1, effort=effort)
     return network, weights, accelerator, lower(network, accelerator)
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from nba.loopnest.model import counts  # noqa: E402
+from nba.loopnest.model import access_counts  # noqa: E402
 from nba.loopnest.reference import execute  # noqa: E402
 from tests.unit.nest import draws  # noqa: E402
 
@@ -35,7 +35,7 @@ def main() -> int:
     wrong, macs, begin = 0, 0, time.perf_counter()
     for seed in range(options.first, options.first + options.count):
         triple = draws.numbered(seed, max_macs=options.max_macs)
-        executed, computed = execute(*triple), counts(*triple)
+        executed, computed = execute(*triple), access_counts(*triple)
         macs += triple[0].macs
         if executed != computed:
             wrong += 1

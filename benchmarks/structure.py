@@ -117,13 +117,23 @@ def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
     return len(every) - (bool(every) and every[0].arg in ("self", "cls"))
 
 
+PROTOCOL = ("run", "check", "preflight")
+"""One thing under one name: what every stage defines (nba.flow.stage.Stage), and what its runner does with them."""
+API = "nba.api"
+"""Its functions are called as those that they wrap, so that the public name is the one that the code has."""
+
+
 def several(trees: dict[Path, ast.Module], package: Path) -> Iterator[str]:
-    """Names of public functions and classes on the top level of several modules, each with these modules."""
+    """Names of public functions and classes on the top level of several modules, each with these modules. The protocol
+    of the stages and the functions of the API name one thing, not two: they do not count."""
     homes: dict[str, set[str]] = defaultdict(set)
     for path, tree in trees.items():
-        module = ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__")
-        for node in tree.body:
-            if isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_"):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        module = ".".join(parts).removesuffix(".__init__")
+        one = PROTOCOL if parts[1] in ("flow", "stages") else ()
+        for node in tree.body if module != API else ():
+            public = isinstance(node, ast.FunctionDef | ast.ClassDef) and not node.name.startswith("_")
+            if public and node.name not in one:
                 homes[node.name].add(module)
     for name, modules in sorted(homes.items()):
         if len(modules) > 1:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from nba.api import Design, Result, Searched, Spec, load_design, load_spec, make_design, map_network, run, search
     from nba.emit.write import write_bundle as emit
     from nba.explore.budgets import Budgets
-    from nba.explore.choose import Effort, Mapping
+    from nba.explore.choose import Effort, Mapped
     from nba.verify.inference import BatchCycles, Simulated, simulate
 
 __all__ = [
@@ -47,7 +47,7 @@ __all__ = [
     "DivergedError",
     "Effort",
     "InfeasibleError",
-    "Mapping",
+    "Mapped",
     "NbaError",
     "Result",
     "Searched",
@@ -92,7 +92,7 @@ def _inference() -> ModuleType:
 
 
 _HOMES = {
-    "Budgets": _budgets, "Effort": _choose, "Mapping": _choose, "BatchCycles": _inference, "Simulated": _inference,
+    "Budgets": _budgets, "Effort": _choose, "Mapped": _choose, "BatchCycles": _inference, "Simulated": _inference,
     "simulate": _inference,
 }  # fmt: skip
 """What loads the module of a name, where that is not nba.api."""

@@ -27,8 +27,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from nba.explore.budgets import Budgets
-    from nba.explore.choose import Effort
-    from nba.explore.choose import Mapping as Mapped
+    from nba.explore.choose import Effort, Mapped
     from nba.flow.metrics_model import Metrics
     from nba.ir.accelerator import Accelerator
     from nba.learn.space.network import Architecture

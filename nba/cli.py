@@ -194,6 +194,7 @@ def _report(
         print(report_page(build, out))
 
 
+# Long by its options, as typer has them: one parameter each.
 @app.command(name="map")
 def _map(
     network: Annotated[

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from nba.core.yamlfile import value_at
-from nba.published import NETWORKS_MISSING, PUBLISHED, Published
+from nba.published import NETWORKS_MISSING, PUBLISHED, PublishedSettings
 from nba.spec import Spec
 
 
@@ -23,7 +23,7 @@ def notes(spec: Spec) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def _differing(spec: Spec, published: Published) -> Iterator[str]:
+def _differing(spec: Spec, published: PublishedSettings) -> Iterator[str]:
     """What `spec` has in place of published values."""
     values = spec.model_dump(mode="json")
     wanted = [*published.elsewhere]

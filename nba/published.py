@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class PublishedSettings:
     """The settings of one paper on one dataset.
 
     search, train: the two sections of `schedule`. elsewhere: (field of the spec, value) of what a schedule does not
@@ -68,8 +68,8 @@ _AUTO_NBA = (
     "they are as many as at each step",
 )
 
-PUBLISHED: dict[str, Published] = {
-    "published-auto-nba-cifar": Published(
+PUBLISHED: dict[str, PublishedSettings] = {
+    "published-auto-nba-cifar": PublishedSettings(
         search={
             **_SEARCH, **_CIFAR_IMAGES, "pretrain_epochs": 30, "joint_epochs": 90, "batch_size": 64,
             "weights_fraction": 0.5, "learning_rate": 0.025, "learning_rate_last": 0.001, "temperature_first": 5.0,
@@ -84,7 +84,7 @@ PUBLISHED: dict[str, Published] = {
         elsewhere=(("precision", "mixed"), ("bitwidths", [4, 6, 8]), ("network.preset", "auto-nba-cifar")),
         missing=_AUTO_NBA,
     ),
-    "published-auto-nba-imagenet": Published(
+    "published-auto-nba-imagenet": PublishedSettings(
         search={
             **_SEARCH, **_IMAGENET_IMAGES, "pretrain_epochs": 45, "joint_epochs": 75, "batch_size": 192,
             "weights_fraction": 0.8, "learning_rate": 0.1, "learning_rate_last": 0.0, "temperature_first": 5.0,
@@ -112,7 +112,7 @@ PUBLISHED: dict[str, Published] = {
             "on all classes, give the architecture to another spec (docs/migrating.md)",
         ),
     ),
-    "published-instantnet-cifar": Published(
+    "published-instantnet-cifar": PublishedSettings(
         search={
             **_SEARCH, **_CIFAR_IMAGES, "pretrain_epochs": 0, "joint_epochs": 25, "batch_size": 64,
             "weights_fraction": 0.5, "learning_rate": 0.025, "learning_rate_last": 0.001, "temperature_first": 3.0,

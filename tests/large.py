@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.boards import get
 from nba.explore.budgets import Budgets
-from nba.explore.choose import map_network
+from nba.explore.choose import find_accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, skeleton
@@ -45,7 +45,7 @@ def large_design(seed: int = 1) -> tuple[Design, Weights]:
     """The network on the accelerator that the mapper finds for it."""
     network, weights = large_network(seed)
     platform = get(PLATFORM)
-    accelerator, cost = map_network(network, platform, BUDGETS, seed=seed, min_chunks=CHUNKS, max_chunks=CHUNKS)
+    accelerator, cost = find_accelerator(network, platform, BUDGETS, seed=seed, min_chunks=CHUNKS, max_chunks=CHUNKS)
     design = Design(
         name=MACRO.name,
         network=replace(network, name=MACRO.name),

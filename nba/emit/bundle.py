@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from nba.boards import Platform
 from nba.boards import get as get_platform
 from nba.core import assets
 from nba.core.errors import DesignError
@@ -117,6 +118,61 @@ def mode_bits(design: Design) -> tuple[ModeBits, ...]:
     )
 
 
+def _check_cost(design: Design, program: Program, platform: Platform) -> None:
+    exact = exact_cost(program, platform)
+    wrong = [
+        f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
+        for name in EXACT
+        if getattr(design.cost, name) != getattr(exact, name)
+    ]
+    if wrong:
+        raise DesignError(f"design {design.id[:12]}", [*wrong, "map the network again, or correct the design"])
+
+
+def _context(
+    design: Design, program: Program, platform: Platform, counts: list[int], n_frames: int, text: dict[str, str]
+) -> dict[str, object]:
+    """What the templates of sim/, synth/ and bundle/ name; text: the hardware files that the scripts list."""
+    return {
+        "version": __version__,
+        "design_id": design.id,
+        "design": design,
+        "name": design.name,
+        "top": identifier(design.name),
+        "part": platform.part,
+        "clock_mhz": design.clock_mhz,
+        "rtl_files": sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v")),
+        "memory_files": sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem")),
+        "n_chunks": len(program.chunks),
+        "in_bits": program.pp * program.in_lanes * program.code_bits,
+        "out_bits": program.out_cols * program.out_lanes * program.code_bits,
+        "program": program,
+        "resources": predict(program, platform),
+        "frame_counts": counts,
+        "modes": mode_bits(design),
+        "leftovers": LEFTOVERS,
+        "n_frames": n_frames,
+        "registers": register_map().of(len(design.networks)),
+        "counters": register_map().counters,
+    }
+
+
+def _scripts(context: dict[str, object]) -> dict[str, str]:
+    """relative path -> text of what the templates of sim/, synth/ and bundle/ give, and of the scripts beside them."""
+    text: dict[str, str] = {}
+    env, templates = environment(), assets.root("templates")
+    for folder in ("sim", "synth", "bundle"):
+        for path in sorted((templates / folder).glob("*.j2")):
+            target = path.name.removesuffix(".j2")
+            target = target if folder == "bundle" else f"{folder}/{target}"
+            text[target] = env.get_template(f"{folder}/{path.name}").render(context)
+    for path in sorted((templates / "synth").glob("*.py")):
+        text[f"synth/{path.name}"] = path.read_text(encoding="utf-8")
+    for name in ("bench.py", "control.py", "host.py", "registers.py", "run_sim.py"):
+        text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    return text
+
+
 def render_bundle(
     design: Design, weights: Weights, images: np.ndarray | None = None, truth: Truth | None = None
 ) -> dict[str, bytes]:
@@ -129,16 +185,9 @@ def render_bundle(
     labels do not fit it.
     """
     program = lower(design.network, design.accelerator, design.modes)
-    exact = exact_cost(program, get_platform(design.platform))
-    wrong = [
-        f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
-        for name in EXACT
-        if getattr(design.cost, name) != getattr(exact, name)
-    ]
-    if wrong:
-        raise DesignError(f"design {design.id[:12]}", [*wrong, "map the network again, or correct the design"])
-    top = identifier(design.name)
     platform = get_platform(design.platform)
+    _check_cost(design, program, platform)
+    top = identifier(design.name)
     x = default_images(design, FRAMES) if images is None else images
     outputs = [run(*design.mode(m, weights), x) for m in range(len(design.networks))]
     counts = sorted({*(n for n in FRAME_COUNTS if n < len(x)), len(x)})
@@ -147,41 +196,7 @@ def render_bundle(
     text: dict[str, str] = render_rtl(design, weights, top, program)
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
     text |= render_registers(design, program)
-    env = environment()
-    rtl_files = sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v"))
-    memory_files = sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem"))
-    context = {
-        "version": __version__,
-        "design_id": design.id,
-        "design": design,
-        "name": design.name,
-        "top": top,
-        "part": platform.part,
-        "clock_mhz": design.clock_mhz,
-        "rtl_files": rtl_files,
-        "memory_files": memory_files,
-        "n_chunks": len(program.chunks),
-        "in_bits": program.pp * program.in_lanes * program.code_bits,
-        "out_bits": program.out_cols * program.out_lanes * program.code_bits,
-        "program": program,
-        "resources": predict(program, platform),
-        "frame_counts": counts,
-        "modes": mode_bits(design),
-        "leftovers": LEFTOVERS,
-        "n_frames": len(x),
-        "registers": register_map().of(len(design.networks)),
-        "counters": register_map().counters,
-    }
-    templates = assets.root("templates")
-    for folder in ("sim", "synth", "bundle"):
-        for path in sorted((templates / folder).glob("*.j2")):
-            target = path.name.removesuffix(".j2")
-            target = target if folder == "bundle" else f"{folder}/{target}"
-            text[target] = env.get_template(f"{folder}/{path.name}").render(context)
-    for path in sorted((templates / "synth").glob("*.py")):
-        text[f"synth/{path.name}"] = path.read_text(encoding="utf-8")
-    for name in ("bench.py", "control.py", "host.py", "registers.py", "run_sim.py"):
-        text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
+    text |= _scripts(_context(design, program, platform, counts, len(x), text))
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
     text["sim/schedule.json"] = json.dumps(recurrence_tables(program)) + "\n"

@@ -16,7 +16,7 @@ from nba.core.errors import NbaError
 from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, job_initialiser, word_initialisers
-from nba.emit.memories import param_words, weight_words
+from nba.emit.memories import job_params, job_weights
 from nba.emit.names import expected_name
 from nba.emit.program_rom import drain_values, issue_values, row_values, takes_max
 from nba.emit.vectors import stream_dtype
@@ -292,8 +292,8 @@ def _chunk(
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
     store = chunk.weight_store_bits
-    words = [weight_words(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
-    params = [param_words(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
+    words = [job_weights(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
+    params = [job_params(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
     engine = (
         program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
         chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,

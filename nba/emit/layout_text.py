@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, Field, Member, Section
+from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, Member, WordField, WordSection
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""
@@ -18,12 +18,12 @@ BLOCKS = {
 """File -> first and last line of the block that is generated in it, and its name."""
 
 
-def module_name(section: Section) -> str:
+def module_name(section: WordSection) -> str:
     """The library module that takes a section apart."""
     return f"nba_word_{section.name}"
 
 
-def expression(fields: tuple[Field, ...]) -> str:
+def expression(fields: tuple[WordField, ...]) -> str:
     """Bits of `fields`, as a Verilog expression of the parameters."""
     plain = sum(field.bits for field in fields if not field.lanes)
     terms = [str(plain)] if plain else []
@@ -33,7 +33,7 @@ def expression(fields: tuple[Field, ...]) -> str:
     return " + ".join(terms)
 
 
-def _parameters(section: Section) -> tuple[str, ...]:
+def _parameters(section: WordSection) -> tuple[str, ...]:
     names = [name for field in section.fields for name in (field.lanes, field.symbol) if name]
     return tuple(dict.fromkeys(names))
 
@@ -50,7 +50,7 @@ def _port(direction: str, width: str, name: str, column: int) -> str:
     return f"  {direction} wire {width:<{column}}{name}"
 
 
-def _range(fields: tuple[Field, ...]) -> str:
+def _range(fields: tuple[WordField, ...]) -> str:
     """The range of a vector that holds `fields`; "" for one bit."""
     width = expression(fields)
     if width.isdigit():
@@ -58,7 +58,7 @@ def _range(fields: tuple[Field, ...]) -> str:
     return f"[{width.removeprefix('1 + ').replace(' ', '')}{'' if width.startswith('1 + ') else '-1'}:0]"
 
 
-def verilog(section: Section) -> str:
+def verilog(section: WordSection) -> str:
     """The library module that takes a word of `section` apart."""
     name, parameters = module_name(section), _parameters(section)
     what = "a parameter word" if section == PARAM else f"the {section.name} section of a program word"
@@ -104,7 +104,7 @@ def job_struct() -> str:
     return "struct Job {\n" + "".join(_member(member) for member in JOB) + "};\n"
 
 
-def _section_table(section: Section) -> str:
+def _section_table(section: WordSection) -> str:
     what = {PARAM.name: "Parameter word", DST.name: "Section `dst` of the program word, for each output edge"}
     title = what.get(section.name, f"Section `{section.name}` of the program word")
     bits = [expression((field,)) + (" (signed)" if field.signed else "") for field in section.fields]
@@ -113,7 +113,7 @@ def _section_table(section: Section) -> str:
     return "\n".join([head, "", "| field | bits | meaning | unit |", "|---|---|---|---|", *rows, ""])
 
 
-def tables() -> str:
+def layout_tables() -> str:
     """The tables of docs/template.md."""
     rows = [f"| `{m.name}` | {m.kind} | {f'`{m.word}`' if m.word else ''} | {m.comment} |" for m in JOB]
     head = "`Job` of the HLS C++ (`templates/hls/lib/nba_types.h`); a member that equals a field of the word names it."
@@ -124,7 +124,7 @@ def tables() -> str:
 def rendered(read: dict[str, str]) -> dict[str, str]:
     """path -> text of everything that is written from the tables; `read`: the files of BLOCKS as they are."""
     found = {f"{LIBRARY}/{module_name(section)}.v": verilog(section) for section in SECTIONS}
-    bodies = {"widths of the program word": widths(), "Job": job_struct(), "words": tables()}
+    bodies = {"widths of the program word": widths(), "Job": job_struct(), "words": layout_tables()}
     for path, (first, last, name) in BLOCKS.items():
         head = first.format(name)
         parts = read[path].split(head)

@@ -40,7 +40,7 @@ def block_diagonal(layer: Layer, weight: np.ndarray) -> np.ndarray:
     return whole
 
 
-def weight_words(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWeights) -> np.ndarray:
+def job_weights(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWeights) -> np.ndarray:
     """Stored weight codes of a job in the order of its steps, int64 [weight_words, lanes]; lanes are [pm][pn]
     on an engine that mixes channels, else [pm]. Absent channels hold 0; where no weights are stored there is one word
     of ones. A channel group that reads one half of the
@@ -59,7 +59,7 @@ def weight_words(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWe
     return w.transpose(0, 4, 5, 2, 1, 3).reshape(-1, pm * pn)
 
 
-def param_words(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
+def job_params(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
     """Bias and multiplier of a job in the order of its drain steps, int64 [param_words, pq] each; 0 where absent."""
     room = job.m_groups * chunk.pm - lw.bias.shape[0]
     bias = np.pad(lw.bias.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
@@ -71,7 +71,7 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words: list[int] = []
     for job in chunk.jobs:
-        rows = weight_words(chunk, job, layers[job.layer], weights[job.layer])
+        rows = job_weights(chunk, job, layers[job.layer], weights[job.layer])
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
@@ -85,7 +85,7 @@ def param_memory(chunk: ChunkProgram, modes: tuple[tuple[LayerWeights, ...], ...
     words: list[int] = []
     assert len(modes) == chunk.n_modes
     for mode, job in ((m, j) for m in range(chunk.n_modes) for j in chunk.jobs):
-        bias, mult = param_words(chunk, job, modes[mode][job.layer])
+        bias, mult = job_params(chunk, job, modes[mode][job.layer])
         assert len(words) == job.param_base + mode * chunk.mode_params
         values = {"bias": bias, "mult": mult}
         rows = [0] * len(bias)

@@ -143,14 +143,11 @@ def _chunk_view(
     ends: dict[str, list[int]],
     edges: list[_EdgeView],
 ) -> dict[str, object]:
-    def join(port: str, suffix: str, none: str) -> str:
-        return _concat([f"e{e}_{suffix}" for e in ends[port]], none)
-
-    code_bits = network.master_bits
     weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
     param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
     return {
+        **_chunk_wires(chunk, pp, network.master_bits, ends),
         "index": k,
         "kind": chunk.kind,
         "per_channel": int(chunk.kind == PER_CHANNEL),
@@ -182,6 +179,16 @@ def _chunk_view(
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
         ],
+    }
+
+
+def _chunk_wires(chunk: ChunkProgram, pp: int, code_bits: int, ends: dict[str, list[int]]) -> dict[str, str]:
+    """The wires of all edges of a chunk, side by side, that its ports take."""
+
+    def join(port: str, suffix: str, none: str) -> str:
+        return _concat([f"e{e}_{suffix}" for e in ends[port]], none)
+
+    return {
         "src_avail": join("main", "avail", "1'b0"),
         "src_row_off": join("main", "r_off", "16'd0"),
         "src_data": join("main", "r_data", ""),
@@ -192,15 +199,9 @@ def _chunk_view(
     }
 
 
-def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
-    """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
-
-    The design must have passed nba.machine.check and its schedule. The same arguments give the same text.
-    """
-    program = lower(design.network, design.accelerator, design.modes) if program is None else program
-    platform = get_platform(design.platform)
-    n_chunks = len(program.chunks)
-    ends: list[dict[str, list[int]]] = [{"main": [], "residual": [], "out": []} for _ in range(n_chunks)]
+def _connections(program: Program, platform: Platform) -> tuple[list[dict[str, list[int]]], list[_EdgeView]]:
+    """Numbers of the edges at the ports main, residual and out of every chunk; and the view of every edge."""
+    ends: list[dict[str, list[int]]] = [{"main": [], "residual": [], "out": []} for _ in program.chunks]
     views: list[_EdgeView] = []
     input_ring = {d.edge: d.ring for d in program.host_in}
     for index, edge in enumerate(program.edges):
@@ -212,30 +213,24 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             ends[edge.producer]["out"].append(index)
         wiring = _wiring(edge, slot, program)
         views.append(_edge_view(index, edge, platform, wiring, input_ring.get(index, 0)))
-    chunks = [
-        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
-        for k, chunk in enumerate(program.chunks)
-    ]
+    return ends, views
+
+
+def _unused(program: Program, ends: list[dict[str, list[int]]]) -> list[str]:
+    """Wires that nothing reads."""
     unused = []
-    for view, edge in zip(views, program.edges, strict=True):
+    for index, edge in enumerate(program.edges):
         by_offset = edge.consumer != HOST and edge.port == "main"
-        unused.append(f"e{view.index}_{'r_row' if by_offset else 'r_off'}")
-    for k in range(n_chunks):
-        if not ends[k]["residual"]:
+        unused.append(f"e{index}_{'r_row' if by_offset else 'r_off'}")
+    for k, at in enumerate(ends):
+        if not at["residual"]:
             unused += [f"c{k}_res_{suffix}" for suffix in ("ring", "hold", "read_ring", "next", "addr")]
-    context = {
-        "version": __version__,
-        "version_word": f"{version_word():08x}",
-        "offset": {register.name: f"0x{register.offset:02X}" for register in register_map().registers},
-        "design_id": design.id,
-        "top": top,
-        "name": design.name,
-        "pp": program.pp,
-        "code_bits": program.code_bits,
-        "n_modes": len(design.networks),
-        "chunks": chunks,
-        "edges": views,
-        "unused": unused,
+    return unused
+
+
+def _streams(program: Program, views: list[_EdgeView]) -> dict[str, dict[str, object]]:
+    """The streams from and to the host."""
+    return {
         "host_in": {
             "lanes": program.in_lanes,
             "bits": program.pp * program.in_lanes * program.code_bits,
@@ -255,6 +250,35 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
             "beats": program.out_col_groups * program.out_chan_words,
             "edge": program.host_out.edge,
         },
+    }
+
+
+def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
+    """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
+
+    The design must have passed nba.machine.check and its schedule. The same arguments give the same text.
+    """
+    program = lower(design.network, design.accelerator, design.modes) if program is None else program
+    platform = get_platform(design.platform)
+    ends, views = _connections(program, platform)
+    chunks = [
+        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
+        for k, chunk in enumerate(program.chunks)
+    ]
+    context = {
+        "version": __version__,
+        "version_word": f"{version_word():08x}",
+        "offset": {register.name: f"0x{register.offset:02X}" for register in register_map().registers},
+        "design_id": design.id,
+        "top": top,
+        "name": design.name,
+        "pp": program.pp,
+        "code_bits": program.code_bits,
+        "n_modes": len(design.networks),
+        "chunks": chunks,
+        "edges": views,
+        "unused": _unused(program, ends),
+        **_streams(program, views),
     }
     modes = tuple(design.mode(m, weights)[1] for m in range(len(design.networks)))
     files = {f"rtl/{top}.v": environment().get_template("rtl/nba_top.v.j2").render(context)}

@@ -56,6 +56,7 @@ class Limits:
     floor: int
 
 
+# One compiled loop: a depth-first search whose state lives in local arrays; its arguments are the columns of a table.
 @compiled
 def _select(load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, main, res, limit, limits, chosen):  # type: ignore[no-untyped-def]
     """Engines of least price with load <= limit and summed DSPs and blocks within `limits`; fills `chosen`.
@@ -137,6 +138,7 @@ def _select(load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, ma
     return bound if bound < INFINITE else np.int64(-1)
 
 
+# One compiled function: loads, DSPs and blocks of all engines and options are summed into the same local arrays.
 @compiled
 def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ignore[no-untyped-def]
     """Smallest interval < `ceiling` of the partition `owner` [layers]; (interval, price), INFINITE if there is none.

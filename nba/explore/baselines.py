@@ -10,7 +10,7 @@ import numpy as np
 
 from nba.explore.sampling import cross
 from nba.explore.search import AcceleratorSearch
-from nba.explore.space import draw
+from nba.explore.space import draw_choices
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -20,7 +20,7 @@ class RandomSearch(AcceleratorSearch):
     def propose(self, n_samples: int, active: np.ndarray) -> np.ndarray:
         """Uniform samples."""
         choice = np.empty((n_samples, self.space.n_parameters), np.int8)
-        draw(self.rng, self.rules, np.ones(self.rules.options.shape), active, choice)
+        draw_choices(self.rng, self.rules, np.ones(self.rules.options.shape), active, choice)
         return choice
 
 
@@ -54,7 +54,7 @@ class EvolutionarySearch(AcceleratorSearch):
         choice = np.empty((n_samples, self.space.n_parameters), np.int8)
         n = len(self._living)
         if n < self.settings.population:
-            draw(self.rng, self.rules, np.ones(self.rules.options.shape), active, choice)
+            draw_choices(self.rng, self.rules, np.ones(self.rules.options.shape), active, choice)
         else:
             # The living are sorted, best first: the winner of a tournament is the least number.
             one, two = self.rng.integers(0, n, (2, n_samples, self.settings.tournament)).min(2)

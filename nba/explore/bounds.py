@@ -117,6 +117,7 @@ def dual(
     return best, upper
 
 
+# One compiled loop: an enumeration whose state lives in local arrays.
 @fast
 def tuples(
     work: np.ndarray, dsp: np.ndarray, lanes: np.ndarray, pq: np.ndarray, parent: np.ndarray, n_chunks: int,
@@ -258,6 +259,7 @@ def _improve(
             owner[move_j] = k
 
 
+# One compiled loop: a branch and bound whose state lives in local arrays.
 @fast
 def makespan(
     work: np.ndarray, parent: np.ndarray, other: np.ndarray, legal: np.ndarray, together: np.ndarray, y: np.ndarray,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The accelerator's final mapping: `map_network` chooses chunks, engines, layer assignment, program order, stages and
+"""The accelerator's final mapping: `map_certified` chooses chunks, engines, layer assignment, program order, stages and
 rings so that the exact cost meets the budgets and the objective is as small as can be found.
 
 Engines and partition come from `nba.explore.assign` under closed-form work per engine; a stall-free timetable attains
@@ -58,7 +58,7 @@ CEILING = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """How hard `map_network` tries."""
+    """How hard `map_certified` tries."""
 
     scout_steps: int = SCOUT_STEPS
     climb_steps: int = CLIMB_STEPS
@@ -67,7 +67,7 @@ class Effort:
     refine_steps: int = REFINE_STEPS
 
 
-def map_network(
+def find_accelerator(
     network: Network,
     platform: Platform,
     budgets: Budgets,
@@ -89,7 +89,7 @@ def map_network(
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mapping:
+class Mapped:
     """An accelerator, its exact cost, and, where the interval is the objective, what is proved about it."""
 
     accelerator: Accelerator
@@ -109,7 +109,7 @@ def map_certified(
     max_chunks: int = 4,
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
-) -> Mapping:
+) -> Mapped:
     """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
@@ -241,7 +241,7 @@ class _Search:
         _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
         return lower
 
-    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapping:
+    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
         """Search, judge, and polish; see `map_certified`."""
         lower = self.exact(min_chunks, max_chunks) if self.objective == "interval" else 0
         if self.best is None or self.best.speed.interval_cycles > lower * SETTLED:
@@ -258,7 +258,7 @@ class _Search:
         assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
-        return Mapping(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
+        return Mapped(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
         """Short intervals within DSP and memory."""

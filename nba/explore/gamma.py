@@ -23,7 +23,7 @@ from nba.explore.entropy import mean_entropy
 from nba.explore.repair import demand
 from nba.explore.sampling import gradient, refit, vary
 from nba.explore.search import AcceleratorSearch, pack, unpack
-from nba.explore.space import draw
+from nba.explore.space import draw_choices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +70,7 @@ class GammaSearch(AcceleratorSearch):
         """Samples of the logits, then variations of the best designs seen."""
         n_varied = int(self.settings.local * n_samples) if self.elites is not None else 0
         choice = np.empty((n_samples, self.space.n_parameters), np.int8)
-        draw(self.rng, self.rules, self.weights(), active, choice[: n_samples - n_varied])
+        draw_choices(self.rng, self.rules, self.weights(), active, choice[: n_samples - n_varied])
         self._drawn = (choice[: n_samples - n_varied], active)
         if n_varied and self.elites is not None:
             share = 1.0 / np.arange(1, len(self.elites.choice) + 1) ** self.settings.focus

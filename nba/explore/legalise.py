@@ -45,6 +45,7 @@ def make_legal(
                 in_lanes[b] = gcd(in_lanes[b], pq[b, k])
 
 
+# One compiled kernel: its arguments are the arrays of `Designs`.
 @compiled
 def _complete(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,

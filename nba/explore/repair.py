@@ -134,8 +134,9 @@ def _dsps(
     return total
 
 
+# One compiled kernel: its arguments are the arrays of a choice and of a `Demand`.
 @compiled
-def fit(
+def repair_engines(
     rng: np.random.Generator, row: np.ndarray, limit: int, may: np.ndarray, acc_bits: int, careful: bool,
     pq: np.ndarray, dsp: np.ndarray, options: np.ndarray, counts: np.ndarray, divides: np.ndarray,
 ) -> None:  # fmt: skip
@@ -175,6 +176,7 @@ def busy_cycles(
     return row_cycles(work_cycles(groups[i, row[0]], parts[i, m], slot))
 
 
+# One compiled loop: its moves and exchanges share the loads, which every step changes.
 @compiled
 def deal(
     rng: np.random.Generator, order: np.ndarray, cycles: np.ndarray, load: np.ndarray, owner: np.ndarray
@@ -231,8 +233,9 @@ def deal(
             load[to] -= cycles[partner, to]
 
 
+# One compiled kernel: its arguments are the arrays of a choice and of the layers.
 @compiled
-def rings(
+def repair_rings(
     row: np.ndarray, first_slot: int, slack: float, layers: np.ndarray, slots: np.ndarray, maps: np.ndarray,
     per_row: np.ndarray, pq: np.ndarray, owner: np.ndarray, load: np.ndarray, minimal: int, whole: int,
     busy: np.ndarray, options: np.ndarray,

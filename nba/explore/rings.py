@@ -42,7 +42,7 @@ def frames_in_flight(accelerator: Accelerator) -> int:
     return max(job.stage for chunk in accelerator.chunks for job in chunk.jobs) + len(accelerator.chunks) + 1
 
 
-def measure(program: Program, flat: Tables, in_flight: int) -> Speed:
+def measure_speed(program: Program, flat: Tables, in_flight: int) -> Speed:
     """Speed by the schedule of some frames: exact latency, and the interval once it has not changed for `in_flight`
     frames, which large rings may yet lengthen when they are full (`speed` is exact). The last frames of a run leave
     early, because nothing follows them: they do not count. Raises DeadlockError."""
@@ -120,9 +120,9 @@ class RingSearch:
         return speed(self.network, self.with_rows(rows))
 
     def quick(self, rows: dict[Use, int]) -> Speed:
-        """Speed with rings of these sizes by `measure`, for trials. Raises DeadlockError."""
+        """Speed with rings of these sizes by `measure_speed`, for trials. Raises DeadlockError."""
         flat = replace(self._tables, ring_rows=np.array([rows[use] for use in self._index], np.int64))
-        return measure(self._program, flat, frames_in_flight(self.accelerator))
+        return measure_speed(self._program, flat, frames_in_flight(self.accelerator))
 
     def meets(self, rows: dict[Use, int], goal: Speed, exactly: bool = True) -> bool:
         """Whether rings of these sizes are as fast as `goal`."""

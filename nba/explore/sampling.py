@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.repair import Demand, area_time, busy_cycles, deal, fit, rings
+from nba.explore.repair import Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
 from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 from nba.machine.designs import ROWS
 from nba.machine.timing import OVERHEAD_CYCLES, job_cycles
@@ -33,6 +33,7 @@ def _credit(weights: np.ndarray, legal: int, option: int, worth: float, found: n
     found[option] += worth
 
 
+# One compiled kernel: its arguments are the arrays of the space and of the parents.
 @compiled
 def _gradient(
     weights: np.ndarray, active: np.ndarray, choice: np.ndarray, worth: np.ndarray, found: np.ndarray,
@@ -88,6 +89,7 @@ def _drawn_anew(rng: np.random.Generator, weights: np.ndarray, legal: int, old: 
     return pick(weights, legal, rng.random())
 
 
+# One compiled kernel: its arguments are the arrays of the space and of the parents.
 @compiled
 def _engines(
     rng: np.random.Generator, weights: np.ndarray, one: np.ndarray, two: np.ndarray, rate: float, anew: int,
@@ -108,6 +110,7 @@ def _engines(
             row[i] = _drawn_anew(rng, weights[i, : counts[i]], legal, parent[i])
 
 
+# One compiled loop: the parameters of a child are drawn in order, and each depends on those before.
 @compiled
 def _mixed(
     rng: np.random.Generator, weights: np.ndarray, active: np.ndarray, parents: np.ndarray, one: np.ndarray,
@@ -190,6 +193,7 @@ def _mixed(
                     row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
 
 
+# One compiled loop: the parameters of a child are drawn in order, and each depends on those before.
 @compiled
 def _refitted(
     rng: np.random.Generator, weights: np.ndarray, parents: np.ndarray, one: np.ndarray, limit: int, goal: float,
@@ -235,7 +239,7 @@ def _refitted(
                     if rng.random() < (0.1 if had[k] >> bit & 1 else 0.8):
                         may[k] &= ~(1 << bit)
             careful = rng.random() < 0.5
-            fit(rng, row, limit, may, acc_bits, careful, pq, dsp, options, counts, divides)
+            repair_engines(rng, row, limit, may, acc_bits, careful, pq, dsp, options, counts, divides)
             sets = chunk_sets(row, n_chunks)
             for i in range(n_layers):
                 legal = sets[slot_kind[slots[i]]]
@@ -256,7 +260,7 @@ def _refitted(
         for i in range(n_layers):
             per_row[i] = (cycles[i, owner[i]] - OVERHEAD_CYCLES) // layers[i, ROWS]
         slack = 1.0 + SLACK * max(0.0, rng.random() - 0.5)
-        rings(
+        repair_rings(
             row, first_slot, slack, layers, slots, maps, per_row, pq, owner, load, minimal, whole, busy, options
         )  # fmt: skip
         for s in range(slot_kind.size):

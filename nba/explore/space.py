@@ -121,7 +121,7 @@ class AcceleratorSpace:
         """`n` choices (option indices), int8 [n, parameters]; every parameter is uniform over what its mask allows."""
         rules = self.rules()
         choice = np.empty((n, self.n_parameters), np.int8)
-        draw(rng, rules, np.ones(rules.options.shape), np.ones(self.n_parameters, np.bool_), choice)
+        draw_choices(rng, rules, np.ones(rules.options.shape), np.ones(self.n_parameters, np.bool_), choice)
         return choice
 
     def mask(self, done: np.ndarray, number: int) -> np.ndarray:
@@ -290,7 +290,7 @@ def _draw(
                 row[j] = pick(weights[j, : counts[j]], (1 << counts[j]) - 1, rng.random())
 
 
-def draw(
+def draw_choices(
     rng: np.random.Generator, rules: Rules, weights: np.ndarray, active: np.ndarray, choice: np.ndarray
 ) -> None:  # fmt: skip
     """Fill choice int8 [B, parameters] with samples: every parameter by its weights [parameters, options] among what
@@ -298,6 +298,7 @@ def draw(
     _draw(rng, weights, active, choice, *rules)
 
 
+# One compiled loop: it fills the arrays of `Designs`, which are its arguments, in one pass over the layers.
 @compiled
 def _decode(
     choice: np.ndarray, options: np.ndarray, slot_of_layer: np.ndarray, facts: np.ndarray, height_in: int,

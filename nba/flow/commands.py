@@ -43,7 +43,7 @@ def follow(team: Team, spec: Spec, build: Path) -> None:
     """The part in `do_stages` of a process that does not lead its `team`: it ends when that dismisses it."""
     for stage, group in team.calls():
         with group:
-            pipelines.assist(stage, spec, build)
+            pipelines.assist_stage(stage, spec, build)
 
 
 def emit_folder(design_json: Path, folder: Path, n_images: int) -> str:
@@ -114,13 +114,13 @@ def loop_nests(
     from nba.flow.load_layers import LayerProgress, load_nests
     from nba.loopnest.description import load_hierarchy
     from nba.loopnest.evolve import EVALUATIONS
-    from nba.loopnest.network_map import map_network
+    from nba.loopnest.network_map import map_loop_nests
     from nba.loopnest.report import mapping_json
 
     if out is not None and (out.is_dir() or not out.name):
         raise NbaError(f"--out {out}: is a folder; give the path of a file to write")
     hierarchy, found = load_hierarchy(platform), load_nests(network, bits)
-    mapping = map_network(
+    mapping = map_loop_nests(
         found.layers, hierarchy, objective=objective, seed=seed, effort=effort or EVALUATIONS, prove_seconds=prove,
         progress=LayerProgress(progress, "loop nests"),
     )  # fmt: skip

@@ -87,7 +87,7 @@ def run_spec(
     """Do the stages of `spec` up to `last` in the folder `build`, those whose inputs or outputs changed (all with
     `force`), and keep metrics.json up to date after each. Returns its content.
 
-    `say` gets one line per stage. With a `team`, the others take part (`assist`) in the stages that learn. Raises
+    `say` gets one line per stage. With a `team`, the others take part (`assist_stage`) in the stages that learn. Raises
     NbaError.
     """
     stages = up_to(spec, last)
@@ -105,7 +105,7 @@ def run_spec(
     return found
 
 
-def assist(name: str, spec: Spec, build: Path) -> None:
+def assist_stage(name: str, spec: Spec, build: Path) -> None:
     """The part of a process that does not lead in the stage called `name`, which is done together."""
     (stage,) = (stage for stage in stages_of(spec) if stage.name == name)
     runner.assist(stage, spec, build)

@@ -7,6 +7,7 @@ from nba.boards import PLATFORMS, Platform, get
 from nba.boards.energy import Entry
 from nba.ir.accelerator import Chunk
 from nba.ir.network import LEGAL_BITS, Network
+from nba.ir.operators import accumulator_bits
 from nba.loopnest.layer import DIMS, C, G, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.network import one_stride
@@ -31,6 +32,8 @@ BLOCK_WORD_BITS = 36
 HOST_BITS_PER_CYCLE = 64
 """Of the streams to and from the host, each way."""
 REGISTER_BITS = 32
+TERMS = 1 << 16
+"""Products that an accumulator of the template, seen as a hierarchy, can sum."""
 ALL: tuple[Operand, ...] = ("weights", "inputs", "outputs")
 
 
@@ -39,25 +42,20 @@ def chunk_names() -> tuple[str, ...]:
     return tuple(PREFIX + name for name in sorted(PLATFORMS))
 
 
-def accumulator_bits(bits: int) -> int:
-    """Bits that hold any sum of 2 ** 16 products of two operands of `bits` bits."""
-    return 2 * bits + 16
+def sum_bits(bits: int) -> int:
+    """Bits that hold any sum of TERMS products of two operands of `bits` bits."""
+    return accumulator_bits(TERMS, bits, False, 1 << (bits - 1))
 
 
 def chunk_text(platform_name: str) -> HierarchyText:
     """The template on a platform. Raises SpecError for an unknown one."""
     platform = get(platform_name)
-    memory_bits = platform.bram18 * BLOCK_BITS
-    ports = platform.bram18 * BLOCK_WORD_BITS
-    on_chip = _sram(platform, BLOCK_WORD_BITS, BLOCK_BITS, "one 18 Kib block RAM")
     nowhere = Area(
         value=0.0,
         unit="mm2",
         source=f"{platform.source}: blocks of an FPGA, which has its area whatever is done with it",
         rule="0; nba.machine.resources counts DSP blocks and block RAMs",
     )
-    on_wires = EnergyPerBit(value=0.0, unit="pJ/bit", source="no table", rule="0: in the energies of the memories")
-    host = _scaled(platform.energy.host, 1.0, platform.energy.host.rule)
     return HierarchyText(
         name=PREFIX + platform.name,
         notes=(
@@ -68,41 +66,48 @@ def chunk_text(platform_name: str) -> HierarchyText:
             "streams are one AXI port; block RAM is one pool, as wide as all of its ports."
         ),
         clock_mhz=platform.clock_mhz,
-        levels=(
-            LevelText(name="host", memories=(_memory("host", ALL, None, 64, host, nowhere),)),
-            LevelText(
-                name="bram",
-                memories=(_memory("bram", ALL, memory_bits // 8, BLOCK_WORD_BITS, on_chip, nowhere),),
-                links=(
-                    LinkText(
-                        operands=ALL,
-                        fill_bits_per_cycle=HOST_BITS_PER_CYCLE,
-                        drain_bits_per_cycle=HOST_BITS_PER_CYCLE,
-                        energy=on_wires,
-                    ),
-                ),
-                double_buffered=True,
-                innermost=("C", "R", "S"),
-            ),
-            LevelText(
-                name="array",
-                memories=(
-                    _register(platform, "weight", "weights", 8, nowhere),
-                    _register(platform, "activation", "inputs", 8, nowhere),
-                    _register(platform, "accumulator", "outputs", 16, nowhere),
-                ),
-                axes=(AxisText(name="dsp", size=platform.dsp, loops=("G", "M", "C", "Q")),),
-                links=(
-                    LinkText(operands=("weights", "inputs"), fill_bits_per_cycle=ports, energy=on_wires),
-                    LinkText(operands=("outputs",), drain_bits_per_cycle=ports, energy=on_wires),
-                ),
-                double_buffered=True,
-                unit_tiles=("N", "G", "M", "C", "P", "Q", "R", "S"),
-            ),
-        ),
+        levels=_levels(platform, nowhere),
         macs=tuple(
-            MacText(bits=bits, energy=_mac(platform, bits), area=nowhere, accumulator_bits=accumulator_bits(bits))
+            MacText(bits=bits, energy=_mac(platform, bits), area=nowhere, accumulator_bits=sum_bits(bits))
             for bits in LEGAL_BITS
+        ),
+    )
+
+
+def _levels(platform: Platform, area: Area) -> tuple[LevelText, ...]:
+    """Host, block RAM and the registers of the DSP blocks, outermost first."""
+    memory_bits = platform.bram18 * BLOCK_BITS
+    ports = platform.bram18 * BLOCK_WORD_BITS
+    on_chip = _sram(platform, BLOCK_WORD_BITS, BLOCK_BITS, "one 18 Kib block RAM")
+    on_wires = EnergyPerBit(value=0.0, unit="pJ/bit", source="no table", rule="0: in the energies of the memories")
+    host = _scaled(platform.energy.host, 1.0, platform.energy.host.rule)
+    streams = LinkText(
+        operands=ALL, fill_bits_per_cycle=HOST_BITS_PER_CYCLE, drain_bits_per_cycle=HOST_BITS_PER_CYCLE,
+        energy=on_wires,
+    )  # fmt: skip
+    return (
+        LevelText(name="host", memories=(_memory("host", ALL, None, 64, host, area),)),
+        LevelText(
+            name="bram",
+            memories=(_memory("bram", ALL, memory_bits // 8, BLOCK_WORD_BITS, on_chip, area),),
+            links=(streams,),
+            double_buffered=True,
+            innermost=("C", "R", "S"),
+        ),
+        LevelText(
+            name="array",
+            memories=(
+                _register(platform, "weight", "weights", 8, area),
+                _register(platform, "activation", "inputs", 8, area),
+                _register(platform, "accumulator", "outputs", 16, area),
+            ),
+            axes=(AxisText(name="dsp", size=platform.dsp, loops=("G", "M", "C", "Q")),),
+            links=(
+                LinkText(operands=("weights", "inputs"), fill_bits_per_cycle=ports, energy=on_wires),
+                LinkText(operands=("outputs",), drain_bits_per_cycle=ports, energy=on_wires),
+            ),
+            double_buffered=True,
+            unit_tiles=("N", "G", "M", "C", "P", "Q", "R", "S"),
         ),
     )
 
@@ -191,11 +196,11 @@ def _register(platform: Platform, name: str, operand: Operand, size_bytes: int, 
 
 
 def _mac(platform: Platform, bits: int) -> Energy:
-    table, sum_bits = platform.energy, accumulator_bits(bits)
+    table, wide = platform.energy, sum_bits(bits)
     per_bit = (table.add_32.value - table.add_8.value) / 24
     return Energy(
-        value=table.multiply.value * bits * bits / 64 + table.add_8.value + (sum_bits - 8) * per_bit,
+        value=table.multiply.value * bits * bits / 64 + table.add_8.value + (wide - 8) * per_bit,
         unit="pJ",
         source=f"{table.multiply.source}; {table.add_8.source}; {table.add_32.source}",
-        rule=f"product: {table.multiply.rule}; plus a sum of {sum_bits} bits: {table.add_32.rule}",
+        rule=f"product: {table.multiply.rule}; plus a sum of {wide} bits: {table.add_32.rule}",
     )

@@ -14,7 +14,7 @@ Operands = tuple[int, int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
+class AccessCounts:
     """What the model and the reference count, in elements and cycles.
 
     outer [L][3]: elements of weights and inputs sent to a level, of outputs merged from it, at its parent.
@@ -67,7 +67,7 @@ def moves_results(layer: NestLayer, moved: int) -> bool:
     return moved == layer.elements(OUTPUTS)
 
 
-def accesses(layer: NestLayer, hierarchy: Hierarchy, counts: Counts) -> list[Access]:
+def accesses(layer: NestLayer, hierarchy: Hierarchy, counts: AccessCounts) -> list[Access]:
     """Reads and writes of every operand in every memory, with their energy."""
     depth = len(hierarchy.levels)
     reads = [[0, 0, 0] for _ in range(depth)]
@@ -107,7 +107,7 @@ def accesses(layer: NestLayer, hierarchy: Hierarchy, counts: Counts) -> list[Acc
     return found
 
 
-def result_bits(layer: NestLayer, hierarchy: Hierarchy, counts: Counts, *, into: int) -> int:
+def result_bits(layer: NestLayer, hierarchy: Hierarchy, counts: AccessCounts, *, into: int) -> int:
     """Bits of the outputs that are merged into level `into`: results if each comes once, else partial sums."""
     for level in range(into + 1, len(hierarchy.levels)):
         if hierarchy.levels[level].memory(OUTPUTS) is not None:
@@ -117,7 +117,7 @@ def result_bits(layer: NestLayer, hierarchy: Hierarchy, counts: Counts, *, into:
     return hierarchy.mac(mac_bits(layer)).accumulator_bits
 
 
-def cost(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping, counts: Counts) -> NestCost:
+def cost(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping, counts: AccessCounts) -> NestCost:
     """Energy and utilisation of what was counted. Raises NbaError if the hierarchy has no MAC of the layer's bits."""
     mac = hierarchy.mac(mac_bits(layer))
     found = accesses(layer, hierarchy, counts)

@@ -14,7 +14,7 @@ from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.schema import HierarchyText, built, read_hierarchy
 
 
-def described() -> dict[str, Path]:
+def hierarchy_files() -> dict[str, Path]:
     """The ready descriptions that are files, by name."""
     folder = Path(str(files("nba.loopnest") / "hierarchies"))
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
@@ -22,7 +22,7 @@ def described() -> dict[str, Path]:
 
 def load_text(name_or_path: str | Path) -> HierarchyText:
     """The description called so (nba.loopnest.description.hierarchies), or in that file. Raises SpecError."""
-    known = described()
+    known = hierarchy_files()
     if str(name_or_path) in known:
         return read_hierarchy(known[str(name_or_path)])
     if str(name_or_path) in chunk_names():
@@ -43,4 +43,4 @@ def load_hierarchy(name_or_path: str | Path) -> Hierarchy:
 
 def hierarchies() -> tuple[str, ...]:
     """Names of the ready descriptions: the files, and the chunk template on every platform."""
-    return (*described(), *chunk_names())
+    return (*hierarchy_files(), *chunk_names())

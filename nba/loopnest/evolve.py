@@ -24,8 +24,8 @@ from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.model import Machine, Scratch, encoded, machine, scratch
 from nba.loopnest.objective import Found, weights_of
-from nba.loopnest.space import Room, as_mapping, draw, level_orders, random_member, room, settle
-from nba.loopnest.variation import Pool, copy_member, grow, judge, mutate, new_pool, refine, respread
+from nba.loopnest.space import Room, as_mapping, draw_integer, level_orders, random_member, room, settle
+from nba.loopnest.variation import Pool, copy_member, grow, improve_member, judge, mutate, new_pool, respread
 
 POPULATION = 48
 FRONT = 64
@@ -40,10 +40,11 @@ STALL = 6_000
 
 @compiled
 def _tournament(pool: Pool, state: np.ndarray, worst: bool) -> int:
-    a, b = draw(state, len(pool.value)), draw(state, len(pool.value))
+    a, b = draw_integer(state, len(pool.value)), draw_integer(state, len(pool.value))
     return a if (pool.value[a] < pool.value[b]) != worst else b
 
 
+# One compiled loop: a generation changes the populations in place, and every evaluation counts against the effort.
 @compiled
 def _round(
     facts: Machine, space: Room, work: Scratch, choices: np.ndarray, weights: np.ndarray, pool: Pool, trial: Pool,
@@ -70,7 +71,9 @@ def _round(
                 judge(facts, work, weights, trial, 0, front, best)
                 worst = int(np.argmax(pool.value))
                 copy_member(trial, 0, pool, worst)
-                status[0] += 1 + refine(facts, space, work, choices, weights, pool, worst, trial, front, best, state, 1)
+                status[0] += 1 + improve_member(
+                    facts, space, work, choices, weights, pool, worst, trial, front, best, state, 1
+                )
             for i in range(n):
                 if pool.value[i] == np.inf:
                     random_member(space, choices, pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i], state)
@@ -86,9 +89,9 @@ def _round(
                     copy_member(elite, i, pool, i)
                     continue
                 random_member(space, choices, pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i], state)
-                if draw(state, 4):
+                if draw_integer(state, 4):
                     respread(space, pool, i, -1, state)
-                if draw(state, 2):
+                if draw_integer(state, 2):
                     grow(space, pool, i, state)
                 judge(facts, work, weights, pool, i, front, best)
                 status[0] += 1
@@ -97,22 +100,22 @@ def _round(
         child = 0
         mother, father = _tournament(pool, state, False), _tournament(pool, state, False)
         copy_member(pool, mother, trial, child)
-        if draw(state, 4) > 0:
+        if draw_integer(state, 4) > 0:
             for d in range(8):
-                if draw(state, 2):
+                if draw_integer(state, 2):
                     for level in range(1, depth):
                         trial.arrays[child, level, d] = pool.arrays[father, level, d]
                         trial.tiles[child, level, d] = pool.tiles[father, level, d]
                         trial.axes[child, level, d] = pool.axes[father, level, d]
             for level in range(depth - 1):
-                if draw(state, 2):
+                if draw_integer(state, 2):
                     trial.orders[child, level] = pool.orders[father, level]
-        for _ in range(draw(state, 4)):
+        for _ in range(draw_integer(state, 4)):
             mutate(space, choices, trial, child, state)
-        if draw(state, 8) == 0:
+        if draw_integer(state, 8) == 0:
             respread(space, trial, child, -1, state)
         settle(space, trial.arrays[child], trial.tiles[child], trial.axes[child], state)
-        if draw(state, 2):
+        if draw_integer(state, 2):
             grow(space, trial, child, state)
         judge(facts, work, weights, trial, child, front, best)
         status[0] += 1
@@ -125,8 +128,8 @@ def _round(
         loser = _tournament(pool, state, True)
         if trial.value[child] < pool.value[loser]:
             copy_member(trial, child, pool, loser)
-            if draw(state, 20) == 0 or trial.value[child] < elite.value[last]:
-                status[0] += refine(
+            if draw_integer(state, 20) == 0 or trial.value[child] < elite.value[last]:
+                status[0] += improve_member(
                     facts, space, work, choices, weights, pool, loser, trial, front, best, state, total - status[0]
                 )
             if pool.value[loser] < elite.value[last]:
@@ -228,7 +231,7 @@ def evolve(
         trial.plan[0] = encoded(mapping)
         trial.axes[0] = np.array(mapping.axes, np.int64)
         judge(facts, work, goal, trial, 0, front, best)
-        status[0] += 1 + refine(
+        status[0] += 1 + improve_member(
             facts, space, work, choices, goal, trial, 0, new_pool(1, depth), front, best, state, evaluations // 20
         )
         if status[3] < len(elite.value) - 1:

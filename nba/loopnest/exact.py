@@ -145,6 +145,7 @@ def _alike(space: Room, forced: np.ndarray) -> bool:
     )
 
 
+# One compiled loop: a depth-first search whose tree lives in the arrays that are its arguments.
 @compiled
 def _search(
     facts: Machine, space: Room, tree: Tree, weights: np.ndarray, choices: np.ndarray, forced: np.ndarray,
@@ -264,7 +265,7 @@ def _restore(facts: Machine, space: Room, tree: Tree, root: np.ndarray) -> None:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Certificate:
+class MappingCertificate:
     """What the search proved: no mapping in the space is better than `lower` (in the objective's unit).
 
     status: optimal (nothing is better than `best` by more than ROUNDING), or bound. value: of the best mapping. nodes:
@@ -285,6 +286,35 @@ class Certificate:
         return self.value / self.lower - 1.0
 
 
+def _below(
+    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float,
+    progress: Callable[[float], None] | None,
+) -> list[int]:  # fmt: skip
+    """Search below the members of level 1, those of the least bound first, each for some nodes and then, round after
+    round, for eight times as many. Returns those that are not finished when the process has used `until` CPU seconds.
+
+    best [4]: the best mapping so far, its value first, which `finished` improves.
+    """
+    allowed = 20_000_000.0
+    waiting = [int(i) for i in np.argsort(bounds, kind="stable")]
+    done = 0
+    while waiting and time.process_time() < until:
+        later = []
+        for position, i in enumerate(waiting):
+            if bounds[i] >= best[0] * (1 - ROUNDING):
+                break
+            if time.process_time() > until:
+                later += [j for j in waiting[position:] if bounds[j] < best[0] * (1 - ROUNDING)]
+                break
+            if not finished(i, allowed):
+                later.append(i)
+            done += 1
+            if progress is not None:
+                progress(done / max(1, len(bounds)))
+        waiting, allowed = later, allowed * 8
+    return waiting
+
+
 def solve(
     layer: NestLayer,
     hierarchy: Hierarchy,
@@ -294,7 +324,7 @@ def solve(
     incumbent: Mapping | None = None,
     seconds: float = SECONDS,
     progress: Callable[[float], None] | None = None,
-) -> Certificate:
+) -> MappingCertificate:
     """The best mapping of the space, or the best found and a bound when time is up.
 
     seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of
@@ -329,36 +359,21 @@ def solve(
     if count < 0:
         lower = floor
     else:
-        order = np.argsort(bounds[:count], kind="stable")
-        allowed = 20_000_000.0
-        waiting = [int(i) for i in order]
-        done = 0
-        while waiting and time.process_time() - began_cpu < seconds:
-            later = []
-            for position, i in enumerate(waiting):
-                if bounds[i] >= best[0] * (1 - ROUNDING):
-                    break
-                if time.process_time() - began_cpu > seconds:
-                    later += [j for j in waiting[position:] if bounds[j] < best[0] * (1 - ROUNDING)]
-                    break
-                _restore(facts, space, tree, roots[i])
-                limits[1] = limits[0] + allowed
-                if (
-                    _search(
-                        facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
-                    )
-                    < 0
-                ):  # fmt: skip
-                    later.append(i)
-                done += 1
-                if progress is not None:
-                    progress(done / max(1, count))
-            waiting, allowed = later, allowed * 8
-        for i in waiting:
-            lower = min(lower, float(bounds[i]))
+
+        def finished(root: int, allowed: float) -> bool:
+            """Whether the search below a member of level 1 ends within so many more nodes."""
+            _restore(facts, space, tree, roots[root])
+            limits[1] = limits[0] + allowed
+            found = _search(
+                facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
+            )  # fmt: skip
+            return found >= 0
+
+        waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
+        lower = min((float(bounds[i]) for i in waiting), default=np.inf)
     value = float(best[0])
     optimal = lower >= value * (1 - ROUNDING)
-    return Certificate(
+    return MappingCertificate(
         status="optimal" if optimal else "bound",
         best=Found(
             mapping=as_mapping(member[0], member[1], member[2], member[3, : depth - 1]),

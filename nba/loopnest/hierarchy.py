@@ -9,7 +9,7 @@ from nba.core.errors import NbaError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Memory:
+class LevelMemory:
     """A memory of one instance of a level. operands: indices into OPERANDS. size_bits: None is unbounded.
 
     read_pj, write_pj: energy of one access of a word. area_mm2: of the memory.
@@ -59,14 +59,14 @@ class Level:
     order among themselves; empty: no rule). unit_tiles: loops of which an instance of this level holds one element."""
 
     name: str
-    memories: tuple[Memory, ...]
+    memories: tuple[LevelMemory, ...]
     axes: tuple[Axis, ...] = ()
     links: tuple[Link, ...] = ()
     double_buffered: bool = True
     innermost: tuple[int, ...] = ()
     unit_tiles: tuple[int, ...] = ()
 
-    def memory(self, operand: int) -> Memory | None:
+    def memory(self, operand: int) -> LevelMemory | None:
         """The memory that holds the operand, if one does."""
         return next((m for m in self.memories if operand in m.operands), None)
 

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nba.core.compiled import compiled, inlined
-from nba.loopnest.cost import Counts, Operands
+from nba.loopnest.cost import AccessCounts, Operands
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import OUTPUTS, WALKS, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping, mac_bits
@@ -134,12 +134,12 @@ def encoded(mapping: Mapping) -> np.ndarray:
     return np.array((mapping.arrays, mapping.tiles, orders), np.int64)
 
 
-def counts(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> Counts:
+def access_counts(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> AccessCounts:
     """What moves under a legal mapping, and the latency."""
     (facts, pj), (work, table) = machine(layer, hierarchy), scratch(len(hierarchy.levels))
     _, cycles = evaluate(facts, pj, encoded(mapping), work, table)
     outer, inner = work[:-1, OUTER : OUTER + 3], work[:-1, INNER : INNER + 3]
-    return Counts(cycles=int(cycles), outer=_operands(outer), inner=_operands(inner))
+    return AccessCounts(cycles=int(cycles), outer=_operands(outer), inner=_operands(inner))
 
 
 def _operands(columns: np.ndarray) -> tuple[Operands, ...]:
@@ -208,6 +208,7 @@ def _reach(work: np.ndarray, depth: int, used: int, stride: int) -> int:
     return total
 
 
+# One compiled loop: the operands share the positions that one pass over the loops of a level finds.
 @compiled
 def moves(facts: np.ndarray, plan: np.ndarray, work: np.ndarray) -> None:
     """Elements that move into every level (INNER) and at its parent (OUTER), positions and what follows from them."""
@@ -414,6 +415,7 @@ def _times(plan: np.ndarray, work: np.ndarray, level: int, loops: int, of_class:
     return times
 
 
+# One compiled loop: all classes of steps share the table of the level.
 @compiled
 def _end(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.ndarray, level: int) -> int:
     """Cycles of one execution of `level`, all classes of whose steps are in the table.

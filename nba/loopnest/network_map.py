@@ -30,7 +30,7 @@ from nba.loopnest.exact import solve
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping
-from nba.loopnest.model import counts
+from nba.loopnest.model import access_counts
 from nba.loopnest.objective import Found, weights_of, worth
 from nba.loopnest.shapes import distinct
 
@@ -110,7 +110,7 @@ class NetworkMapping:
         return None if not self.lower else self.value / self.lower - 1.0
 
 
-def search(
+def search_mapping(
     layer: NestLayer,
     hierarchy: Hierarchy,
     *,
@@ -135,7 +135,7 @@ def search(
     weights = np.array(weights_of(objective))
     return Evolved(
         best=min((one.best for one in found), key=lambda best: float(worth(weights, best.energy_pj, best.cycles))),
-        front=tuple(undominated([member for one in found for member in one.front])),
+        front=tuple(pareto_front([member for one in found for member in one.front])),
         evaluations=sum(one.evaluations for one in found),
         seconds=sum(one.seconds for one in found),
     )
@@ -152,7 +152,7 @@ def map_layer(
     progress: Callable[[int, Found], None] | None = None,
 ) -> LayerMapping:
     """The best mapping that the evolutionary search finds. Raises NbaError if none fits."""
-    found = search(
+    found = search_mapping(
         layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations, seconds=seconds, progress=progress
     )
     return _complete(layer, hierarchy, found.best, found.front, found.evaluations)
@@ -164,13 +164,13 @@ def _complete(
     return LayerMapping(
         layer=layer,
         mapping=found.mapping,
-        cost=cost(layer, hierarchy, found.mapping, counts(layer, hierarchy, found.mapping)),
+        cost=cost(layer, hierarchy, found.mapping, access_counts(layer, hierarchy, found.mapping)),
         front=tuple((f.energy_pj, f.cycles) for f in front),
         evaluations=evaluations,
     )
 
 
-def undominated(found: list[Found]) -> list[Found]:
+def pareto_front(found: list[Found]) -> list[Found]:
     """By latency, those that no other beats in energy and latency."""
     kept: list[Found] = []
     for f in sorted(found, key=lambda f: (f.cycles, f.energy_pj)):
@@ -207,7 +207,7 @@ def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Foun
     return best[1], energy / cycles
 
 
-def map_network(
+def map_loop_nests(
     layers: tuple[NestLayer, ...],
     hierarchy: Hierarchy,
     *,
@@ -233,7 +233,7 @@ def map_network(
     spent: list[int] = []
     lowers: list[float] = []
     for number, layer in enumerate(shapes.values()):
-        found = search(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
+        found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
         members = [*found.front, found.best]
         if prove_seconds > 0:
             proof = solve(
@@ -241,7 +241,7 @@ def map_network(
             )  # fmt: skip
             members.append(proof.best)
             lowers.append(proof.lower)
-        fronts.append(undominated(members))
+        fronts.append(pareto_front(members))
         spent.append(found.evaluations)
         if progress is not None:
             progress(layer.name, number + 1, len(shapes))
@@ -252,7 +252,7 @@ def map_network(
                 layer, hierarchy, weights=(1.0, price), seed=seed + 1, evaluations=effort - first,
                 seeds=(chosen[i].mapping,),
             )  # fmt: skip
-            fronts[i] = undominated([*fronts[i], *again.front, again.best])
+            fronts[i] = pareto_front([*fronts[i], *again.front, again.best])
             spent[i] += again.evaluations
         chosen, price = choose(fronts, times)
     else:
@@ -261,12 +261,6 @@ def map_network(
             min(front, key=lambda f: (energy * f.energy_pj + latency * f.cycles, f.energy_pj * f.cycles))
             for front in fronts
         ]
-    lower = None
-    if lowers and objective == "edp":
-        # (sum E) (sum C) >= (sum sqrt(E C))**2, by Cauchy and Schwarz.
-        lower = sum(n * math.sqrt(b) for n, b in zip(times, lowers, strict=True)) ** 2
-    elif lowers:
-        lower = sum(n * b for n, b in zip(times, lowers, strict=True))
     by_shape = {
         shape: _complete(layer, hierarchy, f, tuple(front), n)
         for (shape, layer), f, front, n in zip(shapes.items(), chosen, fronts, spent, strict=True)
@@ -284,7 +278,7 @@ def map_network(
         energy_pj=sum(m.cost.energy_pj for m in mapped),
         latency_cycles=total,
         interval_cycles=total,
-        lower=lower,
+        lower=_lower(objective, times, lowers) if lowers else None,
         evaluations=sum(spent),
         warnings=_warnings(mapped),
     )
@@ -293,6 +287,15 @@ def map_network(
         if pipelined is not None and pipelined.interval_cycles < result.interval_cycles:
             return pipelined
     return result
+
+
+def _lower(objective: str, times: list[int], lowers: list[float]) -> float:
+    """What no mapping of the network is below, of the bounds of its distinct layers and how often each occurs."""
+    if objective == "edp":
+        # (sum E) (sum C) >= (sum sqrt(E C))**2, by Cauchy and Schwarz.
+        bound: float = sum(n * math.sqrt(b) for n, b in zip(times, lowers, strict=True)) ** 2
+        return bound
+    return sum(n * b for n, b in zip(times, lowers, strict=True))
 
 
 def _warnings(mapped: tuple[LayerMapping, ...]) -> tuple[str, ...]:
@@ -336,6 +339,34 @@ def _pipeline(
     layers: tuple[NestLayer, ...], hierarchy: Hierarchy, whole: NetworkMapping, *, seed: int, effort: int
 ) -> NetworkMapping | None:
     """Groups and parts of the shortest interval, or None if no split fits."""
+    mapped = _on_parts(layers, hierarchy, seed=seed, effort=effort)
+    split = _split(layers, mapped)
+    if not split:
+        return None
+    groups: list[Group] = []
+    chosen: list[LayerMapping] = []
+    for first, last, parts in split:
+        members = [replace(mapped[parts][layer.shape], layer=layer) for layer in layers[first : last + 1]]
+        groups.append(Group(first=first, last=last, parts=parts, of=PARTS, cycles=sum(m.cost.cycles for m in members)))
+        chosen += members
+    return replace(
+        whole,
+        execution="pipeline",
+        layers=tuple(chosen),
+        groups=tuple(groups),
+        energy_pj=sum(m.cost.energy_pj for m in chosen),
+        latency_cycles=sum(group.cycles for group in groups),
+        interval_cycles=max(group.cycles for group in groups),
+        lower=None,
+        evaluations=whole.evaluations + sum(m.evaluations for found in mapped.values() for m in found.values()),
+        warnings=_warnings(tuple(chosen)),
+    )
+
+
+def _on_parts(
+    layers: tuple[NestLayer, ...], hierarchy: Hierarchy, *, seed: int, effort: int
+) -> dict[int, dict[Shape, LayerMapping]]:
+    """Every distinct layer on every number of parts on which all of them fit."""
     mapped: dict[int, dict[Shape, LayerMapping]] = {}
     for parts in range(1, PARTS):
         part = portion(hierarchy, parts, PARTS)
@@ -349,6 +380,13 @@ def _pipeline(
                 break
         else:
             mapped[parts] = found
+    return mapped
+
+
+def _split(
+    layers: tuple[NestLayer, ...], mapped: dict[int, dict[Shape, LayerMapping]]
+) -> list[tuple[int, int, int]]:  # fmt: skip
+    """(first layer, last layer, parts) of every group of the shortest interval, then latency; none if none fits."""
     # least[k][i]: interval, and then latency, of the first i layers on k parts; origin: (first layer, parts) of the
     # last group.
     n = len(layers)
@@ -369,26 +407,11 @@ def _pipeline(
                     if value < least[k][i]:
                         least[k][i], origin[k][i] = value, (j, parts)
     if least[PARTS][n][0] == math.inf:
-        return None
-    groups: list[Group] = []
-    chosen: list[LayerMapping] = []
+        return []
+    groups: list[tuple[int, int, int]] = []
     i, k = n, PARTS
     while i > 0:
         j, parts = origin[k][i]
-        members = [replace(mapped[parts][layer.shape], layer=layer) for layer in layers[j:i]]
-        groups.append(Group(first=j, last=i - 1, parts=parts, of=PARTS, cycles=sum(m.cost.cycles for m in members)))
-        chosen = members + chosen
+        groups.append((j, i - 1, parts))
         i, k = j, k - parts
-    groups.reverse()
-    return replace(
-        whole,
-        execution="pipeline",
-        layers=tuple(chosen),
-        groups=tuple(groups),
-        energy_pj=sum(m.cost.energy_pj for m in chosen),
-        latency_cycles=sum(group.cycles for group in groups),
-        interval_cycles=max(group.cycles for group in groups),
-        lower=None,
-        evaluations=whole.evaluations + sum(m.evaluations for found in mapped.values() for m in found.values()),
-        warnings=_warnings(tuple(chosen)),
-    )
+    return groups[::-1]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import product
 
-from nba.loopnest.cost import Counts, Operands, moves_results
+from nba.loopnest.cost import AccessCounts, Operands, moves_results
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping, mac_bits, position, problems, slides
@@ -28,7 +28,7 @@ class Executed:
     """What was counted. reads, writes [L][3]: accesses of every level's memories, all instances together, in
     elements."""
 
-    counts: Counts
+    counts: AccessCounts
     reads: tuple[Operands, ...]
     writes: tuple[Operands, ...]
 
@@ -63,7 +63,7 @@ class _Walk:
     steps: list[_Step] = field(default_factory=list)
 
 
-def execute(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> Counts:
+def execute(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> AccessCounts:
     """Run a layer under a legal mapping and count what moves. AssertionError: the mapping or the page is wrong."""
     return execute_all(layer, hierarchy, mapping).counts
 
@@ -76,7 +76,7 @@ def execute_all(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> Exe
     walk = machine.run()
     merged = [outer[OUTPUTS] for outer in machine.outer]
     timer = _Timer(layer, hierarchy, [moves_results(layer, n) for n in merged])
-    counts = Counts(cycles=timer.cycles(walk), outer=_frozen(machine.outer), inner=_frozen(machine.inner))
+    counts = AccessCounts(cycles=timer.cycles(walk), outer=_frozen(machine.outer), inner=_frozen(machine.inner))
     return Executed(counts=counts, reads=_frozen(machine.reads), writes=_frozen(machine.writes))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from nba.core.errors import SpecError
 from nba.core.yamlfile import explain, field_path, parse_yaml, read_text, report
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import DIMS, OPERANDS
 
 Operand = Literal["weights", "inputs", "outputs"]
@@ -136,10 +136,10 @@ def read_hierarchy(path: Path) -> HierarchyText:
 def parse_hierarchy(text: str, *, where: str) -> HierarchyText:
     """The description written in `text`; `where` names it in messages. Raises SpecError with every error of it."""
     raw = parse_yaml(text, where=where, what="hierarchy", fields=HierarchyText.model_fields)
-    return check(raw, where=where)
+    return check_hierarchy(raw, where=where)
 
 
-def check(raw: dict[Any, Any], *, where: str) -> HierarchyText:
+def check_hierarchy(raw: dict[Any, Any], *, where: str) -> HierarchyText:
     """`raw` as a description. Raises SpecError with every error of it; levels that are well formed are held against
     their place even where others are not."""
     problems: list[str] = []
@@ -294,7 +294,7 @@ def _level(level: LevelText) -> Level:
     return Level(
         name=level.name,
         memories=tuple(
-            Memory(
+            LevelMemory(
                 name=memory.name,
                 operands=_operands(memory.operands),
                 size_bits=None if memory.size_bytes is None else 8 * memory.size_bytes,

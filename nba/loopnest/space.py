@@ -160,7 +160,7 @@ _S27, _S30, _S31, _S33 = (np.uint64(n) for n in (27, 30, 31, 33))
 
 
 @compiled
-def draw(state: np.ndarray, n: int) -> int:
+def draw_integer(state: np.ndarray, n: int) -> int:
     """An integer in 0 .. n - 1 from the generator `state` (uint64 [1]): splitmix64."""
     state[0] += _GOLDEN
     z = state[0]
@@ -176,8 +176,8 @@ def draw_log(state: np.ndarray, n: int) -> int:
     bits = 0
     while (1 << bits) <= n:
         bits += 1
-    low = 1 << draw(state, bits)
-    return low + draw(state, min(low, n - low + 1))
+    low = 1 << draw_integer(state, bits)
+    return low + draw_integer(state, min(low, n - low + 1))
 
 
 @compiled
@@ -217,7 +217,7 @@ def blocked(extent: int, size: int) -> int:
 
 
 @compiled
-def along(space: Room, level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
+def instances_along(space: Room, level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
     """Instances along an axis of a level."""
     used = 1
     for d in range(8):
@@ -251,10 +251,10 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
         for axis in range(space.axis.shape[1]):
             size = max(1, space.axis[level, axis])
             while True:
-                used = along(space, level, axis, arrays, tiles, axes)
+                used = instances_along(space, level, axis, arrays, tiles, axes)
                 if used <= size:
                     break
-                d = draw(state, 8)
+                d = draw_integer(state, 8)
                 fan = (arrays[level, d] + tiles[level, d] - 1) // tiles[level, d]
                 if axes[level, d] == axis and fan > 1:
                     chain(space, level, d, max(1, size * fan // used), tiles[level, d], arrays, tiles)
@@ -262,7 +262,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
             memory = overfull(space, level, tiles[level])
             if memory < 0:
                 break
-            d = draw(state, 8)
+            d = draw_integer(state, 8)
             tile = tiles[level, d]
             helps = False
             for operand in range(3):
@@ -270,7 +270,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
                     helps = True
             if tile > 1 and helps:
                 fan = (arrays[level, d] + tile - 1) // tile
-                smaller = (tile + 1) // 2 if draw(state, 2) else tile - 1
+                smaller = (tile + 1) // 2 if draw_integer(state, 2) else tile - 1
                 chain(space, level, d, fan, smaller, arrays, tiles)
 
 
@@ -285,9 +285,9 @@ def random_member(
     for level in range(1, depth):
         for d in range(8):
             outside = tiles[level - 1, d]
-            blocks = 1 if draw(state, 2) else draw_log(state, outside)
+            blocks = 1 if draw_integer(state, 2) else draw_log(state, outside)
             size = (outside + blocks - 1) // blocks
-            axis = draw(state, space.axis.shape[1])
+            axis = draw_integer(state, space.axis.shape[1])
             fan = 1
             if space.axis[level, axis] > 1 and space.may[level, axis, d]:
                 fan = draw_log(state, min(outside, space.axis[level, axis]))
@@ -298,4 +298,4 @@ def random_member(
                 tiles[level, d], arrays[level, d] = 1, fan
     settle(space, arrays, tiles, axes, state)
     for level in range(depth - 1):
-        orders[level] = choices[level, draw(state, choices.shape[1])]
+        orders[level] = choices[level, draw_integer(state, choices.shape[1])]

@@ -10,7 +10,7 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.loopnest.model import Machine, Scratch, evaluate
 from nba.loopnest.objective import better, worth
-from nba.loopnest.space import Room, blocked, chain, draw, draw_log, overfull, settle
+from nba.loopnest.space import Room, blocked, chain, draw_integer, draw_log, overfull, settle
 
 
 class Pool(NamedTuple):
@@ -86,19 +86,20 @@ def judge(
         copy_member(pool, i, best, 0)
 
 
+# One compiled function: its branches are the kinds of change, with the random draws in a fixed order.
 @compiled
 def mutate(space: Room, choices: np.ndarray, pool: Pool, i: int, state: np.ndarray) -> None:
     """Change one size, the unrolling of one loop, or one order of member i."""
     arrays, tiles, axes, orders = pool.arrays[i], pool.tiles[i], pool.axes[i], pool.orders[i]
     depth = arrays.shape[0]
-    level = 1 + draw(state, depth - 1)
-    kind = draw(state, 8)
+    level = 1 + draw_integer(state, depth - 1)
+    kind = draw_integer(state, 8)
     if kind == 0:
-        orders[level - 1] = choices[level - 1, draw(state, choices.shape[1])]
+        orders[level - 1] = choices[level - 1, draw_integer(state, choices.shape[1])]
         return
     d = 0
     for _ in range(16):
-        d = draw(state, 8)
+        d = draw_integer(state, 8)
         if tiles[level - 1, d] > 1:
             break
     outside = tiles[level - 1, d]
@@ -109,16 +110,16 @@ def mutate(space: Room, choices: np.ndarray, pool: Pool, i: int, state: np.ndarr
     elif kind <= 4:
         n = (outside + arrays[level, d] - 1) // arrays[level, d]
         larger = outside if n <= 2 else (outside + n - 2) // (n - 1)
-        size = max(1, arrays[level, d] - 1) if draw(state, 2) else larger
+        size = max(1, arrays[level, d] - 1) if draw_integer(state, 2) else larger
         tiles[level, d] = max(1, (size + fan - 1) // fan)
     elif kind <= 6:
-        axis = draw(state, space.axis.shape[1])
+        axis = draw_integer(state, space.axis.shape[1])
         room_left = space.axis[level, axis]
         if room_left > 1 and space.may[level, axis, d]:
             axes[level, d] = axis
             whole = min(outside, arrays[level, d])
-            fan = 1 + draw(state, min(room_left, outside))
-            if draw(state, 2):
+            fan = 1 + draw_integer(state, min(room_left, outside))
+            if draw_integer(state, 2):
                 # The others keep their instances, and this one takes what is left of the axis.
                 used = 1
                 for other in range(8):
@@ -128,14 +129,14 @@ def mutate(space: Room, choices: np.ndarray, pool: Pool, i: int, state: np.ndarr
             else:
                 # Something else gives way.
                 for other in range(8):
-                    if other != d and axes[level, other] == axis and draw(state, 2):
+                    if other != d and axes[level, other] == axis and draw_integer(state, 2):
                         arrays[level, other] = tiles[level, other]
-            if draw(state, 2):
+            if draw_integer(state, 2):
                 tiles[level, d] = (whole + fan - 1) // fan
     else:
         # A factor moves from one loop to another.
-        other = draw(state, 8)
-        factor = 2 + draw(state, 3)
+        other = draw_integer(state, 8)
+        factor = 2 + draw_integer(state, 3)
         tiles[level, d] = max(1, tiles[level, d] // factor)
         more = (arrays[level, other] + tiles[level, other] - 1) // tiles[level, other]
         tiles[level, other] = min(tiles[level - 1, other], tiles[level, other] * factor)
@@ -152,9 +153,9 @@ def grow(space: Room, pool: Pool, i: int, state: np.ndarray) -> None:
     depth = pool.arrays.shape[1]
     arrays, tiles = pool.arrays[i], pool.tiles[i]
     for level in range(1, depth):
-        if draw(state, 2):
+        if draw_integer(state, 2):
             continue
-        first, step = draw(state, 8), 1 + 2 * draw(state, 4)
+        first, step = draw_integer(state, 8), 1 + 2 * draw_integer(state, 4)
         for k in range(8):
             d = (first + k * step) % 8
             outside = tiles[level - 1, d]
@@ -187,18 +188,18 @@ def respread(space: Room, pool: Pool, i: int, pair: int, state: np.ndarray) -> N
         for axis in range(space.axis.shape[1]):
             left = space.axis[level, axis]
             for attempt in range(8):
-                d = draw(state, 8)
+                d = draw_integer(state, 8)
                 if attempt == 0 and pair >= 0:
                     d = (pair >> 3 * axis) & 7
                 outside = tiles[level - 1, d]
                 if left < 2 or outside < 2 or (taken >> d) & 1 or not space.may[level, axis, d]:
                     continue
                 most = min(left, outside)
-                fan = most if draw(state, 2) or (attempt == 0 and pair >= 0) else 1 + draw(state, most)
+                fan = most if draw_integer(state, 2) or (attempt == 0 and pair >= 0) else 1 + draw_integer(state, most)
                 taken |= 1 << d
                 left //= fan
                 axes[level, d] = axis
-                size = max(whole[d], fan) if draw(state, 2) else outside
+                size = max(whole[d], fan) if draw_integer(state, 2) else outside
                 tiles[level, d] = (size + fan - 1) // fan
                 arrays[level, d] = min(outside, fan * tiles[level, d])
         for d in range(8):
@@ -215,12 +216,13 @@ def _sized(space: Room, pool: Pool, i: int, level: int, d: int, fan: int, tile: 
     outside = pool.tiles[i, level - 1, d]
     chain(space, level, d, min(fan, outside), max(1, min(outside, tile)), pool.arrays[i], pool.tiles[i])
     settle(space, pool.arrays[i], pool.tiles[i], pool.axes[i], state)
-    if draw(state, 2):
+    if draw_integer(state, 2):
         grow(space, pool, i, state)
 
 
+# One compiled loop: all kinds of neighbours share the member on trial.
 @compiled
-def refine(
+def improve_member(
     facts: Machine, space: Room, work: Scratch, choices: np.ndarray, weights: np.ndarray, pool: Pool, i: int,
     trial: Pool, front: Pool, best: Pool, state: np.ndarray, limit: int,
 ) -> int:  # fmt: skip
@@ -239,7 +241,7 @@ def refine(
                 if better(weights, trial.energy[0], trial.cycles[0], pool.energy[i], pool.cycles[i]):
                     copy_member(trial, 0, pool, i)
                     improved = True
-            first = draw(state, 8)
+            first = draw_integer(state, 8)
             for step in range(8):
                 d = (first + step) % 8
                 outside = pool.tiles[i, level - 1, d]
@@ -266,7 +268,7 @@ def refine(
                         copy_member(pool, i, trial, 0)
                         array, tile = trial.arrays[0, level, d], trial.tiles[0, level, d]
                         trial.axes[0, level, d] = axis
-                        if draw(state, 2):
+                        if draw_integer(state, 2):
                             tile = (array + fan - 1) // fan
                         _sized(space, trial, 0, level, d, fan, tile, state)
                         judge(facts, work, weights, trial, 0, front, best)
@@ -277,10 +279,10 @@ def refine(
         # Pairs of loops that exchange a factor, level by level.
         for _ in range(40):
             copy_member(pool, i, trial, 0)
-            for _ in range(2 + draw(state, 2)):
+            for _ in range(2 + draw_integer(state, 2)):
                 mutate(space, choices, trial, 0, state)
             settle(space, trial.arrays[0], trial.tiles[0], trial.axes[0], state)
-            if draw(state, 2):
+            if draw_integer(state, 2):
                 grow(space, trial, 0, state)
             judge(facts, work, weights, trial, 0, front, best)
             used += 1

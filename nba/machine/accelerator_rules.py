@@ -32,7 +32,7 @@ PARALLEL_COLUMNS = (1, 2, 4, 8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mapped:
+class MappedNetwork:
     """A legal network, with the further modes of its design, and the accelerator that is to execute them."""
 
     network: Network
@@ -70,16 +70,16 @@ class Mapped:
         yield len(self.network.layers), HOST, "main"
 
 
-def _columns(s: Mapped) -> Problems:
+def _columns(s: MappedNetwork) -> Problems:
     if s.accelerator.pp not in PARALLEL_COLUMNS:
         yield f"accelerator: pp is {s.accelerator.pp}; legal: {', '.join(map(str, PARALLEL_COLUMNS))}"
 
 
-def _chunk_count(s: Mapped) -> Problems:
+def _chunk_count(s: MappedNetwork) -> Problems:
     yield from limit("accelerator: number of chunks", len(s.accelerator.chunks), 1, MAX_CHUNKS)
 
 
-def _engine(s: Mapped) -> Problems:
+def _engine(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         if c.kind not in KINDS:
             yield f"chunk {k}: kind is {c.kind!r}; legal: {', '.join(KINDS)}"
@@ -88,18 +88,18 @@ def _engine(s: Mapped) -> Problems:
     yield from limit("accelerator: out_lanes", s.accelerator.out_lanes, 1, MAX_PARALLEL)
 
 
-def _job_layers(s: Mapped) -> Problems:
+def _job_layers(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for j, job in enumerate(c.jobs):
             yield from limit(f"{s.chunk(k)}: layer of job {j}", job.layer, 0, len(s.network.layers) - 1)
 
 
-def _job_count(s: Mapped) -> Problems:
+def _job_count(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         yield from limit(f"{s.chunk(k)}: number of jobs", len(c.jobs), 1, MAX_JOBS)
 
 
-def _placed_once(s: Mapped) -> Problems:
+def _placed_once(s: MappedNetwork) -> Problems:
     places: dict[int, list[str]] = {}
     for k, c in enumerate(s.accelerator.chunks):
         for j, job in enumerate(c.jobs):
@@ -111,7 +111,7 @@ def _placed_once(s: Mapped) -> Problems:
             yield f"{layer_name(s.network, i)}: placed {len(at)} times ({found}); legal: exactly once"
 
 
-def _ring_uses(s: Mapped) -> Problems:
+def _ring_uses(s: MappedNetwork) -> Problems:
     wanted = set(s.uses())
     seen: dict[tuple[int, int, str], int] = {}
     for i, r in enumerate(s.accelerator.rings):
@@ -126,7 +126,7 @@ def _ring_uses(s: Mapped) -> Problems:
         yield f"{tensor_name(s.network, tensor)}: no ring towards {reader}; legal: one ring per use of a tensor"
 
 
-def _kinds(s: Mapped) -> Problems:
+def _kinds(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for job in c.jobs:
             layer = s.network.layers[job.layer]
@@ -134,25 +134,25 @@ def _kinds(s: Mapped) -> Problems:
                 yield f"{s.chunk(k)}: executes {layer_name(s.network, job.layer)} of op {layer.op}; legal: its own kind"
 
 
-def _word_of_one(s: Mapped) -> Problems:
+def _word_of_one(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         if not c.mixes and c.pn != 1:
             yield f"{s.chunk(k)}: pn is {c.pn}; legal for {c.kind}: 1"
 
 
-def _drain(s: Mapped) -> Problems:
+def _drain(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         if c.pm % c.pq:
             yield f"{s.chunk(k)}: pq {c.pq} does not divide pm {c.pm}; legal: divisors of pm"
 
 
-def _stages(s: Mapped) -> Problems:
+def _stages(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for j, job in enumerate(c.jobs):
             yield from limit(f"{s.chunk(k)}: stage of job {j} (layer {job.layer})", job.stage, 0, MAX_STAGE)
 
 
-def _write_lanes(s: Mapped) -> Problems:
+def _write_lanes(s: MappedNetwork) -> Problems:
     place, chunks = s.place, s.accelerator.chunks
     for i, r in enumerate(s.accelerator.rings):
         if r.tensor == 0:
@@ -168,17 +168,17 @@ def _write_lanes(s: Mapped) -> Problems:
             yield f"{s.ring(i)}: {s.chunk(k)} writes pq {chunks[k].pq} lanes; legal: divisors of the {owner}, {lanes}"
 
 
-def _ring_rows(s: Mapped) -> Problems:
+def _ring_rows(s: MappedNetwork) -> Problems:
     for i, r in enumerate(s.accelerator.rings):
         yield from limit(f"{s.ring(i)}: rows", r.rows, min_ring_rows(s.network, r.consumer, r.port), MAX_ROWS)
 
 
-def _ring_lanes(s: Mapped) -> Problems:
+def _ring_lanes(s: MappedNetwork) -> Problems:
     for i, r in enumerate(s.accelerator.rings):
         yield from limit(f"{s.ring(i)}: lane", r.lane, 0, MAX_EDGES - 1)
 
 
-def _one_write(s: Mapped) -> Problems:
+def _one_write(s: MappedNetwork) -> Problems:
     seen: dict[tuple[int, tuple[int, int, str, int]], int] = {}
     for i, r in enumerate(s.accelerator.rings):
         key = (r.tensor, s.edge(r))
@@ -187,7 +187,7 @@ def _one_write(s: Mapped) -> Problems:
         seen.setdefault(key, i)
 
 
-def _edge_counts(s: Mapped) -> Problems:
+def _edge_counts(s: MappedNetwork) -> Problems:
     rings: dict[tuple[int, int, str, int], int] = {}
     for r in s.accelerator.rings:
         rings[s.edge(r)] = rings.get(s.edge(r), 0) + 1
@@ -202,7 +202,7 @@ def _end(chunk: int) -> str:
     return "host" if chunk == HOST else f"chunk {chunk}"
 
 
-def _memories(s: Mapped) -> Problems:
+def _memories(s: MappedNetwork) -> Problems:
     program = lower(s.network, s.accelerator, s.modes)
     for e in program.edges:
         what = f"edge {_end(e.producer)} -> {_end(e.consumer)} {e.port} lane {e.lane}"
@@ -212,7 +212,7 @@ def _memories(s: Mapped) -> Problems:
         yield from limit(f"{s.chunk(k)}: parameter words", c.param_depth, 1, MAX_WORDS)
 
 
-def _beats(s: Mapped) -> Problems:
+def _beats(s: MappedNetwork) -> Problems:
     columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
     first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
     for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
@@ -221,7 +221,7 @@ def _beats(s: Mapped) -> Problems:
         )
 
 
-ACCELERATOR_RULES: tuple[Rule[Mapped], ...] = (
+ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="columns", find=_columns, step=0),
     Rule(name="chunk count", find=_chunk_count, step=0),
     Rule(name="engine", find=_engine, step=0),

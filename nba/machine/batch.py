@@ -75,6 +75,7 @@ def _programs(
     return n_agents
 
 
+# One compiled kernel: its arguments are the arrays of a design and of `Tables`.
 @compiled
 def _rings(
     layers: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, out_rows: int,
@@ -122,6 +123,7 @@ def _rings(
     return n
 
 
+# One compiled kernel: its arguments are the arrays of a design and of `Tables`.
 @compiled
 def _flatten(
     layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, mixes: np.ndarray, pm: np.ndarray,
@@ -182,6 +184,7 @@ def _flatten(
     return n_agents + 2, n_rings
 
 
+# One compiled kernel: its arguments are the arrays of `Designs`.
 @compiled
 def _outputs(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,

@@ -107,6 +107,7 @@ def _memory_words(
     return weight_words(layer[1] == 1, m_groups, taps * layer[2]), param_words(m_groups, drain)
 
 
+# One compiled loop: its arguments are the arrays of `Designs`, and the layers share the memories of a chunk.
 @compiled
 def _block_counts(
     ints: np.ndarray, halves: np.ndarray, earlier: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,

@@ -16,7 +16,7 @@ from nba.ir.design import Cost, Design
 from nba.ir.network import Network, Weights
 from nba.ir.network_rules import MAX_NAME
 from nba.ir.rules import apply_rules
-from nba.machine.accelerator_rules import ACCELERATOR_RULES, Mapped
+from nba.machine.accelerator_rules import ACCELERATOR_RULES, MappedNetwork
 
 MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e6
 """The period stands in scripts of synthesis, in nanoseconds with three decimals."""
@@ -32,7 +32,7 @@ def check_accelerator(network: Network, accelerator: Accelerator, modes: tuple[N
 
     Deadlock is not looked for here: nba.machine.schedule.schedule decides it.
     """
-    mapped = Mapped(network=network, accelerator=accelerator, modes=modes)
+    mapped = MappedNetwork(network=network, accelerator=accelerator, modes=modes)
     return tuple(line for _, line in apply_rules(ACCELERATOR_RULES, mapped))
 
 

@@ -86,6 +86,7 @@ _ROW, _SEEN, _FIRST, _LAST, _CYCLES = range(5)
 _LOAD, _READY, _DRAIN, _PER_M, _PER_N = range(5)
 
 
+# One compiled loop: its arguments are the arrays of `Designs`, and the bounds share one pass over the layers.
 @compiled
 def _speed(
     ints: np.ndarray, numbers: np.ndarray, size_in: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,

@@ -59,7 +59,7 @@ EVENTS = (
     "macs", "weight_reads", "param_reads", "requants", "residuals", "edge_reads", "edge_writes", "host_in_words",
     "host_out_words",
 )  # fmt: skip
-"""The columns of `event_counts`, as the fields of `Counts`."""
+"""The columns of `event_counts`, as the fields of `FrameEvents`."""
 
 SHARES = ("macs", "weights", "requant", "params", "maps", "host")
 """What energy is spent on, in the order of `shares_aj`: array, weight memories, requantisers, parameter memories,
@@ -70,7 +70,7 @@ TOTAL_BITS = 48
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
+class FrameEvents:
     """Events of one frame.
 
     macs: products (and sums) of the arrays, all lanes; by_widths: the same as (act_bits, weight_bits, products).
@@ -91,7 +91,7 @@ class Counts:
     host_out_words: int
 
 
-def counts(program: Program) -> Counts:
+def frame_events(program: Program) -> FrameEvents:
     """Events of one frame of `program`."""
     found = parts(program)
     total = np.zeros(len(EVENTS), np.int64)
@@ -100,7 +100,7 @@ def counts(program: Program) -> Counts:
     for row in found.chunks.tolist():
         key = row[C_ACT], row[C_WEIGHT]
         widths[key] = widths.get(key, 0) + row[C_STEPS] * row[C_PM] * row[C_PN] * program.pp
-    return Counts(
+    return FrameEvents(
         **dict(zip(EVENTS, total.tolist(), strict=True)),
         by_widths=tuple((a, w, n) for (a, w), n in sorted(widths.items())),
     )
@@ -189,6 +189,7 @@ def shares_aj(
     found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits * stream)
 
 
+# One compiled kernel: its arguments are the arrays of `Designs` and scratch.
 @compiled
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
@@ -209,7 +210,7 @@ def _many(
 def event_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> tuple[np.ndarray, np.ndarray]:
     """Events int64 [B, 9] (EVENTS) and attojoules int64 [B, 6] (SHARES) of one frame of every design.
 
-    Equal to `counts` and `energy_aj` of the lowered designs. layers: nba.machine.designs.layer_table.
+    Equal to `frame_events` and `energy_aj` of the lowered designs. layers: nba.machine.designs.layer_table.
     """
     b, n_chunks = designs.pm.shape
     events, shares = np.zeros((b, len(EVENTS)), np.int64), np.zeros((b, len(SHARES)), np.int64)

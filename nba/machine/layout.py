@@ -19,7 +19,7 @@ Symbol = Literal["", "C_BITS", "ACC_BITS"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Field:
+class WordField:
     """One field of a word: `bits` bits plus, where there is a `symbol`, the value of that parameter. `lanes`: the
     parameter that says how many of them follow each other; none: one."""
 
@@ -41,18 +41,18 @@ class Field:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Section:
+class WordSection:
     """Fields that one part of a chunk reads, the first in the low bits."""
 
     name: str
     contract: str
-    fields: tuple[Field, ...]
+    fields: tuple[WordField, ...]
 
     def width(self, sizes: Mapping[str, int]) -> int:
         """Bits of the section, with the values `sizes` of the parameters."""
         return sum(field.total(sizes) for field in self.fields)
 
-    def places(self, sizes: Mapping[str, int]) -> Iterator[tuple[Field, int, int]]:
+    def places(self, sizes: Mapping[str, int]) -> Iterator[tuple[WordField, int, int]]:
         """(field, lowest bit, bits) of every field."""
         low = 0
         for field in self.fields:
@@ -71,11 +71,11 @@ class Section:
         return word
 
 
-def _f(name: str, bits: int, meaning: str, unit: str = "") -> Field:
-    return Field(name=name, bits=bits, meaning=meaning, unit=unit)
+def _f(name: str, bits: int, meaning: str, unit: str = "") -> WordField:
+    return WordField(name=name, bits=bits, meaning=meaning, unit=unit)
 
 
-ISSUE = Section(
+ISSUE = WordSection(
     name="issue",
     contract="what the decision and the row walk need",
     fields=(
@@ -106,7 +106,7 @@ ISSUE = Section(
         _f("src_ring", 6, "ring of that edge"),
         _f("a_shift", 4, "bits of a code that the activation operand drops", "bits"),
         _f("a_signed", 1, "the codes of the input are signed"),
-        Field(name="a_pad", symbol="C_BITS", meaning="code that stands for columns and rows beyond the map"),
+        WordField(name="a_pad", symbol="C_BITS", meaning="code that stands for columns and rows beyond the map"),
         _f("w_base", 16, "first word of the job's weights", "words"),
         _f("w_step", 1, "1: a weight word for every step; 0: one word, of ones, for the whole job"),
         _f("w_shift", 4, "bits of a stored weight that the weight operand drops", "bits"),
@@ -114,7 +114,7 @@ ISSUE = Section(
         _f("take_max", 1, "1: the accumulator is the largest product of the window; 0: their sum"),
     ),
 )
-ROW = Section(
+ROW = WordSection(
     name="row",
     contract="what the decision and the walk need, and later the drain",
     fields=(
@@ -127,26 +127,26 @@ ROW = Section(
         _f("res_ring", 6, "ring of that edge"),
     ),
 )
-DRAIN = Section(
+DRAIN = WordSection(
     name="drain",
     contract="what the requantiser needs",
     fields=(
         _f("res_words", 13, "words of a column of the residual operand", "words"),
         _f("res_mult", 16, "multiplier of the residual operand"),
         _f("res_signed", 1, "the codes of the residual operand are signed"),
-        Field(
+        WordField(
             name="round",
             bits=48,
             signed=True,
             meaning="2^(shift - 1) - z_res * res_mult, z_res the zero point of the residual",
         ),
         _f("shift", 6, "right shift of the total", "bits"),
-        Field(name="zero", bits=1, symbol="C_BITS", signed=True, meaning="zero point of the output"),
-        Field(name="min", bits=1, symbol="C_BITS", signed=True, meaning="smallest code of the output"),
-        Field(name="max", bits=1, symbol="C_BITS", signed=True, meaning="largest code of the output"),
+        WordField(name="zero", bits=1, symbol="C_BITS", signed=True, meaning="zero point of the output"),
+        WordField(name="min", bits=1, symbol="C_BITS", signed=True, meaning="smallest code of the output"),
+        WordField(name="max", bits=1, symbol="C_BITS", signed=True, meaning="largest code of the output"),
     ),
 )
-DST = Section(
+DST = WordSection(
     name="dst",
     contract="where the edge stores the job's output",
     fields=(
@@ -157,12 +157,12 @@ DST = Section(
         _f("parity_words", 16, "words from the even to the odd columns of a row", "words"),
     ),
 )
-PARAM = Section(
+PARAM = WordSection(
     name="param",
     contract="what the channels of a drain step are requantised with",
     fields=(
-        Field(name="bias", symbol="ACC_BITS", signed=True, lanes="PQ", meaning="bias, in accumulator scale"),
-        Field(name="mult", bits=MULT_BITS, lanes="PQ", meaning="multiplier"),
+        WordField(name="bias", symbol="ACC_BITS", signed=True, lanes="PQ", meaning="bias, in accumulator scale"),
+        WordField(name="mult", bits=MULT_BITS, lanes="PQ", meaning="multiplier"),
     ),
 )
 PROGRAM = (ISSUE, ROW, DRAIN)
@@ -205,10 +205,10 @@ class Member:
     @property
     def comment(self) -> str:
         """What it means, and its unit."""
-        return self.meaning or described(_BY_NAME[self.word])
+        return self.meaning or field_meaning(_BY_NAME[self.word])
 
 
-def described(field: Field) -> str:
+def field_meaning(field: WordField) -> str:
     """Meaning and unit of a field."""
     return f"{field.meaning} [{field.unit}]" if field.unit else field.meaning
 

@@ -107,6 +107,7 @@ def _bits(n: int) -> int:
     return found
 
 
+# One compiled loop: every part adds to the features in one pass.
 @compiled
 def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
@@ -194,6 +195,7 @@ def logic(program: Program, platform: Platform) -> tuple[int, int]:
     return lut, ff
 
 
+# One compiled kernel: its arguments are the arrays of `Designs` and scratch.
 @compiled
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,

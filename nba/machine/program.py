@@ -55,11 +55,17 @@ class Halves:
     turn_hi: int = 0
 
 
+WHOLE = Halves()
+"""What every group reads of a layer that has no halves."""
+
+
 def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
     """The halves that an engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
+    if layer.groups == 1:
+        return WHOLE
     words = tap_words(layer.operator.mixes, n, pn, m, pm, layer.groups, layer.rotate)
-    if layer.groups == 1 or 2 * words * pn != n:
-        return Halves()
+    if 2 * words * pn != n:
+        return WHOLE
     half = m // 2
     turn = half - layer.rotate % half
     return Halves(words=words, first=layer.rotate // half, turn_lo=turn // pm, turn_hi=(turn + half) // pm)
@@ -107,8 +113,23 @@ class Destination:
     ring: int
 
 
-Uses = dict[tuple[int, int, Port], Destination]
-"""Where every use of a tensor, (tensor, consumer, port), has its ring."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Uses:
+    """Where every use of a tensor, (tensor, consumer, port), has its ring; and the rings of every tensor, edge by
+    edge."""
+
+    ring: dict[tuple[int, int, Port], Destination]
+    of_tensor: dict[int, tuple[Destination, ...]]
+
+
+def _uses(edges: tuple[EdgeLayout, ...]) -> Uses:
+    where: dict[tuple[int, int, Port], Destination] = {}
+    of_tensor: dict[int, tuple[Destination, ...]] = {}
+    for i, edge in enumerate(edges):
+        for j, ring in enumerate(edge.rings):
+            use = where[ring.tensor, ring.consumer, edge.port] = Destination(edge=i, ring=j)
+            of_tensor[ring.tensor] = (*of_tensor.get(ring.tensor, ()), use)
+    return Uses(ring=where, of_tensor=of_tensor)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -247,23 +268,23 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
     )
 
 
-def _edges(network: Network, accelerator: Accelerator) -> tuple[EdgeLayout, ...]:
+def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[EdgeLayout, ...]:
     place = accelerator.place()
     groups: dict[tuple[int, int, Port, int], list[Ring]] = {}
     for ring in accelerator.rings:
         groups.setdefault(edge_of(ring, place), []).append(ring)
 
+    n_chunks, n_lanes = len(accelerator.chunks), len(accelerator.rings)
+
     def number(edge: tuple[int, int, Port, int]) -> int:
         producer, consumer, port, lane = edge
-        return edge_number(
-            producer, consumer, PORTS.index(port), lane, len(accelerator.chunks), len(accelerator.rings)
-        )  # fmt: skip
+        return edge_number(producer, consumer, PORTS.index(port), lane, n_chunks, n_lanes)
 
     edges = []
     for key in sorted(groups, key=number):
         (producer, consumer, port, lane), rings = key, groups[key]
         lanes = accelerator.out_lanes if consumer == HOST else reader_word(accelerator.chunks[consumer], port)
-        write = input_lanes(network, accelerator) if producer == HOST else accelerator.chunks[producer].pq
+        write = in_lanes if producer == HOST else accelerator.chunks[producer].pq
         layouts: list[RingLayout] = []
         base = 0
         for ring in rings:
@@ -296,9 +317,8 @@ def _job(
     taps, drain = layer.kernel_h * layer.kernel_w, drain_cycles(chunk.pm, chunk.pq)
     m_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, pp)
     slot = slot_cycles(words, taps, drain)
-    main = where[(layer.input, job.layer, "main")]
-    res = None if layer.residual is None else where[(layer.residual, job.layer, "residual")]
-    uses = [d for (t, _, _), d in where.items() if t == job.layer + 1]
+    main = where.ring[layer.input, job.layer, "main"]
+    res = None if layer.residual is None else where.ring[layer.residual, job.layer, "residual"]
     return JobProgram(
         layer=job.layer,
         stage=job.stage,
@@ -327,7 +347,7 @@ def _job(
         weight_step=operator.stores_weights,
         param_base=param_base,
         param_words=param_words(m_groups, drain),
-        destinations=tuple(sorted(uses, key=lambda d: d.edge)),
+        destinations=where.of_tensor[job.layer + 1],
     )
 
 
@@ -343,8 +363,8 @@ def _chunk(
     networks = (network, *modes)
     layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
     stored = [layer for layer in layers if layer.operator.stores_weights]
-    weight_bits = max(layer.operator.operand_bits(layer) for layer in layers)
-    store_bits = max(layer.operator.memory_bits(layer) for layer in layers)
+    weight_bits = max([layer.operator.operand_bits(layer) for layer in layers])
+    store_bits = max([layer.operator.memory_bits(layer) for layer in layers])
     return ChunkProgram(
         kind=chunk.kind,
         pm=chunk.pm,
@@ -352,10 +372,10 @@ def _chunk(
         pq=chunk.pq,
         lanes=chunk.lanes,
         drain_cycles=drain_cycles(chunk.pm, chunk.pq),
-        act_bits=max(layer.act_bits for layer in layers),
+        act_bits=max([layer.act_bits for layer in layers]),
         weight_bits=weight_bits,
         weight_store_bits=max(store_bits, weight_bits),
-        acc_bits=max(n.acc_bits(job.layer) for n in networks for job in chunk.jobs),
+        acc_bits=max([n.acc_bits(job.layer) for n in networks for job in chunk.jobs]),
         has_residual=any(layer.residual is not None for layer in layers),
         nested_act=any(layer.act_bits < network.master_bits for layer in layers),
         nested_weight=any(layer.weight_bits < layer.weight_store_bits for layer in stored),
@@ -369,14 +389,10 @@ def _chunk(
 def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> Program:
     """Compute every table of the machine that executes `network` and, from the same weights, each of the further
     `modes` of its design. The result is a pure function of its arguments."""
-    edges = _edges(network, accelerator)
-    where = {
-        (r.tensor, r.consumer, e.port): Destination(edge=i, ring=j)
-        for i, e in enumerate(edges)
-        for j, r in enumerate(e.rings)
-    }
-    first, last = network.tensors[0], network.tensors[-1]
     in_lanes = input_lanes(network, accelerator)
+    edges = _edges(network, accelerator, in_lanes)
+    where = _uses(edges)
+    first, last = network.tensors[0], network.tensors[-1]
     out = len(network.layers)
     return Program(
         pp=accelerator.pp,
@@ -390,8 +406,8 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         out_col_groups=ceil_div(last.width, accelerator.pp),
         out_chan_words=ceil_div(last.channels, accelerator.out_lanes),
         out_rows=last.height,
-        host_in=tuple(sorted((d for (t, _, _), d in where.items() if t == 0), key=lambda d: d.edge)),
-        host_out=where[(out, HOST, "main")],
+        host_in=where.of_tensor[0],
+        host_out=where.ring[out, HOST, "main"],
         edges=edges,
         chunks=tuple(_chunk(network, accelerator, c, where, modes) for c in accelerator.chunks),
     )

@@ -149,6 +149,7 @@ def tables(program: Program) -> Tables:
 _recurrence = compiled(advance)
 
 
+# One compiled kernel: its arguments are the arrays of `Tables` and the state of the recurrence.
 @compiled
 def _advance(
     jobs: np.ndarray,

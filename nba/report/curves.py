@@ -6,7 +6,7 @@ from __future__ import annotations
 import io
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,52 +47,7 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
     [cycles], where they are known."""
     found: list[Panel] = []
     if search is not None and search.epochs:
-        of = search.scalars
-
-        def panel(title: str, unit: str, *lines: tuple[str, str]) -> Panel:
-            return Panel(
-                title=title, unit=unit, epochs=search.epochs, lines=tuple((label, of[name]) for label, name in lines)
-            )  # fmt: skip
-
-        found = [
-            panel(
-                "search: loss",
-                "nats",
-                ("images for the weights", "train_loss"),
-                ("images for alpha and beta", "valid_loss"),
-            ),
-            panel("search: accuracy of sampled paths", "share", ("images for alpha and beta", "valid_accuracy")),
-            panel("search: Gumbel temperature", "", ("temperature", "temperature")),
-            panel(
-                "search: entropy",
-                "share of maximum",
-                ("operators", "alpha_entropy"),
-                ("bitwidths", "beta_entropy"),
-                ("accelerator", "gamma_entropy"),
-            ),
-        ]
-        joint = [i for i, j in enumerate(search.joint) if j]
-        shown: list[tuple[str, str, str, str, float]] = [
-            (f"search: {search.objective} (the objective)", UNITS[search.objective], "cost", search.objective, 1.0)
-        ]
-        if search.objective != "interval":
-            shown.append(("search: interval", UNITS["interval"], "interval_cycles", "interval", 1.0))
-        shown += [("search: DSP", "blocks", "dsp", "dsp", 1.0), ("search: BRAM", "blocks", "bram18", "bram", 0.5)]
-        shown += [
-            ("search: multiply-accumulates", "MAC per frame", "macs", "", 1.0),
-            ("search: bit operations", "MAC x bits x bits", "bit_operations", "", 1.0),
-        ]
-        for title, unit, name, budget, factor in shown:
-            if joint:
-                limit = ("budget", budgets[budget]) if budget in budgets else None
-                found.append(
-                    Panel(
-                        title=title, unit=unit,
-                        epochs=tuple(search.epochs[i] for i in joint),
-                        lines=(("derived architecture", tuple(_scaled(of[name][i], factor) for i in joint)),),
-                        limit=limit,
-                    )
-                )  # fmt: skip
+        found += [*_network_panels(search), *_derived_panels(search, budgets)]
     if train is not None and train.epochs:
         for title, unit, values in (
             ("training: loss", "nats", train.loss),
@@ -100,6 +55,50 @@ def panels(search: SearchCurves | None, train: TrainCurves | None, budgets: dict
         ):
             found.append(Panel(title=title, unit=unit, epochs=train.epochs, lines=(("", values),)))
     return tuple(found)
+
+
+def _network_panels(search: SearchCurves) -> Iterator[Panel]:
+    """Losses and distributions of the search, of all epochs."""
+
+    def panel(title: str, unit: str, *lines: tuple[str, str]) -> Panel:
+        shown = tuple((label, search.scalars[name]) for label, name in lines)
+        return Panel(title=title, unit=unit, epochs=search.epochs, lines=shown)
+
+    yield panel(
+        "search: loss", "nats", ("images for the weights", "train_loss"), ("images for alpha and beta", "valid_loss")
+    )
+    yield panel("search: accuracy of sampled paths", "share", ("images for alpha and beta", "valid_accuracy"))
+    yield panel("search: Gumbel temperature", "", ("temperature", "temperature"))
+    yield panel(
+        "search: entropy", "share of maximum",
+        ("operators", "alpha_entropy"), ("bitwidths", "beta_entropy"), ("accelerator", "gamma_entropy"),
+    )  # fmt: skip
+
+
+def _derived_panels(search: SearchCurves, budgets: dict[str, float]) -> Iterator[Panel]:
+    """What the derived architecture costs, of the epochs in which the accelerator was searched too."""
+    joint = [i for i, j in enumerate(search.joint) if j]
+    if not joint:
+        return
+    shown: list[tuple[str, str, str, str, float]] = [
+        (f"search: {search.objective} (the objective)", UNITS[search.objective], "cost", search.objective, 1.0)
+    ]
+    if search.objective != "interval":
+        shown.append(("search: interval", UNITS["interval"], "interval_cycles", "interval", 1.0))
+    shown += [
+        ("search: DSP", "blocks", "dsp", "dsp", 1.0),
+        ("search: BRAM", "blocks", "bram18", "bram", 0.5),
+        ("search: multiply-accumulates", "MAC per frame", "macs", "", 1.0),
+        ("search: bit operations", "MAC x bits x bits", "bit_operations", "", 1.0),
+    ]
+    for title, unit, name, budget, factor in shown:
+        values = tuple(_scaled(search.scalars[name][i], factor) for i in joint)
+        yield Panel(
+            title=title, unit=unit,
+            epochs=tuple(search.epochs[i] for i in joint),
+            lines=(("derived architecture", values),),
+            limit=("budget", budgets[budget]) if budget in budgets else None,
+        )  # fmt: skip
 
 
 def _scaled(value: float | None, factor: float) -> float | None:

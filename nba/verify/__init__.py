@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +44,17 @@ def steady_part(program: Program, frames: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _failures(name: str, batches: tuple[RtlResult, ...], n_modes: int) -> Iterator[str]:
+    """What went wrong in the batches of a simulator, a sentence each."""
+    for batch in batches:
+        yield from (f"{name}: test {test} failed; log: {batch.log}" for test in batch.failed)
+        if not batch.cycles_equal:
+            mode = f" in mode {batch.mode}" if n_modes > 1 else ""
+            yield f"{name}: cycles of {batch.predicted['frames']} frames{mode} are not those predicted"
+        if not batch.counters_equal:
+            yield f"{name}: AXI4-Lite counters are not those of the trace; log: {batch.log}"
+
+
 def verify_bundle(
     bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike, at_most: bool = False
 ) -> dict[str, object]:
@@ -76,19 +88,13 @@ def verify_bundle(
         tests = None if name == "verilator" else short
         simulator: Simulator = "verilator" if name == "verilator" else "icarus"
         simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
+        failures += _failures(name, simulated.batches, n_modes)
         exact[name] = _bits(simulated.batches[:: len(frames)])
         cycles.setdefault("predicted", simulated.batches[-1].predicted)
         cycles.setdefault("steady", steady_part(program, common))
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
         of_simulator[name] = simulated.batches[-1].simulated
-        for batch in simulated.batches:
-            failures += [f"{name}: test {test} failed; log: {batch.log}" for test in batch.failed]
-            if not batch.cycles_equal:
-                mode = f" in mode {batch.mode}" if n_modes > 1 else ""
-                failures.append(f"{name}: cycles of {batch.predicted['frames']} frames{mode} are not those predicted")
-            if not batch.counters_equal:
-                failures.append(f"{name}: AXI4-Lite counters are not those of the trace; log: {batch.log}")
         progress.advance(1, name)
     if "hls" in images:
         count = images["hls"]

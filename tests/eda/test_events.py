@@ -12,7 +12,7 @@ from template_pairs import Subject, subject
 from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
 from nba.ir.accelerator import HOST
-from nba.machine.energy import counts
+from nba.machine.energy import frame_events
 
 pytestmark = pytest.mark.eda
 
@@ -120,13 +120,13 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
 def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
     case = subject(seed)
     found = simulated(case, tmp_path)
-    want = asdict(counts(case.program))
+    want = asdict(frame_events(case.program))
     assert len(found) == 9
     assert found == {name: FRAMES * want[name] for name in found}
 
 
 def test_residuals_and_strides_occur() -> None:
     cases = [subject(seed) for seed in SEEDS]
-    assert any(counts(case.program).residuals for case in cases)
+    assert any(frame_events(case.program).residuals for case in cases)
     assert any(ring.split for case in cases for edge in case.program.edges for ring in edge.rings)
     assert any(job.stage for case in cases for chunk in case.program.chunks for job in chunk.jobs)

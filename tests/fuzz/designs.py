@@ -285,7 +285,7 @@ def _checkpoint(rng: random.Random, folder: Path) -> None:
     from nba.learn.train import checkpoint
 
     state = {"fingerprint": "f", "epoch": 3, "weights": {"a": torch.arange(40.0), "b": torch.ones(3, 4)}, "text": "[1]"}
-    checkpoint.save(folder / "c.pt", state)
+    checkpoint.save_checkpoint(folder / "c.pt", state)
     data = (folder / "c.pt").read_bytes()
     kinds = (b"", b"PK", b"\x80\x04N.", data[: len(data) // 2], data + b"x", bytes(len(data)))
     (folder / "c.pt").write_bytes(mutate.damaged(rng, data) if rng.random() < 0.9 else rng.choice(kinds))
@@ -301,7 +301,7 @@ def check_checkpoint(folder: Path) -> None:
 
     from nba.learn.train import checkpoint
 
-    found = checkpoint.load(folder / "c.pt", "f")
+    found = checkpoint.load_checkpoint(folder / "c.pt", "f")
     if found is not None:
         wanted = torch.load(folder / "state", weights_only=True)
         assert set(found) == set(wanted)

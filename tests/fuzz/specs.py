@@ -14,7 +14,7 @@ from nba.core import assets
 from nba.flow import pipelines
 from nba.learn.space.architecture_file import architecture_text, read_architecture
 from nba.learn.space.network import Architecture, Macro, skeleton
-from nba.loopnest.description import described
+from nba.loopnest.description import hierarchy_files
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.schema import HierarchyText, built, read_hierarchy
 from nba.spec import Spec, parse_spec, read_spec
@@ -107,7 +107,7 @@ def check_spec(folder: Path) -> None:
 
 def hierarchy_texts() -> tuple[str, ...]:
     """The ready hierarchies."""
-    return tuple(path.read_text(encoding="utf-8") for path in described().values())
+    return tuple(path.read_text(encoding="utf-8") for path in hierarchy_files().values())
 
 
 def _hierarchy(rng: random.Random, folder: Path) -> None:
@@ -126,12 +126,12 @@ def check_hierarchy(folder: Path) -> None:
 
 def map_layers(hierarchy: Hierarchy) -> None:
     """Map two layers of a network, with little effort."""
-    from nba.loopnest.network_map import map_network
+    from nba.loopnest.network_map import map_loop_nests
     from nba.loopnest.report import mapping_json, nests_text
     from nba.loopnest.shapes import published
 
     layers = published("resnet18", weight_bits=8, act_bits=8)[-2:]
-    found = map_network(layers, hierarchy, objective="edp", seed=0, effort=1000)
+    found = map_loop_nests(layers, hierarchy, objective="edp", seed=0, effort=1000)
     assert mapping_json(found)
     assert nests_text(found, hierarchy)
 

@@ -13,7 +13,7 @@ from torch import distributed
 from nba.core.progress import Silent
 from nba.ir.network import weights_digest
 from nba.learn.search.config import SearchSchedule
-from nba.learn.search.joint import search
+from nba.learn.search.joint import search_jointly
 from nba.learn.space.network import Architecture, skeleton
 from nba.learn.switchable.config import Cascade, Switchable
 from nba.learn.switchable.export import measure_switchable
@@ -70,7 +70,7 @@ def switched(folder: Path) -> tuple[list[dict[str, float]], list[str]]:
 def searched(folder: Path) -> tuple[list[dict[str, object]], str]:
     """Records of a short search, and the final state of the accelerator search."""
     hardware = FakeHardware(5)
-    found = search(MACRO, few_digits(96), hardware, SEARCH, 2, folder)
+    found = search_jointly(MACRO, few_digits(96), hardware, SEARCH, 2, folder)
     return [asdict(r) for r in found.records], hardware.state()
 
 

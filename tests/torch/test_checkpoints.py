@@ -15,7 +15,7 @@ from nba.core.errors import NbaError
 from nba.core.files import seal, unsealed
 from nba.ir.network import weights_digest
 from nba.learn.data import cache
-from nba.learn.search.joint import search
+from nba.learn.search.joint import search_jointly
 from nba.learn.space.network import Architecture
 from nba.learn.switchable.search import search_switchable
 from nba.learn.train import checkpoint
@@ -66,9 +66,9 @@ def _value(state: dict[str, object] | None) -> float | None:
 def test_nothing_damaged_is_believed(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path, rng = tmp_path / "x.pt", random.Random(7)
     for value in (1.0, 2.0):
-        checkpoint.save(path, {"fingerprint": "a", "value": torch.full((50,), value), "words": ["x"] * 9})
+        checkpoint.save_checkpoint(path, {"fingerprint": "a", "value": torch.full((50,), value), "words": ["x"] * 9})
     newest, older = path.read_bytes(), checkpoint.before(path).read_bytes()
-    assert _value(checkpoint.load(path, "a")) == 2.0
+    assert _value(checkpoint.load_checkpoint(path, "a")) == 2.0
     for case in range(CASES):
         spoiled = damaged(newest, rng)
         if spoiled == newest:
@@ -78,7 +78,7 @@ def test_nothing_damaged_is_believed(tmp_path: Path, caplog: pytest.LogCaptureFi
         checkpoint.before(path).write_bytes(damaged(older, rng) if both else older)
         caplog.clear()
         wanted = None if checkpoint.before(path).read_bytes() != older else 1.0
-        assert _value(checkpoint.load(path, "a")) == wanted
+        assert _value(checkpoint.load_checkpoint(path, "a")) == wanted
         assert f"{path}: a damaged checkpoint" in caplog.text
         assert ("starting anew" in caplog.text) == (wanted is None)
 
@@ -95,7 +95,7 @@ def test_every_byte_counts() -> None:
 
 def test_of_a_save_that_fails_the_one_before_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "x.pt"
-    checkpoint.save(path, {"fingerprint": "a", "value": torch.ones(1)})
+    checkpoint.save_checkpoint(path, {"fingerprint": "a", "value": torch.ones(1)})
 
     def full(*given: object) -> None:
         raise OSError(28, "No space left on device")
@@ -103,8 +103,8 @@ def test_of_a_save_that_fails_the_one_before_is_left(tmp_path: Path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr("os.fsync", full)
         with pytest.raises(NbaError, match=r"x\.pt: cannot be written: No space left on device; free some space"):
-            checkpoint.save(path, {"fingerprint": "a", "value": torch.zeros(1)})
-    assert _value(checkpoint.load(path, "a")) == 1.0
+            checkpoint.save_checkpoint(path, {"fingerprint": "a", "value": torch.zeros(1)})
+    assert _value(checkpoint.load_checkpoint(path, "a")) == 1.0
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt.before"]
 
 
@@ -115,7 +115,7 @@ def _trained(folder: Path | None, stop: int | None) -> object:
 
 def _searched(folder: Path | None, stop: int | None) -> object:
     progress = None if stop is None else StopAt(stop)
-    return search(MACRO, few_digits(64), FakeHardware(5), SEARCH, 2, folder, progress)
+    return search_jointly(MACRO, few_digits(64), FakeHardware(5), SEARCH, 2, folder, progress)
 
 
 def _switched(folder: Path | None, stop: int | None) -> object:
@@ -155,7 +155,7 @@ def test_a_damaged_teacher_is_refused(tmp_path: Path) -> None:
             train(ARCHITECTURE, few_digits(32), given, 1)
     state = torch.load(path.write_bytes(whole) and path, weights_only=True)
     for odd in ({}, {**state, "records": 3}, {**state, "model": []}, {**state, "optimiser": {"state": 0}}):
-        checkpoint.save(path, odd)
+        checkpoint.save_checkpoint(path, odd)
         with pytest.raises(NbaError, match=r"teacher\.pt: not the teacher\.pt of a network"):
             train(ARCHITECTURE, few_digits(32), given, 1)
 
@@ -163,17 +163,17 @@ def test_a_damaged_teacher_is_refused(tmp_path: Path) -> None:
 def test_damaged_images_are_decoded_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """What is kept of the images is a checkpoint too."""
     images, rng = np.random.default_rng(0).integers(0, 256, (9, 4, 4, 3)).astype(np.uint8), random.Random(5)
-    assert cache.read(tmp_path, "k") is None
-    cache.write(tmp_path, "k", images)
+    assert cache.read_cached(tmp_path, "k") is None
+    cache.write_cached(tmp_path, "k", images)
     path = tmp_path / "k.npy"
     whole = path.read_bytes()
     assert np.array_equal(np.load(path), images)
     for _ in range(CASES):
         path.write_bytes(damaged(whole, rng))
         caplog.clear()
-        assert cache.read(tmp_path, "k") is None or path.read_bytes() == whole
+        assert cache.read_cached(tmp_path, "k") is None or path.read_bytes() == whole
         assert f"{path}: damaged" in caplog.text or path.read_bytes() == whole
     path.write_bytes(whole)
-    found = cache.read(tmp_path, "k")
+    found = cache.read_cached(tmp_path, "k")
     assert found is not None
     assert np.array_equal(found, images)

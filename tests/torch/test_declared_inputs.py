@@ -101,7 +101,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     monkeypatch.setattr(verify, "verify", lambda *given, **options: {})
     monkeypatch.setattr(synth, "synthesise", lambda *given, **options: {})
     monkeypatch.setattr(tabulate, "efficiency_table", partial(tabulate.efficiency_table, effort=1000))
-    monkeypatch.setattr(network_map, "map_network", partial(network_map.map_network, effort=1000))
+    monkeypatch.setattr(network_map, "map_loop_nests", partial(network_map.map_loop_nests, effort=1000))
     return found
 
 

@@ -15,14 +15,14 @@ from nba.ir.network import FLOAT_BITS
 from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, macs, skeleton
 from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.efficiency import EfficiencyTable, check_table
-from nba.learn.switchable.network import at_bits
+from nba.learn.switchable.network import network_at_bits
 from nba.learn.switchable.tabulate import efficiency_table, tabulated
 from nba.loopnest.description import load_hierarchy
 from nba.loopnest.evolve import Found
 from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.network import layers_of
-from nba.loopnest.network_map import map_network
+from nba.loopnest.network_map import map_loop_nests
 from tests.torch.small import MACRO
 
 pytestmark = pytest.mark.torch
@@ -75,7 +75,7 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: Cascade) -> No
         network = skeleton(Architecture(macro=plain, ops=ops, bits=(8,) * len(ops)))
         layers = layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
         if bits != FLOAT_BITS:
-            emitted = at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
+            emitted = network_at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
             assert layers == layers_of(emitted)
         assert table.operations(ops) == (
             sum(layer.macs for layer in layers),
@@ -139,12 +139,12 @@ def test_costs_are_those_of_the_mapping_search() -> None:
     assert (table.hierarchy, table.bits, table.objective) == ("eyeriss-like", 2, "latency")
     check_table(table, macro, 2)
     ops = ("k5_e2", "k3_e1", "k5_e2")
-    network = at_bits(skeleton(Architecture(macro=macro, ops=ops, bits=(8, 8, 8))), 2, stem_bits=8)
-    mapped = map_network(layers_of(network), hierarchy, objective="latency", seed=3, effort=2000)
+    network = network_at_bits(skeleton(Architecture(macro=macro, ops=ops, bits=(8, 8, 8))), 2, stem_bits=8)
+    mapped = map_loop_nests(layers_of(network), hierarchy, objective="latency", seed=3, effort=2000)
     assert table.cost(ops) == mapped.latency_cycles
     assert table.totals(ops)[0] == pytest.approx(mapped.energy_pj)
     edp = efficiency_table(macro, 2, hierarchy, "edp", 3, 20_000, stem_bits=8)
-    mapped = map_network(layers_of(network), hierarchy, objective="edp", seed=3, effort=20_000)
+    mapped = map_loop_nests(layers_of(network), hierarchy, objective="edp", seed=3, effort=20_000)
     assert edp.cost(ops) == pytest.approx(mapped.edp_pj_cycles, rel=0.01)
     assert edp.cost(ops) < math.prod(table.totals(ops))
 

@@ -13,7 +13,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from nba.core.sources import digest_tree
 from nba.explore.entropy import mean_entropy
 from nba.learn.search.config import SearchSchedule
-from nba.learn.search.joint import search
+from nba.learn.search.joint import search_jointly
 from nba.learn.space.network import Architecture
 from nba.learn.train.config import TrainSchedule
 from nba.learn.train.events import PATTERN, Events
@@ -44,7 +44,7 @@ def test_every_epoch_once_and_no_part_of_the_result(tmp_path: Path) -> None:
 
 def test_a_search_shows_what_it_knows(tmp_path: Path) -> None:
     config = SearchSchedule(pretrain_epochs=1, joint_epochs=1, batch_size=16, hardware_first=2, hardware_last=2)
-    result = search(MACRO, few_digits(64), FakeHardware(0), config, 1, tmp_path)
+    result = search_jointly(MACRO, few_digits(64), FakeHardware(0), config, 1, tmp_path)
     found = _scalars(tmp_path)
     for name in (
         "train_loss", "temperature", "alpha_entropy", "beta_entropy", "gamma_entropy", "cost_weight", "learning_rate",

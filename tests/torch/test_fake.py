@@ -21,7 +21,7 @@ from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.export import agreement, exact_codes, export, fake_codes
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown, weight_codes, weight_scale
+from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown_codes, weight_codes, weight_scale
 from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 
 pytestmark = pytest.mark.torch
@@ -329,7 +329,7 @@ def test_every_parameter_learns(frozen: bool, groups: int) -> None:
 def _plain(layer: QuantLayer, source: Signal, precision: Precision, residual: Signal | None) -> Signal:
     """`QuantLayer.forward` as the documentation has it, every scale in its place, gradients by plain autograd."""
     (bits,) = precision.bitwidths
-    x = source.codes_BCHW + (shown(source.codes_BCHW, bits, source.signed) - source.codes_BCHW).detach()
+    x = source.codes_BCHW + (shown_codes(source.codes_BCHW, bits, source.signed) - source.codes_BCHW).detach()
     weight = layer.weight
     assert weight is not None
     pad, groups = layer.pad, layer.groups

@@ -20,7 +20,7 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.learn.search import penalty as penalty_module
 from nba.learn.search.config import SearchSchedule
-from nba.learn.search.joint import penalty_of, search
+from nba.learn.search.joint import penalty_of, search_jointly
 from nba.learn.search.penalty import CostOracle, adapted_weight
 from nba.learn.search.result import load_result, save_result
 from nba.learn.space.network import SKIP, Architecture, bit_operations, blocks, choices, macs, skeleton
@@ -53,7 +53,7 @@ def test_finds_the_optimum_that_enumeration_knows() -> None:
     )
     oracle = CostOracle(hardware, config)
     scores = sorted(oracle.score(a) for a in _everything())
-    found = search(MACRO, few_digits(256), hardware, config, 1)
+    found = search_jointly(MACRO, few_digits(256), hardware, config, 1)
     best = oracle.score(found.architecture)
     assert scores[0] < scores[len(scores) // 20] - 0.1, "the case must not be easy"
     assert best == pytest.approx(scores[0])
@@ -74,21 +74,21 @@ def test_a_mapper_finds_what_the_samples_miss() -> None:
         asked.append(network)
         return FakeHardware(0).best(network, tuple(range(len(network.layers))))
 
-    found = search(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3, mapper=mapper)
+    found = search_jointly(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3, mapper=mapper)
     assert asked == [skeleton(found.architecture)]
     assert found.accelerator == FakeHardware(0).best(asked[0], tuple(range(len(asked[0].layers))))
     with pytest.raises(InfeasibleError):
-        search(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3)
+        search_jointly(MACRO, few_digits(64), _NeverWithin(1), SHORT, 3)
 
 
 def test_without_a_cost_the_loss_decides() -> None:
     """With no penalty the search must not end at the cheapest network; with a heavy one it must."""
     rich = SHORT.but(pretrain_epochs=4, joint_epochs=4, learning_rate=1e-2, cost_weight=0.0)
     poor = SHORT.but(joint_epochs=12, temperature_first=3.0, cost_weight=100.0)
-    cheapest = search(MACRO, few_digits(256), FakeHardware(0), poor, 0).architecture
+    cheapest = search_jointly(MACRO, few_digits(256), FakeHardware(0), poor, 0).architecture
     assert cheapest.ops == ("skip", "k3_e1", "skip")
     assert cheapest.bits[1] == 4
-    free = search(MACRO, few_digits(256), FakeHardware(0), rich, 0).architecture
+    free = search_jointly(MACRO, few_digits(256), FakeHardware(0), rich, 0).architecture
     assert free.ops != cheapest.ops
 
 
@@ -116,7 +116,7 @@ TARGETED = SHORT.but(target=1.0)
 
 def _killed_run(folder: Path) -> None:
     torch.set_num_threads(1)
-    search(MACRO, few_digits(128), FakeHardware(5), TARGETED, 2, folder, _KillAt(2))
+    search_jointly(MACRO, few_digits(128), FakeHardware(5), TARGETED, 2, folder, _KillAt(2))
 
 
 def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
@@ -126,12 +126,12 @@ def test_a_killed_search_ends_with_the_same_result(tmp_path: Path) -> None:
     assert process.exitcode == -signal.SIGKILL
     assert (tmp_path / "search.pt").is_file()
     hardware, other = FakeHardware(5), FakeHardware(5)
-    resumed = search(MACRO, few_digits(128), hardware, TARGETED, 2, tmp_path)
-    whole = search(MACRO, few_digits(128), other, TARGETED, 2)
+    resumed = search_jointly(MACRO, few_digits(128), hardware, TARGETED, 2, tmp_path)
+    whole = search_jointly(MACRO, few_digits(128), other, TARGETED, 2)
     assert resumed == whole
     assert hardware.state() == other.state()
     assert len(whole.records) == 3
-    assert search(MACRO, few_digits(128), FakeHardware(5), TARGETED, 3).records != whole.records
+    assert search_jointly(MACRO, few_digits(128), FakeHardware(5), TARGETED, 3).records != whole.records
     save_result(whole, tmp_path / "search.json")
     assert load_result(tmp_path / "search.json") == whole
     text = (tmp_path / "search.json").read_text()
@@ -243,7 +243,7 @@ def test_a_range_of_multiply_accumulates_is_reached(least: float, most: float) -
         temperature_factor=1.0, cost_weight=30.0 / whole, network_objective="macs", cost_form="linear", bits_weight=0.0,
         cost_range=(least * whole, most * whole),
     )  # fmt: skip
-    records = search(MACRO, few_digits(64), FakeHardware(0), config, 0).records
+    records = search_jointly(MACRO, few_digits(64), FakeHardware(0), config, 0).records
     assert least * whole <= records[-1].macs <= most * whole
     assert records[-1].bit_operations > records[-1].macs
 
@@ -251,7 +251,7 @@ def test_a_range_of_multiply_accumulates_is_reached(least: float, most: float) -
 @pytest.mark.parametrize(("target", "direction"), [(1.0, 1), (1e9, -1)])
 def test_a_missed_target_raises_the_weight_and_a_met_one_lowers_it(target: float, direction: int) -> None:
     config = SHORT.but(joint_epochs=3, target=target)
-    weights = [r.cost_weight for r in search(MACRO, few_digits(64), FakeHardware(0), config, 0).records]
+    weights = [r.cost_weight for r in search_jointly(MACRO, few_digits(64), FakeHardware(0), config, 0).records]
     assert weights[:2] == [config.cost_weight] * 2
     assert all((after - before) * direction > 0 for before, after in itertools.pairwise(weights[1:]))
 
@@ -269,4 +269,4 @@ def test_scores_are_taken_anew_when_the_accelerator_changes() -> None:
 
 def test_the_networks_classes_are_the_datasets() -> None:
     with pytest.raises(NbaError, match="10 classes"):
-        search(replace(MACRO, classes=9), few_digits(32), FakeHardware(0), SHORT, 0)
+        search_jointly(replace(MACRO, classes=9), few_digits(32), FakeHardware(0), SHORT, 0)

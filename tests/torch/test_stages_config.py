@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from nba.explore.baselines import EvolutionarySearch, RandomSearch
 from nba.explore.gamma import GammaSearch
-from nba.flow.stages.nas import objective
+from nba.flow.stages.nas import efficiency_objective
 from nba.flow.stages.search import hardware_search
 from nba.learn.data.config import Classes
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
@@ -85,7 +85,7 @@ def test_a_switchable_spec_gives_the_searchs_own_defaults() -> None:
             "cost_weight": 2.0,
         }
     )  # fmt: skip
-    assert objective(found) == "macs"
+    assert efficiency_objective(found) == "macs"
 
 
 def test_the_crop_of_a_schedule_comes_before_other_transforms() -> None:

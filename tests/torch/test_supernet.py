@@ -187,7 +187,7 @@ def _fixed_path(ops: tuple[str, ...], bits: tuple[int, ...], macro: Macro) -> pa
         mix[0, macro.all_bitwidths.index(b)] = 1.0
         number = macro.all_operators.index(op)
         path.append(
-            paths.BlockChoice(
+            paths.SampledBlock(
                 candidates=(number,), gates=torch.ones(1), mixes=mix, bits=(macro.all_bitwidths.index(b),)
             )
         )
@@ -302,10 +302,10 @@ def test_shared_bits_are_one_sample_and_learn_together(per: BitsPer, rows: int) 
 
 
 def test_narrowed_choices() -> None:
-    network_alone = paths.at_bits(MACRO, 8)
+    network_alone = paths.legal_at_bits(MACRO, 8)
     assert network_alone.bits_LJ.tolist() == [[False, True]] * 3
     with pytest.raises(SpecError, match="5 bits"):
-        paths.at_bits(MACRO, 5)
+        paths.legal_at_bits(MACRO, 5)
     there = Architecture(macro=MACRO, ops=("skip", "k5_e2", "k3_e1"), bits=(4, 4, 4))
     bits_alone = paths.only(MACRO, there)
     assert bits_alone.operators_LO.sum(1).tolist() == [1, 1, 1]

@@ -26,7 +26,7 @@ from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.export import master_arrays, shared_networks
 from nba.learn.switchable.loop import CascadeFit, train_switchable
 from nba.learn.switchable.loss import beta_at, distillation, teachers_of
-from nba.learn.switchable.network import SwitchableNetwork, at_bits
+from nba.learn.switchable.network import SwitchableNetwork, network_at_bits
 from nba.learn.switchable.records import SwitchableResult
 from nba.learn.train.config import TrainSchedule
 from tests.torch.small import MACRO, few_digits
@@ -388,7 +388,7 @@ def test_divergence_is_reported() -> None:
 
 def test_bits_of_every_layer() -> None:
     for bits, width in ((2, 8), (8, 8), (12, 12), (16, 16), (32, 8)):
-        found = at_bits(NETWORK, bits)
+        found = network_at_bits(NETWORK, bits)
         assert {t.bits for t in found.tensors} == {width}
         seen = {(layer.act_bits, layer.weight_bits) for layer in found.layers if layer.op != "avgpool"}
         assert seen == {(min(bits, width), min(bits, width))}
@@ -396,11 +396,11 @@ def test_bits_of_every_layer() -> None:
         assert [(layer.q_min, layer.q_max) for layer in found.layers] == [
             (t.code_min, t.code_max) for t in found.tensors[1:]
         ]
-    mixed = at_bits(NETWORK, 2, stem_bits=8, classifier_bits=4)
+    mixed = network_at_bits(NETWORK, 2, stem_bits=8, classifier_bits=4)
     assert [layer.act_bits for layer in mixed.layers] == [8, *[2] * (len(mixed.layers) - 3), 8, 4]
     tensors = (NETWORK.tensors[0], replace(NETWORK.tensors[1], zero_point=4), *NETWORK.tensors[2:])
     with pytest.raises(NbaError, match="zero point"):
-        at_bits(replace(NETWORK, tensors=tensors), 4)
+        network_at_bits(replace(NETWORK, tensors=tensors), 4)
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,7 @@ from nba.learn.switchable.config import Switchable
 from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, check_table, efficiency_loss
 from nba.learn.switchable.loop import train_switchable
 from nba.learn.switchable.loss import distillation
-from nba.learn.switchable.network import SwitchableNetwork, at_bits
+from nba.learn.switchable.network import SwitchableNetwork, network_at_bits
 from nba.learn.switchable.search import SwitchableBilevel, search_switchable
 from nba.learn.switchable.search_result import load_switchable_search, save_switchable_search
 from nba.learn.switchable.supernet import SwitchableSupernet
@@ -52,7 +52,7 @@ def _images(count: int = 8) -> Tensor:
 
 
 def _path(ops: tuple[str, ...]) -> paths.Path:
-    return tuple(paths.BlockChoice(candidates=(MACRO.operators.index(op),), gates=torch.ones(1)) for op in ops)
+    return tuple(paths.SampledBlock(candidates=(MACRO.operators.index(op),), gates=torch.ones(1)) for op in ops)
 
 
 def _sampled(run: SwitchableBilevel, seed: int, k: int = 2) -> paths.Path:
@@ -123,7 +123,7 @@ def test_the_weight_of_the_cost_survives_a_kill(tmp_path: Path) -> None:
     path, run = tmp_path / "n.pt", SwitchableBilevel(MACRO, few_digits(64), CASCADE, hand_table(), config, 0)
     run.epoch(0)
     run.epoch(1)
-    checkpoint.save(path, {"fingerprint": run.fingerprint(), **run.state()})
+    checkpoint.save_checkpoint(path, {"fingerprint": run.fingerprint(), **run.state()})
     again = search_switchable(MACRO, few_digits(64), CASCADE, hand_table(), config, 0, checkpoint=path)
     assert again == whole
     assert whole.records[-1].cost_weight > whole.records[0].cost_weight
@@ -340,7 +340,7 @@ def test_every_width_is_searched() -> None:
     assert [layer.weight_bits for layer in wide.layers if layer.op != "avgpool"] == [
         8, *[16] * (len(wide.layers) - 3), 4,
     ]  # fmt: skip
-    assert found.network_at(2) == at_bits(skeleton(found.architecture), 2, stem_bits=8, classifier_bits=4)
+    assert found.network_at(2) == network_at_bits(skeleton(found.architecture), 2, stem_bits=8, classifier_bits=4)
     with pytest.raises(NbaError, match="2, 8, 12, 16, 32"):
         found.network_at(4)
 

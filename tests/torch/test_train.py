@@ -68,12 +68,12 @@ def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
 
 def test_checkpoints_of_another_run_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "x.pt"
-    assert checkpoint.load(path, "a") is None
-    checkpoint.save(path, {"fingerprint": "a", "value": torch.ones(2), "words": ["x"]})
-    loaded = checkpoint.load(path, "a")
+    assert checkpoint.load_checkpoint(path, "a") is None
+    checkpoint.save_checkpoint(path, {"fingerprint": "a", "value": torch.ones(2), "words": ["x"]})
+    loaded = checkpoint.load_checkpoint(path, "a")
     assert loaded is not None
     assert loaded["words"] == ["x"]
-    assert checkpoint.load(path, "b") is None
+    assert checkpoint.load_checkpoint(path, "b") is None
     assert [p.name for p in tmp_path.iterdir()] == ["x.pt"]
 
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import random
 
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS, C, G, M, N, NestLayer, P, Q, R, S
 
 ALL = (WEIGHTS, INPUTS, OUTPUTS)
 MACS = tuple(Mac(bits=bits, pj=0.125 * bits, area_mm2=0.001, accumulator_bits=32) for bits in (8, 16))
 
 
-def memory(name: str, operands: tuple[int, ...], size: int | None, word: int, pj: float) -> Memory:
+def memory(name: str, operands: tuple[int, ...], size: int | None, word: int, pj: float) -> LevelMemory:
     """A memory of `size` bits."""
-    return Memory(
+    return LevelMemory(
         name=name, operands=operands, size_bits=size, word_bits=word, read_pj=pj, write_pj=pj * 1.125, area_mm2=0.01
     )
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from nba.boards import get, names
 from nba.core.errors import InfeasibleError, SpecError
 from nba.explore.budgets import Budgets
-from nba.explore.choose import Effort, map_network
+from nba.explore.choose import Effort, find_accelerator
 from nba.explore.gamma import GammaSearch
 from nba.explore.space import AcceleratorSpace
 from nba.flow.limits import budgets_of, check_limits
@@ -35,7 +35,7 @@ LOOSE = Budgets(dsp=60, bram=20, clock_mhz=BOARD.clock_mhz)
 
 @cache
 def mapped(objective: Objective = "interval", budgets: Budgets = LOOSE) -> Cost:
-    accelerator, cost = map_network(SMALL, BOARD, budgets, objective=objective, seed=1, effort=QUICK)
+    accelerator, cost = find_accelerator(SMALL, BOARD, budgets, objective=objective, seed=1, effort=QUICK)
     assert exact_cost(lower(SMALL, accelerator), BOARD) == cost
     assert all(x <= 1.0 for x in budgets.excess_of(cost).values())
     return cost

@@ -16,7 +16,7 @@ from nba.ir.design import Cost, Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
 from nba.ir.network_rules import NETWORK_RULES, WEIGHT_RULES, Weighted
 from nba.ir.rules import apply_rules
-from nba.machine.accelerator_rules import ACCELERATOR_RULES, Mapped
+from nba.machine.accelerator_rules import ACCELERATOR_RULES, MappedNetwork
 from nba.machine.check import check_accelerator, check_design
 from tests.strategies import random_accelerator, random_network
 
@@ -492,7 +492,7 @@ def test_weight_rule(rule: str, network: Network, weights: Weights, message: str
 @pytest.mark.parametrize(("rule", "network", "accelerator", "message"), ACCELERATOR_CASES)
 def test_accelerator_rule(rule: str, network: Network, accelerator: Accelerator, message: str) -> None:
     assert check_network(network) == ()
-    expect(found(ACCELERATOR_RULES, Mapped(network=network, accelerator=accelerator)), rule, message)
+    expect(found(ACCELERATOR_RULES, MappedNetwork(network=network, accelerator=accelerator)), rule, message)
     assert any(message in text for text in check_accelerator(network, accelerator))
 
 

@@ -13,7 +13,7 @@ from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.designs import Designs, designs_of, layer_table
-from nba.machine.energy import EVENTS, SHARES, counts, energy_aj, energy_pj, event_counts, power_w
+from nba.machine.energy import EVENTS, SHARES, energy_aj, energy_pj, event_counts, frame_events, power_w
 from nba.machine.program import lower
 from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
@@ -38,7 +38,7 @@ def both(network: Network, designs: Designs, accelerators: list[Accelerator]) ->
     events, shares = event_counts(layer_table(network), designs, BOARD)
     for b, accelerator in enumerate(accelerators):
         program = lower(network, accelerator)
-        exact = asdict(counts(program))
+        exact = asdict(frame_events(program))
         assert {name: exact[name] for name in EVENTS} == dict(zip(EVENTS, events[b].tolist(), strict=True))
         assert energy_aj(program, BOARD) == dict(zip(SHARES, shares[b].tolist(), strict=True))
 
@@ -68,7 +68,7 @@ def test_counts_of_a_layer_by_hand() -> None:
     chunk = Chunk(kind="dense", pm=4, pn=2, pq=2, jobs=(Job(layer=0),))
     rings = (Ring(tensor=0, consumer=0, rows=3), Ring(tensor=1, consumer=HOST, rows=1))
     program = lower(pair_network, Accelerator(pp=2, chunks=(chunk,), rings=rings, out_lanes=4))
-    found = counts(program)
+    found = frame_events(program)
     groups = 5 * 3 * 2  # rows, pairs of columns, pairs of channel groups
     assert found.weight_reads == groups * 9
     assert found.macs == groups * 9 * 4 * 2 * 2

@@ -17,7 +17,7 @@ from nba.explore.protocol import HardwareSearch
 from nba.explore.rings import speed
 from nba.explore.sampling import gradient
 from nba.explore.search import AcceleratorSearch
-from nba.explore.space import AcceleratorSpace, draw
+from nba.explore.space import AcceleratorSpace, draw_choices
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle
 from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton, slot_of_layer, slots
@@ -101,7 +101,7 @@ def test_logits_learn() -> None:
 
 def samples(search: GammaSearch, n: int) -> np.ndarray:
     choice = np.empty((n, search.space.n_parameters), np.int8)
-    draw(np.random.default_rng(0), search.rules, search.weights(), search.active(ALL), choice)
+    draw_choices(np.random.default_rng(0), search.rules, search.weights(), search.active(ALL), choice)
     return choice
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from nba.emit.memories import block_diagonal, weight_words
+from nba.emit.memories import block_diagonal, job_weights
 from nba.explore.modulo import job_time
 from nba.explore.options import work_table
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
@@ -82,7 +82,7 @@ def test_an_engine_walks_what_its_channels_see(seed: int) -> None:
     n, m = (t.channels for t in network.tensors)
     chunk, job = lowered(network, accelerator)
     weight = rng.integers(1, 128, (m, n // 2, *KERNEL)).astype(np.int8)
-    words = weight_words(chunk, job, network.layers[0], LayerWeights(weight=weight, bias=np.zeros(m), mult=np.zeros(m)))
+    words = job_weights(chunk, job, network.layers[0], LayerWeights(weight=weight, bias=np.zeros(m), mult=np.zeros(m)))
     assert words.shape == (job.m_groups * job.steps, chunk.pm * chunk.pn) == (job.weight_words, chunk.pm * chunk.pn)
     walked = np.zeros((job.m_groups * chunk.pm, 4 * n + 4 * chunk.pn, *KERNEL), np.int64)
     rows = iter(words)

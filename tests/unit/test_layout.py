@@ -13,7 +13,7 @@ from benchmarks.figures_file import ROOT
 from benchmarks.render_layout import stale
 from nba.emit.hls_tables import job_initialiser
 from nba.emit.layout_text import BLOCKS, LIBRARY, expression, job_struct, module_name, rendered, verilog
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, Field, Section, pack_program, program_width
+from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, WordField, WordSection, pack_program, program_width
 
 SIZES = [{"C_BITS": 8, "ACC_BITS": 24, "PQ": 1}, {"C_BITS": 16, "ACC_BITS": 41, "PQ": 3}]
 
@@ -35,7 +35,7 @@ def test_a_block_that_is_missing_is_an_error() -> None:
 
 @pytest.mark.parametrize("sizes", SIZES)
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda s: s.name)
-def test_widths_in_verilog_are_those_of_the_table(section: Section, sizes: dict[str, int]) -> None:
+def test_widths_in_verilog_are_those_of_the_table(section: WordSection, sizes: dict[str, int]) -> None:
     assert eval(expression(section.fields), {}, dict(sizes)) == section.width(sizes)
     text = verilog(section)
     ports = re.findall(r"^  (?:input|output)  ?wire (?:\[(\S+):0\] )? *(\w+)", text, flags=re.M)
@@ -47,7 +47,7 @@ def test_widths_in_verilog_are_those_of_the_table(section: Section, sizes: dict[
     assert text.count(f"module {module_name(section)} ") == 1
 
 
-def _random(fields: tuple[Field, ...], sizes: dict[str, int], rand: random.Random) -> dict[str, int]:
+def _random(fields: tuple[WordField, ...], sizes: dict[str, int], rand: random.Random) -> dict[str, int]:
     found = {}
     for field in fields:
         bits = field.width(sizes)

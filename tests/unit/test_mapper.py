@@ -12,7 +12,7 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError, InfeasibleError
 from nba.explore.budgets import Budgets
-from nba.explore.choose import Effort, map_certified, map_network
+from nba.explore.choose import Effort, find_accelerator, map_certified
 from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, rings, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
@@ -82,7 +82,7 @@ def test_rings_name_a_program_that_no_rings_can_run() -> None:
 
 @pytest.mark.parametrize(("dsp", "bram", "at_least"), [(60, 25, 0.70), (220, 40, 0.70)])
 def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
-    accelerator, cost = map_network(DIGITS, BOARD, Budgets(dsp=dsp, bram=bram), seed=1, effort=QUICK)
+    accelerator, cost = find_accelerator(DIGITS, BOARD, Budgets(dsp=dsp, bram=bram), seed=1, effort=QUICK)
     check_accelerator(DIGITS, accelerator)
     program = lower(DIGITS, accelerator)
     used = predict(program, BOARD)
@@ -100,27 +100,27 @@ def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
 
 def test_mapping_is_reproducible_and_reports_progress() -> None:
     notes: list[str] = []
-    first = map_network(
+    first = find_accelerator(
         SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK, progress=lambda d, t, n: notes.append(n)
     )
-    again = map_network(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK)
+    again = find_accelerator(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK)
     assert first == again
     assert notes
 
 
 def test_a_start_is_not_lost() -> None:
     budgets = Budgets(dsp=40, bram=20)
-    start, _ = map_network(SMALL, BOARD, budgets, seed=7, effort=QUICK)
+    start, _ = find_accelerator(SMALL, BOARD, budgets, seed=7, effort=QUICK)
     none = Effort(scout_steps=0, climb_steps=0, finalists=3, reorder_steps=0)
-    _, without = map_network(SMALL, BOARD, budgets, seed=1, effort=none)
-    _, with_start = map_network(SMALL, BOARD, budgets, seed=1, effort=none, start=start)
+    _, without = find_accelerator(SMALL, BOARD, budgets, seed=1, effort=none)
+    _, with_start = find_accelerator(SMALL, BOARD, budgets, seed=1, effort=none, start=start)
     assert with_start.interval_cycles <= without.interval_cycles
 
 
 def test_latency_objective_trades_interval_for_latency() -> None:
     budgets = Budgets(dsp=100, bram=30)
-    _, fast = map_network(DIGITS, BOARD, budgets, seed=1, effort=QUICK)
-    _, short = map_network(DIGITS, BOARD, budgets, seed=1, effort=QUICK, objective="latency")
+    _, fast = find_accelerator(DIGITS, BOARD, budgets, seed=1, effort=QUICK)
+    _, short = find_accelerator(DIGITS, BOARD, budgets, seed=1, effort=QUICK, objective="latency")
     assert short.first_output_latency_cycles < fast.first_output_latency_cycles
 
 
@@ -129,7 +129,7 @@ def test_latency_objective_trades_interval_for_latency() -> None:
 )
 def test_impossible_budgets_are_named(budgets: Budgets, name: str) -> None:
     with pytest.raises(InfeasibleError, match=name) as caught:
-        map_network(DIGITS, BOARD, budgets, effort=QUICK)
+        find_accelerator(DIGITS, BOARD, budgets, effort=QUICK)
     assert "closest design" in str(caught.value)
     assert "needs" in str(caught.value)
     assert "with an interval of" in str(caught.value)

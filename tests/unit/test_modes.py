@@ -14,7 +14,7 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError, DesignError
 from nba.emit.bundle import expected_name, render_bundle
-from nba.emit.memories import param_words, weight_memory
+from nba.emit.memories import job_params, weight_memory
 from nba.emit.program_rom import DRAIN_FIELDS, ISSUE_FIELDS, field_widths
 from nba.emit.vectors import stream_bytes
 from nba.explore.modes import mode_bitwidths, modes_design, widest
@@ -232,7 +232,7 @@ def test_memories_hold_every_mode(seed: int) -> None:
                 assert found["shift"] == layer.shift
                 assert word >> low == words[j] >> low
                 differing |= {name for name in found if found[name] != first[name]}
-                bias, mult = param_words(chunk, job, design.mode(m, weights)[1][job.layer])
+                bias, mult = job_params(chunk, job, design.mode(m, weights)[1][job.layer])
                 for i, (b, s) in enumerate(zip(bias, mult, strict=True)):
                     stored = params[found["p_base"] + i]
                     for lane in range(chunk.pq):

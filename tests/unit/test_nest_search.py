@@ -20,7 +20,7 @@ from nba.loopnest.layer import C, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import fanout, problems
 from nba.loopnest.model import evaluate, machine, scratch
 from nba.loopnest.network import extract, layers_of
-from nba.loopnest.network_map import choose, map_layer, map_network, portion
+from nba.loopnest.network_map import choose, map_layer, map_loop_nests, portion
 from nba.loopnest.objective import Found
 from nba.loopnest.space import as_mapping, candidates, canonical_orders, level_orders, random_member, room
 from tests.unit.hw_networks import SMALL
@@ -163,9 +163,9 @@ def test_unknown_names_are_refused() -> None:
     with pytest.raises(NbaError, match="RS, WS, OS, IS"):
         dataflow("XS")
     with pytest.raises(NbaError, match="edp, energy, latency, fps"):
-        map_network((LAYER,), ARRAY, objective="area")
+        map_loop_nests((LAYER,), ARRAY, objective="area")
     with pytest.raises(NbaError, match="no layer to map"):
-        map_network((), ARRAY)
+        map_loop_nests((), ARRAY)
 
 
 def test_no_mapping_fits_says_what_is_short() -> None:
@@ -208,7 +208,7 @@ LAYERS = (
 
 def test_network_is_mapped_with_a_bound() -> None:
     array = row_stationary_array(rows=3, columns=4, buffer_bytes=4096)
-    found = map_network(LAYERS, array, effort=EFFORT, prove_seconds=3600.0)  # it is done long before
+    found = map_loop_nests(LAYERS, array, effort=EFFORT, prove_seconds=3600.0)  # it is done long before
     assert found.execution == "multi-cycle"
     assert found.layers[0].cost == found.layers[3].cost
     assert [m.layer.name for m in found.layers] == ["a", "b", "c", "d"]
@@ -223,13 +223,13 @@ def test_network_is_mapped_with_a_bound() -> None:
 
 
 def test_idle_array_is_warned_of() -> None:
-    found = map_network((NestLayer(name="thin", m=2, c=1, p=2),), ARRAY, effort=EFFORT)
+    found = map_loop_nests((NestLayer(name="thin", m=2, c=1, p=2),), ARRAY, effort=EFFORT)
     assert [text.split(":")[0] for text in found.warnings] == ["layer thin"]
 
 
 def test_pipeline_shortens_the_interval_or_is_not_taken() -> None:
     layers = tuple(NestLayer(name=f"l{i}", m=5, c=1, p=5, q=5, r=3, s=3) for i in range(4))
-    found = map_network(layers, ARRAY, objective="fps", effort=EFFORT)
+    found = map_loop_nests(layers, ARRAY, objective="fps", effort=EFFORT)
     assert found.interval_cycles <= found.latency_cycles
     assert found.interval_cycles == max(group.cycles for group in found.groups)
     assert sum(group.parts for group in found.groups) <= found.groups[0].of

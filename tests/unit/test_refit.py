@@ -8,7 +8,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from nba.explore.repair import area_time, busy_cycles, deal, demand, rings
+from nba.explore.repair import area_time, busy_cycles, deal, demand, repair_rings
 from nba.explore.sampling import refit
 from nba.explore.space import PER_SLOT
 from nba.machine.closed_form import speed_bounds
@@ -62,7 +62,7 @@ def test_rings_that_get_smaller_leave_the_interval_alone() -> None:
         cycles = layers[:, ROWS] * per_row + OVERHEAD_CYCLES
         load = np.bincount(owner, weights=cycles, minlength=search.space.n_chunks).astype(np.int64)
         before = load.max()
-        rings(
+        repair_rings(
             row, first_slot, 1.0, layers, wanted.slots, wanted.maps, per_row, pq, owner, load, 0, 1,
             np.zeros(len(ALL), np.int64), options,
         )  # fmt: skip

@@ -74,6 +74,7 @@ PLANTED = {
     "names_in_several_modules": [
         {"nba/c.py": "def f(): ...\n"},
         {"nba/c.py": "class f: ...\n"},
+        {"nba/c.py": "def run(): ...\n", "nba/d.py": "def run(): ...\n"},
     ],
     "functions_above_50_lines": [{"nba/b.py": LONG}, {"nba/b.py": "class A:\n" + LONG.replace("def", "  def")}],
     "functions_above_10_parameters": [
@@ -99,6 +100,8 @@ def test_every_planted_fault_is_one(key: str, changes: dict[str, str], tmp_path:
         {"nba/b.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import nba.a\n"},
         {"nba/b.py": "x = max(compute, load, drain)\ny = max(own, drains / parallel)\n"},
         {"nba/c.py": "def _f(): ...\nclass A:\n    def f(self): ...\n"},
+        {"nba/flow/stages/c.py": "def run(): ...\n", "nba/flow/runner.py": "def run(): ...\n"},
+        {"nba/api.py": "def f(): ...\n"},
         {"nba/b.py": LONG.replace("    x = 1\n", "", 1)},
         {"nba/b.py": MANY.replace(", *, k", "")},
         {"templates/hls/include/ap_types/dense.h": "int dense;\n"},

@@ -12,7 +12,7 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
-from nba.explore.choose import Effort, map_network
+from nba.explore.choose import Effort, find_accelerator
 from nba.explore.finalise import UNLIMITED, Candidate, judged
 from nba.explore.modulo import make_rings
 from nba.explore.options import sizes_up_to
@@ -105,7 +105,7 @@ def test_no_dimension_can_be_lowered_for_nothing(objective: Objective) -> None:
 def test_what_the_mapper_returns_is_minimal(objective: Objective) -> None:
     for seed in range(3):
         network = random_pair(np.random.default_rng([seed, 78])).network
-        accelerator, cost = map_network(
+        accelerator, cost = find_accelerator(
             network, BOARD, Budgets(dsp=300, bram=100), objective=objective, seed=seed, min_chunks=1, effort=QUICK
         )
         assert_minimal(network, accelerator, cost, objective)
@@ -113,7 +113,7 @@ def test_what_the_mapper_returns_is_minimal(objective: Objective) -> None:
 
 def test_useless_lanes_are_taken_away() -> None:
     """Twelve times as many input lanes as the layers of a chunk have channels."""
-    accelerator, cost = map_network(SMALL, BOARD, Budgets(dsp=60, bram=20), seed=1, effort=QUICK)
+    accelerator, cost = find_accelerator(SMALL, BOARD, Budgets(dsp=60, bram=20), seed=1, effort=QUICK)
     place = accelerator.place()
     wide = next(k for k, c in enumerate(accelerator.chunks) if c.kind == "dense" and place[0] != k)
     jobs = accelerator.chunks[wide].jobs

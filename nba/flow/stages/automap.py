@@ -23,7 +23,7 @@ def run(context: Context) -> None:
     """Writes at<bits>.json (mappings, costs) and at<bits>.txt (the loop nests, to be read) for every bitwidth."""
     from nba.learn.space.network import skeleton
     from nba.loopnest.network import layers_of
-    from nba.loopnest.network_map import map_network
+    from nba.loopnest.network_map import map_loop_nests
     from nba.loopnest.report import mapping_json, network_text
 
     spec, found = context.spec, hierarchy.of(context.spec)
@@ -33,8 +33,8 @@ def run(context: Context) -> None:
         layers = layers_of(
             network, bits=bits, stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits
         )  # fmt: skip
-        results[bits] = map_network(
-            layers, found, objective=objective(spec), seed=spec.seed,
+        results[bits] = map_loop_nests(
+            layers, found, objective=loopnest_objective(spec), seed=spec.seed,
             progress=LayerProgress(context.progress, f"loop nests at {bits} bits"),
         )  # fmt: skip
         write_atomic(context.folder / f"at{bits}.json", mapping_json(results[bits]))
@@ -46,7 +46,7 @@ def run(context: Context) -> None:
             "automap": {
                 "hierarchy": found.name,
                 "clock_mhz": found.clock_mhz,
-                "objective": objective(spec),
+                "objective": loopnest_objective(spec),
                 "bits": {str(bits): costs(result) for bits, result in results.items()},
                 "warnings": warnings,
             }
@@ -54,7 +54,7 @@ def run(context: Context) -> None:
     )
 
 
-def objective(spec: Spec) -> str:
+def loopnest_objective(spec: Spec) -> str:
     """The spec's objective, as nba.loopnest calls it."""
     return "fps" if spec.objective == "interval" else spec.objective
 

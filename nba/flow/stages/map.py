@@ -21,7 +21,7 @@ from nba.machine.design_file import save_design
 if TYPE_CHECKING:
     from nba.core.progress import Progress
     from nba.explore.budgets import Budgets
-    from nba.explore.choose import Mapping
+    from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
     from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, Proof
     from nba.ir.accelerator import Accelerator
@@ -37,63 +37,64 @@ MODE_TRIES = 4
 
 def run(context: Context) -> None:
     """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
+    spec, train = context.spec, context.of(places.TRAIN)
+    design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    network, *modes = (replace(network, name=spec.name) for network in design.networks)
+    design = replace(design, network=network, modes=tuple(modes))
+    save_design(design, weights, context.folder)
+    for name in (IMAGES, CLASSES):
+        shutil.copyfile(train / name, context.folder / name)
+    promised: Metrics = _promised(context) if spec.precision == "switchable" else {}
+    write_part(context.folder, {**promised, **_figures(spec, design, certificate)})
+
+
+def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Metrics:
+    """What the models say of the design, beside its budgets."""
     from nba.boards import get
     from nba.machine.energy import energy_aj
     from nba.machine.program import lower
     from nba.machine.steady import steady_interval
     from nba.machine.usage import UNITS, value_of
 
-    spec, train = context.spec, context.of(places.TRAIN)
-    platform = get(spec.platform)
-    design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
-    network, *modes = (replace(network, name=spec.name) for network in design.networks)
-    design = replace(design, network=network, modes=tuple(modes))
-    cost = design.cost
-    save_design(design, weights, context.folder)
-    for name in (IMAGES, CLASSES):
-        shutil.copyfile(train / name, context.folder / name)
+    platform, cost = get(spec.platform), design.cost
     program = lower(design.network, design.accelerator, design.modes)
     interval = steady_interval(program)
-    write_part(
-        context.folder,
-        {
-            **(_promised(context) if spec.precision == "switchable" else {}),
-            "name": design.name,
-            "design_id": design.id,
-            "platform": design.platform,
-            "clock_mhz": design.clock_mhz,
-            "steady_interval_cycles": float(interval),
-            "first_output_latency_cycles": cost.first_output_latency_cycles,
-            "certificate": None if certificate is None else proof(certificate),
-            "fps": float(design.clock_mhz * 1_000_000 / interval),
-            "resources": {
-                "predicted": {"dsp": cost.dsp, "bram": cost.bram},
-                "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
-            },
-            "budgets": cast("BudgetLimits", spec.budgets.model_dump(exclude_none=True)),
-            "objective": {
-                "name": spec.objective,
-                "value": value_of(spec.objective, float(interval), cost.first_output_latency_cycles, cost.energy_pj),
-                "unit": UNITS[spec.objective],
-            },
-            "estimates": {
-                "lut": cost.lut,
-                "ff": cost.ff,
-                "lut_error": {"mean": platform.logic.lut_mean_error, "worst": platform.logic.lut_worst_error},
-                "ff_error": {"mean": platform.logic.ff_mean_error, "worst": platform.logic.ff_worst_error},
-                "device_lut": platform.lut,
-                "device_ff": platform.ff,
-            },
-            "energy": {
-                "pj_per_frame": cost.energy_pj,
-                "power_w": cost.power_w,
-                "shares_pj": {name: aj / 1e6 for name, aj in energy_aj(program, platform).items()},
-                "events": events(program),
-                "table": platform.energy.name,
-                "nature": platform.energy.nature,
-            },
+    return {
+        "name": design.name,
+        "design_id": design.id,
+        "platform": design.platform,
+        "clock_mhz": design.clock_mhz,
+        "steady_interval_cycles": float(interval),
+        "first_output_latency_cycles": cost.first_output_latency_cycles,
+        "certificate": None if certificate is None else proof(certificate),
+        "fps": float(design.clock_mhz * 1_000_000 / interval),
+        "resources": {
+            "predicted": {"dsp": cost.dsp, "bram": cost.bram},
+            "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
         },
-    )
+        "budgets": cast("BudgetLimits", spec.budgets.model_dump(exclude_none=True)),
+        "objective": {
+            "name": spec.objective,
+            "value": value_of(spec.objective, float(interval), cost.first_output_latency_cycles, cost.energy_pj),
+            "unit": UNITS[spec.objective],
+        },
+        "estimates": {
+            "lut": cost.lut,
+            "ff": cost.ff,
+            "lut_error": {"mean": platform.logic.lut_mean_error, "worst": platform.logic.lut_worst_error},
+            "ff_error": {"mean": platform.logic.ff_mean_error, "worst": platform.logic.ff_worst_error},
+            "device_lut": platform.lut,
+            "device_ff": platform.ff,
+        },
+        "energy": {
+            "pj_per_frame": cost.energy_pj,
+            "power_w": cost.power_w,
+            "shares_pj": {name: aj / 1e6 for name, aj in energy_aj(program, platform).items()},
+            "events": events(program),
+            "table": platform.energy.name,
+            "nature": platform.energy.nature,
+        },
+    }
 
 
 def _has_modes(spec: Spec) -> bool:
@@ -124,7 +125,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapping:
+def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
     from nba.boards import get
     from nba.explore.choose import map_certified
 
@@ -220,9 +221,9 @@ def proof(found: Certificate) -> Proof:
 
 def events(program: Program) -> EventFigures:
     """Events of one frame, as they stand in the metrics."""
-    from nba.machine.energy import counts
+    from nba.machine.energy import frame_events
 
-    found = counts(program)
+    found = frame_events(program)
     return {
         "macs": found.macs, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in found.by_widths},
         "weight_reads": found.weight_reads, "param_reads": found.param_reads, "requants": found.requants,

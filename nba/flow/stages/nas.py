@@ -44,7 +44,7 @@ def run(context: Context) -> None:
     mapped_on = hierarchy.of(spec)
     config = spec.schedule.search.in_cycles(mapped_on.clock_mhz)
     table = efficiency_table(
-        space, wanted.bitwidths[0], mapped_on, objective(spec), spec.seed, progress=context.progress,
+        space, wanted.bitwidths[0], mapped_on, efficiency_objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
     checkpoint = context.folder / CHECKPOINT
@@ -59,7 +59,7 @@ def run(context: Context) -> None:
     write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
 
-def objective(spec: Spec) -> EfficiencyObjective:
+def efficiency_objective(spec: Spec) -> EfficiencyObjective:
     """What the search pays for; layers run one after another, so the interval between frames is the latency."""
     if spec.schedule.search.network_objective != "hardware":
         return spec.schedule.search.network_objective

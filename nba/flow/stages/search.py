@@ -28,7 +28,7 @@ def run(context: Context) -> None:
     from nba.boards import get
     from nba.explore.choose import Effort
     from nba.explore.space import AcceleratorSpace
-    from nba.learn.search.joint import search
+    from nba.learn.search.joint import search_jointly
     from nba.learn.search.result import save_result
     from nba.learn.space.network import slots, widest_map
     from nba.learn.train import ranks
@@ -46,7 +46,7 @@ def run(context: Context) -> None:
         seed=spec.seed,
     )
     config = spec.schedule.search.in_cycles(get(spec.platform).clock_mhz)
-    found = search(
+    found = search_jointly(
         space, dataset, hardware, config, spec.seed, context.folder, context.progress,
         mapper=lambda network: mapped(network, spec, Effort()), objective=spec.objective,
     )  # fmt: skip
@@ -135,9 +135,9 @@ def fits(space: Macro, spec: Spec) -> None:
 def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
     """An accelerator for `network` within the spec's budgets. Raises InfeasibleError if none is found."""
     from nba.boards import get
-    from nba.explore.choose import map_network
+    from nba.explore.choose import find_accelerator
 
-    return map_network(
+    return find_accelerator(
         network,
         get(spec.platform),
         budgets_of(spec),

@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 _BLOCK_BYTES = 1 << 20
 
 
-def read(folder: Path | None, key: str) -> np.ndarray | None:
+def read_cached(folder: Path | None, key: str) -> np.ndarray | None:
     """The array kept under `key`, mapped into memory (copied on write); None if there is none that is whole."""
     if folder is None:
         return None
@@ -34,7 +34,7 @@ def read(folder: Path | None, key: str) -> np.ndarray | None:
         return None
 
 
-def write(folder: Path | None, key: str, array: np.ndarray) -> np.ndarray:
+def write_cached(folder: Path | None, key: str, array: np.ndarray) -> np.ndarray:
     """Keep `array` under `key`, whole or not at all; returns it. A full disk costs the next start its speed only."""
     if folder is None:
         return array

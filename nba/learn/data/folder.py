@@ -53,7 +53,7 @@ class Part:
 
 def load_folder(path: Path, config: DataConfig, cache: Path | None, progress: Progress) -> Dataset:
     """All images under `path` at the size of `config`. Raises DataError naming what is missing and where."""
-    train, test = (part.only(chosen_classes(part.classes, config)) for part in parts(path, config))
+    train, test = (part.only(chosen_classes(part.classes, config)) for part in folder_parts(path, config))
     train = train.of(first_of_each(train.labels, config.train_images))
     test = test.of(first_of_each(test.labels, config.test_images))
     train_x = _images(train, config, path, cache, progress, training=True)
@@ -63,7 +63,7 @@ def load_folder(path: Path, config: DataConfig, cache: Path | None, progress: Pr
     )
 
 
-def parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
+def folder_parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
     """(train, test) of the folder `path`, with equal classes. Raises DataError."""
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "no such folder"
@@ -112,8 +112,8 @@ def _images(
     if transforms or decoded > MEMORY_BYTES:
         return FileImages(part.files, shape, transforms, config.workers)
     key = _key(part, shape, root)
-    array = cached.read(cache, key)
-    return array if array is not None else cached.write(cache, key, _decoded(part, shape, root, progress))
+    array = cached.read_cached(cache, key)
+    return array if array is not None else cached.write_cached(cache, key, _decoded(part, shape, root, progress))
 
 
 def _key(part: Part, shape: Shape, root: Path) -> str:

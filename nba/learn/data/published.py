@@ -15,13 +15,13 @@ from nba.core.errors import DataError
 from nba.core.progress import Progress
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, input_codes, of_classes
-from nba.learn.data.folder import TESTS, load_folder, parts
+from nba.learn.data.folder import TESTS, folder_parts, load_folder
 from nba.learn.data.images import ArrayImages, Images, Shape
 from nba.learn.data.torchvision_import import torchvision
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Published:
+class PublishedDataset:
     """A published dataset: its class in torchvision.datasets, numbers of classes and images."""
 
     kind: str
@@ -31,9 +31,9 @@ class Published:
 
 
 PUBLISHED = {
-    "cifar10": Published(kind="CIFAR10", classes=10, train=50_000, test=10_000),
-    "cifar100": Published(kind="CIFAR100", classes=100, train=50_000, test=10_000),
-    "fashion-mnist": Published(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
+    "cifar10": PublishedDataset(kind="CIFAR10", classes=10, train=50_000, test=10_000),
+    "cifar100": PublishedDataset(kind="CIFAR100", classes=100, train=50_000, test=10_000),
+    "fashion-mnist": PublishedDataset(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
 }
 
 
@@ -81,7 +81,7 @@ def download(path: Path, name: str) -> None:
         ) from None
 
 
-def _kind(about: Published) -> Any:
+def _kind(about: PublishedDataset) -> Any:
     torchvision()
     return getattr(importlib.import_module("torchvision.datasets"), about.kind)
 
@@ -134,9 +134,11 @@ def _arrays(dataset: Any, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return x[kept], labels
 
 
-def _check_folders(path: Path, config: DataConfig, about: Published) -> None:
+def _check_folders(path: Path, config: DataConfig, about: PublishedDataset) -> None:
     """Raise DataError unless the folders hold as many classes and images as were published."""
-    for part, wanted, what in zip(parts(path, config), (about.train, about.test), ("train", "test"), strict=True):
+    for part, wanted, what in zip(
+        folder_parts(path, config), (about.train, about.test), ("train", "test"), strict=True
+    ):
         if (len(part.classes), len(part.files)) != (about.classes, wanted):
             raise DataError(
                 f"dataset {config.name}: {path}: {what} holds {len(part.files):,} images of {len(part.classes)} "

@@ -24,7 +24,7 @@ Identity = tuple[int, int]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
+class ImageFiles:
     """The class names, sorted, and the image files with the number of their class, class by class and sorted by folder
     and name. `identities` say which files they are, whatever link led there."""
 
@@ -39,7 +39,7 @@ def stray(name: str) -> bool:
     return name.startswith(".") or name in STRAY
 
 
-def find_images(path: Path, layout: str) -> Found:
+def find_images(path: Path, layout: str) -> ImageFiles:
     """The images of `<path>/<class>/`. Raises DataError if there are fewer than two classes, a class has no images,
     or a file or folder counts twice; `layout` says what was expected."""
     classes, skipped = class_names(path)
@@ -59,7 +59,7 @@ def find_images(path: Path, layout: str) -> Found:
         raise DataError(f"dataset.path: {path}: no images found{_whose(empty)}{_hint(path)}; {layout}")
     if len(classes) < 2:
         raise DataError(f"dataset.path: {path}: holds one class ({classes[0]}); at least two are needed; {layout}")
-    return Found(
+    return ImageFiles(
         classes=tuple(classes), files=tuple(files), labels=tuple(labels), identities=frozenset(seen.images)
     )  # fmt: skip
 

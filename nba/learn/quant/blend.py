@@ -24,7 +24,7 @@ class _BlendWeights(torch.autograd.Function):
         ctx.highs = highs
         blended = torch.zeros_like(w_M)
         for scale_M, high, share in zip(scales_JM, highs, mix, strict=True):
-            scale = along(scale_M, w_M)
+            scale = per_channel(scale_M, w_M)
             blended.addcmul_((w_M / scale).clamp_(-high, high).add_(0.5).floor_(), scale * share)
         return blended
 
@@ -34,7 +34,7 @@ class _BlendWeights(torch.autograd.Function):
         to_w = torch.zeros_like(w_M) if ctx.needs_input_grad[0] else None
         to_mix = []
         for scale_M, high, share in zip(scales_JM, ctx.highs, mix, strict=True):
-            scale = along(scale_M, w_M)
+            scale = per_channel(scale_M, w_M)
             if to_w is not None:
                 to_w.addcmul_(grads[0] * share, (w_M.abs() <= scale * high).to(w_M.dtype))
             if ctx.needs_input_grad[3]:
@@ -50,6 +50,6 @@ def blended_weights(w_M: Tensor, scales_JM: Tensor, bitwidths: tuple[int, ...], 
     return blended
 
 
-def along(scale_M: Tensor, like: Tensor) -> Tensor:
+def per_channel(scale_M: Tensor, like: Tensor) -> Tensor:
     """`scale_M` shaped so that it multiplies `like` [M, ...] channel by channel."""
     return scale_M.reshape(-1, *([1] * (like.dim() - 1)))

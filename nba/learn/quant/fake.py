@@ -31,7 +31,7 @@ from nba.learn.quant.rounding import (
     quantised,
     round_through,
     seen_codes,
-    shown,
+    shown_codes,
     to_codes,
     weight_codes,
     weight_scale,
@@ -256,7 +256,7 @@ class QuantLayer(nn.Module):
     def _frozen_forward(self, source: Signal, precision: Precision, residual: Signal | None) -> Signal:
         (bits,) = precision.bitwidths
         values = self.integers(bits, source.scale, source.signed, None if residual is None else residual.scale)
-        x, step = shown(source.codes_BCHW, bits, source.signed, source.bits), 0.5 ** (source.bits - bits)
+        x, step = shown_codes(source.codes_BCHW, bits, source.signed, source.bits), 0.5 ** (source.bits - bits)
         if not self.operator.stores_weights:
             acc = (x.sum((2, 3), keepdim=True) if self.operator.averages else self._largest(x)) * step
         else:

@@ -17,7 +17,7 @@ from nba.ir.network import MASTER_BITS
 from nba.learn.quant.fake import QuantLayer
 from nba.learn.quant.fixed import MAX_RATIO
 from nba.learn.quant.norm import BatchNorm
-from nba.learn.quant.rounding import Precision, along, shown, weight_codes, weight_scale
+from nba.learn.quant.rounding import Precision, along, shown_codes, weight_codes, weight_scale
 
 _MASTER_STEP_OF_RMS = {2: 0.01638, 3: 0.01880, 4: 0.02113, 5: 0.02350, 6: 0.02570, 7: 0.02760, 8: 0.03087}
 """Step of the master codes, in units of the root mean square, for which the codes of so many bits that are nested in
@@ -50,7 +50,7 @@ def nested_codes(w_M: Tensor, bits: int, lowest: int) -> tuple[Tensor, Tensor]:
         scale = weight_scale(w_M, bits)
         return weight_codes(w_M, scale, bits), scale
     step, scale = float(1 << (MASTER_BITS - bits)), master_scale(w_M, lowest)
-    return shown(weight_codes(w_M, scale, MASTER_BITS), bits, True) / step, scale * step
+    return shown_codes(weight_codes(w_M, scale, MASTER_BITS), bits, True) / step, scale * step
 
 
 class NestedLayer(QuantLayer):

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from nba.ir.network import MASTER_BITS
-from nba.learn.quant.blend import along as along
 from nba.learn.quant.blend import blended_weights
+from nba.learn.quant.blend import per_channel as along
 
 _STEP_OF_RMS = {2: 1.224, 3: 0.586, 4: 0.335, 5: 0.188, 6: 0.104, 7: 0.057, 8: 0.031, 12: 0.002449, 16: 0.000181}
 """Step of the uniform quantiser of least squared error for a normal distribution, in units of its deviation
@@ -143,7 +143,7 @@ class Precision:
     mix: Tensor | None = None
 
 
-def shown(codes_BCHW: Tensor, bits: int, signed: bool, master_bits: int = MASTER_BITS) -> Tensor:
+def shown_codes(codes_BCHW: Tensor, bits: int, signed: bool, master_bits: int = MASTER_BITS) -> Tensor:
     """Master codes as a consumer at `bits` bits sees them, in master code steps (docs/numerics.md, Nested bits)."""
     if bits == master_bits:
         return codes_BCHW
@@ -153,14 +153,14 @@ def shown(codes_BCHW: Tensor, bits: int, signed: bool, master_bits: int = MASTER
 
 def nested(signal: Signal, bits: int) -> Tensor:
     """Real values of `signal` as a consumer at `bits` bits sees them."""
-    return shown(signal.codes_BCHW, bits, signal.signed, signal.bits) * signal.scale
+    return shown_codes(signal.codes_BCHW, bits, signal.signed, signal.bits) * signal.scale
 
 
 def seen_codes(signal: Signal, precision: Precision) -> Tensor:
     """`signal` at `precision` in master code steps: nested, and blended over bitwidths where there is a mix."""
     if precision.mix is None:
         (bits,) = precision.bitwidths
-        return shown(signal.codes_BCHW, bits, signal.signed, signal.bits)
+        return shown_codes(signal.codes_BCHW, bits, signal.signed, signal.bits)
     offset = 1 << (signal.bits - 1) if signal.signed else 0
     table_JV = _shown_table(precision.bitwidths, signal.signed, signal.bits, signal.codes_BCHW.device)
     blended: Tensor = _Blend.apply(signal.codes_BCHW, precision.mix, table_JV, offset)
@@ -175,7 +175,7 @@ def seen(signal: Signal, precision: Precision) -> Tensor:
 @functools.cache
 def _shown_table(bitwidths: tuple[int, ...], signed: bool, master_bits: int, device: torch.device) -> Tensor:
     codes = torch.arange(1 << master_bits, dtype=torch.float32) - (1 << (master_bits - 1) if signed else 0)
-    return torch.stack([shown(codes, bits, signed, master_bits) for bits in bitwidths]).to(device)
+    return torch.stack([shown_codes(codes, bits, signed, master_bits) for bits in bitwidths]).to(device)
 
 
 def weight_scale(w_M: Tensor, bits: int) -> Tensor:

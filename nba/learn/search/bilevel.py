@@ -163,7 +163,7 @@ class Bilevel(ABC, Generic[Net, Record]):
     def learn(self, path: Path | None = None, progress: Progress | None = None) -> None:
         """All epochs that are left, with a checkpoint at `path`, and events beside it, after each."""
         fingerprint = self.fingerprint()
-        state = None if path is None else checkpoint.load(path, fingerprint)
+        state = None if path is None else checkpoint.load_checkpoint(path, fingerprint)
         if state is not None:
             self.load_state(state)
         progress = progress or Silent()
@@ -177,7 +177,7 @@ class Bilevel(ABC, Generic[Net, Record]):
         for epoch in range(len(self.records), total):
             self.epoch(epoch)
             if path is not None:
-                checkpoint.save(path, {"fingerprint": fingerprint, **self.state()})
+                checkpoint.save_checkpoint(path, {"fingerprint": fingerprint, **self.state()})
             record = self.records[-1]
             events.write(epoch, self._scalars(record))
             log.write(epoch, self._scalars(record))

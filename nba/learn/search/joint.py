@@ -38,7 +38,7 @@ from nba.machine.usage import Objective
 _FORMAT = 3
 
 
-def search(
+def search_jointly(
     macro: Macro,
     dataset: Dataset,
     hardware: HardwareSearch,

@@ -22,7 +22,7 @@ from nba.learn.quant.rounding import Precision, Signal
 from nba.learn.space.layers import LayerPlan, block_layers, classifier, header, pool, stem
 from nba.learn.space.network import SKIP, Block, Macro, blocks, choices
 from nba.learn.space.operators import BlockOperator, parse_operator, shuffle_rotation
-from nba.learn.supernet.paths import BlockChoice, Path
+from nba.learn.supernet.paths import Path, SampledBlock
 
 
 class SharedWeights(nn.Module):
@@ -60,7 +60,7 @@ def _random(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> 
     return torch.randn(shape, generator=generator) * (2.0 / fan_in) ** 0.5
 
 
-class Candidate(nn.Module):
+class CandidateOperator(nn.Module):
     """One operator of one block: expand (if any), depthwise, project, all at the block's bits."""
 
     def __init__(
@@ -103,7 +103,8 @@ class Supernet(nn.Module):
         for block in blocks(macro):
             operators = tuple(op for op in choices(block) if op != SKIP)
             candidates = {
-                op: Candidate(op, block, macro.expand_at_one, self.code_bits, generator, kind) for op in operators
+                op: CandidateOperator(op, block, macro.expand_at_one, self.code_bits, generator, kind)
+                for op in operators
             }
             self.blocks.append(nn.ModuleDict(candidates))
             self.shared.append(SharedWeights(block, operators, generator))
@@ -131,7 +132,7 @@ class Supernet(nn.Module):
         here = self.classifier(here, classifier)
         return here.real().flatten(1)
 
-    def _block(self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice) -> Signal:
+    def _block(self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: SampledBlock) -> Signal:
         """sum_k gate_k O_k(source): gates are 1, 0, 0...: the value is the first candidate's, the gradient all K's.
 
         Every candidate is computed once, whatever the number of bitwidths: these are blended in the operands of its
@@ -150,7 +151,7 @@ class Supernet(nn.Module):
         return Signal(codes_BCHW=codes, scale=executed.scale, signed=executed.signed, bits=executed.bits)
 
     def _candidate(
-        self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: BlockChoice, k: int
+        self, block: nn.ModuleDict, shared: SharedWeights, source: Signal, choice: SampledBlock, k: int
     ) -> Signal:
         operator = self.macro.all_operators[choice.candidates[k]]
         if operator == SKIP:

@@ -20,7 +20,7 @@ _FORBIDDEN = -1e9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
-class BlockChoice:
+class SampledBlock:
     """What one block does on a sampled path.
 
     candidates: operator indices, the executed one first, then those that only take part in the backward pass.
@@ -35,7 +35,7 @@ class BlockChoice:
     bits: tuple[int, ...] = ()
 
 
-Path = tuple[BlockChoice, ...]
+Path = tuple[SampledBlock, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -110,7 +110,7 @@ def sample_operators(
     for b in range(len(alpha_LO)):
         k = min(n_candidates, int(legal.operators_LO[b].sum()))
         index = soft_LO[b].detach().topk(k).indices
-        path.append(BlockChoice(candidates=tuple(int(i) for i in index), gates=gates_LO[b, index]))
+        path.append(SampledBlock(candidates=tuple(int(i) for i in index), gates=gates_LO[b, index]))
     return tuple(path)
 
 
@@ -179,7 +179,7 @@ def only(macro: Macro, architecture: Architecture) -> Legal:
     return Legal(operators_LO=found, bits_LJ=legal.bits_LJ, group_L=legal.group_L)
 
 
-def at_bits(macro: Macro, bits: int) -> Legal:
+def legal_at_bits(macro: Macro, bits: int) -> Legal:
     """All operators at `bits` bits: what a search for the network alone may choose. Raises SpecError where a block may
     not have them."""
     legal = legal_choices(macro)

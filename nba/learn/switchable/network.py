@@ -21,7 +21,7 @@ def code_bits(bits: int) -> int:
     return MASTER_BITS if bits <= MASTER_BITS or bits == FLOAT_BITS else bits
 
 
-def at_bits(
+def network_at_bits(
     network: Network, bits: int, *, stem_bits: int | None = None, classifier_bits: int | None = None
 ) -> Network:
     """`network` with all layers at `bits` bits, but for the first and the last where they have bits of their own;
@@ -60,7 +60,7 @@ class SwitchableNetwork(nn.Module):
         self.bitwidths = config.bitwidths
         self.networks = nn.ModuleList(
             FakeNetwork(
-                at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits),
+                network_at_bits(network, bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits),
                 INPUT_SCALE, torch.Generator().manual_seed(seed), NestedLayer,
             )
             for bits in config.bitwidths

@@ -31,7 +31,7 @@ from nba.learn.supernet import paths
 from nba.learn.switchable.config import Switchable
 from nba.learn.switchable.efficiency import EfficiencyTable, check_table, efficiency_loss
 from nba.learn.switchable.loss import cascade as cascade_losses
-from nba.learn.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, record_from
+from nba.learn.switchable.search_result import SwitchableSearch, SwitchableSearchRecord, switchable_record_from
 from nba.learn.switchable.supernet import SwitchableSupernet, macro_at
 from nba.learn.train.config import THREADS
 from nba.learn.train.loop import epoch_generator
@@ -109,7 +109,7 @@ class SwitchableBilevel(Bilevel[SwitchableSupernet, SwitchableSearchRecord]):
         self.cost_weight = state["cost_weight"]
 
     def _restored(self, raw: dict[str, Any]) -> SwitchableSearchRecord:
-        return record_from(raw)
+        return switchable_record_from(raw)
 
     def _path(self, temperature: float, n_candidates: int, generator: torch.Generator) -> paths.Path:
         return paths.sample_operators(

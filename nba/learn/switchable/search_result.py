@@ -14,7 +14,7 @@ from nba.ir.network import Network
 from nba.learn.search.result import read_result
 from nba.learn.space.network import Architecture, architecture_json, skeleton
 from nba.learn.switchable.efficiency import EfficiencyTable
-from nba.learn.switchable.network import at_bits
+from nba.learn.switchable.network import network_at_bits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +71,7 @@ class SwitchableSearch:
             legal = ", ".join(map(str, self.bitwidths))
             raise NbaError(f"{bits} bits: the network was searched for {legal} bits; choose one of these")
         network = skeleton(self.architecture)
-        return at_bits(network, bits, stem_bits=self.stem_bits, classifier_bits=self.classifier_bits)
+        return network_at_bits(network, bits, stem_bits=self.stem_bits, classifier_bits=self.classifier_bits)
 
 
 def save_switchable_search(found: SwitchableSearch, path: Path) -> None:
@@ -85,7 +85,7 @@ def load_switchable_search(path: Path) -> SwitchableSearch:
     return read_result(SwitchableSearch, path)
 
 
-def record_from(raw: dict[str, Any]) -> SwitchableSearchRecord:
+def switchable_record_from(raw: dict[str, Any]) -> SwitchableSearchRecord:
     """The record of a dict of its fields (lists for tuples)."""
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
     return SwitchableSearchRecord(**fields)

@@ -23,7 +23,7 @@ from nba.learn.switchable.network import code_bits
 
 
 def macro_at(macro: Macro, bits: int, config: Cascade) -> Macro:
-    """`macro` whose layers all have `bits` bits, as `nba.learn.switchable.network.at_bits` gives them to its
+    """`macro` whose layers all have `bits` bits, as `nba.learn.switchable.network.network_at_bits` gives them to its
     networks."""
     seen = min(bits, code_bits(bits))
     return replace(

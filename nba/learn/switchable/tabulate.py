@@ -23,7 +23,7 @@ from nba.loopnest.evolve import EVALUATIONS, Found, weights_of
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import NestLayer
 from nba.loopnest.network import layers_of
-from nba.loopnest.network_map import choose, search, undominated
+from nba.loopnest.network_map import choose, pareto_front, search_mapping
 
 MappedFor = Literal["edp", "latency", "energy"]
 LAYERS_PER_BLOCK = len(PARTS)
@@ -53,7 +53,7 @@ def efficiency_table(
     """
 
     def front(layer: NestLayer) -> tuple[Found, ...]:
-        found = search(layer, hierarchy, objective=_mapped_for(objective), seed=seed, evaluations=effort)
+        found = search_mapping(layer, hierarchy, objective=_mapped_for(objective), seed=seed, evaluations=effort)
         return (*found.front, found.best)
 
     config = Cascade(bitwidths=(bits,), stem_bits=stem_bits, classifier_bits=classifier_bits)
@@ -83,7 +83,7 @@ def tabulated(
     progress.start("costs of operators", len(distinct))
     fronts = []
     for layer in distinct.values():
-        fronts.append(undominated(list(front_of(layer))))
+        fronts.append(pareto_front(list(front_of(layer))))
         progress.advance(1, layer.name)
     progress.finish()
     known = dict(zip(distinct, _chosen(fronts, list(times.values()), objective), strict=True))

@@ -30,7 +30,7 @@ def before(path: Path) -> Path:
     return path.with_name(path.name + BEFORE)
 
 
-def save(path: Path, state: Mapping[str, object]) -> None:
+def save_checkpoint(path: Path, state: Mapping[str, object]) -> None:
     """Replace the checkpoint `path` by `state` (tensors, numbers, strings, and lists and dicts of them); what was there
     becomes the one before. Raises DiskError, and then the one before is still there."""
     if not ranks.current().writes:
@@ -43,7 +43,7 @@ def save(path: Path, state: Mapping[str, object]) -> None:
     write_sealed(path, buffer.getvalue())
 
 
-def load(path: Path, fingerprint: str) -> dict[str, object] | None:
+def load_checkpoint(path: Path, fingerprint: str) -> dict[str, object] | None:
     """The state of the checkpoint at `path` that `fingerprint` began, or else of the one before; None if there is none
     that is whole and of this run. A warning names each that is damaged. Where several processes train together,
     all get what rank 0 reads.

@@ -142,7 +142,7 @@ class Epochs(ABC, Generic[Model, Record]):
     def epochs(self, path: Path | None, progress: Progress, label: str = "") -> None:
         """All epochs that are left, with a checkpoint at `path` after each. label: for progress, instead of the
         purpose."""
-        state = None if path is None else checkpoint.load(path, self.fingerprint)
+        state = None if path is None else checkpoint.load_checkpoint(path, self.fingerprint)
         if state is not None:
             self.load_state(state)
         progress.start(label or self.purpose, self.config.epochs)
@@ -157,7 +157,7 @@ class Epochs(ABC, Generic[Model, Record]):
             record = self._epoch(epoch)
             self.records.append(record)
             if path is not None:
-                checkpoint.save(path, self.state())
+                checkpoint.save_checkpoint(path, self.state())
             events.write(epoch, record.scalars())
             log.write(epoch, record.scalars())
             progress.advance(1, record.note())

@@ -8,7 +8,7 @@ from math import prod
 
 import numpy as np
 
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import DIMS, NestLayer, elements
 from nba.loopnest.mapping import Mapping, mac_bits, operand_bits, problems
 
@@ -76,7 +76,7 @@ def _hierarchy(rng: np.random.Generator, layer: NestLayer) -> Hierarchy:
         if 0 < level < depth - 1:
             held = sorted(int(o) for o in rng.choice(3, size=int(rng.choice([1, 2, 3, 3])), replace=False))
         memories = tuple(
-            Memory(
+            LevelMemory(
                 name=f"m{level}{i}",
                 operands=operands,
                 size_bits=None,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the model of a mapping says about the engines of a design, in the units of nba.machine.energy.Counts."""
+"""What the model of a mapping says about the engines of a design, in the units of nba.machine.energy.FrameEvents."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nba.loopnest.chunk import engine_layer, engine_mapping
 from nba.loopnest.description import load_hierarchy
 from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS
 from nba.loopnest.mapping import problems
-from nba.loopnest.model import counts
+from nba.loopnest.model import access_counts
 from nba.machine.program import Program
 
 
@@ -36,7 +36,7 @@ def nest_events(network: Network, accelerator: Accelerator) -> EngineEvents:
         layer = engine_layer(network, index, chunk, accelerator.pp)
         mapping = engine_mapping(layer, chunk, accelerator.pp)
         assert problems(layer, hierarchy, mapping) == []
-        found = counts(layer, hierarchy, mapping).outer[2]
+        found = access_counts(layer, hierarchy, mapping).outer[2]
         macs += layer.macs
         # A weight word holds pm x pn weights (depthwise: pm), an activation word pn channels (pm) of one column.
         words, rest = divmod(found[WEIGHTS], chunk.pm * chunk.pn)

@@ -15,7 +15,7 @@ from nba.loopnest.chunk import engine_layer, engine_mapping
 from nba.loopnest.description import load_hierarchy
 from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS
 from nba.loopnest.reference import execute
-from nba.machine.energy import counts
+from nba.machine.energy import frame_events
 from nba.machine.program import lower
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.hw_networks import TINY
@@ -34,7 +34,7 @@ def pair_of(seed: int) -> Pair:
 def test_events_of_random_designs(seed: int) -> None:
     pair = pair_of(seed)
     found = nest_events(pair.network, pair.accelerator)
-    want = counts(pair.program)
+    want = frame_events(pair.program)
     reads = want.edge_reads - other_reads(pair.network, pair.accelerator, pair.program)
     assert found.macs == want.macs
     assert found.outputs == want.requants
@@ -68,7 +68,7 @@ def test_cycles_are_those_of_the_rows() -> None:
                 layer = engine_layer(pair.network, job.layer, chunk, pair.accelerator.pp)
                 if chunk.pq != chunk.pm or job.row_cycles != job.col_groups * job.m_groups * job.steps:
                     continue
-                found = model.counts(layer, hierarchy, engine_mapping(layer, chunk, pair.accelerator.pp)).cycles
+                found = model.access_counts(layer, hierarchy, engine_mapping(layer, chunk, pair.accelerator.pp)).cycles
                 bits = layer.elements(WEIGHTS) * layer.weight_bits + layer.elements(INPUTS) * layer.act_bits
                 streams = -(-bits // 64) + -(-layer.elements(OUTPUTS) * layer.act_bits // 64)
                 assert found == streams + 1 + job.rows_out * job.row_cycles + 1
@@ -94,5 +94,5 @@ def test_a_layer_by_hand() -> None:
     events = nest_events(network, accelerator)
     assert (events.macs, events.weight_words, events.activation_words) == (steps * 16, steps, steps * 2)
     program = lower(network, accelerator)
-    assert events.weight_words == counts(program).weight_reads
-    assert events.outputs == counts(program).requants == 240
+    assert events.weight_words == frame_events(program).weight_reads
+    assert events.outputs == frame_events(program).requants == 240

@@ -12,8 +12,8 @@ import pytest
 from nba.boards import HOROWITZ_45NM, PLATFORMS, get
 from nba.core.errors import SpecError
 from nba.loopnest.cost import area_mm2
-from nba.loopnest.description import described, hierarchies, load_hierarchy, load_text
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.description import hierarchies, hierarchy_files, load_hierarchy, load_text
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import INPUTS, OUTPUTS, WEIGHTS, C, M
 from nba.loopnest.schema import HierarchyText, built, parse_hierarchy
 
@@ -75,10 +75,10 @@ def errors(*changes: tuple[str, str]) -> list[str]:
 
 
 def test_a_description_is_read() -> None:
-    pad = Memory(
+    pad = LevelMemory(
         name="pad", operands=(0, 1, 2), size_bits=128, word_bits=8, read_pj=0.5, write_pj=0.5, area_mm2=0.25
     )  # fmt: skip
-    dram = Memory(
+    dram = LevelMemory(
         name="dram", operands=(0, 1, 2), size_bits=None, word_bits=64, read_pj=2.0, write_pj=3.0, area_mm2=0.0
     )
     links = (
@@ -273,8 +273,8 @@ def test_a_number_of_bits_is_described_once() -> None:
 
 
 def test_names_and_files(tmp_path: Path) -> None:
-    assert set(described()) == {"eyeriss-like", "mcu-class", "tpu-like"}
-    assert set(hierarchies()) == set(described()) | {f"chunk-{name}" for name in PLATFORMS}
+    assert set(hierarchy_files()) == {"eyeriss-like", "mcu-class", "tpu-like"}
+    assert set(hierarchies()) == set(hierarchy_files()) | {f"chunk-{name}" for name in PLATFORMS}
     for name in hierarchies():
         assert load_text(name).name == name
     path = tmp_path / "mine.yaml"
@@ -302,7 +302,7 @@ def test_derived_energies_follow_their_rules() -> None:
     """The numbers in the files have six digits."""
     table = HOROWITZ_45NM
     per_bit = (table.add_32.value - table.add_8.value) / 24
-    for name in described():
+    for name in hierarchy_files():
         for mac in load_text(name).macs:
             pj = table.multiply.value * mac.bits**2 / 64 + table.add_8.value + (mac.accumulator_bits - 8) * per_bit
             # 32 bits are floating point, with published numbers of their own.

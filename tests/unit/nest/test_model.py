@@ -22,13 +22,13 @@ N_DRAWS = 3000
 def test_model_counts_what_the_reference_executes(share: int) -> None:
     for seed in range(share * N_DRAWS // 10, (share + 1) * N_DRAWS // 10):
         triple = draws.numbered(seed)
-        assert model.counts(*triple) == execute(*triple), f"draw {seed}\n{draws.describe(triple)}"
+        assert model.access_counts(*triple) == execute(*triple), f"draw {seed}\n{draws.describe(triple)}"
 
 
 def test_larger_layers() -> None:
     for seed in range(100):
         triple = draws.numbered(seed, max_macs=2000)
-        assert model.counts(*triple) == execute(*triple), f"draw {seed}\n{draws.describe(triple)}"
+        assert model.access_counts(*triple) == execute(*triple), f"draw {seed}\n{draws.describe(triple)}"
 
 
 def test_energy_is_that_of_the_accesses() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from nba.loopnest import reference
 from nba.loopnest.cost import accesses
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import DIMS, INPUTS, OPERANDS, OUTPUTS, WEIGHTS, NestLayer
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.reference import execute, execute_all
@@ -22,7 +22,9 @@ ALL = (WEIGHTS, INPUTS, OUTPUTS)
 def level(name: str, *, holds: tuple[int, ...] = ALL, double: bool = True, array: int = 1, drain: int = 4) -> Level:
     """A level with one memory and an array of instances. Weights and inputs share a link of 8 bits per cycle; outputs
     have one of `drain`."""
-    memory = Memory(name=name, operands=holds, size_bits=None, word_bits=8, read_pj=1.0, write_pj=1.0, area_mm2=0.0)
+    memory = LevelMemory(
+        name=name, operands=holds, size_bits=None, word_bits=8, read_pj=1.0, write_pj=1.0, area_mm2=0.0
+    )
     filled = tuple(o for o in holds if o != OUTPUTS)
     links = [Link(operands=filled, fill_bits_per_cycle=8, drain_bits_per_cycle=1, pj_per_bit=0.0)] if filled else []
     if OUTPUTS in holds:

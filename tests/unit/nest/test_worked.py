@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from nba.loopnest import model, reference
-from nba.loopnest.cost import Counts, cost
-from nba.loopnest.hierarchy import Axis, Hierarchy, Level, Link, Mac, Memory
+from nba.loopnest.cost import AccessCounts, cost
+from nba.loopnest.hierarchy import Axis, Hierarchy, Level, LevelMemory, Link, Mac
 from nba.loopnest.layer import DIMS, NestLayer
 from nba.loopnest.mapping import Mapping, problems
 
@@ -19,9 +19,9 @@ N, G, M, C, P, Q, R, S = ALL
 LAYER = NestLayer(name="worked", m=4, c=2, p=4, q=4, r=3, s=3)
 
 
-def memory(name: str, size_bytes: int | None, pj: float) -> Memory:
+def memory(name: str, size_bytes: int | None, pj: float) -> LevelMemory:
     bits = None if size_bytes is None else 8 * size_bytes
-    return Memory(
+    return LevelMemory(
         name=name, operands=(0, 1, 2), size_bits=bits, word_bits=16, read_pj=pj, write_pj=pj, area_mm2=0.0
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ MAPPING = Mapping(
     axes=((0,) * 8, (0,) * 8, (0, 0, 0, 1, 0, 0, 0, 0)),
     orders=((P, N, G, M, C, Q, R, S), (N, G, C, R, S, M, P, Q)),
 )
-COUNTS = Counts(
+COUNTS = AccessCounts(
     cycles=404, outer=((0, 0, 0), (72, 72, 64), (144, 288, 64)), inner=((0,) * 3, (72, 72, 64), (144, 576, 128))
 )
 
@@ -59,7 +59,7 @@ COUNTS = Counts(
 def test_counts() -> None:
     assert problems(LAYER, HIERARCHY, MAPPING) == []
     assert reference.execute(LAYER, HIERARCHY, MAPPING) == COUNTS
-    assert model.counts(LAYER, HIERARCHY, MAPPING) == COUNTS
+    assert model.access_counts(LAYER, HIERARCHY, MAPPING) == COUNTS
 
 
 def test_cost() -> None:
