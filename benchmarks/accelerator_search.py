@@ -36,7 +36,7 @@ from nba.explore.gamma import GammaSearch, GammaSettings
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace
 from nba.ir.network import Network
-from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, macs, skeleton
 
 PLATFORM = get("generic-xc7")
 BATCH = 512
@@ -64,9 +64,9 @@ def _network(macro: Macro, ops: tuple[str, ...], bits: tuple[int, ...]) -> Netwo
     )
 
 
-def _stages(channels: tuple[int, ...], counts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[Stage, ...]:
+def _stages(channels: tuple[int, ...], counts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[MacroStage, ...]:
     zipped = zip(channels, counts, strides, strict=True)
-    return tuple(Stage(channels=c, blocks=b, stride=s) for c, b, s in zipped)
+    return tuple(MacroStage(channels=c, blocks=b, stride=s) for c, b, s in zipped)
 
 
 def cases() -> dict[str, Case]:

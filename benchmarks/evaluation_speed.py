@@ -21,7 +21,7 @@ import numpy as np
 from benchmarks.figures_file import record
 from nba.boards import get
 from nba.explore.space import AcceleratorSpace, accelerator_of
-from nba.learn.space.network import Architecture, Macro, Stage, blocks, skeleton, slot_of_layer, slots
+from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, skeleton, slot_of_layer, slots
 from nba.machine.batch import output_cycles
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
@@ -33,14 +33,14 @@ from nba.machine.timing import MIN_ROW_CYCLES, OVERHEAD_CYCLES
 MACRO = Macro(
     name="auto-nba-like", height=32, width=32, channels=3, classes=100, stem_channels=16,
     stages=tuple(
-        Stage(channels=c, blocks=b, stride=s)
+        MacroStage(channels=c, blocks=b, stride=s)
         for c, b, s in zip((16, 24, 32, 64, 112, 184, 352), (1, 4, 4, 4, 4, 4, 1), (1, 1, 2, 2, 1, 2, 1), strict=True)
     ),
     head_channels=1504,
 )  # fmt: skip
 DIGITS = Macro(name="digits", stages=(
-    Stage(channels=16, blocks=1, stride=2), Stage(channels=24, blocks=2, stride=1),
-    Stage(channels=32, blocks=2, stride=2),
+    MacroStage(channels=16, blocks=1, stride=2), MacroStage(channels=24, blocks=2, stride=1),
+    MacroStage(channels=32, blocks=2, stride=2),
 ))  # fmt: skip
 REPETITIONS = 7
 FRAMES = 4

@@ -33,10 +33,11 @@ from nba.explore.protocol import HardwareCost
 from nba.explore.space import AcceleratorSpace
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.learn.data.dataset import DataConfig, Dataset, input_codes
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset, input_codes
 from nba.learn.data.load import load
 from nba.learn.search.config import SearchSchedule
-from nba.learn.space.network import Architecture, Macro, Stage, macs, skeleton, slots
+from nba.learn.space.network import Architecture, Macro, MacroStage, macs, skeleton, slots
 from nba.learn.space.operators import AUTO_NBA_OPERATORS
 from nba.learn.train.loop import TrainSchedule, train
 from nba.machine.program import lower
@@ -72,9 +73,9 @@ class Setting:
 
 
 _SMALL_IMAGES = Macro(
-    name="cifar16", height=16, width=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
+    name="cifar16", image_size=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
     stages=tuple(
-        Stage(channels=c, blocks=b, stride=s)
+        MacroStage(channels=c, blocks=b, stride=s)
         for c, b, s in zip((16, 24, 40, 64), (1, 2, 2, 2), (1, 2, 2, 1), strict=True)
     ),
     operators=AUTO_NBA_OPERATORS, bitwidths=(4, 6, 8),
@@ -96,7 +97,8 @@ SETTINGS: dict[str, Setting] = {
     "smoke": Setting(
         name="smoke", train_images=0, test_images=0,
         macro=Macro(
-            stem_channels=8, stages=(Stage(channels=8, blocks=2, stride=2), Stage(channels=12, blocks=1, stride=2)),
+            stem_channels=8,
+            stages=(MacroStage(channels=8, blocks=2, stride=2), MacroStage(channels=12, blocks=1, stride=2)),
             head_channels=16, operators=("k3_e1", "k3_e3", "skip"), bitwidths=(4, 8),
         ),
         dsp=40, bram=20.0, max_chunks=3,
@@ -113,7 +115,7 @@ SETTINGS: dict[str, Setting] = {
 def data(setting: Setting, path: Path | None) -> Dataset:
     """The images of `setting`: the digits, or the first of every class below `path`/train and `path`/test."""
     if not setting.train_images:
-        return load(DataConfig())
+        return load(DataConfig(name="digits"))
     if path is None:
         raise DataError(f"{setting.name}: give --data PATH, a folder with train/<class>/ and test/<class>/")
     macro = setting.macro

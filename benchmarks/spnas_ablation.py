@@ -20,10 +20,11 @@ import torch
 from benchmarks.switchable import cell
 from nba.core.errors import NbaError
 from nba.core.figures import standard_error
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
-from nba.learn.space.network import Macro, Stage
+from nba.learn.space.network import Macro, MacroStage
 from nba.learn.switchable.config import ArchitectureBits, Switchable
 from nba.learn.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
 from nba.learn.switchable.loop import train_switchable
@@ -35,8 +36,8 @@ from nba.loopnest.description import load_hierarchy
 MODES: tuple[ArchitectureBits, ...] = ("lowest", "highest", "all")
 MACRO = Macro(
     stem_channels=8, head_channels=32, operators=("k3_e1", "k3_e3", "k5_e3", "k3_e6", "k5_e6", "skip"),
-    stages=(Stage(channels=8, blocks=1, stride=2), Stage(channels=12, blocks=2, stride=1),
-            Stage(channels=16, blocks=2, stride=2)),
+    stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1),
+            MacroStage(channels=16, blocks=2, stride=2)),
 )  # fmt: skip
 """Five blocks for the digits: 6**3 * 5**2 = 5,400 networks."""
 
@@ -103,7 +104,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--train", type=int, default=10, help="epochs of the training of what was found")
     given = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    dataset = load(DataConfig())
+    dataset = load(DataConfig(name="digits"))
     hierarchy = load_hierarchy(given.hierarchy)
     cascade = Switchable(bitwidths=tuple(int(b) for b in given.bits.split(",")))
     train = TrainSchedule(epochs=given.train, batch_size=32, learning_rate=1e-2, mixup=0.0)

@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +25,10 @@ import torch
 from nba.core.errors import DataError, NbaError
 from nba.core.figures import standard_error
 from nba.ir.network import Network
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Architecture, Macro, Stage, blocks, macs, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, macs, skeleton
 from nba.learn.switchable.config import Cascade, Teachers
 from nba.learn.switchable.loop import train_switchable
 from nba.learn.train.config import TrainSchedule
@@ -56,23 +57,24 @@ class Setting:
 SETTINGS = {
     "digits": Setting(
         macro=Macro(
-            stem_channels=8, stages=(Stage(channels=8, blocks=1, stride=2), Stage(channels=12, blocks=2, stride=1)),
+            stem_channels=8,
+            stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1)),
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
-        operator="k3_e3", data=DataConfig(), bitwidths=(2, 4, 8),
+        operator="k3_e3", data=DataConfig(name="digits"), bitwidths=(2, 4, 8),
         train=TrainSchedule(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
         macro=Macro(
-            height=16, width=16, channels=3, stem_channels=16, stem_stride=2,
+            image_size=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
-                Stage(channels=16, blocks=1, stride=1), Stage(channels=24, blocks=2, stride=2),
-                Stage(channels=40, blocks=2, stride=2),
+                MacroStage(channels=16, blocks=1, stride=1), MacroStage(channels=24, blocks=2, stride=2),
+                MacroStage(channels=40, blocks=2, stride=2),
             ),
             head_channels=96, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3",
-        data=DataConfig(name="folder", height=16, width=16, channels=3, train_images=200, test_images=200),
+        data=DataConfig(name="folder", image_size=16, channels=3, train_images=200, test_images=200),
         bitwidths=(4, 5, 6, 8),
         train=TrainSchedule(
             epochs=8, batch_size=64, learning_rate=1e-2, mixup=0.0, shift_pixels=0.0, rotation_degrees=0.0, zoom=0.0,
@@ -135,7 +137,7 @@ def main(arguments: list[str] | None = None) -> int:
     if setting.data.name != "digits" and given.data is None:
         raise DataError(f"{given.setting}: give --data PATH, a folder with train/<class>/ and test/<class>/")
     path = None if given.data is None else str(given.data)
-    dataset = load(replace(setting.data, path=path))
+    dataset = load(setting.data.but(path=path))
     torch.set_num_threads(1)
     network = setting.network
     print(

@@ -3,15 +3,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
-    BeforeValidator,
     Field,
     ValidationError,
     field_validator,
@@ -19,220 +16,21 @@ from pydantic import (
 )
 
 from nba.core.errors import SpecError
-from nba.core.section import Positive, PositiveFloat, Rate, Section, with_preset
+from nba.core.section import Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
+from nba.explore.config import ChunkLimits, RunBudgets
+from nba.learn.data.config import DataConfig
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
-from nba.learn.space.operators import SKIP
+from nba.learn.space.config import BITWIDTHS, Bitwidths, NetworkSpace
+from nba.learn.space.presets import AUTO_NBA_BITWIDTHS, NETWORKS
 from nba.learn.switchable.config import Switchable
 from nba.learn.train.config import TrainSchedule
-from nba.presets import AUTO_NBA_BITWIDTHS, NETWORKS, SCHEDULES
+from nba.presets import SCHEDULES
 
-OPERATOR = re.compile(r"skip|k[13579]_e[1-9][0-9]?(_g2)?")
-"""A block operator: `k3_e6` is a 3x3 depthwise block with expansion 6, `k3_e1_g2` one whose 1x1 convolutions work on
-two groups of channels with a shuffle; `skip` leaves the block out."""
-
-
-def _legal_bits(bits: int) -> int:
-    if bits not in LEGAL_BITS:
-        raise ValueError(f"not a legal number of bits; legal: {LEGAL_BITS_TEXT}")
-    return bits
-
-
-def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    if bits is not None and len(set(bits)) != len(bits):
-        raise ValueError("a bitwidth is listed twice")
-    return None if bits is None else tuple(sorted(bits))
-
-
-def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    if operators is None:
-        return None
-    wrong = [op for op in operators if not OPERATOR.fullmatch(op)]
-    if wrong:
-        raise ValueError(
-            f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, such "
-            "as k3_e6"
-        )
-    if len(set(operators)) != len(operators):
-        raise ValueError("an operator is listed twice")
-    if set(operators) == {SKIP}:
-        raise ValueError("at least one operator must not be `skip`")
-    return operators
-
-
-Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
-Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
-Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
 Images = Annotated[int, Field(ge=0, le=1024, strict=True)]
 
 
-IMAGE_SIZES = {
-    "digits": (8, 1), "cifar10": (32, 3), "cifar100": (32, 3), "fashion-mnist": (28, 1), "imagenet": (224, 3)
-}  # fmt: skip
-"""Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
-
-
-_Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
-_Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
-
-
-class Transform(Section):
-    """A class of torchvision.transforms.v2 and its keyword arguments."""
-
-    name: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9]*$")]
-    options: dict[str, bool | _Integer | _Real | str | tuple[_Real, ...]] = Field(default={})
-
-
-def _class_names(names: Any) -> Any:
-    """Names that YAML reads as integers are names."""
-    if not isinstance(names, list | tuple):
-        return names
-    return [str(n) if isinstance(n, int) and not isinstance(n, bool) else n for n in names]
-
-
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ValueError(f"{', '.join(twice)}: listed twice")
-    return names
-
-
-class Classes(Section):
-    """Some of a dataset's classes: those of these names (a list stands for them), or `count` drawn with `seed`."""
-
-    names: (
-        Annotated[tuple[str, ...], Field(min_length=2), BeforeValidator(_class_names), AfterValidator(_distinct)] | None
-    ) = None
-    count: Annotated[int, Field(ge=2, le=100_000, strict=True)] | None = None
-    seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-
-    @model_validator(mode="before")
-    @classmethod
-    def _list(cls, raw: Any) -> Any:
-        return {"names": raw} if isinstance(raw, list | tuple) else raw
-
-    @model_validator(mode="after")
-    def _either(self) -> Classes:
-        if (self.names is None) == (self.count is None):
-            raise ValueError("give a list of names, or `count` (and `seed`)")
-        return self
-
-
-class Dataset(Section):
-    """What is learned. `digits` is embedded; `folder` holds <class>/*.png|jpg, or train/<class> and test/<class> (or
-    val/<class>), as does `imagenet`; `cifar10`, `cifar100` and `fashion-mnist` are torchvision's files or such folders.
-
-    `path` says where (also: --data PATH). `download` fetches what torchvision can fetch. train_images, test_images:
-    only the first so many images of every class. classes: a list of names, or {count: N, seed: S} for N drawn
-    with that seed; by default all. transforms: what training images pass through, in order, instead of
-    being scaled to `image_size` only; images are then decoded anew in every epoch, by `workers` processes.
-    """
-
-    name: Literal["digits", "cifar10", "cifar100", "fashion-mnist", "imagenet", "folder"]
-    path: str | None = None
-    download: Annotated[bool, Field(strict=True)] = False
-    image_size: Annotated[int, Field(ge=4, le=512, strict=True)] | None = None
-    channels: Literal[1, 3] | None = None
-    test_fraction: Annotated[float, Field(ge=0.05, le=0.5, strict=True)] = 0.2
-    train_images: Positive | None = None
-    test_images: Positive | None = None
-    classes: Classes | None = None
-    transforms: tuple[Transform, ...] = ()
-    workers: Annotated[int, Field(ge=0, le=64, strict=True)] = 2
-
-    @model_validator(mode="after")
-    def _fits(self) -> Dataset:
-        if self.name == "folder" and self.image_size is None:
-            raise ValueError("a folder dataset needs `image_size` (pixels of a side), and `path` or --data PATH")
-        if self.name == "digits" and (self.path, self.download, self.transforms) != (None, False, ()):
-            raise ValueError("`path`, `download` and `transforms` do not belong to the digits, which are embedded")
-        if self.name == "imagenet" and self.channels == 1:
-            raise ValueError("`channels`: imagenet has 3")
-        if self.name not in ("folder", "imagenet") and (self.image_size, self.channels) != (None, None):
-            size, channels = IMAGE_SIZES[self.name]
-            raise ValueError(
-                f"`image_size` and `channels` belong to `name: folder`; {self.name} is {size}x{size}x{channels}"
-            )
-        if self.name in ("folder", "imagenet") and self.download:
-            raise ValueError(f"`download`: {self.name} cannot be downloaded; unpack it and give its folder as `path`")
-        return self
-
-    def at(self, path: Path) -> Dataset:
-        """The same data, lying in the folder `path`. Raises SpecError for the embedded digits."""
-        if self.name == "digits":
-            raise SpecError("--data: dataset digits is embedded and takes no folder; leave --data out")
-        return self.model_copy(update={"path": str(path.expanduser().absolute())})
-
-
-class Stage(Section):
-    """`blocks` blocks of `channels` output channels; the first has stride `stride`. `operators` and `bitwidths` stand
-    in for those of the whole network in these blocks."""
-
-    channels: Annotated[int, Field(ge=1, le=2048, strict=True)]
-    blocks: Annotated[int, Field(ge=1, le=16, strict=True)]
-    stride: Literal[1, 2] = 1
-    operators: Operators | None = None
-    bitwidths: Bitwidths | None = None
-
-
-class NetworkSpace(Section):
-    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
-
-    `preset` gives every field that does not stand beside it. `bits_per`: what shares one searched bitwidth.
-    `expand_at_one`: operators of expansion 1 have an expand layer too.
-    """
-
-    preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
-    stem_channels: Annotated[int, Field(ge=1, le=1024, strict=True)]
-    stem_stride: Literal[1, 2] = 1
-    stages: Annotated[tuple[Stage, ...], Field(min_length=1, max_length=16)]
-    operators: Operators = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", "skip")
-    expand_at_one: Annotated[bool, Field(strict=True)] = False
-    head_channels: Annotated[int, Field(ge=1, le=4096, strict=True)]
-    stem_bits: Bits = 8
-    head_bits: Bits = 8
-    classifier_bits: Bits = 8
-    bits_per: Literal["block", "stage", "network"] = "block"
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_preset(cls, raw: Any) -> Any:
-        return with_preset(raw, NETWORKS)
-
-
-class AcceleratorSpace(Section):
-    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own."""
-
-    min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
-    max_chunks: Annotated[int, Field(ge=2, le=8, strict=True)] = 4
-
-    @model_validator(mode="after")
-    def _ordered(self) -> AcceleratorSpace:
-        if self.min_chunks > self.max_chunks:
-            raise ValueError(f"min_chunks {self.min_chunks} is more than max_chunks {self.max_chunks}")
-        return self
-
-
-class Budgets(Section):
-    """Hard limits: what is emitted satisfies them, or the run says which it does not and ends with an error.
-
-    dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
-    the report states. power_w: dynamic watts at full speed, by a relative model. latency_us: from the first input to
-    the first output. fps: frames per second, at least. accuracy: of the integer network on the test images, at least
-    (share of 1); it is known once the network is trained.
-    """
-
-    dsp: Positive
-    bram: PositiveFloat
-    lut: Positive | None = None
-    power_w: PositiveFloat | None = None
-    latency_us: PositiveFloat | None = None
-    fps: PositiveFloat | None = None
-    accuracy: Rate | None = None
-
-
-class Schedule(Section):
+class LearningSchedule(Section):
     """Search and training; `preset` gives the fields that do not stand in the sections beside it."""
 
     preset: (
@@ -268,9 +66,6 @@ class Verify(Section):
         return self
 
 
-_MIXED_BITWIDTHS = (2, 4, 6, 8)
-
-
 class Spec(Section):
     """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
     that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
@@ -278,16 +73,16 @@ class Spec(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    dataset: Dataset
+    dataset: DataConfig
     network: NetworkSpace
-    bitwidths: Bitwidths = _MIXED_BITWIDTHS
+    bitwidths: Bitwidths = BITWIDTHS
     platform: str
-    budgets: Budgets
+    budgets: RunBudgets
     objective: Literal["interval", "latency", "energy", "edp"] = "interval"
-    accelerator: AcceleratorSpace = AcceleratorSpace()
+    accelerator: ChunkLimits = ChunkLimits()
     precision: Literal["mixed", "switchable"] = "mixed"
     switchable: Switchable | None = None
-    schedule: Schedule = Schedule()
+    schedule: LearningSchedule = LearningSchedule()
     verify: Verify = Verify()
     architecture: Annotated[str, Field(min_length=1)] | None = None
 
@@ -354,7 +149,7 @@ class Spec(Section):
     def _one_kind_of_precision(self) -> Spec:
         if self.precision == "mixed" and self.switchable is not None:
             raise ValueError("switchable: belongs to `precision: switchable`; add that line, or leave the section out")
-        if self.precision == "switchable" and self.bitwidths not in (_MIXED_BITWIDTHS, AUTO_NBA_BITWIDTHS):
+        if self.precision == "switchable" and self.bitwidths not in (BITWIDTHS, AUTO_NBA_BITWIDTHS):
             raise ValueError("bitwidths: belongs to `precision: mixed`; leave it out, and give switchable.bitwidths")
         if self.precision == "switchable" and self.schedule.train.distillation is not None:
             raise ValueError(

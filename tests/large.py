@@ -12,7 +12,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.choose import find_accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
-from nba.learn.space.network import Architecture, Macro, Stage, blocks, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, skeleton
 from tests.strategies import random_weights
 
 PLATFORM = "zc706"
@@ -25,10 +25,10 @@ MACRO = Macro(
     channels=3,
     stem_channels=16,
     stages=(
-        Stage(channels=16, blocks=1, stride=1),
-        Stage(channels=24, blocks=2, stride=2),
-        Stage(channels=32, blocks=2, stride=2),
-        Stage(channels=48, blocks=2, stride=2),
+        MacroStage(channels=16, blocks=1, stride=1),
+        MacroStage(channels=24, blocks=2, stride=2),
+        MacroStage(channels=32, blocks=2, stride=2),
+        MacroStage(channels=48, blocks=2, stride=2),
     ),
     head_channels=128,
 )

@@ -4,35 +4,50 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from fractions import Fraction
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field
 
 from nba.core.figures import clock_text
+from nba.core.section import PositiveFloat
+from nba.explore.config import ResourceBudgets, RunBudgets
 from nba.ir.design import Cost
 from nba.machine.usage import Need, Usage
 
+MAX_CYCLES = 1 << 62
+"""No limit at all: cycles are counted in 64 bits."""
 NEEDS: Mapping[str, Need] = {"lut": "lut", "power_w": "energy"}
 
+_Cycles = Annotated[int, Field(ge=0, strict=True)]
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Budgets:
-    """What a design may use; None is no limit.
+
+class Budgets(ResourceBudgets):
+    """What a design may use, as the search and the mapper compare it: time counts in cycles. None is no limit.
 
     dsp: DSP blocks. bram: 36-Kbit memory blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by the calibrated
-    estimate. interval_cycles: between frames (a floor of frames per second). latency_cycles: from the first input to
-    the first output. power_w: dynamic watts at one frame per interval. clock_mhz: turns cycles into what the user
-    asked for in messages.
+    estimate. power_w: dynamic watts at one frame per interval. interval_cycles: between frames (a floor of frames per
+    second). latency_cycles: from the first input to the first output. clock_mhz: turns cycles into what the user asked
+    for in messages.
     """
 
-    dsp: int
-    bram: float
-    lut: int | None = None
-    interval_cycles: int | None = None
-    latency_cycles: int | None = None
-    power_w: float | None = None
-    clock_mhz: float | None = None
+    interval_cycles: _Cycles | None = None
+    latency_cycles: _Cycles | None = None
+    clock_mhz: PositiveFloat | None = None
+
+    @classmethod
+    def of(cls, wanted: RunBudgets, clock_mhz: float) -> Budgets:
+        """The limits of a spec for designs: frames per second and microseconds as cycles of a clock. (Accuracy is no
+        property of a design.)"""
+        hz = Fraction(clock_mhz) * 1_000_000
+        fps, latency = wanted.fps, wanted.latency_us
+        return cls(
+            **{name: getattr(wanted, name) for name in ResourceBudgets.model_fields},
+            interval_cycles=None if fps is None else min(MAX_CYCLES, int(hz / Fraction(fps))),
+            latency_cycles=None if latency is None else int(Fraction(latency) * Fraction(clock_mhz)),
+            clock_mhz=clock_mhz,
+        )
 
     @property
     def bram18(self) -> int:

@@ -11,38 +11,16 @@ from nba.core.errors import DataError, ToolError
 from nba.flow.places import STATE
 from nba.flow.stage import Context
 from nba.learn.train.augmentation import ResizedCrop
-from nba.spec import IMAGE_SIZES, Spec
+from nba.spec import Spec
 
 if TYPE_CHECKING:
-    from nba.learn.data.dataset import DataConfig, Dataset
+    from nba.learn.data.dataset import Dataset
     from nba.learn.space.network import Macro
 
 CACHE = "data"
 """Folder of decoded images, beside the runner's own files."""
 UNNAMED = "network"
 """What networks are called until their design is made: a run that is renamed need not learn anew."""
-
-
-def data_config(spec: Spec, crop: ResizedCrop | None = None) -> DataConfig:
-    """The section `dataset`, as nba.learn.data takes it; training images are cut out by `crop` before all else."""
-    from nba.learn.data.dataset import DataConfig, Transform
-
-    section, chosen = spec.dataset, spec.dataset.classes
-    size, channels = IMAGE_SIZES.get(section.name, (section.image_size, section.channels or 3))
-    if section.name == "imagenet":
-        size = section.image_size or size
-    assert size is not None
-    transforms = [Transform(name=t.name, options=tuple(t.options.items())) for t in section.transforms]
-    if crop is not None:
-        options = (("size", (size, size)), ("scale", crop.scale), ("ratio", crop.ratio))
-        transforms.insert(0, Transform(name="RandomResizedCrop", options=options))
-    return DataConfig(
-        name=section.name, path=section.path, height=size, width=size, channels=channels,
-        test_fraction=section.test_fraction, download=section.download,
-        train_images=section.train_images, test_images=section.test_images, workers=section.workers,
-        classes=None if chosen is None else chosen.names, n_classes=None if chosen is None else chosen.count,
-        class_seed=0 if chosen is None else chosen.seed, transforms=tuple(transforms),
-    )  # fmt: skip
 
 
 def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
@@ -57,7 +35,7 @@ def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
     world = ranks.current()
     if not world.writes:
         world.wait()
-    found = load(data_config(context.spec, crop), context.build / STATE / CACHE, context.progress)
+    found = load(context.spec.dataset.cropped(crop), context.build / STATE / CACHE, context.progress)
     if world.writes:
         world.wait()
     return found
@@ -65,19 +43,12 @@ def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
 
 def macro(spec: Spec, classes: int) -> Macro:
     """The section `network` and the bitwidths, as the network space of `classes` classes."""
-    from nba.learn.space.network import Macro, Stage
+    from nba.learn.space.network import Macro
 
-    data, net = data_config(spec), spec.network
-    return Macro(
-        name=UNNAMED, height=data.height, width=data.width, channels=data.channels, classes=classes,
-        stem_channels=net.stem_channels, stem_stride=net.stem_stride, head_channels=net.head_channels,
-        stages=tuple(Stage(**stage.model_dump()) for stage in net.stages),
-        operators=net.operators, bitwidths=spec.bitwidths, stem_bits=net.stem_bits, head_bits=net.head_bits,
-        classifier_bits=net.classifier_bits, bits_per=net.bits_per, expand_at_one=net.expand_at_one,
-    )  # fmt: skip
+    return Macro.of(spec.network, name=UNNAMED, size=spec.dataset.size, classes=classes, bitwidths=spec.bitwidths)
 
 
-def check(spec: Spec) -> None:
+def check_data(spec: Spec) -> None:
     """Raise DataError if the dataset's folder is not there and will not be downloaded, has fewer than two
     classes, or not those of `dataset.classes`."""
     section = spec.dataset
@@ -107,7 +78,7 @@ def n_classes(spec: Spec) -> int:
         return found
     if chosen.names is not None and names is None:
         return len(chosen.names)
-    return len(chosen_classes(names or ("",) * found, data_config(spec)))
+    return len(chosen_classes(names or ("",) * found, spec.dataset))
 
 
 def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
@@ -131,7 +102,7 @@ def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
     return len(names), tuple(names)
 
 
-def preflight(spec: Spec) -> None:
+def learning_preflight(spec: Spec) -> None:
     """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
     anything is derived from the state of its folder."""
     digits, schedule = spec.dataset.name == "digits", spec.schedule
@@ -151,5 +122,5 @@ def preflight(spec: Spec) -> None:
     if section.transforms:
         from nba.learn.data.images import build_transform
 
-        for transform in data_config(spec).transforms:
+        for transform in section.transforms:
             build_transform(transform)

@@ -28,7 +28,7 @@ def of(spec: Spec) -> Hierarchy:
     return load_hierarchy(name(spec))
 
 
-def check(spec: Spec) -> None:
+def check_hierarchy(spec: Spec) -> None:
     """Raise SpecError unless the hierarchy exists and has a MAC of every bitwidth."""
     try:
         found = of(spec)

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spec's budgets as the search and the mapper take them; what of them a platform cannot give."""
+"""The spec's budgets for its platform; what of them the platform cannot give."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from nba.core.errors import SpecError
-
-MAX_CYCLES = 1 << 62
-"""No limit at all: cycles are counted in 64 bits."""
 
 if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
@@ -21,20 +17,10 @@ def budgets_of(spec: Spec) -> Budgets:
     from nba.boards import get
     from nba.explore.budgets import Budgets
 
-    clock, wanted = get(spec.platform).clock_mhz, spec.budgets
-    hz = Fraction(clock) * 1_000_000
-    return Budgets(
-        dsp=wanted.dsp,
-        bram=wanted.bram,
-        lut=wanted.lut,
-        interval_cycles=None if wanted.fps is None else min(MAX_CYCLES, int(hz / Fraction(wanted.fps))),
-        latency_cycles=None if wanted.latency_us is None else int(Fraction(wanted.latency_us) * Fraction(clock)),
-        power_w=wanted.power_w,
-        clock_mhz=clock,
-    )
+    return Budgets.of(spec.budgets, get(spec.platform).clock_mhz)
 
 
-def check(spec: Spec) -> None:
+def check_limits(spec: Spec) -> None:
     """Raise SpecError for budgets that the platform itself does not have, or that no design can meet."""
     from nba.boards import get
 

@@ -44,7 +44,7 @@ class Share(Sample):
     accuracy: float
 
 
-class Baselines(TypedDict, total=False):
+class BaselineFigures(TypedDict, total=False):
     float: Share
     int8: Share
 
@@ -61,7 +61,7 @@ class Blocks(TypedDict):
 
 
 @_exact
-class Resources(TypedDict, total=False):
+class ResourceFigures(TypedDict, total=False):
     """By the exact model, in the netlist of yosys, and the limits of the spec."""
 
     predicted: Blocks
@@ -122,7 +122,7 @@ class Estimates(TypedDict):
 
 
 @_exact
-class Events(TypedDict):
+class EventFigures(TypedDict):
     """Exact counts per frame."""
 
     macs: int
@@ -138,13 +138,13 @@ class Events(TypedDict):
 
 
 @_exact
-class Energy(TypedDict):
+class EnergyFigures(TypedDict):
     """Dynamic energy of a frame and power at full speed, by a relative model."""
 
     pj_per_frame: float
     power_w: float
     shares_pj: dict[str, float]
-    events: Events
+    events: EventFigures
     table: str
     nature: str
 
@@ -159,7 +159,7 @@ class BitExact(TypedDict):
 
 
 @_exact
-class Steady(TypedDict):
+class SteadyFigures(TypedDict):
     """The steady state, and whether the batch is long enough to show it."""
 
     interval_cycles: float
@@ -175,7 +175,7 @@ class CycleFigures(TypedDict, total=False):
 
     predicted: Batch
     simulated: dict[str, Batch]
-    steady: Steady
+    steady: SteadyFigures
 
 
 @_exact
@@ -242,7 +242,7 @@ class Metrics(TypedDict, total=False):
     seed: int
     arithmetic: dict[str, Arithmetic]
     accuracy: Accuracy
-    baselines: Baselines
+    baselines: BaselineFigures
     baselines_failed: str
     steady_interval_cycles: float
     first_output_latency_cycles: int
@@ -251,11 +251,11 @@ class Metrics(TypedDict, total=False):
     bit_exact: dict[str, BitExact]
     verify_failures: list[str]
     cycles: CycleFigures
-    resources: Resources
+    resources: ResourceFigures
     budgets: BudgetLimits
     objective: ObjectiveValue
     estimates: Estimates
-    energy: Energy
+    energy: EnergyFigures
     switchable: SwitchableFigures
     automap: Automap
     seconds: dict[str, float]

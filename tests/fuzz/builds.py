@@ -253,13 +253,13 @@ def _strange(rng: random.Random, place: Path, root: Path) -> None:
 
 def check_folder(folder: Path) -> None:
     """A folder that is accepted gives every image once, under one class."""
-    from nba.learn.data.dataset import DataConfig
+    from nba.learn.data.config import DataConfig
     from nba.learn.data.load import load
 
-    data = load(DataConfig(name="folder", path=str(folder / "images"), height=5, width=4, channels=3))
+    data = load(DataConfig(name="folder", path=str(folder / "images"), image_size=5, channels=3))
     n_images = len(data.train_x) + len(data.test_x)
     assert len(data.classes) >= 2
-    assert data.train_x.shape[1:] == (5, 4, 3)  # type: ignore[attr-defined]
+    assert data.train_x.shape[1:] == (5, 5, 3)  # type: ignore[attr-defined]
     plain = {(s.st_dev, s.st_ino) for p in (folder / "images").rglob("*") if p.is_file() for s in (p.stat(),)}
     hard = any(p.is_file() and not p.is_symlink() and p.stat().st_nlink > 1 for p in (folder / "images").rglob("*"))
     assert hard or n_images <= len(plain)

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Macro, Stage
+from nba.learn.space.network import Macro, MacroStage
 
 MACRO = Macro(
     stem_channels=4,
-    stages=(Stage(channels=4, blocks=1, stride=1), Stage(channels=6, blocks=2, stride=2)),
+    stages=(MacroStage(channels=4, blocks=1, stride=1), MacroStage(channels=6, blocks=2, stride=2)),
     head_channels=8,
     operators=("k3_e1", "k3_e2", "k5_e2", "skip"),
     bitwidths=(4, 8),
@@ -20,7 +21,7 @@ MACRO = Macro(
 
 def few_digits(n_train: int) -> Dataset:
     """The digits, with the first `n_train` training images only."""
-    data = load(DataConfig())
+    data = load(DataConfig(name="digits"))
     index = np.arange(n_train)
     return Dataset(
         name="few",

@@ -27,11 +27,11 @@ LEARN = """
 import hashlib, sys
 from dataclasses import replace
 from nba import arithmetic
-from nba.learn.data.dataset import DataConfig, load
-from nba.learn.space.network import Architecture, Macro, Stage
+from nba.learn.data.config import DataConfig
+from nba.learn.space.network import Architecture, Macro, MacroStage
 from nba.learn.train.loop import TrainSchedule, fit
-macro = Macro(name="few", stages=(Stage(channels=12, blocks=2, stride=2),))
-data = load(DataConfig())
+macro = Macro(name="few", stages=(MacroStage(channels=12, blocks=2, stride=2),))
+data = load(DataConfig(name="digits"))
 data = replace(data, train_x=data.train_x[:160], train_y=data.train_y[:160])
 model, _ = fit(Architecture(macro=macro, ops=("k3_e3",) * 2, bits=(4, 6)), data, TrainSchedule(epochs=2), 1)
 digest = hashlib.sha256(b"".join(v.numpy().tobytes() for v in model.state_dict().values()))

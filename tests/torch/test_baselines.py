@@ -19,10 +19,10 @@ from nba.core.errors import DivergedError
 from nba.core.progress import Silent
 from nba.flow.stage import Context
 from nba.flow.stages import baselines as stage
-from nba.learn.data.dataset import DataConfig
+from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import float_logits
-from nba.learn.space.network import Architecture, Macro, Stage, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 from nba.learn.train import baselines, ranks
 from nba.learn.train.baselines import (
     FLOAT_FILE,
@@ -54,7 +54,7 @@ budgets: {dsp: 10, bram: 10}
 
 def test_8_bits_are_everywhere_and_operators_stay() -> None:
     macro = Macro(
-        stages=(Stage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
+        stages=(MacroStage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
         classifier_bits=4, head_bits=2,
     )  # fmt: skip
     mixed = Architecture(macro=macro, ops=("k3_e3", "skip"), bits=(2, 4))
@@ -76,7 +76,7 @@ def test_recipes() -> None:
 
 
 def test_digits_are_learned_by_both(tmp_path: Path) -> None:
-    data = load(DataConfig())
+    data = load(DataConfig(name="digits"))
     macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(2, 2, 8, 2, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)

@@ -70,11 +70,13 @@ class Recorder:
             return own.fget(self)
         return partial(own, self)
 
-    def model_dump(self, *, include: set[str] | None = None, exclude: set[str] | None = None) -> dict[str, Any]:
+    def model_dump(
+        self, *, include: set[str] | None = None, exclude: set[str] | None = None, exclude_none: bool = False
+    ) -> dict[str, Any]:
         """As that of the section."""
         for name in (include or set(type(self._section).model_fields)) - (exclude or set()):
             self._read(self._where + name)
-        return self._section.model_dump(include=include, exclude=exclude)
+        return self._section.model_dump(include=include, exclude=exclude, exclude_none=exclude_none)
 
     def model_copy(self, *, update: dict[str, Any]) -> Recorder:
         """As that of the section: what is read of the copy is noted."""

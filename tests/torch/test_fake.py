@@ -22,12 +22,12 @@ from nba.learn.quant.export import agreement, exact_codes, export, fake_codes
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.quant.fixed import acc_bits, bias_limit, fixed_point
 from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown_codes, weight_codes, weight_scale
-from nba.learn.space.network import Architecture, Macro, Stage, skeleton
+from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 
 pytestmark = pytest.mark.torch
 SMALL = Macro(
     stem_channels=4,
-    stages=(Stage(channels=4, blocks=1, stride=1), Stage(channels=6, blocks=2, stride=2)),
+    stages=(MacroStage(channels=4, blocks=1, stride=1), MacroStage(channels=6, blocks=2, stride=2)),
     head_channels=8,
 )
 

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from nba.core.errors import DataError
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 from nba.learn.data.images import open_image
 from nba.learn.data.load import load
 from nba.learn.data.scan import find_images
@@ -37,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def read(folder: Path, channels: int = 3) -> Dataset:
-    return load(DataConfig(name="folder", path=str(folder), height=6, width=6, channels=channels))
+    return load(DataConfig(name="folder", path=str(folder), image_size=6, channels=channels))
 
 
 def refused(folder: Path) -> str:

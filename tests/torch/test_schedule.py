@@ -12,7 +12,7 @@ import torch
 from nba.learn.data.images import batches_of
 from nba.learn.search.config import BitSampling, SearchSchedule
 from nba.learn.search.joint import JointSearch
-from nba.spec import Schedule
+from nba.spec import LearningSchedule
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.small import MACRO, few_digits
 
@@ -28,7 +28,7 @@ def _search(config: SearchSchedule, images: int = 100, hardware: FakeHardware | 
 
 
 def test_the_published_schedule() -> None:
-    schedule = Schedule.model_validate({"preset": "published-auto-nba-cifar"})
+    schedule = LearningSchedule.model_validate({"preset": "published-auto-nba-cifar"})
     run = _search(schedule.search.in_cycles(200.0))
     config = run.config
     assert (config.pretrain_epochs, config.joint_epochs, config.batch_size, config.hardware_every) == (30, 90, 64, 100)
@@ -42,7 +42,7 @@ def test_the_published_schedule() -> None:
     assert run.weights_optimiser.param_groups[0]["weight_decay"] == 5e-4
     for group in run.choice_optimiser.param_groups:
         assert (group["lr"], group["betas"]) == (3e-4, (0.5, 0.999))
-    imagenet = Schedule.model_validate({"preset": "published-auto-nba-imagenet"}).search
+    imagenet = LearningSchedule.model_validate({"preset": "published-auto-nba-imagenet"}).search
     assert (imagenet.pretrain_epochs, imagenet.joint_epochs, imagenet.temperature_factor) == (45, 75, 0.956)
 
 

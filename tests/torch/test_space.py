@@ -17,7 +17,7 @@ from nba.learn.space.network import (
     Architecture,
     BitsPer,
     Macro,
-    Stage,
+    MacroStage,
     architecture_from_json,
     architecture_json,
     bit_operations,
@@ -40,7 +40,7 @@ ODD = Macro(
     classes=4,
     stem_channels=5,
     stem_stride=2,
-    stages=(Stage(channels=5, blocks=2, stride=1), Stage(channels=7, blocks=2, stride=2)),
+    stages=(MacroStage(channels=5, blocks=2, stride=1), MacroStage(channels=7, blocks=2, stride=2)),
     head_channels=9,
     operators=("k3_e1", "k5_e2", "k7_e3", SKIP),
     stem_bits=6,
@@ -48,14 +48,14 @@ ODD = Macro(
 
 
 MACRO16 = Macro(
-    stem_channels=4, stages=(Stage(channels=4, blocks=2, stride=1),), head_channels=6, operators=("k3_e3", SKIP)
+    stem_channels=4, stages=(MacroStage(channels=4, blocks=2, stride=1),), head_channels=6, operators=("k3_e3", SKIP)
 )
 GROUPED = Macro(
     name="grouped",
     stem_channels=6,
     stages=(
-        Stage(channels=6, blocks=2, stride=1),
-        Stage(channels=10, blocks=2, stride=2, operators=("k3_e1_g2", "k5_e3_g2", SKIP), bitwidths=(3, 7)),
+        MacroStage(channels=6, blocks=2, stride=1),
+        MacroStage(channels=10, blocks=2, stride=2, operators=("k3_e1_g2", "k5_e3_g2", SKIP), bitwidths=(3, 7)),
     ),
     operators=("k3_e1", "k3_e2_g2", SKIP),
     bitwidths=(4, 8),
@@ -171,7 +171,7 @@ def test_the_shuffle_gives_either_half_both_groups(channels: int) -> None:
 
 def test_an_expansion_of_one_has_an_expand_layer_where_asked_for() -> None:
     def names(expand_at_one: bool, op: str) -> list[str]:
-        macro = replace(GROUPED, expand_at_one=expand_at_one, stages=(Stage(channels=6, blocks=1, stride=1),))
+        macro = replace(GROUPED, expand_at_one=expand_at_one, stages=(MacroStage(channels=6, blocks=1, stride=1),))
         layers = skeleton(Architecture(macro=macro, ops=(op,), bits=(8,))).layers
         return [layer.name for layer in layers if layer.name.startswith("block")]
 
@@ -181,7 +181,7 @@ def test_an_expansion_of_one_has_an_expand_layer_where_asked_for() -> None:
 
 
 def test_odd_channels_refuse_groups_by_name() -> None:
-    odd = replace(GROUPED, stages=(Stage(channels=7, blocks=1, stride=1),))
+    odd = replace(GROUPED, stages=(MacroStage(channels=7, blocks=1, stride=1),))
     with pytest.raises(SpecError, match=r"stages\[0\]: k3_e2_g2 need an even number of channels .* found 7;"):
         check_macro(odd)
     check_macro(replace(odd, stages=(replace(odd.stages[0], operators=("k3_e1",)),)))
@@ -200,7 +200,7 @@ def test_everything_that_can_be_skipped_is() -> None:
     assert not network.tensors[1].signed
     by_name = {layer.name: layer.act_bits for layer in network.layers}
     assert by_name["block5_depthwise"] == bits[5]
-    flat = replace(Macro(), stem_channels=16, stages=(Stage(channels=16, blocks=3, stride=1),))
+    flat = replace(Macro(), stem_channels=16, stages=(MacroStage(channels=16, blocks=3, stride=1),))
     nothing = skeleton(Architecture(macro=flat, ops=(SKIP,) * 3, bits=(2, 4, 8)))
     assert check_network(nothing) == ()
     assert [layer.name for layer in nothing.layers] == ["stem", "header", "pool", "classifier"]

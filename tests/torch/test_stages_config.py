@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from nba.explore.baselines import EvolutionarySearch, RandomSearch
 from nba.explore.gamma import GammaSearch
-from nba.flow.data import data_config
 from nba.flow.stages.nas import efficiency_objective
 from nba.flow.stages.search import hardware_search
+from nba.learn.data.config import Classes
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.switchable.config import Cascade, Switchable
 from nba.learn.train.augmentation import ResizedCrop
@@ -92,12 +92,13 @@ def test_the_crop_of_a_schedule_comes_before_other_transforms() -> None:
     text = SWITCHABLE.replace("{name: digits}", "{name: folder, path: x, image_size: 32, classes: [a, b], "
                               "transforms: [{name: RandomHorizontalFlip}]}")  # fmt: skip
     spec = parse_spec(text, where="spec", folder=Path(), platforms=["zc706"])
-    plain, crop = data_config(spec), ResizedCrop(scale=(0.5, 1.0))
+    plain, crop = spec.dataset, ResizedCrop(scale=(0.5, 1.0))
     assert [t.name for t in plain.transforms] == ["RandomHorizontalFlip"]
-    found = data_config(spec, crop)
+    found = plain.cropped(crop)
     assert [t.name for t in found.transforms] == ["RandomResizedCrop", "RandomHorizontalFlip"]
-    assert dict(found.transforms[0].options) == {"size": (32, 32), "scale": (0.5, 1.0), "ratio": (3 / 4, 4 / 3)}
-    assert (found.classes, found.n_classes) == (("a", "b"), None)
+    assert found.transforms[0].options == {"size": 32, "scale": (0.5, 1.0), "ratio": (3 / 4, 4 / 3)}
+    assert found.classes == plain.classes == Classes(names=("a", "b"))
+    assert plain.cropped(None) == plain
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ import torch
 from nba.core.errors import NbaError
 from nba.ir.network import weights_digest
 from nba.ir.reference import run
-from nba.learn.data.dataset import DataConfig
+from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import accuracy
 from nba.learn.space.network import Architecture, Macro
@@ -78,7 +78,7 @@ def test_checkpoints_of_another_run_are_ignored(tmp_path: Path) -> None:
 
 
 def test_digits_are_learned_and_measured_on_integers() -> None:
-    data = load(DataConfig())
+    data = load(DataConfig(name="digits"))
     macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(4, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(8, 4, 8, 4, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)

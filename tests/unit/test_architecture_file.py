@@ -11,10 +11,10 @@ import pytest
 
 from nba.core.errors import SpecError
 from nba.learn.space.architecture_file import architecture_text, read_architecture
-from nba.learn.space.network import Architecture, Macro, Stage
+from nba.learn.space.network import Architecture, Macro, MacroStage
 
 MACRO = Macro(
-    stages=(Stage(channels=16, blocks=2, stride=1), Stage(channels=24, blocks=1, stride=2)),
+    stages=(MacroStage(channels=16, blocks=2, stride=1), MacroStage(channels=24, blocks=1, stride=2)),
     operators=("k3_e1", "k3_e6", "skip"),
     bitwidths=(4, 8),
 )

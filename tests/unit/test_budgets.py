@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from nba.boards import get, names
 from nba.core.errors import InfeasibleError, SpecError
@@ -16,7 +16,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator
 from nba.explore.gamma import GammaSearch
 from nba.explore.space import AcceleratorSpace
-from nba.flow.limits import budgets_of, check
+from nba.flow.limits import budgets_of, check_limits
 from nba.ir.design import Cost
 from nba.machine import usage as usage_module
 from nba.machine.designs import layer_table
@@ -62,7 +62,7 @@ def test_a_budget_below_the_fastest_design_is_met(name: str, share: float) -> No
         "interval_cycles": fastest.interval_cycles,
     }[name]  # fmt: skip
     limit = share * used if name == "power_w" else int(share * used)
-    cost = mapped("interval", replace(LOOSE, **{name: limit}))
+    cost = mapped("interval", LOOSE.but(**{name: limit}))
     if share < 1.0:
         assert cost != fastest
 
@@ -70,10 +70,10 @@ def test_a_budget_below_the_fastest_design_is_met(name: str, share: float) -> No
 @pytest.mark.parametrize(
     ("budgets", "said"),
     [
-        (replace(LOOSE, lut=900), "budgets.lut: 900"),
-        (replace(LOOSE, power_w=1e-7), "budgets.power_w: 1e-07"),
-        (replace(LOOSE, latency_cycles=20), "budgets.latency_us: 0.2"),
-        (replace(LOOSE, interval_cycles=10), "budgets.fps: at least 10,000,000"),
+        (LOOSE.but(lut=900), "budgets.lut: 900"),
+        (LOOSE.but(power_w=1e-7), "budgets.power_w: 1e-07"),
+        (LOOSE.but(latency_cycles=20), "budgets.latency_us: 0.2"),
+        (LOOSE.but(interval_cycles=10), "budgets.fps: at least 10,000,000"),
     ],
 )
 def test_impossible_budgets_are_named_with_the_closest_design(budgets: Budgets, said: str) -> None:
@@ -92,7 +92,7 @@ def test_excess_is_the_same_for_arrays_and_costs() -> None:
     space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     layers = layer_table(SMALL)
     designs = space.decode(space.sample(np.random.default_rng(0), 20), layers, tuple(range(len(SMALL.layers))))
-    every = replace(LOOSE, lut=20_000, interval_cycles=5000, latency_cycles=9000, power_w=0.01)
+    every = LOOSE.but(lut=20_000, interval_cycles=5000, latency_cycles=9000, power_w=0.01)
     used = usage(layers, designs, BOARD, every.needs())
     assert used.lut is not None
     assert used.energy_pj is not None
@@ -116,14 +116,14 @@ def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(usage_module, "logic_counts", never)
     space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     layers, slots = layer_table(SMALL), tuple(range(len(SMALL.layers)))
-    search = GammaSearch(space=space, platform=BOARD, budgets=replace(LOOSE, interval_cycles=10**6), seed=0)
+    search = GammaSearch(space=space, platform=BOARD, budgets=LOOSE.but(interval_cycles=10**6), seed=0)
     search.step(SMALL, slots, 8)
     assert search.cost(SMALL, slots).energy_pj is None
     designs = space.decode(space.sample(np.random.default_rng(0), 2), layers, slots)
     with pytest.raises(AssertionError, match="without energy"):
         usage(layers, designs, BOARD).cost("edp")
     with pytest.raises(AssertionError, match="without lut"):
-        replace(LOOSE, lut=9).excess(usage(layers, designs, BOARD))
+        LOOSE.but(lut=9).excess(usage(layers, designs, BOARD))
     assert needed("interval") == needed("latency") == frozenset()
 
 
@@ -131,7 +131,7 @@ def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -
 def test_gamma_minimises_energy_and_knows_the_budgets(objective: Objective) -> None:
     space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     slots = tuple(range(len(SMALL.layers)))
-    budgets = replace(LOOSE, lut=40_000, power_w=0.5)
+    budgets = LOOSE.but(lut=40_000, power_w=0.5)
     search = GammaSearch(space=space, platform=BOARD, budgets=budgets, objective=objective, seed=0)
     first: float | None = None
     for _ in range(60):
@@ -159,12 +159,28 @@ def spec_with(budgets: str):  # type: ignore[no-untyped-def]
     return parse_spec(SPEC % budgets, where="f", folder=Path(), platforms=names())
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"dsp": 0}, "dsp\n.*greater than 0"),
+        ({"dsp": 2.0}, "dsp\n.*valid integer"),
+        ({"bram": -0.5}, "bram\n.*greater than 0"),
+        ({"lut": 1 << 31}, "lut\n.*less than or equal to 2147483647"),
+        ({"interval_cycles": -1}, "interval_cycles\n.*greater than or equal to 0"),
+        ({"fps": 100.0}, "fps\n.*not permitted"),
+    ],
+)
+def test_budgets_that_cannot_be_are_refused(values: dict[str, object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        LOOSE.model_validate({"dsp": 60, "bram": 20, **values})
+
+
 def test_the_spec_gives_all_budgets() -> None:
     spec = spec_with("lut: 30000, power_w: 0.25, latency_us: 12.5, fps: 30000, accuracy: 0.9")
     assert budgets_of(spec) == Budgets(
         dsp=60, bram=20, lut=30000, interval_cycles=3333, latency_cycles=1250, power_w=0.25, clock_mhz=100.0
     )
-    check(spec)
+    check_limits(spec)
 
 
 @pytest.mark.parametrize(
@@ -177,4 +193,4 @@ def test_the_spec_gives_all_budgets() -> None:
 )
 def test_what_no_design_on_the_platform_can_meet(budgets: str, said: str) -> None:
     with pytest.raises(SpecError, match=said.replace(".", r"\.")):
-        check(spec_with(budgets))
+        check_limits(spec_with(budgets))

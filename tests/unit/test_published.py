@@ -17,7 +17,7 @@ from nba.learn.train.config import TrainSchedule
 from nba.learn.train.recipes import TRAINING
 from nba.presets import SCHEDULES
 from nba.published import NETWORKS_MISSING, PUBLISHED
-from nba.spec import Schedule, Spec, parse_spec, read_spec
+from nba.spec import LearningSchedule, Spec, parse_spec, read_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"
 AUTO_IMAGENET = "published-auto-nba-imagenet"
@@ -94,14 +94,14 @@ def fields_of_schedule() -> set[str]:
     return search | {f"train.{field}" for field in TrainSchedule.model_fields if field != "preset"}
 
 
-def values(schedule: Schedule) -> dict[str, Any]:
+def values(schedule: LearningSchedule) -> dict[str, Any]:
     sections = (("search", schedule.search), ("train", schedule.train))
     return {f"{name}.{field}": value for name, section in sections for field, value in section.model_dump().items()}
 
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_the_preset_is_the_table(column: str) -> None:
-    found = values(Schedule.model_validate({"preset": column}))
+    found = values(LearningSchedule.model_validate({"preset": column}))
     wanted = expected(column)
     assert {field: found[field] for field in wanted} == wanted
 
@@ -181,15 +181,15 @@ def test_a_value_that_is_not_the_published_one_is_named() -> None:
 )
 def test_published_examples_are_the_published_settings(example: str, column: str) -> None:
     found = read_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
-    assert found.schedule == Schedule.model_validate({"preset": column})
+    assert found.schedule == LearningSchedule.model_validate({"preset": column})
     assert not [line for line in notes(found) if "in this spec" in line]
     assert parse_spec(found.yaml(), where="", folder=Path(), platforms=names()) == found
 
 
 def test_one_recipe_at_a_time() -> None:
     with pytest.raises(ValueError, match="both define the training; give only one of them"):
-        Schedule.model_validate({"preset": AUTO_CIFAR, "train": {"preset": "common-cifar"}})
-    common = Schedule.model_validate({"train": {"preset": "common-cifar", "epochs": 3}}).train
+        LearningSchedule.model_validate({"preset": AUTO_CIFAR, "train": {"preset": "common-cifar"}})
+    common = LearningSchedule.model_validate({"train": {"preset": "common-cifar", "epochs": 3}}).train
     assert (common.epochs, common.batch_size, common.learning_rate) == (3, 128, 0.1)
 
 

@@ -22,7 +22,7 @@ from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.learn.space.network import Macro, Stage, widest_map
+from nba.learn.space.network import Macro, MacroStage, widest_map
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
@@ -135,7 +135,7 @@ def test_the_latency_budget_is_kept() -> None:
         latency = start.speed.first_output_latency_cycles
         if trim(network, start, BOARD, ANY, "interval").speed.first_output_latency_cycles <= latency:
             continue
-        limits = replace(ANY, latency_cycles=latency)
+        limits = ANY.but(latency_cycles=latency)
         assert trim(network, start, BOARD, limits, "interval").fits(limits)
         seen += 1
     assert seen
@@ -147,7 +147,7 @@ def test_sizes_that_nothing_fills_are_not_searched() -> None:
     assert sizes_up_to(99, (1, 2)) == (1, 2)
     macro = Macro(
         name="thin", stem_channels=4, head_channels=10, operators=("k3_e1", "k3_e3"),
-        stages=(Stage(channels=3, blocks=2, stride=1),),
+        stages=(MacroStage(channels=3, blocks=2, stride=1),),
     )  # fmt: skip
     assert widest_map(macro) == 12
     space = AcceleratorSpace(slots=(True, False)).within(widest_map(macro))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from nba.core.files import write_atomic
 from nba.flow import data, places
 from nba.flow.architecture import WHOLE, save
-from nba.flow.data import load_data, macro, preflight
+from nba.flow.data import learning_preflight, load_data, macro
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def check(spec: Spec) -> None:
     """Raise DataError if the data are not there, SpecError with all that is wrong in a file that does not fit the
     spec's network."""
-    data.check(spec)
+    data.check_data(spec)
     given(spec, macro(spec, data.n_classes(spec)))
 
 
@@ -57,7 +57,7 @@ def run(context: Context) -> None:
 
 STAGE = Stage(
     name="architecture", title="the given architecture", folder=places.SEARCH, run=run, check=check,
-    preflight=preflight,
+    preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform", "objective",
         "accelerator", "budgets",

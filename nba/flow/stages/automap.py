@@ -9,7 +9,7 @@ from nba.core.files import write_atomic
 from nba.flow import hierarchy, places
 from nba.flow.architecture import chosen
 from nba.flow.artifacts import write_part
-from nba.flow.hierarchy import HIERARCHIES, check
+from nba.flow.hierarchy import HIERARCHIES, check_hierarchy
 from nba.flow.load_layers import LayerProgress
 from nba.flow.stage import Context, Stage
 
@@ -75,7 +75,7 @@ def costs(found: NetworkMapping) -> BitsCost:
 
 
 STAGE = Stage(
-    name="automap", title="loop nests of every bitwidth", folder=places.MAPPING, run=run, check=check,
+    name="automap", title="loop nests of every bitwidth", folder=places.MAPPING, run=run, check=check_hierarchy,
     after=("cascade",),
     sections=(
         "seed", "objective", "switchable.bitwidths", "switchable.stem_bits", "switchable.classifier_bits",

@@ -15,11 +15,11 @@ from nba.core.files import write_atomic_bytes
 from nba.flow import places
 from nba.flow.architecture import chosen
 from nba.flow.artifacts import measured, write_part
-from nba.flow.data import load_data, preflight
+from nba.flow.data import learning_preflight, load_data
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
-    from nba.flow.metrics_model import Baselines
+    from nba.flow.metrics_model import BaselineFigures
 
 
 def run(context: Context) -> None:
@@ -49,7 +49,7 @@ def run(context: Context) -> None:
     if found is None:
         return
     images = len(dataset.test_y)
-    baselines: Baselines = {
+    baselines: BaselineFigures = {
         "float": {"accuracy": found.floating, **measured(found.floating, images)},
         "int8": {"accuracy": found.int8, **measured(found.int8, images)},
     }
@@ -58,6 +58,7 @@ def run(context: Context) -> None:
 
 STAGE = Stage(
     name="baselines", title="baselines of the same architecture", folder=places.BASELINES, run=run,
-    preflight=preflight, after=("search", "train"), sections=("seed", "dataset", "precision", "schedule.train"),
+    preflight=learning_preflight, after=("search", "train"),
+    sections=("seed", "dataset", "precision", "schedule.train"),
     packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("float.pt", "int8.pt"),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from nba.core import arithmetic
 from nba.core.files import write_atomic
 from nba.flow import places
 from nba.flow.artifacts import measured, save_images, write_part
-from nba.flow.data import check, load_data, preflight
+from nba.flow.data import check_data, learning_preflight, load_data
 from nba.flow.stage import Context, Stage
 from nba.flow.stages.train import RECIPE
 from nba.learn.switchable.config import Cascade
@@ -75,7 +75,7 @@ def accuracies(at: AtBits, images: int) -> BitsAccuracy:
 
 
 STAGE = Stage(
-    name="cascade", title="cascade distillation training", folder=places.TRAIN, run=run, check=check,
-    preflight=preflight, after=("nas",), sections=("seed", "dataset", *RECIPE, *CASCADE),
+    name="cascade", title="cascade distillation training", folder=places.TRAIN, run=run, check=check_data,
+    preflight=learning_preflight, after=("nas",), sections=("seed", "dataset", *RECIPE, *CASCADE),
     packages=("torch", "numpy", "scikit-learn"), together=True, scratch=(CHECKPOINT,),
 )  # fmt: skip

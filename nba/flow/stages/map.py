@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
-from nba.flow.limits import budgets_of, check
+from nba.flow.limits import budgets_of, check_limits
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
-    from nba.flow.metrics_model import BudgetLimits, Events, Metrics, Proof
+    from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, Proof
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -194,7 +194,7 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
             for name in over
             if name in ("dsp", "bram", "lut")
         }
-        budgets = replace(budgets, **room)
+        budgets = budgets.model_copy(update=room)
     raise InfeasibleError(
         f"the bitwidths as modes of one accelerator need {limits.describe(design.cost, tuple(over))}, which exceeds "
         f"{', '.join(limits.field(name) for name in over)}; raise these budgets, or set switchable.hardware_bits to "
@@ -219,7 +219,7 @@ def proof(found: Certificate) -> Proof:
     }  # fmt: skip
 
 
-def events(program: Program) -> Events:
+def events(program: Program) -> EventFigures:
     """Events of one frame, as they stand in the metrics."""
     from nba.machine.energy import frame_events
 
@@ -254,7 +254,7 @@ class _Steps:
 
 
 STAGE = Stage(
-    name="map", title="mapping", folder=places.DESIGN, run=run, check=check, after=("search", "train"),
+    name="map", title="mapping", folder=places.DESIGN, run=run, check=check_limits, after=("search", "train"),
     sections=(
         "name", "seed", "platform", "budgets", "objective", "accelerator", "switchable.bitwidths",
         "switchable.hardware_bits",

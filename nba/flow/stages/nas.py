@@ -9,7 +9,7 @@ from nba.core import arithmetic
 from nba.flow import data, hierarchy, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
-from nba.flow.data import load_data, macro, preflight
+from nba.flow.data import learning_preflight, load_data, macro
 from nba.flow.hierarchy import HIERARCHIES
 from nba.flow.stage import Context, Stage
 from nba.flow.stages.cascade import CASCADE
@@ -25,9 +25,9 @@ CHECKPOINT = "nas.pt"
 
 def check(spec: Spec) -> None:
     """The data are there, all networks of the space are legal, and the hierarchy can multiply every bitwidth."""
-    data.check(spec)
+    data.check_data(spec)
     check_space(macro(spec, data.n_classes(spec)))
-    hierarchy.check(spec)
+    hierarchy.check_hierarchy(spec)
 
 
 def run(context: Context) -> None:
@@ -68,7 +68,7 @@ def efficiency_objective(spec: Spec) -> EfficiencyObjective:
 
 STAGE = Stage(
     name="nas", title="search of a switchable network", folder=places.SEARCH, run=run, check=check,
-    preflight=preflight,
+    preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "objective", "schedule.search", *CASCADE,
         "switchable.architecture_bits", "switchable.hierarchy",

@@ -9,7 +9,7 @@ from nba.core import arithmetic
 from nba.flow import data, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
-from nba.flow.data import load_data, macro, preflight
+from nba.flow.data import learning_preflight, load_data, macro
 from nba.flow.limits import budgets_of
 from nba.flow.stage import Context, Stage
 
@@ -59,7 +59,7 @@ def run(context: Context) -> None:
 
 def check(spec: Spec) -> None:
     """Raise DataError if the data are not there, SpecError if a network of the space cannot be built."""
-    data.check(spec)
+    data.check_data(spec)
     check_space(macro(spec, data.n_classes(spec)))
 
 
@@ -150,7 +150,7 @@ def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
 
 
 STAGE = Stage(
-    name="search", title="joint search", folder=places.SEARCH, run=run, check=check, preflight=preflight,
+    name="search", title="joint search", folder=places.SEARCH, run=run, check=check, preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
         *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps")),

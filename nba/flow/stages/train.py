@@ -13,7 +13,7 @@ from nba.core.errors import DataError
 from nba.core.files import write_atomic
 from nba.flow import data, places
 from nba.flow.artifacts import measured, save_images, save_network, write_part
-from nba.flow.data import load_data, preflight
+from nba.flow.data import learning_preflight, load_data
 from nba.flow.stage import Context, Stage
 from nba.learn.train.config import FLOAT_TEACHER, TrainSchedule
 
@@ -28,7 +28,7 @@ RECIPE = tuple(f"schedule.train.{name}" for name in TrainSchedule.model_fields i
 
 def check(spec: Spec) -> None:
     """Raise DataError if the data or the teacher's file are not there."""
-    data.check(spec)
+    data.check_data(spec)
     wanted = spec.schedule.train.distillation
     if wanted is not None and wanted.teacher != FLOAT_TEACHER and not Path(wanted.teacher).is_file():
         raise DataError(
@@ -68,7 +68,8 @@ def run(context: Context) -> None:
 
 
 STAGE = Stage(
-    name="train", title="training and integer network", folder=places.TRAIN, run=run, check=check, preflight=preflight,
+    name="train", title="training and integer network", folder=places.TRAIN, run=run, check=check,
+    preflight=learning_preflight,
     after=("search",), sections=("seed", "dataset", *RECIPE), packages=("torch", "numpy", "scikit-learn"),
     together=True, scratch=("train.pt",),
 )  # fmt: skip

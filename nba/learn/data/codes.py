@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer input contract: pixels become unsigned 8-bit codes; and the value that names a transform."""
+"""The integer input contract: pixels become unsigned 8-bit codes."""
 
 from __future__ import annotations
-
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,16 +11,6 @@ INPUT_SCALE = 1.0 / CODE_MAX
 """Real value of one input code: a full-scale pixel is 1.0."""
 PIXEL_MAX = 255.0
 """Largest pixel of an 8-bit image."""
-
-Option = bool | int | float | str | tuple[float, ...]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Transform:
-    """A class of torchvision.transforms.v2 by name, and its keyword arguments."""
-
-    name: str
-    options: tuple[tuple[str, Option], ...] = ()
 
 
 def input_codes(pixels: np.ndarray, maximum: float) -> np.ndarray:

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nba.core.errors import DataError
-from nba.learn.data.codes import CODE_MAX, INPUT_SCALE, Transform, input_codes
+from nba.learn.data.codes import CODE_MAX, INPUT_SCALE, input_codes
+from nba.learn.data.config import DataConfig
 
 if TYPE_CHECKING:
     from nba.learn.data.images import Images
 
-__all__ = ["CODE_MAX", "INPUT_SCALE", "DataConfig", "Dataset", "Transform", "input_codes", "stratified_split"]
+SPLIT_SEED = 0
+"""Draws the test part of data that have none. It is fixed, so that no run trains on the test images of another."""
+__all__ = ["CODE_MAX", "INPUT_SCALE", "Dataset", "input_codes", "stratified_split"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -31,38 +34,6 @@ class Dataset:
     test_y: np.ndarray
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DataConfig:
-    """Which data.
-
-    name: "digits" (embedded), "cifar10", "cifar100", "fashion-mnist" (torchvision's files, or image folders),
-    "imagenet" (folders train and val) or "folder" (a folder of images, one subfolder per class). path: where they lie
-    (all but digits). height, width, channels: size of the images fed to the network; images of folders are scaled to
-    it, the others have theirs. test_fraction: share kept for the test, per class, drawn with `split_seed` (digits and
-    folders without a test part). The split never depends on the run's seed. download: fetch what torchvision can.
-    train_images, test_images: only the first so many of every class. classes: only those of these names; n_classes:
-    only so many, drawn with `class_seed`. transforms: of training images; they make it a stream, which `workers`
-    processes decode. memory_bytes: a part that is larger once decoded is streamed as well.
-    """
-
-    name: str = "digits"
-    path: str | None = None
-    height: int = 8
-    width: int = 8
-    channels: int = 1
-    test_fraction: float = 0.2
-    split_seed: int = 0
-    download: bool = False
-    train_images: int | None = None
-    test_images: int | None = None
-    classes: tuple[str, ...] | None = None
-    n_classes: int | None = None
-    class_seed: int = 0
-    transforms: tuple[Transform, ...] = ()
-    workers: int = 2
-    memory_bytes: int = 1 << 31
-
-
 def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """(kept, drawn) indices, ascending: of every class, round(fraction * size) members are drawn with `seed`."""
     rng = np.random.default_rng(seed)
@@ -74,8 +45,8 @@ def stratified_split(labels: np.ndarray, fraction: float, seed: int) -> tuple[np
 
 
 def split(name: str, labels: np.ndarray, config: DataConfig) -> tuple[np.ndarray, np.ndarray]:
-    """(train, test) indices of the stratified split that `config` names. Raises DataError if one would be empty."""
-    train, test = stratified_split(labels, config.test_fraction, config.split_seed)
+    """(train, test) indices of the stratified split of `config`. Raises DataError if one would be empty."""
+    train, test = stratified_split(labels, config.test_fraction, SPLIT_SEED)
     if not len(train) or not len(test):
         raise DataError(
             f"dataset {name}: test_fraction {config.test_fraction} of {len(labels)} images leaves {len(train)} for "
@@ -86,20 +57,20 @@ def split(name: str, labels: np.ndarray, config: DataConfig) -> tuple[np.ndarray
 
 def chosen_classes(names: tuple[str, ...], config: DataConfig) -> np.ndarray:
     """Numbers, ascending, of those of the classes `names` that `config` takes. Raises DataError for unknown ones."""
-    if config.classes is not None:
-        unknown = [name for name in config.classes if name not in names]
+    chosen = config.classes
+    if chosen is None:
+        return np.arange(len(names))
+    if chosen.names is not None:
+        unknown = [name for name in chosen.names if name not in names]
         if unknown:
             hint = "".join(f" (did you mean {near!r}?)" for near in get_close_matches(unknown[0], names, n=1))
             legal = ", ".join(names[:20]) + (f" and {len(names) - 20} more" if len(names) > 20 else "")
             raise DataError(f"dataset.classes: {', '.join(unknown)}: not a class of this dataset{hint}; legal: {legal}")
-        return np.flatnonzero(np.isin(np.array(names), np.array(config.classes)))
-    if config.n_classes is None:
-        return np.arange(len(names))
-    if config.n_classes > len(names):
-        raise DataError(
-            f"dataset.classes.count: {config.n_classes}, but the dataset has {len(names)}; give at most that"
-        )
-    return np.sort(np.random.default_rng(config.class_seed).permutation(len(names))[: config.n_classes])
+        return np.flatnonzero(np.isin(np.array(names), np.array(chosen.names)))
+    assert chosen.count is not None
+    if chosen.count > len(names):
+        raise DataError(f"dataset.classes.count: {chosen.count}, but the dataset has {len(names)}; give at most that")
+    return np.sort(np.random.default_rng(chosen.seed).permutation(len(names))[: chosen.count])
 
 
 def of_classes(labels: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

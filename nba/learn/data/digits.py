@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nba.core.errors import DataError
-from nba.learn.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, input_codes, of_classes, split
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, input_codes, of_classes, split
 
 if TYPE_CHECKING:
     from nba.learn.data.images import Images
@@ -19,18 +20,13 @@ _PIXEL_MAX = 16.0
 
 
 def load_digits(config: DataConfig) -> Dataset:
-    """The digits, split as `config` says. Raises DataError if scikit-learn is missing or another size is asked for."""
+    """The digits, split as `config` says. Raises DataError if scikit-learn is missing."""
     try:
         from sklearn.datasets import load_digits as load
     except ModuleNotFoundError as err:
         raise DataError(
             f"dataset digits needs scikit-learn ({err.name} is not installed): pip install scikit-learn"
         ) from None
-    if (config.height, config.width, config.channels) != (8, 8, 1):
-        raise DataError(
-            f"dataset digits: images are 8x8x1, not {config.height}x{config.width}x{config.channels}; "
-            "set height 8, width 8, channels 1"
-        )
     bunch = load()
     x, y = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis], bunch.target.astype(np.int64)
     chosen = chosen_classes(CLASSES, config)
@@ -45,7 +41,7 @@ def load_digits(config: DataConfig) -> Dataset:
     if config.transforms:
         from nba.learn.data.images import ArrayImages, Shape
 
-        images = ArrayImages(train_x, Shape(height=8, width=8, channels=1), config.transforms, config.workers)
+        images = ArrayImages(train_x, Shape.of(config.size), config.transforms, config.workers)
     return Dataset(
         name="digits", classes=tuple(CLASSES[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
         test_y=test_y,

@@ -18,12 +18,15 @@ import numpy as np
 from nba.core.errors import DataError
 from nba.core.progress import Progress
 from nba.learn.data import cache as cached
-from nba.learn.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, of_classes, split
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, of_classes, split
 from nba.learn.data.images import Decoder, FileImages, Images, Shape, open_image
 from nba.learn.data.scan import Identity, find_images
 
 _log = logging.getLogger(__name__)
 _LAYOUT = "expected <folder>/<class>/<image>, or <folder>/{train,test}/<class>/<image> (val is taken for test)"
+MEMORY_BYTES = 1 << 31
+"""A part that is larger once decoded is a stream of files."""
 TESTS = ("test", "val")
 """Names of the folder of test images, in this order."""
 
@@ -65,8 +68,6 @@ def folder_parts(path: Path, config: DataConfig) -> tuple[Part, Part]:
     if not path.is_dir():
         what = "is a file, not a folder" if path.exists() else "no such folder"
         raise DataError(f"dataset.path: {path}: {what}; {_LAYOUT}; give the folder's path, or unpack the data there")
-    if config.channels not in (1, 3):
-        raise DataError(f"dataset folder: {config.channels} channels; images give 1 (grey) or 3 (RGB)")
     tests = [path / name for name in TESTS if (path / name).is_dir()]
     if not (path / "train").is_dir():
         if tests or config.name == "imagenet":
@@ -105,12 +106,10 @@ def scan(path: Path) -> Part:
 def _images(
     part: Part, config: DataConfig, root: Path, cache: Path | None, progress: Progress, *, training: bool
 ) -> Images:
-    shape = Shape(
-        height=config.height, width=config.width, channels=config.channels, crop=config.name == "imagenet"
-    )  # fmt: skip
+    shape = Shape.of(config.size, crop=config.name == "imagenet")
     transforms = config.transforms if training else ()
     decoded = len(part.files) * shape.height * shape.width * shape.channels
-    if transforms or decoded > config.memory_bytes:
+    if transforms or decoded > MEMORY_BYTES:
         return FileImages(part.files, shape, transforms, config.workers)
     key = _key(part, shape, root)
     array = cached.read_cached(cache, key)

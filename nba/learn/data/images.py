@@ -26,7 +26,8 @@ from torch.utils.data import DataLoader, Dataset
 from nba.core.errors import DataError
 from nba.core.jsonfile import read_bytes
 from nba.core.supervisor import die_with_parent
-from nba.learn.data.codes import PIXEL_MAX, Transform, input_codes
+from nba.learn.data.codes import PIXEL_MAX, input_codes
+from nba.learn.data.config import Transform
 from nba.learn.data.torchvision_import import torchvision
 
 MAX_PIXELS = 1 << 27
@@ -62,6 +63,12 @@ class Shape:
     width: int
     channels: int
     crop: bool = False
+
+    @classmethod
+    def of(cls, size: tuple[int, int, int], *, crop: bool = False) -> Shape:
+        """Height, width and channels."""
+        height, width, channels = size
+        return cls(height=height, width=width, channels=channels, crop=crop)
 
 
 class Decoder:
@@ -133,7 +140,8 @@ def build_transform(transform: Transform) -> Callable[[Any], Any]:
             "classes, such as RandomResizedCrop, RandomHorizontalFlip, ColorJitter, TrivialAugmentWide"
         )
     try:
-        found: Callable[[Any], Any] = kind(**{k: list(v) if isinstance(v, tuple) else v for k, v in transform.options})
+        options = {name: list(v) if isinstance(v, tuple) else v for name, v in transform.options.items()}
+        found: Callable[[Any], Any] = kind(**options)
     except (TypeError, ValueError) as err:
         raise DataError(f"dataset.transforms: {transform.name}: {err}") from None
     return found

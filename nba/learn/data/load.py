@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nba.core.errors import DataError
 from nba.core.progress import Progress, Silent
-from nba.learn.data.dataset import DataConfig, Dataset
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset
 
 
 def load(config: DataConfig, cache: Path | None = None, progress: Progress | None = None) -> Dataset:
@@ -20,9 +21,6 @@ def load(config: DataConfig, cache: Path | None = None, progress: Progress | Non
     from nba.learn.data.folder import load_folder
     from nba.learn.data.published import PUBLISHED, load_published
 
-    if config.name not in ("folder", "imagenet", *PUBLISHED):
-        legal = ", ".join(("digits", *PUBLISHED, "imagenet", "folder"))
-        raise DataError(f"dataset.name: {config.name!r} is not known; legal: {legal}")
     if config.path is None:
         raise DataError(
             f"dataset.path: missing; name the folder that holds the images of {config.name}, or give --data PATH"

@@ -13,7 +13,8 @@ import numpy as np
 
 from nba.core.errors import DataError
 from nba.core.progress import Progress
-from nba.learn.data.dataset import DataConfig, Dataset, chosen_classes, first_of_each, input_codes, of_classes
+from nba.learn.data.config import DataConfig
+from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, input_codes, of_classes
 from nba.learn.data.folder import TESTS, folder_parts, load_folder
 from nba.learn.data.images import ArrayImages, Images, Shape
 from nba.learn.data.torchvision_import import torchvision
@@ -21,31 +22,24 @@ from nba.learn.data.torchvision_import import torchvision
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PublishedDataset:
-    """A published dataset: its class in torchvision.datasets, image size, numbers of classes and images."""
+    """A published dataset: its class in torchvision.datasets, numbers of classes and images."""
 
     kind: str
-    size: int
-    channels: int
     classes: int
     train: int
     test: int
 
 
 PUBLISHED = {
-    "cifar10": PublishedDataset(kind="CIFAR10", size=32, channels=3, classes=10, train=50_000, test=10_000),
-    "cifar100": PublishedDataset(kind="CIFAR100", size=32, channels=3, classes=100, train=50_000, test=10_000),
-    "fashion-mnist": PublishedDataset(kind="FashionMNIST", size=28, channels=1, classes=10, train=60_000, test=10_000),
+    "cifar10": PublishedDataset(kind="CIFAR10", classes=10, train=50_000, test=10_000),
+    "cifar100": PublishedDataset(kind="CIFAR100", classes=100, train=50_000, test=10_000),
+    "fashion-mnist": PublishedDataset(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
 }
 
 
 def load_published(path: Path, config: DataConfig, cache: Path | None, progress: Progress) -> Dataset:
     """The dataset `config.name` under `path`. Raises DataError."""
     about = PUBLISHED[config.name]
-    if (config.height, config.width, config.channels) != (about.size, about.size, about.channels):
-        raise DataError(
-            f"dataset {config.name}: images are {about.size}x{about.size}x{about.channels}, not "
-            f"{config.height}x{config.width}x{config.channels}; leave out image_size and channels"
-        )
     if (path / "train").is_dir() or any((path / name).is_dir() for name in TESTS):
         _check_folders(path, config, about)
         return replace(load_folder(path, config, cache, progress), name=config.name)
@@ -62,8 +56,7 @@ def load_published(path: Path, config: DataConfig, cache: Path | None, progress:
     kept, tested = first_of_each(train_y, config.train_images), first_of_each(test_y, config.test_images)
     images: Images = train_x[kept]
     if config.transforms:
-        shape = Shape(height=about.size, width=about.size, channels=about.channels)
-        images = ArrayImages(train_x[kept], shape, config.transforms, config.workers)
+        images = ArrayImages(train_x[kept], Shape.of(config.size), config.transforms, config.workers)
     return Dataset(
         name=config.name,
         classes=tuple(names[i] for i in chosen),

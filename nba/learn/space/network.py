@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import Literal
 
 from nba.core.errors import SpecError
 from nba.core.jsonfile import parse_json
@@ -25,23 +24,13 @@ from nba.ir.network_rules import MAX_DIM
 from nba.ir.operators import OPERATORS, Kind, engine_kind
 from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
+from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, MAX_BLOCKS, MAX_STAGES, BitsPer, NetworkSpace
 from nba.learn.space.operators import SKIP as SKIP
 from nba.learn.space.operators import operators_problems, parse_operator
 
-BLOCK_OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
-"""The default operator choices of a block."""
-BITWIDTHS = (2, 4, 6, 8)
-"""The default bitwidth choices of a block (weights and activations alike)."""
-MAX_STAGES = 16
-MAX_BLOCKS = 16
-"""Stages of a space, and blocks of a stage."""
-
-BitsPer = Literal["block", "stage", "network"]
-"""What shares one searched bitwidth."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class MacroStage:
     """`blocks` blocks with `channels` output channels; the first has stride `stride`, the others 1.
 
     operators, bitwidths: the choices of these blocks, where they are not those of the whole macro-architecture.
@@ -71,10 +60,10 @@ class Macro:
     classes: int = 10
     stem_channels: int = 16
     stem_stride: int = 1
-    stages: tuple[Stage, ...] = (
-        Stage(channels=16, blocks=1, stride=2),
-        Stage(channels=24, blocks=2, stride=1),
-        Stage(channels=32, blocks=2, stride=2),
+    stages: tuple[MacroStage, ...] = (
+        MacroStage(channels=16, blocks=1, stride=2),
+        MacroStage(channels=24, blocks=2, stride=1),
+        MacroStage(channels=32, blocks=2, stride=2),
     )
     head_channels: int = 64
     operators: tuple[str, ...] = BLOCK_OPERATORS
@@ -84,6 +73,19 @@ class Macro:
     classifier_bits: int = 8
     bits_per: BitsPer = "block"
     expand_at_one: bool = False
+
+    @classmethod
+    def of(
+        cls, space: NetworkSpace, *, name: str, size: tuple[int, int, int], classes: int, bitwidths: tuple[int, ...]
+    ) -> Macro:
+        """The section `network` of a spec for images of `size` (height, width, channels) and so many classes."""
+        height, width, channels = size
+        frame = {key: getattr(space, key) for key in NetworkSpace.model_fields if key not in ("preset", "stages")}
+        stages = tuple(MacroStage(**dict(stage)) for stage in space.stages)
+        return cls(
+            name=name, height=height, width=width, channels=channels, classes=classes, bitwidths=bitwidths,
+            stages=stages, **frame,
+        )  # fmt: skip
 
     @property
     def all_operators(self) -> tuple[str, ...]:
@@ -212,7 +214,7 @@ def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
     return problems
 
 
-def _stage_problems(where: str, stage: Stage, before: int, operators: tuple[str, ...]) -> list[str]:
+def _stage_problems(where: str, stage: MacroStage, before: int, operators: tuple[str, ...]) -> list[str]:
     problems = []
     sized = 1 <= stage.channels <= MAX_DIM and 1 <= stage.blocks <= MAX_BLOCKS
     if not sized or stage.stride not in (1, 2):

@@ -17,7 +17,8 @@ AUTO_NBA_OPERATORS = (
 )  # fmt: skip
 """The nine operators of Auto-NBA."""
 
-_OPERATOR = re.compile(r"k([13579])_e([1-9][0-9]?)(_g2)?")
+OPERATOR = re.compile(r"k([13579])_e([1-9][0-9]?)(_g2)?")
+"""The name of an operator other than skip: kernel, expansion, two groups."""
 _ROTATION_UNIT = 8
 
 
@@ -39,7 +40,7 @@ class BlockOperator:
 
 def parse_operator(name: str) -> BlockOperator:
     """The operator called `name`, other than skip. Raises SpecError for a malformed name."""
-    match = _OPERATOR.fullmatch(name)
+    match = OPERATOR.fullmatch(name)
     if match is None:
         raise SpecError(
             f"network.operators: {name!r} is not an operator; write k<kernel>_e<expansion> or "
