@@ -73,7 +73,7 @@ class Setting:
 
 
 _SMALL_IMAGES = Macro(
-    name="cifar16", image_size=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
+    name="cifar16", height=16, width=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
     stages=tuple(
         MacroStage(channels=c, blocks=b, stride=s)
         for c, b, s in zip((16, 24, 40, 64), (1, 2, 2, 2), (1, 2, 2, 1), strict=True)

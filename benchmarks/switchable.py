@@ -66,7 +66,7 @@ SETTINGS = {
     ),
     "cifar": Setting(
         macro=Macro(
-            image_size=16, channels=3, stem_channels=16, stem_stride=2,
+            height=16, width=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
                 MacroStage(channels=16, blocks=1, stride=1), MacroStage(channels=24, blocks=2, stride=2),
                 MacroStage(channels=40, blocks=2, stride=2),

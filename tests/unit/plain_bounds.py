@@ -18,7 +18,7 @@ from nba.machine.designs import (
     RESIDUAL,
     ROTATE,
     ROWS,
-    STRIDE,
+    STRIDE_H,
     TAPS,
     WIDTH_IN,
     Designs,
@@ -83,7 +83,7 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
                 if need_last >= r:
                     tied = (layer[FIRST_RELEASE] + 2) * row[i] + (need_last - r) * row[p] + written[p] + 2
                     busy[i] = max(busy[i], tied)
-                y1 = min(rows - 1, max(0, (height - r + layer[PAD_TOP] + layer[STRIDE] - 1) // layer[STRIDE] - 1))
+                y1 = min(rows - 1, max(0, (height - r + layer[PAD_TOP] + layer[STRIDE_H] - 1) // layer[STRIDE_H] - 1))
                 busy[p] = max(busy[p], (need_first + 1) * row[p] + written[p] + (y1 + 1) * row[i] + 2)
         o = previous[k]
         if o >= 0 and (stage[o] < stage[i] or (stage[o] == stage[i] and position[o] < position[i])):

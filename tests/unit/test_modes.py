@@ -15,7 +15,6 @@ from nba.boards import get
 from nba.core.errors import DeadlockError, DesignError
 from nba.emit.bundle import expected_name, render_bundle
 from nba.emit.memories import job_params, weight_memory
-from nba.emit.program_rom import DRAIN_FIELDS, ISSUE_FIELDS, field_widths
 from nba.emit.vectors import stream_bytes
 from nba.explore.modes import mode_bitwidths, modes_design, widest
 from nba.ir.accelerator import Accelerator
@@ -28,6 +27,7 @@ from nba.ir.shared import SharedNetworks
 from nba.machine import accelerator_rules
 from nba.machine.check import check_design
 from nba.machine.design_file import load_design, save_design, weights_bytes
+from nba.machine.layout import PROGRAM
 from nba.machine.parts import C_JOBS, C_PROGRAM_WORDS, parts
 from nba.machine.program import Program, job_slots, lower, program_depth
 from nba.machine.resources import param_rom, predict, weight_rom
@@ -211,7 +211,8 @@ def test_memories_hold_every_mode(seed: int) -> None:
     design, weights, images = case(seed)
     files = render_bundle(design, weights, images)
     program = lowered(design)
-    fields = (*field_widths(ISSUE_FIELDS, program.code_bits), *field_widths(DRAIN_FIELDS, program.code_bits))
+    sizes = {"C_BITS": program.code_bits}
+    fields = tuple((field.name, field.total(sizes)) for section in PROGRAM for field in section.fields)
     low = sum(width for _, width in fields)
     differing: set[str] = set()
     for k, chunk in enumerate(program.chunks):
