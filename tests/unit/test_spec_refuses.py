@@ -75,7 +75,7 @@ FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
             "channels: 8, blocks: 1}",
             "channels: 2048, blocks: 2, operators: [k3_e1, k3_e9]}",
             "network: the largest network of this space, for images of 8x8, cannot be built with the template: "
-            "tensor 5 ('block1_expand'): channels is 18432; legal: 1..4095",
+            "tensor 5 ('block1_expand'): channels is 18432; legal: 1..8191",
         ),
     ],
 )
@@ -103,10 +103,10 @@ def test_images_too_large_for_the_pooling(tmp_path: Path) -> None:
     text = BASE.replace("dataset: {name: digits}", FOLDER)
     (tmp_path / "spec.yaml").write_text(text)
     assert CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")]).exit_code == 0
-    (tmp_path / "spec.yaml").write_text(text.replace("image_size: 8", "image_size: 128"))
+    (tmp_path / "spec.yaml").write_text(text.replace("image_size: 8", "image_size: 130"))
     done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
     assert done.exit_code == 2
-    assert "('pool'): kernel_h is 128; legal: 1..63" in done.output
+    assert "('pool'): kernel_h is 130; legal: 1..128" in done.output
 
 
 def test_data_may_lie_elsewhere(tmp_path: Path) -> None:
