@@ -136,10 +136,10 @@ def read_hierarchy(path: Path) -> HierarchyText:
 def parse_hierarchy(text: str, *, where: str) -> HierarchyText:
     """The description written in `text`; `where` names it in messages. Raises SpecError with every error of it."""
     raw = parse_yaml(text, where=where, what="hierarchy", fields=HierarchyText.model_fields)
-    return check_hierarchy(raw, where=where)
+    return checked_description(raw, where=where)
 
 
-def check_hierarchy(raw: dict[Any, Any], *, where: str) -> HierarchyText:
+def checked_description(raw: dict[Any, Any], *, where: str) -> HierarchyText:
     """`raw` as a description. Raises SpecError with every error of it; levels that are well formed are held against
     their place even where others are not."""
     problems: list[str] = []
