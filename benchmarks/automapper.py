@@ -115,7 +115,7 @@ def optima(hierarchy: Hierarchy, names: list[str], seconds: float, kept: Path | 
         else:
             worst_open = max(worst_open, gap)
             text = f"at most +{gap:.1%}"
-        shape = " ".join(str(n) for n in layer.extents) + f", {layer.stride}"
+        shape = " ".join(str(n) for n in layer.extents) + f", {layer.stride_text}"
         print(
             f"| {name} | {layer.name} | {shape} | {value:.4g} | {took:.2f} | {exact['status']}: {text} | "
             f"{exact['lower']:.4g} | {exact['seconds']:.1f} |",

@@ -52,7 +52,7 @@ def refine(
     needs = needed(objective) | budgets.needs()
     mixes = np.array([e[0] for e in start.engines], np.int64)
     wanted = np.array([layer.operator.mixes for layer in network.layers])
-    menus = tuple(_menu(layers, dense_chunk) for dense_chunk, *_ in start.engines)
+    menus = tuple(_menu(layers, mixing) for mixing, *_ in start.engines)
 
     def score(pp: np.ndarray, sizes: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """[B] of pp [B], sizes [B, K, 3], owner [B, L]; drains are made legal in `sizes`."""

@@ -20,7 +20,8 @@ from nba.loopnest.model import (
     REREAD,
     RESULT_BITS,
     SHARED,
-    STRIDE,
+    STRIDE_H,
+    STRIDE_W,
     W_BITS,
     W_FILL,
     W_INNER,
@@ -123,8 +124,8 @@ def set_floors(facts: Machine, tree: Tree) -> None:
     depth = tree.arrays.shape[0]
     extents = tree.arrays[0]
     terms = np.zeros(6)
-    rows = (extents[4] - 1) * min(facts.facts[0, STRIDE], extents[6]) + extents[6]
-    columns = (extents[5] - 1) * min(facts.facts[0, STRIDE], extents[7]) + extents[7]
+    rows = (extents[4] - 1) * min(facts.facts[0, STRIDE_H], extents[6]) + extents[6]
+    columns = (extents[5] - 1) * min(facts.facts[0, STRIDE_W], extents[7]) + extents[7]
     terms[0] = terms[3] = extents[1] * extents[2] * extents[3] * extents[6] * extents[7]
     terms[1] = terms[4] = extents[0] * extents[1] * extents[3] * rows * columns
     terms[2] = terms[5] = facts.facts[0, N_OUTPUTS]

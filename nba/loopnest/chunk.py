@@ -10,7 +10,6 @@ from nba.ir.network import LEGAL_BITS, Network
 from nba.ir.operators import accumulator_bits
 from nba.loopnest.layer import DIMS, C, G, M, N, NestLayer, P, Q, R, S
 from nba.loopnest.mapping import Mapping
-from nba.loopnest.network import one_stride
 from nba.loopnest.schema import (
     Area,
     AxisText,
@@ -134,7 +133,8 @@ def engine_layer(network: Network, index: int, chunk: Chunk, pp: int) -> NestLay
         q=_up(output.width, pp),
         r=spec.kernel_h,
         s=spec.kernel_w,
-        stride=one_stride(spec),
+        stride_h=spec.stride_h,
+        stride_w=spec.stride_w,
         weight_bits=spec.weight_bits,
         act_bits=spec.act_bits,
     )

@@ -29,8 +29,8 @@ REDUCTION = (C, R, S)
 class NestLayer:
     """A convolution (dense, grouped or depthwise) or a fully connected layer.
 
-    n .. s: extents of the loops. stride: of rows and columns, in input elements. weight_bits, act_bits: of operands.
-    """
+    n .. s: extents of the loops. stride_h, stride_w: of rows and of columns, in input elements. weight_bits,
+    act_bits: of operands. """
 
     name: str
     n: int = 1
@@ -41,7 +41,8 @@ class NestLayer:
     q: int = 1
     r: int = 1
     s: int = 1
-    stride: int = 1
+    stride_h: int = 1
+    stride_w: int = 1
     weight_bits: int = 8
     act_bits: int = 8
 
@@ -50,9 +51,9 @@ class NestLayer:
             value = getattr(self, field.name)
             if field.name != "name" and (not isinstance(value, int) or value < 1):
                 raise NbaError(f"layer {self.name}: {field.name} is {value!r}; it must be an integer of at least 1")
-        if self.macs > MAX_MACS or self.stride > MAX_MACS:
+        if self.macs > MAX_MACS or max(self.strides) > MAX_MACS:
             raise NbaError(
-                f"layer {self.name}: its multiply-accumulates or its stride are more than {MAX_MACS:,}, beyond which "
+                f"layer {self.name}: its multiply-accumulates or its strides are more than {MAX_MACS:,}, beyond which "
                 "the mapping model does not count exactly; map a part of the layer"
             )
 
@@ -67,13 +68,23 @@ class NestLayer:
         return prod(self.extents)
 
     @property
+    def strides(self) -> tuple[int, int]:
+        """Of rows and of columns."""
+        return self.stride_h, self.stride_w
+
+    @property
+    def stride_text(self) -> str:
+        """`2`, or `2x1` where rows and columns differ."""
+        return str(self.stride_h) if self.stride_h == self.stride_w else f"{self.stride_h}x{self.stride_w}"
+
+    @property
     def shape(self) -> tuple[int, ...]:
         """All that the cost depends on: layers with equal shapes are mapped once."""
-        return (*self.extents, self.stride, self.weight_bits, self.act_bits)
+        return (*self.extents, *self.strides, self.weight_bits, self.act_bits)
 
     def elements(self, operand: int) -> int:
         """Number of elements of an operand that the layer touches."""
-        return elements(operand, self.extents, self.stride)
+        return elements(operand, self.extents, self.strides)
 
 
 def touched(outputs: int, taps: int, stride: int) -> int:
@@ -81,11 +92,11 @@ def touched(outputs: int, taps: int, stride: int) -> int:
     return (outputs - 1) * min(stride, taps) + taps
 
 
-def elements(operand: int, extents: tuple[int, ...], stride: int) -> int:
+def elements(operand: int, extents: tuple[int, ...], strides: tuple[int, int]) -> int:
     """Elements of a tile of an operand; `extents` [8] are those of its loops."""
     n, g, m, c, p, q, r, s = extents
     if operand == WEIGHTS:
         return g * m * c * r * s
     if operand == INPUTS:
-        return n * g * c * touched(p, r, stride) * touched(q, s, stride)
+        return n * g * c * touched(p, r, strides[0]) * touched(q, s, strides[1])
     return n * g * m * p * q

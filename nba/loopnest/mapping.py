@@ -82,7 +82,7 @@ def overflow(layer: NestLayer, hierarchy: Hierarchy, level: int, tile: Loops) ->
         needed = {}
         for operand in memory.operands:
             bits = operand_bits(layer, hierarchy, operand, level=level)
-            held = lanes * elements(operand, tile, layer.stride)
+            held = lanes * elements(operand, tile, layer.strides)
             needed[OPERANDS[operand]] = copies * memory.words(held, bits)
         have = memory.size_bits // memory.word_bits
         if sum(needed.values()) > have:

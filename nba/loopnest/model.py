@@ -30,7 +30,7 @@ ARRAYS, TILES, ORDERS = range(3)
 W_PARENT, I_PARENT, O_PARENT, W_BITS, I_BITS, RESULT_BITS, PARTIAL_BITS, W_FILL, I_FILL, DRAIN = range(10)
 SHARED, DOUBLE = 10, 11
 _FACTS = 12
-STRIDE, N_OUTPUTS = range(2)
+STRIDE_H, STRIDE_W, N_OUTPUTS = range(3)
 """Columns of row 0 of `facts`: level 0 has no parent."""
 
 # Columns of `pj`, of one element: read at the parent; received; by what moves, results or partial sums, merged, read
@@ -87,7 +87,7 @@ def machine(layer: NestLayer, hierarchy: Hierarchy) -> Machine:
     bits = (layer.weight_bits, layer.act_bits, layer.act_bits, mac.accumulator_bits)
     facts, pj = np.zeros((depth, _FACTS), np.int64), np.zeros((depth, _PJ))
     facts[1:, : O_PARENT + 1] = -1
-    facts[0, STRIDE], facts[0, N_OUTPUTS] = layer.stride, layer.elements(OUTPUTS)
+    facts[0, [STRIDE_H, STRIDE_W, N_OUTPUTS]] = *layer.strides, layer.elements(OUTPUTS)
     constant = layer.macs * mac.pj
     for level in range(1, depth):
         spec = hierarchy.levels[level]
@@ -147,7 +147,7 @@ def _operands(columns: np.ndarray) -> tuple[Operands, ...]:
 
 
 @compiled
-def _trees(plan: np.ndarray, stride: int, work: np.ndarray) -> None:
+def _trees(plan: np.ndarray, facts: np.ndarray, work: np.ndarray) -> None:
     """Count the blocks and tiles of every loop at every level: N_ARRAYS, N_TILES, N_FIRST, REACH_..."""
     depth = plan.shape[1]
     for d in range(8):
@@ -167,12 +167,12 @@ def _trees(plan: np.ndarray, stride: int, work: np.ndarray) -> None:
                 used, nodes = _split(work, depth, used, array)
                 work[level, N_ARRAYS + d] = nodes
                 if d >= R:
-                    work[level, REACH_ARRAYS + d - R] = _reach(work, depth, used, stride)
+                    work[level, REACH_ARRAYS + d - R] = _reach(work, depth, used, facts[0, STRIDE_H + d - R])
                 if tile != array:
                     used, nodes = _split(work, depth, used, tile)
                 work[level, N_TILES + d] = nodes
             if d >= R:
-                reach = _reach(work, depth, used, stride)
+                reach = _reach(work, depth, used, facts[0, STRIDE_H + d - R])
                 work[level, REACH_TILES + d - R] = reach
                 if array == tile:
                     work[level, REACH_ARRAYS + d - R] = reach
@@ -213,7 +213,7 @@ def _reach(work: np.ndarray, depth: int, used: int, stride: int) -> int:
 def moves(facts: np.ndarray, plan: np.ndarray, work: np.ndarray) -> None:
     """Elements that move into every level (INNER) and at its parent (OUTER), positions and what follows from them."""
     depth = plan.shape[1]
-    _trees(plan, facts[0, STRIDE], work)
+    _trees(plan, facts, work)
     n, g, m, c = plan[TILES, 0, 0], plan[TILES, 0, 1], plan[TILES, 0, 2], plan[TILES, 0, 3]
     p, q, r, s = plan[TILES, 0, 4], plan[TILES, 0, 5], plan[TILES, 0, 6], plan[TILES, 0, 7]
     weights, images, outputs = g * m * c * r * s, n * g * c, facts[0, N_OUTPUTS]
@@ -357,7 +357,7 @@ def _classify(facts: np.ndarray, plan: np.ndarray, work: np.ndarray, table: np.n
             image *= block
     p, q = work[level, BLOCK + P], work[level, BLOCK + Q]
     r, s = work[level, BLOCK + R], work[level, BLOCK + S]
-    step_r, step_s = min(facts[0, STRIDE], r), min(facts[0, STRIDE], s)
+    step_r, step_s = min(facts[0, STRIDE_H], r), min(facts[0, STRIDE_W], s)
     rows, columns = (p - 1) * step_r + r, (q - 1) * step_s + s
     table[level, row, CYCLES] = product
     table[level, row, WEIGHT], table[level, row, IMAGE] = weight, image * rows * columns

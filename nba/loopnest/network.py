@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from nba.core.errors import NbaError
-from nba.ir.network import Layer, Network
+from nba.ir.network import Network
 from nba.ir.operators import OPERATORS
 from nba.loopnest.layer import NestLayer
 
@@ -58,21 +58,11 @@ def extract(network: Network, *, bits: int | None = None) -> Extraction:
         layers.append(
             NestLayer(
                 name=layer.name, g=g, m=m, c=c, p=result.height, q=result.width, r=r, s=s,
-                stride=1 if full else one_stride(layer),
+                stride_h=1 if full else layer.stride_h, stride_w=1 if full else layer.stride_w,
                 weight_bits=weight_bits, act_bits=act_bits,
             )
         )  # fmt: skip
     return Extraction(layers=tuple(layers), unmapped=tuple(unmapped))
-
-
-def one_stride(layer: Layer) -> int:
-    """The stride of `layer` along rows and columns. Raises NbaError where they differ."""
-    if layer.stride_h != layer.stride_w:
-        raise NbaError(
-            f"layer {layer.name}: strides {layer.stride_h} and {layer.stride_w}; the mapping model has one stride for "
-            "rows and columns"
-        )
-    return layer.stride_h
 
 
 def layers_of(

@@ -109,8 +109,8 @@ class _Machine:
 
     def inputs(self, block: Block) -> Iterator[Element]:
         """Inputs that the MACs of a block read."""
-        rows = {p * self.layer.stride + r for p in block[P] for r in block[R]}
-        columns = {q * self.layer.stride + s for q in block[Q] for s in block[S]}
+        rows = {p * self.layer.stride_h + r for p in block[P] for r in block[R]}
+        columns = {q * self.layer.stride_w + s for q in block[Q] for s in block[S]}
         return product(block[N], block[G], block[C], rows, columns)
 
     def holder(self, instance: _Instance, operand: int) -> _Instance:
@@ -207,11 +207,11 @@ class _Machine:
     def multiply(self, instance: _Instance, tile: Block) -> int:
         """All MACs of a tile in one instance of the innermost level, one per cycle."""
         held_weights, held_inputs = instance.held
-        stride = self.layer.stride
+        stride_h, stride_w = self.layer.strides
         cycles = 0
         for n, g, m, c, p, q, r, s in product(*tile):
             assert (g, m, c, r, s) in held_weights
-            assert (n, g, c, p * stride + r, q * stride + s) in held_inputs
+            assert (n, g, c, p * stride_h + r, q * stride_w + s) in held_inputs
             self.reads[self.last][WEIGHTS] += 1
             self.reads[self.last][INPUTS] += 1
             output = (n, g, m, p, q)

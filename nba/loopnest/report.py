@@ -36,7 +36,7 @@ def summary_text(found: NetworkMapping, hierarchy: Hierarchy) -> str:
         bits = f"{m.layer.weight_bits}/{m.layer.act_bits}"
         rows.append(
             (
-                m.layer.name, *map(str, m.layer.extents), str(m.layer.stride), bits, f"{m.cost.cycles:,}",
+                m.layer.name, *map(str, m.layer.extents), m.layer.stride_text, bits, f"{m.cost.cycles:,}",
                 f"{m.cost.energy_pj / 1e6:,.3f}", f"{m.cost.edp_pj_cycles:.4g}", f"{m.cost.utilisation:.1%}",
                 f"{m.cost.occupancy:.1%}",
             )

@@ -18,7 +18,9 @@ from nba.loopnest.layer import NestLayer
 
 def _conv(name: str, m: int, c: int, size: int, k: int = 3, *, stride: int = 1, groups: int = 1) -> NestLayer:
     """A k x k convolution from c to m channels in all, with an output map of size x size."""
-    return NestLayer(name=name, g=groups, m=m // groups, c=c // groups, p=size, q=size, r=k, s=k, stride=stride)
+    return NestLayer(
+        name=name, g=groups, m=m // groups, c=c // groups, p=size, q=size, r=k, s=k, stride_h=stride, stride_w=stride
+    )  # fmt: skip
 
 
 def _full(name: str, m: int, c: int) -> NestLayer:

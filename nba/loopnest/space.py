@@ -39,7 +39,7 @@ class Room(NamedTuple):
     """
 
     extents: np.ndarray
-    stride: int
+    strides: np.ndarray
     words: np.ndarray
     store: np.ndarray
     packed: np.ndarray
@@ -84,7 +84,7 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
         )
     return Room(
         extents=np.array(layer.extents, np.int64),
-        stride=layer.stride,
+        strides=np.array(layer.strides, np.int64),
         words=words,
         store=store,
         packed=packed,
@@ -181,14 +181,14 @@ def draw_log(state: np.ndarray, n: int) -> int:
 
 
 @compiled
-def held(operand: int, tile: np.ndarray, stride: int) -> int:
-    """Elements of an operand in a tile [8]."""
+def held(operand: int, tile: np.ndarray, strides: np.ndarray) -> int:
+    """Elements of an operand in a tile [8]; strides [2] of rows and columns."""
     if operand == 0:
         return tile[1] * tile[2] * tile[3] * tile[6] * tile[7]
     if operand == 2:
         return tile[0] * tile[1] * tile[2] * tile[4] * tile[5]
-    rows = (tile[4] - 1) * min(stride, tile[6]) + tile[6]
-    columns = (tile[5] - 1) * min(stride, tile[7]) + tile[7]
+    rows = (tile[4] - 1) * min(strides[0], tile[6]) + tile[6]
+    columns = (tile[5] - 1) * min(strides[1], tile[7]) + tile[7]
     return tile[0] * tile[1] * tile[3] * rows * columns
 
 
@@ -201,7 +201,7 @@ def overfull(space: Room, level: int, tile: np.ndarray) -> int:
         total = 0
         for operand in range(3):
             if space.store[level, operand] == memory:
-                elements = space.lanes[level] * held(operand, tile, space.stride)
+                elements = space.lanes[level] * held(operand, tile, space.strides)
                 packed = space.packed[level, operand]
                 total += (elements + packed - 1) // packed if packed > 0 else -packed * elements
         if total * space.copies[level] > space.words[level, memory]:

@@ -22,7 +22,7 @@ def nest_text(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping) -> str:
     """
     sizes = ", ".join(f"{name} {extent}" for name, extent in zip(DIMS, layer.extents, strict=True) if extent > 1)
     lines = [
-        f"{layer.name}: {sizes or 'one MAC'}, stride {layer.stride}; "
+        f"{layer.name}: {sizes or 'one MAC'}, stride {layer.stride_text}; "
         f"{_bits(layer.weight_bits)} weights, {_bits(layer.act_bits)} activations",
         f"{hierarchy.levels[0].name}: the whole layer",
     ]
@@ -102,7 +102,7 @@ def _memories(layer: NestLayer, hierarchy: Hierarchy, mapping: Mapping, level: i
         needed = {}
         for operand in memory.operands:
             bits = operand_bits(layer, hierarchy, operand, level=level)
-            words = memory.words(lanes * elements(operand, mapping.tiles[level], layer.stride), bits)
+            words = memory.words(lanes * elements(operand, mapping.tiles[level], layer.strides), bits)
             needed[OPERANDS[operand]] = -(-words * memory.word_bits // 8)
         total = sum(needed.values())
         parts = " + ".join(f"{n} B {name}" for name, n in needed.items())

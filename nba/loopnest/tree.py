@@ -144,7 +144,7 @@ def list_options(space: Room, tree: Tree, level: int, d: int, to: np.ndarray, to
     unit = np.ones(8, np.int64)
     count = 0
     array = outside
-    stride = space.stride
+    stride = space.strides[1 if d == 7 else 0]
     while True:
         tile = -1
         for fan in range(1, array + 1):

@@ -66,7 +66,8 @@ def random_layer(rng: random.Random, most: int = 4) -> NestLayer:
         q=rng.randint(1, most),
         r=rng.randint(1, min(3, most)),
         s=rng.randint(1, min(3, most)),
-        stride=rng.randint(1, 2),
+        stride_h=rng.randint(1, 2),
+        stride_w=rng.randint(1, 2),
         weight_bits=8,
         act_bits=8,
     )

@@ -105,7 +105,9 @@ def tiny_layer(rng: random.Random) -> NestLayer:
     for d in rng.sample(range(8), rng.randint(3, 4)):
         extents[d] = rng.randint(2, 4)
     n, g, m, c, p, q, r, s = extents
-    return NestLayer(name="layer", n=n, g=g, m=m, c=c, p=p, q=q, r=r, s=s, stride=rng.randint(1, 2))
+    return NestLayer(
+        name="layer", n=n, g=g, m=m, c=c, p=p, q=q, r=r, s=s, stride_h=rng.randint(1, 2), stride_w=rng.randint(1, 2)
+    )
 
 
 def tiny_cases(seed: int, count: int) -> Iterator[tuple[NestLayer, Hierarchy, str, float]]:

@@ -49,7 +49,8 @@ def draw_layer(rng: np.random.Generator, *, max_macs: int) -> NestLayer:
         layer = NestLayer(
             name=kind,
             n=int(rng.choice([1, 1, 2, 3])),
-            stride=int(rng.integers(1, 4)),
+            stride_h=int(rng.integers(1, 4)),
+            stride_w=int(rng.integers(1, 4)),
             weight_bits=int(rng.choice(BITS)),
             act_bits=int(rng.choice(BITS)),
             **channels,
@@ -177,7 +178,7 @@ def _fit(rng: np.random.Generator, layer: NestLayer, hierarchy: Hierarchy, mappi
         for memory in spec.memories:
             words = sum(
                 memory.words(
-                    lanes * elements(o, mapping.tiles[level], layer.stride),
+                    lanes * elements(o, mapping.tiles[level], layer.strides),
                     operand_bits(layer, hierarchy, o, level=level),
                 )
                 for o in memory.operands

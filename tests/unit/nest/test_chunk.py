@@ -52,7 +52,7 @@ def test_draws_cover_the_engines() -> None:
     layers = [(layer, pair) for pair in exact for layer in pair.network.layers]
     assert len(exact) >= 30
     assert {layer.op for layer, _ in layers} == {"dense", "depthwise", "avgpool", "maxpool"}
-    assert {layer.stride for layer, _ in layers} == {1, 2}
+    assert {(layer.stride_h, layer.stride_w) for layer, _ in layers} == {(1, 1), (1, 2), (2, 1), (2, 2)}
     assert {layer.groups for layer, _ in layers} == {1, 2}
     assert {pair.accelerator.pp for pair in exact} == {1, 2, 4, 8}
 

@@ -51,7 +51,7 @@ def test_a_network_needs_no_weights(tmp_path: Path) -> None:
         lambda raw: raw["layers"][0].update(input=9),
         lambda raw: raw["layers"][0].update(input=-1),
         lambda raw: raw["layers"][0].update(groups=0),
-        lambda raw: raw["layers"][0].update(stride=0),
+        lambda raw: raw["layers"][0].update(stride_h=0),
         lambda raw: raw["layers"][0].update(kernel_h=10**30),
         lambda raw: raw["layers"][0].update(op="pool3d"),
         lambda raw: raw["tensors"].pop(),

@@ -95,7 +95,7 @@ def test_rows_slide_where_one_instance_holds_them() -> None:
 
 def test_rows_between_kernels_are_not_touched() -> None:
     """Stride 3 with a kernel of 2 rows: output p touches rows 3 p and 3 p + 1, ten in all."""
-    layer = NestLayer(name="gaps", m=1, c=1, p=5, r=2, stride=3)
+    layer = NestLayer(name="gaps", m=1, c=1, p=5, r=2, stride_h=3, stride_w=3)
     counts = execute(layer, machine(level("pe")), mapping(layer, ({"P": 2, "R": 2}, {}, "P")))
     assert counts.outer[1] == (2, 4 + 4 + 2, 5)
     # Kernel rows outside the output rows, one at a time: row 3 p + r for p = 0 .. 4 with r = 0, then with r = 1; ten
@@ -243,9 +243,9 @@ def test_draws_cover_the_cases() -> None:
     layers = [layer for layer, _, _ in triples]
     inner = [spec for _, hierarchy, _ in triples for spec in hierarchy.levels[1:]]
     assert {len(hierarchy.levels) for _, hierarchy, _ in triples} == {2, 3, 4}
-    assert {layer.stride for layer in layers} == {1, 2, 3}
-    assert sum(layer.stride > layer.r for layer in layers) > 50
-    assert sum(1 < layer.stride < layer.r for layer in layers) > 20
+    assert {layer.strides for layer in layers} == {(h, w) for h in (1, 2, 3) for w in (1, 2, 3)}
+    assert sum(layer.stride_h > layer.r for layer in layers) > 50
+    assert sum(1 < layer.stride_h < layer.r for layer in layers) > 20
     assert sum(layer.n > 1 for layer in layers) > 50
     assert sum(layer.g > 1 for layer in layers) > 50
     assert sum(spec.memory(operand) is None for spec in inner for operand in ALL) > 50
