@@ -177,9 +177,9 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("all-block", 2, 8),
         ("all-block", 11, 8),
         ("all-block", 12, 8),
-        ("all-block", 1, 16),
-        ("all-block", 18, 16),
-        ("all-block", 6, 16),
+        ("all-block", 20, 16),
+        ("all-block", 28, 16),
+        ("all-block", 40, 16),
     ],
 )
 def test_whole_designs_take_what_is_predicted(
