@@ -20,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,7 @@ from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from tests.modes import modes_case
-from tests.strategies import random_codes, random_pair
+from tests.strategies import NetworkLimits, random_codes, random_pair
 
 PAIRS = range(60)
 MODES = range(12)
@@ -93,14 +94,14 @@ def pairs() -> Iterator[tuple[str, object]]:
     """Random networks and accelerators."""
     for seed in PAIRS:
         rng = np.random.default_rng([7, seed])
-        pair = random_pair(rng)
+        pair = random_pair(rng, NetworkLimits(plain=True))
         platform = get("zc706")
         cost = exact_cost(pair.program, platform)
         key = f"pair.{seed}"
         yield f"{key}.cost", repr(cost)
         exact = schedule(pair.program, 3)
         yield f"{key}.schedule", digest(np.asarray(exact.output_cycle))
-        yield f"{key}.counts", digest(repr(frame_events(pair.program)))
+        yield f"{key}.counts", digest(repr(asdict(frame_events(pair.program))))
         x = random_codes(rng, pair.network.tensors[0], 2)
         yield f"{key}.output", digest(run(pair.network, pair.weights, x))
         design = Design(
@@ -115,7 +116,7 @@ def pairs() -> Iterator[tuple[str, object]]:
 def modes() -> Iterator[tuple[str, object]]:
     """Designs with modes."""
     for seed in MODES:
-        design, weights, x = modes_case(seed, 2 + seed % 3)
+        design, weights, x = modes_case(seed, 2 + seed % 3, NetworkLimits(plain=True))
         yield f"modes.{seed}.cost", repr(exact_cost(lower(design.network, design.accelerator, design.modes), PLATFORM))
         yield from files(f"modes.{seed}", render_bundle(design, weights, x))
 

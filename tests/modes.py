@@ -59,7 +59,7 @@ def modes_case(seed: int, n_modes: int, limits: NetworkLimits | None = None) -> 
     """A random legal design of `n_modes` modes, the weights of all of them, and input codes [FRAMES, H, W, C]."""
     rng = np.random.default_rng([15, seed])
     while True:
-        pair = random_pair(rng, limits, n_frames=FRAMES)
+        pair = random_pair(rng, limits or NetworkLimits(plain=True), n_frames=FRAMES)
         if schedule(pair.program, FRAMES).output_cycle[-1] <= MAX_CYCLES:
             break
     further = [random_mode(rng, pair.network, pair.weights) for _ in range(n_modes - 1)]

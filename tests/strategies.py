@@ -48,6 +48,8 @@ class NetworkLimits:
     max_layer_macs: int = 12_000
     bits: int = 8
     """Of the codes; with 16, half of the layers see 16 bits of activations, half store weights of 16 bits."""
+    plain: bool = False
+    """Without max pooling, and with one stride for rows and columns: the draws that planted bugs were chosen for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,12 +108,22 @@ def _rotation(rng: np.random.Generator, channels: int) -> int:
     return (0, channels // 4, multiple % channels, anything)[style]
 
 
+def _strides(rng: np.random.Generator, plain: bool, whole_map: bool) -> tuple[int, int]:
+    """Of rows and of columns."""
+    rows = _pick(rng, [1, 1, 2])
+    if plain:
+        rows = _pick(rng, [1, 1, 1, 2]) if whole_map else rows
+        return rows, rows
+    columns = _pick(rng, [1, 1, 2])
+    return rows, rows if _chance(rng, 0.5) else columns
+
+
 def _shape(
     rng: np.random.Generator, index: int, src: Tensor, wanted: Tensor | None, limits: NetworkLimits, last: bool
 ) -> tuple[Layer, Tensor] | None:
     """A random layer reading `src` and its output (of the shape of `wanted`), or None if this draw is illegal."""
     ops: list[Op] = ["dense", "dense", "depthwise", "avgpool", "maxpool"]
-    op = ops[int(rng.integers(len(ops)))]
+    op = ops[int(rng.integers(len(ops) - limits.plain))]
     style = _pick(rng, [0, 1, 1, 1, 2, 3, 4]) if not last else _pick(rng, [0, 1, 3, 4, 4])
     square = {0: 1, 1: 3, 2: 5}
     if style in square:
@@ -120,9 +132,7 @@ def _shape(
         kernel_h, kernel_w = int(rng.integers(1, 6)), int(rng.integers(1, 6))
     else:
         kernel_h, kernel_w = src.height, src.width
-    strides = _pick(rng, [1, 1, 2]), _pick(rng, [1, 1, 2])
-    if _chance(rng, 0.5):
-        strides = strides[0], strides[0]
+    strides = _strides(rng, limits.plain, style == 4 and wanted is None)
     if style == 4 and wanted is None:
         rows, cols = (0, 1), (0, 1)
     else:

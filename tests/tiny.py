@@ -12,14 +12,14 @@ from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.machine.design_file import save_design
 from nba.machine.total import exact_cost
-from tests.strategies import random_pair
+from tests.strategies import NetworkLimits, random_pair
 
 PLATFORM = "zc706"
 
 
 def tiny_design(seed: int = 3) -> tuple[Design, Weights]:
     """A random network of a few layers on a random accelerator, both drawn with `seed`."""
-    pair = random_pair(np.random.default_rng(seed))
+    pair = random_pair(np.random.default_rng(seed), NetworkLimits(plain=True))
     platform = get(PLATFORM)
     design = Design(
         name="tiny",

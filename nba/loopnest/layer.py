@@ -30,7 +30,7 @@ class NestLayer:
     """A convolution (dense, grouped or depthwise) or a fully connected layer.
 
     n .. s: extents of the loops. stride_h, stride_w: of rows and of columns, in input elements. weight_bits,
-    act_bits: of operands. """
+    act_bits: of operands."""
 
     name: str
     n: int = 1

@@ -40,6 +40,8 @@ CONTROL_EVERY = 20
 """A pair of such a seed has its registers tested as well, where it is simulated thoroughly."""
 WIDE_SEED = 1_000_000
 """Seeds from here on are networks with codes of 16 bits."""
+NEW_SEED = 1000
+"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +73,7 @@ def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
     rng = np.random.default_rng([2, seed])
     limits = LIMITS[seed % len(LIMITS)]
-    limits = replace(limits, bits=16) if seed >= WIDE_SEED else limits
+    limits = replace(limits, bits=16 if seed >= WIDE_SEED else 8, plain=seed % WIDE_SEED < NEW_SEED)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)

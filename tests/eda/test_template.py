@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from runner import ROOT
-from template_pairs import WIDE_SEED, check, features, report, subject
+from template_pairs import NEW_SEED, WIDE_SEED, check, features, report, subject
 
 from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
@@ -31,9 +31,9 @@ class Silent:
     def finish(self) -> None: ...
 
 
-ICARUS_SEEDS = range(90)
-VERILATOR_SEEDS = range(90, 102)
-WIDE_SEEDS = range(WIDE_SEED, WIDE_SEED + 12)
+ICARUS_SEEDS = (*range(60), *range(NEW_SEED, NEW_SEED + 30))
+VERILATOR_SEEDS = (*range(90, 96), *range(NEW_SEED + 30, NEW_SEED + 36))
+WIDE_SEEDS = (*range(WIDE_SEED, WIDE_SEED + 8), *range(WIDE_SEED + NEW_SEED, WIDE_SEED + NEW_SEED + 4))
 """Networks with codes of 16 bits: all in Icarus, the last two in Verilator too."""
 BATCH = 10
 THOROUGH_EVERY = 5
