@@ -220,7 +220,7 @@ def test_unwritable_output() -> None:
         ("{", "not valid JSON"),
         ("[]", "expected an object"),
         ("{}", "format: is None"),
-        ('{"format": 1, "name": 3}', "design.network: missing"),
+        ('{"format": 2, "name": 3}', "design.network: missing"),
     ],
 )
 def test_corrupt_design(tmp_path: Path, content: str | None, message: str) -> None:

@@ -38,7 +38,7 @@ def of_arrays(seed: int, bits: int = 8) -> tuple[Parts, Parts, tuple[int, int], 
     )  # fmt: skip
     d = designs
     fill(
-        layers, d.pp[0], d.in_lanes[0], d.out_lanes[0], d.out_rows[0], d.dense[0], d.pm[0], d.pn[0], d.pq[0],
+        layers, d.pp[0], d.in_lanes[0], d.out_lanes[0], d.out_rows[0], d.mixes[0], d.pm[0], d.pn[0], d.pq[0],
         d.chunk[0], d.main_rows[0], d.res_rows[0], found.chunks, found.edges, found.host,
     )  # fmt: skip
     lut, ff = logic_counts(layers, designs, BOARD)[0].tolist()
