@@ -17,7 +17,7 @@ pytestmark = pytest.mark.torch
 
 PROBE = """
 import torch
-from nba import arithmetic
+from nba.core import arithmetic
 torch.set_num_threads(1)
 torch.nn.functional.conv2d(torch.ones(2, 3, 8, 8), torch.ones(4, 3, 3, 3))
 torch.ones(30, 40) @ torch.ones(40, 50)
@@ -26,10 +26,12 @@ print("USED", arithmetic.used())
 LEARN = """
 import hashlib, sys
 from dataclasses import replace
-from nba import arithmetic
+from nba.core import arithmetic
 from nba.learn.data.config import DataConfig
+from nba.learn.data.load import load
 from nba.learn.space.network import Architecture, Macro, MacroStage
-from nba.learn.train.loop import TrainSchedule, fit
+from nba.learn.train.config import TrainSchedule
+from nba.learn.train.loop import fit
 macro = Macro(name="few", stages=(MacroStage(channels=12, blocks=2, stride=2),))
 data = load(DataConfig(name="digits"))
 data = replace(data, train_x=data.train_x[:160], train_y=data.train_y[:160])
@@ -43,7 +45,7 @@ def output(code: str, **environment: str) -> str:
     """What a fresh process prints that fixes its arithmetic, as the command line does, and then runs `code`."""
     env = {k: v for k, v in os.environ.items() if k not in (*arithmetic.PINNED, "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
     done = subprocess.run(
-        [sys.executable, "-c", "from nba import arithmetic; arithmetic.pin()\n" + code],
+        [sys.executable, "-c", "from nba.core import arithmetic; arithmetic.pin()\n" + code],
         env={**env, **environment}, capture_output=True, text=True, check=True,
     )  # fmt: skip
     return done.stdout
