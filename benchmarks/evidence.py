@@ -281,7 +281,8 @@ def run_units(module: str, units: list[dict[str, Any]], data_path: Path | None, 
 def description(setting: Setting) -> str:
     """Digest of everything a result depends on but its unit."""
     whole = [FORMAT, asdict(setting)]
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+    text = json.dumps(whole, sort_keys=True, default=lambda section: section.model_dump(mode="json"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _name(unit: dict[str, Any]) -> str:

@@ -109,6 +109,7 @@ def test_comment(name: str) -> None:
 def _stripped(path: str, body: bytes, design: Design) -> str:
     """The file without comments and without the design's id."""
     text = body.decode("ascii")
+    text = re.sub(rf"'h0*{design.id[:8].lstrip('0')}\b", "'hID", text)
     for length in (64, 12, 8):
         text = text.replace(design.id[:length], "ID").replace(design.id[:length].upper(), "ID")
     marker = "//" if path.endswith((".v", ".cpp", ".h", ".hpp")) else "#"
