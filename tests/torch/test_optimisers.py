@@ -94,7 +94,7 @@ def test_optimisers_are_built_in_one_place() -> None:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and ast.unparse(node.func).startswith(("torch.optim.", "optim.")):
                 found.add(path.relative_to(PACKAGE).as_posix())
-    assert found == {"train/optimiser.py"}
+    assert found == {"learn/train/optimiser.py"}
 
 
 def _norm(model: nn.Module) -> float:
