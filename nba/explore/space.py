@@ -32,8 +32,6 @@ PER_SLOT = 3
 """Parameters of a slot: chunk, stage offset, ring policy."""
 MAX_OPTIONS = 62
 """Options of one parameter: compiled code keeps sets of them as bits of an integer."""
-RING_POLICIES = ("minimal", "map", "two maps")
-"""What a layer's input ring holds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -21,8 +21,6 @@ WALKS = (
 """WALKS[operand][loop]: whether the loop walks the operand. The others reuse it."""
 MAX_MACS = 2**48
 """Multiply-accumulates of the largest layer: bits and cycles of 16 levels then fit the 64-bit integers of the model."""
-REDUCTION = (C, R, S)
-"""Loops that sum into one output."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
