@@ -102,15 +102,15 @@ def _orders(
     energy = float(tree.done[depth])
     if worth(weights, energy, cycles) >= best[0] * (1 - ROUNDING):
         return
-    # All others: permutations of the loops with several blocks; rules of a level (`forced`) keep some of them inside.
-    parts = np.zeros((depth, 3), np.int64)
+    # All others: permutations of the loops with several blocks; rules of a level (`forced`) keep some loops inside.
+    parts = np.zeros((depth, 4), np.int64)
     for level in range(depth - 1):
         place = 0
-        for kind in range(3):
-            parts[level, kind] = place
+        for part in range(4):
+            parts[level, part] = place
             for d in range(8):
                 busy = tree.tiles[level, d] > tree.arrays[level + 1, d]
-                if (kind == 0 and not busy) or (busy and kind == (2 if forced[level, d] else 1)):
+                if busy == (part % 2 == 1) and forced[level, d] == (part >= 2):
                     tree.orders[level, place] = d
                     place += 1
     while True:
@@ -118,7 +118,7 @@ def _orders(
         moved = False
         for level in range(depth - 1):
             if _next_order(tree.orders[level], parts[level, 1], parts[level, 2]) or _next_order(
-                tree.orders[level], parts[level, 2], 8
+                tree.orders[level], parts[level, 3], 8
             ):
                 moved = True
                 break

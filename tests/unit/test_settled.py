@@ -16,19 +16,21 @@ from nba.machine.schedule import schedule
 from nba.machine.settled import long_run, reach
 from nba.machine.steady import steady_interval
 from nba.verify import steady_part
-from tests.strategies import random_pair
+from tests.strategies import NetworkLimits, random_pair
 from tests.tiny import tiny_design
-
-LONG_TRANSIENT = 28
-"""A random design of which a batch of 2, 4 and 8 frames has three intervals."""
 
 
 def program_of(seed: int) -> Program:
     return random_pair(np.random.default_rng([seed, 8])).program
 
 
+def long_transient() -> Program:
+    """A random design of which a batch of 2, 4 and 8 frames has three intervals."""
+    return random_pair(np.random.default_rng([28, 8]), NetworkLimits(plain=True)).program
+
+
 def test_a_batch_that_is_shorter_than_the_transient_shows_no_steady_interval() -> None:
-    program = program_of(LONG_TRANSIENT)
+    program = long_transient()
     steady = steady_interval(program)
     found = {n: reach(program, n) for n in (1, 2, 4, 8, 16)}
     assert {n: r.reached for n, r in found.items()} == {1: False, 2: False, 4: False, 8: True, 16: True}
@@ -55,11 +57,11 @@ def test_what_is_said_to_be_steady_is_the_interval_of_the_batch(group: int) -> N
             elif found.first_frame is not None and exact.interval_cycles != steady:
                 short += 1
         assert reach(program, 400).reached
-    assert group != 2 or short >= 2, "no short batch was drawn"
+    assert group != 0 or short >= 2, "no short batch was drawn"
 
 
 def test_the_first_steady_frame_is_the_first() -> None:
-    run = long_run(program_of(LONG_TRANSIENT))
+    run = long_run(long_transient())
     first = run.first_steady_frame()
     assert first == 3
     starts = run.schedule.job_start
