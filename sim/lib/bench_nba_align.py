@@ -19,7 +19,7 @@ async def check(dut, steps: list[Inputs], columns: list[list[int]]) -> None:
     """Send the steps; `columns` holds the codes that the operands of each step come from."""
     count, width = parameter(dut, "PP") * parameter(dut, "LANES"), parameter(dut, "A_BITS") + 1
     bits = parameter(dut, "C_BITS")
-    seen = await stream(dut, "m_data", 1, steps)
+    seen = await stream(dut, "m_data", 3, steps)
     assert len(seen) == len(steps) == len(columns)
     for step, codes, word in zip(steps, columns, seen, strict=True):
         signed, shift = bool(step["s_signed"]), step["s_shift"]

@@ -14,21 +14,23 @@ from stepping import RATES, begin, parameter, rng
 
 INPUTS = ("s_a", "s_w", "s_valid", "s_first", "s_max")
 STAGES = 3
+"""Registers of a step without those of the tree that sums over the lanes."""
 
 
 class Model:
-    """Accumulators as a list (m, p) -> integer, or None before the first sum, three cycles behind the steps."""
+    """Accumulators as a list (m, p) -> integer, or None before the first sum, `stages` cycles behind the steps."""
 
     def __init__(self, dut, rand: random.Random):
         names = ("PER_CHANNEL", "PM", "PN", "PP", "A_BITS", "W_BITS", "ACC_BITS")
         self.per_channel, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
             parameter(dut, name) for name in names
         )
+        self.stages = STAGES + (self.pn - 1).bit_length()
         self.has_max = parameter(dut, "HAS_MAX")
         self.lanes = self.pm if self.per_channel else self.pn
         self.dut, self.rand = dut, rand
         self.acc: list[int] | None = None
-        self.pipe: list[tuple[bool, bool, list[int]] | None] = [None] * STAGES
+        self.pipe: list[tuple[bool, bool, list[int]] | None] = [None] * self.stages
         self.checked = 0
 
     def drive(self, valid: bool, first: bool) -> None:
@@ -111,7 +113,7 @@ async def extremes(dut) -> None:
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def reset_drops_steps(dut) -> None:
-    """In a cycle of reset a step at the inputs or in the product stage is lost; the sum stage is left to finish."""
+    """In a cycle of reset all steps are lost but the one whose sum is complete."""
     model = Model(dut, rng())
     await begin(dut, INPUTS)
     for cycle in range(60):
@@ -119,7 +121,8 @@ async def reset_drops_steps(dut) -> None:
         dut.rst.value = int(resetting)
         model.drive(True, cycle % 5 == 0)
         if resetting:
-            model.pipe[-2:] = [None, None]
+            lost = model.stages - 1
+            model.pipe[-lost:] = [None] * lost
         await RisingEdge(dut.clk)
         model.step()
     dut.rst.value = 0

@@ -22,10 +22,13 @@ class Model:
         self.rows_left = -1
         self.beat: int | None = None
         self.step: tuple[int, bool, bool] | None = None
+        self.data: int | None = None
 
     def cycle(self, start: bool, frames: int, valid: bool, data: int, token: bool) -> tuple:
-        """Advance one cycle; returns (ready, token taken, busy, step) of the cycle with these inputs."""
+        """Advance one cycle; returns (ready, token taken, busy, flags, codes) of the cycle with these inputs: the flags
+        of a step, and the codes of the step before it."""
         seen_step, self.step = self.step, None
+        seen_data, self.data = self.data, None if seen_step is None else seen_step[0]
         busy, beat = self.busy, self.beat
         ready = beat is not None and beat < self.beats
         if ready and valid:
@@ -41,7 +44,7 @@ class Model:
             self.beat = 0
         if start and not busy:
             self.busy, self.rows_left = True, frames * self.rows if frames else -1
-        return ready, taken, busy, seen_step
+        return ready, taken, busy, seen_step, seen_data
 
 
 async def run(dut, frames: int, idle: float, late: float, rand: random.Random, cut: int | None = None) -> list[int]:
@@ -59,15 +62,17 @@ async def run(dut, frames: int, idle: float, late: float, rand: random.Random, c
     for now in range(-1, 100 + 12 * (n_beats + 3 * rows * (frames or 20))):
         await RisingEdge(dut.clk)
         offered = beats[len(source.sent)] if source.active else 0
-        ready, taken, busy, step = model.cycle(start, frames, source.active, offered, token)
+        ready, taken, busy, step, data = model.cycle(start, frames, source.active, offered, token)
         assert bool(dut.s_ready.value) == ready, f"cycle {now}: s_ready"
         assert bool(dut.tok_start_pulse.value) == taken, f"cycle {now}: tok_start_pulse"
         assert bool(dut.stat_busy.value) == busy, f"cycle {now}: stat_busy"
         assert bool(dut.step_valid.value) == (step is not None), f"cycle {now}: step_valid"
         if step is not None:
             steps += 1
-            seen = tuple(int(s.value) for s in (dut.step_data, dut.step_col_last, dut.step_row_last))
-            assert seen == tuple(map(int, step)), f"cycle {now}: step {seen}, expected {step}"
+            seen = tuple(int(s.value) for s in (dut.step_col_last, dut.step_row_last))
+            assert seen == tuple(map(int, step[1:])), f"cycle {now}: step {seen}, expected {step[1:]}"
+        if data is not None:
+            assert int(dut.step_data.value) == data, f"cycle {now}: step_data"
         if taken:
             tokens.append(now)
             free -= 1
@@ -80,7 +85,7 @@ async def run(dut, frames: int, idle: float, late: float, rand: random.Random, c
         frames = frames if busy or now < 0 else 0
         if cut is not None and now >= cut:
             break
-        if cut is None and now >= 0 and not model.busy and model.step is None and not busy:
+        if cut is None and now >= 0 and not model.busy and model.step is None and model.data is None and not busy:
             break
     dut.start_pulse.value = 0
     dut.s_valid.value = 0

@@ -60,11 +60,10 @@ async def run(
         done += finished
         trace.frames += [now] * finished
         was_busy = now < 0 or (busy and not (frames and done == frames))
-        # The memory: a word one cycle after its address, noise (kept out of the row's columns) never matters.
+        # The memory: a word two cycles after its address, noise (kept out of the row's columns) never matters.
         dut.r_data.value = memory[address] if now > 0 else 0
         if dut.r_addr.value.is_resolvable:
             address = dut.r_addr.value.to_unsigned()
-            dut.r_data.value = memory[address]
         ready_rows += ready_rows < 3 and (not late or rand.random() >= late)
         token = ready_rows > 0 if late else True
         start = was_busy and rand.random() < 0.1
@@ -96,7 +95,7 @@ async def every_word_once_in_its_cycle(dut, stall: float, late: float) -> None:
         if stall:
             continue
         assert trace.releases == [t + period for t in trace.starts]
-        assert sink.cycles == [t + 1 + i + 4 for t in trace.starts for i in range(beats)]
+        assert sink.cycles == [t + 1 + i + 5 for t in trace.starts for i in range(beats)]
         if not late:
             assert trace.starts == [n * period for n in range(frames * parameter(dut, "ROWS"))]
 

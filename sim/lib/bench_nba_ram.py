@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_ram: powers up as zero; a word reads back as last written, sub-word by sub-word; one cycle of latency."""
+"""nba_ram: powers up as zero; a word reads back as last written, sub-word by sub-word; 1 + OUT_REG cycles of latency."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ async def content(dut) -> list[int]:
     words = []
     for address in range(parameter(dut, "DEPTH")):
         dut.r_addr.value = address
-        await RisingEdge(dut.clk)
-        await RisingEdge(dut.clk)
+        for _ in range(2 + parameter(dut, "OUT_REG")):
+            await RisingEdge(dut.clk)
         words.append(dut.r_data.value.to_unsigned())
     return words
 
@@ -35,17 +35,18 @@ async def reads_what_was_written(dut, write_rate: float) -> None:
     await begin(dut, INPUTS)
     # The tests of one simulation share the memory.
     model = await content(dut)
-    expected: int | None = None
+    expected: list[int | None] = [None] * parameter(dut, "OUT_REG")
     checked = 0
     write = data = enable = 0
     read = depth - 1
     for _ in range(600):
         await RisingEdge(dut.clk)
-        if expected is not None:
-            assert dut.r_data.value.to_unsigned() == expected
+        due = expected.pop(0) if len(expected) > parameter(dut, "OUT_REG") else None
+        if due is not None:
+            assert dut.r_data.value.to_unsigned() == due
             checked += 1
         # The edge that just passed read `read` and wrote `write`.
-        expected = model[read] if not (enable and read == write) else None
+        expected.append(model[read] if not (enable and read == write) else None)
         for i in range(n_sub):
             if enable >> i & 1:
                 mask = ((1 << sub) - 1) << (i * sub)

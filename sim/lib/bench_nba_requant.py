@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_requant: codes of docs/numerics.md for random and extreme layers; the constants change every cycle, each arriving
-in the cycle in which the header says it must hold."""
+"""nba_requant: codes of docs/numerics.md for random and extreme layers; the constants change every other cycle (a step of
+noise between two layers), each arriving in the cycles in which the header says it must hold."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import cocotb
 from lanes import Inputs, draw, pack, stream
 from stepping import parameter, rng
 
-LATENCY = 4
+LATENCY = 8
 N_STEPS = 1500
 
 
@@ -90,7 +90,9 @@ def extreme_steps(pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -
 
 def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, rand: random.Random) -> Inputs:
     """What the ports carry in a cycle: operands of its own step, constants of the steps that they belong to by now."""
-    now, then1, then2, then3 = (steps[max(0, min(cycle - back, len(steps) - 1))] for back in range(4))
+    now, then1, then2, then4, then5, then6 = (
+        steps[max(0, min((cycle - back) // 2, len(steps) - 1))] for back in (0, 1, 2, 4, 5, 6)
+    )
     return {
         "s_acc": pack([value for row in now.acc for value in row], acc_bits),
         "s_bias": pack(now.bias, acc_bits),
@@ -101,10 +103,10 @@ def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: b
         "c_res_mult": then1.res_mult if has_res else rand.getrandbits(16),
         "c_res_signed": int(then1.res_signed),
         "c_round": pack([(1 << (then2.shift - 1)) - then2.z_res * then2.res_mult], 48),
-        "c_shift": then3.shift,
-        "c_zero": pack([then3.zero], c_bits + 1),
-        "c_min": pack([then3.q_min], c_bits + 1),
-        "c_max": pack([then3.q_max], c_bits + 1),
+        "c_shift": then4.shift & 0x38 | then5.shift & 7,
+        "c_zero": pack([then6.zero], c_bits + 1),
+        "c_min": pack([then6.q_min], c_bits + 1),
+        "c_max": pack([then6.q_max], c_bits + 1),
     }
 
 
@@ -112,15 +114,15 @@ async def check(dut, steps: list[Step]) -> list[int]:
     """Send the steps, compare every code; returns -1, 0 or 1 per code: clamped below, not, above."""
     pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
     has_res, rand = bool(parameter(dut, "HAS_RES")), rng("noise")
-    ports = [inputs(steps, cycle, c_bits, acc_bits, has_res, rand) for cycle in range(len(steps) + LATENCY)]
+    ports = [inputs(steps, cycle, c_bits, acc_bits, has_res, rand) for cycle in range(2 * len(steps) + LATENCY)]
     seen = await stream(dut, "m_code", LATENCY, ports)
     side: list[int] = []
-    for i, (step, word) in enumerate(zip(steps, seen, strict=False)):
+    for i, (step, word) in enumerate(zip(steps, seen[::2], strict=False)):
         assert word == pack([step.code(m, p) for p in range(pp) for m in range(pq)], c_bits), f"step {i}: {step}"
         for m in range(pq):
             value = (step.total(m, 0) >> step.shift) + step.zero
             side.append((value > step.q_max) - (value < step.q_min))
-    assert len(seen) >= len(steps)
+    assert len(seen) >= 2 * len(steps)
     return side
 
 

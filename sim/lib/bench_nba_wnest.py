@@ -30,7 +30,7 @@ async def every_code_of_every_width(dut) -> None:
     steps: list[Inputs] = [
         {"s_data": pack(codes, store_bits), "s_shift": shift, "s_bits": bits} for codes, shift, bits in cases
     ]
-    seen = await stream(dut, "m_data", 1, steps)
+    seen = await stream(dut, "m_data", 2, steps)
     assert len(seen) == len(cases)
     for (codes, shift, bits), word in zip(cases, seen, strict=True):
         assert unpack(word, w_bits, n) == [nest(code, shift, bits, True) for code in codes], (codes, shift, bits)

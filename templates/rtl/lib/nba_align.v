@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_align: turns PP bank words into PP columns of signed operands: rotated, padded, nested.
-// Latency 1 cycle, one group of columns per cycle; no stall. Reset: none (data only).
+// Latency 3 cycles (rotated; padded and shifted; rounded), one group of columns per cycle; no stall.
+// Reset: none (data only).
 // PP: columns = banks (1, 2, 4, 8). LANES: channels in a word (>= 1).
 // C_BITS: code [bits] (8, 16). A_BITS: operand precision [bits] (2..8, 16; C_BITS if NEST = 0).
 // NEST: 1 if any job sees fewer bits than a code has.
@@ -33,16 +34,28 @@ module nba_align #(
 
   // Stage i of the rotator moves every column 2^i banks down if bit i of s_rot is set.
   wire [(ROT_W+1)*PP*WORD_W-1:0] stages;
-  wire [PP*WORD_W-1:0]           columns;
-  wire [PP*LANES*OP_W-1:0]       operands;
-  wire [C_BITS:0]                top;
+  reg  [PP*WORD_W-1:0]           columns_q1;
+  reg  [PP-1:0]                  ok_q1;
+  reg  [C_BITS-1:0]              pad_q1;
+  reg                            signed_q1;
+  reg  [3:0]                     shift_q1;
+  reg  [C_BITS:0]                top_q2;
   reg  [PP*LANES*OP_W-1:0]       operands_q;
+  wire [C_BITS:0]                top;
 
   assign stages[0 +: PP*WORD_W] = s_data;
-  assign columns = stages[ROT_W*PP*WORD_W +: PP*WORD_W];
 
   // The largest nested code: rounding up stops there.
-  assign top = {1'b0, !s_signed, {(C_BITS-1){1'b1}}} >> s_shift;
+  assign top = {1'b0, !signed_q1, {(C_BITS-1){1'b1}}} >> shift_q1;
+
+  always @(posedge clk) begin
+    columns_q1 <= stages[ROT_W*PP*WORD_W +: PP*WORD_W];
+    ok_q1      <= s_ok;
+    pad_q1     <= s_pad;
+    signed_q1  <= s_signed;
+    shift_q1   <= s_shift;
+    top_q2     <= top;
+  end
 
   genvar gi;
   genvar gj;
@@ -58,46 +71,51 @@ module nba_align #(
 
     for (gj = 0; gj < PP; gj = gj + 1) begin : g_column
       wire [WORD_W-1:0] word;
-      assign word = s_ok[gj] ? columns[gj*WORD_W +: WORD_W] : {LANES{s_pad}};
+      assign word = ok_q1[gj] ? columns_q1[gj*WORD_W +: WORD_W] : {LANES{pad_q1}};
 
       for (gn = 0; gn < LANES; gn = gn + 1) begin : g_lane
         wire [C_BITS:0] code;
-        assign code = {s_signed & word[gn*C_BITS+C_BITS-1], word[gn*C_BITS +: C_BITS]};
+        assign code = {signed_q1 & word[gn*C_BITS+C_BITS-1], word[gn*C_BITS +: C_BITS]};
 
         if (NEST != 0) begin : g_nest
           // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
           wire signed [C_BITS+1:0] pair;
           wire signed [C_BITS+1:0] shifted;
+          reg         [C_BITS+1:0] shifted_q2;
           wire                     up;
           assign pair    = {code, 1'b0};
-          assign shifted = pair >>> s_shift;
-          assign up      = shifted[0] && (shifted[C_BITS+1:1] != top);
-          assign operands[(gj*LANES+gn)*OP_W +: OP_W] = shifted[OP_W:1] + {{A_BITS{1'b0}}, up};
+          assign shifted = pair >>> shift_q1;
+          assign up      = shifted_q2[0] && (shifted_q2[C_BITS+1:1] != top_q2);
+          always @(posedge clk) begin
+            shifted_q2                              <= shifted;
+            operands_q[(gj*LANES+gn)*OP_W +: OP_W] <= shifted_q2[OP_W:1] + {{A_BITS{1'b0}}, up};
+          end
         end else begin : g_plain
-          assign operands[(gj*LANES+gn)*OP_W +: OP_W] = code[OP_W-1:0];
+          reg [OP_W-1:0] code_q2;
+          always @(posedge clk) begin
+            code_q2                                 <= code[OP_W-1:0];
+            operands_q[(gj*LANES+gn)*OP_W +: OP_W] <= code_q2;
+          end
         end
       end
     end
   endgenerate
 
-  always @(posedge clk) begin
-    operands_q <= operands;
-  end
-
   assign m_data = operands_q;
 
-  wire unused = &{1'b0, s_rot, s_shift, top};
+  wire unused = &{1'b0, s_rot, top_q2};
 
 `ifdef FORMAL
   // Every operand of a legal shift lies in the range of its nested code.
-  reg f_legal_q;
-  reg f_signed_q;
+  reg [2:0] f_legal_q;
+  reg [2:0] f_signed_q;
   reg [C_BITS:0] f_top_q;
-  initial f_legal_q = 1'b0;
+  initial f_legal_q = 3'd0;
   always @(posedge clk) begin
-    f_legal_q  <= (NEST == 0) || (({28'd0, s_shift} + A_BITS >= C_BITS) && ({28'd0, s_shift} + 32'd2 <= C_BITS));
-    f_signed_q <= s_signed;
-    f_top_q    <= (NEST == 0) ? {1'b0, !s_signed, {(C_BITS-1){1'b1}}} : top;
+    f_legal_q  <= {f_legal_q[1:0], (NEST == 0)
+                   || (({28'd0, s_shift} + A_BITS >= C_BITS) && ({28'd0, s_shift} + 32'd2 <= C_BITS))};
+    f_signed_q <= {f_signed_q[1:0], s_signed};
+    f_top_q    <= (NEST == 0) ? {1'b0, !f_signed_q[1], {(C_BITS-1){1'b1}}} : top_q2;
   end
 
   generate
@@ -109,9 +127,9 @@ module nba_align #(
       assign f_operand = operands_q[gi*OP_W +: OP_W];
       assign f_value   = f_operand;
       assign f_top     = {1'b0, f_top_q};
-      assign f_low     = f_signed_q ? ~f_top : {(C_BITS+2){1'b0}};
+      assign f_low     = f_signed_q[2] ? ~f_top : {(C_BITS+2){1'b0}};
       always @(posedge clk) begin
-        if (f_legal_q) begin
+        if (f_legal_q[2]) begin
           assert (f_value <= f_top);
           assert (f_value >= f_low);
         end

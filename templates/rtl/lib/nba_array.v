@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_array: PM x PN x PP multipliers (PER_CHANNEL: PM x PP), lane sums and accumulators.
-// Latency 3 cycles (product, sum, accumulator), one step per cycle; no stall.
+// Latency 3 + T cycles (product in two, sum, accumulator), one step per cycle; no stall. T = clog2(PN): the sum over
+// the lanes is a tree with a register behind every adder.
 // PER_CHANNEL: 1 if output m sees input m alone (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
 // A_BITS: activation precision [bits] (2..8, 16), operands have A_BITS + 1. W_BITS: weights (as A_BITS).
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
@@ -38,79 +39,79 @@ module nba_array #(
   localparam integer OP_W      = A_BITS + 1;
   localparam integer PROD_BITS = A_BITS + W_BITS;
   localparam integer PROD_W    = (PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS;
-  localparam integer SUM_BITS  = PROD_BITS + ((PN > 1) ? $clog2(PN) : 0);
+  localparam integer LEVELS    = (PN > 1) ? $clog2(PN) : 0;
+  localparam integer SUM_BITS  = PROD_BITS + LEVELS;
   localparam integer SUM_W     = (SUM_BITS < ACC_BITS) ? SUM_BITS : ACC_BITS;
+  localparam integer FLAGS     = 2 + LEVELS;
 
-  reg valid_q4;
-  reg valid_q5;
-  reg first_q4;
-  reg first_q5;
-
+  // Flags of the step whose sum is complete; bit i belongs to the step of i + 1 cycles ago.
+  reg [FLAGS-1:0] valid_q;
+  reg [FLAGS-1:0] first_q;
   always @(posedge clk) begin
-    first_q4 <= s_first;
-    first_q5 <= first_q4;
-    valid_q4 <= s_valid;
-    valid_q5 <= valid_q4;
-    if (rst) begin
-      valid_q4 <= 1'b0;
-      valid_q5 <= 1'b0;
-    end
+    first_q <= {first_q[FLAGS-2:0], s_first};
+    valid_q <= {valid_q[FLAGS-2:0], s_valid};
+    if (rst) valid_q <= {FLAGS{1'b0}};
   end
+  wire sum_valid = valid_q[FLAGS-1];
+  wire sum_first = first_q[FLAGS-1];
 
-  wire max_q5;
+  wire sum_max;
   generate
     if (HAS_MAX != 0) begin : g_max_flag
-      reg max_q4;
-      reg flag_q5;
-      always @(posedge clk) begin
-        max_q4  <= s_max;
-        flag_q5 <= max_q4;
-      end
-      assign max_q5 = flag_q5;
+      reg [FLAGS-1:0] max_q;
+      always @(posedge clk) max_q <= {max_q[FLAGS-2:0], s_max};
+      assign sum_max = max_q[FLAGS-1];
     end else begin : g_no_max_flag
       wire unused = &{1'b0, s_max};
-      assign max_q5 = 1'b0;
+      assign sum_max = 1'b0;
     end
   endgenerate
 
   genvar gm;
   genvar gn;
   genvar gp;
+  genvar gl;
   generate
     for (gm = 0; gm < PM; gm = gm + 1) begin : g_output
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
-        wire [PN*PROD_W-1:0]    products;
-        reg  [PN*PROD_W-1:0]    products_q;
-        reg  signed [SUM_W-1:0] sum;
-        reg  signed [SUM_W-1:0] sum_q;
-        reg  [ACC_BITS-1:0]     acc_q;
-        wire [ACC_BITS-1:0]     addend;
-        integer                 n;
+        // Level l of the tree: ceil(PN / 2^l) sums of SUM_W bits, of which products and sums so far fill the low ones.
+        wire [(LEVELS+1)*PN*SUM_W-1:0] tree;
+        reg  [ACC_BITS-1:0]            acc_q;
+        wire [ACC_BITS-1:0]            addend;
 
         for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
           wire signed [OP_W-1:0]   a;
           wire signed [W_BITS-1:0] w;
           wire signed [PROD_W-1:0] product;
+          reg  signed [PROD_W-1:0] product_q1;
+          reg  signed [PROD_W-1:0] product_q2;
           assign a = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : gn))*OP_W +: OP_W];
           assign w = s_w[(gm*PN+gn)*W_BITS +: W_BITS];
           assign product = a * w;
-          assign products[gn*PROD_W +: PROD_W] = product;
+          always @(posedge clk) begin
+            product_q1 <= product;
+            product_q2 <= product_q1;
+          end
+          assign tree[gn*SUM_W +: SUM_W] = {{(SUM_W-PROD_W+1){product_q2[PROD_W-1]}}, product_q2[PROD_W-2:0]};
         end
 
-        always @* begin
-          sum = {SUM_W{1'b0}};
-          for (n = 0; n < PN; n = n + 1) begin
-            sum = sum + {{(SUM_W-PROD_W+1){products_q[n*PROD_W+PROD_W-1]}},
-                         products_q[n*PROD_W +: PROD_W-1]};
+        for (gl = 0; gl < LEVELS; gl = gl + 1) begin : g_level
+          localparam integer WIDE = PROD_BITS + gl + 1;
+          localparam integer W    = (WIDE < SUM_W) ? WIDE : SUM_W;
+          localparam integer HERE = (PN + (1 << gl) - 1) >> gl;
+          for (gn = 0; gn < (HERE + 1) / 2; gn = gn + 1) begin : g_sum
+            wire [SUM_W-1:0] left;
+            wire [SUM_W-1:0] right;
+            reg  [W-1:0]     sum_q;
+            assign left  = tree[(gl*PN + 2*gn)*SUM_W +: SUM_W];
+            assign right = (2*gn + 1 < HERE) ? tree[(gl*PN + ((2*gn + 1 < HERE) ? 2*gn + 1 : 0))*SUM_W +: SUM_W]
+                                             : {SUM_W{1'b0}};
+            always @(posedge clk) sum_q <= left[W-1:0] + right[W-1:0];
+            assign tree[((gl+1)*PN + gn)*SUM_W +: SUM_W] = {{(SUM_W-W+1){sum_q[W-1]}}, sum_q[W-2:0]};
           end
         end
 
-        assign addend = {{(ACC_BITS-SUM_W+1){sum_q[SUM_W-1]}}, sum_q[SUM_W-2:0]};
-
-        always @(posedge clk) begin
-          products_q <= products;
-          sum_q      <= sum;
-        end
+        assign addend = {{(ACC_BITS-SUM_W+1){tree[LEVELS*PN*SUM_W+SUM_W-1]}}, tree[LEVELS*PN*SUM_W +: SUM_W-1]};
 
         if (HAS_MAX != 0) begin : g_max
           wire signed [ACC_BITS-1:0] old;
@@ -118,17 +119,17 @@ module nba_array #(
           wire                       keep;
           assign old   = acc_q;
           assign found = addend;
-          assign keep  = max_q5 && !first_q5 && old >= found;
+          assign keep  = sum_max && !sum_first && old >= found;
           always @(posedge clk) begin
-            if (valid_q5 && !keep) begin
-              acc_q <= ((first_q5 || max_q5) ? {ACC_BITS{1'b0}} : acc_q) + addend;
+            if (sum_valid && !keep) begin
+              acc_q <= ((sum_first || sum_max) ? {ACC_BITS{1'b0}} : acc_q) + addend;
             end
           end
         end else begin : g_sum
-          wire unused = &{1'b0, max_q5};
+          wire unused = &{1'b0, sum_max};
           always @(posedge clk) begin
-            if (valid_q5) begin
-              acc_q <= (first_q5 ? {ACC_BITS{1'b0}} : acc_q) + addend;
+            if (sum_valid) begin
+              acc_q <= (sum_first ? {ACC_BITS{1'b0}} : acc_q) + addend;
             end
           end
         end
@@ -142,9 +143,9 @@ module nba_array #(
         reg signed [ACC_BITS-1:0] f_found_q;
         always @(posedge clk) begin
           f_on_q    <= 1'b1;
-          f_valid_q <= valid_q5;
-          f_first_q <= first_q5;
-          f_max_q   <= max_q5;
+          f_valid_q <= sum_valid;
+          f_first_q <= sum_first;
+          f_max_q   <= sum_max;
           f_old_q   <= acc_q;
           f_found_q <= addend;
           if (f_on_q && f_valid_q) begin
@@ -161,20 +162,21 @@ module nba_array #(
   endgenerate
 
 `ifdef FORMAL
-  // Accumulators change only three cycles after a valid step that no reset has overtaken.
+  // Accumulators change only FLAGS + 1 cycles after a valid step that no reset has overtaken, and a sum is that of the
+  // products of a step.
   reg                      f_seen_q;
   reg                      f_hold_q;
-  reg [1:0]                f_valid_q;
+  reg [FLAGS-1:0]          f_valid_q;
   reg [PM*PP*ACC_BITS-1:0] f_acc_q;
   initial f_seen_q = 1'b0;
   initial f_hold_q = 1'b0;
   always @(posedge clk) begin
     f_seen_q  <= rst || f_seen_q;
-    f_valid_q <= rst ? 2'b00 : {f_valid_q[0], s_valid};
-    f_hold_q  <= f_seen_q && !f_valid_q[1];
+    f_valid_q <= rst ? {FLAGS{1'b0}} : {f_valid_q[FLAGS-2:0], s_valid};
+    f_hold_q  <= f_seen_q && !f_valid_q[FLAGS-1];
     f_acc_q   <= m_acc;
     if (f_seen_q) begin
-      assert ({valid_q5, valid_q4} == f_valid_q);
+      assert (valid_q == f_valid_q);
     end
     if (f_hold_q) begin
       assert (m_acc == f_acc_q);

@@ -98,6 +98,8 @@ module nba_chunk #(
   localparam integer DST_W    = 37;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
+  // The sum over the lanes takes a cycle for every level of its tree.
+  localparam integer XFER   = 8 + ((PN > 1) ? $clog2(PN) : 0);
   localparam integer PROG_W = ISSUE_W + ROW_W + DRAIN_W + DSTS_W;
 
   wire [7:0]         job;
@@ -116,7 +118,7 @@ module nba_chunk #(
     .m_word  (word)
   );
 
-  // ---------------------------------------------------------------- issue (i, i+1)
+  // ---------------------------------------------------------------- issue (i .. i+2)
   wire [3:0]        src_sel;
   wire [C_BITS-1:0] a_pad;
   wire              a_signed;
@@ -124,11 +126,11 @@ module nba_chunk #(
   wire [3:0]        w_shift;
   wire [4:0]        w_bits;
   wire              take_max;
-  wire              valid_q1;
-  wire              first_q1;
+  wire              valid_q2;
+  wire              first_q2;
   wire [15:0]       w_addr;
-  wire [PP-1:0]     ok_q1;
-  wire [3:0]        rot_q1;
+  wire [PP-1:0]     ok_q2;
+  wire [3:0]        rot_q2;
   wire              xfer;
   wire              xfer_first;
   wire              row_go;
@@ -143,6 +145,7 @@ module nba_chunk #(
     .N_DST      (N_DST),
     .N_JOBS     (N_JOBS),
     .MAX_STAGE  (MAX_STAGE),
+    .XFER       (XFER),
     .ISSUE_W    (ISSUE_W),
     .ROW_W      (ROW_W),
     .DST_W      (DST_W)
@@ -178,11 +181,11 @@ module nba_chunk #(
     .m_w_shift        (w_shift),
     .m_w_bits         (w_bits),
     .m_max            (take_max),
-    .m_valid          (valid_q1),
-    .m_first          (first_q1),
+    .m_valid          (valid_q2),
+    .m_first          (first_q2),
     .m_w_addr         (w_addr),
-    .m_ok             (ok_q1),
-    .m_rot            (rot_q1),
+    .m_ok             (ok_q2),
+    .m_rot            (rot_q2),
     .xfer             (xfer),
     .xfer_first       (xfer_first),
     .row_go_pulse     (row_go),
@@ -190,10 +193,10 @@ module nba_chunk #(
     .stat_start_pulse (start_row)
   );
 
-  // ---------------------------------------------------------------- operands (i .. i+3), MAC array (i+3 .. i+6)
-  wire                           valid_q3;
-  wire                           first_q3;
-  wire                           max_q3;
+  // ---------------------------------------------------------------- operands (i .. i+7), MAC array (i+7 ..)
+  wire                           valid_q7;
+  wire                           first_q7;
+  wire                           max_q7;
   wire [PP*LANES*(A_BITS+1)-1:0] op_a;
   wire [PM*PN*W_BITS-1:0]        op_w;
   nba_operands #(
@@ -222,15 +225,15 @@ module nba_chunk #(
     .cfg_w_shift(w_shift),
     .cfg_w_bits (w_bits),
     .cfg_max    (take_max),
-    .s_valid    (valid_q1),
-    .s_first    (first_q1),
+    .s_valid    (valid_q2),
+    .s_first    (first_q2),
     .s_w_addr   (w_addr),
-    .s_ok       (ok_q1),
-    .s_rot      (rot_q1),
+    .s_ok       (ok_q2),
+    .s_rot      (rot_q2),
     .src_data   (src_data),
-    .m_valid    (valid_q3),
-    .m_first    (first_q3),
-    .m_max      (max_q3),
+    .m_valid    (valid_q7),
+    .m_first    (first_q7),
+    .m_max      (max_q7),
     .m_a        (op_a),
     .m_w        (op_w)
   );
@@ -250,13 +253,13 @@ module nba_chunk #(
     .rst    (rst),
     .s_a    (op_a),
     .s_w    (op_w),
-    .s_valid(valid_q3),
-    .s_first(first_q3),
-    .s_max  (max_q3),
+    .s_valid(valid_q7),
+    .s_first(first_q7),
+    .s_max  (max_q7),
     .m_acc  (acc)
   );
 
-  // ---------------------------------------------------------------- drain and requantise (e+7 ..)
+  // ---------------------------------------------------------------- drain and requantise (e+XFER+1 ..)
   wire       job_last;
   wire [7:0] job_done;
   nba_results #(

@@ -4,7 +4,8 @@
 // A decision in cycle t (go) starts the row in t+1. Its pulses to the edges come in cycle t, the release of input
 // rows in the last cycle of the row.
 // N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0); N_JOBS 1..255; MAX_STAGE [rounds] 0..255.
-// cfg_*: fields of the job that is issued, stable from the second fetch cycle on and until the next fetch.
+// cfg_*: fields of the job that is issued, stable from the second fetch cycle on and until the next fetch; the flags
+// of the edges answer src_need a cycle later. Rows take at least two cycles.
 // Edge i of a kind is bit i, and lane i of a packed port. Reset: idle.
 `default_nettype none
 module nba_decide #(
@@ -77,6 +78,10 @@ module nba_decide #(
   end
   wire tok_ready = src_ok && res_ok && (&(dst_free | ~cfg_dst_en));
 
+  // The ring's pointer moves with a decision, and the next decision comes two cycles later at the earliest.
+  reg [15:0] row_off_q;
+  always @(posedge clk) row_off_q <= row_off;
+
   generate
     for (gi = 0; gi < N_SRC; gi = gi + 1) begin : g_src
       localparam [31:0] ID = gi;
@@ -92,7 +97,7 @@ module nba_decide #(
     end
   endgenerate
   assign go_pulse = go;
-  assign go_off   = row_off;
+  assign go_off   = row_off_q;
 
   nba_seq #(
     .N_JOBS   (N_JOBS),

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_drain: takes the accumulators of a finished group and hands them on, PQ channels x PP columns per cycle,
 // with the addresses of their requantisation parameters and of the residual operand (docs/template.md).
-// xfer in cycle x loads the drain register; drain steps k = 0..DRAIN-1 follow in x+1+k; lanes appear one cycle later (q1),
-// together with the memories' answers; the step flags appear at q5, when the code does.
+// xfer in cycle x announces a group whose accumulators are s_acc in x+2; drain steps k = 0..DRAIN-1 have their addresses
+// in x+1+k (d0); the lanes appear in d0+3 (q1), together with the memories' answers; the step flags in d0+10, a cycle
+// before the code.
 // PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. xfer comes at most every DRAIN = PM/PQ cycles.
 // s_acc: accumulator of channel m, column p at (m*PP+p)*ACC_BITS. xfer_first marks the first group of a job:
-// load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle.
+// load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle (x+1).
 // Reset: no step is under way.
 `default_nettype none
 module nba_drain #(
@@ -30,10 +31,10 @@ module nba_drain #(
   output wire [15:0]               d_res_off,
   input  wire [12:0]               cfg_res_words,
   output wire                      d_res_row_pulse,
-  // q1
+  // q1 = d0+3
   output wire                      m_res_ok,
   output wire [PQ*PP*ACC_BITS-1:0] m_acc,
-  // q5
+  // d0+10
   output wire                      m_valid,
   output wire                      m_col_last,
   output wire                      m_row_last,
@@ -54,7 +55,9 @@ module nba_drain #(
   reg [15:0]       res_q;
   reg [15:0]       res_col_q;
   reg [12:0]       res_word_q;
-  reg              res_ok_q;
+  reg [2:0]        res_ok_q;
+  reg [1:0]        load_q;
+  reg [1:0]        shift_q;
   reg [ALL_W-1:0]  acc_q;
   reg [STEP_W-1:0] lanes_q;
 
@@ -112,45 +115,50 @@ module nba_drain #(
     end
   end
 
+  always @(posedge clk) begin
+    load_q  <= {load_q[0], xfer};
+    shift_q <= {shift_q[0], busy_q};
+  end
   generate
     if (DRAIN > 1) begin : g_shift
       always @(posedge clk) begin
-        if (busy_q) acc_q <= {{STEP_W{1'b0}}, acc_q[ALL_W-1:STEP_W]};
-        if (xfer) acc_q <= s_acc;
+        if (shift_q[1]) acc_q <= {{STEP_W{1'b0}}, acc_q[ALL_W-1:STEP_W]};
+        if (load_q[1]) acc_q <= s_acc;
       end
     end else begin : g_whole
       always @(posedge clk) begin
-        if (xfer) acc_q <= s_acc;
+        if (load_q[1]) acc_q <= s_acc;
       end
     end
   endgenerate
   always @(posedge clk) begin
     lanes_q  <= acc_q[STEP_W-1:0];
-    res_ok_q <= cfg_res_en && res_word_q < cfg_res_words;
+    res_ok_q <= {res_ok_q[1:0], cfg_res_en && res_word_q < cfg_res_words};
   end
 
-  // Step flags travel beside the requantiser: d0 -> q1 .. q5.
-  reg [4:0] valid_q;
-  reg [4:0] col_q;
-  reg [4:0] end_q;
-  reg [4:0] job_q;
+  // Step flags travel beside the requantiser: d0 -> d0+10.
+  localparam integer FLAGS = 10;
+  reg [FLAGS-1:0] valid_q;
+  reg [FLAGS-1:0] col_q;
+  reg [FLAGS-1:0] end_q;
+  reg [FLAGS-1:0] job_q;
   always @(posedge clk) begin
-    valid_q <= {valid_q[3:0], busy_q};
-    col_q   <= {col_q[3:0], col_last};
-    end_q   <= {end_q[3:0], row_last};
-    job_q   <= {job_q[3:0], job_last};
-    if (rst) valid_q <= 5'd0;
+    valid_q <= {valid_q[FLAGS-2:0], busy_q};
+    col_q   <= {col_q[FLAGS-2:0], col_last};
+    end_q   <= {end_q[FLAGS-2:0], row_last};
+    job_q   <= {job_q[FLAGS-2:0], job_last};
+    if (rst) valid_q <= {FLAGS{1'b0}};
   end
 
   assign d_param_addr    = param_q;
   assign d_res_off       = res_q;
   assign d_res_row_pulse = busy_q && row_last && cfg_res_en;
-  assign m_res_ok        = res_ok_q;
+  assign m_res_ok        = res_ok_q[2];
   assign m_acc           = lanes_q;
-  assign m_valid         = valid_q[4];
-  assign m_col_last      = col_q[4];
-  assign m_row_last      = end_q[4];
-  assign m_job_last      = job_q[4];
+  assign m_valid         = valid_q[FLAGS-1];
+  assign m_col_last      = col_q[FLAGS-1];
+  assign m_row_last      = end_q[FLAGS-1];
+  assign m_job_last      = job_q[FLAGS-1];
 `ifdef FORMAL
   // A group comes at most every DRAIN cycles, the first after a reset is the first of a job, and the job's fields
   // change with its first group only. Then no group meets a busy drain except in its last step.

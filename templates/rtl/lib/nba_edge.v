@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_edge: the buffer between one producer and one consumer: PP banks, one write port, one read port,
-// and the row tokens of its N_RINGS rings (docs/template.md). Reads take one cycle; one write per cycle.
+// and the row tokens of its N_RINGS rings (docs/template.md). Reads take two cycles; one write per cycle.
 // PP 1, 2, 4, 8 banks; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
 // (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
 // Tables hold 16 bits per ring, ring 0 low, see nba_ring.
@@ -111,7 +111,8 @@ module nba_edge #(
         .DEPTH(DEPTH),
         .AW   (16),
         .SUB_W(WLANES * C_BITS),
-        .BLOCK(BLOCK)
+        .BLOCK(BLOCK),
+        .OUT_REG(1)
       ) u_ram (
         .clk   (clk),
         .w_en  (w_sub & {SUBS{w_en}}),

@@ -3,7 +3,8 @@
 // A row may start in cycle t (tok_start_pulse) if tok_free is high, from the cycle after the start
 // pulse on; its beats are taken from t + 1 on, one per cycle with s_valid. It takes max(beats, 2)
 // cycles, a late beat makes it longer; the next row may be decided in its last cycle: no bubble.
-// A beat taken in cycle i is on step_* in cycle i + 1.
+// A beat taken in cycle i has its flags on step_* in cycle i + 1, its codes on step_data in cycle i + 2. The flag tok_free
+// answers a start two cycles later.
 // PP: columns per beat. LANES: channels per beat. DATA_W: code [bits]. ROWS: rows of a frame.
 // COL_GROUPS = ceil(width/PP), CHAN_WORDS = ceil(channels/LANES): beats = COL_GROUPS*CHAN_WORDS.
 // All 1 or more. cfg_frames: frames to take, 0 = without end; sampled by start_pulse, which is
@@ -59,6 +60,7 @@ module nba_host_in #(
   reg                       step_valid_q;
   reg                       step_col_last_q;
   reg                       step_row_last_q;
+  reg [PP*LANES*DATA_W-1:0] data_q;
   reg [PP*LANES*DATA_W-1:0] step_data_q;
 
   wire fire       = s_valid && state_q == ST_RUN;
@@ -109,7 +111,8 @@ module nba_host_in #(
     step_valid_q    <= fire;
     step_col_last_q <= col_last;
     step_row_last_q <= row_last;
-    step_data_q     <= s_data;
+    data_q          <= s_data;
+    step_data_q     <= data_q;
     if (rst) step_valid_q <= 1'b0;
   end
 
@@ -161,7 +164,7 @@ module nba_host_in #(
     if (!$past(rst)) begin
       assert (step_valid == $past(s_valid && s_ready));
       if (step_valid) begin
-        assert (step_data == $past(s_data));
+        if ($past(step_valid)) assert (step_data == $past($past(s_data)));
         assert (step_row_last == ($past(f_beat_q) == BEATS - 1));
         assert (step_col_last || !step_row_last);
         assert (step_col_last == ($past(word_q) == CHAN_WORDS - 1));

@@ -3,8 +3,8 @@
 // A row may start in cycle t (tok_start_pulse) if tok_avail is high, from the cycle after the start
 // pulse on; r_row_addr is sampled in t, its beats are issued from t + 1 on, one per cycle. It takes
 // max(beats, 2) cycles; rel_pulse marks the last, in which the next row may be decided: no bubble.
-// A beat issued in cycle i: r_addr in i + 1, r_data in i + 2, on m_* from i + 4. A stalled output
-// stops the issue (credits for a FIFO of 4), so nothing is lost.
+// A beat issued in cycle i: r_addr in i + 1, r_data in i + 3, on m_* from i + 5. A stalled output
+// stops the issue (credits for a FIFO of 5), so nothing is lost. The flag tok_avail answers a start two cycles later.
 // PP: columns read. OUT_COLS: columns per beat, the first of PP. LANES: channels per beat.
 // DATA_W: code [bits]. AW: address [bits]. ROWS, COL_GROUPS, CHAN_WORDS, cfg_frames: nba_host_in.
 // stat_frame_pulse: a frame's last beat is being handed over; stat_frames counts since start.
@@ -45,7 +45,7 @@ module nba_host_out #(
   localparam integer BEAT_W = (BEATS > 1) ? $clog2(BEATS) : 1;
   localparam integer ROW_W  = (ROWS > 1) ? $clog2(ROWS) : 1;
   localparam integer OUT_W  = OUT_COLS * LANES * DATA_W;
-  localparam [2:0]   N_CREDITS = 3'd4;
+  localparam [2:0]   N_CREDITS = 3'd5;
   localparam [31:0]  BEAT_LAST = BEATS - 1;
   localparam [31:0]  ROW_LAST  = ROWS - 1;
 
@@ -63,8 +63,10 @@ module nba_host_out #(
   reg [AW-1:0]     r_addr_q;
   reg              issued_q;
   reg              issued_q2;
+  reg              issued_q3;
   reg              last_q;
   reg              last_q2;
+  reg              last_q3;
   reg [2:0]        credit_q;
   reg              busy_q;
   reg [31:0]       frames_q;
@@ -128,25 +130,28 @@ module nba_host_out #(
   always @(posedge clk) begin
     issued_q  <= issue;
     issued_q2 <= issued_q;
+    issued_q3 <= issued_q2;
     last_q    <= row_last && frame_last;
     last_q2   <= last_q;
+    last_q3   <= last_q2;
     if (issue && !pop) credit_q <= credit_q - 3'd1;
     if (pop && !issue) credit_q <= credit_q + 3'd1;
     if (rst) begin
       issued_q  <= 1'b0;
       issued_q2 <= 1'b0;
+      issued_q3 <= 1'b0;
       credit_q  <= N_CREDITS;
     end
   end
 
   nba_fifo #(
     .W     (OUT_W + 1),
-    .DEPTH (4)
+    .DEPTH (5)
   ) u_fifo (
     .clk     (clk),
     .rst     (rst),
-    .s_data  ({last_q2, r_data[OUT_W-1:0]}),
-    .s_valid (issued_q2),
+    .s_data  ({last_q3, r_data[OUT_W-1:0]}),
+    .s_valid (issued_q3),
     .s_ready (fifo_s_ready),
     .m_data  (fifo_m_data),
     .m_valid (fifo_m_valid),
@@ -201,7 +206,7 @@ module nba_host_out #(
   reg [31:0]   f_beat_q;
   reg [1:0]    f_age_q;
   reg [AW-1:0] f_base_q;
-  wire [3:0]   f_inside = issued_q + issued_q2 + fifo_count;
+  wire [3:0]   f_inside = issued_q + issued_q2 + issued_q3 + fifo_count;
 
   always @(posedge clk) begin
     f_past_q <= 1'b1;
@@ -232,7 +237,7 @@ module nba_host_out #(
     if (state_q == ST_IDLE) assert (row_q == 0);
     // Credits are exact, so the FIFO always has room.
     assert (credit_q + f_inside == N_CREDITS);
-    if (issued_q2 && !$past(rst)) assert (fifo_s_ready);
+    if (issued_q3 && !$past(rst)) assert (fifo_s_ready);
     if (row_end) assert (f_row_q && f_age_q >= 2'd2);
     if (row_end) assert (f_beat_q + issue == BEATS);
     if (tok_start_pulse) assert (tok_avail && (!f_row_q || row_end));

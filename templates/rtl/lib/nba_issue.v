@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_issue: the issue side of a chunk: decides when the rows of the job start (nba_decide), walks them (nba_walk),
-// and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i, i+1).
-// Latency 1 cycle from a step's cycle i to its addresses (i+1); its fields are the job's in cycle i; one step per cycle.
-// xfer: the accumulators of a group are finished; six cycles after the last cycle e of its slot.
-// PER_CHANNEL 0/1, PP, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk; ISSUE_W, ROW_W, DST_W: bits of
+// and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i to i+2).
+// Latency 2 cycles from a step's cycle i to its addresses (i+2); its fields are the job's in cycle i; one step per cycle.
+// xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
+// XFER: 4 or more. PER_CHANNEL 0/1, PP, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk; ISSUE_W, ROW_W, DST_W: bits of
 // the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
 // Reset: idle; no step is under way.
 `default_nettype none
@@ -16,6 +16,7 @@ module nba_issue #(
   parameter integer N_DST       = 1,
   parameter integer N_JOBS      = 1,
   parameter integer MAX_STAGE   = 0,
+  parameter integer XFER        = 8,
   parameter integer ISSUE_W     = 274,
   parameter integer ROW_W       = 64,
   parameter integer DST_W       = 37
@@ -53,13 +54,13 @@ module nba_issue #(
   output wire [3:0]             m_w_shift,
   output wire [4:0]             m_w_bits,
   output wire                   m_max,
-  // steps (i+1)
+  // steps (i+2)
   output wire                   m_valid,
   output wire                   m_first,
   output wire [15:0]            m_w_addr,
   output wire [PP-1:0]          m_ok,
   output wire [3:0]             m_rot,
-  // groups (e+6)
+  // groups (e+XFER)
   output wire                   xfer,
   output wire                   xfer_first,
   output wire                   row_go_pulse,
@@ -217,8 +218,8 @@ module nba_issue #(
     .stat_busy        (stat_busy),
     .stat_start_pulse (stat_start_pulse)
   );
-  wire slot_end_q1;
-  wire first_slot_q1;
+  wire slot_end_q2;
+  wire first_slot_q2;
   nba_walk #(
     .PER_CHANNEL(PER_CHANNEL),
     .PP         (PP)
@@ -261,19 +262,20 @@ module nba_issue #(
     .m_rot           (m_rot),
     .m_valid         (m_valid),
     .m_first         (m_first),
-    .m_slot_end      (slot_end_q1),
-    .m_first_slot    (first_slot_q1)
+    .m_slot_end      (slot_end_q2),
+    .m_first_slot    (first_slot_q2)
   );
 
-  // Slot ends travel from i+1 (for e) to the transfer in e+6.
-  reg [4:0] xfer_q;
-  reg [4:0] xfer_first_q;
+  // Slot ends travel from i+2 (for e) to the transfer in e+XFER.
+  localparam integer WAIT = XFER - 2;
+  reg [WAIT-1:0] xfer_q;
+  reg [WAIT-1:0] xfer_first_q;
   always @(posedge clk) begin
-    xfer_q       <= {xfer_q[3:0], slot_end_q1};
-    xfer_first_q <= {xfer_first_q[3:0], first_slot_q1};
-    if (rst) xfer_q <= 5'd0;
+    xfer_q       <= {xfer_q[WAIT-2:0], slot_end_q2};
+    xfer_first_q <= {xfer_first_q[WAIT-2:0], first_slot_q2};
+    if (rst) xfer_q <= {WAIT{1'b0}};
   end
-  assign xfer       = xfer_q[4];
-  assign xfer_first = xfer_q[4] && xfer_first_q[4];
+  assign xfer       = xfer_q[WAIT-1];
+  assign xfer_first = xfer_q[WAIT-1] && xfer_first_q[WAIT-1];
 endmodule
 `default_nettype wire

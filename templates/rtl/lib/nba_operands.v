@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_operands: the operands of every step: words of the input edge, rotated, padded and nested; stored weights,
-// nested (docs/template.md, pipeline rows i+1 to i+3).
-// Latency 3 cycles from a step's fields (i), 2 from its addresses (i+1), to its operands (i+3); src_data answers in i+2.
+// nested (docs/template.md, pipeline rows i+2 to i+7).
+// Latency 7 cycles from a step's fields (i), 5 from its addresses (i+2), to its operands (i+7); src_data answers in i+4.
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP as the engine.
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
@@ -35,15 +35,15 @@ module nba_operands #(
   input  wire [3:0]        cfg_w_shift,
   input  wire [4:0]        cfg_w_bits,
   input  wire              cfg_max,
-  // i+1
+  // i+2
   input  wire              s_valid,
   input  wire              s_first,
   input  wire [15:0]       s_w_addr,
   input  wire [PP-1:0]     s_ok,
   input  wire [3:0]        s_rot,
-  // i+2
+  // i+4
   input  wire [N_SRC*PP*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
-  // i+3
+  // i+7
   output wire              m_valid,
   output wire              m_first,
   output wire              m_max,
@@ -56,36 +56,38 @@ module nba_operands #(
 
   integer i;
 
-  reg [3:0]        sel_q1;
-  reg [3:0]        sel_q2;
-  reg [C_BITS+4:0] nest_a_q1;
-  reg [C_BITS+4:0] nest_a_q2;
-  reg [8:0]        nest_w_q1;
-  reg [8:0]        nest_w_q2;
-  reg [PP-1:0]     ok_q2;
-  reg [3:0]        rot_q2;
-  reg [1:0]        valid_q;
-  reg [1:0]        first_q;
+  localparam integer A_W = C_BITS + 5;
+
+  // Fields and flags of a step wait for its words: those of the source until i+4, those of the weights until i+5.
+  reg [4*4-1:0]   sel_q;
+  reg [4*A_W-1:0] nest_a_q;
+  reg [5*9-1:0]   nest_w_q;
+  reg [2*PP-1:0]  ok_q;
+  reg [2*4-1:0]   rot_q;
+  reg [15:0]      w_addr_q;
+  reg [4:0]       valid_q;
+  reg [4:0]       first_q;
   always @(posedge clk) begin
-    sel_q1    <= cfg_sel;
-    nest_a_q1 <= {cfg_pad, cfg_signed, cfg_a_shift};
-    nest_w_q1 <= {cfg_w_bits, cfg_w_shift};
-    sel_q2    <= sel_q1;
-    nest_a_q2 <= nest_a_q1;
-    nest_w_q2 <= nest_w_q1;
-    ok_q2     <= s_ok;
-    rot_q2    <= s_rot;
-    valid_q   <= {valid_q[0], s_valid};
-    first_q   <= {first_q[0], s_first};
-    if (rst) valid_q <= 2'd0;
+    sel_q    <= {sel_q[11:0], cfg_sel};
+    nest_a_q <= {nest_a_q[3*A_W-1:0], cfg_pad, cfg_signed, cfg_a_shift};
+    nest_w_q <= {nest_w_q[35:0], cfg_w_bits, cfg_w_shift};
+    ok_q     <= {ok_q[PP-1:0], s_ok};
+    rot_q    <= {rot_q[3:0], s_rot};
+    w_addr_q <= s_w_addr;
+    valid_q  <= {valid_q[3:0], s_valid};
+    first_q  <= {first_q[3:0], s_first};
+    if (rst) valid_q <= 5'd0;
   end
-  assign m_valid = valid_q[1];
-  assign m_first = first_q[1];
+  wire [3:0]     sel    = sel_q[15:12];
+  wire [A_W-1:0] nest_a = nest_a_q[3*A_W +: A_W];
+  wire [8:0]     nest_w = nest_w_q[44:36];
+  assign m_valid = valid_q[4];
+  assign m_first = first_q[4];
   generate
     if (HAS_MAX != 0) begin : g_max
-      reg [2:0] max_q;
-      always @(posedge clk) max_q <= {max_q[1:0], cfg_max};
-      assign m_max = max_q[2];
+      reg [6:0] max_q;
+      always @(posedge clk) max_q <= {max_q[5:0], cfg_max};
+      assign m_max = max_q[6];
     end else begin : g_no_max
       wire unused = &{1'b0, cfg_max};
       assign m_max = 1'b0;
@@ -96,7 +98,7 @@ module nba_operands #(
   always @* begin
     src_word = {WORD_W{1'b0}};
     for (i = 0; i < N_SRC; i = i + 1) begin
-      if (sel_q2 == i[3:0]) src_word = src_data[i*WORD_W +: WORD_W];
+      if (sel == i[3:0]) src_word = src_data[i*WORD_W +: WORD_W];
     end
   end
 
@@ -109,11 +111,11 @@ module nba_operands #(
   ) u_align (
     .clk     (clk),
     .s_data  (src_word),
-    .s_rot   (rot_q2),
-    .s_ok    (ok_q2),
-    .s_pad   (nest_a_q2[C_BITS+4:5]),
-    .s_signed(nest_a_q2[4]),
-    .s_shift (nest_a_q2[3:0]),
+    .s_rot   (rot_q[7:4]),
+    .s_ok    (ok_q[PP +: PP]),
+    .s_pad   (nest_a[A_W-1:5]),
+    .s_signed(nest_a[4]),
+    .s_shift (nest_a[3:0]),
     .m_data  (m_a)
   );
 
@@ -123,10 +125,11 @@ module nba_operands #(
     .DEPTH(W_DEPTH),
     .AW   (16),
     .FILE (WEIGHT_FILE),
-    .BLOCK(W_BLOCK)
+    .BLOCK(W_BLOCK),
+    .OUT_REG(1)
   ) u_weights (
     .clk (clk),
-    .addr(s_w_addr),
+    .addr(w_addr_q),
     .data(w_word)
   );
 
@@ -138,8 +141,8 @@ module nba_operands #(
   ) u_wnest (
     .clk    (clk),
     .s_data (w_word),
-    .s_shift(nest_w_q2[3:0]),
-    .s_bits (nest_w_q2[8:4]),
+    .s_shift(nest_w[3:0]),
+    .s_bits (nest_w[8:4]),
     .m_data (m_w)
   );
 endmodule

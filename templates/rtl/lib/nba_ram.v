@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_ram: simple dual-port memory: one write and one read port on one clock, written by sub-words.
-// Latency 1 cycle: r_data holds the word of r_addr as it was before the clock edge; throughput one
+// Latency 1 + OUT_REG cycles: r_data holds the word of r_addr as it was before the clock edge; throughput one
 // write and one read per cycle. After synthesis a read in the very cycle of a write to the same
 // word may give old or new bits: do not rely on it.
 // WIDTH: word [bits]. SUB_W: written unit [bits], divides WIDTH. DEPTH: words, 1 or more.
 // AW: width of the addresses, >= clog2(DEPTH); only the low bits count; any word outside DEPTH.
-// BLOCK: 1 block memory, 0 distributed.
+// BLOCK: 1 block memory, 0 distributed. OUT_REG: 1 = a second register behind the memory.
 // Packing: sub-word i of a word lies at [i*SUB_W +: SUB_W] and is written by w_en[i].
 // Reset: none; the memory powers up as zero.
 `default_nettype none
@@ -15,7 +15,8 @@ module nba_ram #(
   parameter integer DEPTH = 16,
   parameter integer AW    = 4,
   parameter integer SUB_W = 8,
-  parameter integer BLOCK = 1
+  parameter integer BLOCK = 1,
+  parameter integer OUT_REG = 0
 ) (
   input  wire                   clk,
   input  wire [WIDTH/SUB_W-1:0] w_en,
@@ -33,6 +34,17 @@ module nba_ram #(
   wire [ADDR_W-1:0] w_a = w_addr[ADDR_W-1:0];
   wire [ADDR_W-1:0] r_a = r_addr[ADDR_W-1:0];
   wire unused = &{1'b0, w_addr, r_addr};
+
+  wire [WIDTH-1:0] word;
+  generate
+    if (OUT_REG != 0) begin : g_out
+      reg [WIDTH-1:0] out_q;
+      always @(posedge clk) out_q <= word;
+      assign r_data = out_q;
+    end else begin : g_direct
+      assign r_data = word;
+    end
+  endgenerate
 
 `ifdef FORMAL
   // The word at any one address follows its writes, sub-word by sub-word, and is what is read.
@@ -55,7 +67,8 @@ module nba_ram #(
 
   always @(posedge clk) begin
     assert (f_word == f_word_q);
-    if (f_past_q && $past(r_a) == f_a) assert (r_data == $past(f_word_q));
+    if (f_past_q && $past(r_a) == f_a) assert (word == $past(f_word_q));
+    if (OUT_REG != 0 && f_past_q) assert (r_data == $past(word));
   end
 `endif
 
@@ -77,7 +90,7 @@ module nba_ram #(
 
       always @(posedge clk) r_data_q <= ram_mem[r_a];
 
-      assign r_data = r_data_q;
+      assign word = r_data_q;
 `ifdef FORMAL
       assign f_word = ram_mem[f_a];
 `endif
@@ -98,7 +111,7 @@ module nba_ram #(
 
       always @(posedge clk) r_data_q <= ram_mem[r_a];
 
-      assign r_data = r_data_q;
+      assign word = r_data_q;
 `ifdef FORMAL
       assign f_word = ram_mem[f_a];
 `endif

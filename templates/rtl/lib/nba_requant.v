@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_requant: bias, scaling, residual, rounding, clamp of PQ x PP accumulators (docs/numerics.md).
-// Latency 4 cycles (sum, products, total, code), PQ x PP results per cycle; no stall. Reset: none.
+// Latency 8 cycles (sum, product in two, total, shift in two, saturated, code), PQ x PP results per cycle; no stall.
+// Reset: none.
 // PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
 // (8, 16). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
-// must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift, c_zero, c_min, c_max t+3.
+// must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
 `default_nettype none
 
 module nba_requant #(
@@ -38,6 +39,7 @@ module nba_requant #(
   localparam integer TOTAL_W = (MOST > 30) ? MOST + 18 : 48;
 
   localparam integer VALUE_W = C_BITS + 3;
+  localparam integer NEAR_W  = C_BITS + 2;
 
   wire signed [VALUE_W-1:0] zero;
   wire signed [VALUE_W-1:0] low;
@@ -54,6 +56,14 @@ module nba_requant #(
     end
   endgenerate
 
+  // The limits of what the zero point is added to: a value is compared while it is moved.
+  reg signed [VALUE_W-1:0] below_q;
+  reg signed [VALUE_W-1:0] above_q;
+  always @(posedge clk) begin
+    below_q <= low - zero;
+    above_q <= high - zero;
+  end
+
   genvar gm;
   genvar gp;
   generate
@@ -69,16 +79,20 @@ module nba_requant #(
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
         wire signed [ACC_BITS-1:0] acc;
         wire signed [PROD_W-1:0]   product;
-        wire signed [TOTAL_W-1:0]  residual;
-        wire signed [TOTAL_W-1:0]  shifted;
+        wire signed [TOTAL_W-1:0]  coarse;
+        wire signed [TOTAL_W-1:0]  fine;
         wire                       fits;
-        wire signed [C_BITS+1:0]   near;
-        wire signed [VALUE_W-1:0]  moved;
-        wire signed [VALUE_W-1:0]  clamped;
+        wire signed [VALUE_W-1:0]  near;
+        wire        [VALUE_W-1:0]  moved;
         reg  signed [SUM_W-1:0]    sum_q2;
         reg  signed [PROD_W-1:0]   product_q3;
-        reg  signed [TOTAL_W-1:0]  total_q4;
-        reg  [C_BITS-1:0]          code_q5;
+        reg  signed [PROD_W-1:0]   product_q4;
+        wire signed [TOTAL_W-1:0]  offset_q4;
+        reg  signed [TOTAL_W-1:0]  total_q5;
+        reg  signed [TOTAL_W-1:0]  shifted_q6;
+        reg  signed [TOTAL_W-1:0]  shifted_q7;
+        reg  signed [NEAR_W-1:0]   near_q8;
+        reg  [C_BITS-1:0]          code_q9;
 
         assign acc     = s_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS];
         assign product = sum_q2 * mult_q2;
@@ -91,6 +105,7 @@ module nba_requant #(
           reg  [C_BITS-1:0]           code_q2;
           wire signed [C_BITS:0]      value;
           reg  signed [SCALED_W-1:0]  scaled_q3;
+          reg  signed [TOTAL_W-1:0]   sum_q4;
           assign code   = s_res[(gp*PQ+gm)*C_BITS +: C_BITS];
           assign factor = {1'b0, c_res_mult};
           assign value  = {c_res_signed & code_q2[C_BITS-1], code_q2};
@@ -98,32 +113,41 @@ module nba_requant #(
           always @(posedge clk) begin
             code_q2   <= code;
             scaled_q3 <= scaled;
+            sum_q4    <= {{(TOTAL_W-SCALED_W){scaled_q3[SCALED_W-1]}}, scaled_q3} + round;
           end
-          assign residual = {{(TOTAL_W-SCALED_W){scaled_q3[SCALED_W-1]}}, scaled_q3};
+          assign offset_q4 = sum_q4;
         end else begin : g_no_residual
-          assign residual = {TOTAL_W{1'b0}};
+          reg signed [TOTAL_W-1:0] round_q4;
+          always @(posedge clk) round_q4 <= round;
+          assign offset_q4 = round_q4;
         end
+
+        // The shift in two parts: multiples of 8, then the rest.
+        assign coarse = total_q5 >>> {c_shift[5:3], 3'd0};
+        assign fine   = shifted_q6 >>> c_shift[2:0];
 
         // Saturating to C_BITS + 2 bits first changes no result (beyond them the sum with the zero point is
         // at or beyond every limit of C_BITS + 1), and keeps the last adder and the comparators small.
-        assign shifted = total_q4 >>> c_shift;
-        assign fits    = (&shifted[TOTAL_W-1:C_BITS+1]) || !(|shifted[TOTAL_W-1:C_BITS+1]);
-        assign near    = fits ? shifted[C_BITS+1:0]
-                              : {shifted[TOTAL_W-1], {(C_BITS+1){!shifted[TOTAL_W-1]}}};
-        assign moved   = {near[C_BITS+1], near} + zero;
-        assign clamped = (moved < low) ? low : (moved > high) ? high : moved;
+        assign fits   = (&shifted_q7[TOTAL_W-1:C_BITS+1]) || !(|shifted_q7[TOTAL_W-1:C_BITS+1]);
+        assign near   = {near_q8[NEAR_W-1], near_q8};
+        assign moved  = near + zero;
 
         always @(posedge clk) begin
           sum_q2     <= {acc[ACC_BITS-1], acc} + {bias[ACC_BITS-1], bias};
           product_q3 <= product;
-          total_q4   <= {{(TOTAL_W-PROD_W+1){product_q3[PROD_W-1]}}, product_q3[PROD_W-2:0]}
-                        + residual + round;
-          code_q5    <= clamped[C_BITS-1:0];
+          product_q4 <= product_q3;
+          total_q5   <= {{(TOTAL_W-PROD_W+1){product_q4[PROD_W-1]}}, product_q4[PROD_W-2:0]} + offset_q4;
+          shifted_q6 <= coarse;
+          shifted_q7 <= fine;
+          near_q8    <= fits ? shifted_q7[C_BITS+1:0]
+                             : {shifted_q7[TOTAL_W-1], {(C_BITS+1){!shifted_q7[TOTAL_W-1]}}};
+          code_q9    <= (near < below_q) ? low[C_BITS-1:0]
+                      : (near > above_q) ? high[C_BITS-1:0] : moved[C_BITS-1:0];
         end
 
-        assign m_code[(gp*PQ+gm)*C_BITS +: C_BITS] = code_q5;
+        assign m_code[(gp*PQ+gm)*C_BITS +: C_BITS] = code_q9;
 
-        wire unused = &{1'b0, clamped};
+        wire unused = &{1'b0, moved};
       end
     end
   endgenerate
@@ -131,19 +155,25 @@ module nba_requant #(
   wire unused = &{1'b0, s_res, c_res_mult, c_res_signed};
 
 `ifdef FORMAL
-  // A code lies within the limits of the cycle before it, whatever the total was.
+  // A code lies within the limits of the two cycles before it, whatever the total was.
   // The least signed code.
   wire signed [VALUE_W-1:0] f_least = {{4{1'b1}}, {(C_BITS-1){1'b0}}};
   reg               f_legal_q;
+  reg               f_same_q;
+  reg signed [VALUE_W-1:0] f_zero_q;
   reg signed [VALUE_W-1:0] f_low_q;
   reg signed [VALUE_W-1:0] f_high_q;
   reg               f_unsigned_q;
   initial f_legal_q = 1'b0;
+  initial f_same_q = 1'b0;
   always @(posedge clk) begin
     f_low_q      <= low;
     f_high_q     <= high;
     f_unsigned_q <= !low[VALUE_W-1];
-    f_legal_q    <= (low <= high) && (!low[VALUE_W-1] || ((low >= f_least) && (high <= ~f_least)));
+    f_zero_q     <= zero;
+    f_same_q     <= 1'b1;
+    f_legal_q    <= f_same_q && low == f_low_q && high == f_high_q && zero == f_zero_q && (low <= high)
+                    && (!low[VALUE_W-1] || ((low >= f_least) && (high <= ~f_least)));
   end
 
   generate

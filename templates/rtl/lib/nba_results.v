@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_results: the drain side of a chunk: finished accumulators (nba_drain) with the parameters and the residual
 // operand of their job, requantised (nba_requant), and handed to the writers of the output edges.
-// xfer in cycle x: drain steps in x+1.., their codes (step_*) five cycles later (docs/template.md, pipeline).
-// The drain works on a job while the next one is being fetched, so it has its own copy of the job's fields: taken
-// when the job starts (s_start_pulse: s_job and the word), in force from its first group (xfer_first) on.
+// xfer in cycle x announces accumulators in x+2: drain steps in x+1.., their flags (step_*) ten cycles later, their codes
+// (step_data) another cycle later (docs/template.md, pipeline).
+// The drain works on a job while later ones are fetched and started, so it has its own copies of the job's fields: put
+// by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
+// (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
+// are at least PM/PQ + 6 cycles apart.
 // PM, PQ, PP, C_BITS, ACC_BITS as the engine; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
 // P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
@@ -62,14 +65,38 @@ module nba_results #(
   genvar  gi;
 
   // ---------------------------------------------------------------- fields of the job
-  reg [LATE_W+7:0] next_q;
-  reg [LATE_W+7:0] own_q;
+  localparam integer TAIL_W = DRAIN_W + DSTS_W + 8;
+
+  wire [LATE_W+7:0]  next_word;
+  reg [LATE_W+7:0]   own_q;
+  reg [TAIL_W-1:0]   tail_q;
+  reg [4:0]          renew_q;
   always @(posedge clk) begin
-    if (s_start_pulse) next_q <= {s_job, s_dst, s_drain, s_row};
-    if (xfer_first) own_q <= next_q;
+    renew_q <= {renew_q[3:0], xfer_first};
+    if (xfer_first) own_q <= next_word;
+    if (renew_q[4]) tail_q <= own_q[LATE_W+7:ROW_W];
+    if (rst) renew_q <= 5'd0;
   end
-  wire [DSTS_W-1:0] own_dst = own_q[ROW_W+DRAIN_W +: DSTS_W];
-  assign step_job = own_q[LATE_W +: 8];
+  wire [DSTS_W-1:0] tail_dst = tail_q[DRAIN_W +: DSTS_W];
+  assign step_job = tail_q[DRAIN_W+DSTS_W +: 8];
+
+  wire       words_s_ready;
+  wire       words_m_valid;
+  wire [2:0] words_count;
+  nba_fifo #(
+    .W    (LATE_W + 8),
+    .DEPTH(4)
+  ) u_words (
+    .clk    (clk),
+    .rst    (rst),
+    .s_data ({s_job, s_dst, s_drain, s_row}),
+    .s_valid(s_start_pulse),
+    .s_ready(words_s_ready),
+    .m_data (next_word),
+    .m_valid(words_m_valid),
+    .m_ready(xfer_first),
+    .count  (words_count)
+  );
 
   wire [11:0]       o_rows;
   wire [12:0]       o_m_last;
@@ -85,6 +112,14 @@ module nba_results #(
   wire [C_BITS:0]   o_zero;
   wire [C_BITS:0]   o_min;
   wire [C_BITS:0]   o_max;
+  wire [5:0]        early_shift;
+  wire [C_BITS:0]   early_zero;
+  wire [C_BITS:0]   early_min;
+  wire [C_BITS:0]   early_max;
+  wire [12:0]       late_res_words;
+  wire [15:0]       late_res_mult;
+  wire              late_res_signed;
+  wire [47:0]       late_round;
   nba_word_row u_word_row (
     .s_word      (own_q[ROW_W-1:0]),
     .cfg_rows    (o_rows),
@@ -103,6 +138,19 @@ module nba_results #(
     .cfg_res_mult  (o_res_mult),
     .cfg_res_signed(o_res_signed),
     .cfg_round     (o_round),
+    .cfg_shift     (early_shift),
+    .cfg_zero      (early_zero),
+    .cfg_min       (early_min),
+    .cfg_max       (early_max)
+  );
+  nba_word_drain #(
+    .C_BITS(C_BITS)
+  ) u_word_tail (
+    .s_word        (tail_q[DRAIN_W-1:0]),
+    .cfg_res_words (late_res_words),
+    .cfg_res_mult  (late_res_mult),
+    .cfg_res_signed(late_res_signed),
+    .cfg_round     (late_round),
     .cfg_shift     (o_shift),
     .cfg_zero      (o_zero),
     .cfg_min       (o_min),
@@ -111,7 +159,7 @@ module nba_results #(
   generate
     for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
       nba_word_dst u_word_dst (
-        .s_word          (own_dst[gi*DST_W +: DST_W]),
+        .s_word          (tail_dst[gi*DST_W +: DST_W]),
         .cfg_en          (step_en[gi]),
         .cfg_ring        (step_ring[gi*6 +: 6]),
         .cfg_words       (step_words[gi*13 +: 13]),
@@ -130,7 +178,7 @@ module nba_results #(
   wire [3:0]        next_res_sel;
   wire [5:0]        next_res_ring;
   nba_word_row u_word_next (
-    .s_word      (next_q[ROW_W-1:0]),
+    .s_word      (next_word[ROW_W-1:0]),
     .cfg_rows    (next_rows),
     .cfg_m_last  (next_m_last),
     .cfg_g_last  (next_g_last),
@@ -139,7 +187,9 @@ module nba_results #(
     .cfg_res_sel (next_res_sel),
     .cfg_res_ring(next_res_ring)
   );
-  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_res_en, next_res_sel, next_res_ring};
+  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_res_en, next_res_sel, next_res_ring, words_s_ready,
+                  words_m_valid, words_count, early_shift, early_zero, early_min, early_max, late_res_words,
+                  late_res_mult, late_res_signed, late_round};
 
   // ---------------------------------------------------------------- drain
   wire [15:0]               param_addr;
@@ -189,7 +239,13 @@ module nba_results #(
       end
     end
   end
-  assign res_addr = res_row_sel + res_off;
+  reg [15:0] res_addr_q;
+  reg [15:0] param_addr_q;
+  always @(posedge clk) begin
+    res_addr_q   <= res_row_sel + res_off;
+    param_addr_q <= param_addr;
+  end
+  assign res_addr = res_addr_q;
   generate
     for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res_next
       localparam [31:0] ID = gi;
@@ -205,10 +261,11 @@ module nba_results #(
     .DEPTH(P_DEPTH),
     .AW   (16),
     .FILE (PARAM_FILE),
-    .BLOCK(P_BLOCK)
+    .BLOCK(P_BLOCK),
+    .OUT_REG(1)
   ) u_params (
     .clk (clk),
-    .addr(param_addr),
+    .addr(param_addr_q),
     .data(param)
   );
   nba_word_param #(

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_rom: read-only memory loaded from a file of hexadecimal words.
-// Latency 1 cycle, throughput 1 read per cycle.
+// Latency 1 + OUT_REG cycles, throughput 1 read per cycle.
 // WIDTH: word [bits]. DEPTH: words in FILE, 1 or more.
 // AW: width of the address, >= clog2(DEPTH); only the low bits count; any word outside DEPTH.
 // FILE: bare file name, looked up where the tool runs. BLOCK: 1 block memory, 0 distributed.
+// OUT_REG: 1 = a second register behind the memory.
 // Packing: a line of FILE is one word, most significant digit first.
 // Reset: none.
 `default_nettype none
@@ -13,7 +14,8 @@ module nba_rom #(
   parameter integer DEPTH = 16,
   parameter integer AW    = 4,
   parameter         FILE  = "nba_rom.mem",
-  parameter integer BLOCK = 1
+  parameter integer BLOCK = 1,
+  parameter integer OUT_REG = 0
 ) (
   input  wire             clk,
   input  wire [AW-1:0]    addr,
@@ -25,6 +27,17 @@ module nba_rom #(
   wire [ADDR_W-1:0] a = addr[ADDR_W-1:0];
   wire unused = &{1'b0, addr};
 
+  wire [WIDTH-1:0] word;
+  generate
+    if (OUT_REG != 0) begin : g_out
+      reg [WIDTH-1:0] out_q;
+      always @(posedge clk) out_q <= word;
+      assign data = out_q;
+    end else begin : g_direct
+      assign data = word;
+    end
+  endgenerate
+
   generate
     if (BLOCK != 0) begin : g_block
       (* rom_style = "block" *) reg [WIDTH-1:0] rom_mem [0:DEPTH-1];
@@ -34,7 +47,7 @@ module nba_rom #(
 
       always @(posedge clk) data_q <= rom_mem[a];
 
-      assign data = data_q;
+      assign word = data_q;
     end else begin : g_dist
       // yosys has no LUT RAM for a ROM, and reads rom_block first; Vivado reads rom_style only.
       (* rom_block = "logic" *)
@@ -46,7 +59,7 @@ module nba_rom #(
 
       always @(posedge clk) data_q <= rom_mem[a];
 
-      assign data = data_q;
+      assign word = data_q;
     end
   endgenerate
 

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_seq: a chunk's sequencer: fetches the jobs of its program in order, round after round, and decides in which
 // cycle each output row may start (docs/template.md, row tokens and cycles).
-// A decision (go_pulse) in cycle t starts the row in t+1; a fetch takes four cycles; a skipped job costs a fetch.
+// A decision (go_pulse) in cycle t starts the row in t+1; rows take at least two cycles. A fetch takes five cycles; a
+// skipped job costs a fetch. need_rows is that of the next decision from the cycle before it on: what a row needs and
+// releases is computed while the row before it waits (*_n_q).
 // N_JOBS 1..255; MAX_STAGE [rounds] 0..255, the largest stage of the program.
 // cfg_frames: frames of this batch, 0 = without end. cfg_* fields arrive from the program ROM one cycle after
 // `job`, are stable from the second fetch cycle on and until the next fetch.
@@ -41,69 +43,104 @@ module nba_seq #(
   localparam [1:0] ST_ROWS  = 2'd2;
 
   localparam [31:0] LAST_JOB  = N_JOBS - 1;
-  localparam [31:0] STAGE_MAX = MAX_STAGE;
+  localparam [32:0] STAGE_MAX = MAX_STAGE;
+  localparam [2:0]  FETCH_LAST = 3'd4;
+  localparam [2:0]  FETCH_LOAD = 3'd3;
 
   reg [1:0]  state_q;
-  reg [1:0]  fetch_q;
+  reg [2:0]  fetch_q;
   reg [7:0]  job_q;
   reg [31:0] round_q;
-  reg [11:0] row_q;
+  reg        started_q;
+  // The frame of this job in this round, and whether it lies before the first or behind the last.
+  reg [32:0] frame_q;
+  reg        skip_q;
+  reg [32:0] end_q;
+  reg        last_round_q;
+  // The row that is decided next.
+  reg        first_q;
+  reg        last_q;
+  reg        rows_end_q;
   reg [12:0] top_q;
   reg [12:0] need_q;
   reg [12:0] rel_q;
   reg [12:0] run_rel_q;
-  reg        started_q;
+  // The row behind it: rows that follow, first and last input row of its window, first of the next window.
+  reg [11:0] left_n_q;
+  reg        last_n_q;
+  reg [12:0] top_n_q;
+  reg [12:0] bottom_n_q;
+  reg [12:0] after_n_q;
+  reg [12:0] need_n_q;
+  reg [12:0] rel_n_q;
+  reg        first_row_n_q;
 
-  // Frame of this job in this round; skipped if it lies before the first or after the last frame.
-  wire [32:0] frame      = {1'b0, round_q} - {25'd0, cfg_stage};
-  wire        skip       = frame[32] || (cfg_frames != 32'd0 && frame[31:0] >= cfg_frames);
-  wire        last_job   = job_q == LAST_JOB[7:0];
-  wire        last_round = cfg_frames != 32'd0
-                        && ({1'b0, round_q} + 33'd1) == ({1'b0, cfg_frames} + {1'b0, STAGE_MAX});
+  wire last_job = job_q == LAST_JOB[7:0];
 
-  // Rows needed and released by output row row_q, from the first input row that is still held.
-  wire        row_last = row_q + 12'd1 == cfg_rows;
-  wire        rows_end = row_q == cfg_rows;
-  wire [12:0] after    = top_q + (cfg_stride2_h ? 13'd2 : 13'd1);
-  wire [12:0] bottom   = top_q + {6'd0, cfg_ky_last} + 13'd1;
+  // Rows needed and released, from the first input row that is still held:
+  // min(bottom, height) - max(top, 0), and (last row ? height : max(after, 0)) - max(top, 0).
+  wire [12:0] stride   = cfg_stride2_h ? 13'd2 : 13'd1;
+  wire [12:0] kernel   = {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] height   = {1'b0, cfg_height};
-  wire [12:0] first    = top_q[12] ? 13'd0 : top_q;
-  wire [12:0] limit    = (bottom < height) ? bottom : height;
-  wire [12:0] kept     = row_last ? height : (after[12] ? 13'd0 : after);
+  wire [12:0] to_end   = height - (top_n_q[12] ? 13'd0 : top_n_q);
+  wire [12:0] window   = top_n_q[12] ? bottom_n_q : kernel;
+  wire [12:0] passed   = after_n_q[12] ? 13'd0 : top_n_q[12] ? after_n_q : stride;
 
   wire in_rows = state_q == ST_ROWS;
-  wire go      = in_rows && !rows_end && (!walk_run || walk_last) && tok_ready;
-  wire done    = in_rows && rows_end && walk_last;
-  wire fetched = state_q == ST_FETCH && fetch_q == 2'd3;
-  wire advance = done || (fetched && skip);
+  wire go      = in_rows && !rows_end_q && (!walk_run || walk_last) && tok_ready;
+  wire done    = in_rows && rows_end_q && walk_last;
+  wire fetched = state_q == ST_FETCH && fetch_q == FETCH_LAST;
+  wire load    = state_q == ST_FETCH && fetch_q == FETCH_LOAD;
+  wire advance = done || (fetched && skip_q);
 
   always @(posedge clk) begin
-    fetch_q   <= fetch_q + 2'd1;
-    started_q <= go && row_q == 12'd0;
-    need_q    <= limit - first;
-    rel_q     <= kept - first;
-    if (state_q == ST_FETCH) begin
-      row_q <= 12'd0;
-      top_q <= 13'd0 - {6'd0, cfg_pad_top};
+    fetch_q      <= fetch_q + 3'd1;
+    started_q    <= go && first_q;
+    frame_q      <= {1'b0, round_q} - {25'd0, cfg_stage};
+    skip_q       <= frame_q[32] || (cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames);
+    end_q        <= {1'b0, cfg_frames} + STAGE_MAX;
+    last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} + 33'd1 == end_q;
+    need_n_q     <= (bottom_n_q < height) ? window : to_end;
+    rel_n_q      <= last_n_q ? to_end : passed;
+    if (go || load) begin
+      first_q    <= first_row_n_q;
+      last_q     <= last_n_q;
+      top_q      <= top_n_q;
+      need_q     <= need_n_q;
+      rel_q      <= rel_n_q;
+      first_row_n_q <= 1'b0;
+      left_n_q   <= left_n_q - 12'd1;
+      last_n_q   <= left_n_q == 12'd1;
+      top_n_q    <= after_n_q;
+      bottom_n_q <= bottom_n_q + stride;
+      after_n_q  <= after_n_q + stride;
     end
     if (go) begin
-      row_q     <= row_q + 12'd1;
-      top_q     <= after;
-      run_rel_q <= rel_q;
+      run_rel_q  <= rel_q;
+      rows_end_q <= last_q;
     end
-    if (fetched && !skip) state_q <= ST_ROWS;
+    if (state_q == ST_FETCH && !load && !fetched) begin
+      rows_end_q    <= 1'b0;
+      first_row_n_q <= 1'b1;
+      left_n_q      <= cfg_rows - 12'd1;
+      last_n_q      <= cfg_rows == 12'd1;
+      top_n_q       <= 13'd0 - {6'd0, cfg_pad_top};
+      bottom_n_q    <= kernel - {6'd0, cfg_pad_top};
+      after_n_q     <= stride - {6'd0, cfg_pad_top};
+    end
+    if (fetched && !skip_q) state_q <= ST_ROWS;
     if (advance) begin
       state_q <= ST_FETCH;
-      fetch_q <= 2'd0;
+      fetch_q <= 3'd0;
       job_q   <= last_job ? 8'd0 : job_q + 8'd1;
       if (last_job) begin
         round_q <= round_q + 32'd1;
-        if (last_round) state_q <= ST_IDLE;
+        if (last_round_q) state_q <= ST_IDLE;
       end
     end
     if (start_pulse && state_q == ST_IDLE) begin
       state_q <= ST_FETCH;
-      fetch_q <= 2'd0;
+      fetch_q <= 3'd0;
       job_q   <= 8'd0;
       round_q <= 32'd0;
     end
@@ -116,8 +153,8 @@ module nba_seq #(
   assign job              = job_q;
   assign need_rows        = {3'd0, need_q};
   assign go_pulse         = go;
-  assign go_first         = row_q == 12'd0;
-  assign go_last          = row_last;
+  assign go_first         = first_q;
+  assign go_last          = last_q;
   assign go_rows          = {3'd0, rel_q};
   assign go_top           = top_q;
   assign release_pulse    = walk_last;
@@ -125,41 +162,87 @@ module nba_seq #(
   assign stat_busy        = state_q != ST_IDLE;
   assign stat_start_pulse = started_q;
 `ifdef FORMAL
-  // The walk of a row begins in the cycle after its decision and ends in the cycle of walk_last; program fields are
-  // stable while rows are decided. Then jobs change only between rows, and every job runs cfg_rows rows.
-  reg       f_init_q = 1'b1;
-  reg       f_run_q;
-  reg [2:0] f_fetch_q;
+  // The walk of a row begins in the cycle after its decision, takes at least two cycles and ends in the cycle of
+  // walk_last; program fields are stable but for the first fetch cycle. Then rows are decided one by one, each with
+  // what its window needs and leaves behind, as the plain formulae say.
+  reg        f_init_q = 1'b1;
+  reg        f_run_q;
+  reg        f_go_q;
+  reg [2:0]  f_fetch_q;
+  reg [11:0] f_row_q;
   always @(posedge clk) begin
     f_init_q  <= 1'b0;
     f_run_q   <= go || (f_run_q && !walk_last);
+    f_go_q    <= go;
     f_fetch_q <= (state_q == ST_FETCH && !advance) ? f_fetch_q + 3'd1 : 3'd0;
+    if (go) f_row_q <= f_row_q + 12'd1;
+    if (state_q == ST_FETCH) f_row_q <= 12'd0;
     if (rst) begin
       f_run_q   <= 1'b0;
+      f_go_q    <= 1'b0;
       f_fetch_q <= 3'd0;
     end
   end
+  wire        f_fields = !f_init_q && (state_q == ST_ROWS || (state_q == ST_FETCH && fetch_q > 3'd1));
+  wire [12:0] f_height = {1'b0, cfg_height};
+  wire [12:0] f_place  = cfg_stride2_h ? {f_row_q, 1'b0} : {1'b0, f_row_q};
+  wire [12:0] f_top    = f_place - {6'd0, cfg_pad_top};
+  wire [12:0] f_bottom = f_top + {6'd0, cfg_ky_last} + 13'd1;
+  wire [12:0] f_after  = f_top + (cfg_stride2_h ? 13'd2 : 13'd1);
+  wire [12:0] f_first  = f_top[12] ? 13'd0 : f_top;
+  wire [12:0] f_limit  = (f_bottom < f_height) ? f_bottom : f_height;
+  wire        f_last   = f_row_q + 12'd1 == cfg_rows;
+  wire [12:0] f_kept   = f_last ? f_height : f_after[12] ? 13'd0 : f_after;
+  wire [11:0] f_step   = f_row_q + 12'd1;
+  wire [12:0] f_place_n = cfg_stride2_h ? {f_step, 1'b0} : {1'b0, f_step};
+  wire [12:0] f_top_n  = f_place_n - {6'd0, cfg_pad_top};
   always @* begin
     if (f_init_q) assume (rst);
     assume (walk_run == f_run_q);
-    assume (!walk_last || walk_run);
-    assume (cfg_rows != 12'd0);
+    assume (!walk_last || (walk_run && !f_go_q));
+    assume (cfg_rows != 12'd0 && cfg_rows < 12'd2048 && cfg_height < 12'd2048);
+    assume (cfg_pad_top <= cfg_ky_last);
   end
   always @(posedge clk) begin
-    if (!f_init_q && state_q == ST_ROWS) assume (cfg_rows == $past(cfg_rows));
+    if (f_fields) begin
+      assume (cfg_rows == $past(cfg_rows) && cfg_height == $past(cfg_height) && cfg_pad_top == $past(cfg_pad_top));
+      assume (cfg_ky_last == $past(cfg_ky_last) && cfg_stride2_h == $past(cfg_stride2_h));
+    end
     if (!f_init_q) begin
       assert (state_q != 2'd3);
-      if (state_q == ST_FETCH) assert (f_fetch_q == {1'b0, fetch_q});
-      if (state_q == ST_ROWS && $past(state_q) == ST_FETCH) assert ($past(f_fetch_q) == 3'd3);
+      if (state_q == ST_FETCH) assert (f_fetch_q == fetch_q && fetch_q <= FETCH_LAST);
+      if (state_q == ST_ROWS && $past(state_q) == ST_FETCH) assert ($past(f_fetch_q) == FETCH_LAST);
       if (go_pulse) assert (tok_ready && state_q == ST_ROWS && (!f_run_q || walk_last));
       if (state_q != ST_ROWS) assert (!f_run_q);
       if (state_q == ST_ROWS) begin
-        assert (row_q <= cfg_rows);
-        assert (f_run_q || row_q != cfg_rows);
-        if (row_q == 12'd0) assert (!f_run_q);
+        assert (f_row_q <= cfg_rows);
+        assert (rows_end_q == (f_row_q == cfg_rows));
+        assert (f_run_q || !rows_end_q);
+        assert (first_q == (f_row_q == 12'd0));
+        assert (!first_row_n_q);
+        if (first_q) assert (!f_run_q);
+        if (!rows_end_q) begin
+          assert (last_q == f_last);
+          assert (left_n_q == cfg_rows - f_row_q - 12'd2);
+          assert (top_q == f_top);
+          assert (need_q == f_limit - f_first);
+          assert (rel_q == f_kept - f_first);
+          if (!f_last) begin
+            assert (last_n_q == (f_row_q + 12'd2 == cfg_rows));
+            assert (top_n_q == f_top_n);
+            assert (bottom_n_q == f_top_n + {6'd0, cfg_ky_last} + 13'd1);
+            assert (after_n_q == f_top_n + (cfg_stride2_h ? 13'd2 : 13'd1));
+          end
+        end
+      end
+      if (state_q == ST_FETCH && (fetch_q == 3'd2 || fetch_q == 3'd3)) begin
+        assert (first_row_n_q && left_n_q == cfg_rows - 12'd1 && last_n_q == (cfg_rows == 12'd1));
+        assert (top_n_q == 13'd0 - {6'd0, cfg_pad_top} && !rows_end_q);
+        assert (bottom_n_q == top_n_q + {6'd0, cfg_ky_last} + 13'd1);
+        assert (after_n_q == top_n_q + (cfg_stride2_h ? 13'd2 : 13'd1));
       end
       if (state_q != ST_IDLE) assert (job_q <= LAST_JOB[7:0]);
-      if (stat_start_pulse) assert (f_run_q && (row_q == 12'd1));
+      if (stat_start_pulse) assert (f_run_q && f_row_q == 12'd1);
     end
   end
 `endif

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_walk: walks one output row: column groups, channel groups, taps, channel words; one step per cycle,
-// and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i and i+1).
-// Latency 1 cycle from a step's cycle i to its registered addresses (i+1); one step per cycle; never stalls.
+// and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i to i+2).
+// Latency 2 cycles from a step's cycle i to its registered addresses (i+2); one step per cycle; never stalls.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). PP 1, 2, 4, 8.
 // row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
-// cfg_*: fields of the running job, stable from row_go to walk_last; *_last are counts minus one.
+// cfg_*: fields of the running job, stable from three cycles before row_go to walk_last; *_last are counts minus one.
 // A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
 // half cfg_half_first; the half changes after the groups cfg_m_lo_last and cfg_m_hi_last. Else cfg_half_words is 0.
 // Reset stops the walk.
@@ -46,7 +46,7 @@ module nba_walk #(
   input  wire [15:0]       cfg_ring_words,
   input  wire [15:0]       cfg_w_base,
   input  wire              cfg_w_step,
-  // stage i+1
+  // stage i+2
   output wire [PP*16-1:0]  m_addr,
   output wire [15:0]       m_w_addr,
   output wire [PP-1:0]     m_ok,
@@ -60,118 +60,180 @@ module nba_walk #(
   localparam [31:0] HALF_C  = PP / 2;
   localparam [31:0] PP_LAST = PP - 1;
 
-  // Loop state (cycle i).
+  // What follows from the job's fields alone.
+  reg         c_one_q;
+  reg         kx_one_q;
+  reg         ky_one_q;
+  reg         m_one_q;
+  reg         g_one_q;
+  reg         extra_q;
+  reg         extra_one_q;
+  reg         turn0_q;
+  reg [12:0]  lo_before_q;
+  reg [12:0]  hi_before_q;
+  reg [12:0]  word0_q;
+  reg [13:0]  xs0_q;
+  reg [15:0]  near0_q;
+  reg [15:0]  far0_q;
+  reg [16:0]  row_over_q;
+  always @(posedge clk) begin
+    c_one_q     <= (PER_CHANNEL != 0) || cfg_c_last == 13'd0;
+    kx_one_q    <= cfg_kx_last == 7'd0;
+    ky_one_q    <= cfg_ky_last == 7'd0;
+    m_one_q     <= cfg_m_last == 13'd0;
+    g_one_q     <= cfg_g_last == 12'd0;
+    extra_q     <= cfg_slot_extra != 12'd0;
+    extra_one_q <= cfg_slot_extra == 12'd1;
+    turn0_q     <= cfg_m_lo_last == 13'd0 || cfg_m_hi_last == 13'd0;
+    lo_before_q <= cfg_m_lo_last - 13'd1;
+    hi_before_q <= cfg_m_hi_last - 13'd1;
+    word0_q     <= cfg_half_first ? cfg_half_words : 13'd0;
+    xs0_q       <= 14'd0 - {7'd0, cfg_pad_left};
+    near0_q     <= cfg_base + cfg_qoff0;
+    far0_q      <= near0_q + {3'd0, cfg_col_words};
+    row_over_q  <= {1'b0, cfg_row_words} - {1'b0, cfg_ring_words};
+  end
+
+  // Loop state (cycle i). A loop counts down; its flag says that it is at its last value.
   reg         run_q;
   reg         pad_q;
   reg         fresh_q;
   reg         job_first_q;
+  reg         tap_first_q;
   reg         wait_q;
-  reg [11:0]  wait_cnt_q;
-  reg [12:0]  c_q;
+  reg         wait_last_q;
+  reg [11:0]  wait_left_q;
+  reg         c_last_q;
+  reg [12:0]  c_left_q;
   reg [12:0]  word_q;
   reg         half_q;
-  reg [6:0]   kx_q;
-  reg [6:0]   ky_q;
+  reg         turn_q;
+  reg         kx_last_q;
+  reg [6:0]   kx_left_q;
+  reg         ky_last_q;
+  reg [6:0]   ky_left_q;
+  reg         m_last_q;
+  reg [12:0]  m_left_q;
   reg [12:0]  m_q;
-  reg [11:0]  g_q;
-  // Address state.
+  reg         g_last_q;
+  reg [11:0]  g_left_q;
+  // Address state: row in the ring; column of tap 0 in the row, with the ring's first word, and the column behind it.
   reg [15:0]  top_off_q;
   reg [15:0]  off_q;
   reg [12:0]  top_ri_q;
   reg [12:0]  ri_q;
   reg [2:0]   rot_q;
   reg         par_q;
-  reg [15:0]  qoff_q;
-  reg [15:0]  g_qoff_q;
+  reg [15:0]  near_q;
+  reg [15:0]  far_q;
+  reg [15:0]  g_near_q;
+  reg [15:0]  g_far_q;
   reg [13:0]  xs_q;
   reg [13:0]  g_xs_q;
   reg [15:0]  w_q;
 
   wire step      = run_q && !wait_q && !pad_q;
-  wire c_last    = (PER_CHANNEL != 0) || (c_q == cfg_c_last);
-  wire kx_last   = kx_q == cfg_kx_last;
-  wire ky_last   = ky_q == cfg_ky_last;
-  wire m_last    = m_q == cfg_m_last;
-  wire g_last    = g_q == cfg_g_last;
-  wire taps_last = c_last && kx_last && ky_last;
-  wire slot_end  = (step && taps_last && cfg_slot_extra == 12'd0)
-                || (run_q && wait_q && wait_cnt_q == cfg_slot_extra);
-  wire row_end   = slot_end && m_last && g_last;
+  wire taps_last = c_last_q && kx_last_q && ky_last_q;
+  wire slot_end  = (step && taps_last && !extra_q) || (run_q && wait_q && wait_last_q);
+  wire row_end   = slot_end && m_last_q && g_last_q;
 
   // The half of the words that the channel group reads, and the next one.
-  wire        half_turn  = m_q == cfg_m_lo_last || m_q == cfg_m_hi_last;
-  wire        half_next  = m_last ? cfg_half_first : half_q ^ half_turn;
-  wire [12:0] word_base  = half_q ? cfg_half_words : 13'd0;
-  wire [12:0] word_next  = half_next ? cfg_half_words : 13'd0;
-  wire [12:0] word_first = cfg_half_first ? cfg_half_words : 13'd0;
+  wire        half_next = m_last_q ? cfg_half_first : half_q ^ turn_q;
+  wire [12:0] word_base = half_q ? cfg_half_words : 13'd0;
+  wire [12:0] word_next = half_next ? cfg_half_words : 13'd0;
 
   // A row of a single cycle is followed by one idle cycle: the next decision needs two.
   assign walk_run  = run_q;
   assign walk_last = run_q && (pad_q || (row_end && !fresh_q));
 
-  wire [16:0] off_sum  = {1'b0, off_q} + {1'b0, cfg_row_words};
-  wire [16:0] off_over = off_sum - {1'b0, cfg_ring_words};
+  wire [15:0] off_sum  = off_q + cfg_row_words;
+  wire [16:0] off_over = {1'b0, off_q} + row_over_q;
   wire        rot_wrap = rot_q == PP_LAST[2:0];
   wire        rot_step = !cfg_stride2_w || par_q;
-  wire [13:0] xs_start = 14'd0 - {7'd0, cfg_pad_left};
   wire [13:0] xs_group = g_xs_q + (cfg_stride2_w ? {PP_C[12:0], 1'b0} : PP_C[13:0]);
-  wire [15:0] qoff_group = g_qoff_q + {3'd0, cfg_col_words};
+  wire [15:0] far_next = far_q + {3'd0, cfg_col_words};
+  wire [15:0] far_group = g_far_q + {3'd0, cfg_col_words};
 
   always @(posedge clk) begin
     if (run_q) begin
       fresh_q <= 1'b0;
       if (step) begin
+        tap_first_q <= 1'b0;
         if (cfg_w_step) w_q <= w_q + 16'd1;
-        if (!c_last) begin
-          c_q    <= c_q + 13'd1;
-          word_q <= word_q + 13'd1;
+        if (!c_last_q) begin
+          c_left_q <= c_left_q - 13'd1;
+          c_last_q <= c_left_q == 13'd1;
+          word_q   <= word_q + 13'd1;
         end else begin
-          c_q    <= 13'd0;
-          word_q <= word_base;
-          if (!kx_last) begin
-            kx_q <= kx_q + 7'd1;
-            xs_q <= xs_q + 14'd1;
-            par_q <= cfg_stride2_w && !par_q;
+          c_left_q <= cfg_c_last;
+          c_last_q <= c_one_q;
+          word_q   <= word_base;
+          if (!kx_last_q) begin
+            kx_left_q <= kx_left_q - 7'd1;
+            kx_last_q <= kx_left_q == 7'd1;
+            xs_q      <= xs_q + 14'd1;
+            par_q     <= cfg_stride2_w && !par_q;
             if (rot_step) begin
               rot_q <= rot_wrap ? 3'd0 : rot_q + 3'd1;
-              if (rot_wrap) qoff_q <= qoff_q + {3'd0, cfg_col_words};
+              if (rot_wrap) begin
+                near_q <= far_q;
+                far_q  <= far_next;
+              end
             end
           end else begin
-            kx_q   <= 7'd0;
-            xs_q   <= g_xs_q;
-            par_q  <= cfg_par0;
-            rot_q  <= cfg_rot0;
-            qoff_q <= g_qoff_q;
-            if (!ky_last) begin
-              ky_q  <= ky_q + 7'd1;
-              ri_q  <= ri_q + 13'd1;
-              off_q <= off_over[16] ? off_sum[15:0] : off_over[15:0];
+            kx_left_q <= cfg_kx_last;
+            kx_last_q <= kx_one_q;
+            xs_q      <= g_xs_q;
+            par_q     <= cfg_par0;
+            rot_q     <= cfg_rot0;
+            near_q    <= g_near_q;
+            far_q     <= g_far_q;
+            if (!ky_last_q) begin
+              ky_left_q <= ky_left_q - 7'd1;
+              ky_last_q <= ky_left_q == 7'd1;
+              ri_q      <= ri_q + 13'd1;
+              off_q     <= off_over[16] ? off_sum : off_over[15:0];
             end else begin
-              ky_q  <= 7'd0;
-              ri_q  <= top_ri_q;
-              off_q <= top_off_q;
-              if (cfg_slot_extra != 12'd0) wait_q <= 1'b1;
+              ky_left_q <= cfg_ky_last;
+              ky_last_q <= ky_one_q;
+              ri_q      <= top_ri_q;
+              off_q     <= top_off_q;
+              if (extra_q) wait_q <= 1'b1;
             end
           end
         end
       end
-      if (wait_q) wait_cnt_q <= wait_cnt_q + 12'd1;
+      if (wait_q) begin
+        wait_left_q <= wait_left_q - 12'd1;
+        wait_last_q <= wait_left_q == 12'd2;
+      end
       if (slot_end) begin
         wait_q      <= 1'b0;
-        wait_cnt_q  <= 12'd1;
+        wait_left_q <= cfg_slot_extra;
+        wait_last_q <= extra_one_q;
         job_first_q <= 1'b0;
+        tap_first_q <= 1'b1;
         half_q      <= half_next;
         word_q      <= word_next;
-        if (!m_last) begin
-          m_q <= m_q + 13'd1;
+        if (!m_last_q) begin
+          m_q      <= m_q + 13'd1;
+          m_left_q <= m_left_q - 13'd1;
+          m_last_q <= m_left_q == 13'd1;
+          turn_q   <= m_q == lo_before_q || m_q == hi_before_q;
         end else begin
           m_q      <= 13'd0;
+          m_left_q <= cfg_m_last;
+          m_last_q <= m_one_q;
+          turn_q   <= turn0_q;
           w_q      <= cfg_w_base;
-          g_q      <= g_q + 12'd1;
+          g_left_q <= g_left_q - 12'd1;
+          g_last_q <= g_left_q == 12'd1;
           xs_q     <= xs_group;
           g_xs_q   <= xs_group;
-          qoff_q   <= qoff_group;
-          g_qoff_q <= qoff_group;
+          near_q   <= g_far_q;
+          g_near_q <= g_far_q;
+          far_q    <= far_group;
+          g_far_q  <= far_group;
         end
       end
       if (row_end) begin
@@ -187,25 +249,36 @@ module nba_walk #(
       pad_q       <= 1'b0;
       fresh_q     <= 1'b1;
       job_first_q <= row_first;
+      tap_first_q <= 1'b1;
       wait_q      <= 1'b0;
-      wait_cnt_q  <= 12'd1;
-      c_q         <= 13'd0;
-      word_q      <= word_first;
+      wait_left_q <= cfg_slot_extra;
+      wait_last_q <= extra_one_q;
+      c_left_q    <= cfg_c_last;
+      c_last_q    <= c_one_q;
+      word_q      <= word0_q;
       half_q      <= cfg_half_first;
-      kx_q        <= 7'd0;
-      ky_q        <= 7'd0;
+      turn_q      <= turn0_q;
+      kx_left_q   <= cfg_kx_last;
+      kx_last_q   <= kx_one_q;
+      ky_left_q   <= cfg_ky_last;
+      ky_last_q   <= ky_one_q;
       m_q         <= 13'd0;
-      g_q         <= 12'd0;
+      m_left_q    <= cfg_m_last;
+      m_last_q    <= m_one_q;
+      g_left_q    <= cfg_g_last;
+      g_last_q    <= g_one_q;
       top_off_q   <= row_off;
       off_q       <= row_off;
       top_ri_q    <= row_top;
       ri_q        <= row_top;
       rot_q       <= cfg_rot0;
       par_q       <= cfg_par0;
-      qoff_q      <= cfg_qoff0;
-      g_qoff_q    <= cfg_qoff0;
-      xs_q        <= xs_start;
-      g_xs_q      <= xs_start;
+      near_q      <= near0_q;
+      g_near_q    <= near0_q;
+      far_q       <= far0_q;
+      g_far_q     <= far0_q;
+      xs_q        <= xs0_q;
+      g_xs_q      <= xs0_q;
       w_q         <= cfg_w_base;
     end
     if (rst) begin
@@ -215,103 +288,194 @@ module nba_walk #(
   end
 
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
-  // columns lie one column further.
-  wire [12:0] word     = (PER_CHANNEL != 0) ? m_q : word_q;
-  wire [15:0] addr     = cfg_base + off_q + qoff_q + (par_q ? cfg_parity_words : 16'd0) + {3'd0, word};
-  wire [15:0] addr_far = addr + {3'd0, cfg_col_words};
-  wire [3:0]  rot_sum  = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
-  wire [3:0]  rot      = (rot_sum >= PP_C[3:0]) ? rot_sum - PP_C[3:0] : rot_sum;
-  wire        row_ok   = !ri_q[12] && (ri_q < {1'b0, cfg_height});
+  // columns lie one column further. The sum of five comes in two stages.
+  wire [12:0] word    = (PER_CHANNEL != 0) ? m_q : word_q;
+  wire [3:0]  rot_sum = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
+  wire [3:0]  rot     = (rot_sum >= PP_C[3:0]) ? rot_sum - PP_C[3:0] : rot_sum;
 
-  reg [15:0]  w_addr_q;
+  reg [15:0]  near_q1;
+  reg [15:0]  far_q1;
+  reg [15:0]  word_q1;
+  reg         row_ok_q1;
+  reg [15:0]  w_addr_q1;
+  reg [3:0]   rot_q1;
+  reg         valid_q1;
+  reg         first_q1;
+  reg         slot_end_q1;
+  reg         first_slot_q1;
+  reg [15:0]  w_addr_q2;
   reg [3:0]   rot_q2;
   reg         valid_q2;
   reg         first_q2;
   reg         slot_end_q2;
   reg         first_slot_q2;
   always @(posedge clk) begin
-    w_addr_q      <= w_q;
-    rot_q2        <= rot;
-    valid_q2      <= step && !rst;
-    first_q2      <= c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0;
-    slot_end_q2   <= slot_end && !rst;
-    first_slot_q2 <= job_first_q;
+    near_q1       <= off_q + near_q;
+    far_q1        <= off_q + far_q;
+    word_q1       <= {3'd0, word} + (par_q ? cfg_parity_words : 16'd0);
+    row_ok_q1     <= !ri_q[12] && (ri_q < {1'b0, cfg_height});
+    w_addr_q1     <= w_q;
+    rot_q1        <= rot;
+    valid_q1      <= step && !rst;
+    first_q1      <= tap_first_q;
+    slot_end_q1   <= slot_end && !rst;
+    first_slot_q1 <= job_first_q;
+    w_addr_q2     <= w_addr_q1;
+    rot_q2        <= rot_q1;
+    valid_q2      <= valid_q1 && !rst;
+    first_q2      <= first_q1;
+    slot_end_q2   <= slot_end_q1 && !rst;
+    first_slot_q2 <= first_slot_q1;
   end
 
   genvar gi;
   generate
     for (gi = 0; gi < PP; gi = gi + 1) begin : g_lane
       localparam [31:0] ID = gi;
-      reg [15:0] addr_q;
-      reg        ok_q;
+      wire [13:0] shift = cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0];
+      // Column gi of the step lies in the map if xs + shift is at least 0 and xs is below width - shift.
+      reg signed [13:0] limit_q;
+      reg         left_q1;
+      reg         right_q1;
+      reg         beyond_q1;
+      reg [15:0]  addr_q2;
+      reg         ok_q2;
+      wire signed [13:0] xs = xs_q;
+      wire [13:0] x = xs_q + shift;
       wire [3:0]  back = ID[3:0] - rot;
       wire [3:0]  lane = back[3] ? back + PP_C[3:0] : back;
       wire [4:0]  reach = {1'b0, lane} + {2'b00, rot_q};
-      wire [13:0] x = xs_q + (cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0]);
       always @(posedge clk) begin
-        addr_q <= (reach >= PP_C[4:0]) ? addr_far : addr;
-        ok_q   <= row_ok && !x[13] && (x < {2'b00, cfg_width});
+        limit_q   <= {2'b00, cfg_width} - shift;
+        left_q1   <= !x[13];
+        right_q1  <= xs < limit_q;
+        beyond_q1 <= reach >= PP_C[4:0];
+        addr_q2   <= (beyond_q1 ? far_q1 : near_q1) + word_q1;
+        ok_q2     <= row_ok_q1 && left_q1 && right_q1;
       end
-      assign m_addr[gi*16 +: 16] = addr_q;
-      assign m_ok[gi]            = ok_q;
+      assign m_addr[gi*16 +: 16] = addr_q2;
+      assign m_ok[gi]            = ok_q2;
     end
   endgenerate
 
-  assign m_w_addr     = w_addr_q;
+  assign m_w_addr     = w_addr_q2;
   assign m_rot        = rot_q2;
   assign m_valid      = valid_q2;
   assign m_first      = first_q2;
   assign m_slot_end   = slot_end_q2;
   assign m_first_slot = first_slot_q2;
 `ifdef FORMAL
-  // The fields of a job are stable from row_go to walk_last and within their limits, and a row is started only when
-  // none runs or in its last cycle. Then every counter and offset stays within its limit.
-  reg f_init_q = 1'b1;
-  always @(posedge clk) f_init_q <= 1'b0;
+  // The fields of a job are stable from three cycles before row_go to walk_last and within their limits, and a row is
+  // started only when none runs or in its last cycle. Then every counter and offset stays within its limit, every flag
+  // says what its counter does, and the addresses are the plain sums.
+  reg       f_init_q = 1'b1;
+  reg [1:0] f_stable_q;
+  wire [249:0] f_fields = {
+    cfg_c_last, cfg_kx_last, cfg_ky_last, cfg_m_last, cfg_g_last, cfg_slot_extra, cfg_ring_words,
+    cfg_row_words, cfg_rot0, cfg_par0, cfg_half_words, cfg_half_first, cfg_m_lo_last, cfg_m_hi_last,
+    cfg_w_base, cfg_w_step, cfg_base, cfg_qoff0, cfg_col_words, cfg_width, cfg_height, cfg_stride2_w,
+    cfg_pad_left, cfg_parity_words
+  };
+  reg [249:0] f_fields_q;
+  wire      f_same = f_fields == f_fields_q;
+  always @(posedge clk) begin
+    f_init_q   <= 1'b0;
+    f_fields_q <= f_fields;
+    if (f_init_q || !f_same) f_stable_q <= 2'd0;
+    else if (f_stable_q != 2'd3) f_stable_q <= f_stable_q + 2'd1;
+  end
   always @* begin
     if (f_init_q) assume (rst);
-    assume (!row_go || !run_q || walk_last);
+    assume (!row_go || ((!run_q || walk_last) && f_stable_q == 2'd3 && f_same));
     assume ({1'b0, cfg_rot0} < PP_C[3:0]);
-    assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words);
+    assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words && cfg_ring_words != 16'd0);
     assume (cfg_slot_extra != 12'hfff);
     assume (cfg_half_words == 13'd0 || cfg_m_lo_last < cfg_m_hi_last);
+    assume (PER_CHANNEL == 0 || cfg_c_last == 13'd0);
+  end
+  // The addresses of two cycles ago, as plain sums.
+  reg [15:0]  f_addr_q1;
+  reg [15:0]  f_addr_q2;
+  reg [PP-1:0] f_ok_q1;
+  reg [PP-1:0] f_ok_q2;
+  reg [PP-1:0] f_far_q1;
+  reg [PP-1:0] f_far_q2;
+  reg [15:0]  f_col_q1;
+  reg [15:0]  f_col_q2;
+  reg         f_step_q1;
+  reg         f_step_q2;
+  reg [PP*14-1:0] f_x;
+  integer f_b;
+  always @* begin
+    for (f_b = 0; f_b < PP; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (cfg_stride2_w ? 2 * f_b : f_b);
+  end
+  always @(posedge clk) begin
+    f_addr_q1 <= off_q + near_q + (par_q ? cfg_parity_words : 16'd0) + {3'd0, word};
+    f_addr_q2 <= f_addr_q1;
+    f_col_q1  <= cfg_col_words;
+    f_col_q2  <= f_col_q1;
+    f_ok_q2   <= f_ok_q1;
+    f_far_q2  <= f_far_q1;
+    f_step_q1 <= step && !rst && !f_init_q;
+    f_step_q2 <= f_step_q1 && !rst;
+    for (f_b = 0; f_b < PP; f_b = f_b + 1) begin
+      f_ok_q1[f_b] <= !ri_q[12] && ri_q < {1'b0, cfg_height}
+        && !f_x[f_b*14+13] && f_x[f_b*14 +: 14] < {2'b00, cfg_width};
+      f_far_q1[f_b] <= ((PP + f_b - rot) % PP) + rot_q >= PP;
+    end
+    if (!f_init_q && f_step_q2) begin
+      for (f_b = 0; f_b < PP; f_b = f_b + 1) begin
+        assert (m_ok[f_b] == f_ok_q2[f_b]);
+        assert (m_addr[f_b*16 +: 16] == f_addr_q2 + (f_far_q2[f_b] ? f_col_q2 : 16'd0));
+      end
+    end
   end
   always @(posedge clk) begin
     if (!f_init_q && run_q) begin
-      assume (cfg_c_last == $past(cfg_c_last) && cfg_kx_last == $past(cfg_kx_last));
-      assume (cfg_ky_last == $past(cfg_ky_last) && cfg_m_last == $past(cfg_m_last));
-      assume (cfg_g_last == $past(cfg_g_last) && cfg_slot_extra == $past(cfg_slot_extra));
-      assume (cfg_ring_words == $past(cfg_ring_words) && cfg_rot0 == $past(cfg_rot0));
-      assume (cfg_half_words == $past(cfg_half_words) && cfg_half_first == $past(cfg_half_first));
-      assume (cfg_m_lo_last == $past(cfg_m_lo_last) && cfg_m_hi_last == $past(cfg_m_hi_last));
-      assume (cfg_w_base == $past(cfg_w_base) && cfg_w_step == $past(cfg_w_step));
+      assume (f_same);
+      assert (f_stable_q == 2'd3);
     end
     if (!f_init_q) begin
       assert (run_q || !pad_q);
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
+      if (f_stable_q == 2'd3 && f_same) begin
+        assert (c_one_q == (PER_CHANNEL != 0 || cfg_c_last == 13'd0) && kx_one_q == (cfg_kx_last == 7'd0));
+        assert (ky_one_q == (cfg_ky_last == 7'd0) && m_one_q == (cfg_m_last == 13'd0));
+        assert (g_one_q == (cfg_g_last == 12'd0) && extra_q == (cfg_slot_extra != 12'd0));
+        assert (extra_one_q == (cfg_slot_extra == 12'd1) && near0_q == cfg_base + cfg_qoff0);
+        assert (far0_q == near0_q + {3'd0, cfg_col_words} && xs0_q == 14'd0 - {7'd0, cfg_pad_left});
+        assert (row_over_q == {1'b0, cfg_row_words} - {1'b0, cfg_ring_words});
+        assert (turn0_q == (cfg_m_lo_last == 13'd0 || cfg_m_hi_last == 13'd0));
+        assert (lo_before_q == cfg_m_lo_last - 13'd1 && hi_before_q == cfg_m_hi_last - 13'd1);
+        assert (word0_q == (cfg_half_first ? cfg_half_words : 13'd0));
+      end
       if (run_q) begin
-        assert ((PER_CHANNEL != 0) ? c_q == 13'd0 : c_q <= cfg_c_last);
-        assert (kx_q <= cfg_kx_last && ky_q <= cfg_ky_last && m_q <= cfg_m_last);
-        assert (pad_q || g_q <= cfg_g_last);
+        assert (c_left_q <= cfg_c_last && c_last_q == (PER_CHANNEL != 0 || c_left_q == 13'd0));
+        assert (kx_left_q <= cfg_kx_last && kx_last_q == (kx_left_q == 7'd0));
+        assert (ky_left_q <= cfg_ky_last && ky_last_q == (ky_left_q == 7'd0));
+        assert (m_left_q <= cfg_m_last && m_last_q == (m_left_q == 13'd0) && m_q == cfg_m_last - m_left_q);
+        if (!pad_q) assert (g_left_q <= cfg_g_last && g_last_q == (g_left_q == 12'd0));
+        assert (tap_first_q == (!wait_q && c_left_q == cfg_c_last && kx_left_q == cfg_kx_last
+                                && ky_left_q == cfg_ky_last));
+        assert (turn_q == (m_q == cfg_m_lo_last || m_q == cfg_m_hi_last));
         if (cfg_half_words != 13'd0) begin
           assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
         end
-        if (PER_CHANNEL == 0) assert (word_q == c_q + (half_q ? cfg_half_words : 13'd0));
+        if (PER_CHANNEL == 0) assert (word_q == cfg_c_last - c_left_q + (half_q ? cfg_half_words : 13'd0));
         assert ({1'b0, rot_q} < PP_C[3:0]);
+        assert (far_q == near_q + {3'd0, cfg_col_words} && g_far_q == g_near_q + {3'd0, cfg_col_words});
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
-        assert (wait_cnt_q != 12'd0);
+        assert (wait_left_q <= cfg_slot_extra && (!extra_q || wait_left_q != 12'd0));
+        assert (wait_last_q == (wait_left_q == 12'd1));
         if (wait_q) begin
-          assert (wait_cnt_q <= cfg_slot_extra);
-          assert (c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0);
+          assert (extra_q && c_left_q == cfg_c_last && kx_left_q == cfg_kx_last && ky_left_q == cfg_ky_last);
         end else begin
-          assert (wait_cnt_q == 12'd1);
+          assert (wait_left_q == cfg_slot_extra);
         end
         if (!cfg_w_step) assert (w_q == cfg_w_base);
-        if (!wait_q && c_q == 13'd0 && kx_q == 7'd0 && ky_q == 7'd0 && m_q == 13'd0) begin
-          assert (w_q == cfg_w_base);
-        end
-        if (kx_q == 7'd0) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && qoff_q == g_qoff_q);
-        if (ky_q == 7'd0) assert (off_q == top_off_q && ri_q == top_ri_q);
+        if (tap_first_q && m_q == 13'd0) assert (w_q == cfg_w_base);
+        if (kx_left_q == cfg_kx_last) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && near_q == g_near_q);
+        if (ky_left_q == cfg_ky_last) assert (off_q == top_off_q && ri_q == top_ri_q);
       end
     end
   end

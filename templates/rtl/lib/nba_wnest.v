@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_wnest: turns stored weights into the nested weights that a job sees.
-// Latency 1 cycle, N weights per cycle; no stall. Reset: none (data only).
+// Latency 2 cycles (shifted, rounded), N weights per cycle; no stall. Reset: none (data only).
 // N: weights (>= 1). STORE_BITS: width of a stored weight [bits] (2..8, 16); a job that stores fewer
 // bits has its codes sign-extended. W_BITS: width of a nested weight [bits] (2..STORE_BITS).
 // NEST: 1 if any job sees fewer bits than it stores; 0 ignores s_shift and s_bits.
@@ -21,12 +21,11 @@ module nba_wnest #(
   output wire [N*W_BITS-1:0]     m_data
 );
 
-  wire [15:0]         top;
-  wire [N*W_BITS-1:0] nested;
-  reg  [N*W_BITS-1:0] nested_q;
+  reg [15:0]         top_q;
+  reg [N*W_BITS-1:0] nested_q;
 
   // The largest nested weight, 2^(s_bits-1) - 1: rounding up stops there.
-  assign top = 16'h7fff >> (5'd16 - s_bits);
+  always @(posedge clk) top_q <= 16'h7fff >> (5'd16 - s_bits);
 
   genvar gi;
   generate
@@ -38,43 +37,53 @@ module nba_wnest #(
         // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
         wire signed [STORE_BITS:0] pair;
         wire signed [STORE_BITS:0] shifted;
+        reg         [STORE_BITS:0] shifted_q;
         wire                       up;
         assign pair    = {stored, 1'b0};
         assign shifted = pair >>> s_shift;
-        assign up      = shifted[0] && (shifted[STORE_BITS:1] != top[STORE_BITS-1:0]);
-        assign nested[gi*W_BITS +: W_BITS] = shifted[W_BITS:1] + {{(W_BITS-1){1'b0}}, up};
+        assign up      = shifted_q[0] && (shifted_q[STORE_BITS:1] != top_q[STORE_BITS-1:0]);
+        always @(posedge clk) begin
+          shifted_q                    <= shifted;
+          nested_q[gi*W_BITS +: W_BITS] <= shifted_q[W_BITS:1] + {{(W_BITS-1){1'b0}}, up};
+        end
       end else begin : g_plain
-        assign nested[gi*W_BITS +: W_BITS] = stored[W_BITS-1:0];
+        reg [W_BITS-1:0] stored_q;
+        always @(posedge clk) begin
+          stored_q                     <= stored[W_BITS-1:0];
+          nested_q[gi*W_BITS +: W_BITS] <= stored_q;
+        end
         wire unused = &{1'b0, stored};
       end
     end
   endgenerate
 
-  always @(posedge clk) begin
-    nested_q <= nested;
-  end
-
   assign m_data = nested_q;
 
-  wire unused = &{1'b0, s_shift, s_bits, top};
+  wire unused = &{1'b0, s_shift, s_bits, top_q};
 
 `ifdef FORMAL
   // A stored weight of s_bits + s_shift bits gives a nested weight of s_bits bits.
-  reg                    f_seen_q;
+  reg [1:0]              f_seen_q;
+  reg [N*STORE_BITS-1:0] f_stored_q1;
   reg [N*STORE_BITS-1:0] f_stored_q;
+  reg [3:0]              f_shift_q1;
   reg [3:0]              f_shift_q;
+  reg [4:0]              f_bits_q1;
   reg [4:0]              f_bits_q;
   wire                   f_legal;
   wire [5:0]             f_store;
-  initial f_seen_q = 1'b0;
+  initial f_seen_q = 2'd0;
   always @(posedge clk) begin
-    f_seen_q   <= 1'b1;
-    f_stored_q <= s_data;
-    f_shift_q  <= s_shift;
-    f_bits_q   <= s_bits;
+    f_seen_q    <= {f_seen_q[0], 1'b1};
+    f_stored_q1 <= s_data;
+    f_shift_q1  <= s_shift;
+    f_bits_q1   <= s_bits;
+    f_stored_q  <= f_stored_q1;
+    f_shift_q   <= f_shift_q1;
+    f_bits_q    <= f_bits_q1;
   end
   assign f_store = {1'b0, f_bits_q} + {2'd0, f_shift_q};
-  assign f_legal = f_seen_q && (f_bits_q >= 5'd2) && (f_bits_q <= W_BITS)
+  assign f_legal = f_seen_q[1] && (f_bits_q >= 5'd2) && (f_bits_q <= W_BITS)
                    && (f_store <= STORE_BITS) && ((NEST != 0) || (f_shift_q == 4'd0));
 
   generate

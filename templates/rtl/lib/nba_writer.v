@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_writer: places a producer's steps (PP columns x WLANES channels) into one edge buffer: word and lane of
 // the channels, bank and address of the columns, in the layout that the consumer reads (docs/template.md).
-// Latency 1 cycle, one step per cycle. Steps come column group by column group, channels ascending.
+// Latency 2 cycles, one step per cycle; the codes of a step (s_data) come a cycle behind its flags. A row counts as
+// written (w_done_pulse) with the flags of its last step: a reader that sees it so reads it later than it is written.
+// Steps come column group by column group, channels ascending.
 // PP 1, 2, 4, 8; LANES = codes per word of the edge, WLANES divides LANES. C_BITS: code [bits] (8, 16).
 // s_data: channel m of column p is code p*WLANES + m. cfg_*: the current job's ring, stable over its steps.
 // Steps whose channels lie beyond cfg_words words per column write nothing. Reset clears the position.
@@ -40,15 +42,18 @@ module nba_writer #(
   reg [12:0]     word_q;
   reg [15:0]     col_q;
   reg            odd_q;
-  reg            en_q;
-  reg            done_q;
-  reg [5:0]      ring_q;
-  reg [SUBS-1:0] wsub_q;
+  reg            en_q1;
+  reg            en_q2;
+  reg            split_q1;
+  reg            odd_q1;
+  reg [SUBS-1:0] wsub_q1;
+  reg [SUBS-1:0] wsub_q2;
+  reg [15:0]     place_q1;
+  reg [15:0]     even_q1;
+  reg [15:0]     odd_base_q1;
 
   wire        fire      = s_valid && cfg_en;
   wire        row_end   = s_col_last && s_row_last;
-  wire [15:0] even_addr = cfg_row_addr + col_q + {3'd0, word_q};
-  wire [15:0] odd_addr  = even_addr + cfg_parity_words;
 
   // Position within the row: lane group, word, column group.
   wire [SUBS-1:0] sub_next;
@@ -85,11 +90,19 @@ module nba_writer #(
   end
 
   always @(posedge clk) begin
-    en_q   <= fire && (word_q < cfg_words);
-    wsub_q <= sub_q;
-    done_q <= fire && row_end && !rst;
-    ring_q <= cfg_ring;
-    if (rst) en_q <= 1'b0;
+    en_q1       <= fire && (word_q < cfg_words);
+    split_q1    <= cfg_split;
+    odd_q1      <= odd_q;
+    wsub_q1     <= sub_q;
+    place_q1    <= col_q + {3'd0, word_q};
+    even_q1     <= cfg_row_addr;
+    odd_base_q1 <= cfg_row_addr + cfg_parity_words;
+    en_q2       <= en_q1;
+    wsub_q2     <= wsub_q1;
+    if (rst) begin
+      en_q1 <= 1'b0;
+      en_q2 <= 1'b0;
+    end
   end
 
   // Bank b takes column b, or, split by parity, the column whose half-index and parity lead to bank b.
@@ -101,12 +114,12 @@ module nba_writer #(
       localparam integer UPPER    = (PP > 1 && gi >= HALF) ? 1 : 0;
       reg [15:0]         addr_q;
       reg [WLANES*C_BITS-1:0] data_q;
-      wire               parity = odd_q ^ (UPPER != 0);
+      wire               parity = odd_q1 ^ (UPPER != 0);
       wire [WLANES*C_BITS-1:0] even_data = s_data[EVEN_COL*WLANES*C_BITS +: WLANES*C_BITS];
       wire [WLANES*C_BITS-1:0] odd_data  = s_data[ODD_COL*WLANES*C_BITS +: WLANES*C_BITS];
       always @(posedge clk) begin
-        addr_q <= (cfg_split && parity) ? odd_addr : even_addr;
-        data_q <= cfg_split ? (parity ? odd_data : even_data) : s_data[gi*WLANES*C_BITS +: WLANES*C_BITS];
+        addr_q <= ((split_q1 && parity) ? odd_base_q1 : even_q1) + place_q1;
+        data_q <= split_q1 ? (parity ? odd_data : even_data) : s_data[gi*WLANES*C_BITS +: WLANES*C_BITS];
       end
       assign w_addr[gi*16 +: 16]              = addr_q;
       assign w_data[gi*WLANES*C_BITS +: WLANES*C_BITS] = data_q;
@@ -114,9 +127,9 @@ module nba_writer #(
   endgenerate
 
   assign w_next_pulse = fire && row_end;
-  assign w_done_pulse = done_q;
-  assign w_done_ring  = ring_q;
-  assign w_en         = en_q;
-  assign w_sub        = wsub_q;
+  assign w_done_pulse = fire && row_end;
+  assign w_done_ring  = cfg_ring;
+  assign w_en         = en_q2;
+  assign w_sub        = wsub_q2;
 endmodule
 `default_nettype wire
