@@ -15,7 +15,7 @@ from math import ceil, gcd
 from nba.ir.accelerator import HOST, Accelerator, Ring
 from nba.ir.network import Network
 
-FETCH = 4
+FETCH = 5
 
 
 def signed16(value: int) -> int:
@@ -86,6 +86,7 @@ class Machine:
         drain = chunk.pm // chunk.pq
         slots = ceil(out.width / self.accelerator.pp) * ceil(out.channels / chunk.pm)
         busy = slots * max(steps, drain)
+        levels = (chunk.pn - 1).bit_length()
         windows = []
         for y in range(out.height):
             top = y * layer.stride_h - layer.pad_top
@@ -95,7 +96,7 @@ class Machine:
             windows.append((min(src.height, top + layer.kernel_h) - first, release))
         residual = None if layer.residual is None else self.ring(layer.residual, i, "residual")
         return Work(
-            i, stage, out.height, max(busy, 2), busy + drain + 12, busy + drain + 6,
+            i, stage, out.height, max(busy, 2), busy + drain + levels + 19, busy + drain + levels + 9,
             self.ring(layer.input, i, "main"), residual, self.sinks(i + 1), windows,
         )  # fmt: skip
 
@@ -138,7 +139,7 @@ class Machine:
     def output_cycle(self, frame: int) -> int:
         """Cycle in which the last beat of `frame` is handed over."""
         work = self.output.works[0]
-        beats = [work.starts[frame, y] + beat + 4 for y in range(work.rows) for beat in range(self.out_beats)]
+        beats = [work.starts[frame, y] + beat + 5 for y in range(work.rows) for beat in range(self.out_beats)]
         return max(beats)
 
 
@@ -200,7 +201,7 @@ class Sequencer:
         work.starts[self.round - work.stage, self.row] = start
         if source:
             events[cycle + 1].append((source, "held", release))
-            events[end + 1].append((source, "released", release))
+            events[end + 2].append((source, "released", release))
         if residual:
             events[cycle + 1].append((residual, "held", 1))
             events[start + work.residual_after].append((residual, "released", 1))

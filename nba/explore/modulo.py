@@ -22,6 +22,8 @@ from nba.machine.timing import (
     drain_cycles,
     host_written_cycles,
     job_cycles,
+    lane_cycles,
+    released_cycles,
     residual_cycles,
     row_cycles,
     slot_cycles,
@@ -51,12 +53,12 @@ def job_time(network: Network, index: int, chunk: Chunk, pp: int) -> JobTime:
     drain = drain_cycles(chunk.pm, chunk.pq)
     slot = slot_cycles(words, layer.kernel_h * layer.kernel_w, drain)
     work = work_cycles(ceil_div(out.width, pp), ceil_div(m, chunk.pm), slot)
-    row = row_cycles(work)
+    row, lanes = row_cycles(work), lane_cycles(chunk.pn)
     return JobTime(
         rows=out.height,
         row=row,
-        written=written_cycles(work, drain),
-        residual=residual_cycles(work, drain),
+        written=written_cycles(work, drain, lanes),
+        residual=residual_cycles(work, drain, lanes),
         busy=job_cycles(out.height, row),
     )
 
@@ -283,10 +285,11 @@ def ring_rows(network: Network, table: Timetable) -> dict[tuple[int, int, Port],
         producer, begun = (table.host_in, 1) if tensor == 0 else (table.times[tensor - 1], table.start[tensor - 1])
         _, released = needs(network, consumer, port)
         if consumer == HOST:
-            row, start, delay = table.host_out.row, table.host_out_start, table.host_out.row
+            row, start, delay = table.host_out.row, table.host_out_start, released_cycles(table.host_out.row)
         else:
             time = table.times[consumer]
-            row, start, delay = time.row, table.start[consumer], time.row if port == "main" else time.residual
+            row, start = time.row, table.start[consumer]
+            delay = released_cycles(time.row) if port == "main" else time.residual
         height = network.tensors[tensor].height
         # cycle in which the release of input row h of frame 0 is seen
         out_row = np.searchsorted(released, np.arange(1, height + 1))

@@ -41,8 +41,10 @@ from nba.machine.geometry import least_rows
 from nba.machine.kernels import chunk_dsp
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
+    RELEASE_CYCLES,
     drain_cycles,
     job_cycles,
+    lane_cycles,
     row_cycles,
     slot_cycles,
     work_cycles,
@@ -245,6 +247,7 @@ def repair_rings(
     owner; busy [L] is written to. The bounds are those of nba.machine.closed_form."""
     n_layers = owner.size
     peak = load.max() * slack
+    again = 1 + RELEASE_CYCLES + OVERHEAD_CYCLES
     for i in range(n_layers):
         p = first_slot + PER_SLOT * slots[i]
         row[p] = owner[i]
@@ -258,7 +261,8 @@ def repair_rings(
             continue
         mine, theirs = per_row[i], per_row[p]
         e = 1 + PER_CHUNK * owner[p]
-        seen = written_cycles(theirs, drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]])) + 1
+        lanes = lane_cycles(options[e + 3, row[e + 3]]) if row[e] == 0 else 0
+        seen = written_cycles(theirs, drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]]), lanes) + 1
         held = least_rows(x[KERNEL_H], x[STRIDE_H])
         short = x[HEIGHT_IN] - held
         if short <= 0:
@@ -266,9 +270,9 @@ def repair_rings(
         late = x[LAST_NEED] - held
         here = busy[i]
         if late >= 0:
-            here = max(here, (x[FIRST_RELEASE] + 2) * mine + late * theirs + seen + 1 + OVERHEAD_CYCLES)
+            here = max(here, (x[FIRST_RELEASE] + 2) * mine + late * theirs + seen + again)
         last = min(x[ROWS] - 1, (short + x[PAD_TOP] - 1) // x[STRIDE_H])
-        there = (x[FIRST_NEED] + 1) * theirs + seen + (last + 1) * mine + 1 + OVERHEAD_CYCLES
+        there = (x[FIRST_NEED] + 1) * theirs + seen + (last + 1) * mine + again
         there = max(busy[p], there)
         more, others = here - busy[i], there - busy[p]
         if load[owner[i]] + more <= peak and load[owner[p]] + others <= peak:

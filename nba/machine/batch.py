@@ -29,18 +29,21 @@ from nba.machine.designs import (
     source_rows,
 )
 from nba.machine.geometry import edge_number, row_beats, use_lane
+from nba.machine.recurrence import N_DEST
 from nba.machine.schedule import Tables
 from nba.machine.timing import (
     FETCH_CYCLES,
     drain_cycles,
     host_written_cycles,
+    lane_cycles,
     last_beat_cycles,
+    released_cycles,
     residual_cycles,
     row_cycles,
     written_cycles,
 )
 
-_JOB = 13
+_JOB = N_DEST + 1
 _advance = pipeline._advance
 
 
@@ -162,16 +165,18 @@ def _flatten(
         k = chunk[i]
         layer = layers[i]
         work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), drain_cycles(pm[k], pq[k])
+        lanes = lane_cycles(pn[k])
         jobs[j] = (
-            stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain), residual_cycles(work, drain),
-            layer[STRIDE_H], layer[PAD_TOP], layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
+            stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
+            released_cycles(row_cycles(work)), residual_cycles(work, drain, lanes), layer[STRIDE_H], layer[PAD_TOP],
+            layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
     beats = row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
     rows = layers[0, HEIGHT_IN]
     agents[n_agents] = (n_layers, 1, 0, 0, 0)
     jobs[n_layers] = (
-        0, rows, row_cycles(beats), host_written_cycles(beats), 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
+        0, rows, row_cycles(beats), host_written_cycles(beats), 0, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
         dest_of[0, 1],
     )  # fmt: skip
     z = n_layers - 1
@@ -179,7 +184,8 @@ def _flatten(
     rows = layers[z, ROWS]
     agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0)
     jobs[n_layers + 1] = (
-        0, rows, row_cycles(beats), 0, 0, 1, 0, 1, rows, source[n_layers, 0], -1, n_rings, 0,
+        0, rows, row_cycles(beats), 0, released_cycles(row_cycles(beats)), 0, 1, 0, 1, rows, source[n_layers, 0], -1,
+        n_rings, 0,
     )  # fmt: skip
     return n_agents + 2, n_rings
 

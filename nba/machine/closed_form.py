@@ -47,8 +47,10 @@ from nba.machine.designs import (
 from nba.machine.geometry import ceil_div, channel_words, row_beats
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
+    RELEASE_CYCLES,
     drain_cycles,
     host_written_cycles,
+    lane_cycles,
     last_beat_cycles,
     row_cycles,
     slot_cycles,
@@ -57,6 +59,8 @@ from nba.machine.timing import (
 )
 
 OVERHEAD = float(OVERHEAD_CYCLES)
+RELEASED = RELEASE_CYCLES + 1.0
+"""From the end of a row to the start of one that waited for the rows that it released."""
 
 _SPEED_COLUMNS = [MIXES, INPUT, RESIDUAL, GROUPS, N, M, ROTATE]
 # Columns of the numbers of a layer that the loop over designs takes as floating point.
@@ -81,9 +85,10 @@ ABREAST = 4
 """Designs whose layers `_speed` works through side by side. What a layer costs follows from the layers before it; while
 the processor waits for one design it goes on with the others (nearly twice as fast; more fit its caches less well)."""
 # Columns of an event: cycles of a row, cycles until it is seen written, start of the first and of the last row, cycles
-# of its job. Columns of a chunk: cycles of all of its jobs, when it is ready, cycles of a drain, 1 / pm, 1 / pn.
+# of its job. Columns of a chunk: cycles of all of its jobs, when it is ready, cycles of a drain and of the sum over
+# lanes, 1 / pm, 1 / pn.
 _ROW, _SEEN, _FIRST, _LAST, _CYCLES = range(5)
-_LOAD, _READY, _DRAIN, _PER_M, _PER_N = range(5)
+_LOAD, _READY, _DRAIN, _LANES, _PER_M, _PER_N = range(6)
 
 
 # One compiled loop: its arguments are the arrays of `Designs`, and the bounds share one pass over the layers.
@@ -101,7 +106,7 @@ def _speed(
     """
     n_layers, n_chunks = ints.shape[0], pm.shape[1]
     event = np.zeros((ABREAST, n_layers + 1, 5))
-    state = np.zeros((ABREAST, n_chunks, 5))
+    state = np.zeros((ABREAST, n_chunks, 6))
     before = np.zeros((ABREAST, n_chunks), np.int64)
     inverse_pp = np.zeros(ABREAST)
     one = np.uintp(1)
@@ -115,6 +120,7 @@ def _speed(
                 state[w, k, _LOAD] = 0.0
                 state[w, k, _READY] = 0.0
                 state[w, k, _DRAIN] = drain_cycles(pm[b, k], pq[b, k])
+                state[w, k, _LANES] = lane_cycles(pn[b, k])
                 state[w, k, _PER_M] = 1.0 / pm[b, k]
                 state[w, k, _PER_N] = 1.0 / pn[b, k]
                 before[w, k] = 0
@@ -158,10 +164,10 @@ def _speed(
                     short = height - held
                     tied = (short > 0.0) & (np.uintp(chunk[b, producer]) != at)
                     late = need_last - held
-                    fills = release * mine + late * theirs + seen + 1.0
+                    fills = release * mine + late * theirs + seen + RELEASED
                     own = max(own, fills if tied & (late >= 0.0) else 0.0)
                     y1 = min(rows - 1.0, np.floor((short + pad) * per_stride))
-                    drains = (need_first + 1.0) * theirs + seen + (y1 + 1.0) * mine + 1.0 + OVERHEAD
+                    drains = (need_first + 1.0) * theirs + seen + (y1 + 1.0) * mine + RELEASED + OVERHEAD
                     event[w, source, _CYCLES] = max(event[w, source, _CYCLES], drains if tied else 0.0)
                 if adds:
                     seen, first = event[w, other, _SEEN], event[w, other, _FIRST]
@@ -174,7 +180,7 @@ def _speed(
                 state[w, at, _READY] = final + mine + OVERHEAD
                 before[w, at] = turn
                 event[w, i + 1, _ROW] = mine
-                event[w, i + 1, _SEEN] = written_cycles(work, drain) + 1.0
+                event[w, i + 1, _SEEN] = written_cycles(work, drain, state[w, at, _LANES]) + 1.0
                 event[w, i + 1, _FIRST] = begin
                 event[w, i + 1, _LAST] = final
                 event[w, i + 1, _CYCLES] = own + OVERHEAD

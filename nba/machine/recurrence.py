@@ -12,9 +12,10 @@ from collections import defaultdict
 from typing import Any
 
 # Columns of the job table.
-STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST, N_DEST = (
-    range(13)
-)
+(
+    STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RELEASED, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST,
+    N_DEST,
+) = range(14)  # fmt: skip
 # Columns of the agent table.
 FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
 
@@ -101,7 +102,7 @@ def advance(
                     end = start + jobs[j, ROW_CYCLES] - 1
                     if src >= 0:
                         for _ in range(release):
-                            released[base[src] + n_released[src]] = end + 1
+                            released[base[src] + n_released[src]] = start + jobs[j, RELEASED]
                             n_released[src] += 1
                     if res >= 0:
                         released[base[res] + row] = start + jobs[j, RES_RELEASED]

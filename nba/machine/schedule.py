@@ -110,6 +110,7 @@ def tables(program: Program) -> Tables:
         agents.append((len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
         for job in chunk.jobs:
             work, drain = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles), chunk.drain_cycles
+            lanes = timing.lane_cycles(chunk.pn)
             res = -1
             if job.res_edge is not None and job.res_ring is not None:
                 res = first_ring[job.res_edge] + job.res_ring
@@ -118,8 +119,9 @@ def tables(program: Program) -> Tables:
                     job.stage,
                     job.rows_out,
                     job.row_cycles,
-                    timing.written_cycles(work, drain),
-                    timing.residual_cycles(work, drain),
+                    timing.written_cycles(work, drain, lanes),
+                    timing.released_cycles(job.row_cycles),
+                    timing.residual_cycles(work, drain, lanes),
                     job.stride_h,
                     job.pad_top,
                     job.kernel_h,
@@ -132,11 +134,11 @@ def tables(program: Program) -> Tables:
     rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
     row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
     agents.append((len(jobs), 1, 0, 0, 0))
-    jobs.append((0, rows, row, written, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
+    jobs.append((0, rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
     rows, row = program.out_rows, timing.row_cycles(program.out_col_groups * program.out_chan_words)
     agents.append((len(jobs), 1, 0, 0, 0))
     source = first_ring[program.host_out.edge] + program.host_out.ring
-    jobs.append((0, rows, row, 0, 0, 1, 0, 1, rows, source, -1, len(dests), 0))
+    jobs.append((0, rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0))
     return Tables(
         jobs=np.array(jobs, np.int64),
         agents=np.array(agents, np.int64),

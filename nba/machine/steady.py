@@ -28,6 +28,7 @@ from nba.machine.recurrence import (
     N_DEST,
     N_JOBS,
     PAD_TOP,
+    RELEASED,
     RES,
     RES_RELEASED,
     ROW_CYCLES,
@@ -111,7 +112,7 @@ def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.nd
                 continue
             p, height, rows = producer[ring], int(flat.ring_height[ring]), int(flat.ring_rows[ring])
             written = jobs[p][WRITTEN] + 1
-            release = job[ROW_CYCLES if main else RES_RELEASED] + 1
+            release = job[RELEASED if main else RES_RELEASED] + 1
             releaser = []
             for y in range(job[ROWS_OUT]):
                 last = y

@@ -17,21 +17,23 @@ from nba.core.compiled import kernel
 
 Cycles = TypeVar("Cycles", int, float)
 
-FETCH_CYCLES = 4
-"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one.
-
-Four is the least that nba_chunk's one set of drain constants allows (docs/decisions/0001)."""
+FETCH_CYCLES = 5
+"""Cycles from the end of a job's last row (or of a skipped job) to the earliest start decision of the next one: its
+word, what its first row needs, and whether these rows are there, each a register further
+(templates/rtl/lib/nba_seq.v)."""
 OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows: the fetch, and the cycle between a start decision and the start."""
 MIN_ROW_CYCLES = 2
 """Shortest distance between two starts of rows."""
-WRITE_CYCLES = 12
-"""From the end of a row's work and drain until the row is seen written."""
-RESIDUAL_CYCLES = 6
-"""From the end of a row's work and drain until the row of its residual operand is seen released."""
+WRITE_CYCLES = 19
+"""From the end of a row's work, drain and sum over lanes until the row is seen written."""
+RESIDUAL_CYCLES = 9
+"""From the end of a row's work, drain and sum over lanes until the row of its residual operand is seen released."""
+RELEASE_CYCLES = 1
+"""From the end of a row (that of its last cycle) until the rows of its input are seen released."""
 HOST_WRITE_CYCLES = 2
 """From the last beat of an input row until the row is seen written."""
-HOST_OUT_CYCLES = 4
+HOST_OUT_CYCLES = 5
 """A beat issued in cycle i is handed over in cycle i + HOST_OUT_CYCLES."""
 
 
@@ -60,15 +62,31 @@ def row_cycles(work: Cycles) -> Cycles:
 
 
 @kernel
-def written_cycles(work: Cycles, drain: Cycles) -> Cycles:
-    """Cycles from the start of a row until it is seen written."""
-    return work + drain + WRITE_CYCLES
+def lane_cycles(pn: Cycles) -> int:
+    """Cycles of the sum over pn lanes: the levels of a tree of adders, ceil(log2(pn))."""
+    levels, reach = 0, 1
+    while reach < pn:
+        reach *= 2
+        levels += 1
+    return levels
 
 
 @kernel
-def residual_cycles(work: Cycles, drain: Cycles) -> Cycles:
+def written_cycles(work: Cycles, drain: Cycles, lanes: Cycles) -> Cycles:
+    """Cycles from the start of a row until it is seen written; lanes: of the sum over lanes (`lane_cycles`)."""
+    return work + drain + lanes + WRITE_CYCLES
+
+
+@kernel
+def residual_cycles(work: Cycles, drain: Cycles, lanes: Cycles) -> Cycles:
     """Cycles from the start of a row until the row of its residual operand is seen released."""
-    return work + drain + RESIDUAL_CYCLES
+    return work + drain + lanes + RESIDUAL_CYCLES
+
+
+@kernel
+def released_cycles(row: Cycles) -> Cycles:
+    """Cycles from the start of a row of `row` cycles until the rows of its input are seen released."""
+    return row + RELEASE_CYCLES
 
 
 @kernel

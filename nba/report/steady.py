@@ -15,6 +15,7 @@ from nba.machine.recurrence import (
     N_DEST,
     N_JOBS,
     PAD_TOP,
+    RELEASED,
     RES,
     RES_RELEASED,
     ROW_CYCLES,
@@ -47,7 +48,7 @@ def _releases(flat: Tables, job: int, start: np.ndarray) -> np.ndarray:
         top = y * j[STRIDE] - j[PAD_TOP]
         after = j[HEIGHT_IN] if y == j[ROWS_OUT] - 1 else max(0, top + j[STRIDE])
         count.append(after - max(0, top))
-    ends: np.ndarray = np.repeat((start + j[ROW_CYCLES]).ravel(), np.tile(count, start.shape[0]))
+    ends: np.ndarray = np.repeat((start + j[RELEASED]).ravel(), np.tile(count, start.shape[0]))
     return ends
 
 

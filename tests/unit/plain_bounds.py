@@ -26,7 +26,14 @@ from nba.machine.designs import (
     N,
 )
 from nba.machine.geometry import channel_words
-from nba.machine.timing import HOST_OUT_CYCLES, HOST_WRITE_CYCLES, MIN_ROW_CYCLES, OVERHEAD_CYCLES, WRITE_CYCLES
+from nba.machine.timing import (
+    HOST_OUT_CYCLES,
+    HOST_WRITE_CYCLES,
+    MIN_ROW_CYCLES,
+    OVERHEAD_CYCLES,
+    RELEASE_CYCLES,
+    WRITE_CYCLES,
+)
 
 
 def _ceil(a: int, b: int) -> int:
@@ -58,7 +65,7 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
         k = chunk[i]
         work = _row_work(layer, pp, pm[k], pn[k], pq[k])
         row[i] = max(work, MIN_ROW_CYCLES)
-        written[i] = work + pm[k] // pq[k] + WRITE_CYCLES
+        written[i] = work + pm[k] // pq[k] + (pn[k] - 1).bit_length() + WRITE_CYCLES
         rows = layer[ROWS]
         busy[i] = rows * row[i]
         begin = OVERHEAD_CYCLES
@@ -81,10 +88,12 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
             r = main_rows[i]
             if use == 0 and r < height and chunk[p] != k:
                 if need_last >= r:
-                    tied = (layer[FIRST_RELEASE] + 2) * row[i] + (need_last - r) * row[p] + written[p] + 2
+                    tied = (
+                        (layer[FIRST_RELEASE] + 2) * row[i] + (need_last - r) * row[p] + written[p] + 2 + RELEASE_CYCLES
+                    )
                     busy[i] = max(busy[i], tied)
                 y1 = min(rows - 1, max(0, (height - r + layer[PAD_TOP] + layer[STRIDE_H] - 1) // layer[STRIDE_H] - 1))
-                busy[p] = max(busy[p], (need_first + 1) * row[p] + written[p] + (y1 + 1) * row[i] + 2)
+                busy[p] = max(busy[p], (need_first + 1) * row[p] + written[p] + (y1 + 1) * row[i] + 2 + RELEASE_CYCLES)
         o = previous[k]
         if o >= 0 and (stage[o] < stage[i] or (stage[o] == stage[i] and position[o] < position[i])):
             begin = max(begin, last[o] + row[o] + OVERHEAD_CYCLES)

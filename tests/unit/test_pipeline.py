@@ -119,7 +119,15 @@ def test_equals_the_token_machine(group: int) -> None:
 
 @pytest.mark.parametrize(
     "constant",
-    ["WRITE_CYCLES", "RESIDUAL_CYCLES", "HOST_WRITE_CYCLES", "HOST_OUT_CYCLES", "FETCH_CYCLES", "MIN_ROW_CYCLES"],
+    [
+        "WRITE_CYCLES",
+        "RESIDUAL_CYCLES",
+        "HOST_WRITE_CYCLES",
+        "HOST_OUT_CYCLES",
+        "FETCH_CYCLES",
+        "MIN_ROW_CYCLES",
+        "RELEASE_CYCLES",
+    ],
 )
 def test_a_wrong_constant_is_noticed(constant: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timing, constant, getattr(timing, constant) + 1)
@@ -146,7 +154,7 @@ def test_properties(seed: int) -> None:
         fetched, ready = 0, 0
         for round_ in range(last_round + 1):
             for j, job in enumerate(chunk.jobs):
-                fetched += 4
+                fetched += 5
                 frame = round_ - job.stage
                 if not 0 <= frame < n_frames:
                     continue
