@@ -73,8 +73,8 @@ def wrapper(module: str, parameters: dict[str, str], ports: tuple[Port, ...], *,
     """Verilog of a top `pins` with a clock and two pins, in which every path of `module` lies between registers.
 
     The inputs are registers of one shift register that a pin feeds, one register per port with the port's name. It
-    inverts at every step, or synthesis would put the parts that nothing reads into LUTs. The outputs go to registers,
-    and from these through a tree of registered XORs of four or five to the other pin.
+    inverts at every step, or synthesis would put the parts that nothing reads into LUTs. The outputs go to registers
+    out_<port>, and from these through a tree of registered XORs of four or five to the other pin.
     """
     inputs = [port for port in ports if port.is_input and port.name != clock]
     outputs = [port for port in ports if not port.is_input]
@@ -87,13 +87,13 @@ def wrapper(module: str, parameters: dict[str, str], ports: tuple[Port, ...], *,
         shift.append(f"    {port.name} <= ~{{{port.name}, {before}}};\n")
         before = f"{port.name}[{port.bits - 1}]"
     for port in outputs:
-        lines.append(f"  wire [{port.bits - 1}:0] d_{port.name};\n  reg [{port.bits - 1}:0] {port.name};\n")
-        shift.append(f"    {port.name} <= d_{port.name};\n")
+        lines.append(f"  wire [{port.bits - 1}:0] d_{port.name};\n  reg [{port.bits - 1}:0] out_{port.name};\n")
+        shift.append(f"    out_{port.name} <= d_{port.name};\n")
     lines += ["  always @(posedge clk) begin\n", *shift, "  end\n"]
     connections = [f".{clock}(clk)", *(f".{p.name}({p.name})" for p in inputs)]
     connections += [f".{p.name}(d_{p.name})" for p in outputs]
     lines.append(_instance(module, parameters, ", ".join(connections)))
-    lines += _fold([f"{port.name}[{i}]" for port in outputs for i in range(port.bits)])
+    lines += _fold([f"out_{port.name}[{i}]" for port in outputs for i in range(port.bits)])
     return "".join(lines)
 
 

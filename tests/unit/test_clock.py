@@ -206,7 +206,7 @@ def test_wrapper_puts_every_bit_between_registers() -> None:
     assert "nba_x #(.W(2'd3)) u_dut (.clk(clk), .s_a(s_a), .s_b(s_b), .m_x(d_m_x), .m_y(d_m_y));" in text
     assert "s_a <= ~{s_a, pin_in};" in text
     assert "s_b <= ~{s_b, s_a[2]};" in text
-    assert "fold_1[0] <= m_x[0] ^ m_x[1] ^ m_x[2] ^ m_x[3] ^ m_y[0];" in text
+    assert "fold_1[0] <= out_m_x[0] ^ out_m_x[1] ^ out_m_x[2] ^ out_m_x[3] ^ out_m_y[0];" in text
     with pytest.raises(ToolError, match="no inputs or no outputs"):
         wrapper("nba_x", {}, ports[:2])
 
