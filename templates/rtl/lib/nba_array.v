@@ -50,7 +50,11 @@ module nba_array #(
   always @(posedge clk) begin
     first_q <= {first_q[FLAGS-2:0], s_first};
     valid_q <= {valid_q[FLAGS-2:0], s_valid};
-    if (rst) valid_q <= {FLAGS{1'b0}};
+    // No shift register of a memory cell: its output would be late.
+    if (rst) begin
+      valid_q <= {FLAGS{1'b0}};
+      first_q <= {FLAGS{1'b0}};
+    end
   end
   wire sum_valid = valid_q[FLAGS-1];
   wire sum_first = first_q[FLAGS-1];
@@ -59,7 +63,10 @@ module nba_array #(
   generate
     if (HAS_MAX != 0) begin : g_max_flag
       reg [FLAGS-1:0] max_q;
-      always @(posedge clk) max_q <= {max_q[FLAGS-2:0], s_max};
+      always @(posedge clk) begin
+        max_q <= {max_q[FLAGS-2:0], s_max};
+        if (rst) max_q <= {FLAGS{1'b0}};
+      end
       assign sum_max = max_q[FLAGS-1];
     end else begin : g_no_max_flag
       wire unused = &{1'b0, s_max};

@@ -57,7 +57,6 @@ module nba_walk #(
   output wire              m_first_slot
 );
   localparam [31:0] PP_C    = PP;
-  localparam [31:0] HALF_C  = PP / 2;
   localparam [31:0] PP_LAST = PP - 1;
 
   // What follows from the job's fields alone.
@@ -290,8 +289,10 @@ module nba_walk #(
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
   // columns lie one column further. The sum of five comes in two stages.
   wire [12:0] word    = (PER_CHANNEL != 0) ? m_q : word_q;
-  wire [3:0]  rot_sum = {1'b0, rot_q} + (par_q ? HALF_C[3:0] : 4'd0);
-  wire [3:0]  rot     = (rot_sum >= PP_C[3:0]) ? rot_sum - PP_C[3:0] : rot_sum;
+  // Bank of tap 0's column, of all values of parity and rotation: (rotation + parity * (PP/2)) mod PP.
+  wire [16*4-1:0] banks;
+  wire [3:0]      turn = {par_q, rot_q};
+  wire [3:0]      rot  = banks[turn*4 +: 4];
 
   reg [15:0]  near_q1;
   reg [15:0]  far_q1;
@@ -329,7 +330,12 @@ module nba_walk #(
   end
 
   genvar gi;
+  genvar gt;
   generate
+    for (gt = 0; gt < 16; gt = gt + 1) begin : g_turn
+      localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP;
+      assign banks[gt*4 +: 4] = BANK[3:0];
+    end
     for (gi = 0; gi < PP; gi = gi + 1) begin : g_lane
       localparam [31:0] ID = gi;
       wire [13:0] shift = cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0];
@@ -342,14 +348,16 @@ module nba_walk #(
       reg         ok_q2;
       wire signed [13:0] xs = xs_q;
       wire [13:0] x = xs_q + shift;
-      wire [3:0]  back = ID[3:0] - rot;
-      wire [3:0]  lane = back[3] ? back + PP_C[3:0] : back;
-      wire [4:0]  reach = {1'b0, lane} + {2'b00, rot_q};
+      wire [15:0] reach;
+      for (gt = 0; gt < 16; gt = gt + 1) begin : g_reach
+        localparam integer BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP;
+        assign reach[gt] = ((PP + gi - BANK) % PP) + (gt % 8) >= PP;
+      end
       always @(posedge clk) begin
         limit_q   <= {2'b00, cfg_width} - shift;
         left_q1   <= !x[13];
         right_q1  <= xs < limit_q;
-        beyond_q1 <= reach >= PP_C[4:0];
+        beyond_q1 <= reach[turn];
         addr_q2   <= (beyond_q1 ? far_q1 : near_q1) + word_q1;
         ok_q2     <= row_ok_q1 && left_q1 && right_q1;
       end
