@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +17,24 @@ IMAGE_SIZES = {
     "digits": (8, 1), "cifar10": (32, 3), "cifar100": (32, 3), "fashion-mnist": (28, 1), "imagenet": (224, 3)
 }  # fmt: skip
 """Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedDataset:
+    """A published dataset: its class in torchvision.datasets, numbers of classes and images."""
+
+    kind: str
+    classes: int
+    train: int
+    test: int
+
+
+PUBLISHED_DATASETS = {
+    "cifar10": PublishedDataset(kind="CIFAR10", classes=10, train=50_000, test=10_000),
+    "cifar100": PublishedDataset(kind="CIFAR100", classes=100, train=50_000, test=10_000),
+    "fashion-mnist": PublishedDataset(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
+}
+"""The datasets that torchvision reads, by the name that a spec gives them."""
 
 
 _Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
