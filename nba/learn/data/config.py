@@ -39,8 +39,8 @@ PUBLISHED_DATASETS = {
 
 _Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
-Option = bool | _Integer | _Real | str | tuple[_Real, ...]
-"""An argument of a transform."""
+Option = bool | _Integer | _Real | str | tuple[_Integer | _Real, ...]
+"""An argument of a transform. In a list too, an integer stays one: torchvision wants sizes as integers."""
 
 
 class Transform(Section):
