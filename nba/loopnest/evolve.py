@@ -196,6 +196,7 @@ class Evolved:
     seconds: float
 
 
+# Long by its signature and by the arrays that all steps of the search share: parts would hand a dozen to each other.
 def evolve(
     layer: NestLayer,
     hierarchy: Hierarchy,

@@ -334,9 +334,7 @@ def solve(
     depth = len(hierarchy.levels)
     facts, space, work = machine(layer, hierarchy), room(layer, hierarchy), scratch(depth)
     choices = level_orders(hierarchy)
-    forced = np.zeros((depth, 8), np.bool_)
-    for number, level in enumerate(hierarchy.levels):
-        forced[number, list(level.innermost)] = True
+    forced = _forced(hierarchy)
     goal = np.array(weights if weights is not None else weights_of(objective))
     tree = new_tree(space, depth)
     best, member = np.array([np.inf, 0.0, 0.0, 0.0]), np.zeros((4, depth, 8), np.int64)
@@ -352,37 +350,47 @@ def solve(
     floor = float(worth(goal, float(facts.pj[0, CONSTANT]) + tree.floor[1], least_cycles))
     stop = 1 if depth > 2 else depth
     roots, bounds = np.zeros((MAX_ROOTS, 8), np.int16), np.zeros(MAX_ROOTS)
-    count = _search(
-        facts, space, tree, goal, choices, forced, work, best, member, 1, stop, roots, bounds, limits
-    )  # fmt: skip
-    lower = np.inf
+    count = _search(facts, space, tree, goal, choices, forced, work, best, member, 1, stop, roots, bounds, limits)
     if count < 0:
-        lower = floor
-    else:
+        return _certificate(best, member, floor, nodes=int(limits[0]), seconds=time.monotonic() - began)
 
-        def finished(root: int, allowed: float) -> bool:
-            """Whether the search below a member of level 1 ends within so many more nodes."""
-            _restore(facts, space, tree, roots[root])
-            limits[1] = limits[0] + allowed
-            found = _search(
-                facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
-            )  # fmt: skip
-            return found >= 0
+    def finished(root: int, allowed: float) -> bool:
+        """Whether the search below a member of level 1 ends within so many more nodes."""
+        _restore(facts, space, tree, roots[root])
+        limits[1] = limits[0] + allowed
+        found = _search(facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits)
+        return found >= 0
 
-        waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
-        lower = min((float(bounds[i]) for i in waiting), default=np.inf)
+    waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
+    lower = min((float(bounds[i]) for i in waiting), default=np.inf)
+    return _certificate(best, member, lower, nodes=int(limits[0]), seconds=time.monotonic() - began)
+
+
+def _forced(hierarchy: Hierarchy) -> np.ndarray:
+    """bool [levels, 8]: the loops that every level keeps innermost."""
+    forced = np.zeros((len(hierarchy.levels), 8), np.bool_)
+    for number, level in enumerate(hierarchy.levels):
+        forced[number, list(level.innermost)] = True
+    return forced
+
+
+def _certificate(
+    best: np.ndarray, member: np.ndarray, lower: float, *, nodes: int, seconds: float
+) -> MappingCertificate:  # fmt: skip
+    """best [4]: value, energy, cycles and evaluations; member int64 [4, levels, 8]: the mapping."""
     value = float(best[0])
     optimal = lower >= value * (1 - ROUNDING)
+    found = Found(
+        mapping=as_mapping(member[0], member[1], member[2], member[3, : member.shape[1] - 1]),
+        energy_pj=float(best[1]),
+        cycles=int(best[2]),
+    )
     return MappingCertificate(
         status="optimal" if optimal else "bound",
-        best=Found(
-            mapping=as_mapping(member[0], member[1], member[2], member[3, : depth - 1]),
-            energy_pj=float(best[1]),
-            cycles=int(best[2]),
-        ),
+        best=found,
         value=value,
         lower=value if optimal else lower,
-        nodes=int(limits[0]),
+        nodes=nodes,
         evaluations=int(best[3]),
-        seconds=time.monotonic() - began,
+        seconds=seconds,
     )

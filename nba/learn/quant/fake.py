@@ -91,6 +91,7 @@ class QuantLayer(nn.Module):
     codes that it reads and writes.
     """
 
+    # Many parameters: the fields of a layer of the network, and how it is trained, each by its name.
     def __init__(
         self,
         *,
