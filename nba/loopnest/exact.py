@@ -287,8 +287,7 @@ class MappingCertificate:
 
 
 def _below(
-    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float,
-    progress: Callable[[float], None] | None,
+    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float
 ) -> list[int]:  # fmt: skip
     """Search below the members of level 1, those of the least bound first, each for some nodes and then, round after
     round, for eight times as many. Returns those that are not finished when the process has used `until` CPU seconds.
@@ -297,7 +296,6 @@ def _below(
     """
     allowed = 20_000_000.0
     waiting = [int(i) for i in np.argsort(bounds, kind="stable")]
-    done = 0
     while waiting and time.process_time() < until:
         later = []
         for position, i in enumerate(waiting):
@@ -308,9 +306,6 @@ def _below(
                 break
             if not finished(i, allowed):
                 later.append(i)
-            done += 1
-            if progress is not None:
-                progress(done / max(1, len(bounds)))
         waiting, allowed = later, allowed * 8
     return waiting
 
@@ -320,22 +315,20 @@ def solve(
     hierarchy: Hierarchy,
     *,
     objective: str = "edp",
-    weights: tuple[float, float] | None = None,
     incumbent: Mapping | None = None,
     seconds: float = SECONDS,
-    progress: Callable[[float], None] | None = None,
 ) -> MappingCertificate:
     """The best mapping of the space, or the best found and a bound when time is up.
 
-    seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of
-    level 1's members that are finished. Raises NbaError if no mapping fits.
+    seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. Raises NbaError if no mapping
+    fits.
     """
     began, began_cpu = time.monotonic(), time.process_time()
     depth = len(hierarchy.levels)
     facts, space, work = machine(layer, hierarchy), room(layer, hierarchy), scratch(depth)
     choices = level_orders(hierarchy)
     forced = _forced(hierarchy)
-    goal = np.array(weights if weights is not None else weights_of(objective))
+    goal = np.array(weights_of(objective))
     tree = new_tree(space, depth)
     best, member = np.array([np.inf, 0.0, 0.0, 0.0]), np.zeros((4, depth, 8), np.int64)
     if incumbent is not None:
@@ -361,7 +354,7 @@ def solve(
         found = _search(facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits)
         return found >= 0
 
-    waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
+    waiting = _below(bounds[:count], best, finished, began_cpu + seconds)
     lower = min((float(bounds[i]) for i in waiting), default=np.inf)
     return _certificate(best, member, lower, nodes=int(limits[0]), seconds=time.monotonic() - began)
 

@@ -117,21 +117,15 @@ def search_mapping(
     objective: str = "edp",
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    seconds: float | None = None,
-    progress: Callable[[int, Found], None] | None = None,
 ) -> Evolved:
     """The evolutionary search, and beside it one within each fixed dataflow: `evaluations` in all, a third of them for
     the dataflows. They do not take part in the free search, which they would lead to their own optima."""
     part = evaluations // FLOW_PARTS
     found = [
-        evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, seconds=seconds, flow=flow)
-        for flow in DATAFLOWS
+        evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, flow=flow) for flow in DATAFLOWS
     ]
     rest = max(1, evaluations - sum(one.evaluations for one in found))
-    free = evolve(
-        layer, hierarchy, objective=objective, seed=seed, evaluations=rest, seconds=seconds, progress=progress
-    )  # fmt: skip
-    found.append(free)
+    found.append(evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=rest))
     weights = np.array(weights_of(objective))
     return Evolved(
         best=min((one.best for one in found), key=lambda best: float(worth(weights, best.energy_pj, best.cycles))),
@@ -148,13 +142,9 @@ def map_layer(
     objective: str = "edp",
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    seconds: float | None = None,
-    progress: Callable[[int, Found], None] | None = None,
 ) -> LayerMapping:
     """The best mapping that the evolutionary search finds. Raises NbaError if none fits."""
-    found = search_mapping(
-        layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations, seconds=seconds, progress=progress
-    )
+    found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations)
     return _complete(layer, hierarchy, found.best, found.front, found.evaluations)
 
 

@@ -96,16 +96,6 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
     )
 
 
-def candidates(extent: int) -> tuple[int, ...]:
-    """All ceil(extent / n), largest first."""
-    found, size = [], extent
-    while True:
-        found.append(size)
-        if size == 1:
-            return tuple(found)
-        size = -(-extent // -(-extent // (size - 1)))
-
-
 CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
 """Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide
 along Q, or P, when they do not; outputs stay."""

@@ -88,7 +88,6 @@ def simulate_rtl(
     work: Path,
     tests: tuple[str, ...] | None = None,
     seed: int = 1,
-    timeout_s: float = HANG_S,
 ) -> RtlRun:
     """Simulate batches of `frames` frames, the first with all of `tests` (None: all that there are), then the same of
     every further mode; builds and logs go to `work`.
@@ -99,7 +98,7 @@ def simulate_rtl(
     begin = time.perf_counter()
     wanted = ("--tests", ",".join(tests)) if tests else ()
     batches = ("--frames", ",".join(map(str, frames)), *wanted, "--seed", str(seed))
-    raws = run_script(bundle, simulator, *batches, work=work, timeout_s=timeout_s)
+    raws = run_script(bundle, simulator, *batches, work=work)
     return RtlRun(batches=tuple(map(_result, raws)), seconds=time.perf_counter() - begin)
 
 

@@ -21,7 +21,16 @@ from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.export import agreement, exact_codes, export, fake_codes
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown_codes, weight_codes, weight_scale
+from nba.learn.quant.rounding import (
+    Precision,
+    Signal,
+    nested,
+    quantised,
+    seen_codes,
+    shown_codes,
+    weight_codes,
+    weight_scale,
+)
 from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 
 pytestmark = pytest.mark.torch
@@ -53,7 +62,8 @@ def test_nested_is_the_contract_for_every_wide_code(signed: bool, bits: int) -> 
     assert np.array_equal(nested(signal, bits).numpy(), exact * 2.0 ** (16 - bits) * 0.5)
     mix = torch.tensor([0.25, 0.75])
     both = 0.25 * nested(signal, 2) + 0.75 * nested(signal, 16)
-    assert torch.allclose(seen(signal, Precision(bitwidths=(2, 16), mix=mix)), both, atol=1e-2)
+    blended = seen_codes(signal, Precision(bitwidths=(2, 16), mix=mix)) * signal.scale
+    assert torch.allclose(blended, both, atol=1e-2)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -66,7 +76,7 @@ def test_blending_is_the_sum_of_its_parts_forward_and_backward(signed: bool) -> 
     mix = torch.softmax(torch.randn(4, generator=generator), 0).requires_grad_()
     signal = Signal(codes_BCHW=codes.float(), scale=scale.float(), signed=signed)
     weight = torch.randn(codes.shape, generator=generator)
-    blended = seen(signal, Precision(bitwidths=bitwidths, mix=mix))
+    blended = seen_codes(signal, Precision(bitwidths=bitwidths, mix=mix)) * signal.scale
     parts = sum(mix[j] * nested(signal, bits) for j, bits in enumerate(bitwidths))
     assert torch.allclose(blended, parts, atol=1e-5)
     ours = torch.autograd.grad((blended * weight).sum(), [codes, scale, mix], retain_graph=True)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 
+from nba.api import load_spec
 from nba.core import assets
 from nba.core.errors import SpecError
-from nba.spec import PATHS, Spec, parse_spec, paths_of, read_spec
+from nba.spec import PATHS, Spec, parse_spec, paths_of
 
 PLATFORMS = ("zc706", "zcu102")
 GOLDEN = Path(__file__).parent / "spec_schema.json"
@@ -246,7 +247,7 @@ def test_numbers_and_words_are_read_as_in_yaml_1_2() -> None:
 def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
-    assert read_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+    assert load_spec(file).dataset.path == str(tmp_path / "images")
 
 
 def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +259,7 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         changed("{name: digits}", "{name: folder, path: ../images, image_size: 32}")
         + "schedule: {train: {distillation: {teacher: runs/teacher.pt}}}\n"
     )
-    spec = read_spec(folder / "s.yaml", platforms=PLATFORMS)
+    spec = load_spec(folder / "s.yaml")
     assert paths_of(spec) == {
         "dataset.path": folder / "../images",
         "schedule.train.distillation.teacher": folder / "runs/teacher.pt",
@@ -268,11 +269,11 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         ("tpu-like", "tpu-like"),
     ):  # fmt: skip
         (folder / "s.yaml").write_text(GOOD + f"precision: switchable\nswitchable: {{hierarchy: {given}}}\n")
-        found = read_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
+        found = load_spec(folder / "s.yaml").switchable
         assert found is not None
         assert found.hierarchy == wanted
     (folder / "s.yaml").write_text(GOOD + "schedule: {train: {distillation: {teacher: float}}}\n")
-    assert paths_of(read_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
+    assert paths_of(load_spec(folder / "s.yaml")) == {}
 
 
 NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
@@ -314,15 +315,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (latin / "below", "cannot be read"),
     ):
         with pytest.raises(SpecError, match=message):
-            read_spec(path, platforms=PLATFORMS)
+            load_spec(path)
 
 
 def test_built_in_examples_are_valid() -> None:
-    from nba.boards import names
 
     assert "digits" in assets.examples()
     for name in assets.examples():
-        assert read_spec(assets.root("examples") / f"{name}.yaml", platforms=names()).name == name
+        assert load_spec(assets.root("examples") / f"{name}.yaml").name == name
 
 
 @pytest.mark.golden
