@@ -114,7 +114,7 @@ def build(
 
 
 def pipelined(network: Network, accelerator: Accelerator) -> tuple[RingSearch, dict[Use, int]]:
-    """Program order, stages and rings for the shortest interval : a stall-free timetable."""
+    """Program order, stages and rings for the shortest interval: a stall-free timetable."""
     table = timetable(network, accelerator, work_bound(network, accelerator))
     search = RingSearch(network, with_order(accelerator, table))
     rows = ring_rows(network, table)

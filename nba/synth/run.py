@@ -147,7 +147,8 @@ def synthesise_bundle(bundle: Path, work: Path) -> Synthesised:
 
 
 def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
-    """As `synthesise`, for any folder of Verilog and memory contents with top module `top`."""
+    """As `synthesise_bundle`, for any folder of Verilog and memory contents with top module `top`; mode `full` is
+    complete synthesis (yosys.log). Raises ToolError also if yosys is not done after `timeout_s`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
         version=__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))
