@@ -161,7 +161,7 @@ def _search(
     depth = tree.arrays.shape[0]
     to, to_times = np.zeros(2 * depth + 1, np.int64), np.zeros(2 * depth + 1, np.int64)
     count = 0
-    if not begin_level(facts, space, tree, start, to, to_times):
+    if not begin_level(space, tree, start, to, to_times):
         return 0
     factors = np.ones((5, 6))
     v = 8 * start
@@ -217,7 +217,7 @@ def _search(
                 _orders(facts, tree, choices, forced, weights, work, best, best_member, cycles)
             continue
         cut_tiles(tree, level, to, to_times)
-        if not begin_level(facts, space, tree, level + 1, to, to_times):
+        if not begin_level(space, tree, level + 1, to, to_times):
             continue
         value = max(value, bound(facts, space, tree, weights, level + 1, 0, limits[2]))
         if value >= best[0] * (1 - ROUNDING):
@@ -238,7 +238,7 @@ def _search(
 
 
 @compiled
-def _restore(facts: Machine, space: Room, tree: Tree, root: np.ndarray) -> None:
+def _restore(facts: Machine, tree: Tree, root: np.ndarray) -> None:
     """Make the choices of a root of level 1 again, whose options are still listed."""
     to, to_times = np.zeros(2 * len(tree.arrays) + 1, np.int64), np.zeros(2 * len(tree.arrays) + 1, np.int64)
     factors = np.ones((5, 6))
@@ -349,7 +349,7 @@ def solve(
 
     def finished(root: int, allowed: float) -> bool:
         """Whether the search below a member of level 1 ends within so many more nodes."""
-        _restore(facts, space, tree, roots[root])
+        _restore(facts, tree, roots[root])
         limits[1] = limits[0] + allowed
         found = _search(facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits)
         return found >= 0

@@ -207,7 +207,7 @@ def blocked(extent: int, size: int) -> int:
 
 
 @compiled
-def instances_along(space: Room, level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
+def instances_along(level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
     """Instances along an axis of a level."""
     used = 1
     for d in range(8):
@@ -241,7 +241,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
         for axis in range(space.axis.shape[1]):
             size = max(1, space.axis[level, axis])
             while True:
-                used = instances_along(space, level, axis, arrays, tiles, axes)
+                used = instances_along(level, axis, arrays, tiles, axes)
                 if used <= size:
                     break
                 d = draw_integer(state, 8)
