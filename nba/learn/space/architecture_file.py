@@ -15,6 +15,7 @@ from nba.core.errors import SpecError
 from nba.core.yamlfile import explain, parse_yaml, read_text, report
 from nba.ir.network import MASTER_BITS
 from nba.learn.space.network import SKIP, Architecture, Block, Macro, blocks, choices
+from nba.learn.space.strides import stride_text
 
 FILE = "architecture.json"
 """Name of the file that a search leaves."""
@@ -73,7 +74,8 @@ def _operator_problems(i: int, block: Block, choice: BlockChoice) -> Iterator[st
     if choice.operator == SKIP and SKIP not in legal and SKIP in block.operators:
         yield (
             f"blocks[{i}].operator: skip, but this block changes its shape ({block.in_channels} to "
-            f"{block.out_channels} channels, stride {block.stride}) and cannot be left out; legal: {', '.join(legal)}"
+            f"{block.out_channels} channels, stride {stride_text(block.stride)}) and cannot be left out; legal: "
+            f"{', '.join(legal)}"
         )
     elif choice.operator not in legal:
         yield (
