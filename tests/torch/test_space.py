@@ -33,6 +33,7 @@ from nba.learn.space.network import (
     slots,
 )
 from nba.learn.space.operators import shuffle_rotation
+from nba.learn.space.strides import Stride
 from nba.spec import parse_spec
 
 ODD = Macro(
@@ -144,7 +145,7 @@ def test_the_stem_is_pooled_and_strides_differ_by_axis() -> None:
     assert (network.tensors[0].height, network.tensors[0].width) == (11, 7)
     assert (sizes["stem"], sizes["stem_pool"]) == ((6, 7), (6, 4))
     assert (sizes["block0_project"], sizes["block1_project"], sizes["block2_project"]) == ((6, 2), (6, 2), (3, 2))
-    assert not network.tensors[1].signed and not network.tensors[2].signed
+    assert [t.signed for t in network.tensors[:3]] == [False] * 3
     assert (stem.act_bits, pool.act_bits, network.master_bits) == (6, 16, 16)
     assert (network.macs(0), network.macs(1), network.products(1)) == (6 * 7 * 5 * 27, 0, 6 * 4 * 5 * 25)
     others = [i for i in range(len(network.layers)) if i != 1]
@@ -160,10 +161,10 @@ def test_only_equal_shapes_have_a_residual() -> None:
     assert [block.residual for block in blocks(POOLED)] == [False, True, False, True]
     assert [block.stride for block in blocks(POOLED)] == [(1, 2), 1, (2, 1), 1]
     for stride in ((1, 2), (2, 1)):
+        macro = replace(POOLED, stages=(replace(POOLED.stages[0], stride=stride), POOLED.stages[1]))
+        skipping = Architecture(macro=macro, ops=(SKIP, SKIP, "k3_e1", SKIP), bits=(4,) * 4)
         with pytest.raises(SpecError, match=r"ops\[0\]: 'skip'"):
-            first = replace(POOLED.stages[0], stride=stride)
-            macro = replace(POOLED, stages=(first, POOLED.stages[1]))
-            check_architecture(Architecture(macro=macro, ops=(SKIP, SKIP, "k3_e1", SKIP), bits=(4,) * 4))
+            check_architecture(skipping)
 
 
 def test_a_pooled_stem_moves_nothing_else() -> None:
@@ -188,19 +189,27 @@ def test_files_have_the_form_of_before_where_nothing_is_new() -> None:
     assert [stage["stride"] for stage in new["stages"]] == [[1, 2], [2, 1]]
 
 
+def _window(kernel: int, stride: Stride) -> Macro:
+    return replace(POOLED, stem_pool=StemPool(kernel=kernel, stride=stride))
+
+
+def _one_stage(channels: int, stride: Stride) -> Macro:
+    return replace(ODD, stages=(MacroStage(channels=channels, blocks=1, stride=stride),))
+
+
 @pytest.mark.parametrize(
     ("macro", "line"),
     [
-        (replace(POOLED, stem_pool=StemPool(kernel=4, stride=2)), "network.stem_pool.kernel: 4 is not an odd number from"),
-        (replace(POOLED, stem_pool=StemPool(kernel=1, stride=2)), "network.stem_pool.kernel: 1 is not an odd number from"),
-        (replace(POOLED, stem_pool=StemPool(kernel=129, stride=1)), "network.stem_pool.kernel: 129 is not an odd number"),
-        (replace(POOLED, stem_pool=StemPool(kernel=3, stride=(1, 3))), "network.stem_pool.stride: [1, 3] is not 1 or 2, or"),
+        (_window(4, 2), "network.stem_pool.kernel: 4 is not an odd number from"),
+        (_window(1, 2), "network.stem_pool.kernel: 1 is not an odd number from"),
+        (_window(129, 1), "network.stem_pool.kernel: 129 is not an odd number"),
+        (_window(3, (1, 3)), "network.stem_pool.stride: [1, 3] is not 1 or 2, or"),
         (replace(POOLED, stem_stride=3), "network.stem_stride: 3 is not 1 or 2, or [rows, columns] of these"),
-        (replace(ODD, stages=(MacroStage(channels=5, blocks=1, stride=(0, 1)),)), "network.stages[0].stride: [0, 1] is not"),
+        (_one_stage(5, (0, 1)), "network.stages[0].stride: [0, 1] is not"),
         (replace(ODD, stem_channels=8192), "network.stem_channels: 8192 is not a positive number up to 8191"),
         (replace(ODD, height=4096), "network.height: 4096 is not a positive number up to 4095"),
         (replace(ODD, operators=("k129_e1",)), "network.operators: 'k129_e1' is not an operator; write k<kernel>_e"),
-        (replace(ODD, stages=(MacroStage(channels=8192, blocks=1, stride=1),)), "network.stages[0]: channels 8192, blocks"),
+        (_one_stage(8192, 1), "network.stages[0]: channels 8192, blocks"),
     ],
 )  # fmt: skip
 def test_each_mistake_has_one_message(macro: Macro, line: str) -> None:
