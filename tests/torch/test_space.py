@@ -34,6 +34,7 @@ from nba.learn.space.network import (
 )
 from nba.learn.space.operators import shuffle_rotation
 from nba.learn.space.strides import Stride
+from nba.loopnest.network import extract
 from nba.spec import parse_spec
 
 ODD = Macro(
@@ -144,6 +145,7 @@ def test_the_stem_is_pooled_and_strides_differ_by_axis() -> None:
     assert (network.macs(0), network.macs(1), network.products(1)) == (6 * 7 * 5 * 27, 0, 6 * 4 * 5 * 25)
     others = [i for i in range(len(network.layers)) if i != 1]
     assert macs(network) == sum(network.macs(i) for i in others)
+    assert "stem_pool: max pooling" in extract(network).unmapped
     assert bit_operations(network) == sum(
         network.macs(i) * layer.act_bits * (layer.weight_bits if layer.op != "avgpool" else 1)
         for i, layer in enumerate(network.layers)
