@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,8 @@ import pytest
 from nba.core.errors import SpecError
 from nba.flow.data import macro as macro_of
 from nba.ir.check import check_network
+from nba.learn.space.architecture_file import architecture_from_json, architecture_json
+from nba.learn.space.check import check_architecture, check_macro
 from nba.learn.space.network import (
     SKIP,
     Architecture,
@@ -20,12 +23,8 @@ from nba.learn.space.network import (
     Macro,
     MacroStage,
     StemPool,
-    architecture_from_json,
-    architecture_json,
     bit_operations,
     blocks,
-    check_architecture,
-    check_macro,
     choices,
     macs,
     skeleton,
@@ -243,6 +242,16 @@ def test_all_problems_of_a_macro_are_named_at_once() -> None:
 def test_damaged_architecture_is_refused() -> None:
     with pytest.raises(SpecError, match="damaged"):
         architecture_from_json('{"macro": 3}')
+    text = architecture_json(Architecture(macro=POOLED, ops=("k3_e1",) * 4, bits=(4,) * 4)).replace("\n", "")
+    for old, new, line in (
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": [1]', "macro.stem_stride: expected 2 entries, found 1"),
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": "2"', "macro.stem_stride: expected int, found '2'"),
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": [2, 3]', "network.stem_stride: [2, 3] is not 1 or 2"),
+        ('"kernel": 5', '"kernel": 6', "network.stem_pool.kernel: 6 is not an odd number"),
+    ):
+        assert text.count(old) == 1
+        with pytest.raises(SpecError, match=re.escape(line)):
+            architecture_from_json(text.replace(old, new))
     with pytest.raises(SpecError, match="operators and"):
         check_architecture(Architecture(macro=Macro(), ops=("k3_e1",), bits=(8,)))
 

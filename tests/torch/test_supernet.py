@@ -13,7 +13,8 @@ from torch.nn import functional
 from nba.core.errors import SpecError
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
-from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
+from nba.learn.space.check import check_architecture
+from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, skeleton
 from nba.learn.space.operators import parse_operator
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet

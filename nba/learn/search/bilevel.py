@@ -26,7 +26,8 @@ from nba.core.progress import Progress, Silent
 from nba.learn.data.dataset import Dataset, stratified_split
 from nba.learn.data.images import batches_of
 from nba.learn.search.config import SearchSchedule
-from nba.learn.space.network import Macro, macro_fields
+from nba.learn.space.architecture_file import macro_fields
+from nba.learn.space.network import Macro
 from nba.learn.supernet import paths
 from nba.learn.train import checkpoint, ranks
 from nba.learn.train.events import Events

@@ -12,23 +12,16 @@ are then neighbours. What a skipped block reads and passes on stays what it was,
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from dataclasses import dataclass, replace
 
-from nba.core.errors import SpecError
-from nba.core.jsonfile import parse_json
-from nba.core.yamlfile import report
-from nba.ir.decode import decode
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Layer, Network, Tensor, widened
-from nba.ir.network_rules import MAX_CHANNELS, MAX_DIM
+from nba.ir.network import MASTER_BITS, WIDE_BITS, Layer, Network, Tensor, widened
 from nba.ir.operators import OPERATORS, Kind, engine_kind
 from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
-from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, MAX_BLOCKS, MAX_STAGES, BitsPer, NetworkSpace
-from nba.learn.space.operators import POOL_KERNELS, operators_problems, parse_operator
+from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, BitsPer, NetworkSpace
 from nba.learn.space.operators import SKIP as SKIP
-from nba.learn.space.strides import STRIDE_TEXT, Stride, is_stride, shortest, stride_text
+from nba.learn.space.operators import parse_operator
+from nba.learn.space.strides import Stride, shortest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -195,110 +188,6 @@ def choices(block: Block) -> tuple[str, ...]:
     return tuple(op for op in block.operators if op != SKIP or block.residual)
 
 
-def check_macro(macro: Macro) -> None:
-    """Raise SpecError, naming every field that is out of range, unless a network can be built from `macro`."""
-    problems = []
-    most = {"height": MAX_DIM, "width": MAX_DIM}
-    for field in ("height", "width", "channels", "stem_channels", "head_channels"):
-        if not 1 <= getattr(macro, field) <= (high := most.get(field, MAX_CHANNELS)):
-            problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number up to {high}")
-    if not 2 <= macro.classes <= MAX_CHANNELS:
-        problems.append(f"network.classes: {macro.classes}; at least 2 are needed, and at most {MAX_CHANNELS}")
-    problems.extend(_stride_problems("network.stem_stride", macro.stem_stride))
-    if macro.stem_pool is not None:
-        problems.extend(_pool_problems("network.stem_pool", macro.stem_pool))
-    for field in ("stem_bits", "head_bits", "classifier_bits"):
-        problems.extend(_bits_problems(f"network.{field}", (getattr(macro, field),)))
-    if not 1 <= len(macro.stages) <= MAX_STAGES:
-        problems.append(
-            f"network.stages: {len(macro.stages) or 'empty'}; at least one stage is needed, and at most {MAX_STAGES}"
-        )
-    if not macro.stages or any(stage.operators is None for stage in macro.stages):
-        problems.extend(operators_problems("network.operators", macro.operators))
-    if not macro.stages or any(stage.bitwidths is None for stage in macro.stages):
-        problems.extend(_bits_problems("network.bitwidths", macro.bitwidths))
-    before = macro.stem_channels
-    for i, stage in enumerate(macro.stages):
-        problems.extend(_stage_problems(f"network.stages[{i}]", stage, before, stage.operators or macro.operators))
-        before = stage.channels
-    if macro.bits_per == "network" and len({stage.bitwidths or macro.bitwidths for stage in macro.stages}) > 1:
-        problems.append(
-            "network.stages: bitwidths differ from stage to stage, but bits_per: network has one for all; "
-            "give the same ones, or bits_per: stage"
-        )
-    if problems:
-        raise SpecError("the network space is not valid:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
-def _stride_problems(where: str, stride: Stride) -> list[str]:
-    return [] if is_stride(stride) else [f"{where}: {stride_text(stride)} is not {STRIDE_TEXT}"]
-
-
-def _pool_problems(where: str, pool: StemPool) -> list[str]:
-    problems = _stride_problems(f"{where}.stride", pool.stride)
-    if pool.kernel not in POOL_KERNELS:
-        problems.append(
-            f"{where}.kernel: {pool.kernel} is not an odd number from {POOL_KERNELS[0]} to {POOL_KERNELS[-1]}"
-        )
-    return problems
-
-
-def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
-    problems = [
-        f"{where}: {b} is not a legal number of bits; legal: {LEGAL_BITS_TEXT}" for b in bits if b not in LEGAL_BITS
-    ]
-    if not bits or list(bits) != sorted(set(bits)):
-        problems.append(f"{where}: {list(bits)} must be distinct and ascending")
-    return problems
-
-
-def _stage_problems(where: str, stage: MacroStage, before: int, operators: tuple[str, ...]) -> list[str]:
-    problems = _stride_problems(f"{where}.stride", stage.stride)
-    if not (1 <= stage.channels <= MAX_CHANNELS and 1 <= stage.blocks <= MAX_BLOCKS):
-        problems.append(
-            f"{where}: channels {stage.channels}, blocks {stage.blocks}; both must be at least 1, and at most "
-            f"{MAX_CHANNELS} and {MAX_BLOCKS}"
-        )
-    if stage.operators is not None:
-        problems.extend(operators_problems(f"{where}.operators", stage.operators))
-    if stage.bitwidths is not None:
-        problems.extend(_bits_problems(f"{where}.bitwidths", stage.bitwidths))
-    grouped = [op for op in operators if op.endswith("_g2")]
-    odd = sorted({c for c in (before, stage.channels) if c % 2})
-    if grouped and odd:
-        problems.append(
-            f"{where}: {', '.join(grouped)} need an even number of channels before and in the stage, found "
-            f"{' and '.join(map(str, odd))}; change the channels, or give the stage operators without _g2"
-        )
-    return problems
-
-
-def check_architecture(architecture: Architecture) -> None:
-    """Raise SpecError unless `architecture` is a point of its own space."""
-    check_macro(architecture.macro)
-    places = blocks(architecture.macro)
-    problems = []
-    if len(architecture.ops) != len(places) or len(architecture.bits) != len(places):
-        raise SpecError(
-            f"architecture: {len(architecture.ops)} operators and {len(architecture.bits)} bitwidths "
-            f"for {len(places)} blocks; give one of each per block"
-        )
-    group_bits: dict[int, int] = {}
-    for i, (op, bits, block) in enumerate(zip(architecture.ops, architecture.bits, places, strict=True)):
-        legal = choices(block)
-        if op not in legal:
-            problems.append(f"ops[{i}]: {op!r} is not one of {', '.join(legal)}")
-        if bits not in block.bitwidths:
-            problems.append(f"bits[{i}]: {bits} is not one of {', '.join(map(str, block.bitwidths))}")
-        if group_bits.setdefault(block.bits_group, bits) != bits:
-            problems.append(
-                f"bits[{i}]: {bits}, but bits_per: {architecture.macro.bits_per} gives this block the same bits as "
-                f"others that have {group_bits[block.bits_group]}"
-            )
-    if problems:
-        raise SpecError("architecture:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
 def slots(macro: Macro) -> tuple[Slot, ...]:
     """Every layer that can exist, in order: stem and its max pooling, three per block, header, average pooling,
     classifier."""
@@ -378,32 +267,3 @@ def bit_operations(network: Network) -> int:
 def macs(network: Network) -> int:
     """Multiply-accumulates of one frame."""
     return sum(network.macs(i) for i in range(len(network.layers)))
-
-
-def macro_fields(macro: Macro) -> dict[str, Any]:
-    """The fields of `macro` as files and fingerprints have them: what a space without a `stem_pool` says of itself is
-    what it said before there was one."""
-    found = asdict(macro)
-    if macro.stem_pool is None:
-        del found["stem_pool"]
-    return found
-
-
-def architecture_json(architecture: Architecture) -> str:
-    """JSON text that `architecture_from_json` reads back."""
-    raw = {**asdict(architecture), "macro": macro_fields(architecture.macro)}
-    return json.dumps(raw, indent=1, sort_keys=True) + "\n"
-
-
-def architecture_from_json(text: str) -> Architecture:
-    """The architecture of `architecture_json`. Raises SpecError if the text is damaged or not of its space."""
-    try:
-        raw = parse_json(text)
-    except ValueError as err:
-        raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
-    problems: list[str] = []
-    found: Architecture = decode(Architecture, raw, "architecture", problems, defaults=True)
-    if problems:
-        raise SpecError(f"{report('architecture', problems)}\nthe file is damaged; repeat the search")
-    check_architecture(found)
-    return found
