@@ -157,7 +157,6 @@ it."""
 from nba.boards.logic import Coefficient, LogicTable
 
 XC7 = LogicTable(
-    family="xc7",
     source="yosys synth_xilinx -family xc7, complete, hierarchy kept; benchmarks/calibrate_logic.py",
     designs={len(error)},
     lut_mean_error={mean[0]:.4f},

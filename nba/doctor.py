@@ -89,7 +89,7 @@ def tool_version(name: str) -> str:
     return found.group() if found else "present"
 
 
-def _tool(name: str, arguments: tuple[str, ...], needed_by: str, required: bool) -> Item:
+def _tool(name: str, needed_by: str, required: bool) -> Item:
     try:
         version = tool_version(name)
     except ToolError:
@@ -143,7 +143,7 @@ def inspect() -> tuple[Item, ...]:
         own,
         python,
         *(_package(*row) for row in PACKAGES),
-        *(_tool(*row) for row in TOOLS),
+        *(_tool(name, needed_by, required) for name, _, needed_by, required in TOOLS),
         _compiler(),
         _libpython(),
     )

@@ -17,7 +17,7 @@ from pydantic import (
 
 from nba.core.errors import SpecError
 from nba.core.section import Section, with_preset
-from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, read_text, report, value_at
+from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, report, value_at
 from nba.explore.config import ChunkLimits, RunBudgets
 from nba.learn.data.config import DataConfig
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
@@ -166,21 +166,13 @@ class Spec(Section):
         return self.switchable
 
     def yaml(self) -> str:
-        """The whole spec, defaults filled in, as YAML that `read_spec` reads back to the same value."""
+        """The whole spec, defaults filled in, as YAML that `parse_spec` reads back to the same value."""
         return dump_yaml(self.model_dump(mode="json"))
 
 
-def read_spec(path: Path, *, platforms: Collection[str]) -> Spec:
-    """Read and check the spec file `path`; `platforms` are the legal names of the field `platform`.
-
-    Relative paths (`PATHS`) are relative to the spec's folder. Raises SpecError with every error of the file.
-    """
-    text = read_text(path, what="spec", example="examples/digits.yaml")
-    return parse_spec(text, where=str(path), folder=path.parent, platforms=platforms)
-
-
 def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str]) -> Spec:
-    """The spec written in `text`; `where` names it in messages. Raises SpecError with every error of the text."""
+    """The spec written in `text`; `where` names it in messages, `platforms` are the legal names of the field
+    `platform`. Relative paths (`PATHS`) are relative to `folder`. Raises SpecError with every error of the text."""
     raw = parse_yaml(text, where=where, what="spec", fields=Spec.model_fields)
     problems: list[str] = []
     spec: Spec | None = None

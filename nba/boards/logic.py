@@ -21,7 +21,6 @@ class LogicTable:
     """A calibration. designs: how many it was fitted to. The errors are shares of what synthesis found, of designs that
     the fit had not seen (leave-one-out): mean of the absolute values, and the worst."""
 
-    family: str
     source: str
     designs: int
     lut_mean_error: float

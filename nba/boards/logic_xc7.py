@@ -5,7 +5,6 @@ it."""
 from nba.boards.logic import Coefficient, LogicTable
 
 XC7 = LogicTable(
-    family="xc7",
     source="yosys synth_xilinx -family xc7, complete, hierarchy kept; benchmarks/calibrate_logic.py",
     designs=10,
     lut_mean_error=0.0409,

@@ -27,8 +27,8 @@ class Platform:
 
     dsp: DSP48E1 blocks, each of which multiplies 25 x 18 bits signed (nba.machine.kernels.product_dsp); one MAC per
     block. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock,
-    which only place and route can confirm. family: the synthesis rules (`synth_xilinx -family`). energy: what events
-    cost; logic: the estimate of LUTs and flip-flops. source: where the numbers are from.
+    which only place and route can confirm. energy: what events cost; logic: the estimate of LUTs and flip-flops.
+    source: where the numbers are from.
     """
 
     name: str
@@ -39,7 +39,6 @@ class Platform:
     lut: int
     ff: int
     source: str
-    family: str = "xc7"
     energy: EnergyTable = HOROWITZ_45NM
     logic: LogicTable = XC7
     min_block_words: int = MIN_BLOCK_WORDS

@@ -57,10 +57,10 @@ def read_bytes(path: Path, limit: int = MAX_JSON_BYTES) -> bytes:
     return data
 
 
-def read_json(path: Path, limit: int = MAX_JSON_BYTES) -> Any:
+def read_json(path: Path) -> Any:
     """The JSON value in the plain file `path`. Raises OSError if it cannot be read, ValueError if it is damaged: not
     UTF-8, not JSON, a field given twice, a number or string that nothing can be done with."""
-    return parse_json(read_bytes(path, limit).decode("utf-8"))
+    return parse_json(read_bytes(path, MAX_JSON_BYTES).decode("utf-8"))
 
 
 def parse_json(text: str) -> Any:

@@ -279,6 +279,16 @@ def _job_fields(
     return job_initialiser(word, own)
 
 
+def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
+    """The template arguments of the chunk's engine."""
+    arguments = (
+        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq,
+        chunk.weight_store_bits, chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight,
+        chunk.nested_act, chunk.has_residual, any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
+    )  # fmt: skip
+    return braces(*arguments)[1:-1]
+
+
 def _chunk(
     modes: tuple[tuple[Network, Weights], ...],
     program: Program,
@@ -294,11 +304,6 @@ def _chunk(
     store = chunk.weight_store_bits
     words = [job_weights(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [job_params(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
-    engine = (
-        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq, store,
-        chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight, chunk.nested_act, chunk.has_residual,
-        any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
-    )  # fmt: skip
     return HlsChunk(
         index=index,
         kind=chunk.kind,
@@ -306,7 +311,7 @@ def _chunk(
         pn=chunk.pn,
         pq=chunk.pq,
         lanes=chunk.lanes,
-        engine=braces(*engine)[1:-1],
+        engine=_engine(network, program, chunk),
         acc_bits=chunk.acc_bits,
         weight_store_bits=store,
         weight_lanes=lanes,

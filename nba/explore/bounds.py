@@ -21,9 +21,9 @@ DUAL_STEPS = 40
 
 
 @fast
-def undominated(work: np.ndarray, dsp: np.ndarray, lanes: np.ndarray, pq: np.ndarray) -> np.ndarray:
-    """bool [n]: options, in ascending order of dsp [n], that no earlier one can stand in for: as fast on every layer of
-    work [n, L], with the same drain and input words that every drain fits into that fitted before."""
+def undominated(work: np.ndarray, lanes: np.ndarray, pq: np.ndarray) -> np.ndarray:
+    """bool [n]: options, in ascending order of their DSPs, that no earlier one can stand in for: as fast on every layer
+    of work [n, L], with the same drain and input words that every drain fits into that fitted before."""
     n, n_layers = work.shape
     kept = np.zeros(n, np.bool_)
     for a in range(n):

@@ -183,8 +183,8 @@ class _Search:
                 if style == "dealt":
                     part = np.arange(len(mine)) % count
                 else:
-                    macs = np.array([self.network.macs(int(i)) for i in mine], np.float64)
-                    part = np.minimum((np.cumsum(macs) - macs / 2) * count // macs.sum(), count - 1).astype(np.int64)
+                    work = np.array([self.network.products(int(i)) for i in mine], np.float64)
+                    part = np.minimum((np.cumsum(work) - work / 2) * count // work.sum(), count - 1).astype(np.int64)
                     for k in range(count):
                         if not (part == k).any():
                             part = np.arange(len(mine)) * count // len(mine)

@@ -204,7 +204,7 @@ def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) 
     order = np.lexsort((all_work.sum(1), all_dsp))
     all_sizes, all_dsp, all_work = all_sizes[order], all_dsp[order], all_work[order]
     lanes = all_sizes[:, 1 if mixes else 0]
-    kept = np.flatnonzero(undominated(all_work, all_dsp, lanes, all_sizes[:, 2]))[::-1]
+    kept = np.flatnonzero(undominated(all_work, lanes, all_sizes[:, 2]))[::-1]
     return _Options(
         sizes=all_sizes[kept],
         lanes=lanes[kept],
@@ -344,7 +344,7 @@ class ExactSearch:
             heapq.heappush(heap, (max(a.lower, b.lower, self.floor(now.pp)), a.dsp + b.dsp, now.pp, row, n))
         now.next = int(fits[-1]) + 1 if len(fits) else len(two.tuples)
 
-    def _alone(self, side: _Side, n: int, pp: int, ceiling: float) -> float:
+    def _alone(self, side: _Side, n: int, ceiling: float) -> float:
         """Proved bound of tuple `n` of a side for the layers of its kind by themselves."""
         if side.alone[n] == 0 and side.options is not None:
             number = np.full(len(self.table) + 1, -1)
@@ -375,10 +375,10 @@ class ExactSearch:
             heapq.heappop(heap)
             one, two, a = rows[row].one, rows[row].two, rows[row].a
             # A tuple that is too slow by itself is so beside every other.
-            if self._alone(one, a, pp, ceiling) >= ceiling:
+            if self._alone(one, a, ceiling) >= ceiling:
                 continue
             self._queue(row, rows, 1, heap)
-            if self._alone(two, n, pp, ceiling) >= ceiling:
+            if self._alone(two, n, ceiling) >= ceiling:
                 continue
             self.pairs += 1
             now, plan = self._solve(pp, one, two, one.tuples[a], two.tuples[n], ceiling)

@@ -113,9 +113,9 @@ def build(
     return base
 
 
-def pipelined(network: Network, accelerator: Accelerator, slack: int = 0) -> tuple[RingSearch, dict[Use, int]]:
-    """Program order, stages and rings for the shortest interval (plus `slack` cycles): a stall-free timetable."""
-    table = timetable(network, accelerator, work_bound(network, accelerator) + slack)
+def pipelined(network: Network, accelerator: Accelerator) -> tuple[RingSearch, dict[Use, int]]:
+    """Program order, stages and rings for the shortest interval: a stall-free timetable."""
+    table = timetable(network, accelerator, work_bound(network, accelerator))
     search = RingSearch(network, with_order(accelerator, table))
     rows = ring_rows(network, table)
     return search, {use: max(rows[use], search.low[use]) for use in search.uses}

@@ -9,9 +9,9 @@ from math import ceil
 
 import numpy as np
 
-from nba.core.errors import DeadlockError, DesignError
+from nba.core.errors import DeadlockError
 from nba.explore.modulo import make_rings, uses_of
-from nba.ir.accelerator import Accelerator, Port, Ring
+from nba.ir.accelerator import Accelerator, Port
 from nba.ir.network import Network
 from nba.machine.program import Program, lower, min_ring_rows
 from nba.machine.schedule import Tables, run_tables, tables
@@ -191,27 +191,3 @@ class RingSearch:
                 return None
             rows[best[1]] = best[2]
         return rows
-
-
-def rings(
-    network: Network,
-    accelerator: Accelerator,
-    *,
-    fits: Callable[[Accelerator], bool] | None = None,
-    size: Callable[[Accelerator], int] | None = None,
-) -> tuple[Ring, ...]:
-    """Rings for `accelerator` (whose own `rings` are ignored): the smallest with which the exact schedule is as fast
-    as with unlimited ones; if `fits(accelerator)` then still refuses, smaller and slower ones, judged by `size`.
-
-    Rings inside a chunk hold whole maps. Raises DeadlockError if the program cannot run with any rings, DesignError
-    if `fits` refuses the smallest rings that work.
-    """
-    search = RingSearch(network, accelerator)
-    goal = search.exact(search.high)
-    rows = search.shrink(search.high, goal)
-    if fits is not None and size is not None:
-        smaller = search.fit(rows, fits, size)
-        if smaller is None:
-            raise DesignError("rings", ["even the smallest rings that do not deadlock exceed the memory budget"])
-        rows = smaller
-    return search.with_rows(rows).rings

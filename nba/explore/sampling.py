@@ -49,7 +49,7 @@ def _gradient(
         row = choice[b]
         total += worth[b]
         for i in range(first_slot):
-            legal = chunk_option(row, i, options, counts, kinds, optional, divides, slot_kind)
+            legal = chunk_option(row, i, counts, kinds, optional, divides)
             if legal & (legal - 1):
                 _credit(weights[i, : counts[i]], legal, row[i], worth[b], found[i, : counts[i]])
         sets = chunk_sets(row, n_chunks)
@@ -101,7 +101,7 @@ def _engines(
     for i in range(1 + PER_CHUNK * kinds.size):
         if i > 0 and (i - 1) % PER_CHUNK == 0:
             second = crossed and rng.random() < 0.5
-        legal = chunk_option(row, i, options, counts, kinds, optional, divides, slot_kind)
+        legal = chunk_option(row, i, counts, kinds, optional, divides)
         parent = two if second else one
         row[i] = parent[i]
         if not legal >> parent[i] & 1 or (i > 0 and (i - 1) // PER_CHUNK == anew):

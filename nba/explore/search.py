@@ -222,10 +222,6 @@ class AcceleratorSearch:
             layer_cycles=used.layer_cycles[0],
         )
 
-    def chunk_of_layer(self, network: Network, slot_of_layer: tuple[int, ...]) -> np.ndarray:
-        """int64 [L]: the chunk of every layer on the best design seen."""
-        return self.space.decode(self.best_choice()[None], self._layers(network), slot_of_layer).chunk[0]
-
     def best(self, network: Network, slot_of_layer: tuple[int, ...]) -> Accelerator:
         """The best design seen whose exact cost is within the budgets, with program order, stages and rings of a
         stall-free timetable where they are faster.

@@ -190,8 +190,9 @@ def lowest(bits: int) -> int:
 
 
 @compiled
-def chunk_option(row: np.ndarray, i: int, options: np.ndarray, counts: np.ndarray, kinds: np.ndarray,
-                 optional: np.ndarray, divides: np.ndarray, slot_kind: np.ndarray) -> int:  # fmt: skip
+def chunk_option(
+    row: np.ndarray, i: int, counts: np.ndarray, kinds: np.ndarray, optional: np.ndarray, divides: np.ndarray
+) -> int:
     """Set of options of parameter i of a chunk (not of a slot), given those before it in `row`."""
     everything = (1 << counts[i]) - 1
     if i == 0:
@@ -237,7 +238,7 @@ def _allowed(
     found = np.empty(rows.shape[0], np.int64)
     for b in range(rows.shape[0]):
         if i < first_slot:
-            found[b] = chunk_option(rows[b], i, options, counts, kinds, optional, divides, slot_kind)
+            found[b] = chunk_option(rows[b], i, counts, kinds, optional, divides)
         elif (i - first_slot) % PER_SLOT:
             found[b] = (1 << counts[i]) - 1
         else:
@@ -272,7 +273,7 @@ def _draw(
     for b in range(choice.shape[0]):
         row = choice[b]
         for i in range(first_slot):
-            legal = chunk_option(row, i, options, counts, kinds, optional, divides, slot_kind)
+            legal = chunk_option(row, i, counts, kinds, optional, divides)
             row[i] = pick(weights[i, : counts[i]], legal, rng.random())
         sets = chunk_sets(row, n_chunks)
         for s in range(slot_kind.size):

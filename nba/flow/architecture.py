@@ -27,7 +27,7 @@ def save(found: Architecture, spec: Spec, folder: Path) -> None:
 
 def chosen(context: Context) -> Architecture:
     """The searched or the given architecture. Of several processes, which need not see the same files, rank 0 reads."""
-    from nba.learn.space.network import architecture_from_json, architecture_json
+    from nba.learn.space.architecture_file import architecture_from_json, architecture_json
     from nba.learn.train import ranks
 
     world = ranks.current()
@@ -38,7 +38,7 @@ def chosen(context: Context) -> Architecture:
 
 def _read(context: Context) -> Architecture:
     from nba.learn.search.result import load_result
-    from nba.learn.space.network import architecture_from_json
+    from nba.learn.space.architecture_file import architecture_from_json
     from nba.learn.switchable.search_result import load_switchable_search
 
     if context.spec.architecture is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from nba.core.errors import DataError, ToolError
 from nba.flow.places import STATE
 from nba.flow.stage import Context
+from nba.learn.data.config import PUBLISHED_DATASETS
 from nba.learn.train.augmentation import ResizedCrop
 from nba.spec import Spec
 
@@ -65,9 +66,6 @@ def check_data(spec: Spec) -> None:
     n_classes(spec)
 
 
-PUBLISHED_CLASSES = {"cifar10": 10, "cifar100": 100, "fashion-mnist": 10}
-
-
 def n_classes(spec: Spec) -> int:
     """Classes that are learned, without reading an image. Raises DataError, also for `dataset.classes` that the dataset
     does not have."""
@@ -89,8 +87,11 @@ def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
     section = spec.dataset
     if section.name == "digits":
         return len(DIGITS), DIGITS
-    if section.name in PUBLISHED_CLASSES or section.path is None:
-        return PUBLISHED_CLASSES.get(section.name, 2), None
+    published = PUBLISHED_DATASETS.get(section.name)
+    if published is not None:
+        return published.classes, None
+    if section.path is None:
+        return 2, None
     root = Path(section.path)
     root = root / "train" if (root / "train").is_dir() else root
     names, _ = class_names(root)

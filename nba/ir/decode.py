@@ -17,7 +17,8 @@ MAX_TEXT = 200
 
 
 def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool = False) -> Any:
-    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar); appends to `problems` instead of raising.
+    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar, or a scalar or
+    a tuple); appends to `problems` instead of raising.
 
     With `defaults`, a field that has a default may be left out.
     """
@@ -54,7 +55,9 @@ def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: 
     if origin in (typing.Union, types.UnionType):
         if value is None:
             return None
-        return decode(next(a for a in args if a is not type(None)), value, where, problems, defaults=defaults)
+        kinds = [a for a in args if a is not type(None)]
+        lists = [a for a in kinds if (typing.get_origin(a) is tuple) == isinstance(value, list)]
+        return decode((lists or kinds)[0], value, where, problems, defaults=defaults)
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):

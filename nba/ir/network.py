@@ -133,10 +133,14 @@ class Network:
         layer = self.layers[index]
         return layer.operator.reduction(layer, self.source(layer).channels)
 
-    def macs(self, index: int) -> int:
-        """Multiply-accumulates of layer `index` for one frame."""
+    def products(self, index: int) -> int:
+        """Operands that layer `index` reduces for one frame: what its engine is busy with."""
         out = self.result(index)
         return out.height * out.width * out.channels * self.reduction(index)
+
+    def macs(self, index: int) -> int:
+        """Multiply-accumulates of layer `index` for one frame; none where it compares."""
+        return 0 if self.layers[index].operator.selects else self.products(index)
 
     def acc_bits(self, index: int) -> int:
         """Bits of a signed accumulator that layer `index` can never overflow, from bitwidths and shape alone.

@@ -123,6 +123,11 @@ class Operator:
         return bool(self.weight_axes)
 
     @property
+    def selects(self) -> bool:
+        """Whether an output is one of the codes that it reads: there is nothing to multiply, to add or to round."""
+        return not self.stores_weights and not self.reduce.grows
+
+    @property
     def definition(self) -> str:
         """The accumulator of output channel m, as docs/numerics.md has it."""
         return f"{self.reduce.name} over {'n, ' if self.mixes else ''}ky, kx of {self.product}"

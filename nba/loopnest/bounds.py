@@ -48,7 +48,7 @@ _WALKS = np.array(WALKS)
 
 
 @compiled
-def begin_level(facts: Machine, space: Room, tree: Tree, level: int, to: np.ndarray, to_times: np.ndarray) -> bool:
+def begin_level(space: Room, tree: Tree, level: int, to: np.ndarray, to_times: np.ndarray) -> bool:
     """List the options of a level and their least factors; False if a loop has none."""
     for d in range(8):
         list_options(space, tree, level, d, to, to_times)

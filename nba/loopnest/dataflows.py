@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from nba.core.errors import NbaError
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import C, G, M, N, P, Q, R, S
 from nba.loopnest.space import Room, canonical_orders, padded_orders
@@ -44,14 +43,6 @@ INPUT_STATIONARY = Dataflow(name="IS", single=(M,), unrolled=(N, G, C, P, Q), cl
 """A place keeps its inputs while all output channels pass: M runs innermost, and only loops that walk inputs are
 shared out (not R and S, whose places would hold inputs twice)."""
 DATAFLOWS = (ROW_STATIONARY, WEIGHT_STATIONARY, OUTPUT_STATIONARY, INPUT_STATIONARY)
-
-
-def dataflow(name: str) -> Dataflow:
-    """The dataflow of that name: RS, WS, OS or IS."""
-    for found in DATAFLOWS:
-        if found.name == name:
-            return found
-    raise NbaError(f"dataflow {name!r} is not known; there are {', '.join(d.name for d in DATAFLOWS)}")
 
 
 def constrained(flow: Dataflow, hierarchy: Hierarchy, space: Room) -> tuple[Room, np.ndarray]:

@@ -12,7 +12,6 @@ the same mapping.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,6 +195,7 @@ class Evolved:
     seconds: float
 
 
+# Long by its signature and by the arrays that all steps of the search share: parts would hand a dozen to each other.
 def evolve(
     layer: NestLayer,
     hierarchy: Hierarchy,
@@ -204,16 +204,13 @@ def evolve(
     weights: tuple[float, float] | None = None,
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    seconds: float | None = None,
     seeds: tuple[Mapping, ...] = (),
     flow: Dataflow | None = None,
-    progress: Callable[[int, Found], None] | None = None,
 ) -> Evolved:
     """Search for the mapping of the least objective. weights: of energy and latency in a sum to minimise instead.
 
-    evaluations: effort. seconds: stop earlier (the result then depends on the machine). seeds: mappings that take
-    part. flow: a fixed dataflow to keep to. progress: called with evaluations so far and the best now and then. Raises
-    NbaError if no mapping fits.
+    evaluations: effort. seeds: mappings that take part. flow: a fixed dataflow to keep to. Raises NbaError if no
+    mapping fits.
     """
     began = time.monotonic()
     depth = len(hierarchy.levels)
@@ -243,10 +240,6 @@ def evolve(
         _round(
             facts, space, work, choices, goal, pool, trial, front, best, elite, state, status, until, evaluations
         )  # fmt: skip
-        if progress is not None:
-            progress(int(status[0]), _found(best, 0))
-        if seconds is not None and time.monotonic() - began > seconds:
-            break
     if flow is None and not any(level.innermost for level in hierarchy.levels):
         status[0] += _polish(facts, work, goal, trial, front, best)
     members = [i for i in range(FRONT) if front.energy[i] < np.inf]

@@ -161,7 +161,7 @@ def _search(
     depth = tree.arrays.shape[0]
     to, to_times = np.zeros(2 * depth + 1, np.int64), np.zeros(2 * depth + 1, np.int64)
     count = 0
-    if not begin_level(facts, space, tree, start, to, to_times):
+    if not begin_level(space, tree, start, to, to_times):
         return 0
     factors = np.ones((5, 6))
     v = 8 * start
@@ -217,7 +217,7 @@ def _search(
                 _orders(facts, tree, choices, forced, weights, work, best, best_member, cycles)
             continue
         cut_tiles(tree, level, to, to_times)
-        if not begin_level(facts, space, tree, level + 1, to, to_times):
+        if not begin_level(space, tree, level + 1, to, to_times):
             continue
         value = max(value, bound(facts, space, tree, weights, level + 1, 0, limits[2]))
         if value >= best[0] * (1 - ROUNDING):
@@ -238,7 +238,7 @@ def _search(
 
 
 @compiled
-def _restore(facts: Machine, space: Room, tree: Tree, root: np.ndarray) -> None:
+def _restore(facts: Machine, tree: Tree, root: np.ndarray) -> None:
     """Make the choices of a root of level 1 again, whose options are still listed."""
     to, to_times = np.zeros(2 * len(tree.arrays) + 1, np.int64), np.zeros(2 * len(tree.arrays) + 1, np.int64)
     factors = np.ones((5, 6))
@@ -287,8 +287,7 @@ class MappingCertificate:
 
 
 def _below(
-    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float,
-    progress: Callable[[float], None] | None,
+    bounds: np.ndarray, best: np.ndarray, finished: Callable[[int, float], bool], until: float
 ) -> list[int]:  # fmt: skip
     """Search below the members of level 1, those of the least bound first, each for some nodes and then, round after
     round, for eight times as many. Returns those that are not finished when the process has used `until` CPU seconds.
@@ -297,7 +296,6 @@ def _below(
     """
     allowed = 20_000_000.0
     waiting = [int(i) for i in np.argsort(bounds, kind="stable")]
-    done = 0
     while waiting and time.process_time() < until:
         later = []
         for position, i in enumerate(waiting):
@@ -308,9 +306,6 @@ def _below(
                 break
             if not finished(i, allowed):
                 later.append(i)
-            done += 1
-            if progress is not None:
-                progress(done / max(1, len(bounds)))
         waiting, allowed = later, allowed * 8
     return waiting
 
@@ -320,24 +315,20 @@ def solve(
     hierarchy: Hierarchy,
     *,
     objective: str = "edp",
-    weights: tuple[float, float] | None = None,
     incumbent: Mapping | None = None,
     seconds: float = SECONDS,
-    progress: Callable[[float], None] | None = None,
 ) -> MappingCertificate:
     """The best mapping of the space, or the best found and a bound when time is up.
 
-    seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. progress: called with the part of
-    level 1's members that are finished. Raises NbaError if no mapping fits.
+    seconds: of CPU time. incumbent: a good mapping (that of `evolve`) to start from. Raises NbaError if no mapping
+    fits.
     """
     began, began_cpu = time.monotonic(), time.process_time()
     depth = len(hierarchy.levels)
     facts, space, work = machine(layer, hierarchy), room(layer, hierarchy), scratch(depth)
     choices = level_orders(hierarchy)
-    forced = np.zeros((depth, 8), np.bool_)
-    for number, level in enumerate(hierarchy.levels):
-        forced[number, list(level.innermost)] = True
-    goal = np.array(weights if weights is not None else weights_of(objective))
+    forced = _forced(hierarchy)
+    goal = np.array(weights_of(objective))
     tree = new_tree(space, depth)
     best, member = np.array([np.inf, 0.0, 0.0, 0.0]), np.zeros((4, depth, 8), np.int64)
     if incumbent is not None:
@@ -352,37 +343,47 @@ def solve(
     floor = float(worth(goal, float(facts.pj[0, CONSTANT]) + tree.floor[1], least_cycles))
     stop = 1 if depth > 2 else depth
     roots, bounds = np.zeros((MAX_ROOTS, 8), np.int16), np.zeros(MAX_ROOTS)
-    count = _search(
-        facts, space, tree, goal, choices, forced, work, best, member, 1, stop, roots, bounds, limits
-    )  # fmt: skip
-    lower = np.inf
+    count = _search(facts, space, tree, goal, choices, forced, work, best, member, 1, stop, roots, bounds, limits)
     if count < 0:
-        lower = floor
-    else:
+        return _certificate(best, member, floor, nodes=int(limits[0]), seconds=time.monotonic() - began)
 
-        def finished(root: int, allowed: float) -> bool:
-            """Whether the search below a member of level 1 ends within so many more nodes."""
-            _restore(facts, space, tree, roots[root])
-            limits[1] = limits[0] + allowed
-            found = _search(
-                facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits
-            )  # fmt: skip
-            return found >= 0
+    def finished(root: int, allowed: float) -> bool:
+        """Whether the search below a member of level 1 ends within so many more nodes."""
+        _restore(facts, tree, roots[root])
+        limits[1] = limits[0] + allowed
+        found = _search(facts, space, tree, goal, choices, forced, work, best, member, 2, depth, roots, bounds, limits)
+        return found >= 0
 
-        waiting = _below(bounds[:count], best, finished, began_cpu + seconds, progress)
-        lower = min((float(bounds[i]) for i in waiting), default=np.inf)
+    waiting = _below(bounds[:count], best, finished, began_cpu + seconds)
+    lower = min((float(bounds[i]) for i in waiting), default=np.inf)
+    return _certificate(best, member, lower, nodes=int(limits[0]), seconds=time.monotonic() - began)
+
+
+def _forced(hierarchy: Hierarchy) -> np.ndarray:
+    """bool [levels, 8]: the loops that every level keeps innermost."""
+    forced = np.zeros((len(hierarchy.levels), 8), np.bool_)
+    for number, level in enumerate(hierarchy.levels):
+        forced[number, list(level.innermost)] = True
+    return forced
+
+
+def _certificate(
+    best: np.ndarray, member: np.ndarray, lower: float, *, nodes: int, seconds: float
+) -> MappingCertificate:  # fmt: skip
+    """best [4]: value, energy, cycles and evaluations; member int64 [4, levels, 8]: the mapping."""
     value = float(best[0])
     optimal = lower >= value * (1 - ROUNDING)
+    found = Found(
+        mapping=as_mapping(member[0], member[1], member[2], member[3, : member.shape[1] - 1]),
+        energy_pj=float(best[1]),
+        cycles=int(best[2]),
+    )
     return MappingCertificate(
         status="optimal" if optimal else "bound",
-        best=Found(
-            mapping=as_mapping(member[0], member[1], member[2], member[3, : depth - 1]),
-            energy_pj=float(best[1]),
-            cycles=int(best[2]),
-        ),
+        best=found,
         value=value,
         lower=value if optimal else lower,
-        nodes=int(limits[0]),
+        nodes=nodes,
         evaluations=int(best[3]),
-        seconds=time.monotonic() - began,
+        seconds=seconds,
     )

@@ -117,21 +117,15 @@ def search_mapping(
     objective: str = "edp",
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    seconds: float | None = None,
-    progress: Callable[[int, Found], None] | None = None,
 ) -> Evolved:
     """The evolutionary search, and beside it one within each fixed dataflow: `evaluations` in all, a third of them for
     the dataflows. They do not take part in the free search, which they would lead to their own optima."""
     part = evaluations // FLOW_PARTS
     found = [
-        evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, seconds=seconds, flow=flow)
-        for flow in DATAFLOWS
+        evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=part, flow=flow) for flow in DATAFLOWS
     ]
     rest = max(1, evaluations - sum(one.evaluations for one in found))
-    free = evolve(
-        layer, hierarchy, objective=objective, seed=seed, evaluations=rest, seconds=seconds, progress=progress
-    )  # fmt: skip
-    found.append(free)
+    found.append(evolve(layer, hierarchy, objective=objective, seed=seed, evaluations=rest))
     weights = np.array(weights_of(objective))
     return Evolved(
         best=min((one.best for one in found), key=lambda best: float(worth(weights, best.energy_pj, best.cycles))),
@@ -148,13 +142,9 @@ def map_layer(
     objective: str = "edp",
     seed: int = 0,
     evaluations: int = EVALUATIONS,
-    seconds: float | None = None,
-    progress: Callable[[int, Found], None] | None = None,
 ) -> LayerMapping:
     """The best mapping that the evolutionary search finds. Raises NbaError if none fits."""
-    found = search_mapping(
-        layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations, seconds=seconds, progress=progress
-    )
+    found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations)
     return _complete(layer, hierarchy, found.best, found.front, found.evaluations)
 
 
@@ -207,6 +197,80 @@ def choose(fronts: list[list[Found]], times: Sequence[float]) -> tuple[list[Foun
     return best[1], energy / cycles
 
 
+def _each_alone(
+    layers: list[NestLayer],
+    hierarchy: Hierarchy,
+    *,
+    objective: str,
+    seed: int,
+    evaluations: int,
+    prove_seconds: float,
+    progress: Callable[[str, int, int], None] | None,
+) -> tuple[list[list[Found]], list[int], list[float]]:
+    """Search every layer by itself: the fronts, the evaluations spent, and what exact search, if any, proves to be a
+    lower bound."""
+    fronts: list[list[Found]] = []
+    spent: list[int] = []
+    lowers: list[float] = []
+    for number, layer in enumerate(layers):
+        found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=evaluations)
+        members = [*found.front, found.best]
+        if prove_seconds > 0:
+            proof = solve(
+                layer, hierarchy, objective=objective, incumbent=found.best.mapping, seconds=prove_seconds
+            )  # fmt: skip
+            members.append(proof.best)
+            lowers.append(proof.lower)
+        fronts.append(pareto_front(members))
+        spent.append(found.evaluations)
+        if progress is not None:
+            progress(layer.name, number + 1, len(layers))
+    return fronts, spent, lowers
+
+
+def _at_one_price(
+    layers: list[NestLayer], hierarchy: Hierarchy, chosen: tuple[list[Found], float], *, seed: int, evaluations: int
+) -> list[Evolved]:
+    """Search every layer again, from the mapping chosen for it, at the price of a cycle of the whole network."""
+    found, price = chosen
+    return [
+        evolve(layer, hierarchy, weights=(1.0, price), seed=seed, evaluations=evaluations, seeds=(one.mapping,))
+        for layer, one in zip(layers, found, strict=True)
+    ]
+
+
+def _cheapest(fronts: list[list[Found]], objective: str) -> list[Found]:
+    """The member of every front of the least weighted sum of energy and latency."""
+    energy, latency = weights_of(objective)
+    return [
+        min(front, key=lambda f: (energy * f.energy_pj + latency * f.cycles, f.energy_pj * f.cycles))
+        for front in fronts
+    ]
+
+
+def _in_turn(
+    hierarchy: Hierarchy, mapped: tuple[LayerMapping, ...], *, objective: str, seed: int, lower: float | None,
+    evaluations: int,
+) -> NetworkMapping:  # fmt: skip
+    """All layers one after the other on the whole array."""
+    total = sum(m.cost.cycles for m in mapped)
+    return NetworkMapping(
+        hierarchy=hierarchy.name,
+        clock_mhz=hierarchy.clock_mhz,
+        objective=objective,
+        seed=seed,
+        execution="multi-cycle",
+        layers=mapped,
+        groups=(Group(first=0, last=len(mapped) - 1, parts=PARTS, of=PARTS, cycles=total),),
+        energy_pj=sum(m.cost.energy_pj for m in mapped),
+        latency_cycles=total,
+        interval_cycles=total,
+        lower=lower,
+        evaluations=evaluations,
+        warnings=_warnings(mapped),
+    )
+
+
 def map_loop_nests(
     layers: tuple[NestLayer, ...],
     hierarchy: Hierarchy,
@@ -227,61 +291,27 @@ def map_loop_nests(
         raise NbaError("the network has no layer to map: none has multiply-accumulates")
     weights_of(objective)
     shapes = distinct(layers)
+    alone = list(shapes.values())
     times = [sum(layer.shape == shape for layer in layers) for shape in shapes]
     first = effort if objective != "edp" else effort * 3 // 4
-    fronts: list[list[Found]] = []
-    spent: list[int] = []
-    lowers: list[float] = []
-    for number, layer in enumerate(shapes.values()):
-        found = search_mapping(layer, hierarchy, objective=objective, seed=seed, evaluations=first)
-        members = [*found.front, found.best]
-        if prove_seconds > 0:
-            proof = solve(
-                layer, hierarchy, objective=objective, incumbent=found.best.mapping, seconds=prove_seconds
-            )  # fmt: skip
-            members.append(proof.best)
-            lowers.append(proof.lower)
-        fronts.append(pareto_front(members))
-        spent.append(found.evaluations)
-        if progress is not None:
-            progress(layer.name, number + 1, len(shapes))
+    fronts, spent, lowers = _each_alone(
+        alone, hierarchy, objective=objective, seed=seed, evaluations=first, prove_seconds=prove_seconds,
+        progress=progress,
+    )  # fmt: skip
     if objective == "edp":
-        chosen, price = choose(fronts, times)
-        for i, layer in enumerate(shapes.values()):
-            again = evolve(
-                layer, hierarchy, weights=(1.0, price), seed=seed + 1, evaluations=effort - first,
-                seeds=(chosen[i].mapping,),
-            )  # fmt: skip
-            fronts[i] = pareto_front([*fronts[i], *again.front, again.best])
-            spent[i] += again.evaluations
-        chosen, price = choose(fronts, times)
+        again = _at_one_price(alone, hierarchy, choose(fronts, times), seed=seed + 1, evaluations=effort - first)
+        fronts = [pareto_front([*front, *one.front, one.best]) for front, one in zip(fronts, again, strict=True)]
+        spent = [n + one.evaluations for n, one in zip(spent, again, strict=True)]
+        chosen, _ = choose(fronts, times)
     else:
-        energy, latency = weights_of(objective)
-        chosen = [
-            min(front, key=lambda f: (energy * f.energy_pj + latency * f.cycles, f.energy_pj * f.cycles))
-            for front in fronts
-        ]
+        chosen = _cheapest(fronts, objective)
     by_shape = {
         shape: _complete(layer, hierarchy, f, tuple(front), n)
         for (shape, layer), f, front, n in zip(shapes.items(), chosen, fronts, spent, strict=True)
     }
     mapped = tuple(replace(by_shape[layer.shape], layer=layer) for layer in layers)
-    total = sum(m.cost.cycles for m in mapped)
-    result = NetworkMapping(
-        hierarchy=hierarchy.name,
-        clock_mhz=hierarchy.clock_mhz,
-        objective=objective,
-        seed=seed,
-        execution="multi-cycle",
-        layers=mapped,
-        groups=(Group(first=0, last=len(layers) - 1, parts=PARTS, of=PARTS, cycles=total),),
-        energy_pj=sum(m.cost.energy_pj for m in mapped),
-        latency_cycles=total,
-        interval_cycles=total,
-        lower=_lower(objective, times, lowers) if lowers else None,
-        evaluations=sum(spent),
-        warnings=_warnings(mapped),
-    )
+    lower = _lower(objective, times, lowers) if lowers else None
+    result = _in_turn(hierarchy, mapped, objective=objective, seed=seed, lower=lower, evaluations=sum(spent))
     if objective == "fps":
         pipelined = _pipeline(layers, hierarchy, result, seed=seed, effort=max(1, effort // 3))
         if pipelined is not None and pipelined.interval_cycles < result.interval_cycles:

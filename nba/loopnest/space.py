@@ -96,16 +96,6 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
     )
 
 
-def candidates(extent: int) -> tuple[int, ...]:
-    """All ceil(extent / n), largest first."""
-    found, size = [], extent
-    while True:
-        found.append(size)
-        if size == 1:
-            return tuple(found)
-        size = -(-extent // -(-extent // (size - 1)))
-
-
 CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
 """Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide
 along Q, or P, when they do not; outputs stay."""
@@ -217,7 +207,7 @@ def blocked(extent: int, size: int) -> int:
 
 
 @compiled
-def instances_along(space: Room, level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
+def instances_along(level: int, axis: int, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray) -> int:
     """Instances along an axis of a level."""
     used = 1
     for d in range(8):
@@ -251,7 +241,7 @@ def settle(space: Room, arrays: np.ndarray, tiles: np.ndarray, axes: np.ndarray,
         for axis in range(space.axis.shape[1]):
             size = max(1, space.axis[level, axis])
             while True:
-                used = instances_along(space, level, axis, arrays, tiles, axes)
+                used = instances_along(level, axis, arrays, tiles, axes)
                 if used <= size:
                     break
                 d = draw_integer(state, 8)

@@ -82,11 +82,10 @@ def _programs(
 @compiled
 def _rings(
     layers: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, out_rows: int,
-    agent: np.ndarray, source: np.ndarray, dests: np.ndarray, dest_of: np.ndarray, ring_rows: np.ndarray,
-    ring_height: np.ndarray,
+    agent: np.ndarray, source: np.ndarray, dest_of: np.ndarray, ring_rows: np.ndarray, ring_height: np.ndarray,
 ) -> int:  # fmt: skip
     """Numbers the rings edge by edge. Fills source [L, 2] (ring of the input, of the residual or -1), dest_of [L + 1,
-    2] (begin and number of the `dests` of every tensor), rows and heights; returns how many rings there are."""
+    2] (0, and the number of the destinations of every tensor), rows and heights; returns how many rings there are."""
     n_layers = chunk.size
     n_agents = 0
     for k in range(agent.size):
@@ -141,9 +140,7 @@ def _flatten(
     source = np.empty((n_layers + 1, 2), np.int64)
     dest_of = np.empty((n_layers + 1, 2), np.int64)
     n_agents = _programs(chunk, stage, position, n_chunks, agent, order, agents)
-    n_rings = _rings(
-        layers, chunk, main_rows, res_rows, out_rows, agent, source, dests, dest_of, ring_rows, ring_height
-    )
+    n_rings = _rings(layers, chunk, main_rows, res_rows, out_rows, agent, source, dest_of, ring_rows, ring_height)
     # Destinations follow the jobs, the input stream's after them.
     n = 0
     for j in range(n_layers + 1):

@@ -220,8 +220,8 @@ def _same(name: str, word: str = "", kind: Literal["int", "bool", "long long"] =
     return Member(name=name, word=word or name, kind=kind)
 
 
-def _own(name: str, meaning: str, kind: Literal["int", "bool", "long long"] = "int", count: str = "") -> Member:
-    return Member(name=name, meaning=meaning, kind=kind, count=count)
+def _own(name: str, meaning: str, count: str = "") -> Member:
+    return Member(name=name, meaning=meaning, kind="int", count=count)
 
 
 JOB: tuple[Member, ...] = (

@@ -165,6 +165,7 @@ def _written(layer: np.ndarray, pp: int, pm: int, pq: int, col_words: int, word:
     return layer[ROWS] * ceil_div(layer[COLS], pp) * written
 
 
+# One compiled kernel: its arguments are the arrays of a design.
 @compiled
 def fill(
     layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, mixes: np.ndarray, pm: np.ndarray,
@@ -174,7 +175,7 @@ def fill(
     """The parts of one design, into chunks [K, 20], edges [n_edge_slots(K), 6] and host [7].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
-    row of nba.machine.designs.Designs. (One compiled kernel: its arguments are the arrays of a design.)
+    row of nba.machine.designs.Designs.
     """
     n_layers, n_chunks = layers.shape[0], pm.size
     chunks[:] = 0

@@ -17,7 +17,7 @@ from nba.core.compiled import compiled
 from nba.core.errors import DeadlockError
 from nba.ir.accelerator import HOST
 from nba.machine import timing
-from nba.machine.program import Destination, Program
+from nba.machine.program import ChunkProgram, Destination, JobProgram, Program
 from nba.machine.recurrence import (
     DEST,
     FIRST_JOB,
@@ -86,6 +86,20 @@ def last_beat(program: Program) -> int:
     return timing.last_beat_cycles(program.out_col_groups * program.out_chan_words)
 
 
+def _job_row(chunk: ChunkProgram, job: JobProgram, first_ring: list[int]) -> tuple[int, ...]:
+    """The row of a chunk's job in the job table, but for what it writes: columns STAGE to RES."""
+    work, drain = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles), chunk.drain_cycles
+    res = -1
+    if job.res_edge is not None and job.res_ring is not None:
+        res = first_ring[job.res_edge] + job.res_ring
+    lanes = timing.lane_cycles(chunk.pn)
+    written, released = timing.written_cycles(work, drain, lanes), timing.released_cycles(job.row_cycles)
+    return (
+        job.stage, job.rows_out, job.row_cycles, written, released, timing.residual_cycles(work, drain, lanes),
+        job.stride_h, job.pad_top, job.kernel_h, job.height_in, first_ring[job.src_edge] + job.src_ring, res,
+    )  # fmt: skip
+
+
 def tables(program: Program) -> Tables:
     """Flatten `program` for the compiled recurrence."""
     first_ring, n_rings = [], 0
@@ -109,28 +123,7 @@ def tables(program: Program) -> Tables:
     for chunk in program.chunks:
         agents.append((len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
         for job in chunk.jobs:
-            work, drain = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles), chunk.drain_cycles
-            lanes = timing.lane_cycles(chunk.pn)
-            res = -1
-            if job.res_edge is not None and job.res_ring is not None:
-                res = first_ring[job.res_edge] + job.res_ring
-            jobs.append(
-                (
-                    job.stage,
-                    job.rows_out,
-                    job.row_cycles,
-                    timing.written_cycles(work, drain, lanes),
-                    timing.released_cycles(job.row_cycles),
-                    timing.residual_cycles(work, drain, lanes),
-                    job.stride_h,
-                    job.pad_top,
-                    job.kernel_h,
-                    job.height_in,
-                    first_ring[job.src_edge] + job.src_ring,
-                    res,
-                    *write(job.destinations, job.rows_out),
-                )
-            )
+            jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out)))
     rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
     row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
     agents.append((len(jobs), 1, 0, 0, 0))

@@ -105,13 +105,17 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-def svg(diagrams: Sequence[Panel | Tradeoff], columns: int = 3) -> str:
+COLUMNS = 3
+"""Diagrams side by side."""
+
+
+def svg(diagrams: Sequence[Panel | Tradeoff]) -> str:
     """The diagrams as an <svg> element without links, ids of elements being unique in it."""
     import matplotlib
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    rows = -(-len(diagrams) // columns)
+    rows = -(-len(diagrams) // COLUMNS)
     settings: Any = {
         **matplotlib.rcParamsDefault,
         "svg.fonttype": "none", "svg.hashsalt": "nba", "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK,
@@ -123,7 +127,7 @@ def svg(diagrams: Sequence[Panel | Tradeoff], columns: int = 3) -> str:
         figure = Figure(figsize=(12, 2.5 * rows), layout="constrained")
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
-        grid = figure.subplots(rows, columns, squeeze=False)
+        grid = figure.subplots(rows, COLUMNS, squeeze=False)
         for n, axes in enumerate(grid.flat):
             if n >= len(diagrams):
                 axes.set_axis_off()

@@ -39,14 +39,15 @@ CAUSES: dict[str, str] = {
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobAccount:
     """One job in a steady frame. start, end: cycles since the frame's first input row began. steps: cycles in which the
-    engine multiplies. engine: cycles of its rows. parts: cycles by cause, of sum `turn`; averages over the period."""
+    engine works on its products. engine: cycles of its rows. parts: cycles by cause, of sum `turn`; averages over the
+    period."""
 
     chunk: int
     job: int
     layer: int
     start: int
     end: int
-    macs: int
+    products: int
     steps: int
     engine: int
     turn: Fraction
@@ -148,7 +149,7 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
                     layer=job.layer,
                     start=int(exact.job_start[k][j, first]) - origin,
                     end=int(exact.job_end[k][j, first]) - origin,
-                    macs=design.network.macs(job.layer),
+                    products=design.network.products(job.layer),
                     steps=job.rows_out * job.col_groups * job.m_groups * job.steps,
                     engine=job.rows_out * job.row_cycles,
                     turn=sum(parts.values(), Fraction(0)),

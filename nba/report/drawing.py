@@ -153,10 +153,14 @@ def _arrow(source: tuple[float, float], target: tuple[float, float], box: float,
     return f"M{side:.1f} {y0:.1f}C{reach:.1f} {y0:.1f} {reach:.1f} {y1:.1f} {side + 2:.1f} {y1:.1f}"
 
 
-def ticks(low: float, high: float, wanted: int = 10) -> list[int]:
-    """About `wanted` round integers in low..high."""
+TICKS = 12
+"""Marks of an axis, at most."""
+
+
+def ticks(low: float, high: float) -> list[int]:
+    """Up to about `TICKS` round integers in low..high."""
     step = 1
-    while (high - low) / step > wanted:
+    while (high - low) / step > TICKS:
         step = {1: 2, 2: 5, 5: 10}[int(str(step)[0])] * 10 ** (len(str(step)) - 1)
     first = -int(-low // step) * step
     return list(range(first, int(high) + 1, step))
@@ -192,7 +196,7 @@ def gantt(network: Network, program: Program, frames: SteadyFrames, begin: int, 
     marks: list[Mark] = []
     texts, paths = [], []
     bottom = top + lane * (n_chunks + 2)
-    for tick in ticks(begin - window.origin, end - window.origin, 12):
+    for tick in ticks(begin - window.origin, end - window.origin):
         x, _ = window.span(tick + window.origin, tick + window.origin)
         paths.append(Path(d=f"M{x:.1f} {top}V{bottom:.1f}", css="grid"))
         texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle" if x < WIDTH - 30 else "end"))
@@ -325,7 +329,7 @@ def bits_by_epoch(curves: SearchCurves) -> Picture:
             css = _shade(widths.index(bits), len(widths))
             marks.append(Mark(x=LEFT + first * step, y=y, w=(e - first) * step, h=row - 1, css=css, tip=tip))
     bottom = top + n_blocks * row
-    for e in ticks(0, n_epochs - 1, 12):
+    for e in ticks(0, n_epochs - 1):
         texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(curves.epochs[e]), anchor="middle"))
     texts.append(Text(x=LEFT - 10, y=bottom + 12, text="epoch", anchor="end"))
     return Picture(title="bitwidths over epochs", height=bottom + 20, marks=tuple(marks), texts=tuple(texts))
@@ -371,7 +375,7 @@ def architecture(
             )  # fmt: skip
             begin = e
     bottom = 4 + n_blocks * lane
-    for e in ticks(0, n_epochs - 1, 12):
+    for e in ticks(0, n_epochs - 1):
         texts.append(Text(x=LEFT + (e + 0.5) * step, y=bottom + 12, text=str(epochs[e]), anchor="middle"))
     texts.append(Text(x=LEFT - 10, y=bottom + 12, text="epoch", anchor="end"))
     return Picture(title="architecture over epochs", height=bottom + 20, marks=tuple(marks), texts=tuple(texts))

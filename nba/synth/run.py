@@ -132,22 +132,23 @@ def _yosys(work: Path, mode: Mode, timeout_s: float) -> Synthesised:
     return found
 
 
-def synthesise_bundle(bundle: Path, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
+def synthesise_bundle(bundle: Path, work: Path) -> Synthesised:
     """Run the bundle's own yosys script on a copy of its rtl/ in `work`; the bundle itself is not touched.
 
-    Leaves the log (yosys_count.log or yosys.log) and synthesised.json in `work`. Raises ToolError if pyosys is
-    missing, if yosys refuses the design or is not done after `timeout_s`, or if the bundle lacks the script.
+    Leaves the log (yosys_count.log) and synthesised.json in `work`. Raises ToolError if pyosys is missing, if yosys
+    refuses the design or hangs, or if the bundle lacks the script.
     """
-    script = bundle / "synth" / f"{SCRIPTS[mode]}.ys"
+    script = bundle / "synth" / f"{SCRIPTS['count']}.ys"
     if not script.is_file() or not (bundle / "rtl").is_dir():
         raise ToolError(f"{bundle}: not a bundle (no rtl/ or no synth/{script.name}); emit it again")
     _fresh_copy(bundle / "rtl", work / "rtl")
     _fresh_copy(bundle / "synth", work / "synth")
-    return _yosys(work, mode, timeout_s)
+    return _yosys(work, "count", HANG_S)
 
 
 def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
-    """As `synthesise`, for any folder of Verilog and memory contents with top module `top`."""
+    """As `synthesise_bundle`, for any folder of Verilog and memory contents with top module `top`; mode `full` is
+    complete synthesis (yosys.log). Raises ToolError also if yosys is not done after `timeout_s`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
         version=__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))

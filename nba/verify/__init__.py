@@ -11,7 +11,7 @@ from typing import Protocol
 from nba.core.errors import DesignError
 from nba.machine.program import Program, lower
 from nba.machine.settled import reach
-from nba.verify.bundle import check_bundle
+from nba.verify.bundle import Checked, check_bundle
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
 
@@ -55,6 +55,22 @@ def _failures(name: str, batches: tuple[RtlResult, ...], n_modes: int) -> Iterat
             yield f"{name}: AXI4-Lite counters are not those of the trace; log: {batch.log}"
 
 
+def _check_images(bundle: Path, images: dict[str, int], held: int) -> None:
+    """Raise DesignError if some implementation is to see more images than the `held` ones of the bundle."""
+    wanted = max(images.values(), default=0)
+    if wanted > held:
+        raise DesignError(str(bundle), [f"{wanted} images wanted, but the bundle holds {held}; emit it with more"])
+
+
+def _hls_bits(checked: Checked, count: int, work: Path) -> dict[str, object]:
+    """The C++ of a bundle on its first `count` images."""
+    first, *others = (outputs[:count] for outputs in checked.outputs)
+    result = verify_hls(
+        checked.folder / "hls", checked.design.network, checked.images[:count], first, work, tuple(others)
+    )
+    return _mode_bits(result.images, result.by_mode)
+
+
 def verify_bundle(
     bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike, at_most: bool = False
 ) -> dict[str, object]:
@@ -68,14 +84,12 @@ def verify_bundle(
     design renders to or holds too few images, ToolError if a tool is missing or breaks.
     """
     checked = check_bundle(bundle, work / "bundle")
-    design, x = checked.design, checked.images
+    design = checked.design
     n_modes = len(design.networks)
     program = lower(design.network, design.accelerator, design.modes)
     if at_most:
-        images = {name: min(count, len(x)) for name, count in images.items()}
-    wanted = max(images.values(), default=0)
-    if wanted > len(x):
-        raise DesignError(str(bundle), [f"{wanted} images wanted, but the bundle holds {len(x)}; emit it with more"])
+        images = {name: min(count, len(checked.images)) for name, count in images.items()}
+    _check_images(bundle, images, len(checked.images))
     simulators = [name for name in ("icarus", "verilator") if name in images]
     common = min((images[name] for name in simulators), default=1)
     exact: dict[str, dict[str, object]] = {}
@@ -97,12 +111,7 @@ def verify_bundle(
         of_simulator[name] = simulated.batches[-1].simulated
         progress.advance(1, name)
     if "hls" in images:
-        count = images["hls"]
-        expected = [y[:count] for y in checked.outputs]
-        result = verify_hls(
-            checked.folder / "hls", design.network, x[:count], expected[0], work / "hls", tuple(expected[1:])
-        )
-        exact["hls"] = _mode_bits(result.images, result.by_mode)
+        exact["hls"] = _hls_bits(checked, images["hls"], work / "hls")
         progress.advance(1, "hls")
     progress.finish()
     shutil.rmtree(checked.folder)

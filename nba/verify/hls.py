@@ -13,7 +13,7 @@ import numpy as np
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming
-from nba.core.tools import HANG_S, require_tool, run_tool
+from nba.core.tools import require_tool, run_tool
 from nba.emit.hls import from_bytes, to_bytes
 from nba.ir.network import Network
 
@@ -62,9 +62,7 @@ def require_compiler() -> None:
     find_headers()
 
 
-def compile_hls(
-    sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = (), timeout_s: float = HANG_S
-) -> None:
+def compile_hls(sources: tuple[Path, ...], program: Path, *, defines: tuple[str, ...] = ()) -> None:
     """Compile `sources` into the executable `program`; the compiler's output goes to `program` + ".log".
 
     Raises ToolError if g++ is missing, or the sources do not compile.
@@ -73,7 +71,7 @@ def compile_hls(
     flags = [*_FLAGS, *_HEADER_NOISE, *(f"-D{d}" for d in defines), *includes]
     program.parent.mkdir(parents=True, exist_ok=True)
     command = ["g++", *flags, "-o", str(program), *(str(s.resolve()) for s in sources)]
-    run_tool(command, cwd=program.parent, timeout_s=timeout_s, log_path=program.with_suffix(".log"))
+    run_tool(command, cwd=program.parent, log_path=program.with_suffix(".log"))
 
 
 def run_hls(
@@ -83,7 +81,6 @@ def run_hls(
     *,
     arguments: tuple[str, ...] = (),
     batch: int | None = None,
-    timeout_s: float = HANG_S,
 ) -> np.ndarray:
     """Output codes [B, H, W, C] of a compiled bench for input codes x [B, H, W, C], `batch` frames per call.
 
@@ -96,7 +93,7 @@ def run_hls(
         given.write_bytes(to_bytes(x, network.master_bits))
     got.unlink(missing_ok=True)
     tail = () if batch is None else (str(batch),)
-    run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent, timeout_s=timeout_s)
+    run_tool([str(program), *arguments, str(given), str(got), *tail], cwd=program.parent)
     data = got.read_bytes() if got.is_file() else b""
     wanted = len(to_bytes(np.zeros((len(x), last.height, last.width, last.channels)), network.master_bits))
     if len(data) != wanted:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from nba.core import assets
 from nba.core.errors import ToolError
-from nba.core.tools import HANG_S, python_command, run_tool
+from nba.core.tools import python_command, run_tool
 from nba.emit.predicted import Cycles
 
 Simulator = Literal["verilator", "icarus"]
@@ -57,9 +57,7 @@ def require_simulator(simulator: Simulator) -> None:
         raise ToolError(done.output.rstrip())
 
 
-def run_script(
-    bundle: Path, simulator: Simulator, *arguments: str, work: Path, timeout_s: float = HANG_S
-) -> list[dict[str, Any]]:
+def run_script(bundle: Path, simulator: Simulator, *arguments: str, work: Path) -> list[dict[str, Any]]:
     """Run the bundle's own sim/run_sim.py with `arguments`; what it wrote about every simulation. Builds and logs go to
     `work`. Raises ToolError if a tool is missing or breaks."""
     env = os.environ | {"PYTHONWARNINGS": "ignore"}
@@ -70,7 +68,7 @@ def run_script(
         bundle / "sim" / "run_sim.py", "--sim", simulator, *arguments,
         "--build-dir", str((work / simulator).resolve()), "--json", str(result_path.resolve()),
     )  # fmt: skip
-    done = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{simulator}.log", env=env, check=False)
+    done = run_tool(command, cwd=work, log_path=work / f"{simulator}.log", env=env, check=False)
     if not result_path.is_file():
         if done.returncode == UNUSABLE:
             raise ToolError(f"{simulator}: {done.output.rstrip()}")
@@ -88,7 +86,6 @@ def simulate_rtl(
     work: Path,
     tests: tuple[str, ...] | None = None,
     seed: int = 1,
-    timeout_s: float = HANG_S,
 ) -> RtlRun:
     """Simulate batches of `frames` frames, the first with all of `tests` (None: all that there are), then the same of
     every further mode; builds and logs go to `work`.
@@ -99,7 +96,7 @@ def simulate_rtl(
     begin = time.perf_counter()
     wanted = ("--tests", ",".join(tests)) if tests else ()
     batches = ("--frames", ",".join(map(str, frames)), *wanted, "--seed", str(seed))
-    raws = run_script(bundle, simulator, *batches, work=work, timeout_s=timeout_s)
+    raws = run_script(bundle, simulator, *batches, work=work)
     return RtlRun(batches=tuple(map(_result, raws)), seconds=time.perf_counter() - begin)
 
 

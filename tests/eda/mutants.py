@@ -38,10 +38,10 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant(
         "nba_ram",
         "if (w_en[i]) ram_mem[w_a][i*SUB_W +: SUB_W] <= w_data[i*SUB_W +: SUB_W];\n        end\n      end\n\n"
-        "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign r_data = r_data_q;\n`ifdef FORMAL\n"
+        "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
         "      assign f_word = ram_mem[f_a];\n`endif\n    end else",
         "if (w_en[0]) ram_mem[w_a][i*SUB_W +: SUB_W] <= w_data[i*SUB_W +: SUB_W];\n        end\n      end\n\n"
-        "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign r_data = r_data_q;\n`ifdef FORMAL\n"
+        "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
         "      assign f_word = ram_mem[f_a];\n`endif\n    end else",
         0,
         0,

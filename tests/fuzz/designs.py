@@ -22,7 +22,8 @@ from nba.ir.decode import decode
 from nba.ir.design import Design
 from nba.ir.network import Weights
 from nba.ir.shared import SharedNetworks, load_shared, save_shared
-from nba.learn.space.network import Architecture, Macro, architecture_from_json, architecture_json, skeleton
+from nba.learn.space.architecture_file import architecture_from_json, architecture_json
+from nba.learn.space.network import Architecture, Macro, skeleton
 from nba.machine.design_file import load_design, save_design
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import yaml
 
+from nba.api import load_spec
 from nba.boards import names
 from nba.core import assets
 from nba.flow import pipelines
@@ -17,7 +18,7 @@ from nba.learn.space.network import Architecture, Macro, skeleton
 from nba.loopnest.description import hierarchy_files
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.schema import HierarchyText, built, read_hierarchy
-from nba.spec import Spec, parse_spec, read_spec
+from nba.spec import Spec, parse_spec
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 
@@ -97,7 +98,7 @@ def _spec_bytes(rng: random.Random, folder: Path) -> None:
 
 def check_spec(folder: Path) -> None:
     """A spec that is accepted prints itself so that it reads back the same; then what it asks for is checked."""
-    spec = read_spec(folder / "spec.yaml", platforms=names())
+    spec = load_spec(folder / "spec.yaml")
     printed = spec.yaml()
     again = parse_spec(printed, where="printed", folder=Path("/nowhere"), platforms=names())
     assert again == spec, "the printed spec is another one"

@@ -65,6 +65,7 @@ def test_the_wheel_holds_all_assets(wheel: Path) -> None:
     sources = {f"nba/{name}" for name in digest_tree(PACKAGE) if name.endswith((".py", ".yaml"))}
     assert "nba/loopnest/hierarchies/eyeriss-like.yaml" in sources
     assert sources <= names
+    assert "nba/py.typed" in names
     assert not [n for n in names if "__pycache__" in n or n.endswith(".pyc") or n.startswith("tests/")]
     assert any(n.endswith("LICENSE") for n in names)
 

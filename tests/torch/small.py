@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Macro, MacroStage
+from nba.learn.space.network import Macro, MacroStage, StemPool
 
 MACRO = Macro(
     stem_channels=4,
@@ -17,6 +19,12 @@ MACRO = Macro(
     operators=("k3_e1", "k3_e2", "k5_e2", "skip"),
     bitwidths=(4, 8),
 )
+POOLED = replace(
+    MACRO,
+    stem_pool=StemPool(kernel=3, stride=(1, 2)),
+    stages=(MACRO.stages[0], replace(MACRO.stages[1], stride=(2, 1))),
+)
+"""The same with a max pooling behind the stem, and strides that differ by axis."""
 
 
 def few_digits(n_train: int) -> Dataset:

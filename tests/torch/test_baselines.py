@@ -36,13 +36,13 @@ from nba.learn.train.baselines import (
 from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, Fit, train
 from nba.spec import parse_spec
-from tests.torch.small import MACRO, few_digits
+from tests.torch.small import POOLED, few_digits
 from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt
 
 pytestmark = pytest.mark.torch
 SHORT = TrainSchedule(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
-ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
+ARCHITECTURE = Architecture(macro=POOLED, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 SPEC = """
 name: x
 dataset: {name: digits}

@@ -188,6 +188,20 @@ def test_transforms_depend_on_epoch_and_image_alone(tmp_path: Path) -> None:
     assert isinstance(load(config).test_x, np.ndarray)
 
 
+def test_integers_in_a_list_reach_a_transform_as_integers(tmp_path: Path) -> None:
+    """torchvision's Resize takes [6, 6], and refuses [6.0, 6.0]."""
+    _images(tmp_path, ("a", "b"), 5)
+    options = {"size": [6, 6], "interpolation": 2}
+    raw = {"name": "folder", "path": str(tmp_path), "image_size": 6, "channels": 3, "workers": 0}
+    config = DataConfig.model_validate({**raw, "transforms": [{"name": "Resize", "options": options}]})
+    again = DataConfig.model_validate(config.model_dump(mode="json"))
+    assert repr(again.transforms[0].options) == "{'size': (6, 6), 'interpolation': 2}"
+    (batch,) = batches_of(load(again).train_x, [torch.tensor([3, 1])], 0)
+    assert np.array_equal(batch, load(DataConfig.model_validate(raw)).train_x[np.array([3, 1])])
+    mixed = Transform.model_validate({"name": "ColorJitter", "options": {"hue": [0, 0.5, 1.0]}})
+    assert repr(mixed.options) == "{'hue': (0, 0.5, 1.0)}"
+
+
 @pytest.mark.parametrize(
     ("transform", "message"),
     [

@@ -23,7 +23,7 @@ from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping
 from nba.loopnest.network import layers_of
 from nba.loopnest.network_map import map_loop_nests
-from tests.torch.small import MACRO
+from tests.torch.small import MACRO, POOLED
 
 pytestmark = pytest.mark.torch
 GROUPED = replace(
@@ -48,7 +48,7 @@ def _front(layer: NestLayer) -> tuple[Found, ...]:
     return tuple(_found(float(e), int(c)) for e, c in zip(energies, cycles, strict=True))
 
 
-@pytest.mark.parametrize("macro", [MACRO, GROUPED])
+@pytest.mark.parametrize("macro", [MACRO, GROUPED, POOLED])
 @pytest.mark.parametrize(
     "config",
     [

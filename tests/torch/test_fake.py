@@ -21,7 +21,16 @@ from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.export import agreement, exact_codes, export, fake_codes
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.quant.fixed import acc_bits, bias_limit, fixed_point
-from nba.learn.quant.rounding import Precision, Signal, nested, quantised, seen, shown_codes, weight_codes, weight_scale
+from nba.learn.quant.rounding import (
+    Precision,
+    Signal,
+    nested,
+    quantised,
+    seen_codes,
+    shown_codes,
+    weight_codes,
+    weight_scale,
+)
 from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
 
 pytestmark = pytest.mark.torch
@@ -53,7 +62,8 @@ def test_nested_is_the_contract_for_every_wide_code(signed: bool, bits: int) -> 
     assert np.array_equal(nested(signal, bits).numpy(), exact * 2.0 ** (16 - bits) * 0.5)
     mix = torch.tensor([0.25, 0.75])
     both = 0.25 * nested(signal, 2) + 0.75 * nested(signal, 16)
-    assert torch.allclose(seen(signal, Precision(bitwidths=(2, 16), mix=mix)), both, atol=1e-2)
+    blended = seen_codes(signal, Precision(bitwidths=(2, 16), mix=mix)) * signal.scale
+    assert torch.allclose(blended, both, atol=1e-2)
 
 
 @pytest.mark.parametrize("signed", [False, True])
@@ -66,7 +76,7 @@ def test_blending_is_the_sum_of_its_parts_forward_and_backward(signed: bool) -> 
     mix = torch.softmax(torch.randn(4, generator=generator), 0).requires_grad_()
     signal = Signal(codes_BCHW=codes.float(), scale=scale.float(), signed=signed)
     weight = torch.randn(codes.shape, generator=generator)
-    blended = seen(signal, Precision(bitwidths=bitwidths, mix=mix))
+    blended = seen_codes(signal, Precision(bitwidths=bitwidths, mix=mix)) * signal.scale
     parts = sum(mix[j] * nested(signal, bits) for j, bits in enumerate(bitwidths))
     assert torch.allclose(blended, parts, atol=1e-5)
     ours = torch.autograd.grad((blended * weight).sum(), [codes, scale, mix], retain_graph=True)
@@ -147,18 +157,21 @@ def test_integer_network_equals_the_frozen_network(bits: tuple[int, ...], groups
 
 @pytest.mark.parametrize("bits", [3, 8])
 @pytest.mark.parametrize("strides", [(2, 2), (2, 1), (1, 1)])
-def test_max_pooling_between_layers(bits: int, strides: tuple[int, int]) -> None:
-    """Every output code of a max pooling is that of the integer reference; what lies outside the map never wins."""
+@pytest.mark.parametrize("signed", [True, False])
+def test_max_pooling_between_layers(bits: int, strides: tuple[int, int], signed: bool) -> None:
+    """Every output code of a max pooling is that of the integer reference; what lies outside the map never wins. With
+    the sign of its input it keeps the scale: training passes codes on, the multiplier is a power of two."""
     high, wide = (8 - 1) // strides[0] + 1, (8 - 1) // strides[1] + 1
     window = {"kernel_h": 3, "kernel_w": 3, "pad_top": 1, "pad_left": 1}
     numbers = {"act_bits": bits, "weight_bits": bits, "weight_store_bits": bits, "shift": 8}
-    shapes = (("x", 8, 8, 1, False), ("a", 8, 8, 6, True), ("b", high, wide, 6, True), ("y", 1, 1, 5, True))
+    shapes = (("x", 8, 8, 1, False), ("a", 8, 8, 6, True), ("b", high, wide, 6, signed), ("y", 1, 1, 5, True))
     network = Network(
         name="pooled",
         tensors=tuple(Tensor(name=n, height=h, width=w, channels=c, signed=s) for n, h, w, c, s in shapes),
         layers=(
             Layer(name="first", op="dense", input=0, q_min=-128, q_max=127, **window, **numbers),
-            Layer(name="pool", op="maxpool", input=1, stride_h=strides[0], stride_w=strides[1], q_min=-128, q_max=127,
+            Layer(name="pool", op="maxpool", input=1, stride_h=strides[0], stride_w=strides[1], q_min=-128 * signed,
+                  q_max=127 if signed else 255,
                   **window, **numbers),
             Layer(name="last", op="dense", input=2, kernel_h=high, kernel_w=wide, q_min=-128, q_max=127, **numbers),
         ),
@@ -168,9 +181,18 @@ def test_max_pooling_between_layers(bits: int, strides: tuple[int, int]) -> None
     model.train()
     x = torch.randint(0, 256, (16, 1, 8, 8), generator=generator).float()
     model(x).sum().backward()
+    _, before, after, _ = model.signals(x)
+    passed_on = functional.max_pool2d(shown_codes(before.codes_BCHW, bits, True), 3, strides, 1)
+    assert torch.equal(after.codes_BCHW, passed_on) == signed
+    assert (after.scale is before.scale) == signed
+    if signed:
+        (largest,) = torch.autograd.grad(after.codes_BCHW.sum(), [before.codes_BCHW])
+        assert float(largest.sum()) == after.codes_BCHW.numel()
     model.eval()
     model.freeze(True)
     found, weights = export(model)
+    assert (found.tensors[2].scale == found.tensors[1].scale) == signed
+    assert (set((weights[1].mult / 2.0 ** found.layers[1].shift).tolist()) == {2.0 ** (8 - bits)}) == signed
     assert check_network(found) == ()
     images = x.permute(0, 2, 3, 1).numpy().astype(np.uint8)
     with torch.no_grad():

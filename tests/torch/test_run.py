@@ -27,7 +27,8 @@ seed: 3
 dataset: {name: digits}
 network:
   stem_channels: 8
-  stages: [{channels: 8, blocks: 1}, {channels: 12, blocks: 1, stride: 2}]
+  stem_pool: {kernel: 3, stride: [1, 2]}
+  stages: [{channels: 8, blocks: 1}, {channels: 12, blocks: 1, stride: [2, 1]}]
   operators: [k3_e1, k3_e3, k5_e1, k5_e3, skip]
   head_channels: 16
 platform: pynq-z2

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,24 +14,26 @@ import pytest
 from nba.core.errors import SpecError
 from nba.flow.data import macro as macro_of
 from nba.ir.check import check_network
+from nba.learn.space.architecture_file import architecture_from_json, architecture_json
+from nba.learn.space.check import check_architecture, check_macro
 from nba.learn.space.network import (
     SKIP,
     Architecture,
     BitsPer,
     Macro,
     MacroStage,
-    architecture_from_json,
-    architecture_json,
+    StemPool,
     bit_operations,
     blocks,
-    check_architecture,
-    check_macro,
     choices,
+    macs,
     skeleton,
     slot_of_layer,
     slots,
 )
 from nba.learn.space.operators import shuffle_rotation
+from nba.learn.space.strides import Stride
+from nba.loopnest.network import extract
 from nba.spec import parse_spec
 
 ODD = Macro(
@@ -45,6 +49,10 @@ ODD = Macro(
     operators=("k3_e1", "k5_e2", "k7_e3", SKIP),
     stem_bits=6,
 )
+POOLED = replace(
+    ODD, stem_stride=(2, 1), stem_pool=StemPool(kernel=5, stride=(1, 2)), bitwidths=(4, 16),
+    stages=(MacroStage(channels=5, blocks=2, stride=(1, 2)), MacroStage(channels=7, blocks=2, stride=(2, 1))),
+)  # fmt: skip
 
 
 MACRO16 = Macro(
@@ -69,7 +77,7 @@ def _random(macro: Macro, rng: np.random.Generator) -> Architecture:
     return Architecture(macro=macro, ops=ops, bits=tuple(int(rng.choice(b.bitwidths)) for b in blocks(macro)))
 
 
-@pytest.mark.parametrize("macro", [Macro(), ODD, GROUPED], ids=["digits", "odd", "grouped"])
+@pytest.mark.parametrize("macro", [Macro(), ODD, GROUPED, POOLED], ids=["digits", "odd", "grouped", "pooled"])
 def test_every_architecture_is_legal_and_keeps_its_slots(macro: Macro) -> None:
     rng = np.random.default_rng(0)
     table = slots(macro)
@@ -119,6 +127,103 @@ def test_residual_joins_block_input_and_output() -> None:
     assert sum(layer.residual is not None for layer in network.layers) == sum(b.residual for b in blocks(Macro()))
 
 
+def test_the_stem_is_pooled_and_strides_differ_by_axis() -> None:
+    """Shapes, windows, signs and bits of a space with both; the pooling has no multiply-accumulate."""
+    network = skeleton(Architecture(macro=POOLED, ops=("k3_e1", "k7_e3", "k3_e1", SKIP), bits=(4, 16, 4, 4)))
+    assert check_network(network) == ()
+    stem, pool = network.layers[:2]
+    assert (stem.name, pool.name, pool.op, pool.input) == ("stem", "stem_pool", "maxpool", 1)
+    assert (pool.kernel_h, pool.kernel_w, pool.pad_top, pool.pad_left) == (5, 5, 2, 2)
+    assert (stem.stride_h, stem.stride_w, pool.stride_h, pool.stride_w) == (2, 1, 1, 2)
+    sizes = {layer.name: (t.height, t.width) for layer, t in zip(network.layers, network.tensors[1:], strict=True)}
+    assert (network.tensors[0].height, network.tensors[0].width) == (11, 7)
+    assert (sizes["stem"], sizes["stem_pool"]) == ((6, 7), (6, 4))
+    assert (sizes["block0_project"], sizes["block1_project"], sizes["block2_project"]) == ((6, 2), (6, 2), (3, 2))
+    assert [t.signed for t in network.tensors[:3]] == [False] * 3
+    assert (stem.act_bits, pool.act_bits, network.master_bits) == (6, 16, 16)
+    assert (network.macs(0), network.macs(1), network.products(1)) == (6 * 7 * 5 * 27, 0, 6 * 4 * 5 * 25)
+    others = [i for i in range(len(network.layers)) if i != 1]
+    assert macs(network) == sum(network.macs(i) for i in others)
+    assert "stem_pool: max pooling" in extract(network).unmapped
+    assert bit_operations(network) == sum(
+        network.macs(i) * layer.act_bits * (layer.weight_bits if layer.op != "avgpool" else 1)
+        for i, layer in enumerate(network.layers)
+        if i != 1
+    )
+
+
+def test_only_equal_shapes_have_a_residual() -> None:
+    assert [block.residual for block in blocks(POOLED)] == [False, True, False, True]
+    assert [block.stride for block in blocks(POOLED)] == [(1, 2), 1, (2, 1), 1]
+    for stride in ((1, 2), (2, 1)):
+        macro = replace(POOLED, stages=(replace(POOLED.stages[0], stride=stride), POOLED.stages[1]))
+        skipping = Architecture(macro=macro, ops=(SKIP, SKIP, "k3_e1", SKIP), bits=(4,) * 4)
+        with pytest.raises(SpecError, match=r"ops\[0\]: 'skip'"):
+            check_architecture(skipping)
+
+
+def test_a_pooled_stem_moves_nothing_else() -> None:
+    """Slots of a space without it are those of ever; with it there is one more, behind the stem."""
+    plain, pooled = slots(replace(POOLED, stem_pool=None)), slots(POOLED)
+    assert [slot.name for slot in plain[:4]] == ["stem", "block0_expand", "block0_depthwise", "block0_project"]
+    assert [slot.name for slot in plain[-3:]] == ["header", "pool", "classifier"]
+    assert (pooled[0], pooled[2:]) == (plain[0], plain[1:])
+    assert (pooled[1].name, pooled[1].mixes, pooled[1].kind) == ("stem_pool", False, "depthwise")
+
+
+def test_files_have_the_form_of_before_where_nothing_is_new() -> None:
+    """Equal strides are one number, and a space without a pooled stem says nothing of one."""
+    old = Architecture(macro=replace(ODD, stem_stride=(2, 2)), ops=("k3_e1",) * 4, bits=(4,) * 4)
+    raw = json.loads(architecture_json(old))
+    assert (raw["macro"]["stem_stride"], [s["stride"] for s in raw["macro"]["stages"]]) == (2, [1, 2])
+    assert "stem_pool" not in raw["macro"]
+    assert old.macro == ODD
+    assert MacroStage(channels=4, blocks=1, stride=(1, 1)) == MacroStage(channels=4, blocks=1, stride=1)
+    new = json.loads(architecture_json(Architecture(macro=POOLED, ops=("k3_e1",) * 4, bits=(4,) * 4)))["macro"]
+    assert (new["stem_stride"], new["stem_pool"]) == ([2, 1], {"kernel": 5, "stride": [1, 2]})
+    assert [stage["stride"] for stage in new["stages"]] == [[1, 2], [2, 1]]
+
+
+def _window(kernel: int, stride: Stride) -> Macro:
+    return replace(POOLED, stem_pool=StemPool(kernel=kernel, stride=stride))
+
+
+def _one_stage(channels: int, stride: Stride) -> Macro:
+    return replace(ODD, stages=(MacroStage(channels=channels, blocks=1, stride=stride),))
+
+
+@pytest.mark.parametrize(
+    ("macro", "line"),
+    [
+        (_window(4, 2), "network.stem_pool.kernel: 4 is not an odd number from"),
+        (_window(1, 2), "network.stem_pool.kernel: 1 is not an odd number from"),
+        (_window(129, 1), "network.stem_pool.kernel: 129 is not an odd number"),
+        (_window(3, (1, 3)), "network.stem_pool.stride: [1, 3] is not 1 or 2, or"),
+        (replace(POOLED, stem_stride=3), "network.stem_stride: 3 is not 1 or 2, or [rows, columns] of these"),
+        (_one_stage(5, (0, 1)), "network.stages[0].stride: [0, 1] is not"),
+        (replace(ODD, stem_channels=8192), "network.stem_channels: 8192 is not a positive number up to 8191"),
+        (replace(ODD, height=4096), "network.height: 4096 is not a positive number up to 4095"),
+        (replace(ODD, operators=("k129_e1",)), "network.operators: 'k129_e1' is not an operator; write k<kernel>_e"),
+        (_one_stage(8192, 1), "network.stages[0]: channels 8192, blocks"),
+    ],
+)  # fmt: skip
+def test_each_mistake_has_one_message(macro: Macro, line: str) -> None:
+    with pytest.raises(SpecError) as caught:
+        check_macro(macro)
+    (found,) = str(caught.value).splitlines()[1:]
+    assert found.startswith(f"  - {line}")
+
+
+def test_the_largest_values_are_legal() -> None:
+    widest = MacroStage(channels=8191, blocks=1, stride=1, operators=("k127_e1",))
+    macro = replace(POOLED, stem_channels=8191, stem_pool=StemPool(kernel=127, stride=2), head_channels=8191,
+                    stages=(widest,))  # fmt: skip
+    check_macro(macro)
+    network = skeleton(Architecture(macro=macro, ops=("k127_e1",), bits=(4,)))
+    assert check_network(network) == ()
+    assert {layer.name: layer.kernel_h for layer in network.layers}["block0_depthwise"] == 127
+
+
 def test_bit_operations_follow_bits_and_macs() -> None:
     wide = skeleton(Architecture(macro=Macro(), ops=("k3_e3",) * 5, bits=(8,) * 5))
     narrow = skeleton(Architecture(macro=Macro(), ops=("k3_e3",) * 5, bits=(4,) * 5))
@@ -137,6 +242,16 @@ def test_all_problems_of_a_macro_are_named_at_once() -> None:
 def test_damaged_architecture_is_refused() -> None:
     with pytest.raises(SpecError, match="damaged"):
         architecture_from_json('{"macro": 3}')
+    text = architecture_json(Architecture(macro=POOLED, ops=("k3_e1",) * 4, bits=(4,) * 4)).replace("\n", "")
+    for old, new, line in (
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": [1]', "macro.stem_stride: expected 2 entries, found 1"),
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": "2"', "macro.stem_stride: expected int, found '2'"),
+        ('"stem_stride": [   2,   1  ]', '"stem_stride": [2, 3]', "network.stem_stride: [2, 3] is not 1 or 2"),
+        ('"kernel": 5', '"kernel": 6', "network.stem_pool.kernel: 6 is not an odd number"),
+    ):
+        assert text.count(old) == 1
+        with pytest.raises(SpecError, match=re.escape(line)):
+            architecture_from_json(text.replace(old, new))
     with pytest.raises(SpecError, match="operators and"):
         check_architecture(Architecture(macro=Macro(), ops=("k3_e1",), bits=(8,)))
 

@@ -13,11 +13,12 @@ from torch.nn import functional
 from nba.core.errors import SpecError
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
-from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, check_architecture, skeleton
+from nba.learn.space.check import check_architecture
+from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, skeleton
 from nba.learn.space.operators import parse_operator
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
-from tests.torch.small import MACRO
+from tests.torch.small import MACRO, POOLED
 
 pytestmark = pytest.mark.torch
 
@@ -205,6 +206,8 @@ WIDE = replace(GROUPED, bitwidths=(4, 8, 16), stem_bits=16)
         (GROUPED, (SKIP, "k5_e1_g2", SKIP), (8, 8, 8)),
         (WIDE, ("k3_e1", "k3_e2_g2", "k5_e1_g2"), (16, 2, 8)),
         (WIDE, ("k5_e2", "k5_e2", "k3_e1"), (4, 3, 2)),
+        (POOLED, ("k3_e1", "k5_e2", SKIP), (8, 4, 8)),
+        (replace(POOLED, bitwidths=(4, 16), stem_bits=6), ("k5_e2", "k3_e2", "k3_e1"), (4, 16, 4)),
     ],
 )
 def test_a_fixed_path_is_the_derived_network(macro: Macro, ops: tuple[str, ...], bits: tuple[int, ...]) -> None:
@@ -214,13 +217,14 @@ def test_a_fixed_path_is_the_derived_network(macro: Macro, ops: tuple[str, ...],
     check_architecture(architecture)
     network = skeleton(architecture)
     twin = FakeNetwork(network, INPUT_SCALE, torch.Generator().manual_seed(1))
-    parts = {"stem": net.stem, "header": net.header, "pool": net.pool, "classifier": net.classifier}
+    parts = {name: getattr(net, name) for name in ("stem", "stem_pool", "header", "pool", "classifier")}
     weights = {}
     for b, op in enumerate(ops):
         if op != SKIP:
             candidate = net.blocks[b][op]
-            views = net.shared[b].views(candidate.operator, candidate.wide)
-            for name, layer, weight in zip(("expand", "depthwise", "project"), candidate.layers, views, strict=True):
+            views = net.shared[b].views(candidate.operator, candidate.wide)[-len(candidate.layers) :]
+            names = ("expand", "depthwise", "project")[-len(candidate.layers) :]
+            for name, layer, weight in zip(names, candidate.layers, views, strict=True):
                 parts[f"block{b}_{name}"], weights[f"block{b}_{name}"] = layer, weight
     for layer, into in zip(network.layers, twin.layers, strict=True):
         known = {k: v for k, v in parts[layer.name].state_dict().items() if k in into.state_dict()}

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from nba.core.errors import DesignError, NbaError
 from nba.core.progress import Silent
-from nba.ir.network import weights_digest
+from nba.ir.network import Network, weights_digest
 from nba.ir.reference import image_codes, nest, run_all
 from nba.ir.shared import CODES_FILE, NETWORKS_FILE, SharedNetworks, load_shared, packed, save_shared, shared
 from nba.learn.quant.export import exact_codes, export
@@ -29,11 +29,12 @@ from nba.learn.switchable.loss import beta_at, distillation, teachers_of
 from nba.learn.switchable.network import SwitchableNetwork, network_at_bits
 from nba.learn.switchable.records import SwitchableResult
 from nba.learn.train.config import TrainSchedule
-from tests.torch.small import MACRO, few_digits
+from tests.torch.small import MACRO, POOLED, few_digits
 from tests.torch.stops import StopAt, Stopped
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("switchable")]
 NETWORK = skeleton(Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4)))
+POOLED_NETWORK = skeleton(Architecture(macro=POOLED, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4)))
 SHORT = TrainSchedule(
     epochs=3, batch_size=16, fold_fraction=0.4, warmup_epochs=1.0, mixup=0.0, label_smoothing=0.0, ema=0.9
 )
@@ -46,10 +47,10 @@ def _batch(count: int = 16) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(data.train_x).float().permute(0, 3, 1, 2), torch.from_numpy(data.train_y)
 
 
-def _lived(config: Cascade, seed: int = 0) -> SwitchableNetwork:
+def _lived(config: Cascade, seed: int = 0, shape: Network = NETWORK) -> SwitchableNetwork:
     """A network whose statistics, gains (some negative), offsets and scales are not those of the start."""
     generator = torch.Generator().manual_seed(seed)
-    model = SwitchableNetwork(NETWORK, config, seed)
+    model = SwitchableNetwork(shape, config, seed)
     with torch.no_grad():
         for i in range(len(config.bitwidths)):
             for layer in model.layers(i):
@@ -186,19 +187,20 @@ def test_codes_are_the_master_codes_rounded(lowest: int) -> None:
         assert torch.equal(kernel, codes * scale[:, None, None, None])
 
 
-@pytest.mark.parametrize("seed", [0, 1, 2])
-def test_integers_are_those_of_training_at_every_bitwidth(seed: int) -> None:
+@pytest.mark.parametrize(("seed", "shape"), [(0, NETWORK), (1, NETWORK), (2, NETWORK), (1, POOLED_NETWORK)])
+def test_integers_are_those_of_training_at_every_bitwidth(seed: int, shape: Network) -> None:
     """In float64 every sum is exact: not one code of any tensor differs."""
     config = NESTED.but(stem_bits=(None, 4, 8)[seed], classifier_bits=(None, 8, 2)[seed])
-    model = _lived(config, seed).double()
+    model = _lived(config, seed, shape).double()
     model.freeze(True)
     masters = master_arrays(model)
     x = np.random.default_rng(seed).integers(0, 256, (32, 8, 8, 1)).astype(np.uint8)
     for i, bits in enumerate(config.bitwidths):
         own = export(model.network(i))
         network, weights = shared(*own, masters)
-        assert {layer.weight_store_bits for layer in network.layers if layer.op != "avgpool"} == {8}
-        assert [layer.weight_bits for layer in network.layers[1:-2]] == [bits] * (len(network.layers) - 3)
+        weighted = [layer for layer in network.layers if layer.operator.stores_weights]
+        assert {layer.weight_store_bits for layer in weighted} == {8}
+        assert {layer.weight_bits for layer in weighted[1:-1]} == {bits}
         narrow, codes = packed(network, weights)
         assert narrow == own[0]
         assert weights_digest(codes) == weights_digest(own[1])

@@ -13,19 +13,23 @@ import pytest
 import torch
 
 from nba.core.errors import NbaError
+from nba.ir.check import check_network, check_weights
 from nba.ir.network import weights_digest
-from nba.ir.reference import run
+from nba.ir.reference import run, run_all
 from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
-from nba.learn.quant.export import accuracy
+from nba.learn.quant.export import accuracy, export
+from nba.learn.search.config import SearchSchedule
+from nba.learn.search.joint import search_jointly
 from nba.learn.space.network import Architecture, Macro
 from nba.learn.train import checkpoint
-from nba.learn.train.loop import TrainSchedule, Warp, augment, batches, epoch_generator, images, mixed, train
-from tests.torch.small import MACRO, few_digits
+from nba.learn.train.loop import TrainSchedule, Warp, augment, batches, epoch_generator, fit, images, mixed, train
+from tests.torch.fake_hardware import FakeHardware
+from tests.torch.small import POOLED, few_digits
 
 pytestmark = pytest.mark.torch
 SHORT = TrainSchedule(epochs=4, batch_size=16, fold_fraction=0.5, warmup_epochs=1.0)
-ARCHITECTURE = Architecture(macro=MACRO, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
+ARCHITECTURE = Architecture(macro=POOLED, ops=("k3_e2", "k5_e2", "skip"), bits=(8, 4, 4))
 
 
 class _KillAt:
@@ -88,6 +92,30 @@ def test_digits_are_learned_and_measured_on_integers() -> None:
     assert found.agreement.equal > 0.98
     assert found.records[-1].loss < 0.5 * found.records[0].loss
     assert accuracy(run(found.network, found.weights, data.test_x), data.test_y) == found.integer_accuracy
+
+
+def test_a_pooled_stem_is_searched_trained_and_exported() -> None:
+    """One epoch each. In float64 every sum is exact: not one code of any tensor differs from the integers'."""
+    config = SearchSchedule(
+        pretrain_epochs=0, joint_epochs=1, batch_size=16, hardware_every=2, hardware_samples=3, hardware_first=2,
+        hardware_last=2,
+    )  # fmt: skip
+    data = few_digits(64)
+    searched = search_jointly(POOLED, data, FakeHardware(0), config, 0).architecture
+    assert searched.macro == POOLED
+    model, _ = fit(searched, data, SHORT.but(epochs=1), 3)
+    model.double()
+    network, weights = export(model)
+    assert check_network(network) == ()
+    assert check_weights(network, weights) == ()
+    assert [(layer.name, layer.op) for layer in network.layers[:2]] == [("stem", "dense"), ("stem_pool", "maxpool")]
+    assert network.tensors[1].scale == network.tensors[2].scale
+    assert {layer.stride_h / layer.stride_w for layer in network.layers} == {0.5, 1.0, 2.0}
+    with torch.no_grad():
+        fake = model.signals(images(data.test_x).double())
+    for a, b in zip(fake, run_all(network, weights, data.test_x), strict=True):
+        assert np.array_equal(a.codes_BCHW.permute(0, 2, 3, 1).numpy(), b)
+        assert len(np.unique(b)) > 10
 
 
 def test_classes_must_match() -> None:

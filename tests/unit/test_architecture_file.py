@@ -73,6 +73,14 @@ def test_every_error_is_named(tmp_path: Path) -> None:
     )
 
 
+def test_a_stride_of_one_axis_keeps_no_shape(tmp_path: Path) -> None:
+    macro = replace(MACRO, stages=(replace(MACRO.stages[0], stride=(1, 2)), MACRO.stages[1]))
+    (_, line) = _problems(tmp_path, HAND_WRITTEN.replace("k3_e6, bits: 8", "skip"), macro)
+    assert line.startswith(
+        "blocks[0].operator: skip, but this block changes its shape (16 to 16 channels, stride [1, 2]) and cannot be"
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "line"),
     [

@@ -22,6 +22,7 @@ from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle
 from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton, slot_of_layer, slots
 from nba.machine.check import check_accelerator
+from nba.machine.designs import layer_table
 from nba.machine.usage import Objective
 from tests.unit.hw_networks import DIGITS, TINY, blocks_network
 
@@ -219,7 +220,7 @@ def test_best_is_legal_within_budget_and_no_slower_than_its_cost() -> None:
     accelerator = search.best(DIGITS, ALL)
     check_accelerator(DIGITS, accelerator)
     assert cost.interval_cycles <= speed(DIGITS, accelerator).interval_cycles <= 1.05 * cost.interval_cycles
-    chunk = search.chunk_of_layer(DIGITS, ALL)
+    chunk = search.space.decode(search.best_choice()[None], layer_table(DIGITS), ALL).chunk[0]
     loads = np.bincount(chunk, weights=cost.layer_cycles)
     assert loads.max() == cost.interval_cycles
 

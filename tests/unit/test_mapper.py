@@ -14,9 +14,9 @@ from nba.core.errors import DeadlockError, InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator, map_certified
 from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
-from nba.explore.rings import RingSearch, rings, speed
+from nba.explore.rings import RingSearch, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
-from nba.ir.accelerator import Accelerator, Job
+from nba.ir.accelerator import Accelerator, Job, Ring
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
 from nba.machine.designs import layer_table
@@ -49,6 +49,12 @@ def test_timetable_reaches_the_work_bound_exactly(network: Network) -> None:
         check_accelerator(network, done)
         assert speed(network, done).interval_cycles == interval
         assert steady_interval(lower(network, done)) == interval
+
+
+def rings(network: Network, accelerator: Accelerator) -> tuple[Ring, ...]:
+    """The smallest rings with which the exact schedule is as fast as with unlimited ones."""
+    search = RingSearch(network, accelerator)
+    return search.with_rows(search.shrink(search.high, search.exact(search.high))).rings
 
 
 def test_rings_are_minimal_and_as_fast_as_unlimited_ones() -> None:

@@ -18,7 +18,6 @@ from nba.loopnest.layer import NestLayer
 from nba.loopnest.mapping import Mapping, fanout, mac_bits, problems
 from nba.loopnest.model import CONSTANT, Machine, encoded, evaluate, machine, scratch
 from nba.loopnest.objective import weights_of, worth
-from nba.loopnest.space import candidates
 from nba.loopnest.tree import Tree
 from tests.unit.nest_hierarchies import random_hierarchy
 
@@ -36,7 +35,7 @@ def chains(hierarchy: Hierarchy, layer: NestLayer, d: int) -> Iterator[tuple[tup
             yield ()
             return
         sizes = hierarchy.axis_sizes(level, mac_bits(layer))
-        for array in candidates(extent):
+        for array in {-(-extent // n) for n in range(1, extent + 1)}:
             for tile in {-(-array // n) for n in range(1, array + 1)}:
                 fan = -(-array // tile)
                 axes = [0] if fan == 1 else [

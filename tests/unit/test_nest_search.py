@@ -13,7 +13,7 @@ import pytest
 
 from nba.core.errors import NbaError
 from nba.loopnest import shapes
-from nba.loopnest.dataflows import DATAFLOWS, dataflow
+from nba.loopnest.dataflows import DATAFLOWS
 from nba.loopnest.evolve import evolve
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.layer import C, M, N, NestLayer, P, Q, R, S
@@ -22,7 +22,7 @@ from nba.loopnest.model import evaluate, machine, scratch
 from nba.loopnest.network import extract, layers_of
 from nba.loopnest.network_map import choose, map_layer, map_loop_nests, portion
 from nba.loopnest.objective import Found
-from nba.loopnest.space import as_mapping, candidates, canonical_orders, level_orders, random_member, room
+from nba.loopnest.space import as_mapping, canonical_orders, level_orders, random_member, room
 from tests.unit.hw_networks import SMALL
 from tests.unit.nest_hierarchies import random_hierarchy, random_layer, row_stationary_array
 
@@ -60,11 +60,6 @@ def test_layers_of_a_network_of_the_product() -> None:
     odd = replace(SMALL, layers=(replace(SMALL.layers[0], op="maxpool"), *SMALL.layers[1:]))
     with pytest.raises(NbaError, match="maxpool from 1 to 8 channels; the mapping model covers one output channel"):
         extract(odd)
-
-
-def test_candidates_are_all_rounded_up_quotients() -> None:
-    for extent in range(1, 60):
-        assert sorted(candidates(extent)) == sorted({-(-extent // n) for n in range(1, extent + 1)})
 
 
 def _members(seed: int, count: int) -> list[tuple[NestLayer, Hierarchy, np.ndarray, np.ndarray]]:
@@ -160,8 +155,6 @@ def test_dataflows_keep_their_rules(flow) -> None:  # type: ignore[no-untyped-de
 
 
 def test_unknown_names_are_refused() -> None:
-    with pytest.raises(NbaError, match="RS, WS, OS, IS"):
-        dataflow("XS")
     with pytest.raises(NbaError, match="edp, energy, latency, fps"):
         map_loop_nests((LAYER,), ARRAY, objective="area")
     with pytest.raises(NbaError, match="no layer to map"):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nba.api import load_spec
 from nba.boards import names
 from nba.core import assets
 from nba.deviations import notes
@@ -17,7 +18,7 @@ from nba.learn.train.config import TrainSchedule
 from nba.learn.train.recipes import TRAINING
 from nba.presets import SCHEDULES
 from nba.published import NETWORKS_MISSING, PUBLISHED
-from nba.spec import LearningSchedule, Spec, parse_spec, read_spec
+from nba.spec import LearningSchedule, Spec, parse_spec
 
 AUTO_CIFAR = "published-auto-nba-cifar"
 AUTO_IMAGENET = "published-auto-nba-imagenet"
@@ -180,7 +181,7 @@ def test_a_value_that_is_not_the_published_one_is_named() -> None:
     ("example", "column"), [("cifar10_published", AUTO_CIFAR), ("cifar10_instantnet", INSTANT_CIFAR)]
 )
 def test_published_examples_are_the_published_settings(example: str, column: str) -> None:
-    found = read_spec(assets.root("examples") / f"{example}.yaml", platforms=names())
+    found = load_spec(assets.root("examples") / f"{example}.yaml")
     assert found.schedule == LearningSchedule.model_validate({"preset": column})
     assert not [line for line in notes(found) if "in this spec" in line]
     assert parse_spec(found.yaml(), where="", folder=Path(), platforms=names()) == found

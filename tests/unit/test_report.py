@@ -352,7 +352,7 @@ def test_the_account_adds_up(seed: int) -> None:
         for job in chunk.jobs:
             assert set(job.parts) == set(CAUSES)
             assert min(job.parts.values()) >= 0
-            assert job.parts[WORK] == Fraction(job.macs, chunk.multipliers)
+            assert job.parts[WORK] == Fraction(job.products, chunk.multipliers)
             rows = sum(job.parts[cause] for cause in ("work", "columns", "outputs", "inputs", "drain", "short"))
             assert rows == job.engine
 

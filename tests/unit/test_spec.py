@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from nba.api import load_spec
 from nba.core import assets
 from nba.core.errors import SpecError
-from nba.spec import PATHS, Spec, parse_spec, paths_of, read_spec
+from nba.learn.space.config import StemPoolSpace
+from nba.spec import PATHS, Spec, parse_spec, paths_of
 
 PLATFORMS = ("zc706", "zcu102")
 GOLDEN = Path(__file__).parent / "spec_schema.json"
@@ -26,6 +28,10 @@ network:
 platform: zc706
 budgets: {dsp: 64, bram: 32.5}
 """
+
+
+STRIDE = "input should be 1 or 2, or [rows, columns] of these"
+POOL = "stem_channels: 8\n  stem_pool: {"
 
 
 def parse(text: str) -> Spec:
@@ -138,7 +144,29 @@ def test_every_error_is_reported_at_once() -> None:
     ("old", "new", "line"),
     [
         ("blocks: 2,", "block: 2,", "network.stages[1].block: unknown field (did you mean 'blocks'?)"),
-        ("stride: 2", "stride: 3", "network.stages[1].stride: input should be 1 or 2 (found 3)"),
+        ("stride: 2", "stride: 3", f"network.stages[1].stride: {STRIDE} (found 3)"),
+        ("stride: 2", "stride: true", f"network.stages[1].stride: {STRIDE} (found True)"),
+        ("stride: 2", "stride: [1, 3]", f"network.stages[1].stride: {STRIDE}; it is [1, 3]"),
+        ("stride: 2", "stride: [2]", f"network.stages[1].stride: {STRIDE}; it is [2]"),
+        ("stem_channels: 8", "stem_channels: 8\n  stem_stride: [1, 2, 1]", f"network.stem_stride: {STRIDE}; it is [1,"),
+        (
+            "stem_channels: 8",
+            "stem_channels: 8192",
+            "network.stem_channels: input should be less than or equal to 8191",
+        ),
+        ("stem_channels: 8", f"{POOL}kernel: 4}}", "network.stem_pool.kernel: input should be an odd number from 3 to"),
+        (
+            "stem_channels: 8",
+            f"{POOL}kernel: 129}}",
+            "network.stem_pool.kernel: input should be an odd number from 3 to",
+        ),
+        ("stem_channels: 8", f"{POOL}stride: 4}}", f"network.stem_pool.stride: {STRIDE} (found 4)"),
+        ("stem_channels: 8", f"{POOL}pad: 3}}", "network.stem_pool.pad: unknown field; legal here: kernel, stride"),
+        (
+            "head_channels: 32",
+            "head_channels: 32\n  operators: [k129_e1]",
+            "network.operators: k129_e1: an operator is",
+        ),
         ("stem_channels: 8", "stem_channels: 8.5", "network.stem_channels: input should be a valid integer"),
         (
             "stem_channels: 8",
@@ -246,7 +274,7 @@ def test_numbers_and_words_are_read_as_in_yaml_1_2() -> None:
 def test_dataset_path_is_relative_to_the_spec(tmp_path: Path) -> None:
     file = tmp_path / "s.yaml"
     file.write_text(changed("{name: digits}", "{name: folder, path: images, image_size: 32}"))
-    assert read_spec(file, platforms=PLATFORMS).dataset.path == str(tmp_path / "images")
+    assert load_spec(file).dataset.path == str(tmp_path / "images")
 
 
 def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,7 +286,7 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         changed("{name: digits}", "{name: folder, path: ../images, image_size: 32}")
         + "schedule: {train: {distillation: {teacher: runs/teacher.pt}}}\n"
     )
-    spec = read_spec(folder / "s.yaml", platforms=PLATFORMS)
+    spec = load_spec(folder / "s.yaml")
     assert paths_of(spec) == {
         "dataset.path": folder / "../images",
         "schedule.train.distillation.teacher": folder / "runs/teacher.pt",
@@ -268,11 +296,11 @@ def test_every_path_is_relative_to_the_spec(tmp_path: Path, monkeypatch: pytest.
         ("tpu-like", "tpu-like"),
     ):  # fmt: skip
         (folder / "s.yaml").write_text(GOOD + f"precision: switchable\nswitchable: {{hierarchy: {given}}}\n")
-        found = read_spec(folder / "s.yaml", platforms=PLATFORMS).switchable
+        found = load_spec(folder / "s.yaml").switchable
         assert found is not None
         assert found.hierarchy == wanted
     (folder / "s.yaml").write_text(GOOD + "schedule: {train: {distillation: {teacher: float}}}\n")
-    assert paths_of(read_spec(folder / "s.yaml", platforms=PLATFORMS)) == {}
+    assert paths_of(load_spec(folder / "s.yaml")) == {}
 
 
 NO_PATHS = {"dataset.classes.names", "name", "platform", "dataset.transforms.name", "dataset.transforms.options"}
@@ -314,15 +342,14 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (latin / "below", "cannot be read"),
     ):
         with pytest.raises(SpecError, match=message):
-            read_spec(path, platforms=PLATFORMS)
+            load_spec(path)
 
 
 def test_built_in_examples_are_valid() -> None:
-    from nba.boards import names
 
     assert "digits" in assets.examples()
     for name in assets.examples():
-        assert read_spec(assets.root("examples") / f"{name}.yaml", platforms=names()).name == name
+        assert load_spec(assets.root("examples") / f"{name}.yaml").name == name
 
 
 @pytest.mark.golden
@@ -409,6 +436,25 @@ def test_one_random_resized_crop() -> None:
     assert any(
         "dataset.transforms has a RandomResizedCrop, and so has schedule.train" in line for line in problems(text)
     )
+
+
+def test_strides_may_differ_by_axis_and_the_stem_may_be_pooled() -> None:
+    text = changed("stride: 2", "stride: [1, 2]").replace("stem_channels: 8", f"{POOL}stride: [2, 1]}}")
+    found = parse(text.replace("  stem_pool", "  stem_stride: [2, 2]\n  stem_pool")).network
+    assert (found.stages[1].stride, found.stem_stride) == ((1, 2), 2)
+    assert found.stem_pool is not None
+    assert (found.stem_pool.kernel, found.stem_pool.stride) == (3, (2, 1))
+    assert parse(GOOD.replace("stem_channels: 8", f"{POOL}}}")).network.stem_pool == StemPoolSpace(kernel=3, stride=2)
+    assert parse(GOOD).network.stem_pool is None
+    for spec in (parse(text), parse(GOOD)):
+        assert parse(spec.yaml()) == spec
+    assert "stride:\n    - 1\n    - 2\n" in parse(text).yaml()
+
+
+def test_the_widest_and_the_largest_operators() -> None:
+    wide = parse(changed("channels: 16", "channels: 8191, operators: [k127_e1, k1_e1]").replace("32\n", "8191\n", 1))
+    assert (wide.network.stages[1].channels, wide.network.head_channels) == (8191, 8191)
+    assert wide.network.stages[1].operators == ("k127_e1", "k1_e1")
 
 
 def test_a_stage_may_have_choices_of_its_own() -> None:

@@ -29,7 +29,7 @@ def given(spec: Spec, space: Macro) -> Architecture:
     """The architecture in the spec's file, as a point of `space`. Raises SpecError."""
     from nba.ir.network import MASTER_BITS
     from nba.learn.space.architecture_file import read_architecture
-    from nba.learn.space.network import check_macro
+    from nba.learn.space.check import check_macro
     from nba.learn.switchable.supernet import macro_at
 
     assert spec.architecture is not None
@@ -45,7 +45,8 @@ def run(context: Context) -> None:
     no accelerator within the budgets is found for it (of a switchable network this is known once it is trained)."""
     from nba.explore.choose import Effort
     from nba.flow.stages.search import mapped
-    from nba.learn.space.network import architecture_json, skeleton
+    from nba.learn.space.architecture_file import architecture_json
+    from nba.learn.space.network import skeleton
 
     spec = context.spec
     found = given(spec, macro(spec, len(load_data(context, None).classes)))

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -18,10 +19,28 @@ IMAGE_SIZES = {
 """Pixels of a side and channels of the datasets that have a size of their own (ImageNet's is a default)."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PublishedDataset:
+    """A published dataset: its class in torchvision.datasets, numbers of classes and images."""
+
+    kind: str
+    classes: int
+    train: int
+    test: int
+
+
+PUBLISHED_DATASETS = {
+    "cifar10": PublishedDataset(kind="CIFAR10", classes=10, train=50_000, test=10_000),
+    "cifar100": PublishedDataset(kind="CIFAR100", classes=100, train=50_000, test=10_000),
+    "fashion-mnist": PublishedDataset(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
+}
+"""The datasets that torchvision reads, by the name that a spec gives them."""
+
+
 _Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
-Option = bool | _Integer | _Real | str | tuple[_Real, ...]
-"""An argument of a transform."""
+Option = bool | _Integer | _Real | str | tuple[_Integer | _Real, ...]
+"""An argument of a transform. In a list too, an integer stays one: torchvision wants sizes as integers."""
 
 
 class Transform(Section):

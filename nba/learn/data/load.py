@@ -7,7 +7,7 @@ from pathlib import Path
 
 from nba.core.errors import DataError
 from nba.core.progress import Progress, Silent
-from nba.learn.data.config import DataConfig
+from nba.learn.data.config import PUBLISHED_DATASETS, DataConfig
 from nba.learn.data.dataset import Dataset
 
 
@@ -19,13 +19,13 @@ def load(config: DataConfig, cache: Path | None = None, progress: Progress | Non
 
         return load_digits(config)
     from nba.learn.data.folder import load_folder
-    from nba.learn.data.published import PUBLISHED, load_published
+    from nba.learn.data.published import load_published
 
     if config.path is None:
         raise DataError(
             f"dataset.path: missing; name the folder that holds the images of {config.name}, or give --data PATH"
         )
     path, progress = Path(config.path), progress or Silent()
-    if config.name in PUBLISHED:
+    if config.name in PUBLISHED_DATASETS:
         return load_published(path, config, cache, progress)
     return load_folder(path, config, cache, progress)

@@ -5,7 +5,7 @@ folders there. Every file is checked before it is read: a download that broke of
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,33 +13,16 @@ import numpy as np
 
 from nba.core.errors import DataError
 from nba.core.progress import Progress
-from nba.learn.data.config import DataConfig
+from nba.learn.data.config import PUBLISHED_DATASETS, DataConfig, PublishedDataset
 from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, input_codes, of_classes
 from nba.learn.data.folder import TESTS, folder_parts, load_folder
 from nba.learn.data.images import ArrayImages, Images, Shape
 from nba.learn.data.torchvision_import import torchvision
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PublishedDataset:
-    """A published dataset: its class in torchvision.datasets, numbers of classes and images."""
-
-    kind: str
-    classes: int
-    train: int
-    test: int
-
-
-PUBLISHED = {
-    "cifar10": PublishedDataset(kind="CIFAR10", classes=10, train=50_000, test=10_000),
-    "cifar100": PublishedDataset(kind="CIFAR100", classes=100, train=50_000, test=10_000),
-    "fashion-mnist": PublishedDataset(kind="FashionMNIST", classes=10, train=60_000, test=10_000),
-}
-
-
 def load_published(path: Path, config: DataConfig, cache: Path | None, progress: Progress) -> Dataset:
     """The dataset `config.name` under `path`. Raises DataError."""
-    about = PUBLISHED[config.name]
+    about = PUBLISHED_DATASETS[config.name]
     if (path / "train").is_dir() or any((path / name).is_dir() for name in TESTS):
         _check_folders(path, config, about)
         return replace(load_folder(path, config, cache, progress), name=config.name)
@@ -69,7 +52,7 @@ def load_published(path: Path, config: DataConfig, cache: Path | None, progress:
 
 def download(path: Path, name: str) -> None:
     """Fetch the dataset `name` into `path` with torchvision, unless it is there. Raises DataError if that fails."""
-    kind = _kind(PUBLISHED[name])
+    kind = _kind(PUBLISHED_DATASETS[name])
     try:
         path.mkdir(parents=True, exist_ok=True)
         for train in (True, False):

@@ -12,7 +12,7 @@ Shapes: x_BCHW activations, w_MNKK weights (N: input channels per group, 1 where
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -88,9 +88,10 @@ class QuantLayer(nn.Module):
     A `floating` layer rounds nothing; `compute` is the type of the convolutions where BatchNorm is not folded.
     `track` keeps running statistics, which `frozen` layers fold (searching needs none). `groups` and `rotate` are those
     of nba.ir.network.Layer; all parameters are in the order of its output channels. `code_bits`: bits of the master
-    codes that it reads and writes.
+    codes that it reads and writes. A layer that keeps its source's scale (`keep_scale_of`) passes codes on.
     """
 
+    # Many parameters: the fields of a layer of the network, and how it is trained, each by its name.
     def __init__(
         self,
         *,
@@ -120,6 +121,7 @@ class QuantLayer(nn.Module):
         self.reduction = kernel[0] * kernel[1] * (in_channels // self.groups)
         self.frozen = False
         self.floating = False
+        self.keeps_scale = False
         self.compute = torch.float32
         shape = (out_channels, in_channels // self.groups, *kernel)
         self.weight: nn.Parameter | None = None
@@ -134,14 +136,26 @@ class QuantLayer(nn.Module):
                 self.bias = nn.Parameter(torch.zeros(out_channels))
         self.out = OutputQuantiser(signed=signed, reach=reach, bits=code_bits)
 
+    def keep_scale_of(self, source: QuantLayer) -> None:
+        """Give the output the scale of `source`, the layer that it reads: of an operator whose outputs are codes of its
+        input, nothing is left to round."""
+        assert self.operator.selects
+        assert (self.out.signed, self.out.bits) == (source.out.signed, source.out.bits)
+        self.out.log_scale = source.out.log_scale
+        self.keeps_scale = True
+
     def forward(
         self, source: Signal, precision: Precision, residual: Signal | None = None, weight: Tensor | None = None
     ) -> Signal:
         """`weight` [M, N, K, K] stands in for the layer's own (layers made with own_weight=False need it)."""
+        if self.floating and not self.frozen:
+            return self._floating_forward(source, residual, weight)
+        if self.keeps_scale:
+            (bits,) = precision.bitwidths
+            shown = shown_codes(source.codes_BCHW, bits, source.signed, source.bits)
+            return replace(source, codes_BCHW=self._largest(shown))
         if self.frozen:
             return self._frozen_forward(source, precision, residual)
-        if self.floating:
-            return self._floating_forward(source, residual, weight)
         if not self.operator.stores_weights:
             return self.out(self._unweighted(source.real()))
         weight = self.weight if weight is None else weight
@@ -284,6 +298,12 @@ class FakeNetwork(nn.Module):
         self.input_scale = input_scale
         self.layers = nn.ModuleList(_twin(network, i, layer, generator, kind) for i, layer in enumerate(network.layers))
         self.precisions = tuple(Precision(bitwidths=(layer.act_bits,)) for layer in network.layers)
+        for i, layer in enumerate(network.layers):
+            if layer.operator.selects and layer.input and network.source(layer).signed == network.result(i).signed:
+                mine, source = self.layers[i], self.layers[layer.input - 1]
+                assert isinstance(mine, QuantLayer)
+                assert isinstance(source, QuantLayer)
+                mine.keep_scale_of(source)
 
     def code_scale(self) -> float:
         """Real value of one code of the input tensor; `input_scale` is that of an image's 8-bit code."""

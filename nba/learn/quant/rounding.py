@@ -167,11 +167,6 @@ def seen_codes(signal: Signal, precision: Precision) -> Tensor:
     return blended
 
 
-def seen(signal: Signal, precision: Precision) -> Tensor:
-    """Real values of `signal` at `precision`."""
-    return seen_codes(signal, precision) * signal.scale
-
-
 @functools.cache
 def _shown_table(bitwidths: tuple[int, ...], signed: bool, master_bits: int, device: torch.device) -> Tensor:
     codes = torch.arange(1 << master_bits, dtype=torch.float32) - (1 << (master_bits - 1) if signed else 0)

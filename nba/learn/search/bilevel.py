@@ -26,6 +26,7 @@ from nba.core.progress import Progress, Silent
 from nba.learn.data.dataset import Dataset, stratified_split
 from nba.learn.data.images import batches_of
 from nba.learn.search.config import SearchSchedule
+from nba.learn.space.architecture_file import macro_fields
 from nba.learn.space.network import Macro
 from nba.learn.supernet import paths
 from nba.learn.train import checkpoint, ranks
@@ -135,7 +136,7 @@ class Bilevel(ABC, Generic[Net, Record]):
         """Digest of what this search is: a checkpoint of another one is not continued."""
         size = len(self.train_y) + len(self.valid_y)
         config = self.config.model_dump()
-        whole = [*self._description(), asdict(self.macro), config, self.seed, self.dataset_name, size]
+        whole = [*self._description(), macro_fields(self.macro), config, self.seed, self.dataset_name, size]
         legal = [self.legal.operators_LO.tolist(), self.legal.bits_LJ.tolist()]
         return hashlib.sha256(json.dumps([*whole, legal]).encode()).hexdigest()
 

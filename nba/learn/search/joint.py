@@ -28,7 +28,8 @@ from nba.learn.search.bilevel import Bilevel, check_classes, gate_penalty, requi
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle, PathScores, adapted_weight
 from nba.learn.search.result import SearchRecord, SearchResult, record_from
-from nba.learn.space.network import Architecture, Macro, bit_operations, check_macro, macs, skeleton, slot_of_layer
+from nba.learn.space.check import check_macro
+from nba.learn.space.network import Architecture, Macro, bit_operations, macs, skeleton, slot_of_layer
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
 from nba.learn.train.config import THREADS

@@ -14,7 +14,9 @@ from nba.core.jsonfile import read_json
 from nba.core.yamlfile import report
 from nba.ir.accelerator import Accelerator
 from nba.ir.decode import decode
-from nba.learn.space.network import Architecture, architecture_json, check_architecture
+from nba.learn.space.architecture_file import architecture_json
+from nba.learn.space.check import check_architecture
+from nba.learn.space.network import Architecture
 from nba.machine.usage import Objective
 
 

@@ -1,20 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The architecture file (docs/architecture-file.md): an operator and bits for every block, written by a search or by
-hand, in JSON or YAML. What the blocks are (channels, strides, stem, header) stands in the spec."""
+hand, in JSON or YAML. What the blocks are (channels, strides, stem, header) stands in the spec; `architecture_json`
+holds it as well, for the stages that come after."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nba.core.errors import SpecError
+from nba.core.jsonfile import parse_json
 from nba.core.yamlfile import explain, parse_yaml, read_text, report
+from nba.ir.decode import decode
 from nba.ir.network import MASTER_BITS
+from nba.learn.space.check import check_architecture
 from nba.learn.space.network import SKIP, Architecture, Block, Macro, blocks, choices
+from nba.learn.space.strides import stride_text
 
 FILE = "architecture.json"
 """Name of the file that a search leaves."""
@@ -73,7 +79,8 @@ def _operator_problems(i: int, block: Block, choice: BlockChoice) -> Iterator[st
     if choice.operator == SKIP and SKIP not in legal and SKIP in block.operators:
         yield (
             f"blocks[{i}].operator: skip, but this block changes its shape ({block.in_channels} to "
-            f"{block.out_channels} channels, stride {block.stride}) and cannot be left out; legal: {', '.join(legal)}"
+            f"{block.out_channels} channels, stride {stride_text(block.stride)}) and cannot be left out; legal: "
+            f"{', '.join(legal)}"
         )
     elif choice.operator not in legal:
         yield (
@@ -118,3 +125,32 @@ def _bits(places: tuple[Block, ...], found: tuple[BlockChoice, ...], with_bits: 
             groups[block.bits_group] = choice.bits
     for block in places:
         yield groups.get(block.bits_group, block.bitwidths[0]) if with_bits else MASTER_BITS
+
+
+def macro_fields(macro: Macro) -> dict[str, Any]:
+    """The fields of `macro` as files and fingerprints have them: what a space without a `stem_pool` says of itself is
+    what it said before there was one."""
+    found = asdict(macro)
+    if macro.stem_pool is None:
+        del found["stem_pool"]
+    return found
+
+
+def architecture_json(architecture: Architecture) -> str:
+    """JSON text that `architecture_from_json` reads back."""
+    raw = {**asdict(architecture), "macro": macro_fields(architecture.macro)}
+    return json.dumps(raw, indent=1, sort_keys=True) + "\n"
+
+
+def architecture_from_json(text: str) -> Architecture:
+    """The architecture of `architecture_json`. Raises SpecError if the text is damaged or not of its space."""
+    try:
+        raw = parse_json(text)
+    except ValueError as err:
+        raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
+    problems: list[str] = []
+    found: Architecture = decode(Architecture, raw, "architecture", problems, defaults=True)
+    if problems:
+        raise SpecError(f"{report('architecture', problems)}\nthe file is damaged; repeat the search")
+    check_architecture(found)
+    return found

@@ -24,7 +24,7 @@ class NetworkBuilder:
             kernel, pad, size = (before.height, before.width), 0, (1, 1)
         else:
             kernel, pad = (plan.kernel, plan.kernel), plan.kernel // 2
-            size = (-(-before.height // plan.stride), -(-before.width // plan.stride))
+            size = (-(-before.height // plan.stride[0]), -(-before.width // plan.stride[1]))
         out = Tensor(
             name=name or plan.name, height=size[0], width=size[1], channels=plan.out_channels, signed=plan.signed
         )
@@ -37,8 +37,8 @@ class NetworkBuilder:
                 residual=residual,
                 kernel_h=kernel[0],
                 kernel_w=kernel[1],
-                stride_h=plan.stride,
-                stride_w=plan.stride,
+                stride_h=plan.stride[0],
+                stride_w=plan.stride[1],
                 pad_top=pad,
                 pad_left=pad,
                 groups=plan.groups,

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nba.core.section import Section, with_preset
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
-from nba.learn.space.operators import OPERATOR, SKIP
+from nba.ir.network_rules import MAX_CHANNELS
+from nba.learn.space.operators import KERNELS, POOL_KERNELS, SKIP, is_operator
 from nba.learn.space.presets import NETWORKS
+from nba.learn.space.strides import STRIDE_TEXT, is_stride, shortest
 
 BLOCK_OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
 """The default operator choices of a block."""
@@ -39,11 +41,11 @@ def _distinct_rising(bits: tuple[int, ...] | None) -> tuple[int, ...] | None:
 def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | None:
     if operators is None:
         return None
-    wrong = [op for op in operators if op != SKIP and not OPERATOR.fullmatch(op)]
+    wrong = [op for op in operators if not is_operator(op)]
     if wrong:
         raise ValueError(
             f"{', '.join(wrong)}: an operator is `skip`, k<kernel>_e<expansion> or k<kernel>_e<expansion>_g2, such "
-            "as k3_e6"
+            f"as k3_e6; a kernel is odd and at most {KERNELS[-1]}"
         )
     if len(set(operators)) != len(operators):
         raise ValueError("an operator is listed twice")
@@ -52,6 +54,28 @@ def _known_operators(operators: tuple[str, ...] | None) -> tuple[str, ...] | Non
     return operators
 
 
+def _legal_stride(value: Any) -> Any:
+    """One number where both are equal; refused here, so that a wrong value has one error and not one per form."""
+    stride = tuple(value) if isinstance(value, list | tuple) else value
+    if not is_stride(stride):
+        raise ValueError(f"input should be {STRIDE_TEXT}{f'; it is {list(stride)}' if stride is not value else ''}")
+    return shortest(stride)
+
+
+def _pool_kernel(kernel: int) -> int:
+    if kernel not in POOL_KERNELS:
+        raise ValueError(f"input should be an odd number from {POOL_KERNELS[0]} to {POOL_KERNELS[-1]}")
+    return kernel
+
+
+PoolKernel = Annotated[
+    int,
+    Field(strict=True, json_schema_extra={"minimum": POOL_KERNELS[0], "maximum": POOL_KERNELS[-1]}),
+    AfterValidator(_pool_kernel),
+]
+Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS, strict=True)]
+Strides = Annotated[Literal[1, 2] | tuple[Literal[1, 2], Literal[1, 2]], BeforeValidator(_legal_stride)]
+"""Of rows and columns together, or [rows, columns]."""
 Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]
 Operators = Annotated[tuple[str, ...], Field(min_length=1), AfterValidator(_known_operators)]
@@ -61,27 +85,36 @@ class StageSpace(Section):
     """`blocks` blocks of `channels` output channels; the first has stride `stride`. `operators` and `bitwidths` stand
     in for those of the whole network in these blocks."""
 
-    channels: Annotated[int, Field(ge=1, le=2048, strict=True)]
+    channels: Channels
     blocks: Annotated[int, Field(ge=1, le=MAX_BLOCKS, strict=True)]
-    stride: Literal[1, 2] = 1
+    stride: Strides = 1
     operators: Operators | None = None
     bitwidths: Bitwidths | None = None
+
+
+class StemPoolSpace(Section):
+    """A max pooling of `kernel` x `kernel` codes, padded by half of the kernel."""
+
+    kernel: PoolKernel = 3
+    stride: Strides = 2
 
 
 class NetworkSpace(Section):
     """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
 
-    `preset` gives every field that does not stand beside it. `bits_per`: what shares one searched bitwidth.
+    `preset` gives every field that does not stand beside it. `stem_pool`: a max pooling between the stem and the first
+    stage, as in ResNet. `bits_per`: what shares one searched bitwidth.
     `expand_at_one`: operators of expansion 1 have an expand layer too.
     """
 
     preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
-    stem_channels: Annotated[int, Field(ge=1, le=1024, strict=True)]
-    stem_stride: Literal[1, 2] = 1
+    stem_channels: Channels
+    stem_stride: Strides = 1
+    stem_pool: StemPoolSpace | None = None
     stages: Annotated[tuple[StageSpace, ...], Field(min_length=1, max_length=MAX_STAGES)]
     operators: Operators = BLOCK_OPERATORS
     expand_at_one: Annotated[bool, Field(strict=True)] = False
-    head_channels: Annotated[int, Field(ge=1, le=4096, strict=True)]
+    head_channels: Channels
     stem_bits: Bits = 8
     head_bits: Bits = 8
     classifier_bits: Bits = 8

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from nba.ir.operators import Op
 from nba.learn.space.operators import BlockOperator, shuffle_rotation
+from nba.learn.space.strides import both
 
 if TYPE_CHECKING:
     from nba.learn.space.network import Block, Macro
@@ -23,7 +24,8 @@ PARTS: dict[str, Op] = {"expand": "dense", "depthwise": "depthwise", "project": 
 class LayerPlan:
     """A layer before its map size and bits are known.
 
-    kernel: rows and columns; None: as large as the map, without padding. signed: of the output codes. residual: the
+    kernel: rows and columns; None: as large as the map, without padding. stride: of rows, of columns. signed: of the
+    output codes. residual: the
     block's input is added. last: the outputs are logits.
     """
 
@@ -32,7 +34,7 @@ class LayerPlan:
     in_channels: int
     out_channels: int
     kernel: int | None = 1
-    stride: int = 1
+    stride: tuple[int, int] = (1, 1)
     groups: int = 1
     rotate: int = 0
     signed: bool = False
@@ -44,8 +46,25 @@ def stem(macro: Macro) -> LayerPlan:
     """The first layer."""
     return LayerPlan(
         name="stem", op="dense", in_channels=macro.channels, out_channels=macro.stem_channels, kernel=3,
-        stride=macro.stem_stride,
+        stride=both(macro.stem_stride),
     )  # fmt: skip
+
+
+def stem_pool(macro: Macro) -> LayerPlan | None:
+    """The max pooling of the stem's output, which keeps its codes; None where the space has none."""
+    channels, window = macro.stem_channels, macro.stem_pool
+    if window is None:
+        return None
+    return LayerPlan(
+        name="stem_pool", op="maxpool", in_channels=channels, out_channels=channels, kernel=window.kernel,
+        stride=both(window.stride),
+    )  # fmt: skip
+
+
+def before_blocks(macro: Macro) -> tuple[LayerPlan, ...]:
+    """The layers before the first block, in order."""
+    window = stem_pool(macro)
+    return (stem(macro),) if window is None else (stem(macro), window)
 
 
 def block_layers(block: Block, operator: BlockOperator, *, expand_at_one: bool) -> tuple[LayerPlan, ...]:
@@ -58,7 +77,7 @@ def block_layers(block: Block, operator: BlockOperator, *, expand_at_one: bool) 
         ),
         LayerPlan(
             name="depthwise", op=PARTS["depthwise"], in_channels=wide, out_channels=wide, kernel=operator.kernel,
-            stride=block.stride,
+            stride=both(block.stride),
         ),
         LayerPlan(
             name="project", op=PARTS["project"], in_channels=wide, out_channels=block.out_channels, groups=groups,
@@ -86,3 +105,8 @@ def classifier(macro: Macro) -> LayerPlan:
         name="classifier", op="dense", in_channels=macro.head_channels, out_channels=macro.classes, signed=True,
         last=True,
     )  # fmt: skip
+
+
+def after_blocks(macro: Macro) -> tuple[LayerPlan, LayerPlan, LayerPlan]:
+    """The layers after the last block, in order."""
+    return header(macro), pool(macro), classifier(macro)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network space as data: a fixed macro-architecture, and per block an operator and a bitwidth.
 
-A block is 1x1 expand -> kxk depthwise -> 1x1 project (a signed linear bottleneck), with a residual where its stride
-is 1 and its channels stay; nba.learn.space.operators says what the names mean. Every layer that could exist has a fixed
-number, its *slot*, so that nothing shifts when a block is skipped.
+A block is 1x1 expand -> kxk depthwise -> 1x1 project (a signed linear bottleneck), with a residual where both strides
+are 1 and its channels stay; nba.learn.space.operators says what the names mean. Every layer that could exist has a
+fixed number, its *slot*, so that nothing shifts when a block is skipped.
 
 `skip` is a choice of the blocks that have a residual: the first block of a stage that changes channels or map size is
 never skipped. A stage whose blocks all keep their shape may be skipped whole, and so may all of them: stem and header
@@ -12,21 +12,27 @@ are then neighbours. What a skipped block reads and passes on stays what it was,
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 
-from nba.core.errors import SpecError
-from nba.core.jsonfile import parse_json
-from nba.core.yamlfile import report
-from nba.ir.decode import decode
-from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT, MASTER_BITS, WIDE_BITS, Network, Tensor, widened
-from nba.ir.network_rules import MAX_DIM
+from nba.ir.network import MASTER_BITS, WIDE_BITS, Layer, Network, Tensor, widened
 from nba.ir.operators import OPERATORS, Kind, engine_kind
 from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
-from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, MAX_BLOCKS, MAX_STAGES, BitsPer, NetworkSpace
+from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, BitsPer, NetworkSpace
 from nba.learn.space.operators import SKIP as SKIP
-from nba.learn.space.operators import operators_problems, parse_operator
+from nba.learn.space.operators import parse_operator
+from nba.learn.space.strides import Stride, shortest
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StemPool:
+    """A max pooling of `kernel` x `kernel` codes behind the stem, padded by half of the kernel."""
+
+    kernel: int
+    stride: Stride
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stride", shortest(self.stride))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,14 +44,18 @@ class MacroStage:
 
     channels: int
     blocks: int
-    stride: int
+    stride: Stride
     operators: tuple[str, ...] | None = None
     bitwidths: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stride", shortest(self.stride))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Macro:
-    """What the search leaves alone: the input, 3x3 stem, stages of blocks, 1x1 header, average pooling, classifier.
+    """What the search leaves alone: the input, 3x3 stem, max pooling of the stem (where there is a `stem_pool`), stages
+    of blocks, 1x1 header, average pooling, classifier.
 
     `operators` and `bitwidths` are the choices of every block whose stage has none of its own; one bitwidth is chosen
     per block, per stage or for the whole network (`bits_per`). `stem_bits`, `head_bits` and `classifier_bits` are
@@ -59,7 +69,8 @@ class Macro:
     channels: int = 1
     classes: int = 10
     stem_channels: int = 16
-    stem_stride: int = 1
+    stem_stride: Stride = 1
+    stem_pool: StemPool | None = None
     stages: tuple[MacroStage, ...] = (
         MacroStage(channels=16, blocks=1, stride=2),
         MacroStage(channels=24, blocks=2, stride=1),
@@ -74,17 +85,22 @@ class Macro:
     bits_per: BitsPer = "block"
     expand_at_one: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stem_stride", shortest(self.stem_stride))
+
     @classmethod
     def of(
         cls, space: NetworkSpace, *, name: str, size: tuple[int, int, int], classes: int, bitwidths: tuple[int, ...]
     ) -> Macro:
         """The section `network` of a spec for images of `size` (height, width, channels) and so many classes."""
         height, width, channels = size
-        frame = {key: getattr(space, key) for key in NetworkSpace.model_fields if key not in ("preset", "stages")}
+        others = NetworkSpace.model_fields.keys() - {"preset", "stages", "stem_pool"}
+        frame = {key: getattr(space, key) for key in others}
         stages = tuple(MacroStage(**dict(stage)) for stage in space.stages)
+        pooled = None if space.stem_pool is None else StemPool(**dict(space.stem_pool))
         return cls(
             name=name, height=height, width=width, channels=channels, classes=classes, bitwidths=bitwidths,
-            stages=stages, **frame,
+            stages=stages, stem_pool=pooled, **frame,
         )  # fmt: skip
 
     @property
@@ -111,7 +127,7 @@ class Block:
 
     in_channels: int
     out_channels: int
-    stride: int
+    stride: Stride
     operators: tuple[str, ...]
     bitwidths: tuple[int, ...]
     bits_group: int
@@ -172,102 +188,13 @@ def choices(block: Block) -> tuple[str, ...]:
     return tuple(op for op in block.operators if op != SKIP or block.residual)
 
 
-def check_macro(macro: Macro) -> None:
-    """Raise SpecError, naming every field that is out of range, unless a network can be built from `macro`."""
-    problems = []
-    for field in ("height", "width", "channels", "stem_channels", "head_channels"):
-        if not 1 <= getattr(macro, field) <= MAX_DIM:
-            problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number up to {MAX_DIM}")
-    if not 2 <= macro.classes <= MAX_DIM:
-        problems.append(f"network.classes: {macro.classes}; at least 2 are needed, and at most {MAX_DIM}")
-    if macro.stem_stride not in (1, 2):
-        problems.append(f"network.stem_stride: {macro.stem_stride} is not 1 or 2")
-    for field in ("stem_bits", "head_bits", "classifier_bits"):
-        problems.extend(_bits_problems(f"network.{field}", (getattr(macro, field),)))
-    if not 1 <= len(macro.stages) <= MAX_STAGES:
-        problems.append(
-            f"network.stages: {len(macro.stages) or 'empty'}; at least one stage is needed, and at most {MAX_STAGES}"
-        )
-    if not macro.stages or any(stage.operators is None for stage in macro.stages):
-        problems.extend(operators_problems("network.operators", macro.operators))
-    if not macro.stages or any(stage.bitwidths is None for stage in macro.stages):
-        problems.extend(_bits_problems("network.bitwidths", macro.bitwidths))
-    before = macro.stem_channels
-    for i, stage in enumerate(macro.stages):
-        problems.extend(_stage_problems(f"network.stages[{i}]", stage, before, stage.operators or macro.operators))
-        before = stage.channels
-    if macro.bits_per == "network" and len({stage.bitwidths or macro.bitwidths for stage in macro.stages}) > 1:
-        problems.append(
-            "network.stages: bitwidths differ from stage to stage, but bits_per: network has one for all; "
-            "give the same ones, or bits_per: stage"
-        )
-    if problems:
-        raise SpecError("the network space is not valid:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
-def _bits_problems(where: str, bits: tuple[int, ...]) -> list[str]:
-    problems = [
-        f"{where}: {b} is not a legal number of bits; legal: {LEGAL_BITS_TEXT}" for b in bits if b not in LEGAL_BITS
-    ]
-    if not bits or list(bits) != sorted(set(bits)):
-        problems.append(f"{where}: {list(bits)} must be distinct and ascending")
-    return problems
-
-
-def _stage_problems(where: str, stage: MacroStage, before: int, operators: tuple[str, ...]) -> list[str]:
-    problems = []
-    sized = 1 <= stage.channels <= MAX_DIM and 1 <= stage.blocks <= MAX_BLOCKS
-    if not sized or stage.stride not in (1, 2):
-        problems.append(
-            f"{where}: channels {stage.channels}, blocks {stage.blocks}, stride {stage.stride}; "
-            f"channels and blocks must be at least 1 and at most {MAX_DIM} and {MAX_BLOCKS}, stride 1 or 2"
-        )
-    if stage.operators is not None:
-        problems.extend(operators_problems(f"{where}.operators", stage.operators))
-    if stage.bitwidths is not None:
-        problems.extend(_bits_problems(f"{where}.bitwidths", stage.bitwidths))
-    grouped = [op for op in operators if op.endswith("_g2")]
-    odd = sorted({c for c in (before, stage.channels) if c % 2})
-    if grouped and odd:
-        problems.append(
-            f"{where}: {', '.join(grouped)} need an even number of channels before and in the stage, found "
-            f"{' and '.join(map(str, odd))}; change the channels, or give the stage operators without _g2"
-        )
-    return problems
-
-
-def check_architecture(architecture: Architecture) -> None:
-    """Raise SpecError unless `architecture` is a point of its own space."""
-    check_macro(architecture.macro)
-    places = blocks(architecture.macro)
-    problems = []
-    if len(architecture.ops) != len(places) or len(architecture.bits) != len(places):
-        raise SpecError(
-            f"architecture: {len(architecture.ops)} operators and {len(architecture.bits)} bitwidths "
-            f"for {len(places)} blocks; give one of each per block"
-        )
-    group_bits: dict[int, int] = {}
-    for i, (op, bits, block) in enumerate(zip(architecture.ops, architecture.bits, places, strict=True)):
-        legal = choices(block)
-        if op not in legal:
-            problems.append(f"ops[{i}]: {op!r} is not one of {', '.join(legal)}")
-        if bits not in block.bitwidths:
-            problems.append(f"bits[{i}]: {bits} is not one of {', '.join(map(str, block.bitwidths))}")
-        if group_bits.setdefault(block.bits_group, bits) != bits:
-            problems.append(
-                f"bits[{i}]: {bits}, but bits_per: {architecture.macro.bits_per} gives this block the same bits as "
-                f"others that have {group_bits[block.bits_group]}"
-            )
-    if problems:
-        raise SpecError("architecture:\n" + "\n".join(f"  - {p}" for p in problems))
-
-
 def slots(macro: Macro) -> tuple[Slot, ...]:
-    """Every layer that can exist, in order: stem, three per block, header, average pooling, classifier."""
-    found = [(layers.stem(macro).name, layers.stem(macro).op)]
+    """Every layer that can exist, in order: stem and its max pooling, three per block, header, average pooling,
+    classifier."""
+    found = [(plan.name, plan.op) for plan in layers.before_blocks(macro)]
     for i in range(len(blocks(macro))):
         found.extend((f"block{i}_{part}", op) for part, op in layers.PARTS.items())
-    found.extend((plan.name, plan.op) for plan in (layers.header(macro), layers.pool(macro), layers.classifier(macro)))
+    found.extend((plan.name, plan.op) for plan in layers.after_blocks(macro))
     return tuple(Slot(name=name, mixes=OPERATORS[op].mixes) for name, op in found)
 
 
@@ -282,27 +209,29 @@ def widest_map(macro: Macro) -> int:
 
 def slot_of_layer(architecture: Architecture) -> tuple[int, ...]:
     """For every layer of `skeleton(architecture)`, its index in `slots(architecture.macro)`."""
-    found, parts = [0], len(layers.PARTS)
+    begin, parts = len(layers.before_blocks(architecture.macro)), len(layers.PARTS)
+    found = list(range(begin))
     for i, op in enumerate(architecture.ops):
-        first = 1 + parts * i
+        first = begin + parts * i
         if op != SKIP:
             expand = parse_operator(op).has_expand(architecture.macro.expand_at_one)
             found.extend(range(first + (not expand), first + parts))
-    last = 1 + parts * len(architecture.ops)
+    last = begin + parts * len(architecture.ops)
     return (*found, last, last + 1, last + 2)
 
 
 def skeleton(architecture: Architecture) -> Network:
     """The integer layers of `architecture`: shapes, bits and signs are final, requantisation numbers are placeholders
     (legal, but only `nba.learn.quant.export` knows the true ones). ReLU outputs are unsigned, bottlenecks and logits
-    signed. Where one layer has 16 bits, all codes have, and average pooling sees them whole; else all codes have 8
-    bits.
+    signed. Where one layer has 16 bits, all codes have; else all codes have 8 bits. Poolings see them whole.
     """
     macro = architecture.macro
     net = NetworkBuilder(
         Tensor(name="image", height=macro.height, width=macro.width, channels=macro.channels, signed=False)
     )
-    here = net.add(layers.stem(macro), 0, bits=macro.stem_bits)
+    here = 0
+    for plan in layers.before_blocks(macro):
+        here = net.add(plan, here, bits=macro.stem_bits)
     places = zip(blocks(macro), architecture.ops, architecture.bits, strict=True)
     for i, (block, op, bits) in enumerate(places):
         if op == SKIP:
@@ -311,11 +240,21 @@ def skeleton(architecture: Architecture) -> Network:
         for plan in layers.block_layers(block, parse_operator(op), expand_at_one=macro.expand_at_one):
             residual = start if plan.residual else None
             here = net.add(plan, here, name=f"block{i}_{plan.name}", bits=bits, residual=residual)
-    here = net.add(layers.header(macro), here, bits=macro.head_bits)
-    pool_bits = max(MASTER_BITS, macro.classifier_bits, *(layer.act_bits for layer in net.layers))
-    here = net.add(layers.pool(macro), here, bits=pool_bits)
-    net.add(layers.classifier(macro), here, bits=macro.classifier_bits)
-    return widened(Network(name=macro.name, tensors=tuple(net.tensors), layers=tuple(net.layers)))
+    widths = (macro.head_bits, MASTER_BITS, macro.classifier_bits)
+    for plan, bits in zip(layers.after_blocks(macro), widths, strict=True):
+        here = net.add(plan, here, bits=bits)
+    return widened(Network(name=macro.name, tensors=tuple(net.tensors), layers=_seeing_all(net.layers)))
+
+
+def _seeing_all(built: list[Layer]) -> tuple[Layer, ...]:
+    """The layers; those without weights see as many bits as any layer does, and never less than a master code."""
+    most = max(MASTER_BITS, *(layer.act_bits for layer in built))
+    return tuple(
+        layer
+        if layer.operator.stores_weights
+        else replace(layer, act_bits=most, weight_bits=most, weight_store_bits=most)
+        for layer in built
+    )
 
 
 def bit_operations(network: Network) -> int:
@@ -328,22 +267,3 @@ def bit_operations(network: Network) -> int:
 def macs(network: Network) -> int:
     """Multiply-accumulates of one frame."""
     return sum(network.macs(i) for i in range(len(network.layers)))
-
-
-def architecture_json(architecture: Architecture) -> str:
-    """JSON text that `architecture_from_json` reads back."""
-    return json.dumps(asdict(architecture), indent=1, sort_keys=True) + "\n"
-
-
-def architecture_from_json(text: str) -> Architecture:
-    """The architecture of `architecture_json`. Raises SpecError if the text is damaged or not of its space."""
-    try:
-        raw = parse_json(text)
-    except ValueError as err:
-        raise SpecError(f"architecture: damaged JSON ({err}); repeat the search") from None
-    problems: list[str] = []
-    found: Architecture = decode(Architecture, raw, "architecture", problems, defaults=True)
-    if problems:
-        raise SpecError(f"{report('architecture', problems)}\nthe file is damaged; repeat the search")
-    check_architecture(found)
-    return found

@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 
 from nba.core.errors import SpecError
+from nba.ir.network_rules import MAX_KERNEL
 
 SKIP = "skip"
 """The operator that leaves a block out."""
@@ -17,8 +18,12 @@ AUTO_NBA_OPERATORS = (
 )  # fmt: skip
 """The nine operators of Auto-NBA."""
 
-OPERATOR = re.compile(r"k([13579])_e([1-9][0-9]?)(_g2)?")
-"""The name of an operator other than skip: kernel, expansion, two groups."""
+KERNELS = range(1, MAX_KERNEL + 1, 2)
+"""Kernels of an operator: odd, so that the padding is the same on both sides of a row."""
+POOL_KERNELS = KERNELS[1:]
+"""Kernels of a max pooling: none is smaller than its stride, so that no code is left out."""
+
+_OPERATOR = re.compile(r"k([1-9][0-9]{0,2})_e([1-9][0-9]?)(_g2)?")
 _ROTATION_UNIT = 8
 
 
@@ -38,13 +43,19 @@ class BlockOperator:
         return self.expansion > 1 or self.groups > 1 or expand_at_one
 
 
+def is_operator(name: str) -> bool:
+    """Whether an operator is called `name`, skip included."""
+    match = _OPERATOR.fullmatch(name)
+    return name == SKIP or (match is not None and int(match[1]) in KERNELS)
+
+
 def parse_operator(name: str) -> BlockOperator:
     """The operator called `name`, other than skip. Raises SpecError for a malformed name."""
-    match = OPERATOR.fullmatch(name)
-    if match is None:
+    match = _OPERATOR.fullmatch(name)
+    if match is None or int(match[1]) not in KERNELS:
         raise SpecError(
             f"network.operators: {name!r} is not an operator; write k<kernel>_e<expansion> or "
-            f"k<kernel>_e<expansion>_g2, kernel 1, 3, 5, 7 or 9 and expansion 1..99, such as k3_e6, or {SKIP}"
+            f"k<kernel>_e<expansion>_g2, kernel odd, 1 to {KERNELS[-1]}, and expansion 1..99, such as k3_e6, or {SKIP}"
         )
     return BlockOperator(kernel=int(match[1]), expansion=int(match[2]), groups=2 if match[3] else 1)
 

@@ -19,7 +19,7 @@ from nba.ir.operators import second_group
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import QuantLayer, first_reach
 from nba.learn.quant.rounding import Precision, Signal
-from nba.learn.space.layers import LayerPlan, block_layers, classifier, header, pool, stem
+from nba.learn.space.layers import LayerPlan, block_layers, classifier, header, pool, stem, stem_pool
 from nba.learn.space.network import SKIP, Block, Macro, blocks, choices
 from nba.learn.space.operators import BlockOperator, parse_operator, shuffle_rotation
 from nba.learn.supernet.paths import Path, SampledBlock
@@ -85,7 +85,8 @@ class CandidateOperator(nn.Module):
 
 
 class Supernet(nn.Module):
-    """Stem, blocks of candidates, header, global average pooling and classifier of a macro-architecture.
+    """Stem (and its max pooling), blocks of candidates, header, global average pooling and classifier of a
+    macro-architecture.
 
     kind: the class of all layers. code_bits: of all feature maps; None: as the bitwidths of `macro` need.
     """
@@ -98,6 +99,11 @@ class Supernet(nn.Module):
         self.macro = macro
         self.code_bits = macro.code_bits if code_bits is None else code_bits
         self.stem = _layer(kind, stem(macro), code_bits=self.code_bits, generator=generator)
+        self.stem_pool: QuantLayer | None = None
+        window = stem_pool(macro)
+        if window is not None:
+            self.stem_pool = _layer(kind, window, code_bits=self.code_bits, generator=generator)
+            self.stem_pool.keep_scale_of(self.stem)
         self.blocks = nn.ModuleList()
         self.shared = nn.ModuleList()
         for block in blocks(macro):
@@ -123,6 +129,8 @@ class Supernet(nn.Module):
         codes = codes_BCHW if bits == MASTER_BITS else codes_BCHW * up
         here = Signal(codes_BCHW=codes, scale=torch.tensor(INPUT_SCALE / up), signed=False, bits=bits)
         here = self.stem(here, stem)
+        if self.stem_pool is not None:
+            here = self.stem_pool(here, Precision(bitwidths=(bits,)))
         for block, shared, choice in zip(self.blocks, self.shared, path, strict=True):
             assert isinstance(block, nn.ModuleDict)
             assert isinstance(shared, SharedWeights)
@@ -171,7 +179,7 @@ def _layer(
         in_channels=plan.in_channels,
         out_channels=plan.out_channels,
         kernel=(kernel, kernel),
-        stride=(plan.stride, plan.stride),
+        stride=plan.stride,
         pad=kernel // 2,
         signed=plan.signed,
         norm=not plan.last,

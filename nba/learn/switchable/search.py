@@ -26,7 +26,8 @@ from nba.learn.data.dataset import Dataset
 from nba.learn.search.bilevel import Bilevel, check_classes, require_finite
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import adapted_weight
-from nba.learn.space.network import Architecture, Macro, check_macro
+from nba.learn.space.check import check_macro
+from nba.learn.space.network import Architecture, Macro
 from nba.learn.supernet import paths
 from nba.learn.switchable.config import Switchable
 from nba.learn.switchable.efficiency import EfficiencyTable, check_table, efficiency_loss

@@ -12,7 +12,8 @@ from nba.core.errors import NbaError
 from nba.core.files import write_atomic
 from nba.ir.network import Network
 from nba.learn.search.result import read_result
-from nba.learn.space.network import Architecture, architecture_json, skeleton
+from nba.learn.space.architecture_file import architecture_json
+from nba.learn.space.network import Architecture, skeleton
 from nba.learn.switchable.efficiency import EfficiencyTable
 from nba.learn.switchable.network import network_at_bits
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from nba.core.progress import Progress, Silent
 from nba.ir.network import MASTER_BITS
-from nba.learn.space.layers import PARTS
+from nba.learn.space.layers import PARTS, before_blocks
 from nba.learn.space.network import SKIP, Architecture, Macro, blocks, choices, skeleton, slot_of_layer, slots
 from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.efficiency import EfficiencyObjective, EfficiencyTable, OperatorCost
@@ -125,7 +125,7 @@ def _layers(macro: Macro, bits: int, config: Cascade) -> Iterator[tuple[tuple[in
     macro = macro_at(macro, MASTER_BITS, config)
     places = [choices(block) for block in blocks(macro)]
     names = [slot.name for slot in slots(macro)]
-    block_slots = len(places) * LAYERS_PER_BLOCK
+    first, block_slots = len(before_blocks(macro)), len(places) * LAYERS_PER_BLOCK
     for number, operator in enumerate(op for op in macro.all_operators if op != SKIP):
         ops = tuple(operator if operator in place else next(op for op in place if op != SKIP) for place in places)
         architecture = Architecture(macro=macro, ops=ops, bits=(MASTER_BITS,) * len(ops))
@@ -134,8 +134,8 @@ def _layers(macro: Macro, bits: int, config: Cascade) -> Iterator[tuple[tuple[in
         found: dict[int, list[NestLayer]] = {}
         for layer in layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits):
             slot = names.index(layer.name)
-            inside = 1 <= slot <= block_slots
-            found.setdefault((slot - 1) // LAYERS_PER_BLOCK if inside else _FIXED[0], []).append(layer)
+            inside = first <= slot < first + block_slots
+            found.setdefault((slot - first) // LAYERS_PER_BLOCK if inside else _FIXED[0], []).append(layer)
         if number == 0:
             yield _FIXED, tuple(found[_FIXED[0]])
         for b, place in enumerate(places):

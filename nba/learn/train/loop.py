@@ -19,7 +19,8 @@ from nba.ir.check import check_network, check_weights
 from nba.learn.data.dataset import INPUT_SCALE, Dataset
 from nba.learn.quant.export import accuracy, agreement, exact_codes, export, fake_codes
 from nba.learn.quant.fake import FakeNetwork
-from nba.learn.space.network import Architecture, architecture_json, skeleton
+from nba.learn.space.architecture_file import architecture_json
+from nba.learn.space.network import Architecture, skeleton
 from nba.learn.train import checkpoint, ranks
 from nba.learn.train.augment import Warp, augment, images, mixed
 from nba.learn.train.config import FLOAT_TEACHER, THREADS, TrainSchedule

@@ -1,20 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_axil: AXI4-Lite slave with the control, status and counter registers; 32-bit data, 16-bit
-// byte addresses, low two bits ignored:
-//   0x00 ID "NBAC"   0x04 VERSION   0x20 DESIGN_ID   0x24 N_CHUNKS          (read only)
-//   0x08 CTRL        write bit 0: start, bit 1: soft reset; reads 0
-//   0x0C STATUS      bit 0 busy, bit 1 done since the last start            (read only)
-//   0x10 N_FRAMES    0 = run without end
-//   0x14 FRAMES_DONE   0x18 CYCLES low (latches high)   0x1C CYCLES high    (read only)
-//   0x28 MODE        of the next batch; only where N_MODES > 1, as is 0x2C N_MODES (read only)
-//   0x4000 + chunk*0x400 + job*8 (+4): start (end) cycle counter of a job   (read only)
-// Start is ignored while stat_busy or with bit 1 set; it copies N_FRAMES and MODE to cfg_frames and
-// cfg_mode. MODE takes whole words of 0..N_MODES-1; others leave it as it is, with SLVERR. A write
-// after a soft reset waits until three cycles after soft_rst_pulse; stat_busy must be low by then.
-// cnt_* are registers and stay put; cnt_data is sampled two cycles after they change. Other
-// addresses, and writes to read-only ones: SLVERR.
+// byte addresses, low two bits ignored. The register map is described once, in nba.rdl:
+// docs/registers.md has its table, sw/nba_regs.h of a bundle its header.
+// A start copies N_FRAMES and MODE to cfg_frames and cfg_mode, which stay put while stat_busy.
+// A write after a soft reset waits until three cycles after soft_rst_pulse; stat_busy must be low
+// by then. cnt_* are registers and stay put; cnt_data is sampled two cycles after they change.
 // Latency: write 2 cycles, read 5; all outputs are registers. VERSION, DESIGN_ID: any 32 bits;
-// N_CHUNKS: 1..48; N_MODES: 1..16. Reset: bus idle, N_FRAMES = 0, MODE = 0; a soft reset keeps both.
+// N_CHUNKS: 1..48; N_MODES: 1..16. Reset: bus idle, registers as in the table.
 `default_nettype none
 
 module nba_axil #(

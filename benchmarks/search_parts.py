@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each part of the final choice of an accelerator (`nba.explore.choose`) is worth: left out, one at a time.
+
+    python -m benchmarks.search_parts [--networks 6] [--json FILE]
+
+Cases: the network of the digits example and random networks of the default space (seeds 0, 1, ...), each under three
+DSP budgets; with the budgets of DSP and memory alone, with a LUT budget that binds (0.8 of what the design without one
+takes), and for the objectives latency and edp. For each part: in how many cases the objective becomes worse or better
+without it, the worst and the mean ratio of the objective, refusals, and the CPU seconds that it costs. A part that
+changes no case is redundant.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from unittest.mock import patch
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from nba.boards import get
+from nba.core.errors import InfeasibleError
+from nba.core.files import write_atomic
+from nba.core.progress import on_stderr
+from nba.explore import choose
+from nba.explore.budgets import Budgets
+from nba.explore.choose import Effort, map_certified
+from nba.explore.finalise import Candidate
+from nba.ir.design import Cost
+from nba.ir.network import Network
+from nba.learn.space.network import Architecture, Macro, blocks, choices, skeleton
+from nba.machine.usage import Objective, value_of
+
+PLATFORM = get("generic-xc7")
+DSP = (48, 120, 220)
+BRAM = 140.0
+LUT_SHARE = 0.8
+"""Of the LUTs of the design without a LUT budget."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """One network, objective and budgets."""
+
+    name: str
+    network: Network
+    budgets: Budgets
+    objective: Objective = "interval"
+
+
+def random_networks(count: int) -> list[Network]:
+    """Networks of the default space: the operators and the bitwidths of all blocks drawn."""
+    macro = Macro()
+    found = []
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        ops = tuple(str(rng.choice(choices(block))) for block in blocks(macro))
+        bits = tuple(int(rng.choice(block.bitwidths)) for block in blocks(macro))
+        found.append(skeleton(Architecture(macro=macro, ops=ops, bits=bits)))
+    return found
+
+
+def plain_cases(networks: list[Network]) -> list[Case]:
+    """The cases without a LUT budget."""
+    found = []
+    for n, network in enumerate(networks):
+        for dsp in DSP:
+            budgets = Budgets(dsp=dsp, bram=BRAM)
+            found.append(Case(name=f"{n} dsp {dsp}", network=network, budgets=budgets))
+        budgets = Budgets(dsp=DSP[1], bram=BRAM)
+        found.append(Case(name=f"{n} latency", network=network, budgets=budgets, objective="latency"))
+        found.append(Case(name=f"{n} edp", network=network, budgets=budgets, objective="edp"))
+    return found
+
+
+def objective_of(case: Case, cost: Cost) -> float:
+    """What the case minimises."""
+    return value_of(case.objective, cost.interval_cycles, cost.first_output_latency_cycles, cost.energy_pj)
+
+
+@contextmanager
+def _without(name: str, stand_in: Callable[..., object]) -> Iterator[None]:
+    with patch.object(choose._Search, name, stand_in):
+        yield
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+def parts() -> dict[str, tuple[Callable[[], object], Effort]]:
+    """Name of a part: how it is left out, and the effort of the search without it."""
+
+    def keep(self: object, design: Candidate) -> Candidate:
+        return design
+
+    def nowhere(*_: object, **__: object) -> None:
+        return None
+
+    def no_bound(*_: object, **__: object) -> int:
+        return 0
+
+    plain = Effort()
+    return {
+        "nothing": (_nothing, plain),
+        "exact search": (lambda: _without("exact", no_bound), plain),
+        "local search of engines": (lambda: _without("_fastest", nowhere), plain),
+        "refinement by all closed forms": (lambda: _without("_refined", nowhere), plain),
+        "shares of a map that rings hold": (lambda: patch.object(choose, "MAP_SHARES", (1.0,)), plain),
+        "smaller shares of the DSP budget": (lambda: patch.object(choose, "DSP_SHARES", ()), plain),
+        "reordering": (_nothing, replace(plain, reorder_steps=0)),
+        "trimming": (lambda: _without("_trimmed", keep), plain),
+        "second local search": (_nothing, replace(plain, climb_steps=0)),
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """Of one case: the objective (None: refused), LUTs and CPU seconds."""
+
+    value: float | None
+    lut: float | None
+    seconds: float
+
+
+def judge(case: Case, effort: Effort) -> Outcome:
+    """Search once."""
+    began = time.process_time()
+    try:
+        cost = map_certified(
+            case.network, PLATFORM, case.budgets, objective=case.objective, min_chunks=2, max_chunks=4, effort=effort
+        ).cost
+    except InfeasibleError:
+        return Outcome(value=None, lut=None, seconds=time.process_time() - began)
+    return Outcome(value=objective_of(case, cost), lut=cost.lut, seconds=time.process_time() - began)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Worth:
+    """Of one part left out, over all cases."""
+
+    part: str
+    cases: int
+    worse: int
+    better: int
+    refused: int
+    mean_ratio: float
+    worst_ratio: float
+    seconds: float
+
+
+def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
+    """`found` without the part against `whole` with it."""
+    both = [(f.value, w.value) for f, w in zip(found, whole, strict=True) if f.value and w.value]
+    ratios = [f / w for f, w in both]
+    return Worth(
+        part=part,
+        cases=len(whole),
+        worse=sum(r > 1.0 for r in ratios),
+        better=sum(r < 1.0 for r in ratios),
+        refused=sum(f.value is None and w.value is not None for f, w in zip(found, whole, strict=True)),
+        mean_ratio=fmean(ratios),
+        worst_ratio=max(ratios),
+        seconds=sum(w.seconds - f.seconds for f, w in zip(found, whole, strict=True)),
+    )
+
+
+def main() -> None:
+    """Run all cases with every part left out in turn, and print what each is worth."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--networks", type=int, default=6)
+    parser.add_argument("--json", type=Path)
+    args = parser.parse_args()
+    cases = plain_cases(random_networks(args.networks))
+    judge(cases[0], Effort())  # compiled once, outside the measurement
+    found: dict[str, list[Outcome]] = {}
+    with on_stderr() as (_, progress):
+        first = [judge(case, Effort()) for case in cases]
+        bound = [
+            replace(case, name=f"{case.name} lut", budgets=replace(case.budgets, lut=int(LUT_SHARE * before.lut)))
+            for case, before in zip(cases, first, strict=True)
+            if before.lut is not None and case.objective == "interval"
+        ]
+        cases += bound
+        for n, (part, (leave_out, effort)) in enumerate(parts().items()):
+            with leave_out():  # type: ignore[attr-defined]
+                found[part] = []
+                for i, case in enumerate(cases):
+                    progress(n * len(cases) + i, len(parts()) * len(cases), f"without {part}: {case.name}")
+                    found[part].append(judge(case, effort))
+    worth = [compare(part, found[part], found["nothing"]) for part in found]
+    table = Table("left out", "cases", "worse", "better", "refused", "mean ratio", "worst ratio", "saves [CPU s]")
+    for w in worth:
+        table.add_row(
+            w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), f"{w.mean_ratio:.3f}",
+            f"{w.worst_ratio:.3f}", f"{w.seconds:.1f}",
+        )  # fmt: skip
+    Console().print(table)
+    if args.json:
+        rows = [{name: getattr(w, name) for name in Worth.__slots__} for w in worth]
+        write_atomic(args.json, json.dumps(rows, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
