@@ -88,8 +88,10 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "nba_align": (_case({"PP": 4, "LANES": 8}), _case({"PP": 8, "LANES": 4})),
     "nba_wnest": (_case({"N": 32}),),
+    "nba_pair": (_case({}, ("xc7",)), _case({}, CHIP)),
     "nba_array": (
         _case({"PM": 4, "PN": 8, "PP": 2}, FPGA),
+        _case({"PM": 4, "PN": 8, "PP": 2, "PACK": 1}, ("xc7",)),
         _case({"PM": 2, "PN": 16, "PP": 2}, FPGA),
         _case({"PER_CHANNEL": 1, "PM": 8, "PN": 1, "PP": 2, "HAS_MAX": 1}, FPGA),
         _case({"PM": 1, "PN": 8, "PP": 1}, CHIP),

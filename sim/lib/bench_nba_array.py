@@ -25,12 +25,14 @@ class Model:
         self.per_channel, self.pm, self.pn, self.pp, self.a_bits, self.w_bits, self.acc_bits = (
             parameter(dut, name) for name in names
         )
-        self.stages = STAGES + (self.pn - 1).bit_length()
         self.has_max = parameter(dut, "HAS_MAX")
+        self.pack = parameter(dut, "PACK")
+        self.stages = STAGES + (self.pn - 1).bit_length() + self.pack
         self.lanes = self.pm if self.per_channel else self.pn
         self.dut, self.rand = dut, rand
         self.acc: list[int] | None = None
         self.pipe: list[tuple[bool, bool, list[int]] | None] = [None] * self.stages
+        self.late = (0, False, False, False)
         self.checked = 0
 
     def drive(self, valid: bool, first: bool) -> None:
@@ -47,11 +49,18 @@ class Model:
             for m in range(self.pm)
             for p in range(self.pp)
         ]  # fmt: skip
-        self.dut.s_a.value, self.dut.s_w.value = pack(a, self.a_bits + 1), pack(w, self.w_bits)
-        self.dut.s_valid.value, self.dut.s_first.value = int(valid), int(first)
         largest = self.rand.random() < 0.5
-        self.dut.s_max.value = int(largest)
+        self.put(a, w, valid, first, largest)
         self.pipe.append((first, largest and bool(self.has_max), sums) if valid else None)
+
+    def put(self, a: list[int], w: list[int], valid: bool, first: bool, largest: bool) -> None:
+        """Put a step on the inputs; with PACK its weights come first, and the others belong to the step before."""
+        now = pack(a, self.a_bits + 1), valid, first, largest
+        self.dut.s_w.value = pack(w, self.w_bits)
+        self.late, (operands, valid, first, largest) = now, self.late if self.pack else now
+        self.dut.s_a.value = operands
+        self.dut.s_valid.value, self.dut.s_first.value = int(valid), int(first)
+        self.dut.s_max.value = int(largest)
 
     def join(self, old: int, new: int, largest: bool) -> int:
         """An accumulator after a step, as the signed number that its bits hold."""
@@ -101,11 +110,9 @@ async def extremes(dut) -> None:
     for a_end in (-(1 << (model.a_bits - 1)), (1 << model.a_bits) - 1):
         for w_end in (-(1 << (model.w_bits - 1)), (1 << (model.w_bits - 1)) - 1):
             for n in range(6):
-                model.drive(True, n == 0)
-                dut.s_a.value = pack([a_end] * (model.pp * model.lanes), model.a_bits + 1)
-                dut.s_w.value = pack([w_end] * (model.pm * model.pn), model.w_bits)
-                _, largest, _ = model.pipe[-1]
-                model.pipe[-1] = (n == 0, largest, [a_end * w_end * model.pn] * (model.pm * model.pp))
+                largest = bool(model.has_max) and model.rand.random() < 0.5
+                model.put([a_end] * (model.pp * model.lanes), [w_end] * (model.pm * model.pn), True, n == 0, largest)
+                model.pipe.append((n == 0, largest, [a_end * w_end * model.pn] * (model.pm * model.pp)))
                 await RisingEdge(dut.clk)
                 model.step()
     assert model.checked > 15
@@ -121,8 +128,8 @@ async def reset_drops_steps(dut) -> None:
         dut.rst.value = int(resetting)
         model.drive(True, cycle % 5 == 0)
         if resetting:
-            lost = model.stages - 1
-            model.pipe[-lost:] = [None] * lost
+            here = len(model.pipe) - model.pack
+            model.pipe[2:here] = [None] * (here - 2)
         await RisingEdge(dut.clk)
         model.step()
     dut.rst.value = 0

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_array, nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_pair, nba_array, nba_requant."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ _ALIGN_WIDE = "PP LANES C_BITS A_BITS NEST"
 _WNEST = "N STORE_BITS W_BITS NEST"
 _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
+_ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
+_PAIR = "A_BITS W_BITS"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 
@@ -36,7 +38,9 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (0, 2, 3, 2, 16, 16, 35),
         (1, 3, 1, 2, 16, 5, 24),
     )
-    + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1)),
+    + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1))
+    + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1)),
+    "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
@@ -51,6 +55,7 @@ VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nb
 LINT: dict[str, tuple[Params, ...]] = {
     "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 8, 1), (2, 4, 8, 0), (8, 1, 8, 1), (4, 16, 5, 1)),
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
+    "nba_pair": BENCHES["nba_pair"],
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
     "nba_requant": BENCHES["nba_requant"] + _sets(_REQUANT, (1, 1, 8, 0), (1, 8, 25, 1)),
 }
@@ -61,7 +66,9 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     + _sets(_ALIGN_WIDE, (1, 1, 16, 16, 1), (1, 1, 16, 6, 1)),
     "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
-    + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1)),
+    + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
+    + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1)),
+    "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
 
@@ -167,6 +174,67 @@ MUTANTS: tuple[Mutant, ...] = (
         new="",
         bench=BENCHES["nba_array"][0],
         proof=PROOFS["nba_array"][1],
+    ),
+    # Two products of one multiplier: no half of a field; its top bit as it stands; no sign of either weight;
+    # a bit less than -128 needs. Weights, products and operands of others.
+    Mutant(
+        module="nba_pair",
+        old="product_q + HALF",
+        new="product_q",
+        bench=BENCHES["nba_pair"][0],
+        proof=PROOFS["nba_pair"][1],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="{~fields_q[FIELD-1], ",
+        new="{fields_q[FIELD-1], ",
+        bench=BENCHES["nba_pair"][3],
+        proof=PROOFS["nba_pair"][3],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="{(FIELD+1){s_w0[W_BITS-1]}}",
+        new="{(FIELD+1){1'b0}}",
+        bench=BENCHES["nba_pair"][1],
+        proof=PROOFS["nba_pair"][2],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="{s_w1[W_BITS-1], s_w1,",
+        new="{1'b0, s_w1,",
+        bench=BENCHES["nba_pair"][2],
+        proof=PROOFS["nba_pair"][0],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="PAIR_W  = FIELD + W_BITS + 1;",
+        new="PAIR_W  = FIELD + W_BITS;",
+        bench=BENCHES["nba_pair"][0],
+        proof=PROOFS["nba_pair"][0],
+    ),
+    Mutant(
+        module="nba_array",
+        old=".s_w0(s_w[(gm*PN+gn)*W_BITS +: W_BITS]),",
+        new=".s_w0(w1),",
+        bench=BENCHES["nba_array"][12],
+    ),
+    Mutant(
+        module="nba_array",
+        old="[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = second[",
+        new="[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = first[",
+        bench=BENCHES["nba_array"][15],
+    ),
+    Mutant(
+        module="nba_array",
+        old="s_w[((gm+TWO)*PN+gn)*W_BITS",
+        new="s_w[(gm*PN+gn)*W_BITS",
+        bench=BENCHES["nba_array"][13],
+    ),
+    Mutant(
+        module="nba_array",
+        old=".s_a (s_a[(gp*LANES+gn)*OP_W",
+        new=".s_a (s_a[(gn*PP+gp)*OP_W",
+        bench=BENCHES["nba_array"][12],
     ),
     Mutant(
         module="nba_requant",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 from datapath import BENCHES, LINT, MUTANTS, PROOFS, VERILATOR_BENCHES
-from runner import GATES, GateError, Mutant, Params, bench, lint, mutated, prove
+from runner import GATES, LIB, GateError, Mutant, Params, bench, lint, mutated, prove, tool_env
+
+from nba.core.tools import run_tool
 
 pytestmark = [pytest.mark.eda, pytest.mark.xdist_group("gates")]
 
@@ -40,6 +42,27 @@ def test_icarus(module: str, params: Params, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("module", "params"), VERILATOR_BENCHES)
 def test_verilator(module: str, params: Params, tmp_path: Path) -> None:
     bench(module, params, tmp_path, sim="verilator")
+
+
+def all_pairs(lib: Path, work: Path) -> str:
+    """What all_pairs.cpp prints of the nba_pair in `lib`: every operand and every two weights of 8 bits."""
+    flags = ["--cc", "--exe", "--build", "-O3", "-CFLAGS", "-O2", "--default-language", "1364-2005", "-Wno-fatal"]
+    files = [str(lib / "nba_pair.v"), str(Path(__file__).parent / "all_pairs.cpp")]
+    run_tool(["verilator", *flags, "--Mdir", "obj", "--top-module", "nba_pair", *files], cwd=work, timeout_s=1800, env=tool_env())
+    return run_tool([str(work / "obj" / "Vnba_pair")], cwd=work, timeout_s=1800).output.strip()
+
+
+def test_every_pair_of_products_of_8_bits(tmp_path: Path) -> None:
+    assert all_pairs(LIB, tmp_path) == "33488896 cases, 0 wrong"
+
+
+def test_a_wrong_pair_among_all_is_found(tmp_path: Path) -> None:
+    """With a bit less for both weights only those fail that begin with -128 and go on below 0."""
+    old = "PAIR_W  = FIELD + W_BITS + 1;"
+    lib = mutated(Mutant(module="nba_pair", old=old, new=old.replace(" + 1", "")), tmp_path)
+    cases, wrong = all_pairs(lib, tmp_path).split(" cases, ")
+    assert cases == "33488896"
+    assert wrong == f"{510 * 128} wrong"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[f"{mutant.module}-{i}" for i, mutant in enumerate(MUTANTS)])

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_array: PM x PN x PP multipliers (PER_CHANNEL: PM x PP), lane sums and accumulators.
+// nba_array: PM x PN x PP products (PER_CHANNEL: PM x PP), lane sums and accumulators.
 // Latency 3 + T cycles (product in two, sum, accumulator), one step per cycle; no stall. T = clog2(PN): the sum over
 // the lanes is a tree with a register behind every adder.
 // PER_CHANNEL: 1 if output m sees input m alone (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
@@ -7,6 +7,8 @@
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
 // Packing: L = PN (PER_CHANNEL: PM) lanes; column p's lane n at s_a[(p*L+n)*(A_BITS+1)], the weight of
 // output m, input n at s_w[(m*PN+n)*W_BITS], its accumulator at m_acc[(m*PP+p)*ACC_BITS].
+// PACK: 1 if outputs 2j and 2j+1 share their multipliers (nba_pair; not PER_CHANNEL; A_BITS, W_BITS <= 8); s_w is then
+// that of the step of the next cycle.
 // HAS_MAX: 1 if any job takes the largest product instead of the sum (PER_CHANNEL only; weights of 1: the code).
 // A step with s_valid adds to the accumulators, with s_first too it replaces them; with s_max (not s_first) an
 // accumulator becomes its product where that is larger.
@@ -21,6 +23,7 @@ module nba_array #(
   parameter integer A_BITS      = 8,
   parameter integer W_BITS      = 8,
   parameter integer ACC_BITS    = 24,
+  parameter integer PACK        = 0,
   parameter integer HAS_MAX     = 0
 ) (
   input  wire                                                    clk,
@@ -78,28 +81,74 @@ module nba_array #(
   genvar gn;
   genvar gp;
   genvar gl;
+
+  // The product of output m, column p and input n at [((m*PP+p)*PN+n)*PROD_W].
+  wire [PM*PP*PN*PROD_W-1:0] products;
+  generate
+    if (PACK != 0) begin : g_packed
+      for (gm = 0; gm < PM; gm = gm + 2) begin : g_outputs
+        localparam integer TWO = (gm + 1 < PM) ? 1 : 0;
+        for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
+          for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
+            wire [PROD_BITS-1:0] first;
+            wire [PROD_BITS-1:0] second;
+            wire [W_BITS-1:0]    w1;
+            assign w1 = (TWO != 0) ? s_w[((gm+TWO)*PN+gn)*W_BITS +: W_BITS] : {W_BITS{1'b0}};
+            nba_pair #(
+              .A_BITS(A_BITS),
+              .W_BITS(W_BITS)
+            ) u_pair (
+              .clk (clk),
+              .s_w0(s_w[(gm*PN+gn)*W_BITS +: W_BITS]),
+              .s_w1(w1),
+              .s_a (s_a[(gp*LANES+gn)*OP_W +: OP_W]),
+              .m_p0(first),
+              .m_p1(second)
+            );
+            assign products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W] = first[PROD_W-1:0];
+            if (TWO != 0) begin : g_second
+              assign products[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = second[PROD_W-1:0];
+            end
+            wire unused = &{1'b0, first, second};
+          end
+        end
+      end
+    end else begin : g_single
+      for (gm = 0; gm < PM; gm = gm + 1) begin : g_output
+        for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
+          for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
+            wire signed [OP_W-1:0]   a;
+            wire signed [W_BITS-1:0] w;
+            wire signed [PROD_W-1:0] product;
+            reg  signed [PROD_W-1:0] product_q1;
+            reg  signed [PROD_W-1:0] product_q2;
+            assign a = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : gn))*OP_W +: OP_W];
+            assign w = s_w[(gm*PN+gn)*W_BITS +: W_BITS];
+            assign product = a * w;
+            always @(posedge clk) begin
+              product_q1 <= product;
+              product_q2 <= product_q1;
+            end
+            assign products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W] = product_q2;
+          end
+        end
+      end
+    end
+  endgenerate
+
   generate
     for (gm = 0; gm < PM; gm = gm + 1) begin : g_output
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
         // Level l of the tree: ceil(PN / 2^l) sums of SUM_W bits, of which products and sums so far fill the low ones.
         wire [(LEVELS+1)*PN*SUM_W-1:0] tree;
+        wire                           tree_unused = &{1'b0, tree};
         reg  [ACC_BITS-1:0]            acc_q;
         wire [ACC_BITS-1:0]            addend;
 
         for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
-          wire signed [OP_W-1:0]   a;
-          wire signed [W_BITS-1:0] w;
-          wire signed [PROD_W-1:0] product;
-          reg  signed [PROD_W-1:0] product_q1;
-          reg  signed [PROD_W-1:0] product_q2;
-          assign a = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : gn))*OP_W +: OP_W];
-          assign w = s_w[(gm*PN+gn)*W_BITS +: W_BITS];
-          assign product = a * w;
-          always @(posedge clk) begin
-            product_q1 <= product;
-            product_q2 <= product_q1;
-          end
-          assign tree[gn*SUM_W +: SUM_W] = {{(SUM_W-PROD_W+1){product_q2[PROD_W-1]}}, product_q2[PROD_W-2:0]};
+          wire [PROD_W-1:0] product;
+          assign product = products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W];
+          assign tree[gn*SUM_W +: SUM_W] = {{(SUM_W-PROD_W+1){product[PROD_W-1]}}, product[PROD_W-2:0]};
         end
 
         for (gl = 0; gl < LEVELS; gl = gl + 1) begin : g_level
@@ -115,7 +164,9 @@ module nba_array #(
                                              : {SUM_W{1'b0}};
             always @(posedge clk) sum_q <= left[W-1:0] + right[W-1:0];
             assign tree[((gl+1)*PN + gn)*SUM_W +: SUM_W] = {{(SUM_W-W+1){sum_q[W-1]}}, sum_q[W-2:0]};
+            wire unused = &{1'b0, left, right};
           end
+          assign tree[((gl+1)*PN + (HERE+1)/2)*SUM_W +: (PN-(HERE+1)/2)*SUM_W] = {((PN-(HERE+1)/2)*SUM_W){1'b0}};
         end
 
         assign addend = {{(ACC_BITS-SUM_W+1){tree[LEVELS*PN*SUM_W+SUM_W-1]}}, tree[LEVELS*PN*SUM_W +: SUM_W-1]};

@@ -6,6 +6,7 @@
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
 // one. HAS_RES, HAS_MAX: 1 if any job has a residual operand, or takes the largest product of a window (PER_CHANNEL).
+// PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8).
 // Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
 // (nba_word_*). Weight word: weight (m, n) at (m*PN+n)*W_STORE. Codes: channel m of column p is number p*PQ+m.
@@ -24,6 +25,7 @@ module nba_chunk #(
   parameter integer W_STORE     = 8,
   parameter integer W_NEST      = 0,
   parameter integer ACC_BITS    = 24,
+  parameter integer PACK        = 0,
   parameter integer HAS_RES     = 0,
   parameter integer HAS_MAX     = 0,
   parameter integer N_SRC       = 1,
@@ -211,6 +213,7 @@ module nba_chunk #(
     .W_STORE    (W_STORE),
     .W_NEST     (W_NEST),
     .N_SRC      (N_SRC),
+    .PACK       (PACK),
     .HAS_MAX    (HAS_MAX),
     .W_DEPTH    (W_DEPTH),
     .W_BLOCK    (W_BLOCK),
@@ -247,6 +250,7 @@ module nba_chunk #(
     .A_BITS     (A_BITS),
     .W_BITS     (W_BITS),
     .ACC_BITS   (ACC_BITS),
+    .PACK       (PACK),
     .HAS_MAX    (HAS_MAX)
   ) u_array (
     .clk    (clk),

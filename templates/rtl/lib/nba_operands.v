@@ -5,7 +5,8 @@
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP as the engine.
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
-// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM. Weight word: weight (m, n) at (m*PN+n)*W_STORE.
+// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM.
+// Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle early (i+6), as nba_array packs them.
 // Packing of m_a and m_w: as nba_align and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
@@ -20,6 +21,7 @@ module nba_operands #(
   parameter integer W_STORE     = 8,
   parameter integer W_NEST      = 0,
   parameter integer N_SRC       = 1,
+  parameter integer PACK        = 0,
   parameter integer HAS_MAX     = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
@@ -58,13 +60,12 @@ module nba_operands #(
 
   localparam integer A_W = C_BITS + 5;
 
-  // Fields and flags of a step wait for its words: those of the source until i+4, those of the weights until i+5.
+  // Fields and flags of a step wait for its words: those of the source until i+4, those of the weights until i+5 (PACK: i+4).
   reg [4*4-1:0]   sel_q;
   reg [4*A_W-1:0] nest_a_q;
   reg [5*9-1:0]   nest_w_q;
   reg [2*PP-1:0]  ok_q;
   reg [2*4-1:0]   rot_q;
-  reg [15:0]      w_addr_q;
   reg [4:0]       valid_q;
   reg [4:0]       first_q;
   always @(posedge clk) begin
@@ -73,14 +74,13 @@ module nba_operands #(
     nest_w_q <= {nest_w_q[35:0], cfg_w_bits, cfg_w_shift};
     ok_q     <= {ok_q[PP-1:0], s_ok};
     rot_q    <= {rot_q[3:0], s_rot};
-    w_addr_q <= s_w_addr;
     valid_q  <= {valid_q[3:0], s_valid};
     first_q  <= {first_q[3:0], s_first};
     if (rst) valid_q <= 5'd0;
   end
   wire [3:0]     sel    = sel_q[15:12];
   wire [A_W-1:0] nest_a = nest_a_q[3*A_W +: A_W];
-  wire [8:0]     nest_w = nest_w_q[44:36];
+  wire [8:0]     nest_w = (PACK != 0) ? nest_w_q[35:27] : nest_w_q[44:36];
   assign m_valid = valid_q[4];
   assign m_first = first_q[4];
   generate
@@ -119,7 +119,18 @@ module nba_operands #(
     .m_data  (m_a)
   );
 
+  wire [15:0]            w_addr;
   wire [N_W*W_STORE-1:0] w_word;
+  generate
+    if (PACK != 0) begin : g_early
+      wire unused = &{1'b0, nest_w_q[44:36]};
+      assign w_addr = s_w_addr;
+    end else begin : g_late
+      reg [15:0] w_addr_q;
+      always @(posedge clk) w_addr_q <= s_w_addr;
+      assign w_addr = w_addr_q;
+    end
+  endgenerate
   nba_rom #(
     .WIDTH(N_W * W_STORE),
     .DEPTH(W_DEPTH),
@@ -129,7 +140,7 @@ module nba_operands #(
     .OUT_REG(1)
   ) u_weights (
     .clk (clk),
-    .addr(w_addr_q),
+    .addr(w_addr),
     .data(w_word)
   );
 
