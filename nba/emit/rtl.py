@@ -16,7 +16,8 @@ from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
-from nba.ir.operators import PER_CHANNEL
+from nba.ir.operators import MIXING
+from nba.machine.kernels import PAIRED, products
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
 
 
@@ -146,11 +147,12 @@ def _chunk_view(
     weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
     param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
+    mixes = chunk.kind == MIXING
     return {
         **_chunk_wires(chunk, pp, network.master_bits, ends),
         "index": k,
         "kind": chunk.kind,
-        "per_channel": int(chunk.kind == PER_CHANNEL),
+        "per_channel": int(not mixes),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -160,6 +162,7 @@ def _chunk_view(
         "weight_store_bits": chunk.weight_store_bits,
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
+        "pack": int(products(mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits) == PAIRED),
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
         "n_src": len(ends["main"]),

@@ -193,7 +193,9 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
             if mixes[c] == kinds[k]:
                 bram[k, c] += blocks[c, 3 + most[k, 4], min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
                 bram[k, c] += blocks[c, 0, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
-                dsp[k, c] = chunk_dsp(pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0)
+                dsp[k, c] = chunk_dsp(
+                    kinds[k], pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0
+                )  # fmt: skip
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:
                     least = load[k, c]

@@ -38,7 +38,7 @@ from nba.machine.designs import (
     row_work,
 )
 from nba.machine.geometry import ceil_div, input_word, row_beats
-from nba.machine.kernels import chunk_dsp
+from nba.machine.kernels import chunk_dsp, mac_dsp, products
 from nba.machine.timing import job_cycles, row_cycles
 
 GOAL_STEP = 1.03
@@ -160,13 +160,15 @@ def _work(layers: np.ndarray, pp: int, sizes: np.ndarray) -> np.ndarray:
     return found
 
 
-def _units(layer: list[int]) -> tuple[int, int, int]:
-    """DSP blocks of a layer per MAC, per requantised value, and per residual value."""
+def _needs(layer: list[int]) -> tuple[int, int, int]:
+    """What a layer asks of a chunk's DSP blocks: how it multiplies (nba.machine.kernels.products, where more is never
+    cheaper), blocks per requantised value, and per residual value."""
+    mixes, bits = layer[MIXES] == 1, (layer[ACT_BITS], layer[WEIGHT_BITS], layer[ACC_BITS])
 
-    def dsp(pm: int, pq: int, residual: bool) -> int:
-        return chunk_dsp(pm, 1, 1, pq, layer[ACT_BITS], layer[WEIGHT_BITS], layer[ACC_BITS], residual)
+    def requant(residual: bool) -> int:
+        return chunk_dsp(mixes, 0, 1, 1, 1, *bits, residual)
 
-    return dsp(1, 0, False), dsp(0, 1, False), (dsp(0, 1, True) - dsp(0, 1, False)) if layer[RESIDUAL] >= 0 else 0
+    return products(mixes, *bits), requant(False), (requant(True) - requant(False)) if layer[RESIDUAL] >= 0 else 0
 
 
 def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list[int]:
@@ -181,8 +183,9 @@ def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list
 
 def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) -> _Options:
     """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
-    layers it may get (wide products, long accumulators, residuals), and what DSPs these take."""
-    units = [_units(layer) for layer in table.tolist()]
+    layers it may get (wide products, long accumulators, residuals), and what DSPs these take: no more than the chunk
+    will, whose widths are the largest of its layers'."""
+    needs = [_needs(layer) for layer in table.tolist()]
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
     sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
     sizes_n = _useful(menu.sizes_n, most_n, menu.drains) if mixes else [1]
@@ -193,11 +196,12 @@ def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) 
     every = np.array(sizes, np.int64)
     work = _work(table, pp, every)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    for mac, scale, res in product(*(sorted({u[f] for u in units}) for f in range(3))):
-        allowed = np.array([u[0] <= mac and u[1] <= scale and u[2] <= res for u in units])
+    for kind, scale, res in product(*(sorted({u[f] for u in needs}) for f in range(3))):
+        allowed = np.array([u[0] <= kind and u[1] <= scale and u[2] <= res for u in needs])
         if not allowed.any():
             continue
-        dsp = every[:, 0] * every[:, 1] * pp * mac + every[:, 2] * pp * (scale + res)
+        macs = np.array([mac_dsp(pm, pn, pp, kind) for pm, pn, _ in sizes], np.int64)
+        dsp = macs + every[:, 2] * pp * (scale + res)
         fits = dsp <= max_dsp
         found.append((every[fits], dsp[fits], np.where(allowed, work, FORBIDDEN)[fits]))
     all_sizes, all_dsp, all_work = (np.concatenate([f[i] for f in found]) for i in range(3))

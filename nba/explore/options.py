@@ -28,7 +28,7 @@ from nba.machine.designs import (
     words_of,
 )
 from nba.machine.geometry import bank_columns, ceil_div, input_word, param_words, weight_words
-from nba.machine.kernels import is_block
+from nba.machine.kernels import PAIRED, SINGLE, is_block, mac_dsp
 from nba.machine.resources import rom_words
 from nba.machine.timing import drain_cycles, job_cycles, row_cycles
 
@@ -41,9 +41,9 @@ DRAINS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
 """Values of pq that are tried (divisors of pm)."""
 
 
-def engine_sizes(layers: np.ndarray, pp: int, max_macs: int, values: tuple[int, ...] = SIZES) -> np.ndarray:
-    """int64 [C, 4]: (mixes?, pm, pn, pq) of every engine of at most `max_macs` MACs that some layer of the table can
-    fill."""
+def engine_sizes(layers: np.ndarray, pp: int, max_dsp: int, values: tuple[int, ...] = SIZES) -> np.ndarray:
+    """int64 [C, 4]: (mixes?, pm, pn, pq) of every engine of no more MACs than `max_dsp` blocks multiply that some
+    layer of the table can fill."""
     found: list[tuple[int, int, int, int]] = []
     for mixes in (1, 0):
         mine = layers[layers[:, MIXES] == mixes]
@@ -51,7 +51,7 @@ def engine_sizes(layers: np.ndarray, pp: int, max_macs: int, values: tuple[int, 
             continue
         for pm in sizes_up_to(int(mine[:, M].max()), values):
             for pn in sizes_up_to(int(mine[:, N].max()), values) if mixes else (1,):
-                if pm * pn * pp > max_macs:
+                if mac_dsp(pm, pn, pp, PAIRED if mixes else SINGLE) > max_dsp:
                     continue
                 found.extend((mixes, pm, pn, pq) for pq in DRAINS if pm % pq == 0)
     return np.array(found, np.int64).reshape(-1, 4)
@@ -81,11 +81,11 @@ def work_table(layers: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarr
 
 
 def engine_table(
-    network: Network, platform: Platform, pp: int, max_macs: int, values: tuple[int, ...] = SIZES
+    network: Network, platform: Platform, pp: int, max_dsp: int, values: tuple[int, ...] = SIZES
 ) -> EngineTable:
-    """All options at `pp` with pm and pn among `values`."""
+    """All options at `pp` with pm and pn among `values` and MACs for `max_dsp` blocks."""
     layers = layer_table(network)
-    sizes = engine_sizes(layers, pp, max_macs, values)
+    sizes = engine_sizes(layers, pp, max_dsp, values)
     mixes, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
     work, weight_words, param_words = work_table(layers, sizes, pp)
     stored_bits = np.maximum(layers[:, STORE_BITS], layers[:, WEIGHT_BITS])

@@ -38,7 +38,7 @@ from nba.machine.designs import (
     words_of,
 )
 from nba.machine.geometry import least_rows
-from nba.machine.kernels import chunk_dsp
+from nba.machine.kernels import PAIR_BITS, chunk_dsp
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
     RELEASE_CYCLES,
@@ -51,8 +51,11 @@ from nba.machine.timing import (
     written_cycles,
 )
 
-PRODUCTS, OPERAND, WIDE = 1, 2, 4
-"""What a layer needs DSPs for: its products, its residual operand, an accumulator of more than 24 bits."""
+PRODUCTS, OPERAND, WIDE, LONG = 1, 2, 4, 8
+"""What a layer needs DSPs for: its products, its residual operand, an accumulator of more than 24 bits, products of
+codes too long for pairs."""
+NEEDS = 4
+"""How many of these there are."""
 TRIES = 12
 """Attempts to make an engine larger, or smaller in vain."""
 NOISE = 0.1
@@ -64,7 +67,7 @@ class Demand(NamedTuple):
 
     layers: its table; slots: int64 [L]. By option of pp, pm, pn: groups, int64 [L, pp], of columns; parts, int64
     [L, pm], groups of output channels; words, int64 [L, pm, pn], input words that such a group walks for one tap.
-    needs: int64 [L], PRODUCTS + OPERAND + WIDE; order: layers, the largest first; maps: layers, the largest input map
+    needs: int64 [L], a sum of PRODUCTS to LONG; order: layers, the largest first; maps: layers, the largest input map
     first; acc_bits: the widest accumulator.
     """
 
@@ -87,6 +90,7 @@ def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> 
     macs = layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, MIXES] == 1, layers[:, N], 1)
     product = np.minimum(layers[:, ACT_BITS] + layers[:, WEIGHT_BITS], layers[:, ACC_BITS])
     needs = PRODUCTS * (product >= 9) + OPERAND * (layers[:, RESIDUAL] >= 0) + WIDE * (layers[:, ACC_BITS] > 24)
+    needs += LONG * (layers[:, [ACT_BITS, WEIGHT_BITS]].max(1) > PAIR_BITS)
     return Demand(
         layers=layers,
         slots=np.array(slot_of_layer, np.int64),
@@ -127,9 +131,9 @@ def _dsps(
             q = 1 + PER_CHUNK * j
             if careful and row[q + 1] == 0:
                 pq[k] = gcd(pq[k], options[q + 3, row[q + 3]] if row[q] == 0 else options[q + 2, row[q + 2]])
-        bits = 8 if may[k] & PRODUCTS else 0
+        bits = (PAIR_BITS + 1 if may[k] & LONG else PAIR_BITS) if may[k] & PRODUCTS else 0
         dsp[k] = chunk_dsp(
-            pm, options[p + 3, row[p + 3]] if row[p] == 0 else 1, options[0, row[0]], pq[k], bits, bits,
+            row[p] == 0, pm, options[p + 3, row[p + 3]] if row[p] == 0 else 1, options[0, row[0]], pq[k], bits, bits,
             acc_bits if may[k] & WIDE else 24, may[k] & OPERAND > 0,
         )  # fmt: skip
         total += dsp[k]

@@ -181,7 +181,8 @@ def _block_counts(
                 continue
             macs = array_macs(mixes[b, k] == 1, pm[b, k], pn[b, k])
             dsp += chunk_dsp(
-                macs, 1, pp[b], pq[b, k], most[k, 0], most[k, 1], most[k, 3], most[k, _ADDS] > 0
+                mixes[b, k] == 1, pm[b, k], pn[b, k] if mixes[b, k] == 1 else 1, pp[b], pq[b, k], most[k, 0],
+                most[k, 1], most[k, 3], most[k, _ADDS] > 0,
             )  # fmt: skip
             store = max(most[k, 1], most[k, 2])
             blocks += _memory(macs * store, rom_words(words[k, 0]), 0, min_words, min_bits, keys, values)

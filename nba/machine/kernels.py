@@ -86,15 +86,38 @@ def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     return 0 if narrow < 2 or product_bits < 9 else wide_slices * narrow_slices
 
 
+IN_LUTS, PAIRED, SINGLE = 0, 1, 2
+"""How a chunk multiplies: in LUTs; two output channels by one DSP block (nba_pair); every product by one."""
+PAIR_BITS = 8
+"""Codes of at most so many bits are multiplied in pairs: two weights side by side fill the 25 bits of an operand."""
+
+
+@kernel
+def products(mixes: bool, act_bits: int, weight_bits: int, acc_bits: int) -> int:
+    """How a chunk multiplies whose product register has min(act_bits + weight_bits, acc_bits) bits. Only one that mixes
+    channels multiplies an activation by several weights."""
+    if min(act_bits + weight_bits, acc_bits) < 9:
+        return IN_LUTS
+    return PAIRED if mixes and max(act_bits, weight_bits) <= PAIR_BITS else SINGLE
+
+
+@kernel
+def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
+    """DSP48E1 blocks of pm x pn x pp products. In pairs the last one of an odd pm is alone."""
+    if kind == IN_LUTS:
+        return 0
+    return ((pm + 1) // 2 if kind == PAIRED else pm) * pn * pp
+
+
 @kernel
 def chunk_dsp(
-    pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
+    mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
 ) -> int:
     """DSP48E1 blocks of a chunk (pn = 1 where it does not mix channels).
 
-    MACs, whose product register has min(act_bits + weight_bits, acc_bits) bits, and per requantised value a product of
-    (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of 16 bits: 17 x 17, which is one block too).
+    MACs, and per requantised value a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of
+    16 bits: 17 x 17, which is one block too).
     """
-    mac = 1 if min(act_bits + weight_bits, acc_bits) >= 9 else 0
+    macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits))
     scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
-    return pm * pn * pp * mac + pq * pp * (scale + (1 if has_residual else 0))
+    return macs + pq * pp * (scale + (1 if has_residual else 0))

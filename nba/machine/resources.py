@@ -10,6 +10,7 @@ from typing import Literal
 from nba.boards import MemoryStyle, Platform
 from nba.core.compiled import kernel
 from nba.ir.network import MULT_BITS
+from nba.ir.operators import MIXING
 from nba.machine import kernels
 from nba.machine.program import ChunkProgram, EdgeLayout, Program
 
@@ -110,8 +111,9 @@ def _of(memory: Memory, platform: Platform) -> int:
 def _chunk(index: int, chunk: ChunkProgram, pp: int, platform: Platform) -> ChunkResources:
     def dsp(pq: int) -> int:
         return kernels.chunk_dsp(
-            chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.has_residual
-        )
+            chunk.kind == MIXING, chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
+            chunk.has_residual,
+        )  # fmt: skip
 
     macs = dsp(0)
     return ChunkResources(

@@ -46,9 +46,10 @@ def test_verilator(module: str, params: Params, tmp_path: Path) -> None:
 
 def all_pairs(lib: Path, work: Path) -> str:
     """What all_pairs.cpp prints of the nba_pair in `lib`: every operand and every two weights of 8 bits."""
-    flags = ["--cc", "--exe", "--build", "-O3", "-CFLAGS", "-O2", "--default-language", "1364-2005", "-Wno-fatal"]
+    command = ["verilator", "--cc", "--exe", "--build", "-O3", "-CFLAGS", "-O2", "-Wno-fatal", "--Mdir", "obj"]
+    command += ["--default-language", "1364-2005", "--top-module", "nba_pair"]
     files = [str(lib / "nba_pair.v"), str(Path(__file__).parent / "all_pairs.cpp")]
-    run_tool(["verilator", *flags, "--Mdir", "obj", "--top-module", "nba_pair", *files], cwd=work, timeout_s=1800, env=tool_env())
+    run_tool([*command, *files], cwd=work, timeout_s=1800, env=tool_env())
     return run_tool([str(work / "obj" / "Vnba_pair")], cwd=work, timeout_s=1800).output.strip()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numba
@@ -88,20 +89,31 @@ def test_kernels_compile_to_the_same_numbers() -> None:
         assert bram18(width, words, sub) == kernels.bram18(width, words, sub)
         a, b = int(rng.integers(1, 60)), int(rng.integers(1, 60))
         assert product(a, b, a + b) == kernels.product_dsp(a, b, a + b) == kernels.product_dsp(b, a, a + b)
-        engine = (*(int(v) for v in rng.integers(1, 9, 6)), int(rng.integers(4, 31)), True)
+        engine = (bool(rng.integers(2)), *(int(v) for v in rng.integers(1, 11, 6)), int(rng.integers(4, 31)), True)
         assert chunk(*engine) == kernels.chunk_dsp(*engine)
 
 
 def test_chunk_dsp_is_the_sum_of_its_products() -> None:
-    for act in (2, 3, 4, 5, 6, 7, 8, 16):
-        for weight in (2, 3, 4, 5, 6, 7, 8, 16):
-            for acc in range(3, 47):
-                mac = kernels.product_dsp(act + 1, weight, min(act + weight, acc))
-                scale = kernels.product_dsp(acc + 1, 17, acc + 17)
-                residual = kernels.product_dsp(9, 17, 26)
-                assert residual == kernels.product_dsp(17, 17, 34)
-                want = 3 * 5 * 2 * mac + 4 * 2 * (scale + residual)
-                assert kernels.chunk_dsp(3, 5, 2, 4, act, weight, acc, True) == want
+    """Where a chunk mixes channels, two output channels of codes of up to 8 bits share a block; five need three."""
+    for mixes, act, weight in product((False, True), *2 * ((2, 3, 4, 5, 6, 7, 8, 16),)):
+        for acc in range(3, 47):
+            mac = kernels.product_dsp(act + 1, weight, min(act + weight, acc))
+            scale = kernels.product_dsp(acc + 1, 17, acc + 17)
+            residual = kernels.product_dsp(9, 17, 26)
+            assert residual == kernels.product_dsp(17, 17, 34)
+            rows = 3 if mixes and act < 16 and weight < 16 else 5
+            want = rows * 7 * 2 * mac + 4 * 2 * (scale + residual)
+            assert kernels.chunk_dsp(mixes, 5, 7, 2, 4, act, weight, acc, True) == want
+
+
+def test_a_pair_fits_a_block() -> None:
+    """Two weights of PAIR_BITS side by side, times an activation: one block; a bit more is no pair."""
+    bits = kernels.PAIR_BITS
+    assert kernels.product_dsp(3 * bits + 1, bits + 1, 4 * bits) == 1
+    assert kernels.products(True, bits, bits, 24) == kernels.PAIRED
+    for act, weight in ((bits + 1, bits), (bits, bits + 1)):
+        assert kernels.products(True, act, weight, 24) == kernels.SINGLE
+        assert kernels.product_dsp(act + 2 * weight + 1, act + 1, 2 * (act + weight)) > 1 or weight == bits
 
 
 def test_prediction_is_the_sum_over_its_parts() -> None:
