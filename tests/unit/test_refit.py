@@ -19,7 +19,7 @@ from tests.unit.test_gamma import ALL, digits_search
 
 pytestmark = pytest.mark.slow
 
-BUDGET = 68
+BUDGET = 84
 """DSP blocks that a fifth of random designs keep to."""
 
 
@@ -83,11 +83,11 @@ def test_rings_that_get_smaller_leave_the_interval_alone() -> None:
 def test_refitted_engines_use_the_budget_up() -> None:
     """Children of random designs: most are within the DSP budget and near it, and their layers are better balanced."""
     search = digits_search(0)
-    parents = search.space.sample(np.random.default_rng(2), 200)
+    parents = search.space.sample(np.random.default_rng(2), 800)
     wanted = demand(layer_table(DIGITS), ALL, search.rules)
-    choice = np.empty((200, search.space.n_parameters), np.int8)
+    choice = np.empty((800, search.space.n_parameters), np.int8)
     refit(
-        np.random.default_rng(3), search.rules, search.weights(), parents, np.full(200, 1 / 200), wanted, BUDGET, np.inf,
+        np.random.default_rng(3), search.rules, search.weights(), parents, np.full(800, 1 / 800), wanted, BUDGET, np.inf,
         choice,
     )  # fmt: skip
     before, after = (search.evaluate(DIGITS, ALL, x) for x in (parents, choice))
