@@ -87,8 +87,8 @@ def test_refitted_engines_use_the_budget_up() -> None:
     wanted = demand(layer_table(DIGITS), ALL, search.rules)
     choice = np.empty((800, search.space.n_parameters), np.int8)
     refit(
-        np.random.default_rng(3), search.rules, search.weights(), parents, np.full(800, 1 / 800), wanted, BUDGET, np.inf,
-        choice,
+        np.random.default_rng(3), search.rules, search.weights(), parents, np.full(800, 1 / 800), wanted, BUDGET,
+        np.inf, choice,
     )  # fmt: skip
     before, after = (search.evaluate(DIGITS, ALL, x) for x in (parents, choice))
     assert (after.used.dsp <= BUDGET).mean() > 0.6
