@@ -89,8 +89,8 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_align": (_case({"PP": 4, "LANES": 8}), _case({"PP": 8, "LANES": 4})),
     "nba_wnest": (_case({"N": 32}),),
     "nba_array": (
-        _case({"PM": 4, "PN": 8, "PP": 2}, FPGA),
-        _case({"PM": 2, "PN": 16, "PP": 2}, FPGA),
+        _case({"PM": 2, "PN": 8, "PP": 2}, FPGA),
+        _case({"PM": 2, "PN": 16, "PP": 1}, FPGA),
         _case({"PER_CHANNEL": 1, "PM": 8, "PN": 1, "PP": 2, "HAS_MAX": 1}, FPGA),
         _case({"PM": 1, "PN": 8, "PP": 1}, CHIP),
     ),
@@ -134,7 +134,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({"PER_CHANNEL": 1, "PP": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 8, "MAX_STAGE": 4}),
     ),
     "nba_operands": (
-        _case({"PM": 4, "PN": 8, "PP": 4, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 512, "W_BLOCK": 1},
+        _case({"PM": 4, "PN": 8, "PP": 2, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 512, "W_BLOCK": 1},
               FPGA, weights=(256, 512)),
         _case({"PER_CHANNEL": 1, "PM": 8, "PN": 1, "PP": 2, "N_SRC": 2, "HAS_MAX": 1, "W_DEPTH": 32},
               FPGA, weights=(64, 32)),
