@@ -42,7 +42,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
     + _sets(_REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1))
-    + _sets(_REQUANT_SPLIT, (1, 2, 8, 24, 1, 1), (1, 1, 8, 18, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 17, 0, 1)),
+    + _sets(_REQUANT_SPLIT, (1, 2, 8, 24, 1, 1), (1, 1, 8, 19, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 17, 0, 1)),
 }
 """Sets of the benches in Icarus."""
 
@@ -177,14 +177,14 @@ MUTANTS: tuple[Mutant, ...] = (
     # The low half of a sum taken with its sign; the high product a bit short.
     Mutant(
         module="nba_requant",
-        old="low_part  = {1'b0, sum_q2[15:0]}",
-        new="low_part  = {sum_q2[15], sum_q2[15:0]}",
+        old="low_part  = {1'b0, sum_q2[16:0]}",
+        new="low_part  = {sum_q2[16], sum_q2[16:0]}",
         bench=BENCHES["nba_requant"][11],
     ),
     Mutant(
         module="nba_requant",
-        old="{high_q3[PROD_W-17:0], 16'd0}",
-        new="{1'b0, high_q3[PROD_W-18:0], 16'd0}",
+        old="{high_q3[PROD_W-18:0], 17'd0}",
+        new="{1'b0, high_q3[PROD_W-19:0], 17'd0}",
         bench=BENCHES["nba_requant"][11],
     ),
     Mutant(module="nba_requant", old="total_q5 >>> {", new="total_q5 >> {", bench=BENCHES["nba_requant"][0]),
