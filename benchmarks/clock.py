@@ -257,26 +257,28 @@ FIGURES = (
 
 
 def keep(found: list[Measured], every: list[Measured], versions: dict[str, str]) -> None:
-    """Write benchmarks/recorded/clock.json and the figures."""
-    rows = []
-    for one in found:
-        clocks = {str(m.seed): round(m.clock_mhz, 2) for m in every if (m.case, m.flow) == (one.case, one.flow)}
-        seeds = {"clock_mhz_by_seed": clocks} if one.seed else {}
-        rows.append({
-            "module": one.case.module, "kind": one.case.kind, "parameters": dict(one.case.values), "flow": one.flow,
-            "clock_mhz": round(one.clock_mhz, 2), "delay_ns": round(one.delay_ns, 3), "path": asdict(one.path),
-            "cells": one.cells, **seeds,
-        })  # fmt: skip
-    raw = {
-        "commit": commit(), "date": datetime.now(UTC).date().isoformat(), "machine": machine(), "versions": versions,
-        "device": " ".join(nextpnr.DEVICE), "results": rows,
-    }  # fmt: skip
-    write_atomic(RECORDED, json.dumps(raw, indent=1) + "\n")
+    """Write the figures, and into benchmarks/recorded/clock.json the flows that were measured; it keeps the others."""
+    flows = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
+    for flow in dict.fromkeys(one.flow for one in found):
+        flows[flow] = {
+            "commit": commit(), "date": datetime.now(UTC).date().isoformat(), "machine": machine(),
+            "versions": versions, "results": [_row(one, every) for one in found if one.flow == flow],
+        }  # fmt: skip
+    write_atomic(RECORDED, json.dumps(flows, indent=1) + "\n")
     for key, flow, kind, unit in FIGURES:
         mine = [one for one in found if one.flow == flow and one.case.kind == kind]
         if mine:
             worst = max(mine, key=lambda one: one.delay_ns)
             record(key, round(worst.clock_mhz if unit == "MHz" else worst.delay_ns, 2), unit, COMMAND)
+
+
+def _row(one: Measured, every: list[Measured]) -> dict[str, object]:
+    clocks = {str(m.seed): round(m.clock_mhz, 2) for m in every if (m.case, m.flow) == (one.case, one.flow) and m.seed}
+    return {
+        "module": one.case.module, "kind": one.case.kind, "parameters": dict(one.case.values),
+        "clock_mhz": round(one.clock_mhz, 2), "clock_mhz_by_seed": clocks, "delay_ns": round(one.delay_ns, 3),
+        "path": asdict(one.path), "cells": one.cells,
+    }  # fmt: skip
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -288,11 +290,13 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at a time (default 1)")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "clock", help="default build/clock")
     parser.add_argument("--liberty", type=Path, default=LIBERTY, help="folder of sky130hd_tt.lib.gz and the like")
-    parser.add_argument("--record", action="store_true", help="keep the results; needs all modules and seeds")
+    parser.add_argument("--record", action="store_true", help="keep the results of all modules and three seeds")
     parser.add_argument("--check", action="store_true", help="one seed on ECP5, modules only; fails below the goals")
     args = parser.parse_args(arguments)
     if args.record and (args.modules or args.check):
         parser.error("--record keeps figures of all modules: not with --modules or --check")
+    if args.record and len(args.seeds) < 3:
+        parser.error("--record keeps medians: of three seeds or more")
     if args.jobs < 1:
         parser.error("--jobs must be 1 or more")
     if args.check:

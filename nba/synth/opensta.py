@@ -66,10 +66,15 @@ def require_opensta() -> str:
 
 
 def synthesis(library: Library) -> str:
-    """The script that maps the wrapper to the cells of `library`."""
+    """The script that maps the wrapper to the cells of `library`.
+
+    Registers have neither enable nor reset pins: as logic in front of D these are buffered and sized by ABC, which does
+    not see the pins that a net drives outside of it."""
     name = library.name
     return f"""{READ_WRAPPER}synth -flatten -top {TOP}
 delete t:$scopeinfo
+dfflegalize -cell $_DFF_P_ 01
+opt -nodffe -nosdff
 dfflibmap -liberty {name}.lib
 abc -liberty {name}.lib -constr {name}.constr -script {name}.abc
 setundef -zero

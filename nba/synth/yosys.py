@@ -72,9 +72,10 @@ def ports_of(module: str, parameters: dict[str, str], work: Path) -> tuple[Port,
 def wrapper(module: str, parameters: dict[str, str], ports: tuple[Port, ...], *, clock: str = "clk") -> str:
     """Verilog of a top `pins` with a clock and two pins, in which every path of `module` lies between registers.
 
-    The inputs are registers of one shift register that a pin feeds, one register per port with the port's name. It
-    inverts at every step, or synthesis would put the parts that nothing reads into LUTs. The outputs go to registers
-    out_<port>, and from these through a tree of registered XORs of four or five to the other pin.
+    The inputs are registers of one shift register that a pin feeds, one register per port with the port's name. The
+    outputs go to registers out_<port>, and from these through a tree of registered XORs of four or five to the other
+    pin. All of these registers invert: synthesis would make delay lines in LUTs of plain chains, parts of the module
+    included.
     """
     inputs = [port for port in ports if port.is_input and port.name != clock]
     outputs = [port for port in ports if not port.is_input]
@@ -88,7 +89,7 @@ def wrapper(module: str, parameters: dict[str, str], ports: tuple[Port, ...], *,
         before = f"{port.name}[{port.bits - 1}]"
     for port in outputs:
         lines.append(f"  wire [{port.bits - 1}:0] d_{port.name};\n  reg [{port.bits - 1}:0] out_{port.name};\n")
-        shift.append(f"    out_{port.name} <= d_{port.name};\n")
+        shift.append(f"    out_{port.name} <= ~d_{port.name};\n")
     lines += ["  always @(posedge clk) begin\n", *shift, "  end\n"]
     connections = [f".{clock}(clk)", *(f".{p.name}({p.name})" for p in inputs)]
     connections += [f".{p.name}(d_{p.name})" for p in outputs]

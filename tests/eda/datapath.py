@@ -19,6 +19,7 @@ _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
 _PAIR = "A_BITS W_BITS"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
+_REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0))
@@ -44,9 +45,8 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
-    + _sets(
-        _REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1)
-    ),
+    + _sets(_REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1))
+    + _sets(_REQUANT_SPLIT, (1, 2, 8, 24, 1, 1), (1, 1, 8, 19, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 17, 0, 1)),
 }
 """Sets of the benches in Icarus."""
 
@@ -241,6 +241,19 @@ MUTANTS: tuple[Mutant, ...] = (
         old="shifted_q7[TOTAL_W-1:C_BITS+1]) || !",
         new="shifted_q7[TOTAL_W-1:C_BITS+1]) ||",
         bench=BENCHES["nba_requant"][0],
+    ),
+    # The low half of a sum taken with its sign; the high product a bit short.
+    Mutant(
+        module="nba_requant",
+        old="low_part  = {1'b0, sum_q2[16:0]}",
+        new="low_part  = {sum_q2[16], sum_q2[16:0]}",
+        bench=BENCHES["nba_requant"][11],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="{high_q3[PROD_W-18:0], 17'd0}",
+        new="{1'b0, high_q3[PROD_W-19:0], 17'd0}",
+        bench=BENCHES["nba_requant"][11],
     ),
     Mutant(module="nba_requant", old="total_q5 >>> {", new="total_q5 >> {", bench=BENCHES["nba_requant"][0]),
     Mutant(

@@ -273,6 +273,20 @@ def test_cache_gives_back_what_was_measured(tmp_path: Path) -> None:
     assert cache.get(task) == want
 
 
+def test_what_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The worst of each flow, and no figure of a flow that was not measured; other flows stay as they were."""
+    figures: dict[str, float] = {}
+    monkeypatch.setattr(clock, "RECORDED", tmp_path / "clock.json")
+    monkeypatch.setattr(clock, "record", lambda key, value, unit, command: figures.update({key: value}))
+    clock.keep([_measured(2.0), _measured(3.125)], [], {"yosys": "1"})
+    routed = [_measured(delay, seed, "ecp5") for seed, delay in ((1, 8.0), (2, 5.0), (3, 6.25))]
+    clock.keep(clock.medians(routed), routed, {"yosys": "1"})
+    assert figures == {"clock.xc7.slowest_module_ns": 3.12, "clock.ecp5.slowest_module_mhz": 160.0}
+    kept = json.loads((tmp_path / "clock.json").read_text())
+    assert [row["delay_ns"] for row in kept["xc7"]["results"]] == [2.0, 3.125]
+    assert [row["clock_mhz_by_seed"] for row in kept["ecp5"]["results"]] == [{"1": 125.0, "2": 200.0, "3": 160.0}]
+
+
 def test_a_missing_library_of_cells_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / opensta.SKY130.file).write_bytes(b"")
     found = clock.available(None, tmp_path, clock.Console(width=200))

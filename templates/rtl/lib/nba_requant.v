@@ -3,7 +3,8 @@
 // Latency 8 cycles (sum, product in two, total, shift in two, saturated, code), PQ x PP results per cycle; no stall.
 // Reset: none.
 // PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
-// (8, 16). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
+// (8, 16). SPLIT: 1 = the product from two narrower ones, added a cycle later, for devices whose multipliers are narrow
+// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
 // must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
@@ -14,7 +15,8 @@ module nba_requant #(
   parameter integer PP       = 2,
   parameter integer C_BITS   = 8,
   parameter integer ACC_BITS = 24,
-  parameter integer HAS_RES  = 1
+  parameter integer HAS_RES  = 1,
+  parameter integer SPLIT    = 0
 ) (
   input  wire                      clk,
   input  wire [PQ*PP*ACC_BITS-1:0] s_acc,
@@ -40,6 +42,7 @@ module nba_requant #(
 
   localparam integer VALUE_W = C_BITS + 3;
   localparam integer NEAR_W  = C_BITS + 2;
+  localparam integer HALVES  = ((SPLIT != 0 && SUM_W > 19) || SUM_W > 25) ? 1 : 0;
 
   wire signed [VALUE_W-1:0] zero;
   wire signed [VALUE_W-1:0] low;
@@ -78,14 +81,12 @@ module nba_requant #(
 
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
         wire signed [ACC_BITS-1:0] acc;
-        wire signed [PROD_W-1:0]   product;
         wire signed [TOTAL_W-1:0]  coarse;
         wire signed [TOTAL_W-1:0]  fine;
         wire                       fits;
         wire signed [VALUE_W-1:0]  near;
         wire        [VALUE_W-1:0]  moved;
         reg  signed [SUM_W-1:0]    sum_q2;
-        reg  signed [PROD_W-1:0]   product_q3;
         reg  signed [PROD_W-1:0]   product_q4;
         wire signed [TOTAL_W-1:0]  offset_q4;
         reg  signed [TOTAL_W-1:0]  total_q5;
@@ -95,7 +96,32 @@ module nba_requant #(
         reg  [C_BITS-1:0]          code_q9;
 
         assign acc     = s_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS];
-        assign product = sum_q2 * mult_q2;
+
+        if (HALVES != 0) begin : g_split
+          localparam integer HIGH_W = SUM_W - 17;
+          wire signed [17:0]        low_part;
+          wire signed [HIGH_W-1:0]  high_part;
+          reg  signed [34:0]        low_q3;
+          reg  signed [HIGH_W+16:0] high_q3;
+          wire [PROD_W-1:0]         low_wide;
+          assign low_part  = {1'b0, sum_q2[16:0]};
+          assign high_part = sum_q2[SUM_W-1:17];
+          assign low_wide  = {{(PROD_W-33){1'b0}}, low_q3[32:0]};
+          always @(posedge clk) begin
+            low_q3     <= low_part * mult_q2;
+            high_q3    <= high_part * mult_q2;
+            product_q4 <= low_wide + {high_q3[PROD_W-18:0], 17'd0};
+          end
+          wire unused_high = &{1'b0, low_q3[34:33], high_q3};
+        end else begin : g_one
+          wire signed [PROD_W-1:0] product;
+          reg  signed [PROD_W-1:0] product_q3;
+          assign product = sum_q2 * mult_q2;
+          always @(posedge clk) begin
+            product_q3 <= product;
+            product_q4 <= product_q3;
+          end
+        end
 
         if (HAS_RES != 0) begin : g_residual
           localparam integer SCALED_W = C_BITS + 17;
@@ -134,8 +160,6 @@ module nba_requant #(
 
         always @(posedge clk) begin
           sum_q2     <= {acc[ACC_BITS-1], acc} + {bias[ACC_BITS-1], bias};
-          product_q3 <= product;
-          product_q4 <= product_q3;
           total_q5   <= {{(TOTAL_W-PROD_W+1){product_q4[PROD_W-1]}}, product_q4[PROD_W-2:0]} + offset_q4;
           shifted_q6 <= coarse;
           shifted_q7 <= fine;

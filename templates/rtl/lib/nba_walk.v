@@ -103,6 +103,9 @@ module nba_walk #(
   reg         wait_last_q;
   reg [11:0]  wait_left_q;
   reg         c_last_q;
+  reg         kernel_x_end_q;
+  reg         taps_last_q;
+  reg         step_last_q;
   reg [12:0]  c_left_q;
   reg [12:0]  word_q;
   reg         half_q;
@@ -115,6 +118,7 @@ module nba_walk #(
   reg [12:0]  m_left_q;
   reg [12:0]  m_q;
   reg         g_last_q;
+  reg         groups_last_q;
   reg [11:0]  g_left_q;
   // Address state: row in the ring; column of tap 0 in the row, with the ring's first word, and the column behind it.
   reg [15:0]  top_off_q;
@@ -132,9 +136,15 @@ module nba_walk #(
   reg [15:0]  w_q;
 
   wire step      = run_q && !wait_q && !pad_q;
-  wire taps_last = c_last_q && kx_last_q && ky_last_q;
-  wire slot_end  = (step && taps_last && !extra_q) || (run_q && wait_q && wait_last_q);
-  wire row_end   = slot_end && m_last_q && g_last_q;
+  // Flags of the step and of the channel group that follow; those of several loops at once are registers too.
+  wire c_last_d  = c_last_q ? c_one_q : c_left_q == 13'd1;
+  wire kx_last_d = !c_last_q ? kx_last_q : kx_last_q ? kx_one_q : kx_left_q == 7'd1;
+  wire ky_last_d = !kernel_x_end_q ? ky_last_q : ky_last_q ? ky_one_q : ky_left_q == 7'd1;
+  wire m_last_d  = m_last_q ? m_one_q : m_left_q == 13'd1;
+  wire g_last_d  = m_last_q ? g_left_q == 12'd1 : g_last_q;
+
+  wire slot_end  = run_q && (wait_q ? wait_last_q : step_last_q && !pad_q);
+  wire row_end   = slot_end && groups_last_q;
 
   // The half of the words that the channel group reads, and the next one.
   wire        half_next = m_last_q ? cfg_half_first : half_q ^ turn_q;
@@ -159,47 +169,42 @@ module nba_walk #(
       if (step) begin
         tap_first_q <= 1'b0;
         if (cfg_w_step) w_q <= w_q + 16'd1;
-        if (!c_last_q) begin
-          c_left_q <= c_left_q - 13'd1;
-          c_last_q <= c_left_q == 13'd1;
-          word_q   <= word_q + 13'd1;
-        end else begin
-          c_left_q <= cfg_c_last;
-          c_last_q <= c_one_q;
-          word_q   <= word_base;
-          if (!kx_last_q) begin
-            kx_left_q <= kx_left_q - 7'd1;
-            kx_last_q <= kx_left_q == 7'd1;
-            xs_q      <= xs_q + 14'd1;
-            par_q     <= cfg_stride2_w && !par_q;
-            if (rot_step) begin
-              rot_q <= rot_wrap ? 3'd0 : rot_q + 3'd1;
-              if (rot_wrap) begin
-                near_q <= far_q;
-                far_q  <= far_next;
-              end
-            end
-          end else begin
-            kx_left_q <= cfg_kx_last;
-            kx_last_q <= kx_one_q;
-            xs_q      <= g_xs_q;
-            par_q     <= cfg_par0;
-            rot_q     <= cfg_rot0;
-            near_q    <= g_near_q;
-            far_q     <= g_far_q;
-            if (!ky_last_q) begin
-              ky_left_q <= ky_left_q - 7'd1;
-              ky_last_q <= ky_left_q == 7'd1;
-              ri_q      <= ri_q + 13'd1;
-              off_q     <= off_over[16] ? off_sum : off_over[15:0];
-            end else begin
-              ky_left_q <= cfg_ky_last;
-              ky_last_q <= ky_one_q;
-              ri_q      <= top_ri_q;
-              off_q     <= top_off_q;
-              if (extra_q) wait_q <= 1'b1;
+        c_last_q       <= c_last_d;
+        kernel_x_end_q <= c_last_d && kx_last_d;
+        taps_last_q    <= c_last_d && kx_last_d && ky_last_d;
+        step_last_q    <= c_last_d && kx_last_d && ky_last_d && !extra_q;
+        c_left_q       <= c_last_q ? cfg_c_last : c_left_q - 13'd1;
+        word_q         <= c_last_q ? word_base : word_q + 13'd1;
+        kx_last_q      <= kx_last_d;
+        ky_last_q      <= ky_last_d;
+        if (c_last_q) begin
+          kx_left_q <= kx_left_q - 7'd1;
+          xs_q      <= xs_q + 14'd1;
+          par_q     <= cfg_stride2_w && !par_q;
+          if (rot_step) begin
+            rot_q <= rot_wrap ? 3'd0 : rot_q + 3'd1;
+            if (rot_wrap) begin
+              near_q <= far_q;
+              far_q  <= far_next;
             end
           end
+        end
+        if (kernel_x_end_q) begin
+          kx_left_q <= cfg_kx_last;
+          xs_q      <= g_xs_q;
+          par_q     <= cfg_par0;
+          rot_q     <= cfg_rot0;
+          near_q    <= g_near_q;
+          far_q     <= g_far_q;
+          ky_left_q <= ky_left_q - 7'd1;
+          ri_q      <= ri_q + 13'd1;
+          off_q     <= off_over[16] ? off_sum : off_over[15:0];
+        end
+        if (taps_last_q) begin
+          ky_left_q <= cfg_ky_last;
+          ri_q      <= top_ri_q;
+          off_q     <= top_off_q;
+          if (extra_q) wait_q <= 1'b1;
         end
       end
       if (wait_q) begin
@@ -214,19 +219,19 @@ module nba_walk #(
         tap_first_q <= 1'b1;
         half_q      <= half_next;
         word_q      <= word_next;
+        m_last_q      <= m_last_d;
+        g_last_q      <= g_last_d;
+        groups_last_q <= m_last_d && g_last_d;
         if (!m_last_q) begin
           m_q      <= m_q + 13'd1;
           m_left_q <= m_left_q - 13'd1;
-          m_last_q <= m_left_q == 13'd1;
           turn_q   <= m_q == lo_before_q || m_q == hi_before_q;
         end else begin
           m_q      <= 13'd0;
           m_left_q <= cfg_m_last;
-          m_last_q <= m_one_q;
           turn_q   <= turn0_q;
           w_q      <= cfg_w_base;
           g_left_q <= g_left_q - 12'd1;
-          g_last_q <= g_left_q == 12'd1;
           xs_q     <= xs_group;
           g_xs_q   <= xs_group;
           near_q   <= g_far_q;
@@ -254,6 +259,9 @@ module nba_walk #(
       wait_last_q <= extra_one_q;
       c_left_q    <= cfg_c_last;
       c_last_q    <= c_one_q;
+      kernel_x_end_q <= c_one_q && kx_one_q;
+      taps_last_q <= c_one_q && kx_one_q && ky_one_q;
+      step_last_q <= c_one_q && kx_one_q && ky_one_q && !extra_q;
       word_q      <= word0_q;
       half_q      <= cfg_half_first;
       turn_q      <= turn0_q;
@@ -266,6 +274,7 @@ module nba_walk #(
       m_last_q    <= m_one_q;
       g_left_q    <= cfg_g_last;
       g_last_q    <= g_one_q;
+      groups_last_q <= m_one_q && g_one_q;
       top_off_q   <= row_off;
       off_q       <= row_off;
       top_ri_q    <= row_top;
@@ -463,6 +472,8 @@ module nba_walk #(
         assert (ky_left_q <= cfg_ky_last && ky_last_q == (ky_left_q == 7'd0));
         assert (m_left_q <= cfg_m_last && m_last_q == (m_left_q == 13'd0) && m_q == cfg_m_last - m_left_q);
         if (!pad_q) assert (g_left_q <= cfg_g_last && g_last_q == (g_left_q == 12'd0));
+        assert (kernel_x_end_q == (c_last_q && kx_last_q) && taps_last_q == (kernel_x_end_q && ky_last_q));
+        assert (step_last_q == (taps_last_q && !extra_q) && groups_last_q == (m_last_q && g_last_q));
         assert (tap_first_q == (!wait_q && c_left_q == cfg_c_last && kx_left_q == cfg_kx_last
                                 && ky_left_q == cfg_ky_last));
         assert (turn_q == (m_q == cfg_m_lo_last || m_q == cfg_m_hi_last));
