@@ -39,7 +39,7 @@ def tiny_search(seed: int, kind: type[Search] = GammaSearch) -> Search:  # type:
         slots=SLOTS[id(TINY)], n_chunks=3, columns=(1, 2), sizes_m=(1, 2, 4), sizes_n=(2, 4), drains=(1, 2),
         offsets=(0,), policies=(1,),
     )  # fmt: skip
-    return kind(space=space, platform=BOARD, budgets=Budgets(dsp=20, bram=5), seed=seed)
+    return kind(space=space, platform=BOARD, budgets=Budgets(dsp=12, bram=5), seed=seed)
 
 
 def digits_search(
