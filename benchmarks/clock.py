@@ -146,8 +146,8 @@ def tasks(modules: Iterable[str] | None, flows: Iterable[str], seeds: Iterable[i
     for case in known:
         mine = [flow for flow in flows if flow in case.flows]
         if mine and (not wanted or case.module in wanted):
-            top, files = verilog(case)
             for flow in mine:
+                top, files = verilog(case, flow)
                 runs = seeds if flow == "ecp5" else (0,)
                 found += [Task(case=case, flow=flow, seed=seed, top=top, files=files) for seed in runs]
     order = {"xc7": 0, "sky130": 1, "nangate45": 2, "ecp5": 3}

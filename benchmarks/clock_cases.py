@@ -11,6 +11,7 @@ import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -177,10 +178,15 @@ def cases() -> tuple[Case, ...]:
     return (*modules, *(Case(module=name, values=(), memories=(), flows=FPGA, kind="design") for name in DESIGNS))
 
 
-def verilog(case: Case) -> tuple[str, dict[str, str]]:
-    """(top module, files by name) of a case: its Verilog and the memory contents."""
+def verilog(case: Case, flow: str) -> tuple[str, dict[str, str]]:
+    """(top module, files by name) of a case: its Verilog and the memory contents.
+
+    On ECP5 designs multiply one by one: a pair takes 25 bits, and a multiplier there has 18.
+    """
     if case.kind == "design":
         files = DESIGNS[case.module]()
+        if flow == "ecp5":
+            files = {name: re.sub(r"\.PACK( +)\(1\)", r".PACK\1(0)", text) for name, text in files.items()}
         return "nba_t", {name.removeprefix("rtl/"): text for name, text in files.items() if name.startswith("rtl/")}
     text = {path.name: path.read_text(encoding="utf-8") for path in sorted(library().glob("*.v"))}
     for name, bits, words in case.memories:
@@ -201,6 +207,7 @@ def needed(top: str, files: dict[str, str]) -> dict[str, str]:
     return found
 
 
+@cache
 def _digits() -> dict[str, str]:
     """The network of the digits example (random weights) on four chunks, as the mapper makes them of 64 DSP blocks."""
     network, weights = random_weights(np.random.default_rng(0), DIGITS)
@@ -211,6 +218,7 @@ def _digits() -> dict[str, str]:
     return rtl_of((network, weights, accelerator, lower(network, accelerator)))
 
 
+@cache
 def _modes() -> dict[str, str]:
     """A random network of two modes on three chunks."""
     design, weights, _ = modes_case(12, 2)

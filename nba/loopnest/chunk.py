@@ -59,7 +59,7 @@ def chunk_text(platform_name: str) -> HierarchyText:
         name=PREFIX + platform.name,
         notes=(
             f"The chunk template on {platform.name} ({platform.part}), one engine at a time, layer after layer: each "
-            "MAC is one DSP block at every bitwidth (the template does not pack several into one) and holds a weight, "
+            "MAC is one DSP block at every bitwidth (two products that share one are not modelled) and holds a weight, "
             "an activation and an accumulator; an output stays until it is finished. Energies are a relative model "
             f"({platform.energy.name}: {platform.energy.nature}). The {HOST_BITS_PER_CYCLE} bits per cycle of the "
             "streams are one AXI port; block RAM is one pool, as wide as all of its ports."

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -222,7 +223,7 @@ def test_every_module_with_logic_has_parameters() -> None:
 
 def test_only_what_a_module_needs_is_read() -> None:
     case = next(case for case in cases() if case.module == "nba_rom")
-    top, files = verilog(case)
+    top, files = verilog(case, "xc7")
     assert top == "nba_rom"
     assert set(files) == {"nba_rom.v", "nba_rom.mem"}
     words = files["nba_rom.mem"].split()
@@ -301,3 +302,12 @@ def test_missing_programs_are_errors_with_the_command_that_installs_them(monkeyp
     monkeypatch.setattr(nextpnr.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ToolError, match=r"pip install '\.\[pnr\]'"):
         nextpnr.require_nextpnr()
+
+
+def test_designs_multiply_one_by_one_where_multipliers_are_narrow() -> None:
+    case = next(case for case in cases() if case.module == "two_modes_3_chunks")
+    found = {flow: verilog(case, flow)[1] for flow in ("xc7", "ecp5")}
+    pairs = {flow: re.findall(r"\.PACK +\((\d)\)", files["nba_t.v"]) for flow, files in found.items()}
+    assert "1" in pairs["xc7"]
+    assert pairs["ecp5"] == ["0"] * len(pairs["xc7"])
+    assert [name for name, text in found["xc7"].items() if text != found["ecp5"][name]] == ["nba_t.v"]
