@@ -26,8 +26,9 @@ class Platform:
     """One board or device.
 
     dsp: DSP48E1 blocks, each of which multiplies 25 x 18 bits signed (nba.machine.kernels.product_dsp): a MAC, or
-    two of at most 8 bits that share an activation. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock,
-    which only place and route can confirm. energy: what events cost; logic: the estimate of LUTs and flip-flops.
+    two of at most 8 bits that share an activation. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input
+    LUTs, flip-flops. clock_mhz: target clock, which only place and route can confirm. energy: what events cost; logic:
+    the estimate of LUTs and flip-flops.
     source: where the numbers are from.
     """
 
