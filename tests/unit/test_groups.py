@@ -16,6 +16,7 @@ from nba.machine.check import check_accelerator
 from nba.machine.designs import layer_table, row_work
 from nba.machine.geometry import ceil_div, channel_words
 from nba.machine.program import ChunkProgram, JobProgram, lower
+from nba.machine.timing import job_cycles
 from tests.token_machine import Machine
 
 KERNEL = (2, 3)
@@ -119,7 +120,7 @@ def test_every_cost_counts_the_same_cycles(seed: int) -> None:
     assert Machine(network, accelerator, 1).chunks[0].works[0].row_cycles == job.row_cycles
     sizes = np.array([[1, only.pm, only.pn, only.pq]], np.int64)
     work, weights, params = work_table(layer_table(network), sizes, pp)
-    assert work[0, 0] == job.rows_out * job.row_cycles + 5
+    assert work[0, 0] == job_cycles(job.rows_out, job.row_cycles)
     assert (weights[0, 0], params[0, 0]) == (job.weight_words, job.param_words)
 
 
