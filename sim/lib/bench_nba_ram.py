@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_ram: powers up as zero; a word reads back as last written, sub-word by sub-word; 1 + OUT_REG cycles of latency."""
+"""nba_ram powers up as zero; a word reads back as last written, sub-word by sub-word; latency of 1 + OUT_REG cycles."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_requant: codes of docs/numerics.md for random and extreme layers; the constants change every other cycle (a step of
-noise between two layers), each arriving in the cycles in which the header says it must hold."""
+"""nba_requant: codes of docs/numerics.md for random and extreme layers; the constants change every other cycle (a step
+of noise between two layers), each arriving in the cycles in which the header says it must hold."""
 
 from __future__ import annotations
 

@@ -65,7 +65,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
     _m("nba_walk", "+ (gt % 8) >= PP;", "+ (gt % 8) > PP;", 28, 0),
     _m("nba_walk", "wait_last_q <= wait_left_q == 12'd2;", "wait_last_q <= wait_left_q == 12'd1;", 28, 0),
-    _m("nba_walk", "            xs_q      <= g_xs_q;\n", "", 88, 0),
+    _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
     _m("nba_walk", "rot_wrap ? 3'd0 : rot_q + 3'd1", "rot_q + 3'd1", 88, 0),
     # Two groups: the half of the words never changes; changes a group late; does not change back; begins wrong.
@@ -74,10 +74,10 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", " || m_q == hi_before_q;", ";", 85, 0),
     _m("nba_walk", "m_last_q ? cfg_half_first :", "m_last_q ? 1'b0 :", 140, 0),
     _m("nba_walk", "word0_q     <= cfg_half_first ? cfg_half_words : 13'd0", "word0_q     <= 13'd0", 27, 0),
-    _m("nba_walk", "word_q   <= word_base;", "word_q   <= 13'd0;", 85, 0),
+    _m("nba_walk", "c_last_q ? word_base :", "c_last_q ? 13'd0 :", 85, 0),
     # A loop ends one early; a column of the next group is taken for one of this group.
-    _m("nba_walk", "c_last_q <= c_left_q == 13'd1;", "c_last_q <= c_left_q == 13'd2;", 52, 0),
-    _m("nba_walk", "                near_q <= far_q;\n", "", 88, 0),
+    _m("nba_walk", "c_last_q ? c_one_q : c_left_q == 13'd1;", "c_last_q ? c_one_q : c_left_q == 13'd2;", 52, 0),
+    _m("nba_walk", "              near_q <= far_q;\n", "", 88, 0),
     _m("nba_seq", "kernel   = {6'd0, cfg_ky_last} + 13'd1", "kernel   = {6'd0, cfg_ky_last}", 52, 0),
     # Input rows are released when the row starts.
     _m("nba_seq", "release_pulse    = walk_last", "release_pulse    = started_q", 52),

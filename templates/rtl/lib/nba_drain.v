@@ -126,6 +126,7 @@ module nba_drain #(
         if (load_q[1]) acc_q <= s_acc;
       end
     end else begin : g_whole
+      wire unused = &{1'b0, shift_q};
       always @(posedge clk) begin
         if (load_q[1]) acc_q <= s_acc;
       end

@@ -43,7 +43,7 @@ module nba_seq #(
   localparam [1:0] ST_ROWS  = 2'd2;
 
   localparam [31:0] LAST_JOB  = N_JOBS - 1;
-  localparam [32:0] STAGE_MAX = MAX_STAGE;
+  localparam [31:0] STAGE_MAX = MAX_STAGE;
   localparam [2:0]  FETCH_LAST = 3'd4;
   localparam [2:0]  FETCH_LOAD = 3'd3;
 
@@ -98,7 +98,7 @@ module nba_seq #(
     started_q    <= go && first_q;
     frame_q      <= {1'b0, round_q} - {25'd0, cfg_stage};
     skip_q       <= frame_q[32] || (cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames);
-    end_q        <= {1'b0, cfg_frames} + STAGE_MAX;
+    end_q        <= {1'b0, cfg_frames} + {1'b0, STAGE_MAX};
     last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} + 33'd1 == end_q;
     need_n_q     <= (bottom_n_q < height) ? window : to_end;
     rel_n_q      <= last_n_q ? to_end : passed;

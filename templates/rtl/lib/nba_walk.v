@@ -370,6 +370,7 @@ module nba_walk #(
         addr_q2   <= (beyond_q1 ? far_q1 : near_q1) + word_q1;
         ok_q2     <= row_ok_q1 && left_q1 && right_q1;
       end
+      wire unused = &{1'b0, x[12:0]};
       assign m_addr[gi*16 +: 16] = addr_q2;
       assign m_ok[gi]            = ok_q2;
     end
