@@ -89,7 +89,8 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "nba_align": (_case({"PP": 4, "LANES": 8}), _case({"PP": 8, "LANES": 4})),
     "nba_wnest": (_case({"N": 32}),),
-    "nba_pair": (_case({}, ("xc7", *CHIP)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5",))),
+    # Where multipliers have 18 bits or are made of gates no design has a pair of 8 bits.
+    "nba_pair": (_case({}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP))),
     "nba_array": (
         _case({"PM": 2, "PN": 8, "PP": 2}, FPGA),
         _case({"PM": 2, "PN": 8, "PP": 2, "PACK": 1}, ("xc7",)),

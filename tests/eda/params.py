@@ -70,6 +70,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "W_BLOCK": 1, "W_DEPTH": 700},
         {"PM": 3, "PN": 4, "PP": 4, "N_SRC": 15, "A_NEST": 1, "W_NEST": 1, "W_BITS": 4, "A_BITS": 5},
         {"PM": 2, "PN": 1, "C_BITS": 16, "A_BITS": 16, "W_BITS": 16, "W_STORE": 16, "HAS_MAX": 1},
+        {"PM": 3, "PN": 2, "PP": 2, "W_NEST": 1, "PACK": 1},
     ),
     "nba_results": (
         {"PM": 6, "PQ": 3, "PP": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4, "P_DEPTH": 90, "P_BLOCK": 1},
@@ -90,6 +91,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_JOBS": 5, "N_MODES": 3},
         {"PM": 2, "PN": 2, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "W_BITS": 16, "W_STORE": 16, "W_NEST": 1}
         | {"ACC_BITS": 40, "HAS_RES": 1},
+        {"PM": 3, "PN": 2, "PP": 2, "PQ": 1, "W_NEST": 1, "PACK": 1},
         {"PM": 2, "PN": 3, "PP": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
     ),
 }

@@ -105,5 +105,14 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_results", "if (xfer_first) own_q <= next_word;", "own_q <= next_word;", 52),
     _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 52),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
+    # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.
+    _m("nba_operands", "(PACK != 0) ? nest_w_q[35:27] :", "(PACK != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
+    _m("nba_operands", "    if (PACK != 0) begin : g_early", "    if (PACK == 2) begin : g_early", 1),
+    _m(
+        "nba_chunk",
+        "    .PACK       (PACK),\n    .HAS_MAX    (HAS_MAX)\n",
+        "    .PACK       (0),\n    .HAS_MAX    (HAS_MAX)\n",
+        1,
+    ),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
 )
