@@ -128,7 +128,7 @@ def exact(case: Case) -> dict[str, object]:
     if "interval" in found:
         interval = int(str(found["interval"]))
         found.update(optimal=interval == lower, gap=1 - lower / interval)
-        found["utilisation"] = macs(case.network) / interval / case.budgets.dsp
+        found["macs_per_dsp_cycle"] = macs(case.network) / interval / case.budgets.dsp
     return found
 
 

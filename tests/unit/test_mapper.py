@@ -86,7 +86,7 @@ def test_rings_name_a_program_that_no_rings_can_run() -> None:
         rings(DIGITS, wrong)
 
 
-@pytest.mark.parametrize(("dsp", "bram", "at_least"), [(60, 25, 0.70), (220, 40, 0.70)])
+@pytest.mark.parametrize(("dsp", "bram", "at_least"), [(60, 25, 1.10), (220, 40, 1.00)])
 def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
     accelerator, cost = find_accelerator(DIGITS, BOARD, Budgets(dsp=dsp, bram=bram), seed=1, effort=QUICK)
     check_accelerator(DIGITS, accelerator)
@@ -100,6 +100,7 @@ def test_digits_mapping(dsp: int, bram: float, at_least: float) -> None:
     in_order = [sorted(j.layer for j in c.jobs) for c in accelerator.chunks]
     assert any(b - a > 1 for jobs in in_order for a, b in pairwise(jobs)), "only consecutive layers"
     assert cost.first_output_latency_cycles > cost.interval_cycles, "no two frames in flight"
+    # MACs per DSP block and cycle: dense layers make up to two.
     macs = sum(DIGITS.macs(i) for i in range(len(DIGITS.layers)))
     assert macs / cost.interval_cycles / dsp >= at_least
 
