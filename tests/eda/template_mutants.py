@@ -80,7 +80,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "              near_q <= far_q;\n", "", 88, 0),
     _m("nba_seq", "kernel   = {6'd0, cfg_ky_last} + 13'd1", "kernel   = {6'd0, cfg_ky_last}", 52, 0),
     # Input rows are released when the row starts.
-    _m("nba_seq", "release_pulse    = walk_last", "release_pulse    = started_q", 52),
+    _m("nba_seq", "release_pulse    = walk_last", "release_pulse    = started_q", 1),
     _m("nba_seq", "FETCH_LAST = 3'd4", "FETCH_LAST = 3'd3", 52, 0),
     _m("nba_seq", "frame_q[32] || (cfg_frames", "1'b0 && (cfg_frames", 52),
     _m("nba_seq", "frame_q[31:0] >= cfg_frames", "frame_q[31:0] > cfg_frames", 52),
@@ -103,7 +103,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_decide", "&(dst_free | ~cfg_dst_en)", "|(dst_free | ~cfg_dst_en)", 28, 0),
     # The drain's fields change under the rows that are still under way.
     _m("nba_results", "if (xfer_first) own_q <= next_word;", "own_q <= next_word;", 52),
-    _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 52),
+    _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 28),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
     # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.
     _m("nba_operands", "(PACK != 0) ? nest_w_q[35:27] :", "(PACK != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
