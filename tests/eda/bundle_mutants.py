@@ -78,7 +78,7 @@ PLANTED: tuple[Planted, ...] = (
     _v("nba_axil", "ctrl_we && wdata_q[0] &&", "ctrl_we && (wdata_q[2:0] != 3'd0) &&"),
     _v("nba_axil", "if (start_d) cfg_frames_q <= n_frames_q;", "cfg_frames_q <= n_frames_q;"),
     # ---- N_FRAMES = 0
-    _p("nba_seq", "(cfg_frames != 32'd0 && frame[31:0] >= cfg_frames)", "(frame[31:0] >= cfg_frames)"),
+    _p("nba_seq", "(cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames)", "(frame_q[31:0] >= cfg_frames)"),
     _v("nba_host_in", "frame_last && left_q == 32'd1", "frame_last && left_q <= 32'd1"),
     _v("nba_host_out", "frame_last && left_q == 32'd1", "frame_last && left_q <= 32'd1"),
     # ---- what a register says
@@ -114,8 +114,8 @@ PLANTED: tuple[Planted, ...] = (
     _p("nba_host_out", "state_q == ST_RUN && credit_q != 3'd0", "state_q == ST_RUN", "blocked", ONE_BEAT),
     _v("nba_host_out", "state_q == ST_RUN && credit_q != 3'd0", "state_q == ST_RUN", "blocked", STAGES),
     _v("nba_host_out", "state_q == ST_RUN && credit_q != 3'd0", "state_q == ST_RUN", "blocked", BUSY_ON),
-    _v("nba_host_out", "N_CREDITS = 3'd4", "N_CREDITS = 3'd7", "blocked", MANY_BEATS),
-    _v("nba_host_out", "N_CREDITS = 3'd4", "N_CREDITS = 3'd5", "blocked", ONE_BEAT),
+    _v("nba_host_out", "N_CREDITS = 3'd5", "N_CREDITS = 3'd7", "blocked", MANY_BEATS),
+    _v("nba_host_out", "N_CREDITS = 3'd5", "N_CREDITS = 3'd6", "blocked", ONE_BEAT),
     _v("nba_host_out", "if (pop && !issue) credit_q", "if (pop) credit_q", "blocked", MANY_BEATS),
     _p("nba_fifo", _FIFO_FIRE, _FIFO_LATE, "blocked", MANY_BEATS),
     _v("nba_fifo", _FIFO_FIRE, _FIFO_LATE, "blocked", ONE_BEAT),
