@@ -29,7 +29,7 @@ BEATS *= INFO["out"]["height"]
 BEATS_IN = -(-INFO["in"]["width"] // INFO["in"]["columns"]) * -(-INFO["in"]["channels"] // INFO["in"]["lanes"])
 BEATS_IN *= INFO["in"]["height"]
 """Beats of a frame on the input stream."""
-INSIDE = 7
+INSIDE = 8
 """More beats than fit between the output's memory and its port."""
 BATCHES = (1, 2, 1)
 MODE_FRAMES = 2
