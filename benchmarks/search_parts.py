@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -97,7 +97,7 @@ def _nothing() -> Iterator[None]:
     yield
 
 
-def parts() -> dict[str, tuple[Callable[[], object], Effort]]:
+def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Effort]]:
     """Name of a part: how it is left out, and the effort of the search without it."""
 
     def keep(self: object, design: Candidate) -> Candidate:
@@ -186,17 +186,19 @@ def main() -> None:
     with on_stderr() as (_, progress):
         first = [judge(case, Effort()) for case in cases]
         bound = [
-            replace(case, name=f"{case.name} lut", budgets=replace(case.budgets, lut=int(LUT_SHARE * before.lut)))
+            replace(case, name=f"{case.name} lut", budgets=case.budgets.but(lut=int(LUT_SHARE * before.lut)))
             for case, before in zip(cases, first, strict=True)
             if before.lut is not None and case.objective == "interval"
         ]
         cases += bound
-        for n, (part, (leave_out, effort)) in enumerate(parts().items()):
-            with leave_out():  # type: ignore[attr-defined]
+        progress.start("search", len(parts()) * len(cases))
+        for part, (leave_out, effort) in parts().items():
+            with leave_out():
                 found[part] = []
-                for i, case in enumerate(cases):
-                    progress(n * len(cases) + i, len(parts()) * len(cases), f"without {part}: {case.name}")
+                for case in cases:
                     found[part].append(judge(case, effort))
+                    progress.advance(1, f"without {part}: {case.name}")
+        progress.finish()
     worth = [compare(part, found[part], found["nothing"]) for part in found]
     table = Table("left out", "cases", "worse", "better", "refused", "mean ratio", "worst ratio", "saves [CPU s]")
     for w in worth:

@@ -7,7 +7,6 @@ store, so nobody waits in a collective operation for work that is not shared. Of
 from __future__ import annotations
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -26,11 +25,12 @@ _PATIENCE_S = 300.0
 
 class Team:
     """This process among those of its torchrun (environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT). After an
-    elastic restart everything is agreed upon anew. It ends as by SIGTERM when torchrun does, however that ends. Raises
-    SpecError where the environment does not say how the processes meet."""
+    elastic restart everything is agreed upon anew. It is killed when torchrun ends, however that ends: a signal
+    that the interpreter handles would wait for a collective operation whose other side is gone. Raises SpecError where
+    the environment does not say how the processes meet."""
 
     def __init__(self) -> None:
-        die_with_parent(os.getppid(), signal.SIGTERM)
+        die_with_parent(os.getppid())
         try:
             store, self.rank, self.size = next(iter(rendezvous("env://")))
         except (ValueError, KeyError, RuntimeError, OSError, TypeError) as err:
