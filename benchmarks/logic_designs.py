@@ -128,7 +128,8 @@ def _instances(module: str, path: str, inside: dict[str, list[tuple[str, str]]])
 
 
 CHUNK_PARTS = {
-    "u_array": "array", "u_align": "align", "u_wnest": "nest", "u_requant": "requant", "u_drain": "drain",
+    "u_array": "array", "u_align": "align", "u_spread": "align", "u_wnest": "nest", "u_requant": "requant",
+    "u_drain": "drain",
     "u_weights": "weights", "u_params": "params", "u_program": "program", "u_start": "counters", "u_end": "counters",
 }  # fmt: skip
 """Instances below a chunk, at any depth; all else is control."""

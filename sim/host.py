@@ -17,6 +17,7 @@ from cocotb.queue import Queue
 from cocotb.triggers import FallingEdge, RisingEdge, Timer, ValueChange, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from registers import BUSY, DONE, REGISTER, SOFT_RESET, START
+from run_sim import mark
 
 BUNDLE = Path(os.environ["NBA_BUNDLE"])
 SEED = int(os.environ["NBA_SEED"])
@@ -192,7 +193,7 @@ class Host:
 
     def __init__(self, dut):
         self.dut, self.source, self.sink, self.regs = dut, Source(dut), Sink(dut), None
-        self.places = present()
+        self.places, self.mode = present(), 0
         for port in ("seed", "mark", "idle", "stall", "hold"):
             getattr(dut, port).value = 0
         dut.rst.value = 1
@@ -207,6 +208,7 @@ class Host:
         """Reset pin for four cycles; both streams are emptied and pause no more."""
         self.dut.seed.value = seed
         self.dut.rst.value = 1
+        self.mode = 0
         self.source.stop()
         self.sink.stop()
         self.pauses()
@@ -233,14 +235,17 @@ class Host:
         self.sink.go()
 
     async def start(self, frames, ideal=False):
-        """Start a batch. ideal: nothing pauses, so the trace must hold the predicted cycles."""
-        self.dut.mark.value = frames if ideal else 0
+        """Start a batch. ideal: nothing pauses, so the trace must hold the predicted cycles of its mode."""
+        self.dut.mark.value = mark(frames, self.mode) if ideal else 0
         await self.regs.write("n_frames", frames)
         await self.regs.write("ctrl", START)
 
     async def set_mode(self, value):
         """Write the mode of the next batch; returns the bus's answer."""
-        return await self.regs.put(REGISTER["mode"], value)
+        answer = await self.regs.put(REGISTER["mode"], value)
+        if answer == AxiResp.OKAY:
+            self.mode = value
+        return answer
 
     async def finish(self, count, total=None):
         """The next `count` frames out; returns when the device says that it is done, with `total` frames: rows that no

@@ -164,26 +164,41 @@ def recurrence():
 
 
 class Predictions:
-    """Exact cycles of batches of any size, from the bundle's schedule.json; those of predicted.json must agree."""
+    """Exact cycles of batches of any size in any mode, from the bundle's schedule.json; those of predicted.json must
+    agree."""
 
     def __init__(self, bundle, info):
         self.module, self.info, self.known = recurrence(), info, {}
         self.tables = json.loads((bundle / "sim" / "schedule.json").read_text())
         self.recorded = json.loads((bundle / "sim" / "predicted.json").read_text())
 
-    def of(self, frames):
-        """What a batch of `frames` frames takes."""
-        if frames not in self.known:
-            cycles = self.module.cycles(self.tables, frames)
+    def of(self, frames, mode):
+        """What a batch of `frames` frames takes in mode number `mode`."""
+        if (frames, mode) not in self.known:
+            cycles = self.module.cycles(self.tables[mode], frames)
             if cycles is None:
                 raise Unusable(f"--frames {frames}: the design's schedule of so many frames stands still (deadlock)")
             for job in cycles["jobs"]:
                 job |= self.info["jobs"][job["chunk"]][job["job"]]
-            recorded = self.recorded.get(str(frames), cycles)
+            recorded = self.recorded[mode].get(str(frames), cycles)
             if recorded != cycles:
                 raise Unusable(f"sim/predicted.json: its cycles of {frames} frames are not those of sim/schedule.json")
-            self.known[frames] = cycles
-        return self.known[frames]
+            self.known[frames, mode] = cycles
+        return self.known[frames, mode]
+
+
+MARKED_MODE = 24
+"""Bits of a mark below the mode."""
+
+
+def mark(frames, mode):
+    """What a bench writes behind B in the trace for a batch of so many frames in a mode, without pauses."""
+    return frames | mode << MARKED_MODE
+
+
+def marked(number):
+    """(frames, mode) of a mark."""
+    return number & (1 << MARKED_MODE) - 1, number >> MARKED_MODE
 
 
 def read_trace(path):
@@ -193,7 +208,7 @@ def read_trace(path):
     for line in path.read_text().splitlines() if path.is_file() else ():
         kind, *numbers = line.split()
         if kind == "B":
-            batches.append({"S": {}, "E": {}, "O": [], "D": -1, "mark": int(numbers[0])})
+            batches.append({"S": {}, "E": {}, "O": [], "D": -1, "mark": marked(int(numbers[0]))})
         elif not batches or kind == "V":
             continue
         elif kind == "O":
@@ -203,7 +218,7 @@ def read_trace(path):
         else:
             chunk, job, cycle = (int(n) for n in numbers)
             batches[-1][kind].setdefault((chunk, job), []).append(cycle)
-    return batches or [{"S": {}, "E": {}, "O": [], "D": -1, "mark": 0}]
+    return batches or [{"S": {}, "E": {}, "O": [], "D": -1, "mark": marked(0)}]
 
 
 def cycles_of(batch, info, frames):
@@ -319,11 +334,12 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir,
         verdict[case.get("name")] = all(case.find(end) is None for end in ("failure", "error", "skipped"))
     result_path = build_dir / "result.json"
     result = json.loads(result_path.read_text()) if result_path.exists() else {"images": 0, "mismatches": -1}
-    predicted = predictions.of(frames)
+    predicted = predictions.of(frames, mode)
     trace = read_trace(build_dir / "trace.txt")
     simulated = cycles_of(trace[0], info, frames)
     # Every batch that met neither pauses nor stalls takes the predicted cycles, whatever came before it, in any mode.
-    again = [(cycles_of(batch, info, batch["mark"]), predictions.of(batch["mark"])) for batch in trace if batch["mark"]]
+    marks = [(batch, *batch["mark"]) for batch in trace if batch["mark"][0]]
+    again = [(cycles_of(batch, info, frames), predictions.of(frames, of_mode)) for batch, frames, of_mode in marks]
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]

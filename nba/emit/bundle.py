@@ -31,7 +31,7 @@ from nba.ir.design import EXACT, Design
 from nba.ir.network import Weights
 from nba.ir.reference import run
 from nba.machine.design_file import weights_bytes
-from nba.machine.program import Program, lower
+from nba.machine.program import Program, design_programs
 from nba.machine.resources import predict
 from nba.machine.total import exact_cost
 
@@ -80,7 +80,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "code_bytes": program.code_bits // 8,
         "in": {
             "lanes": program.in_lanes,
-            "columns": program.pp,
+            "columns": program.banks,
             "height": first.height,
             "width": first.width,
             "channels": first.channels,
@@ -118,8 +118,8 @@ def mode_bits(design: Design) -> tuple[ModeBits, ...]:
     )
 
 
-def _check_cost(design: Design, program: Program, platform: Platform) -> None:
-    exact = exact_cost(program, platform)
+def _check_cost(design: Design, programs: tuple[Program, ...], platform: Platform) -> None:
+    exact = exact_cost(programs, platform)
     wrong = [
         f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
         for name in EXACT
@@ -144,7 +144,7 @@ def _context(
         "rtl_files": sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v")),
         "memory_files": sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem")),
         "n_chunks": len(program.chunks),
-        "in_bits": program.pp * program.in_lanes * program.code_bits,
+        "in_bits": program.banks * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,
         "program": program,
         "resources": predict(program, platform),
@@ -184,27 +184,28 @@ def render_bundle(
     Raises DeadlockError if the design's schedule cannot finish, DesignError if its cost is not the exact one or if the
     labels do not fit it.
     """
-    program = lower(design.network, design.accelerator, design.modes)
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    program = programs[0]
     platform = get_platform(design.platform)
-    _check_cost(design, program, platform)
+    _check_cost(design, programs, platform)
     top = identifier(design.name)
     x = default_images(design, FRAMES) if images is None else images
     outputs = [run(*design.mode(m, weights), x) for m in range(len(design.networks))]
     counts = sorted({*(n for n in FRAME_COUNTS if n < len(x)), len(x)})
-    predicted = {str(n): predicted_cycles(design.network, program, n) for n in counts}
+    predicted = [{str(n): predicted_cycles(design.network, of_mode, n) for n in counts} for of_mode in programs]
 
-    text: dict[str, str] = render_rtl(design, weights, top, program)
+    text: dict[str, str] = render_rtl(design, weights, top, programs)
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
     text |= render_registers(design, program)
     text |= _scripts(_context(design, program, platform, counts, len(x), text))
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
-    text["sim/schedule.json"] = json.dumps(recurrence_tables(program)) + "\n"
+    text["sim/schedule.json"] = json.dumps([recurrence_tables(of_mode) for of_mode in programs]) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
-    sent, received = stream_bytes(x, program.pp, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
+    sent, received = stream_bytes(x, program.banks, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
     for m, y in enumerate(outputs):
         frames = stream_bytes(y, *received)

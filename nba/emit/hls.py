@@ -23,7 +23,7 @@ from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
 from nba.ir.operators import PER_CHANNEL
-from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, lower
+from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, design_programs
 
 FOLDER = "hls"
 """Folder of a bundle that holds these files."""
@@ -115,6 +115,7 @@ class HlsDesign:
     period_ns: str
     n_modes: int
     pp: int
+    banks: int
     code_bits: int
     in_lanes: int
     in_rows: int
@@ -182,7 +183,8 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
     if not re.fullmatch(r"[A-Za-z0-9_.-]+", part):
         raise NbaError(f"HLS part {part!r}: not a device name; use letters, digits, '_', '.' and '-'")
     network = design.network
-    program = lower(network, design.accelerator, design.modes)
+    programs = design_programs(network, design.accelerator, design.modes)
+    program = programs[0]
     modes = tuple(design.mode(m, weights) for m in range(len(design.networks)))
     pairs = [(e, r) for e, edge in enumerate(program.edges) for r in range(len(edge.rings))]
     ring_index = {pair: n for n, pair in enumerate(pairs)}
@@ -199,6 +201,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         period_ns=f"{1000 / design.clock_mhz:.3f}",
         n_modes=len(modes),
         pp=program.pp,
+        banks=program.banks,
         code_bits=program.code_bits,
         in_lanes=program.in_lanes,
         in_rows=program.in_rows,
@@ -219,7 +222,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         out_edges=(edges[program.host_out.edge],),
         rings=tuple(_rings(program)),
         edges=edges,
-        chunks=tuple(_chunk(modes, program, k, chunk, edges, ring_index) for k, chunk in enumerate(program.chunks)),
+        chunks=tuple(_chunk(modes, programs, k, edges, ring_index) for k in range(len(program.chunks))),
     )
 
 
@@ -260,6 +263,7 @@ def _job_fields(
     slots = [uses.get(e, -1) for e in written]
     own: dict[str, int | str] = {
         "width_out": out.width,
+        "degree": job.degree,
         "col_groups": job.col_groups,
         "m_groups": job.m_groups,
         "chan_words": job.chan_words,
@@ -282,7 +286,8 @@ def _job_fields(
 def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
     """The template arguments of the chunk's engine."""
     arguments = (
-        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, chunk.pq,
+        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, program.banks,
+        chunk.degree, chunk.pq,
         chunk.weight_store_bits, chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight,
         chunk.nested_act, chunk.has_residual, any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
     )  # fmt: skip
@@ -291,13 +296,13 @@ def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
 
 def _chunk(
     modes: tuple[tuple[Network, Weights], ...],
-    program: Program,
+    programs: tuple[Program, ...],
     index: int,
-    chunk: ChunkProgram,
     edges: tuple[HlsEdge, ...],
     ring_index: dict[tuple[int, int], int],
 ) -> HlsChunk:
     network, weights = modes[0]
+    program, chunk = programs[0], programs[0].chunks[index]
     read = [e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index]
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
@@ -322,11 +327,18 @@ def _chunk(
                 layer=job.layer,
                 name=network.layers[job.layer].name,
                 fields=tuple(
-                    _job_fields(of_mode, program, job, ring_index, written, job.param_base + m * chunk.mode_params)
-                    for m, (of_mode, _) in enumerate(modes)
+                    _job_fields(
+                        modes[m][0],
+                        programs[m],
+                        programs[m].chunks[index].jobs[j],
+                        ring_index,
+                        written,
+                        job.param_base + m * chunk.mode_params,
+                    )
+                    for m in range(len(modes))
                 ),
             )
-            for job in chunk.jobs
+            for j, job in enumerate(chunk.jobs)
         ),
         sources=tuple(e for e in read if program.edges[e.index].port == "main"),
         residuals=tuple(e for e in read if program.edges[e.index].port == "residual"),

@@ -25,7 +25,7 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
     layer = network.layers[job.layer]
     src = network.source(layer)
     ring = program.edges[job.src_edge].rings[job.src_ring]
-    pp, pad, halves = program.pp, job.pad_left, job.halves
+    banks, pad, halves = program.banks, job.pad_left, job.halves
     half = -pad if job.stride_w == 1 else (-pad) // 2
     operator = layer.operator
     return {
@@ -40,9 +40,9 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
         "ky_last": job.kernel_h - 1,
         "c_last": job.chan_words - 1,
         "slot_extra": job.slot_cycles - job.steps,
-        "rot0": half % pp,
+        "rot0": half % banks,
         "par0": (-pad) % 2 if job.stride_w == 2 else 0,
-        "qoff0": (half // pp * ring.col_words) % (1 << 16),
+        "qoff0": (half // banks * ring.col_words) % (1 << 16),
         "col_words": ring.col_words,
         "parity_words": ring.parity_words,
         "base": ring.base,
@@ -72,6 +72,7 @@ def row_values(network: Network, job: JobProgram, res_sel: int, param_base: int)
         "rows": job.rows_out,
         "m_last": job.m_groups - 1,
         "g_last": job.col_groups - 1,
+        "degree": job.degree.bit_length() - 1,
         "p_base": param_base,
         "res_en": int(network.layers[job.layer].residual is not None),
         "res_sel": res_sel,
@@ -117,28 +118,39 @@ def _dst_values(edge: EdgeLayout, ring: int | None) -> Mapping[str, int]:
 
 def program_words(
     networks: tuple[Network, ...],
-    program: Program,
-    chunk: ChunkProgram,
+    programs: tuple[Program, ...],
+    number: int,
     src: tuple[int, ...],
     res: tuple[int, ...],
     dst: tuple[int, ...],
 ) -> tuple[list[int], int]:
-    """(words, width in bits) of the program ROM of `chunk`, whose input, residual and output edges are the edge
-    numbers `src`, `res` and `dst`: its jobs in each of `networks`, the design's modes. Words that no job uses are 0."""
-    sizes = {"C_BITS": program.code_bits}
-    words = []
-    unused = job_slots(len(chunk.jobs), len(networks)) - len(chunk.jobs)
-    for mode, job in ((m, j) for m in range(len(networks)) for j in (*chunk.jobs, *[None] * unused)):
-        if job is None:
-            words.append(0)
-            continue
-        res_sel = 0 if job.res_edge is None else res.index(job.res_edge)
-        param_base = job.param_base + mode * chunk.mode_params
-        uses = {d.edge: d.ring for d in job.destinations}
-        values = {
-            "issue": issue_values(networks[mode], program, job, src.index(job.src_edge)),
-            "row": row_values(networks[mode], job, res_sel, param_base),
-            "drain": drain_values(networks[mode], program, job),
-        }
-        words.append(pack_program(values, [_dst_values(program.edges[e], uses.get(e)) for e in dst], sizes))
+    """(words, width in bits) of the program ROM of chunk `number`, whose input, residual and output edges are the edge
+    numbers `src`, `res` and `dst`: its jobs in each of `networks`, the design's modes, by its `programs`. Words that no
+    job uses are 0."""
+    sizes = {"C_BITS": programs[0].code_bits}
+    words: list[int] = []
+    jobs = programs[0].chunks[number].jobs
+    unused = [None] * (job_slots(len(jobs), len(networks)) - len(jobs))
+    for mode, program in enumerate(programs):
+        chunk = program.chunks[number]
+        words.extend(
+            0 if job is None else _word(networks[mode], program, chunk, mode, job, src, res, dst, sizes)
+            for job in (*chunk.jobs, *unused)
+        )
     return words, program_width(sizes, len(dst))
+
+
+def _word(
+    network: Network, program: Program, chunk: ChunkProgram, mode: int, job: JobProgram, src: tuple[int, ...],
+    res: tuple[int, ...], dst: tuple[int, ...], sizes: Mapping[str, int],
+) -> int:  # fmt: skip
+    """The word of `job` in mode number `mode`."""
+    res_sel = 0 if job.res_edge is None else res.index(job.res_edge)
+    param_base = job.param_base + mode * chunk.mode_params
+    uses = {d.edge: d.ring for d in job.destinations}
+    values = {
+        "issue": issue_values(network, program, job, src.index(job.src_edge)),
+        "row": row_values(network, job, res_sel, param_base),
+        "drain": drain_values(network, program, job),
+    }
+    return pack_program(values, [_dst_values(program.edges[e], uses.get(e)) for e in dst], sizes)

@@ -18,7 +18,7 @@ from nba.ir.design import Design
 from nba.ir.network import MULT_BITS, Network, Weights
 from nba.ir.operators import MIXING
 from nba.machine.kernels import PAIRED, products
-from nba.machine.program import ChunkProgram, EdgeLayout, Program, lower
+from nba.machine.program import ChunkProgram, EdgeLayout, Program, design_programs
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -92,7 +92,7 @@ def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[st
 
 def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
     """Who drives the consumer side of an edge that is number `slot` among its consumer's edges of that port."""
-    k, pp = edge.consumer, program.pp
+    k, banks = edge.consumer, program.banks
     if k == HOST:
         ring = f"6'd{program.host_out.ring}"
         return {
@@ -105,7 +105,7 @@ def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
             "r_last": "1'b0",
             "r_release": "out_release",
             "r_release_rows": "16'd1",
-            "r_addr": f"{{{pp}{{out_addr}}}}",
+            "r_addr": f"{{{banks}{{out_addr}}}}",
         }
     if edge.port == "residual":
         pulse = f"c{k}_res_next[{slot}]"
@@ -119,7 +119,7 @@ def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
             "r_last": "1'b0",
             "r_release": pulse,
             "r_release_rows": "16'd1",
-            "r_addr": f"{{{pp}{{c{k}_res_addr}}}}",
+            "r_addr": f"{{{banks}{{c{k}_res_addr}}}}",
         }
     return {
         "c_ring": f"c{k}_src_ring",
@@ -138,7 +138,7 @@ def _wiring(edge: EdgeLayout, slot: int, program: Program) -> dict[str, str]:
 def _chunk_view(
     k: int,
     chunk: ChunkProgram,
-    pp: int,
+    banks: int,
     network: Network,
     platform: Platform,
     ends: dict[str, list[int]],
@@ -148,8 +148,9 @@ def _chunk_view(
     param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
     mixes = chunk.kind == MIXING
+    widths = chunk.act_bits, chunk.weight_bits, chunk.acc_bits
     return {
-        **_chunk_wires(chunk, pp, network.master_bits, ends),
+        **_chunk_wires(chunk, banks, network.master_bits, ends),
         "index": k,
         "kind": chunk.kind,
         "per_channel": int(not mixes),
@@ -162,7 +163,8 @@ def _chunk_view(
         "weight_store_bits": chunk.weight_store_bits,
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
-        "pack": int(products(mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits) == PAIRED),
+        "pack": int(products(mixes, *widths, chunk.packing) == PAIRED),
+        "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
         "n_src": len(ends["main"]),
@@ -185,7 +187,7 @@ def _chunk_view(
     }
 
 
-def _chunk_wires(chunk: ChunkProgram, pp: int, code_bits: int, ends: dict[str, list[int]]) -> dict[str, str]:
+def _chunk_wires(chunk: ChunkProgram, banks: int, code_bits: int, ends: dict[str, list[int]]) -> dict[str, str]:
     """The wires of all edges of a chunk, side by side, that its ports take."""
 
     def join(port: str, suffix: str, none: str) -> str:
@@ -197,7 +199,7 @@ def _chunk_wires(chunk: ChunkProgram, pp: int, code_bits: int, ends: dict[str, l
         "src_data": join("main", "r_data", ""),
         "res_avail": join("residual", "avail", "1'b0"),
         "res_row_addr": join("residual", "r_row", "16'd0"),
-        "res_data": join("residual", "r_data", f"{{{chunk.pq * pp}{{{code_bits}'d0}}}}"),
+        "res_data": join("residual", "r_data", f"{{{chunk.pq * banks}{{{code_bits}'d0}}}}"),
         "dst_free": join("out", "free", "1'b0"),
     }
 
@@ -236,7 +238,7 @@ def _streams(program: Program, views: list[_EdgeView]) -> dict[str, dict[str, ob
     return {
         "host_in": {
             "lanes": program.in_lanes,
-            "bits": program.pp * program.in_lanes * program.code_bits,
+            "bits": program.banks * program.in_lanes * program.code_bits,
             "rows": program.in_rows,
             "col_groups": program.in_col_groups,
             "chan_words": program.in_chan_words,
@@ -256,16 +258,17 @@ def _streams(program: Program, views: list[_EdgeView]) -> dict[str, dict[str, ob
     }
 
 
-def render_rtl(design: Design, weights: Weights, top: str, program: Program | None = None) -> dict[str, str]:
+def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Program, ...] = ()) -> dict[str, str]:
     """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
 
     The design must have passed nba.machine.check and its schedule. The same arguments give the same text.
     """
-    program = lower(design.network, design.accelerator, design.modes) if program is None else program
+    programs = programs or design_programs(design.network, design.accelerator, design.modes)
+    program = programs[0]
     platform = get_platform(design.platform)
     ends, views = _connections(program, platform)
     chunks = [
-        _chunk_view(k, chunk, program.pp, design.network, platform, ends[k], views)
+        _chunk_view(k, chunk, program.banks, design.network, platform, ends[k], views)
         for k, chunk in enumerate(program.chunks)
     ]
     context = {
@@ -276,6 +279,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
         "top": top,
         "name": design.name,
         "pp": program.pp,
+        "banks": program.banks,
         "code_bits": program.code_bits,
         "n_modes": len(design.networks),
         "chunks": chunks,
@@ -287,7 +291,7 @@ def render_rtl(design: Design, weights: Weights, top: str, program: Program | No
     files = {f"rtl/{top}.v": environment().get_template("rtl/nba_top.v.j2").render(context)}
     for k, chunk in enumerate(program.chunks):
         words, width = program_words(
-            design.networks, program, chunk, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
+            design.networks, programs, k, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
         )
         files[f"rtl/program_{k}.mem"] = hex_lines(words, width)
         files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)

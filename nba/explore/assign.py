@@ -11,6 +11,7 @@ import numpy as np
 
 from nba.core.compiled import compiled
 from nba.machine.kernels import chunk_dsp
+from nba.machine.timing import engine_packing
 
 INFINITE = np.int64(1) << 40
 """Interval of a partition that no engines within the budgets can execute."""
@@ -20,7 +21,7 @@ MAX_VISITS = 20_000
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class EngineTable:
-    """Engine options of a network at one pp.
+    """Engine options of a network at one pp and packing.
 
     pm, pn, pq, lanes: int64 [C]; mixes: bool [C]. bits: int64 [layers, 5], activation, weight and accumulator bits,
     whether there is a residual, and the number of the stored width of the weights among all that occur. work,
@@ -29,6 +30,8 @@ class EngineTable:
     operand's. bram18: int64 [C, 3 + widths, S], blocks of parameters, input buffer, residual buffer, and weights of
     every stored width, narrowest first, of s words, at s = 0, GRAIN, 2*GRAIN ... (depths between round up).
     """
+
+    packing: int
 
     pm: np.ndarray
     pn: np.ndarray
@@ -146,7 +149,7 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
     `t`: the arrays of an EngineTable as `climb` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP and of
     a block.
     """
-    pm, pn, pq, pp, lanes, mixes, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
+    pm, pn, pq, pp, packing, lanes, mixes, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
     n_chunks = len(kinds)
     n_options = work.shape[1]
     last = blocks.shape[2] - 1
@@ -194,7 +197,8 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
                 bram[k, c] += blocks[c, 3 + most[k, 4], min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
                 bram[k, c] += blocks[c, 0, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
                 dsp[k, c] = chunk_dsp(
-                    kinds[k], pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0
+                    kinds[k], pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0,
+                    engine_packing(kinds[k], packing),
                 )  # fmt: skip
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:
@@ -290,8 +294,9 @@ def climb(
     ring is taken to hold. None if nothing is within `limits`."""
     names, group = np.unique(table.pq * 4096 + table.lanes, return_inverse=True)
     t = (
-        table.pm, table.pn, table.pq, pp, table.lanes, table.mixes, table.work, table.weight_words, table.param_words,
-        np.ceil(table.map_words * share).astype(np.int64), table.bram18, table.bits, group.astype(np.int64), len(names),
+        table.pm, table.pn, table.pq, pp, table.packing, table.lanes, table.mixes, table.work, table.weight_words,
+        table.param_words, np.ceil(table.map_words * share).astype(np.int64), table.bram18, table.bits,
+        group.astype(np.int64), len(names),
     )  # fmt: skip
     owner = owner.astype(np.int64).copy()
     draws = rng.integers(0, 1 << 30, size=(steps, 3))

@@ -11,7 +11,7 @@ goes on from there by all closed forms. What any design has beyond its work is t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
@@ -29,11 +29,13 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
 from nba.ir.network import Network
 from nba.ir.operators import KINDS
-from nba.machine.accelerator_rules import PARALLEL_COLUMNS
+from nba.machine.accelerator_rules import PACKINGS, columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.geometry import ceil_div
+from nba.machine.kernels import PAIR_BITS
+from nba.machine.program import job_degree
 from nba.machine.timing import row_cycles
-from nba.machine.usage import Objective
+from nba.machine.usage import Objective, value_of
 
 SCOUT_STEPS = 300
 """Moves of the first local search from every start."""
@@ -75,6 +77,7 @@ def find_accelerator(
     objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
+    modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
     effort: Effort = Effort(),
@@ -82,7 +85,7 @@ def find_accelerator(
 ) -> tuple[Accelerator, Cost]:
     """`map_certified` without the certificate."""
     found = map_certified(
-        network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
+        network, platform, budgets, objective=objective, seed=seed, start=start, modes=modes, min_chunks=min_chunks,
         max_chunks=max_chunks, effort=effort, progress=progress,
     )  # fmt: skip
     return found.accelerator, found.cost
@@ -96,6 +99,11 @@ class Mapped:
     cost: Cost
     certificate: Certificate | None
 
+    def value(self, objective: Objective) -> float:
+        """What `objective` minimises."""
+        cost = self.cost
+        return value_of(objective, cost.interval_cycles, cost.first_output_latency_cycles, cost.energy_pj)
+
 
 def map_certified(
     network: Network,
@@ -105,6 +113,7 @@ def map_certified(
     objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
+    modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
     effort: Effort = Effort(),
@@ -112,22 +121,55 @@ def map_certified(
 ) -> Mapped:
     """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
+    Every packing from which some layer gains is tried; the best by the objective is taken. With `modes`, the further
+    networks that the accelerator is to execute, only the largest one from which a layer of any of them gains is, or the
+    largest that the budgets allow: `network` is the widest, and gains nothing itself.
+
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
     """
-    return _Search(network, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress).run(
-        start, min_chunks, max_chunks
-    )
+    found: list[Mapped] = []
+    refusal: InfeasibleError | None = None
+    lower = 0
+    packings = sorted({useful_packing(n) for n in (network, *modes)} | {1})
+    for packing in sorted(packings, reverse=bool(modes)):
+        search = _Search(
+            network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
+        )  # fmt: skip
+        try:
+            found.append(search.run(start, min_chunks, max_chunks))
+        except InfeasibleError as error:
+            refusal = refusal or error
+            continue
+        if modes:
+            break
+    if not found:
+        assert refusal is not None
+        raise refusal
+    best = min(found, key=lambda m: m.value(objective))
+    proofs = [m.certificate for m in found if m.certificate is not None]
+    if len(found) > 1 and len(proofs) == len(found):
+        lower = min(p.lower_bound_cycles for p in proofs)
+        best = replace(best, certificate=certify(lower, best.cost.interval_cycles))
+    return best
+
+
+def useful_packing(network: Network) -> int:
+    """The smallest packing with which every layer of `network` works on as many columns at once as its bits allow."""
+    if network.master_bits > PAIR_BITS:
+        return 1
+    return max(job_degree(layer, PACKINGS[-1]) for layer in network.layers)
 
 
 class _Search:
     def __init__(
-        self, network: Network, platform: Platform, budgets: Budgets, objective: Objective, seed: int, min_chunks: int,
-        max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
+        self, network: Network, packing: int, platform: Platform, budgets: Budgets, objective: Objective, seed: int,
+        min_chunks: int, max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
     ):  # fmt: skip
         self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
+        self.packing = packing
         self.rng = np.random.default_rng(seed)
         self.effort = effort
         self.report = progress or (lambda done, total, note: None)
@@ -159,17 +201,18 @@ class _Search:
     def table(self, pp: int) -> EngineTable:
         """Engine options at `pp`, computed once."""
         if pp not in self.tables:
-            self.tables[pp] = engine_table(self.network, self.platform, pp, self.budgets.dsp, self.sizes)
+            self.tables[pp] = engine_table(self.network, self.platform, pp, self.packing, self.budgets.dsp, self.sizes)
         return self.tables[pp]
 
     def columns(self) -> tuple[int, ...]:
         """Values of pp worth trying."""
-        return tuple(pp for pp in PARALLEL_COLUMNS if pp <= max(1, 2 * max(t.width for t in self.network.tensors) - 1))
+        widest = max(t.width for t in self.network.tensors)
+        return tuple(pp for pp in columns_of(self.packing) if pp <= max(1, 2 * widest - 1))
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream: no interval is shorter."""
         first = self.network.tensors[0]
-        return first.height * row_cycles(ceil_div(first.width, pp))
+        return first.height * row_cycles(ceil_div(first.width, pp * self.packing))
 
     def starts(self, shape: tuple[int, int]) -> list[np.ndarray]:
         """Partitions to begin with: contiguous parts of equal work, and layers dealt out in turn."""
@@ -197,7 +240,7 @@ class _Search:
         """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
         self.share = share
         jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
-        if start is not None:
+        if start is not None and start.pp in self.columns():
             kinds = tuple(c.mixes for c in start.chunks)
             order = sorted(range(len(kinds)), key=lambda k: not kinds[k])
             place = start.place()
@@ -226,15 +269,15 @@ class _Search:
     def exact(self, min_chunks: int, max_chunks: int) -> int:
         """Judge the exact search's designs; its lower bound of the interval."""
         menu = Menu(
-            columns=self.columns(), sizes_m=self.sizes, sizes_n=self.sizes, drains=DRAINS, min_chunks=min_chunks,
-            max_chunks=max_chunks,
+            packing=self.packing, columns=self.columns(), sizes_m=self.sizes, sizes_n=self.sizes, drains=DRAINS,
+            min_chunks=min_chunks, max_chunks=max_chunks,
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
             self.report(0, 1, f"exact schedule at interval {plan.interval}")
             before = self.best
             ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
-            found = self._judge(Engines(pp=plan.pp, owner=plan.owner, engines=plan.engines), ceiling)
+            found = self._judge(self._engines(plan), ceiling)
             return None if found is None else found.speed.interval_cycles
 
         self.report(0, 1, "exact search")
@@ -271,13 +314,13 @@ class _Search:
                     if a.interval >= ceiling:
                         break
                 self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
-                self._judge(Engines(pp=a.pp, owner=a.owner, engines=a.engines), ceiling)
+                self._judge(self._engines(a), ceiling)
             if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
                 break
 
     def _refined(self, start: Accelerator | None) -> None:
         """Other objectives and budgets: variations of what is known, then ever smaller engines until one meets all."""
-        starts = [] if start is None else [engines_of(start)]
+        starts = [] if start is None else [replace(engines_of(start), packing=self.packing)]
         starts += [engines_of(c.accelerator) for c in (self.best, self.closest) if c is not None]
         for n, engines in enumerate(starts):
             self.report(n, len(starts), f"variations for {self.objective} within the budgets")
@@ -287,9 +330,12 @@ class _Search:
             if self.best is not None:
                 break
             for a in self.assignments((max(1, int(share * self.budgets.dsp)), self.budgets.bram18), start, 1.0)[:1]:
-                engines = Engines(pp=a.pp, owner=a.owner, engines=a.engines)
+                engines = self._engines(a)
                 self._judge(engines, None)
                 self._vary(engines)
+
+    def _engines(self, found: Plan | Assignment) -> Engines:
+        return Engines(packing=self.packing, pp=found.pp, owner=found.owner, engines=found.engines)
 
     def _vary(self, engines: Engines) -> None:
         found = refine(
@@ -303,7 +349,7 @@ class _Search:
         unless it meets them, faster than `ceiling`."""
         if len(set(engines.owner)) < self.least_chunks:
             return None
-        base = build(self.network, engines.pp, engines.owner, engines.engines)
+        base = build(self.network, engines.packing, engines.pp, engines.owner, engines.engines)
         args = self.network, base, self.platform
         found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
         if found is None and self.best is None and self.closest is None:
@@ -354,7 +400,7 @@ class _Search:
                 loose = Limits(dsp=limits[0], bram18=limits[1], floor=UNLIMITED)
                 a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
                 if a is not None:
-                    base = build(self.network, 1, a.owner, a.engines)
+                    base = build(self.network, self.packing, 1, a.owner, a.engines)
                     c = realise(self.network, base, self.platform, UNLIMITED, "latency")
                     if c is not None:
                         found.append(c)

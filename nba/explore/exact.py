@@ -28,6 +28,8 @@ from nba.machine.designs import (
     HEIGHT_IN,
     INPUT,
     MIXES,
+    PACKED,
+    PACKING,
     RESIDUAL,
     ROWS,
     WEIGHT_BITS,
@@ -62,8 +64,9 @@ AHEAD = 4
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Menu:
     """Engines that may be chosen: values of pp, pm, pn (of those that mix channels) and pq (divisors of pm), and how
-    many chunks."""
+    many chunks; `packing` is that of the designs."""
 
+    packing: int
     columns: tuple[int, ...]
     sizes_m: tuple[int, ...]
     sizes_n: tuple[int, ...]
@@ -78,6 +81,7 @@ class Plan:
     that of the input stream."""
 
     interval: int
+    packing: int
     pp: int
     owner: tuple[int, ...]
     engines: tuple[tuple[bool, int, int, int], ...]
@@ -166,9 +170,13 @@ def _needs(layer: list[int]) -> tuple[int, int, int]:
     mixes, bits = layer[MIXES] == 1, (layer[ACT_BITS], layer[WEIGHT_BITS], layer[ACC_BITS])
 
     def requant(residual: bool) -> int:
-        return chunk_dsp(mixes, 0, 1, 1, 1, *bits, residual)
+        return chunk_dsp(mixes, 0, 1, 1, 1, *bits, residual, layer[PACKED])
 
-    return products(mixes, *bits), requant(False), (requant(True) - requant(False)) if layer[RESIDUAL] >= 0 else 0
+    return (
+        products(mixes, *bits, layer[PACKED]),
+        requant(False),
+        (requant(True) - requant(False)) if layer[RESIDUAL] >= 0 else 0,
+    )
 
 
 def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list[int]:
@@ -225,7 +233,7 @@ class ExactSearch:
 
     def __init__(self, network: Network, menu: Menu, max_dsp: int, judge: Callable[[Plan], int | None]):
         self.network, self.menu, self.max_dsp, self.judge = network, menu, max_dsp, judge
-        self.table = layer_table(network)
+        self.table = layer_table(network, menu.packing)
         self.kinds = [np.flatnonzero(self.table[:, MIXES] == kind) for kind in (1, 0)]
         self.parent = np.maximum(self.table[:, INPUT] - 1, -1)
         self.other = np.maximum(self.table[:, RESIDUAL] - 1, -1)
@@ -255,7 +263,9 @@ class ExactSearch:
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream at its widest."""
-        return int(self.table[0, HEIGHT_IN]) * row_cycles(ceil_div(int(self.table[0, WIDTH_IN]), pp))
+        return int(self.table[0, HEIGHT_IN]) * row_cycles(
+            ceil_div(int(self.table[0, WIDTH_IN]), pp * self.menu.packing)
+        )
 
     def root(self, pp: int) -> float:
         """Area-time bound: DSP blocks times cycles that the layers take at least, over the DSP blocks."""
@@ -461,6 +471,9 @@ def plan_of(table: np.ndarray, pp: int, owner: np.ndarray, engines: list[tuple[b
             in_lanes = gcd(in_lanes, pq[k])
         work = row_work(table[i], pp, engines[k][1], engines[k][2], pq[k])
         load[k] += job_cycles(layer[ROWS], row_cycles(int(work)))
-    beats = row_beats(int(table[0, WIDTH_IN]), int(table[0, N]), pp, in_lanes)
+    packing = int(table[0, PACKING])
+    beats = row_beats(int(table[0, WIDTH_IN]), int(table[0, N]), pp * packing, in_lanes)
     host = int(table[0, HEIGHT_IN]) * row_cycles(beats)
-    return Plan(interval=max(*load, host), pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines)
+    return Plan(
+        interval=max(*load, host), packing=packing, pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines
+    )

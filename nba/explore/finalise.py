@@ -89,13 +89,14 @@ def _memory_size(network: Network, accelerator: Accelerator, platform: Platform)
     """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
     before it saves a whole block."""
     program = lower(network, accelerator)
-    bits = sum(e.depth_words * e.lanes * e.code_bits * program.pp for e in program.edges)
+    bits = sum(e.depth_words * e.lanes * e.code_bits * program.banks for e in program.edges)
     return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
 
 def build(
-    network: Network, pp: int, owner: tuple[int, ...], engines: tuple[tuple[bool, int, int, int], ...]
-) -> Accelerator:
+    network: Network, packing: int, pp: int, owner: tuple[int, ...],
+    engines: tuple[tuple[bool, int, int, int], ...],
+) -> Accelerator:  # fmt: skip
     """Chunks that execute their layers in network order, without stages or rings yet.
 
     The output stream is as wide as the last engine's drain, or wider where it would be the bottleneck.
@@ -105,7 +106,7 @@ def build(
         jobs = tuple(Job(layer=i) for i, o in enumerate(owner) if o == k)
         chunks.append(Chunk(kind=engine_kind(mixes), pm=pm, pn=pn, pq=pq, jobs=jobs))
     pq = engines[owner[-1]][3]
-    base = Accelerator(pp=pp, chunks=tuple(chunks), rings=(), out_lanes=pq)
+    base = Accelerator(packing=packing, pp=pp, chunks=tuple(chunks), rings=(), out_lanes=pq)
     last = network.tensors[-1]
     bound = work_bound(network, replace(base, out_lanes=pq * ceil_div(last.channels, pq)))
     while work_bound(network, base) > bound:

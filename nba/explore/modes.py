@@ -11,7 +11,7 @@ from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Network, Weights, weights_digest
 from nba.ir.shared import SharedNetworks
 from nba.machine.check import check_accelerator, check_design
-from nba.machine.program import lower
+from nba.machine.program import design_programs
 from nba.machine.total import exact_cost
 
 
@@ -44,8 +44,8 @@ def modes_design(
 ) -> tuple[Design, Weights]:
     """The design that executes every bitwidth of `found` up to 8 bits on `accelerator`, which is mapped for `widest`.
 
-    Its cost is exact for all modes together, and so may exceed that of the mapping: each mode has biases and
-    multipliers of its own. Raises DesignError, DeadlockError.
+    Its cost is that of the slowest mode, with the memories of all, and so may exceed that of the mapping: each mode has
+    biases and multipliers of its own. Raises DesignError, DeadlockError.
     """
     networks, weights = zip(*(found.at(bits) for bits in mode_bitwidths(found)), strict=True)
     problems = check_modes(networks, weights) or check_accelerator(networks[0], accelerator, networks[1:])
@@ -58,7 +58,7 @@ def modes_design(
         accelerator=accelerator,
         platform=platform.name,
         clock_mhz=platform.clock_mhz,
-        cost=exact_cost(lower(networks[0], accelerator, networks[1:]), platform),
+        cost=exact_cost(design_programs(networks[0], accelerator, networks[1:]), platform),
         weights_sha256=weights_digest(everything),
         seed=seed,
         versions=versions,

@@ -9,17 +9,18 @@ The row times are those of docs/template.md.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Network
 from nba.machine.geometry import PORTS, ceil_div, earlier_uses, row_beats, tap_words, use_lane
-from nba.machine.program import input_lanes, min_ring_rows
+from nba.machine.program import input_lanes, job_degree, min_ring_rows
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
     drain_cycles,
+    engine_packing,
     host_written_cycles,
     job_cycles,
     lane_cycles,
@@ -45,15 +46,17 @@ class JobTime:
     busy: int
 
 
-def job_time(network: Network, index: int, chunk: Chunk, pp: int) -> JobTime:
-    """Timing of layer `index` on `chunk`."""
+def job_time(network: Network, index: int, chunk: Chunk, accelerator: Accelerator) -> JobTime:
+    """Timing of layer `index` on `chunk` of an accelerator."""
     layer, out = network.layers[index], network.result(index)
     n, m = network.source(layer).channels, out.channels
     words = tap_words(layer.operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
+    packing, degree = engine_packing(chunk.mixes, accelerator.packing), job_degree(layer, accelerator.packing)
     drain = drain_cycles(chunk.pm, chunk.pq)
-    slot = slot_cycles(words, layer.kernel_h * layer.kernel_w, drain)
-    work = work_cycles(ceil_div(out.width, pp), ceil_div(m, chunk.pm), slot)
-    row, lanes = row_cycles(work), lane_cycles(chunk.pn)
+    slot = slot_cycles(words, layer.kernel_h * layer.kernel_w, drain, packing)
+    work = work_cycles(ceil_div(out.width, degree * accelerator.pp), ceil_div(m, chunk.pm), slot)
+    row, lanes = row_cycles(work), lane_cycles(chunk.pn, packing)
+    drain *= degree
     return JobTime(
         rows=out.height,
         row=row,
@@ -84,7 +87,7 @@ def host_times(network: Network, accelerator: Accelerator) -> tuple[JobTime, Job
     first, last = network.tensors[0], network.tensors[-1]
     times = []
     for tensor, lanes in ((first, input_lanes(network, accelerator)), (last, accelerator.out_lanes)):
-        beats = row_beats(tensor.width, tensor.channels, accelerator.pp, lanes)
+        beats = row_beats(tensor.width, tensor.channels, accelerator.banks, lanes)
         row = row_cycles(beats)
         times.append(
             JobTime(
@@ -102,7 +105,7 @@ def work_bound(network: Network, accelerator: Accelerator) -> int:
     """Cycles per frame of the busiest chunk or host stream: no schedule has a shorter interval."""
     busy = [t.busy for t in host_times(network, accelerator)]
     for chunk in accelerator.chunks:
-        busy.append(sum(job_time(network, j.layer, chunk, accelerator.pp).busy for j in chunk.jobs))
+        busy.append(sum(job_time(network, j.layer, chunk, accelerator).busy for j in chunk.jobs))
     return max(busy)
 
 
@@ -191,9 +194,7 @@ def timetable(network: Network, accelerator: Accelerator, interval: int) -> Time
     Only `kind`, sizes and layers of the chunks are read; order and stages of their jobs are results (`with_order`).
     """
     place = accelerator.place()
-    times = tuple(
-        job_time(network, i, accelerator.chunks[place[i]], accelerator.pp) for i in range(len(network.layers))
-    )
+    times = tuple(job_time(network, i, accelerator.chunks[place[i]], accelerator) for i in range(len(network.layers)))
     host_in, host_out = host_times(network, accelerator)
     compact: set[int] = set()
     start: list[int] = []
@@ -251,7 +252,7 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
                 best = (key, jobs)
         assert best is not None
         chunks.append(Chunk(kind=chunk.kind, pm=chunk.pm, pn=chunk.pn, pq=chunk.pq, jobs=best[1]))
-    return Accelerator(pp=accelerator.pp, chunks=tuple(chunks), rings=(), out_lanes=accelerator.out_lanes)
+    return replace(accelerator, chunks=tuple(chunks), rings=())
 
 
 def uses_of(network: Network) -> list[tuple[int, int, Port]]:

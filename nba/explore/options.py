@@ -64,7 +64,7 @@ def sizes_up_to(most: int, values: tuple[int, ...]) -> tuple[int, ...]:
 
 @compiled
 def work_table(layers: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(cycles per frame, weight words, parameter words), int64 [L, C], of layers [L, 26] on engines sizes [C, 4] of
+    """(cycles per frame, weight words, parameter words), int64 [L, C], of layers [L, 30] on engines sizes [C, 4] of
     their kind (INFINITE cycles on others)."""
     shape = (layers.shape[0], sizes.shape[0])
     work, weights, params = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64)
@@ -81,10 +81,10 @@ def work_table(layers: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarr
 
 
 def engine_table(
-    network: Network, platform: Platform, pp: int, max_dsp: int, values: tuple[int, ...] = SIZES
+    network: Network, platform: Platform, pp: int, packing: int, max_dsp: int, values: tuple[int, ...] = SIZES
 ) -> EngineTable:
-    """All options at `pp` with pm and pn among `values` and MACs for `max_dsp` blocks."""
-    layers = layer_table(network)
+    """All options at `pp` and `packing` with pm and pn among `values` and MACs for `max_dsp` blocks."""
+    layers, banks = layer_table(network, packing), pp * packing
     sizes = engine_sizes(layers, pp, max_dsp, values)
     mixes, pm, pn, pq = (np.ascontiguousarray(c) for c in sizes.T)
     work, weight_words, param_words = work_table(layers, sizes, pp)
@@ -95,7 +95,7 @@ def engine_table(
     )  # fmt: skip
     acc_bits = int(layers[:, ACC_BITS].max())
     lanes = np.array([input_word(*size) for size in sizes[:, :3].tolist()], np.int64)
-    map_words = np.stack([_map_words(network, pp, lanes, False), _map_words(network, pp, pq, True)], axis=1)
+    map_words = np.stack([_map_words(network, banks, lanes, False), _map_words(network, banks, pq, True)], axis=1)
     deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
     maps = (lanes * network.master_bits, pq * network.master_bits)
@@ -103,22 +103,24 @@ def engine_table(
     blocks = np.zeros((len(sizes), len(widths), n_grains), np.int64)
     for m, width in enumerate(widths):
         for w in np.unique(width):
-            blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m in (1, 2)) * (pp if m in (1, 2) else 1)
+            copies = banks if m in (1, 2) else 1
+            blocks[width == w, m] = _memory_blocks(platform, int(w), n_grains, m in (1, 2)) * copies
     return EngineTable(
+        packing=packing,
         pm=pm, pn=pn, pq=pq, lanes=lanes, mixes=mixes == 1, bits=np.ascontiguousarray(bits, np.int64),
         work=work, weight_words=weight_words, param_words=param_words, map_words=map_words,
         bram18=blocks,
     )  # fmt: skip
 
 
-def _map_words(network: Network, pp: int, lanes: np.ndarray, residual: bool) -> np.ndarray:
+def _map_words(network: Network, banks: int, lanes: np.ndarray, residual: bool) -> np.ndarray:
     """int64 [layers, C]: words per bank of the whole input map (or residual operand) of every layer."""
     found = np.zeros((len(network.layers), len(lanes)), np.int64)
     for i, layer in enumerate(network.layers):
         tensor = layer.residual if residual else layer.input
         if tensor is not None:
             t = network.tensors[tensor]
-            columns = bank_columns(t.width, pp, layer.stride_w == 2 and not residual)
+            columns = bank_columns(t.width, banks, layer.stride_w == 2 and not residual)
             found[i] = t.height * columns * -(-t.channels // lanes)
     return found
 

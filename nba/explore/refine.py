@@ -13,7 +13,7 @@ from nba.explore.legalise import completed
 from nba.explore.options import DRAINS, SIZES, sizes_up_to
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.machine.accelerator_rules import PARALLEL_COLUMNS
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import MIXES, M, N, layer_table
 from nba.machine.usage import Objective, needed, usage
 
@@ -27,6 +27,7 @@ PENALTY = 4.0
 class Engines:
     """A partition of the layers (owner[i]: chunk of layer i) and an engine (mixes?, pm, pn, pq) for every chunk."""
 
+    packing: int
     pp: int
     owner: tuple[int, ...]
     engines: tuple[tuple[bool, int, int, int], ...]
@@ -37,6 +38,7 @@ def engines_of(accelerator: Accelerator) -> Engines:
     order = sorted(range(len(accelerator.chunks)), key=lambda k: (not accelerator.chunks[k].mixes, k))
     place = accelerator.place()
     return Engines(
+        packing=accelerator.packing,
         pp=accelerator.pp,
         owner=tuple(order.index(place[i]) for i in range(len(place))),
         engines=tuple((c.mixes, c.pm, c.pn, c.pq) for c in (accelerator.chunks[k] for k in order)),
@@ -48,7 +50,7 @@ def refine(
     rng: np.random.Generator,
 ) -> Engines:  # fmt: skip
     """The best of `steps` batches of variations, each of the best so far, by objective and budget excess."""
-    layers = layer_table(network)
+    layers = layer_table(network, start.packing)
     needs = needed(objective) | budgets.needs()
     mixes = np.array([e[0] for e in start.engines], np.int64)
     wanted = np.array([layer.operator.mixes for layer in network.layers])
@@ -70,13 +72,14 @@ def refine(
     owner = np.array([start.owner], np.int64)
     best = float(score(pp, sizes, owner)[0])
     for _ in range(steps):
-        trials = _vary(pp[0], sizes[0], owner[0], mixes, wanted, menus, rng)
+        trials = _vary(pp[0], columns_of(start.packing), sizes[0], owner[0], mixes, wanted, menus, rng)
         found = score(*trials)
         b = int(found.argmin())
         if found[b] < best:
             best = float(found[b])
             pp, sizes, owner = (array[b : b + 1].copy() for array in trials)
     return Engines(
+        packing=start.packing,
         pp=int(pp[0]),
         owner=tuple(owner[0].tolist()),
         engines=tuple((bool(d), int(pm), int(pn), int(pq)) for d, (pm, pn, pq) in zip(mixes, sizes[0], strict=True)),
@@ -94,8 +97,8 @@ def _menu(layers: np.ndarray, mixes: bool) -> Menu:
 
 
 def _vary(
-    pp: int, sizes: np.ndarray, owner: np.ndarray, mixes: np.ndarray, wanted: np.ndarray, menus: tuple[Menu, ...],
-    rng: np.random.Generator,
+    pp: int, every_pp: tuple[int, ...], sizes: np.ndarray, owner: np.ndarray, mixes: np.ndarray, wanted: np.ndarray,
+    menus: tuple[Menu, ...], rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """BATCH variations: one to three changes each, of an engine's size, of a layer's chunk, or of the columns."""
     columns = np.full(BATCH, pp, np.int64)
@@ -107,7 +110,7 @@ def _vary(
             kind = rng.random()
             k = int(rng.integers(n_chunks))
             if kind < 0.1:
-                columns[b] = PARALLEL_COLUMNS[int(rng.integers(len(PARALLEL_COLUMNS)))]
+                columns[b] = every_pp[int(rng.integers(len(every_pp)))]
             elif kind < 0.3:
                 i = int(rng.integers(len(owner)))
                 alone = int((owners[b] == owners[b, i]).sum()) == 1

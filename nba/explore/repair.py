@@ -19,6 +19,7 @@ from nba.machine.designs import (
     ACC_BITS,
     ACT_BITS,
     COLS,
+    DEGREE,
     FIRST_NEED,
     FIRST_RELEASE,
     HEIGHT_IN,
@@ -26,6 +27,7 @@ from nba.machine.designs import (
     KERNEL_H,
     LAST_NEED,
     MIXES,
+    PACKED,
     PAD_TOP,
     RESIDUAL,
     ROWS,
@@ -83,18 +85,22 @@ class Demand(NamedTuple):
 
 
 def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> Demand:
-    """The demand of the network of `layers` [L, 26] (nba.machine.designs.layer_table)."""
+    """The demand of the network of `layers` [L, 30] (nba.machine.designs.layer_table)."""
     columns, sizes_m, sizes_n = (rules.options[i, : rules.counts[i]] for i in (0, 3, 4))
     words = np.empty((len(layers), len(sizes_m), len(sizes_n)), np.int64)
     _words(layers, sizes_m, sizes_n, words)
     macs = layers[:, [ROWS, COLS, M, TAPS]].prod(1) * np.where(layers[:, MIXES] == 1, layers[:, N], 1)
     product = np.minimum(layers[:, ACT_BITS] + layers[:, WEIGHT_BITS], layers[:, ACC_BITS])
-    needs = PRODUCTS * (product >= 9) + OPERAND * (layers[:, RESIDUAL] >= 0) + WIDE * (layers[:, ACC_BITS] > 24)
+    needs = (
+        PRODUCTS * ((product >= 9) | (layers[:, PACKED] > 1))
+        + OPERAND * (layers[:, RESIDUAL] >= 0)
+        + WIDE * (layers[:, ACC_BITS] > 24)
+    )
     needs += LONG * (layers[:, [ACT_BITS, WEIGHT_BITS]].max(1) > PAIR_BITS)
     return Demand(
         layers=layers,
         slots=np.array(slot_of_layer, np.int64),
-        groups=-(-layers[:, [COLS]] // columns),
+        groups=-(-layers[:, [COLS]] // (columns * layers[:, [DEGREE]])),
         words=words,
         parts=-(-layers[:, [M]] // sizes_m),
         needs=needs,
@@ -134,7 +140,7 @@ def _dsps(
         bits = (PAIR_BITS + 1 if may[k] & LONG else PAIR_BITS) if may[k] & PRODUCTS else 0
         dsp[k] = chunk_dsp(
             row[p] == 0, pm, options[p + 3, row[p + 3]] if row[p] == 0 else 1, options[0, row[0]], pq[k], bits, bits,
-            acc_bits if may[k] & WIDE else 24, may[k] & OPERAND > 0,
+            acc_bits if may[k] & WIDE else 24, may[k] & OPERAND > 0, 1,
         )  # fmt: skip
         total += dsp[k]
     return total
@@ -178,7 +184,7 @@ def busy_cycles(
     """Engine cycles of one row of layer i on chunk k of `row`."""
     p = 1 + PER_CHUNK * k
     m = row[p + 2]
-    slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain_cycles(options[p + 2, m], pq))
+    slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain_cycles(options[p + 2, m], pq), layers[i, PACKED])
     return row_cycles(work_cycles(groups[i, row[0]], parts[i, m], slot))
 
 
@@ -265,8 +271,9 @@ def repair_rings(
             continue
         mine, theirs = per_row[i], per_row[p]
         e = 1 + PER_CHUNK * owner[p]
-        lanes = lane_cycles(options[e + 3, row[e + 3]]) if row[e] == 0 else 0
-        seen = written_cycles(theirs, drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]]), lanes) + 1
+        lanes = lane_cycles(options[e + 3, row[e + 3]], layers[p, PACKED]) if row[e] == 0 else 0
+        drain = layers[p, DEGREE] * drain_cycles(options[e + 2, row[e + 2]], pq[owner[p]])
+        seen = written_cycles(theirs, drain, lanes) + 1
         held = least_rows(x[KERNEL_H], x[STRIDE_H])
         short = x[HEIGHT_IN] - held
         if short <= 0:

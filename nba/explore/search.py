@@ -144,7 +144,7 @@ class AcceleratorSearch:
 
     def _layers(self, network: Network) -> np.ndarray:
         if not self._is_known(network):
-            self._known = (network, layer_table(network))
+            self._known = (network, layer_table(network, self.space.packing))
         assert self._known is not None
         return self._known[1]
 
@@ -251,7 +251,7 @@ class AcceleratorSearch:
     def _realised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
         """The design `choice`, complete, with rings that fit the memory if there are any."""
         designs = self.space.decode(choice[None], self._layers(network), slot_of_layer)
-        accelerator = accelerator_of(network, designs, 0)
+        accelerator = accelerator_of(network, designs, 0, self.space.packing)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
         for bram18 in (self.budgets.bram18, UNLIMITED):

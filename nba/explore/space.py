@@ -47,11 +47,13 @@ class Parameter:
 class AcceleratorSpace:
     """Accelerators of `n_chunks` potential chunks for the potential layers `slots` (whether each mixes channels).
 
-    The first chunk mixes and is active, the second does not and is active, where the slots have both kinds.
+    The first chunk mixes and is active, the second does not and is active, where the slots have both kinds. All have
+    the same `packing`: layer tables for it are made with it.
     """
 
     slots: tuple[bool, ...]
     n_chunks: int = 4
+    packing: int = 1
     columns: tuple[int, ...] = PARALLEL_COLUMNS
     sizes_m: tuple[int, ...] = (1, 2, 4, 8, 12, 16, 24, 32)
     sizes_n: tuple[int, ...] = (1, 2, 4, 8, 12, 16, 24, 32)
@@ -386,7 +388,7 @@ def _decode(
         out_rows[b] = facts[n_layers - 1, 2]
 
 
-def accelerator_of(network: Network, designs: Designs, b: int) -> Accelerator:
+def accelerator_of(network: Network, designs: Designs, b: int, packing: int = 1) -> Accelerator:
     """Design number `b` as an accelerator of `network`: chunks without layers are left out."""
     owner = designs.chunk[b].tolist()
     stage = designs.stage[b].tolist()
@@ -403,7 +405,9 @@ def accelerator_of(network: Network, designs: Designs, b: int) -> Accelerator:
                 jobs=tuple(Job(layer=i, stage=stage[i]) for i in mine),
             )
         )
-    plain = Accelerator(pp=int(designs.pp[b]), chunks=tuple(chunks), rings=(), out_lanes=int(designs.out_lanes[b]))
+    plain = Accelerator(
+        packing=packing, pp=int(designs.pp[b]), chunks=tuple(chunks), rings=(), out_lanes=int(designs.out_lanes[b])
+    )
     rows = {}
     for use in uses_of(network):
         _, consumer, port = use
@@ -411,6 +415,4 @@ def accelerator_of(network: Network, designs: Designs, b: int) -> Accelerator:
             rows[use] = int(designs.out_rows[b])
         else:
             rows[use] = int((designs.main_rows if port == "main" else designs.res_rows)[b, consumer])
-    return Accelerator(
-        pp=plain.pp, chunks=plain.chunks, rings=make_rings(network, plain, rows), out_lanes=plain.out_lanes
-    )
+    return replace(plain, rings=make_rings(network, plain, rows))

@@ -84,7 +84,7 @@ def trim(network: Network, start: Candidate, platform: Platform, budgets: Budget
     Program order, stages and rings stay. The value of `objective` is no worse than that of `start`, no resource is
     larger, and no further budget is exceeded; no single dimension can be lowered on these terms.
     """
-    layers = layer_table(network)
+    layers = layer_table(network, start.accelerator.packing)
     now, improved = start, True
     refused: set[Sizes] = set()
     while improved:

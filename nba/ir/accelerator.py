@@ -66,12 +66,22 @@ class Ring:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Accelerator:
-    """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream."""
+    """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
+
+    packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
+    buffers have so many times pp banks, and streams so many times pp columns.
+    """
 
     pp: int
     chunks: tuple[Chunk, ...]
     rings: tuple[Ring, ...]
     out_lanes: int
+    packing: int = 1
+
+    @property
+    def banks(self) -> int:
+        """Columns that lie side by side in every buffer, and in a beat of the input stream."""
+        return self.pp * self.packing
 
     def place(self) -> dict[int, int]:
         """layer index -> chunk index."""

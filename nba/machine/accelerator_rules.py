@@ -12,6 +12,7 @@ from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
 from nba.machine.geometry import edge_of, reader_word
+from nba.machine.kernels import PAIR_BITS
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
 MAX_PARALLEL = 4095
@@ -29,6 +30,12 @@ MAX_BEAT_BITS = 4096
 MAX_EDGES = 15
 MAX_RINGS = 63
 PARALLEL_COLUMNS = (1, 2, 4, 8)
+PACKINGS = (1, 2, 4)
+
+
+def columns_of(packing: int) -> tuple[int, ...]:
+    """Values of pp that are legal in a design of this packing: pp * packing banks are no more than there may be."""
+    return tuple(pp for pp in PARALLEL_COLUMNS if pp * packing <= PARALLEL_COLUMNS[-1])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +80,18 @@ class MappedNetwork:
 def _columns(s: MappedNetwork) -> Problems:
     if s.accelerator.pp not in PARALLEL_COLUMNS:
         yield f"accelerator: pp is {s.accelerator.pp}; legal: {', '.join(map(str, PARALLEL_COLUMNS))}"
+    if s.accelerator.packing not in PACKINGS:
+        yield f"accelerator: packing is {s.accelerator.packing}; legal: {', '.join(map(str, PACKINGS))}"
+    elif s.accelerator.banks > PARALLEL_COLUMNS[-1]:
+        yield (
+            f"accelerator: pp times packing is {s.accelerator.banks}; legal: up to {PARALLEL_COLUMNS[-1]}, the banks "
+            "of a buffer"
+        )
+    if s.accelerator.packing > 1 and s.network.master_bits > PAIR_BITS:
+        yield (
+            f"accelerator: packing is {s.accelerator.packing}; legal for codes of {s.network.master_bits} bits: 1, "
+            "their products fill a multiplier"
+        )
 
 
 def _chunk_count(s: MappedNetwork) -> Problems:
@@ -213,8 +232,8 @@ def _memories(s: MappedNetwork) -> Problems:
 
 
 def _beats(s: MappedNetwork) -> Problems:
-    columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.pp
-    first = s.accelerator.pp * input_lanes(s.network, s.accelerator)
+    columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.banks
+    first = s.accelerator.banks * input_lanes(s.network, s.accelerator)
     for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
         yield from limit(
             f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS

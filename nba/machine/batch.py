@@ -12,11 +12,13 @@ from nba.ir.accelerator import HOST
 from nba.machine import schedule as pipeline
 from nba.machine.designs import (
     COLS,
+    DEGREE,
     EARLIER_RES,
     EARLIER_USE,
     HEIGHT_IN,
     INPUT,
     KERNEL_H,
+    PACKED,
     PAD_TOP,
     RESIDUAL,
     ROWS,
@@ -25,6 +27,7 @@ from nba.machine.designs import (
     Designs,
     M,
     N,
+    bank_count,
     row_work,
     source_rows,
 )
@@ -161,15 +164,16 @@ def _flatten(
         i = order[j]
         k = chunk[i]
         layer = layers[i]
-        work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), drain_cycles(pm[k], pq[k])
-        lanes = lane_cycles(pn[k])
+        work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), layer[DEGREE] * drain_cycles(pm[k], pq[k])
+        lanes = lane_cycles(pn[k], layer[PACKED])
         jobs[j] = (
             stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
             released_cycles(row_cycles(work)), residual_cycles(work, drain, lanes), layer[STRIDE_H], layer[PAD_TOP],
             layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
-    beats = row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
+    banks = bank_count(layers, pp)
+    beats = row_beats(layers[0, WIDTH_IN], layers[0, N], banks, in_lanes)
     rows = layers[0, HEIGHT_IN]
     agents[n_agents] = (n_layers, 1, 0, 0, 0)
     jobs[n_layers] = (
@@ -177,7 +181,7 @@ def _flatten(
         dest_of[0, 1],
     )  # fmt: skip
     z = n_layers - 1
-    beats = row_beats(layers[z, COLS], layers[z, M], pp, out_lanes)
+    beats = row_beats(layers[z, COLS], layers[z, M], banks, out_lanes)
     rows = layers[z, ROWS]
     agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0)
     jobs[n_layers + 1] = (
@@ -219,7 +223,8 @@ def _outputs(
             wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64), np.zeros(n_rings, np.int64),
         )  # fmt: skip
         z = n_layers + 1
-        beats = row_beats(layers[n_layers - 1, COLS], layers[n_layers - 1, M], pp[b], out_lanes[b])
+        banks = bank_count(layers, pp[b])
+        beats = row_beats(layers[n_layers - 1, COLS], layers[n_layers - 1, M], banks, out_lanes[b])
         for f in range(n_frames):
             output[b, f] = -1
             if finished:

@@ -18,6 +18,7 @@ from nba.machine.designs import (
     GROUPS,
     INPUT,
     MIXES,
+    PACKING,
     RESIDUAL,
     ROTATE,
     STORE_BITS,
@@ -45,7 +46,7 @@ from nba.machine.geometry import (
 )
 from nba.machine.kernels import bram18, chunk_dsp, is_block
 from nba.machine.resources import rom_words
-from nba.machine.timing import drain_cycles
+from nba.machine.timing import drain_cycles, engine_packing
 
 compiled_bram18 = compiled(bram18)
 
@@ -87,7 +88,7 @@ def _memory(
 
 _COLUMNS = [
     MIXES, STORED, TAPS, INPUT, RESIDUAL, STRIDE_W, GROUPS, N, M, ROTATE, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS,
-    CODE_BITS,
+    CODE_BITS, PACKING,
 ]  # fmt: skip
 _BITS = 10
 # Columns of what a chunk's layers need at most, besides the four widths: whether any has a residual operand.
@@ -114,12 +115,12 @@ def _block_counts(
     out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
     chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 15] by _COLUMNS, halves [L, 5]: columns, M, N, columns of
+    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 16] by _COLUMNS, halves [L, 5]: columns, M, N, columns of
     the input and half of them, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
 
     One loop with its scratch, which is faster than parts that hand arrays to each other for every design.
     """
-    n_layers, n_chunks, code_bits = ints.shape[0], pm.shape[1], ints[0, 14]
+    n_layers, n_chunks, code_bits, packing = ints.shape[0], pm.shape[1], ints[0, 14], ints[0, 15]
     most = np.zeros((n_chunks, _NEEDS), np.int64)
     words = np.zeros((n_chunks, 2), np.int64)
     drain = np.zeros(n_chunks, np.int64)
@@ -133,7 +134,8 @@ def _block_counts(
     keys = np.zeros(_CACHE, np.int64)
     values = np.zeros(_CACHE, np.int64)
     for b in range(pp.size):
-        inverse_pp = 1.0 / pp[b]
+        banks = pp[b] * packing
+        inverse_banks = 1.0 / banks
         place = chunk[b]
         for k in range(n_chunks):
             most[k] = 0
@@ -154,9 +156,9 @@ def _block_counts(
             words[k, 1] += params
             for f in range(4):
                 most[k, f] = max(most[k, f], layer[_BITS + f])
-            columns = _ceil_by(halves[i, 3], inverse_pp)
+            columns = _ceil_by(halves[i, 3], inverse_banks)
             if layer[5] == 2:
-                columns = 2 * _ceil_by(halves[i, 4], inverse_pp)
+                columns = 2 * _ceil_by(halves[i, 4], inverse_banks)
             held = main_rows[b, i] * columns * per_column
             for port in range(2):
                 tensor = layer[3 + port]
@@ -164,7 +166,8 @@ def _block_counts(
                     if tensor < 0:
                         break
                     most[k, _ADDS] = 1
-                    held = res_rows[b, i] * _ceil_by(halves[i, 0], inverse_pp) * _ceil_by(halves[i, 1], inverse[k, 2])
+                    columns = _ceil_by(halves[i, 0], inverse_banks)
+                    held = res_rows[b, i] * columns * _ceil_by(halves[i, 1], inverse[k, 2])
                 lane = min(use_lane(earlier[port], place, i), MAX_LANES - 1)
                 p = place[tensor - 1] if tensor > 0 else -1
                 cell = edge_number(p, k, port, lane, n_chunks, MAX_LANES)
@@ -182,7 +185,7 @@ def _block_counts(
             macs = array_macs(mixes[b, k] == 1, pm[b, k], pn[b, k])
             dsp += chunk_dsp(
                 mixes[b, k] == 1, pm[b, k], pn[b, k] if mixes[b, k] == 1 else 1, pp[b], pq[b, k], most[k, 0],
-                most[k, 1], most[k, 3], most[k, _ADDS] > 0,
+                most[k, 1], most[k, 3], most[k, _ADDS] > 0, engine_packing(mixes[b, k] == 1, packing),
             )  # fmt: skip
             store = max(most[k, 1], most[k, 2])
             blocks += _memory(macs * store, rom_words(words[k, 0]), 0, min_words, min_bits, keys, values)
@@ -190,14 +193,14 @@ def _block_counts(
             blocks += _memory(params, rom_words(words[k, 1]), 0, min_words, min_bits, keys, values)
         for n in range(n_used):
             cell = used[n]
-            blocks += pp[b] * _memory(
+            blocks += banks * _memory(
                 reads[cell] * code_bits, depth[cell], writes[cell] * code_bits, min_words, min_bits, keys, values
             )
             depth[cell] = 0
         z = n_layers - 1
-        held = out_rows[b] * _ceil_by(halves[z, 0], inverse_pp) * ceil_div(ints[z, 8], out_lanes[b])
+        held = out_rows[b] * _ceil_by(halves[z, 0], inverse_banks) * ceil_div(ints[z, 8], out_lanes[b])
         write = pq[b, place[z]]
-        blocks += pp[b] * _memory(out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values)
+        blocks += banks * _memory(out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values)
         found[b, 0] = dsp
         found[b, 1] = blocks
 

@@ -26,6 +26,7 @@ import numpy as np
 from nba.core.compiled import compiled
 from nba.machine.designs import (
     COLS,
+    DEGREE,
     FIRST_NEED,
     FIRST_RELEASE,
     GROUPS,
@@ -33,6 +34,8 @@ from nba.machine.designs import (
     INPUT,
     LAST_NEED,
     MIXES,
+    PACKED,
+    PACKING,
     PAD_TOP,
     RESIDUAL,
     ROTATE,
@@ -62,21 +65,22 @@ OVERHEAD = float(OVERHEAD_CYCLES)
 RELEASED = RELEASE_CYCLES + 1.0
 """From the end of a row to the start of one that waited for the rows that it released."""
 
-_SPEED_COLUMNS = [MIXES, INPUT, RESIDUAL, GROUPS, N, M, ROTATE]
+_SPEED_COLUMNS = [MIXES, INPUT, RESIDUAL, GROUPS, N, M, ROTATE, PACKED]
 # Columns of the numbers of a layer that the loop over designs takes as floating point.
-_COLS, _M, _N, _TAPS, _ROWS, _HEIGHT, _NEED_FIRST, _NEED_LAST, _RELEASE, _PAD, _STRIDE = range(11)
+_COLS, _M, _N, _TAPS, _ROWS, _HEIGHT, _NEED_FIRST, _NEED_LAST, _RELEASE, _PAD, _STRIDE, _DEGREE, _PACKED = range(13)
 
 
 def _speed_numbers(layers: np.ndarray) -> np.ndarray:
-    """float64 [L, 11]: output columns, M, N less 0.5; taps; rows; rows of the input map; rows that the first and the
-    last row read; two more than the first row that releases any; padding less 0.5; 1 / stride."""
+    """float64 [L, 13]: output columns, M, N less 0.5; taps; rows; rows of the input map; rows that the first and the
+    last row read; two more than the first row that releases any; padding less 0.5; 1 / stride; times pp columns that
+    are worked on at once; packing of the engine."""
     tensor = layers[:, INPUT]
     height = np.where(tensor == 0, layers[0, HEIGHT_IN], layers[tensor - 1, ROWS])
     return np.column_stack(
         [
             layers[:, COLS] - 0.5, layers[:, M] - 0.5, layers[:, N] - 0.5, layers[:, TAPS], layers[:, ROWS], height,
             layers[:, FIRST_NEED], layers[:, LAST_NEED], layers[:, FIRST_RELEASE] + 2, layers[:, PAD_TOP] - 0.5,
-            1.0 / layers[:, STRIDE_H],
+            1.0 / layers[:, STRIDE_H], layers[:, DEGREE], layers[:, PACKED],
         ]
     )  # fmt: skip
 
@@ -94,11 +98,11 @@ _LOAD, _READY, _DRAIN, _LANES, _PER_M, _PER_N = range(6)
 # One compiled loop: its arguments are the arrays of `Designs`, and the bounds share one pass over the layers.
 @compiled
 def _speed(
-    ints: np.ndarray, numbers: np.ndarray, size_in: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
+    ints: np.ndarray, numbers: np.ndarray, size_in: np.ndarray, packing: int, pp: np.ndarray, in_lanes: np.ndarray,
     out_lanes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, result: np.ndarray, busy: np.ndarray,
 ) -> None:  # fmt: skip
-    """Fills result [B, 2] and busy [B, L] from ints [L, 7], numbers [L, 11] and size_in (rows, columns, channels of the
+    """Fills result [B, 2] and busy [B, L] from ints [L, 8], numbers [L, 13] and size_in (rows, columns, channels of the
     input). Event n + 1 is layer n, event 0 the input stream.
 
     Cycles are floating point, exact below 2**53: maxima of floats need no branches, and which ring is short or which
@@ -120,20 +124,23 @@ def _speed(
                 state[w, k, _LOAD] = 0.0
                 state[w, k, _READY] = 0.0
                 state[w, k, _DRAIN] = drain_cycles(pm[b, k], pq[b, k])
-                state[w, k, _LANES] = lane_cycles(pn[b, k])
+                state[w, k, _LANES] = lane_cycles(pn[b, k], 1)
                 state[w, k, _PER_M] = 1.0 / pm[b, k]
                 state[w, k, _PER_N] = 1.0 / pn[b, k]
                 before[w, k] = 0
-            beats = row_beats(size_in[1], size_in[2], pp[b], in_lanes[b])
+            beats = row_beats(size_in[1], size_in[2], pp[b] * packing, in_lanes[b])
             event[w, 0, _ROW] = row_cycles(beats)
             event[w, 0, _SEEN] = host_written_cycles(beats) + 1
             event[w, 0, _LAST] = 1.0 + (size_in[0] - 1) * event[w, 0, _ROW]
         for i in range(n_layers):
             layer, number = ints[i], numbers[i]
-            cols, m, n, taps, rows, height, need_first, need_last, release, pad, per_stride = (
+            cols, m, n, taps, rows, height, need_first, need_last, release, pad, per_stride, degree, packed = (
                 number[_COLS], number[_M], number[_N], number[_TAPS], number[_ROWS], number[_HEIGHT],
                 number[_NEED_FIRST], number[_NEED_LAST], number[_RELEASE], number[_PAD], number[_STRIDE],
+                number[_DEGREE], number[_PACKED],
             )  # fmt: skip
+            cols /= degree
+            spread = float(lane_cycles(1, layer[7]))
             # Numbers without a sign: no index is tried from the end of an array.
             source, other = np.uintp(layer[1]), np.uintp(max(0, layer[2]))
             mixes, halved, inside, adds = layer[0] == 1, layer[3] == 2, layer[1] > 0, layer[2] >= 0
@@ -151,7 +158,7 @@ def _speed(
                 col_groups = np.floor(cols * inverse_pp[w]) + 1.0
                 m_groups = np.floor(m * state[w, at, _PER_M]) + 1.0
                 drain = state[w, at, _DRAIN]
-                work = work_cycles(col_groups, m_groups, slot_cycles(words, taps, drain))
+                work = work_cycles(col_groups, m_groups, slot_cycles(words, taps, drain, packed))
                 mine = row_cycles(work)
                 more = (rows - 1.0) * mine
                 theirs, seen = event[w, source, _ROW], event[w, source, _SEEN]
@@ -180,7 +187,7 @@ def _speed(
                 state[w, at, _READY] = final + mine + OVERHEAD
                 before[w, at] = turn
                 event[w, i + 1, _ROW] = mine
-                event[w, i + 1, _SEEN] = written_cycles(work, drain, state[w, at, _LANES]) + 1.0
+                event[w, i + 1, _SEEN] = written_cycles(work, drain * degree, state[w, at, _LANES] + spread) + 1.0
                 event[w, i + 1, _FIRST] = begin
                 event[w, i + 1, _LAST] = final
                 event[w, i + 1, _CYCLES] = own + OVERHEAD
@@ -194,7 +201,8 @@ def _speed(
                 interval = max(interval, state[w, k, _LOAD])
             z = n_layers
             rows = numbers[z - 1, _ROWS]
-            beats = (np.floor(numbers[z - 1, _COLS] * inverse_pp[w]) + 1.0) * ceil_div(ints[z - 1, 5], out_lanes[b])
+            out_groups = np.floor(numbers[z - 1, _COLS] * inverse_pp[w] / packing) + 1.0
+            beats = out_groups * ceil_div(ints[z - 1, 5], out_lanes[b])
             out_row = row_cycles(beats)
             seen = event[w, z, _SEEN]
             final = max(event[w, z, _LAST] + seen, event[w, z, _FIRST] + seen + (rows - 1.0) * out_row)
@@ -210,7 +218,7 @@ def speed_bounds(layers: np.ndarray, designs: Designs) -> tuple[np.ndarray, np.n
     busy = np.empty((b, n_layers), np.int64)
     _speed(
         np.ascontiguousarray(layers[:, _SPEED_COLUMNS]), _speed_numbers(layers), layers[0, [HEIGHT_IN, WIDTH_IN, N]],
-        designs.pp, designs.in_lanes, designs.out_lanes, designs.pm, designs.pn, designs.pq, designs.chunk,
-        designs.stage, designs.position, designs.main_rows, result, busy,
+        int(layers[0, PACKING]), designs.pp, designs.in_lanes, designs.out_lanes, designs.pm, designs.pn, designs.pq,
+        designs.chunk, designs.stage, designs.position, designs.main_rows, result, busy,
     )  # fmt: skip
     return result, busy

@@ -39,6 +39,7 @@ from nba.machine.parts import (
     E_WRITE,
     E_WRITES,
     EDGE_COLUMNS,
+    H_BANKS,
     H_CODE_BITS,
     H_IN_BEATS,
     H_IN_LANES,
@@ -73,10 +74,10 @@ TOTAL_BITS = 48
 class FrameEvents:
     """Events of one frame.
 
-    macs: products (and sums) of the arrays, all lanes; by_widths: the same as (act_bits, weight_bits, products).
-    weight_reads, param_reads: words read from the chunks' memories. requants: values; residuals: those among them with
-    a residual operand. edge_reads, edge_writes: words read from, sub-words written to, single banks. host_in_words,
-    host_out_words: beats of the streams.
+    macs: steps of all lanes of the arrays, a product and a sum each (of packed columns, several); by_widths: the same
+    as (act_bits, weight_bits, steps). weight_reads, param_reads: words read from the chunks' memories. requants:
+    values; residuals: those among them with a residual operand. edge_reads, edge_writes: words read from, sub-words
+    written to, single banks. host_in_words, host_out_words: beats of the streams.
     """
 
     macs: int
@@ -136,7 +137,7 @@ def _events(chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, found: np.n
         found[3] += row[C_DRAINS] * row[C_PQ] * pp
         found[4] += row[C_RES_DRAINS] * row[C_PQ] * pp
     for e in range(len(edges)):
-        found[5] += edges[e, E_READS] * pp
+        found[5] += edges[e, E_READS] * host[H_BANKS]
         found[6] += edges[e, E_WRITES] * pp
     found[7] += host[H_IN_BEATS]
     found[8] += host[H_OUT_BEATS]
@@ -184,8 +185,8 @@ def shares_aj(
             continue
         bits = row[E_LANES] * code_bits * row[E_DEPTH]
         reads = row[E_READS] * _access(row[E_LANES] * code_bits, bits, memory)
-        found[4] += pp * (reads + row[E_WRITES] * _access(row[E_WRITE] * code_bits, bits, memory))
-    found[5] += host[H_IN_BEATS] * _whole(pp * host[H_IN_LANES] * code_bits * stream)
+        found[4] += host[H_BANKS] * reads + pp * row[E_WRITES] * _access(row[E_WRITE] * code_bits, bits, memory)
+    found[5] += host[H_IN_BEATS] * _whole(host[H_BANKS] * host[H_IN_LANES] * code_bits * stream)
     found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits * stream)
 
 

@@ -93,9 +93,25 @@ PAIR_BITS = 8
 
 
 @kernel
-def products(mixes: bool, act_bits: int, weight_bits: int, acc_bits: int) -> int:
+def packed_columns(act_bits: int, weight_bits: int) -> int:
+    """Columns whose operands fit one multiplier side by side, for weights and activations of so many bits: their
+    products take fields of 16 / columns bits."""
+    bits = max(act_bits, weight_bits)
+    return 4 if bits <= 2 else 2 if bits <= 4 else 1
+
+
+@kernel
+def degree(mixes: bool, act_bits: int, weight_bits: int, packing: int) -> int:
+    """Times pp columns that a layer works on at once in a design of this packing."""
+    return min(packed_columns(act_bits, weight_bits), packing) if mixes else 1
+
+
+@kernel
+def products(mixes: bool, act_bits: int, weight_bits: int, acc_bits: int, packing: int) -> int:
     """How a chunk multiplies whose product register has min(act_bits + weight_bits, acc_bits) bits. Only one that mixes
-    channels multiplies an activation by several weights."""
+    channels multiplies an activation by several weights; one that packs columns (packing > 1) does so for any width."""
+    if mixes and packing > 1:
+        return PAIRED
     if min(act_bits + weight_bits, acc_bits) < 9:
         return IN_LUTS
     return PAIRED if mixes and max(act_bits, weight_bits) <= PAIR_BITS else SINGLE
@@ -111,13 +127,14 @@ def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
 
 @kernel
 def chunk_dsp(
-    mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool
-) -> int:
+    mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool,
+    packing: int,
+) -> int:  # fmt: skip
     """DSP48E1 blocks of a chunk (pn = 1 where it does not mix channels).
 
     MACs, and per requantised value a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of
     16 bits: 17 x 17, which is one block too).
     """
-    macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits))
+    macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits, packing))
     scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
     return macs + pq * pp * (scale + (1 if has_residual else 0))

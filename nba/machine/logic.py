@@ -14,15 +14,17 @@ from nba.core.compiled import compiled
 from nba.ir.network import MULT_BITS
 from nba.machine.designs import Designs
 from nba.machine.geometry import input_word
-from nba.machine.kernels import is_block, product_dsp
+from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, is_block, products
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
+    C_DEGREE,
     C_DST,
     C_JOBS,
     C_MIXES,
     C_NEST_ACT,
     C_NEST_WEIGHT,
+    C_PACKING,
     C_PARAM_WORDS,
     C_PM,
     C_PN,
@@ -39,6 +41,7 @@ from nba.machine.parts import (
     E_RINGS,
     E_WRITE,
     EDGE_COLUMNS,
+    H_BANKS,
     H_CODE_BITS,
     H_IN_LANES,
     H_OUT_COLS,
@@ -58,9 +61,12 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("array", "adder bits of the lane sums"),
     ("array", "bits of products too small for a DSP block"),
     ("array", "operand bits times operand bits of these"),
+    ("array", "bits of products that have a DSP block each"),
+    ("array", "bits of products that are taken out of a packed one"),
     ("align", "operand bits"),
     ("align", "bits per stage of the rotator"),
     ("align", "operand bits that are nested"),
+    ("align", "bits of packed operands"),
     ("nest", "weight bits"),
     ("nest", "weight bits that are nested"),
     ("requant", "values"),
@@ -78,7 +84,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("counters", "32-job stretches"),
     ("control", "one"),
     ("control", "mixes"),
-    ("control", "columns"),
+    ("control", "banks"),
     ("control", "bits of input words from further edges"),
     ("control", "bits of residual words"),
     ("control", "output edges"),
@@ -87,7 +93,7 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("ram", "bits of distributed words"),
     ("ram", "bits of distributed words times 32-word stretches"),
     ("writer", "one"),
-    ("writer", "columns"),
+    ("writer", "banks"),
     ("writer", "bits per cycle"),
     ("writer", "places in a word"),
     ("host", "one"),
@@ -107,83 +113,94 @@ def _bits(n: int) -> int:
     return found
 
 
-# One compiled loop: every part adds to the features in one pass.
+# One compiled loop: every part adds to the features in one pass, by their places in FEATURES.
 @compiled
 def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
 ) -> None:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [40], by FEATURES."""
-    pp, code_bits = host[H_PP], host[H_CODE_BITS]
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [43], by FEATURES."""
+    pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
     for k in range(len(chunks)):
         c = chunks[k]
         if c[C_JOBS] == 0:
             continue
         pm, pn, pq, acc, act, weight = c[C_PM], c[C_PN], c[C_PQ], c[C_ACC], c[C_ACT], c[C_WEIGHT]
-        lanes = input_word(c[C_MIXES] == 1, pm, pn)
+        lanes, degree = input_word(c[C_MIXES] == 1, pm, pn), c[C_DEGREE]
+        kind = products(c[C_MIXES] == 1, act, weight, acc, c[C_PACKING])
         product = min(act + weight, acc)
-        found[0] += pm * pp * acc
-        found[1] += pm * pp * (pn - 1) * (product + 1)
-        if product_dsp(act + 1, weight, product) == 0:
+        # Bits of the products of one lane, of all columns of a group; a column behind the first has a field's.
+        fields = min(product if degree == 1 else 2 * PAIR_BITS, acc)
+        for i in range(1, degree):
+            fields += PAIR_BITS if i == 1 else PAIR_BITS // 2
+        found[0] += pm * pp * degree * acc
+        found[1] += pm * pp * (pn - 1) * (fields + degree)
+        if kind == IN_LUTS:
             found[2] += pm * pn * pp * product
             found[3] += pm * pn * pp * (act + 1) * weight
-        found[4] += pp * lanes * (act + 1)
-        found[5] += pp * lanes * code_bits * _bits(pp)
-        found[6] += c[C_NEST_ACT] * pp * lanes * (act + 1)
-        found[7] += pm * pn * weight
-        found[8] += c[C_NEST_WEIGHT] * pm * pn * weight
-        found[9] += pq * pp
-        found[10] += pq * pp * acc
-        found[11] += min(1, c[C_RES]) * pq * pp
-        found[12] += pq
-        found[13] += 1
-        found[14] += pm * pp * acc
-        found[15] += pm * pp * acc if pm > pq else 0
-        found[16] += pq * pp * acc
+        if kind == SINGLE:
+            found[4] += pm * pn * pp * product
+        if degree > 1:
+            found[5] += pm * pn * pp * fields
+        found[6] += pp * degree * lanes * (act + 1)
+        found[7] += banks * lanes * code_bits * _bits(banks)
+        found[8] += c[C_NEST_ACT] * pp * degree * lanes * (act + 1)
+        if c[C_PACKING] > 1:
+            found[9] += pp * lanes * (act + 1 if degree == 1 else 11 + degree)
+        found[10] += pm * pn * weight
+        found[11] += c[C_NEST_WEIGHT] * pm * pn * weight
+        found[12] += pq * pp
+        found[13] += pq * pp * acc
+        found[14] += min(1, c[C_RES]) * pq * pp
+        found[15] += pq
+        found[16] += 1
+        found[17] += pm * pp * degree * acc
+        found[18] += pm * pp * degree * acc if pm * degree > pq else 0
+        found[19] += pq * pp * acc
         for rom in range(2):
             width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS)
             words = rom_words(c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS])
             if not is_block(width, words, min_words, min_bits):
-                found[17] += width
-                found[18] += width * ((words + 63) // 64)
+                found[20] += width
+                found[21] += width * ((words + 63) // 64)
         if c[C_JOBS] > 1:
-            found[19] += 1
-        found[20] += _bits(c[C_PROGRAM_WORDS])
-        found[21] += (c[C_JOBS] + 31) // 32
-        found[22] += 1
-        found[23] += c[C_MIXES]
-        found[24] += pp
-        found[25] += (c[C_SRC] - 1) * pp * lanes * code_bits
-        found[26] += c[C_RES] * pp * pq * code_bits
-        found[27] += c[C_DST]
-        found[39] += 1
+            found[22] += 1
+        found[23] += _bits(c[C_PROGRAM_WORDS])
+        found[24] += (c[C_JOBS] + 31) // 32
+        found[25] += 1
+        found[26] += c[C_MIXES]
+        found[27] += banks
+        found[28] += (c[C_SRC] - 1) * banks * lanes * code_bits
+        found[29] += c[C_RES] * banks * pq * code_bits
+        found[30] += c[C_DST]
+        found[42] += 1
     for e in range(len(edges)):
         edge = edges[e]
         if edge[E_RINGS] == 0:
             continue
-        bits = pp * edge[E_LANES] * code_bits
-        found[28] += 1
-        found[29] += edge[E_RINGS]
+        bits = banks * edge[E_LANES] * code_bits
+        found[31] += 1
+        found[32] += edge[E_RINGS]
         if not is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
-            found[30] += bits
-            found[31] += bits * ((edge[E_DEPTH] + 31) // 32)
-        found[32] += 1
-        found[33] += pp
-        found[34] += pp * edge[E_WRITE] * code_bits
-        found[35] += edge[E_LANES] // edge[E_WRITE]
-    found[36] += 1
-    found[37] += pp * host[H_IN_LANES] * code_bits
-    found[38] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
+            found[33] += bits
+            found[34] += bits * ((edge[E_DEPTH] + 31) // 32)
+        found[35] += 1
+        found[36] += banks
+        found[37] += banks * edge[E_WRITE] * code_bits
+        found[38] += edge[E_LANES] // edge[E_WRITE]
+    found[39] += 1
+    found[40] += banks * host[H_IN_LANES] * code_bits
+    found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
-    """int64 [40]: the features of a design, or of some of its parts."""
+    """int64 [43]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
     features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, total)
     return total
 
 
 def coefficients(table: LogicTable) -> np.ndarray:
-    """int64 [40, 2]: thousandths of a LUT and of a flip-flop per feature."""
+    """int64 [43, 2]: thousandths of a LUT and of a flip-flop per feature."""
     assert tuple((c.part, c.feature) for c in table.coefficients) == FEATURES
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 

@@ -21,10 +21,13 @@ from nba.machine.designs import (
     ACT_BITS,
     CODE_BITS,
     COLS,
+    DEGREE,
     EARLIER_RES,
     EARLIER_USE,
     HEIGHT_IN,
     INPUT,
+    PACKED,
+    PACKING,
     RESIDUAL,
     ROWS,
     STORE_BITS,
@@ -35,6 +38,8 @@ from nba.machine.designs import (
     WIDTH_IN,
     M,
     N,
+    bank_count,
+    column_groups,
     words_of,
 )
 from nba.machine.geometry import (
@@ -55,28 +60,29 @@ from nba.machine.program import ChunkProgram, Program, program_depth
 from nba.machine.timing import drain_cycles
 
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:
-# steps of the array (each reads a weight word, and a word of each of pp banks), drain steps (each reads a parameter
-# word, and requantises pq x pp values), and those among them that read a residual word from each of pp banks.
+# steps of the array (each reads a weight word, and a word of every bank), drain steps (each reads a parameter
+# word, and requantises pq x pp values), and those among them that read a residual word from every bank. The largest
+# degree of any layer, and the packing of the engine.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
-    C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS,
-) = range(20)  # fmt: skip
-CHUNK_COLUMNS = 20
+    C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
+) = range(22)  # fmt: skip
+CHUNK_COLUMNS = 22
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
-# from, and sub-words written to, each of pp banks.
+# from every bank, and sub-words written to pp banks.
 E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES = range(6)
 EDGE_COLUMNS = 6
 
-# Columns of the host's row: columns in parallel; channels per input and output beat, columns per output beat; beats of
-# a frame; bits of a code, in the whole machine.
-H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS = range(7)
-HOST_COLUMNS = 7
+# Columns of the host's row: columns of the engines; channels per input and output beat, columns per output beat; beats
+# of a frame; bits of a code, in the whole machine; banks of every buffer and columns of an input beat.
+H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS = range(8)
+HOST_COLUMNS = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 20], edges: int64 [E, 6], host: int64 [7], by the columns of this module."""
+    """chunks: int64 [K, 22], edges: int64 [E, 6], host: int64 [8], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -91,10 +97,13 @@ def parts(program: Program) -> Parts:
         [(e.lanes, e.write_lanes, e.depth_words, len(e.rings), 0, 0) for e in program.edges], np.int64
     )  # fmt: skip
     for use in program.host_in:
-        edges[use.edge, E_WRITES] += host_beats
+        edges[use.edge, E_WRITES] += host_beats * program.packing
     edges[program.host_out.edge, E_READS] += out_beats
     chunks = np.array([_chunk(program, k, chunk, edges) for k, chunk in enumerate(program.chunks)], np.int64)
-    host = (program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits)
+    host = (
+        program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits,
+        program.banks,
+    )  # fmt: skip
     return Parts(chunks=chunks, edges=edges, host=np.array(host, np.int64))
 
 
@@ -104,24 +113,24 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
     for job in chunk.jobs:
         groups = job.rows_out * job.col_groups * job.m_groups
         steps += groups * job.steps
-        drains += groups * chunk.drain_cycles
+        drains += groups * chunk.drain_cycles * job.degree
         edges[job.src_edge, E_READS] += groups * job.steps
         if job.res_edge is not None and job.res_ring is not None:
             words = program.edges[job.res_edge].rings[job.res_ring].col_words
-            edges[job.res_edge, E_READS] += job.rows_out * job.col_groups * words
-            res_drains += job.rows_out * job.col_groups * words
+            edges[job.res_edge, E_READS] += job.rows_out * job.col_groups * words * job.degree
+            res_drains += job.rows_out * job.col_groups * words * job.degree
         for use in job.destinations:
             edge = program.edges[use.edge]
             col_words = edge.rings[use.ring].col_words
             written = written_words(job.m_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
-            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written
+            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree
     sources = [e for e in program.edges if e.consumer == k]
     return (
         int(chunk.mixes), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
         chunk.weight_store_bits, chunk.acc_bits, int(chunk.nested_act), int(chunk.nested_weight), chunk.weight_depth,
         chunk.param_depth, len(chunk.jobs), sum(e.port == "main" for e in sources),
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
-        res_drains, program_depth(len(chunk.jobs), chunk.n_modes),
+        res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
     )  # fmt: skip
 
 
@@ -135,7 +144,7 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     """Adds `layer`, on an engine, to the `row` of its chunk; returns its steps of the array per frame."""
     m_groups, drain = ceil_div(layer[M], pm), drain_cycles(pm, pq)
     steps = words_of(layer, pm, pn) * layer[TAPS]
-    groups = layer[ROWS] * ceil_div(layer[COLS], pp) * m_groups
+    groups = layer[ROWS] * column_groups(layer, pp) * m_groups
     row[C_MIXES] = mixes
     row[C_PM] = pm
     row[C_PN] = pn if mixes == 1 else 1
@@ -153,16 +162,18 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_JOBS] += 1
     row[C_PROGRAM_WORDS] += 1
     row[C_STEPS] += groups * steps
-    row[C_DRAINS] += groups * drain
+    row[C_DRAINS] += groups * drain * layer[DEGREE]
+    row[C_DEGREE] = max(row[C_DEGREE], layer[DEGREE])
+    row[C_PACKING] = layer[PACKED]
     return groups * steps
 
 
 @compiled
 def _written(layer: np.ndarray, pp: int, pm: int, pq: int, col_words: int, word: int) -> int:
-    """Sub-words that the engine of `layer` writes per frame to each bank of a buffer of words of `word` channels,
+    """Sub-words that the engine of `layer` writes per frame to pp banks of a buffer of words of `word` channels,
     col_words to a column."""
     written = written_words(ceil_div(layer[M], pm), drain_cycles(pm, pq), col_words, word, pq)
-    return layer[ROWS] * ceil_div(layer[COLS], pp) * written
+    return layer[ROWS] * column_groups(layer, pp) * written * layer[DEGREE]
 
 
 # One compiled kernel: its arguments are the arrays of a design.
@@ -172,7 +183,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 20], edges [n_edge_slots(K), 6] and host [7].
+    """The parts of one design, into chunks [K, 22], edges [n_edge_slots(K), 6] and host [8].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.
@@ -182,7 +193,8 @@ def fill(
     edges[:] = 0
     chunks[:, C_WEIGHT] = UNIT_WEIGHT_BITS
     chunks[:, C_STORE] = UNIT_WEIGHT_BITS
-    in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], pp, in_lanes)
+    banks = bank_count(layers, pp)
+    in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], banks, in_lanes)
     earlier = (layers[:, EARLIER_USE], layers[:, EARLIER_RES])
     for i in range(n_layers):
         layer = layers[i]
@@ -199,7 +211,7 @@ def fill(
             p = chunk[tensor - 1] if tensor > 0 else HOST
             edge = edges[edge_number(p, k, port, lane, n_chunks, MAX_LANES)]
             columns = bank_columns(
-                layer[WIDTH_IN] if port == 0 else layer[COLS], pp, port == 0 and layer[STRIDE_W] == 2
+                layer[WIDTH_IN] if port == 0 else layer[COLS], banks, port == 0 and layer[STRIDE_W] == 2
             )
             if edge[E_RINGS] == 0:
                 row[C_SRC if port == 0 else C_RES] += 1
@@ -212,14 +224,16 @@ def fill(
             if port == 0:
                 edge[E_READS] += steps
             else:
-                read = layer[ROWS] * ceil_div(layer[COLS], pp) * col_words
+                read = layer[ROWS] * column_groups(layer, pp) * col_words * layer[DEGREE]
                 edge[E_READS] += read
                 row[C_RES_DRAINS] += read
             edge[E_WRITES] += (
-                in_beats if tensor == 0 else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
+                in_beats * layer[PACKING]
+                if tensor == 0
+                else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
             )
     last, layer = chunk[n_layers - 1], layers[n_layers - 1]
-    out_groups, out_words = ceil_div(layer[COLS], pp), ceil_div(layer[M], out_lanes)
+    out_groups, out_words = ceil_div(layer[COLS], banks), ceil_div(layer[M], out_lanes)
     edge = edges[edge_number(last, HOST, 0, 0, n_chunks, MAX_LANES)]
     edge[E_LANES] = out_lanes
     edge[E_WRITE] = pq[last]
@@ -231,7 +245,8 @@ def fill(
     host[H_PP] = pp
     host[H_IN_LANES] = in_lanes
     host[H_OUT_LANES] = out_lanes
-    host[H_OUT_COLS] = 1 if layer[COLS] == 1 else pp
+    host[H_OUT_COLS] = 1 if layer[COLS] == 1 else banks
+    host[H_BANKS] = banks
     host[H_IN_BEATS] = in_beats
     host[H_OUT_BEATS] = layer[ROWS] * out_groups * out_words
     host[H_CODE_BITS] = layers[0, CODE_BITS]

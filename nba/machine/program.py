@@ -27,7 +27,8 @@ from nba.machine.geometry import (
     tap_words,
     weight_words,
 )
-from nba.machine.timing import drain_cycles, row_cycles, slot_cycles, work_cycles
+from nba.machine.kernels import degree
+from nba.machine.timing import drain_cycles, engine_packing, row_cycles, slot_cycles, work_cycles
 
 
 def job_slots(n_jobs: int, n_modes: int) -> int:
@@ -91,7 +92,7 @@ class RingLayout:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeLayout:
-    """One buffer: `pp` banks of `depth_words` words of `lanes` master codes of `code_bits` bits, written `write_lanes`
+    """One buffer: banks of `depth_words` words of `lanes` master codes of `code_bits` bits, written `write_lanes`
     lanes at a time."""
 
     producer: int
@@ -134,11 +135,13 @@ def _uses(edges: tuple[EdgeLayout, ...]) -> Uses:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobProgram:
-    """Everything that a chunk needs to execute one layer; counts as in docs/template.md."""
+    """Everything that a chunk needs to execute one layer; counts as in docs/template.md. A column group has `degree`
+    times pp columns."""
 
     layer: int
     stage: int
     rows_out: int
+    degree: int
     col_groups: int
     m_groups: int
     chan_words: int
@@ -170,8 +173,8 @@ class JobProgram:
 class ChunkProgram:
     """A chunk's program and the parameters of its engine.
 
-    Widths are those of the widest mode. `jobs` are those of mode 0; in mode m their parameters begin m * `mode_params`
-    words later, all else is the same. `param_depth` covers all modes.
+    Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
+    in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes.
     """
 
     kind: Kind
@@ -180,6 +183,8 @@ class ChunkProgram:
     pq: int
     lanes: int
     drain_cycles: int
+    packing: int
+    degree: int
     act_bits: int
     weight_bits: int
     weight_store_bits: int
@@ -205,9 +210,11 @@ class ChunkProgram:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """The whole machine. `host_in` lists where the input tensor goes; `host_out` is where the output comes from."""
+    """The whole machine in one mode. `host_in` lists where the input tensor goes; `host_out` is where the output comes
+    from."""
 
     pp: int
+    packing: int
     code_bits: int
     in_lanes: int
     in_col_groups: int
@@ -222,6 +229,11 @@ class Program:
     host_out: Destination
     edges: tuple[EdgeLayout, ...]
     chunks: tuple[ChunkProgram, ...]
+
+    @property
+    def banks(self) -> int:
+        """Banks of every buffer, columns of a beat."""
+        return self.pp * self.packing
 
 
 def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
@@ -251,7 +263,7 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         stride, pad_top = layer.stride_h, layer.pad_top
         rows_out = network.result(ring.consumer).height
         split = layer.stride_w == 2
-    row_words = bank_columns(tensor.width, accelerator.pp, split) * col_words
+    row_words = bank_columns(tensor.width, accelerator.banks, split) * col_words
     return RingLayout(
         tensor=ring.tensor,
         consumer=ring.consumer,
@@ -261,7 +273,7 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         row_words=row_words,
         ring_words=row_words * ring.rows,
         split=split,
-        parity_words=parity_columns(tensor.width, accelerator.pp) * col_words if split else 0,
+        parity_words=parity_columns(tensor.width, accelerator.banks) * col_words if split else 0,
         init_words=(-pad_top % ring.rows) * row_words,
         step_words=(stride % ring.rows) * row_words,
         last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
@@ -307,22 +319,24 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
 
 
 def _job(
-    network: Network, pp: int, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int
-) -> JobProgram:  # fmt: skip
+    network: Network, accelerator: Accelerator, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int
+) -> JobProgram:
     """The program of one job, whose weights and parameters begin at the two bases."""
     layer = network.layers[job.layer]
     src, out, operator = network.source(layer), network.result(job.layer), layer.operator
     n, m = src.channels, out.channels
     words = tap_words(operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
     taps, drain = layer.kernel_h * layer.kernel_w, drain_cycles(chunk.pm, chunk.pq)
-    m_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, pp)
-    slot = slot_cycles(words, taps, drain)
+    times = job_degree(layer, accelerator.packing)
+    m_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, times * accelerator.pp)
+    slot = slot_cycles(words, taps, drain, engine_packing(chunk.mixes, accelerator.packing))
     main = where.ring[layer.input, job.layer, "main"]
     res = None if layer.residual is None else where.ring[layer.residual, job.layer, "residual"]
     return JobProgram(
         layer=job.layer,
         stage=job.stage,
         rows_out=out.height,
+        degree=times,
         col_groups=col_groups,
         m_groups=m_groups,
         chan_words=words,
@@ -351,16 +365,21 @@ def _job(
     )
 
 
+def job_degree(layer: Layer, packing: int) -> int:
+    """Times pp columns that `layer` works on at once in a design of this packing."""
+    return degree(layer.operator.mixes, layer.act_bits, layer.operator.operand_bits(layer), packing)
+
+
 def _chunk(
-    network: Network, accelerator: Accelerator, chunk: Chunk, where: Uses, modes: tuple[Network, ...]
-) -> ChunkProgram:
+    networks: tuple[Network, ...], mode: int, accelerator: Accelerator, chunk: Chunk, where: Uses
+) -> ChunkProgram:  # fmt: skip
     jobs: list[JobProgram] = []
+    network = networks[mode]
     weight_base = param_base = 0
     for job in chunk.jobs:
-        jobs.append(_job(network, accelerator.pp, chunk, job, where, weight_base, param_base))
+        jobs.append(_job(network, accelerator, chunk, job, where, weight_base, param_base))
         weight_base += jobs[-1].weight_words
         param_base += jobs[-1].param_words
-    networks = (network, *modes)
     layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
     stored = [layer for layer in layers if layer.operator.stores_weights]
     weight_bits = max([layer.operator.operand_bits(layer) for layer in layers])
@@ -372,6 +391,8 @@ def _chunk(
         pq=chunk.pq,
         lanes=chunk.lanes,
         drain_cycles=drain_cycles(chunk.pm, chunk.pq),
+        packing=engine_packing(chunk.mixes, accelerator.packing),
+        degree=max([job_degree(layer, accelerator.packing) for layer in layers]),
         act_bits=max([layer.act_bits for layer in layers]),
         weight_bits=weight_bits,
         weight_store_bits=max(store_bits, weight_bits),
@@ -386,28 +407,36 @@ def _chunk(
     )
 
 
-def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = ()) -> Program:
+def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = (), mode: int = 0) -> Program:
     """Compute every table of the machine that executes `network` and, from the same weights, each of the further
-    `modes` of its design. The result is a pure function of its arguments."""
+    `modes` of its design; jobs and their cycles are those of mode number `mode` (0: `network`). The result is a pure
+    function of its arguments."""
     in_lanes = input_lanes(network, accelerator)
     edges = _edges(network, accelerator, in_lanes)
     where = _uses(edges)
     first, last = network.tensors[0], network.tensors[-1]
     out = len(network.layers)
+    networks = (network, *modes)
     return Program(
         pp=accelerator.pp,
+        packing=accelerator.packing,
         code_bits=network.master_bits,
         in_lanes=in_lanes,
-        in_col_groups=ceil_div(first.width, accelerator.pp),
+        in_col_groups=ceil_div(first.width, accelerator.banks),
         in_chan_words=ceil_div(first.channels, in_lanes),
         in_rows=first.height,
         out_lanes=accelerator.out_lanes,
-        out_cols=1 if last.width == 1 else accelerator.pp,
-        out_col_groups=ceil_div(last.width, accelerator.pp),
+        out_cols=1 if last.width == 1 else accelerator.banks,
+        out_col_groups=ceil_div(last.width, accelerator.banks),
         out_chan_words=ceil_div(last.channels, accelerator.out_lanes),
         out_rows=last.height,
         host_in=where.of_tensor[0],
         host_out=where.ring[out, HOST, "main"],
         edges=edges,
-        chunks=tuple(_chunk(network, accelerator, c, where, modes) for c in accelerator.chunks),
+        chunks=tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks),
     )
+
+
+def design_programs(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]) -> tuple[Program, ...]:
+    """The program of every mode of a design: the same machine, with the jobs and cycles of each."""
+    return tuple(lower(network, accelerator, modes, mode) for mode in range(1 + len(modes)))

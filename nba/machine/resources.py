@@ -56,7 +56,7 @@ class ChunkResources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeResources:
-    """18 Kib block RAMs of the pp banks of edge number `edge`."""
+    """18 Kib block RAMs of the banks of edge number `edge`."""
 
     edge: int
     bram18: int
@@ -93,14 +93,14 @@ def param_rom(chunk: ChunkProgram) -> Memory:
     )  # fmt: skip
 
 
-def banks(edge: EdgeLayout, pp: int) -> Memory:
-    """The banks of an edge buffer."""
+def banks(edge: EdgeLayout, count: int) -> Memory:
+    """The `count` banks of an edge buffer."""
     return Memory(
         role="bank",
         width_bits=edge.lanes * edge.code_bits,
         words=edge.depth_words,
         sub_width_bits=edge.write_lanes * edge.code_bits,
-        copies=pp,
+        copies=count,
     )
 
 
@@ -112,7 +112,7 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, platform: Platform) -> Chun
     def dsp(pq: int) -> int:
         return kernels.chunk_dsp(
             chunk.kind == MIXING, chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
-            chunk.has_residual,
+            chunk.has_residual, chunk.packing,
         )  # fmt: skip
 
     macs = dsp(0)
@@ -129,7 +129,7 @@ def predict(program: Program, platform: Platform) -> Resources:
     """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
     chunks = tuple(_chunk(k, chunk, program.pp, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
-        EdgeResources(edge=e, bram18=_of(banks(edge, program.pp), platform)) for e, edge in enumerate(program.edges)
+        EdgeResources(edge=e, bram18=_of(banks(edge, program.banks), platform)) for e, edge in enumerate(program.edges)
     )
     return Resources(
         dsp=sum(c.mac_dsp + c.requant_dsp for c in chunks),

@@ -88,11 +88,12 @@ def last_beat(program: Program) -> int:
 
 def _job_row(chunk: ChunkProgram, job: JobProgram, first_ring: list[int]) -> tuple[int, ...]:
     """The row of a chunk's job in the job table, but for what it writes: columns STAGE to RES."""
-    work, drain = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles), chunk.drain_cycles
+    work = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles)
+    drain = job.degree * chunk.drain_cycles
     res = -1
     if job.res_edge is not None and job.res_ring is not None:
         res = first_ring[job.res_edge] + job.res_ring
-    lanes = timing.lane_cycles(chunk.pn)
+    lanes = timing.lane_cycles(chunk.pn, chunk.packing)
     written, released = timing.written_cycles(work, drain, lanes), timing.released_cycles(job.row_cycles)
     return (
         job.stage, job.rows_out, job.row_cycles, written, released, timing.residual_cycles(work, drain, lanes),

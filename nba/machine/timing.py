@@ -4,9 +4,10 @@
 Lowering, the exact schedule and rate, the closed forms, batches of designs, the mapper, its repair and the report all
 call these kernels, from Python and from compiled loops, with integers or with whole numbers as floating point.
 
-Of one output row on an engine: it is computed in groups of pp columns times groups of pm channels. A group takes a
-*slot*, as many cycles as the array has steps (words of input channels times taps) or as the drain has (pm / pq), which
-empties the accumulators of the group before; slots times groups is the *work* of the row.
+Of one output row on an engine: it is computed in groups of pp * degree columns times groups of pm channels. A group
+takes a *slot*, as many cycles as the array has steps (words of input channels times taps) or as the drain may have
+(pm / pq passes of an engine's packing), which empties the accumulators of the group before; slots times groups is the
+*work* of the row.
 """
 
 from __future__ import annotations
@@ -44,9 +45,16 @@ def drain_cycles(pm: Cycles, pq: Cycles) -> Cycles:
 
 
 @kernel
-def slot_cycles(words: Cycles, taps: Cycles, drain: Cycles) -> Cycles:
-    """Cycles of one group of columns and channels: `words` input words times `taps` steps, or the drain before it."""
-    return max(words * taps, drain)
+def engine_packing(mixes: bool, packing: int) -> int:
+    """The packing of an engine: that of its design where it mixes channels."""
+    return packing if mixes else 1
+
+
+@kernel
+def slot_cycles(words: Cycles, taps: Cycles, drain: Cycles, packing: Cycles) -> Cycles:
+    """Cycles of one group of columns and channels: `words` input words times `taps` steps, or the longest drain of a
+    group before it, which may be of another job: `drain` cycles for every one of up to `packing` passes."""
+    return max(words * taps, drain * packing)
 
 
 @kernel
@@ -62,18 +70,19 @@ def row_cycles(work: Cycles) -> Cycles:
 
 
 @kernel
-def lane_cycles(pn: Cycles) -> int:
-    """Cycles of the sum over pn lanes: the levels of a tree of adders, ceil(log2(pn))."""
+def lane_cycles(pn: Cycles, packing: Cycles) -> int:
+    """Cycles of the sum over pn lanes: the levels of a tree of adders, ceil(log2(pn)); and one for the packing of
+    operands, where an engine (`engine_packing`) does that."""
     levels, reach = 0, 1
     while reach < pn:
         reach *= 2
         levels += 1
-    return levels
+    return levels + 1 if packing > 1 else levels
 
 
 @kernel
 def written_cycles(work: Cycles, drain: Cycles, lanes: Cycles) -> Cycles:
-    """Cycles from the start of a row until it is seen written; lanes: of the sum over lanes (`lane_cycles`)."""
+    """Cycles from the start of a row until it is seen written; drain: of all passes of a group; lanes: `lane_cycles`."""
     return work + drain + lanes + WRITE_CYCLES
 
 

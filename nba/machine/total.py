@@ -15,9 +15,15 @@ from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
 
 
-def exact_cost(program: Program, platform: Platform) -> Cost:
+def exact_cost(programs: tuple[Program, ...], platform: Platform) -> Cost:
+    """The cost of a design whose modes have `programs`: of its slowest mode, the first of those. Raises
+    DeadlockError."""
+    return max((_mode_cost(program, platform) for program in programs), key=lambda cost: cost.interval_cycles)
+
+
+def _mode_cost(program: Program, platform: Platform) -> Cost:
     """Latency by the schedule of one frame that others follow, interval rounded up from the exact rate, and `cost_at`
-    that speed. Raises DeadlockError."""
+    that speed."""
     frames = max(job.stage for chunk in program.chunks for job in chunk.jobs) + len(program.chunks) + 2
     latency = int(schedule(program, frames).first_output_latency_cycles)
     return cost_at(program, platform, interval_cycles=ceil(steady_interval(program)), latency_cycles=latency)

@@ -109,7 +109,7 @@ class Account:
 
 def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram) -> dict[str, Fraction]:
     """The cycles of the job's rows, by cause."""
-    network, engine, pp = design.network, program.chunks[chunk], program.pp
+    network, engine, pp = design.network, program.chunks[chunk], program.pp * job.degree
     layer, out = network.layers[job.layer], network.result(job.layer)
     channels = network.source(layer).channels // layer.groups
     steps = job.rows_out * job.col_groups * job.m_groups * job.steps
@@ -130,7 +130,8 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
 
 def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
     """The account of `design`, whose tables are `program`, in the steady frames `frames`."""
-    bounds, busy = speed_bounds(layer_table(design.network), designs_of(design.network, [design.accelerator]))
+    layers = layer_table(design.network, design.accelerator.packing)
+    bounds, busy = speed_bounds(layers, designs_of(design.network, [design.accelerator]))
     exact, first, period = frames.schedule, frames.frame, frames.period
     origin = int(frames.rows[len(program.chunks)][0][first, 0])
     chunks = []

@@ -112,7 +112,7 @@ def memories(program: Program, platform: Platform) -> Memories:
     return Memories(
         weights=tuple(use(weight_rom(chunk)) for chunk in program.chunks),
         params=tuple(use(param_rom(chunk)) for chunk in program.chunks),
-        edges=tuple(use(banks(edge, program.pp)) for edge in program.edges),
+        edges=tuple(use(banks(edge, program.banks)) for edge in program.edges),
     )
 
 

@@ -1,56 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_align: turns PP bank words into PP columns of signed operands: rotated, padded, nested.
+// nba_align: turns BANKS bank words into COLUMNS columns of signed operands: rotated, padded, nested.
 // Latency 3 cycles (rotated; padded and shifted; rounded), one group of columns per cycle; no stall.
 // Reset: none (data only).
-// PP: columns = banks (1, 2, 4, 8). LANES: channels in a word (>= 1).
+// BANKS 1, 2, 4, 8; COLUMNS 1..BANKS. LANES: channels in a word (>= 1).
 // C_BITS: code [bits] (8, 16). A_BITS: operand precision [bits] (2..8, 16; C_BITS if NEST = 0).
 // NEST: 1 if any job sees fewer bits than a code has.
 // Packing: bank b's word at s_data[b*LANES*C_BITS], column j's lane n at m_data[(j*LANES+n)*(A_BITS+1)].
-// Column j lies in bank (s_rot + j) % PP; where s_ok[j] is 0 every lane of it is the code s_pad.
+// Column j lies in bank (s_rot + j) % BANKS; where s_ok[j] is 0 every lane of it is the code s_pad.
 // Operand: nest(code, C_BITS, C_BITS - s_shift), extended by s_signed;
 // C_BITS - A_BITS <= s_shift <= C_BITS - 2.
 `default_nettype none
 
 module nba_align #(
-  parameter integer PP     = 4,
+  parameter integer BANKS   = 4,
+  parameter integer COLUMNS = 4,
   parameter integer LANES  = 4,
   parameter integer C_BITS = 8,
   parameter integer A_BITS = 8,
   parameter integer NEST   = 1
 ) (
   input  wire                           clk,
-  input  wire [PP*LANES*C_BITS-1:0]          s_data,
+  input  wire [BANKS*LANES*C_BITS-1:0]       s_data,
   input  wire [3:0]                     s_rot,
-  input  wire [PP-1:0]                  s_ok,
+  input  wire [BANKS-1:0]               s_ok,
   input  wire [C_BITS-1:0]              s_pad,
   input  wire                           s_signed,
   input  wire [3:0]                     s_shift,
-  output wire [PP*LANES*(A_BITS+1)-1:0] m_data
+  output wire [COLUMNS*LANES*(A_BITS+1)-1:0] m_data
 );
 
   localparam integer WORD_W = LANES * C_BITS;
   localparam integer OP_W   = A_BITS + 1;
-  localparam integer ROT_W  = (PP > 1) ? $clog2(PP) : 0;
+  localparam integer ROT_W  = (BANKS > 1) ? $clog2(BANKS) : 0;
 
   // Stage i of the rotator moves every column 2^i banks down if bit i of s_rot is set.
-  wire [(ROT_W+1)*PP*WORD_W-1:0] stages;
-  reg  [PP*WORD_W-1:0]           columns_q1;
-  reg  [PP-1:0]                  ok_q1;
+  wire [(ROT_W+1)*BANKS*WORD_W-1:0] stages;
+  reg  [COLUMNS*WORD_W-1:0]      columns_q1;
+  reg  [COLUMNS-1:0]             ok_q1;
   reg  [C_BITS-1:0]              pad_q1;
   reg                            signed_q1;
   reg  [3:0]                     shift_q1;
   reg  [C_BITS:0]                top_q2;
-  reg  [PP*LANES*OP_W-1:0]       operands_q;
+  reg  [COLUMNS*LANES*OP_W-1:0]  operands_q;
   wire [C_BITS:0]                top;
 
-  assign stages[0 +: PP*WORD_W] = s_data;
+  assign stages[0 +: BANKS*WORD_W] = s_data;
 
   // The largest nested code: rounding up stops there.
   assign top = {1'b0, !signed_q1, {(C_BITS-1){1'b1}}} >> shift_q1;
 
   always @(posedge clk) begin
-    columns_q1 <= stages[ROT_W*PP*WORD_W +: PP*WORD_W];
-    ok_q1      <= s_ok;
+    columns_q1 <= stages[ROT_W*BANKS*WORD_W +: COLUMNS*WORD_W];
+    ok_q1      <= s_ok[COLUMNS-1:0];
     pad_q1     <= s_pad;
     signed_q1  <= s_signed;
     shift_q1   <= s_shift;
@@ -62,14 +63,14 @@ module nba_align #(
   genvar gn;
   generate
     for (gi = 0; gi < ROT_W; gi = gi + 1) begin : g_rotate
-      wire [PP*WORD_W-1:0] unrotated;
-      assign unrotated = stages[gi*PP*WORD_W +: PP*WORD_W];
-      assign stages[(gi+1)*PP*WORD_W +: PP*WORD_W] = s_rot[gi]
-        ? {unrotated[0 +: (WORD_W<<gi)], unrotated[PP*WORD_W-1 : (WORD_W<<gi)]}
+      wire [BANKS*WORD_W-1:0] unrotated;
+      assign unrotated = stages[gi*BANKS*WORD_W +: BANKS*WORD_W];
+      assign stages[(gi+1)*BANKS*WORD_W +: BANKS*WORD_W] = s_rot[gi]
+        ? {unrotated[0 +: (WORD_W<<gi)], unrotated[BANKS*WORD_W-1 : (WORD_W<<gi)]}
         : unrotated;
     end
 
-    for (gj = 0; gj < PP; gj = gj + 1) begin : g_column
+    for (gj = 0; gj < COLUMNS; gj = gj + 1) begin : g_column
       wire [WORD_W-1:0] word;
       assign word = ok_q1[gj] ? columns_q1[gj*WORD_W +: WORD_W] : {LANES{pad_q1}};
 
@@ -103,7 +104,7 @@ module nba_align #(
 
   assign m_data = operands_q;
 
-  wire unused = &{1'b0, s_rot, top_q2};
+  wire unused = &{1'b0, s_rot, s_ok, stages, top_q2};
 
 `ifdef FORMAL
   // Every operand of a legal shift lies in the range of its nested code.
@@ -119,7 +120,7 @@ module nba_align #(
   end
 
   generate
-    for (gi = 0; gi < PP*LANES; gi = gi + 1) begin : g_formal
+    for (gi = 0; gi < COLUMNS*LANES; gi = gi + 1) begin : g_formal
       wire signed [OP_W-1:0] f_operand;
       wire signed [C_BITS+1:0] f_value;
       wire signed [C_BITS+1:0] f_top;

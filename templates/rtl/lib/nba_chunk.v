@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_chunk: a sub-accelerator, executing the program in PROGRAM_FILE job by job, row by row: the wiring of its
 // datapath (docs/template.md: block diagram, cycles, pipeline of a chunk).
-// Throughput: one step (PM x PN x PP or PM x PP MACs) per cycle. Every latency is a constant of the template.
+// Throughput: one step (PM x PN x PP or PM x PP MACs; packed, up to DEGREE times as many) per cycle. Every latency is a constant of the template.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1/2/4/8, PQ | PM;
+// BANKS = PP * 1, 2, 4: of the edges; DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
+// (PACK only; A_BITS, W_BITS <= 8, and 8 / 2^cfg of that job).
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
 // one. HAS_RES, HAS_MAX: 1 if any job has a residual operand, or takes the largest product of a window (PER_CHANNEL).
@@ -17,6 +19,8 @@ module nba_chunk #(
   parameter integer PM          = 2,
   parameter integer PN          = 2,
   parameter integer PP          = 1,
+  parameter integer BANKS       = PP,
+  parameter integer DEGREE      = 1,
   parameter integer PQ          = 1,
   parameter integer C_BITS      = 8,
   parameter integer A_BITS      = 8,
@@ -47,19 +51,19 @@ module nba_chunk #(
   // input edges
   input  wire [N_SRC-1:0]                              src_avail,
   input  wire [N_SRC*16-1:0]                           src_row_off,
-  input  wire [N_SRC*PP*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
+  input  wire [N_SRC*BANKS*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
   output wire [5:0]                                    src_ring,
   output wire [15:0]                                   src_need,
   output wire [N_SRC-1:0]                              src_hold_pulse,
   output wire [15:0]                                   src_hold_rows,
   output wire                                          src_next_last,
-  output wire [PP*16-1:0]                              src_addr,
+  output wire [BANKS*16-1:0]                           src_addr,
   output wire [N_SRC-1:0]                              src_release_pulse,
   output wire [15:0]                                   src_release_rows,
   // residual edges
   input  wire [N_RES-1:0]                              res_avail,
   input  wire [N_RES*16-1:0]                           res_row_addr,
-  input  wire [N_RES*PP*PQ*C_BITS-1:0]                 res_data,
+  input  wire [N_RES*BANKS*PQ*C_BITS-1:0]              res_data,
   output wire [5:0]                                    res_ring,
   output wire [N_RES-1:0]                              res_hold_pulse,
   output wire [5:0]                                    res_read_ring,
@@ -71,6 +75,8 @@ module nba_chunk #(
   output wire [N_DST-1:0]                              dst_start_pulse,
   output wire                                          step_valid,
   output wire [PP*PQ*C_BITS-1:0]                       step_data,
+  output wire                                          step_again,
+  output wire                                          step_group_last,
   output wire                                          step_col_last,
   output wire                                          step_row_last,
   output wire [N_DST-1:0]                              step_en,
@@ -100,8 +106,9 @@ module nba_chunk #(
   localparam integer DST_W    = 37;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
-  // The sum over the lanes takes a cycle for every level of its tree.
-  localparam integer XFER   = 8 + ((PN > 1) ? $clog2(PN) : 0);
+  // The sum over the lanes takes a cycle for every level of its tree, the packing of operands one.
+  localparam integer XFER   = 8 + ((PN > 1) ? $clog2(PN) : 0) + ((PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0);
+  localparam integer OP_W   = (DEGREE == 1) ? A_BITS + 1 : (DEGREE == 2) ? 13 : 15;
   localparam integer PROG_W = ISSUE_W + ROW_W + DRAIN_W + DSTS_W;
 
   wire [7:0]         job;
@@ -131,7 +138,8 @@ module nba_chunk #(
   wire              valid_q2;
   wire              first_q2;
   wire [15:0]       w_addr;
-  wire [PP-1:0]     ok_q2;
+  wire [1:0]        degree;
+  wire [BANKS-1:0]  ok_q2;
   wire [3:0]        rot_q2;
   wire              xfer;
   wire              xfer_first;
@@ -141,6 +149,8 @@ module nba_chunk #(
   nba_issue #(
     .PER_CHANNEL(PER_CHANNEL),
     .PP         (PP),
+    .BANKS      (BANKS),
+    .DEGREE     (DEGREE),
     .C_BITS     (C_BITS),
     .N_SRC      (N_SRC),
     .N_RES      (N_RES),
@@ -183,6 +193,7 @@ module nba_chunk #(
     .m_w_shift        (w_shift),
     .m_w_bits         (w_bits),
     .m_max            (take_max),
+    .m_degree         (degree),
     .m_valid          (valid_q2),
     .m_first          (first_q2),
     .m_w_addr         (w_addr),
@@ -195,17 +206,20 @@ module nba_chunk #(
     .stat_start_pulse (start_row)
   );
 
-  // ---------------------------------------------------------------- operands (i .. i+7), MAC array (i+7 ..)
+  // ---------------------------------------------------------------- operands (i .. i+7, packed i+8), MAC array
   wire                           valid_q7;
   wire                           first_q7;
   wire                           max_q7;
-  wire [PP*LANES*(A_BITS+1)-1:0] op_a;
+  wire [1:0]                     degree_q7;
+  wire [PP*LANES*OP_W-1:0]       op_a;
   wire [PM*PN*W_BITS-1:0]        op_w;
   nba_operands #(
     .PER_CHANNEL(PER_CHANNEL),
     .PM         (PM),
     .PN         (PN),
     .PP         (PP),
+    .BANKS      (BANKS),
+    .DEGREE     (DEGREE),
     .C_BITS     (C_BITS),
     .A_BITS     (A_BITS),
     .A_NEST     (A_NEST),
@@ -228,6 +242,7 @@ module nba_chunk #(
     .cfg_w_shift(w_shift),
     .cfg_w_bits (w_bits),
     .cfg_max    (take_max),
+    .cfg_degree (degree),
     .s_valid    (valid_q2),
     .s_first    (first_q2),
     .s_w_addr   (w_addr),
@@ -237,16 +252,18 @@ module nba_chunk #(
     .m_valid    (valid_q7),
     .m_first    (first_q7),
     .m_max      (max_q7),
+    .m_degree   (degree_q7),
     .m_a        (op_a),
     .m_w        (op_w)
   );
 
-  wire [PM*PP*ACC_BITS-1:0] acc;
+  wire [PM*PP*DEGREE*ACC_BITS-1:0] acc;
   nba_array #(
     .PER_CHANNEL(PER_CHANNEL),
     .PM         (PM),
     .PN         (PN),
     .PP         (PP),
+    .DEGREE     (DEGREE),
     .A_BITS     (A_BITS),
     .W_BITS     (W_BITS),
     .ACC_BITS   (ACC_BITS),
@@ -260,6 +277,7 @@ module nba_chunk #(
     .s_valid(valid_q7),
     .s_first(first_q7),
     .s_max  (max_q7),
+    .s_degree(degree_q7),
     .m_acc  (acc)
   );
 
@@ -270,6 +288,8 @@ module nba_chunk #(
     .PM        (PM),
     .PQ        (PQ),
     .PP        (PP),
+    .BANKS     (BANKS),
+    .DEGREE    (DEGREE),
     .C_BITS    (C_BITS),
     .ACC_BITS  (ACC_BITS),
     .HAS_RES   (HAS_RES),
@@ -299,6 +319,8 @@ module nba_chunk #(
     .res_addr         (res_addr),
     .step_valid       (step_valid),
     .step_data        (step_data),
+    .step_again       (step_again),
+    .step_group_last  (step_group_last),
     .step_col_last    (step_col_last),
     .step_row_last    (step_row_last),
     .step_job_last    (job_last),

@@ -1,25 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_drain: takes the accumulators of a finished group and hands them on, PQ channels x PP columns per cycle,
 // with the addresses of their requantisation parameters and of the residual operand (docs/template.md).
-// xfer in cycle x announces a group whose accumulators are s_acc in x+2; drain steps k = 0..DRAIN-1 have their addresses
-// in x+1+k (d0); the lanes appear in d0+3 (q1), together with the memories' answers; the step flags in d0+10, a cycle
+// A group has PP * 2^cfg_degree columns and is handed on in 2^cfg_degree passes over its channels, PP columns each.
+// xfer in cycle x announces a group whose accumulators are s_acc in x+2; its drain steps have their addresses
+// in x+1.. (d0); the lanes appear in d0+3 (q1), together with the memories' answers; the step flags in d0+10, a cycle
 // before the code.
-// PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. xfer comes at most every DRAIN = PM/PQ cycles.
-// s_acc: accumulator of channel m, column p at (m*PP+p)*ACC_BITS. xfer_first marks the first group of a job:
+// PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. DEGREE 1, 2, 4: the most passes of any job. BANKS >= PP * DEGREE.
+// xfer comes at most every PM/PQ * 2^cfg_degree cycles.
+// s_acc: accumulator of channel m, column j at (m*PP*DEGREE+j)*ACC_BITS. xfer_first marks the first group of a job:
 // load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle (x+1).
+// The residual operand of the PP columns lies in banks m_res_pos * PP and up of the word at d_res_off.
+// m_again: the last step of a pass that another one follows; m_group_last: of the last pass of a group.
 // Reset: no step is under way.
 `default_nettype none
 module nba_drain #(
   parameter integer PM       = 2,
   parameter integer PQ       = 1,
   parameter integer PP       = 1,
+  parameter integer BANKS    = 1,
+  parameter integer DEGREE   = 1,
   parameter integer ACC_BITS = 24
 ) (
   input  wire                      clk,
   input  wire                      rst,
   input  wire                      xfer,
   input  wire                      xfer_first,
-  input  wire [PM*PP*ACC_BITS-1:0] s_acc,
+  input  wire [PM*PP*DEGREE*ACC_BITS-1:0] s_acc,
+  input  wire [1:0]                cfg_degree,
   input  wire [12:0]               cfg_m_last,
   input  wire [11:0]               cfg_g_last,
   input  wire [11:0]               cfg_rows,
@@ -33,9 +40,12 @@ module nba_drain #(
   output wire                      d_res_row_pulse,
   // q1 = d0+3
   output wire                      m_res_ok,
+  output wire [2:0]                m_res_pos,
   output wire [PQ*PP*ACC_BITS-1:0] m_acc,
   // d0+10
   output wire                      m_valid,
+  output wire                      m_again,
+  output wire                      m_group_last,
   output wire                      m_col_last,
   output wire                      m_row_last,
   output wire                      m_job_last
@@ -43,31 +53,44 @@ module nba_drain #(
   localparam integer DRAIN  = PM / PQ;
   localparam integer CNT_W  = (DRAIN > 1) ? $clog2(DRAIN) : 1;
   localparam integer STEP_W = PQ * PP * ACC_BITS;
-  localparam integer ALL_W  = PM * PP * ACC_BITS;
+  localparam integer ALL_W  = DEGREE * PM * PP * ACC_BITS;
   localparam [31:0]  LAST   = DRAIN - 1;
+  localparam [31:0]  POS_LAST = BANKS / PP - 1;
 
   reg              busy_q;
   reg [CNT_W-1:0]  d_q;
+  reg [1:0]        pass_q;
+  reg [2:0]        pos_q;
+  reg [2:0]        pos_group_q;
   reg [12:0]       m_q;
   reg [11:0]       g_q;
   reg [11:0]       row_q;
   reg [15:0]       param_q;
+  reg [15:0]       param_group_q;
   reg [15:0]       res_q;
+  reg [15:0]       res_group_q;
   reg [15:0]       res_col_q;
   reg [12:0]       res_word_q;
+  reg [12:0]       res_word_group_q;
   reg [2:0]        res_ok_q;
+  reg [8:0]        res_pos_q;
   reg [1:0]        load_q;
   reg [1:0]        shift_q;
   reg [ALL_W-1:0]  acc_q;
   reg [STEP_W-1:0] lanes_q;
 
+  wire [1:0] pass_last = (DEGREE == 1 || cfg_degree == 2'd0) ? 2'd0 : (cfg_degree == 2'd1) ? 2'd1 : 2'd3;
   wire d_last   = d_q == LAST[CNT_W-1:0];
+  wire again    = d_last && pass_q != pass_last;
+  wire group_last = d_last && pass_q == pass_last;
   wire m_end    = m_q == cfg_m_last;
   wire g_end    = g_q == cfg_g_last;
-  wire col_last = d_last && m_end;
+  wire col_last = group_last && m_end;
   wire row_last = col_last && g_end;
   wire job_last = row_last && (row_q + 12'd1 == cfg_rows);
-  wire [15:0] res_group = res_col_q + {3'd0, cfg_res_words};
+  wire        pos_last = pos_q == POS_LAST[2:0];
+  wire [15:0] res_next = pos_last ? res_col_q + {3'd0, cfg_res_words} : res_col_q;
+  wire [12:0] word_next = (res_word_q < cfg_res_words) ? res_word_q + 13'd1 : res_word_q;
 
   always @(posedge clk) begin
     if (busy_q) begin
@@ -75,25 +98,48 @@ module nba_drain #(
       param_q <= param_q + 16'd1;
       res_q   <= res_q + 16'd1;
       // Steps past the last word of a column have no operand; the count stops there.
-      if (res_word_q < cfg_res_words) res_word_q <= res_word_q + 13'd1;
+      res_word_q <= word_next;
       if (d_last) begin
         d_q    <= {CNT_W{1'b0}};
-        busy_q <= 1'b0;
-        m_q    <= m_q + 13'd1;
+        pass_q <= pass_q + 2'd1;
+        pos_q  <= pos_last ? 3'd0 : pos_q + 3'd1;
+      end
+      // The next pass has the same channels.
+      if (again) begin
+        param_q    <= param_group_q;
+        res_q      <= res_group_q;
+        res_word_q <= res_word_group_q;
+      end
+      if (group_last) begin
+        busy_q           <= 1'b0;
+        pass_q           <= 2'd0;
+        pos_q            <= pos_group_q;
+        m_q              <= m_q + 13'd1;
+        param_group_q    <= param_q + 16'd1;
+        res_group_q      <= res_q + 16'd1;
+        res_word_group_q <= word_next;
       end
       if (col_last) begin
-        m_q       <= 13'd0;
-        g_q       <= g_q + 12'd1;
-        param_q   <= cfg_p_base;
-        res_q     <= res_group;
-        res_col_q <= res_group;
-        res_word_q <= 13'd0;
+        m_q              <= 13'd0;
+        g_q              <= g_q + 12'd1;
+        pos_q            <= pos_last ? 3'd0 : pos_q + 3'd1;
+        pos_group_q      <= pos_last ? 3'd0 : pos_q + 3'd1;
+        param_q          <= cfg_p_base;
+        param_group_q    <= cfg_p_base;
+        res_q            <= res_next;
+        res_group_q      <= res_next;
+        res_col_q        <= res_next;
+        res_word_q       <= 13'd0;
+        res_word_group_q <= 13'd0;
       end
       if (row_last) begin
-        g_q       <= 12'd0;
-        row_q     <= row_q + 12'd1;
-        res_q     <= 16'd0;
-        res_col_q <= 16'd0;
+        g_q         <= 12'd0;
+        row_q       <= row_q + 12'd1;
+        pos_q       <= 3'd0;
+        pos_group_q <= 3'd0;
+        res_q       <= 16'd0;
+        res_group_q <= 16'd0;
+        res_col_q   <= 16'd0;
       end
     end
     if (xfer) begin
@@ -103,48 +149,72 @@ module nba_drain #(
         g_q       <= 12'd0;
         row_q     <= 12'd0;
         d_q       <= {CNT_W{1'b0}};
-        res_q     <= 16'd0;
-        res_col_q <= 16'd0;
-        res_word_q <= 13'd0;
-        param_q   <= load_p_base;
+        pass_q      <= 2'd0;
+        pos_q       <= 3'd0;
+        pos_group_q <= 3'd0;
+        res_q       <= 16'd0;
+        res_group_q <= 16'd0;
+        res_col_q   <= 16'd0;
+        res_word_q  <= 13'd0;
+        res_word_group_q <= 13'd0;
+        param_q       <= load_p_base;
+        param_group_q <= load_p_base;
       end
     end
     if (rst) begin
       busy_q <= 1'b0;
       d_q    <= {CNT_W{1'b0}};
+      pass_q <= 2'd0;
     end
   end
+
+  // Step by step: passes, channels of a pass.
+  wire [ALL_W-1:0] by_step;
+  genvar gm;
+  genvar gi;
+  generate
+    for (gm = 0; gm < PM; gm = gm + 1) begin : g_channel
+      for (gi = 0; gi < DEGREE; gi = gi + 1) begin : g_pass
+        assign by_step[(gi*PM+gm)*PP*ACC_BITS +: PP*ACC_BITS] = s_acc[(gm*DEGREE+gi)*PP*ACC_BITS +: PP*ACC_BITS];
+      end
+    end
+  endgenerate
 
   always @(posedge clk) begin
     load_q  <= {load_q[0], xfer};
     shift_q <= {shift_q[0], busy_q};
   end
   generate
-    if (DRAIN > 1) begin : g_shift
+    if (DRAIN * DEGREE > 1) begin : g_shift
       always @(posedge clk) begin
         if (shift_q[1]) acc_q <= {{STEP_W{1'b0}}, acc_q[ALL_W-1:STEP_W]};
-        if (load_q[1]) acc_q <= s_acc;
+        if (load_q[1]) acc_q <= by_step;
       end
     end else begin : g_whole
       wire unused = &{1'b0, shift_q};
       always @(posedge clk) begin
-        if (load_q[1]) acc_q <= s_acc;
+        if (load_q[1]) acc_q <= by_step;
       end
     end
   endgenerate
   always @(posedge clk) begin
     lanes_q  <= acc_q[STEP_W-1:0];
+    res_pos_q <= {res_pos_q[5:0], pos_q};
     res_ok_q <= {res_ok_q[1:0], cfg_res_en && res_word_q < cfg_res_words};
   end
 
   // Step flags travel beside the requantiser: d0 -> d0+10.
   localparam integer FLAGS = 10;
   reg [FLAGS-1:0] valid_q;
+  reg [FLAGS-1:0] again_q;
+  reg [FLAGS-1:0] group_q;
   reg [FLAGS-1:0] col_q;
   reg [FLAGS-1:0] end_q;
   reg [FLAGS-1:0] job_q;
   always @(posedge clk) begin
     valid_q <= {valid_q[FLAGS-2:0], busy_q};
+    again_q <= {again_q[FLAGS-2:0], again};
+    group_q <= {group_q[FLAGS-2:0], group_last};
     col_q   <= {col_q[FLAGS-2:0], col_last};
     end_q   <= {end_q[FLAGS-2:0], row_last};
     job_q   <= {job_q[FLAGS-2:0], job_last};
@@ -155,33 +225,38 @@ module nba_drain #(
   assign d_res_off       = res_q;
   assign d_res_row_pulse = busy_q && row_last && cfg_res_en;
   assign m_res_ok        = res_ok_q[2];
+  assign m_res_pos       = res_pos_q[8:6];
   assign m_acc           = lanes_q;
   assign m_valid         = valid_q[FLAGS-1];
+  assign m_again         = again_q[FLAGS-1];
+  assign m_group_last    = group_q[FLAGS-1];
   assign m_col_last      = col_q[FLAGS-1];
   assign m_row_last      = end_q[FLAGS-1];
   assign m_job_last      = job_q[FLAGS-1];
 `ifdef FORMAL
-  // A group comes at most every DRAIN cycles, the first after a reset is the first of a job, and the job's fields
+  // A group comes when the drain has done with the one before, the first after a reset is the first of a job, and the job's fields
   // change with its first group only. Then no group meets a busy drain except in its last step.
   localparam [31:0] DRAIN_C = DRAIN;
   reg         f_init_q = 1'b1;
   reg         f_seen_q;
-  reg [7:0]   f_left_q;
+  reg [9:0]   f_age_q;
+  wire [9:0]  f_steps = DRAIN_C[9:0] * ({8'd0, pass_last} + 10'd1);
   wire [15:0] f_m = {3'd0, m_q};
   wire [15:0] f_d = {{(16-CNT_W){1'b0}}, d_q};
   wire        f_new = xfer && xfer_first;
   always @(posedge clk) begin
     f_init_q <= 1'b0;
-    f_left_q <= xfer ? DRAIN_C[7:0] : (f_left_q == 8'd0) ? 8'd0 : f_left_q - 8'd1;
+    f_age_q <= xfer ? 10'd0 : (f_age_q == 10'h3ff) ? f_age_q : f_age_q + 10'd1;
     if (f_new) f_seen_q <= 1'b1;
     if (rst) begin
       f_seen_q <= 1'b0;
-      f_left_q <= 8'd0;
+      f_age_q <= 10'h3ff;
     end
   end
   always @* begin
     if (f_init_q) assume (rst);
-    assume (!xfer || f_left_q <= 8'd1);
+    assume (!xfer || f_age_q >= f_steps - 10'd1);
+    assume (DEGREE != 2 || cfg_degree <= 2'd1);
     assume (!xfer || xfer_first || f_seen_q);
   end
   always @(posedge clk) begin
@@ -191,18 +266,20 @@ module nba_drain #(
       end else begin
         assume (cfg_p_base == $past(cfg_p_base) && cfg_res_words == $past(cfg_res_words));
         assume (cfg_m_last == $past(cfg_m_last) && cfg_g_last == $past(cfg_g_last));
+        assume (cfg_degree == $past(cfg_degree));
       end
-      assert (busy_q == (f_left_q != 8'd0));
-      assert (f_left_q <= DRAIN_C[7:0]);
-      if (busy_q) assert ({8'd0, f_left_q} + f_d == DRAIN_C[15:0]);
-      else assert (d_q == {CNT_W{1'b0}});
-      if (xfer && busy_q) assert (d_last);
+      assert (busy_q == (f_age_q < f_steps));
+      assert ((pass_q <= pass_last || !busy_q) && f_d < DRAIN_C[15:0]);
+      if (busy_q) assert ({6'd0, f_age_q} == {14'd0, pass_q} * DRAIN_C[15:0] + f_d);
+      else assert (d_q == {CNT_W{1'b0}} && pass_q == 2'd0);
+      if (xfer && busy_q) assert (group_last);
       if (busy_q) assert (f_seen_q);
       if (f_seen_q) begin
         assert (m_q <= cfg_m_last);
         assert (g_q <= cfg_g_last);
-        assert (res_word_q <= cfg_res_words);
+        assert (res_word_q <= cfg_res_words && res_word_group_q <= cfg_res_words);
         assert (param_q == cfg_p_base + f_m * DRAIN_C[15:0] + f_d);
+        assert (param_group_q == cfg_p_base + f_m * DRAIN_C[15:0]);
       end
     end
   end

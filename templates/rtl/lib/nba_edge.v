@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_edge: the buffer between one producer and one consumer: PP banks, one write port, one read port,
+// nba_edge: the buffer between one producer and one consumer: BANKS banks, one write port, one read port,
 // and the row tokens of its N_RINGS rings (docs/template.md). Reads take two cycles; one write per cycle.
-// PP 1, 2, 4, 8 banks; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
+// BANKS 1, 2, 4, 8; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
 // (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
 // Tables hold 16 bits per ring, ring 0 low, see nba_ring.
 // Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low bits.
 // Reset clears the tokens, not the data.
 `default_nettype none
 module nba_edge #(
-  parameter integer PP      = 2,
+  parameter integer BANKS   = 2,
   parameter integer LANES   = 4,
   parameter integer WLANES  = 2,
   parameter integer C_BITS  = 8,
@@ -35,10 +35,10 @@ module nba_edge #(
   output wire [15:0]               w_row_addr,
   input  wire                      w_done_pulse,
   input  wire [5:0]                w_done_ring,
-  input  wire                      w_en,
+  input  wire [BANKS-1:0]          w_en,
   input  wire [LANES/WLANES-1:0]   w_sub,
-  input  wire [PP*16-1:0]          w_addr,
-  input  wire [PP*WLANES*C_BITS-1:0]    w_data,
+  input  wire [BANKS*16-1:0]       w_addr,
+  input  wire [BANKS*WLANES*C_BITS-1:0] w_data,
   // consumer, at decision time
   input  wire [5:0]                c_ring,
   input  wire [15:0]               c_need,
@@ -54,8 +54,8 @@ module nba_edge #(
   input  wire                      r_release_pulse,
   input  wire [5:0]                r_release_ring,
   input  wire [15:0]               r_release_rows,
-  input  wire [PP*16-1:0]          r_addr,
-  output wire [PP*LANES*C_BITS-1:0]     r_data
+  input  wire [BANKS*16-1:0]       r_addr,
+  output wire [BANKS*LANES*C_BITS-1:0]  r_data
 );
   localparam integer SUBS = LANES / WLANES;
 
@@ -105,7 +105,7 @@ module nba_edge #(
         .release_rows (r_release_rows)
       );
     end
-    for (gi = 0; gi < PP; gi = gi + 1) begin : g_bank
+    for (gi = 0; gi < BANKS; gi = gi + 1) begin : g_bank
       nba_ram #(
         .WIDTH(LANES * C_BITS),
         .DEPTH(DEPTH),
@@ -115,7 +115,7 @@ module nba_edge #(
         .OUT_REG(1)
       ) u_ram (
         .clk   (clk),
-        .w_en  (w_sub & {SUBS{w_en}}),
+        .w_en  (w_sub & {SUBS{w_en[gi]}}),
         .w_addr(w_addr[gi*16 +: 16]),
         .w_data({SUBS{w_data[gi*WLANES*C_BITS +: WLANES*C_BITS]}}),
         .r_addr(r_addr[gi*16 +: 16]),

@@ -3,13 +3,15 @@
 // and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its addresses (i+2); its fields are the job's in cycle i; one step per cycle.
 // xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
-// XFER: 4 or more. PER_CHANNEL 0/1, PP, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk; ISSUE_W, ROW_W, DST_W: bits of
-// the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
+// XFER: 4 or more. PER_CHANNEL 0/1, PP, BANKS, DEGREE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
+// ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
 // Reset: idle; no step is under way.
 `default_nettype none
 module nba_issue #(
   parameter integer PER_CHANNEL = 0,
   parameter integer PP          = 1,
+  parameter integer BANKS       = 1,
+  parameter integer DEGREE      = 1,
   parameter integer C_BITS      = 8,
   parameter integer N_SRC       = 1,
   parameter integer N_RES       = 1,
@@ -37,7 +39,7 @@ module nba_issue #(
   output wire [N_SRC-1:0]       src_hold_pulse,
   output wire [15:0]            src_hold_rows,
   output wire                   src_next_last,
-  output wire [PP*16-1:0]       src_addr,
+  output wire [BANKS*16-1:0]    src_addr,
   output wire [N_SRC-1:0]       src_release_pulse,
   output wire [15:0]            src_release_rows,
   input  wire [N_RES-1:0]       res_avail,
@@ -54,11 +56,12 @@ module nba_issue #(
   output wire [3:0]             m_w_shift,
   output wire [4:0]             m_w_bits,
   output wire                   m_max,
+  output wire [1:0]             m_degree,
   // steps (i+2)
   output wire                   m_valid,
   output wire                   m_first,
   output wire [15:0]            m_w_addr,
-  output wire [PP-1:0]          m_ok,
+  output wire [BANKS-1:0]       m_ok,
   output wire [3:0]             m_rot,
   // groups (e+XFER)
   output wire                   xfer,
@@ -142,6 +145,7 @@ module nba_issue #(
     .cfg_rows    (row_rows),
     .cfg_m_last  (row_m_last),
     .cfg_g_last  (row_g_last),
+    .cfg_degree  (m_degree),
     .cfg_p_base  (row_p_base),
     .cfg_res_en  (row_res_en),
     .cfg_res_sel (row_res_sel),
@@ -222,7 +226,9 @@ module nba_issue #(
   wire first_slot_q2;
   nba_walk #(
     .PER_CHANNEL(PER_CHANNEL),
-    .PP         (PP)
+    .PP         (PP),
+    .BANKS      (BANKS),
+    .DEGREE     (DEGREE)
   ) u_walk (
     .clk             (clk),
     .rst             (rst),
@@ -241,6 +247,7 @@ module nba_issue #(
     .cfg_m_lo_last   (f_m_lo_last),
     .cfg_m_hi_last   (f_m_hi_last),
     .cfg_g_last      (row_g_last),
+    .cfg_degree      (m_degree),
     .cfg_slot_extra  (f_slot_extra),
     .cfg_width       (f_width),
     .cfg_height      (f_height),

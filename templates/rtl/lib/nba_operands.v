@@ -2,18 +2,22 @@
 // nba_operands: the operands of every step: words of the input edge, rotated, padded and nested; stored weights,
 // nested (docs/template.md, pipeline rows i+2 to i+7).
 // Latency 7 cycles from a step's fields (i), 5 from its addresses (i+2), to its operands (i+7); src_data answers in i+4.
+// An engine that mixes channels in a design of more banks than columns (BANKS > PP) takes one cycle more, in which the
+// operands of a step's columns are packed (nba_spread).
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
-// PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP as the engine.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP, BANKS, DEGREE as nba_chunk.
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
 // HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM.
-// Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle early (i+6), as nba_array packs them.
-// Packing of m_a and m_w: as nba_align and nba_wnest. Reset: no step is under way.
+// Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle before the activations, as nba_pair takes
+// them. Packing of m_a and m_w: as nba_align (DEGREE > 1: nba_spread) and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
   parameter integer PER_CHANNEL = 0,
   parameter integer PM          = 2,
   parameter integer PN          = 2,
   parameter integer PP          = 1,
+  parameter integer BANKS       = 1,
+  parameter integer DEGREE      = 1,
   parameter integer C_BITS      = 8,
   parameter integer A_BITS      = 8,
   parameter integer A_NEST      = 0,
@@ -37,57 +41,62 @@ module nba_operands #(
   input  wire [3:0]        cfg_w_shift,
   input  wire [4:0]        cfg_w_bits,
   input  wire              cfg_max,
+  input  wire [1:0]        cfg_degree,
   // i+2
   input  wire              s_valid,
   input  wire              s_first,
   input  wire [15:0]       s_w_addr,
-  input  wire [PP-1:0]     s_ok,
+  input  wire [BANKS-1:0]  s_ok,
   input  wire [3:0]        s_rot,
   // i+4
-  input  wire [N_SRC*PP*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
-  // i+7
+  input  wire [N_SRC*BANKS*((PER_CHANNEL != 0) ? PM : PN)*C_BITS-1:0] src_data,
+  // i+7 (packed: i+8)
   output wire              m_valid,
   output wire              m_first,
   output wire              m_max,
-  output wire [PP*((PER_CHANNEL != 0) ? PM : PN)*(A_BITS+1)-1:0]   m_a,
+  output wire [1:0]        m_degree,
+  output wire [PP*((PER_CHANNEL != 0) ? PM : PN)*((DEGREE == 1) ? A_BITS+1 : (DEGREE == 2) ? 13 : 15)-1:0] m_a,
   output wire [PM*PN*W_BITS-1:0] m_w
 );
   localparam integer LANES  = (PER_CHANNEL != 0) ? PM : PN;
-  localparam integer WORD_W = PP * LANES * C_BITS;
+  localparam integer WORD_W = BANKS * LANES * C_BITS;
+  localparam integer SPREAD = (PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;
+  localparam integer STAGES = 5 + SPREAD;
+  localparam integer EARLY  = (PACK != 0 && SPREAD == 0) ? 1 : 0;
   localparam integer N_W    = PM * PN;
 
   integer i;
 
   localparam integer A_W = C_BITS + 5;
 
-  // Fields and flags of a step wait for its words: those of the source until i+4, those of the weights until i+5 (PACK: i+4).
+  // Fields and flags of a step wait for its words: those of the source until i+4, those of the weights until i+5 (EARLY: i+4).
   reg [4*4-1:0]   sel_q;
   reg [4*A_W-1:0] nest_a_q;
   reg [5*9-1:0]   nest_w_q;
-  reg [2*PP-1:0]  ok_q;
+  reg [2*BANKS-1:0] ok_q;
   reg [2*4-1:0]   rot_q;
-  reg [4:0]       valid_q;
-  reg [4:0]       first_q;
+  reg [STAGES-1:0] valid_q;
+  reg [STAGES-1:0] first_q;
   always @(posedge clk) begin
     sel_q    <= {sel_q[11:0], cfg_sel};
     nest_a_q <= {nest_a_q[3*A_W-1:0], cfg_pad, cfg_signed, cfg_a_shift};
     nest_w_q <= {nest_w_q[35:0], cfg_w_bits, cfg_w_shift};
-    ok_q     <= {ok_q[PP-1:0], s_ok};
+    ok_q     <= {ok_q[BANKS-1:0], s_ok};
     rot_q    <= {rot_q[3:0], s_rot};
-    valid_q  <= {valid_q[3:0], s_valid};
-    first_q  <= {first_q[3:0], s_first};
-    if (rst) valid_q <= 5'd0;
+    valid_q  <= {valid_q[STAGES-2:0], s_valid};
+    first_q  <= {first_q[STAGES-2:0], s_first};
+    if (rst) valid_q <= {STAGES{1'b0}};
   end
   wire [3:0]     sel    = sel_q[15:12];
   wire [A_W-1:0] nest_a = nest_a_q[3*A_W +: A_W];
-  wire [8:0]     nest_w = (PACK != 0) ? nest_w_q[35:27] : nest_w_q[44:36];
-  assign m_valid = valid_q[4];
-  assign m_first = first_q[4];
+  wire [8:0]     nest_w = (EARLY != 0) ? nest_w_q[35:27] : nest_w_q[44:36];
+  assign m_valid = valid_q[STAGES-1];
+  assign m_first = first_q[STAGES-1];
   generate
     if (HAS_MAX != 0) begin : g_max
-      reg [6:0] max_q;
-      always @(posedge clk) max_q <= {max_q[5:0], cfg_max};
-      assign m_max = max_q[6];
+      reg [STAGES+1:0] max_q;
+      always @(posedge clk) max_q <= {max_q[STAGES:0], cfg_max};
+      assign m_max = max_q[STAGES+1];
     end else begin : g_no_max
       wire unused = &{1'b0, cfg_max};
       assign m_max = 1'b0;
@@ -102,27 +111,62 @@ module nba_operands #(
     end
   end
 
+  localparam integer COLUMNS = PP * DEGREE;
+  wire [COLUMNS*LANES*(A_BITS+1)-1:0] columns;
   nba_align #(
-    .PP    (PP),
-    .LANES (LANES),
-    .C_BITS(C_BITS),
-    .A_BITS(A_BITS),
-    .NEST  (A_NEST)
+    .BANKS  (BANKS),
+    .COLUMNS(COLUMNS),
+    .LANES  (LANES),
+    .C_BITS (C_BITS),
+    .A_BITS (A_BITS),
+    .NEST   (A_NEST)
   ) u_align (
     .clk     (clk),
     .s_data  (src_word),
     .s_rot   (rot_q[7:4]),
-    .s_ok    (ok_q[PP +: PP]),
+    .s_ok    (ok_q[BANKS +: BANKS]),
     .s_pad   (nest_a[A_W-1:5]),
     .s_signed(nest_a[4]),
     .s_shift (nest_a[3:0]),
-    .m_data  (m_a)
+    .m_data  (columns)
   );
+  generate
+    if (DEGREE != 1) begin : g_spread
+      reg [13:0] degree_q;
+      reg [1:0]  degree_q8;
+      always @(posedge clk) begin
+        degree_q  <= {degree_q[11:0], cfg_degree};
+        degree_q8 <= degree_q[13:12];
+      end
+      nba_spread #(
+        .PP     (PP),
+        .DEGREE (DEGREE),
+        .LANES  (LANES),
+        .OP_BITS(A_BITS + 1)
+      ) u_spread (
+        .clk     (clk),
+        .s_degree(degree_q[13:12]),
+        .s_data  (columns),
+        .m_data  (m_a)
+      );
+      assign m_degree = degree_q8;
+    end else begin : g_single
+      wire unused = &{1'b0, cfg_degree};
+      assign m_degree = 2'd0;
+      if (SPREAD != 0) begin : g_later
+        reg [COLUMNS*LANES*(A_BITS+1)-1:0] columns_q;
+        always @(posedge clk) columns_q <= columns;
+        assign m_a = columns_q;
+      end else begin : g_now
+        assign m_a = columns;
+      end
+    end
+  endgenerate
 
   wire [15:0]            w_addr;
   wire [N_W*W_STORE-1:0] w_word;
   generate
-    if (PACK != 0) begin : g_early
+    if (EARLY != 0) begin : g_early
       wire unused = &{1'b0, nest_w_q[44:36]};
       assign w_addr = s_w_addr;
     end else begin : g_late

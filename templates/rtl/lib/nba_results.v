@@ -7,7 +7,7 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// PM, PQ, PP, C_BITS, ACC_BITS as the engine; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
+// PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
 // P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
@@ -15,6 +15,8 @@ module nba_results #(
   parameter integer PM         = 2,
   parameter integer PQ         = 1,
   parameter integer PP         = 1,
+  parameter integer BANKS      = 1,
+  parameter integer DEGREE     = 1,
   parameter integer C_BITS     = 8,
   parameter integer ACC_BITS   = 24,
   parameter integer HAS_RES    = 0,
@@ -36,16 +38,18 @@ module nba_results #(
   input  wire [N_DST*DST_W-1:0]        s_dst,
   input  wire                          xfer,
   input  wire                          xfer_first,
-  input  wire [PM*PP*ACC_BITS-1:0]     s_acc,
+  input  wire [PM*PP*DEGREE*ACC_BITS-1:0] s_acc,
   // residual edges
   input  wire [N_RES*16-1:0]           res_row_addr,
-  input  wire [N_RES*PP*PQ*C_BITS-1:0] res_data,
+  input  wire [N_RES*BANKS*PQ*C_BITS-1:0] res_data,
   output wire [5:0]                    res_read_ring,
   output wire [N_RES-1:0]              res_next_pulse,
   output wire [15:0]                   res_addr,
   // output edges
   output wire                          step_valid,
   output wire [PP*PQ*C_BITS-1:0]       step_data,
+  output wire                          step_again,
+  output wire                          step_group_last,
   output wire                          step_col_last,
   output wire                          step_row_last,
   output wire                          step_job_last,
@@ -101,6 +105,7 @@ module nba_results #(
   wire [11:0]       o_rows;
   wire [12:0]       o_m_last;
   wire [11:0]       o_g_last;
+  wire [1:0]        o_degree;
   wire [15:0]       o_p_base;
   wire              o_res_en;
   wire [3:0]        o_res_sel;
@@ -125,6 +130,7 @@ module nba_results #(
     .cfg_rows    (o_rows),
     .cfg_m_last  (o_m_last),
     .cfg_g_last  (o_g_last),
+    .cfg_degree  (o_degree),
     .cfg_p_base  (o_p_base),
     .cfg_res_en  (o_res_en),
     .cfg_res_sel (o_res_sel),
@@ -173,6 +179,7 @@ module nba_results #(
   wire [11:0]       next_rows;
   wire [12:0]       next_m_last;
   wire [11:0]       next_g_last;
+  wire [1:0]        next_degree;
   wire [15:0]       next_p_base;
   wire              next_res_en;
   wire [3:0]        next_res_sel;
@@ -182,12 +189,13 @@ module nba_results #(
     .cfg_rows    (next_rows),
     .cfg_m_last  (next_m_last),
     .cfg_g_last  (next_g_last),
+    .cfg_degree  (next_degree),
     .cfg_p_base  (next_p_base),
     .cfg_res_en  (next_res_en),
     .cfg_res_sel (next_res_sel),
     .cfg_res_ring(next_res_ring)
   );
-  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_res_en, next_res_sel, next_res_ring, words_s_ready,
+  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
                   words_m_valid, words_count, early_shift, early_zero, early_min, early_max, late_res_words,
                   late_res_mult, late_res_signed, late_round};
 
@@ -196,11 +204,14 @@ module nba_results #(
   wire [15:0]               res_off;
   wire                      res_row;
   wire                      res_here;
+  wire [2:0]                res_pos;
   wire [PQ*PP*ACC_BITS-1:0] lanes;
   nba_drain #(
     .PM      (PM),
     .PQ      (PQ),
     .PP      (PP),
+    .BANKS   (BANKS),
+    .DEGREE  (DEGREE),
     .ACC_BITS(ACC_BITS)
   ) u_drain (
     .clk            (clk),
@@ -208,6 +219,7 @@ module nba_results #(
     .xfer           (xfer),
     .xfer_first     (xfer_first),
     .s_acc          (s_acc),
+    .cfg_degree     (o_degree),
     .cfg_m_last     (o_m_last),
     .cfg_g_last     (o_g_last),
     .cfg_rows       (o_rows),
@@ -219,14 +231,30 @@ module nba_results #(
     .cfg_res_words  (o_res_words),
     .d_res_row_pulse(res_row),
     .m_res_ok       (res_here),
+    .m_res_pos      (res_pos),
     .m_acc          (lanes),
     .m_valid        (step_valid),
+    .m_again        (step_again),
+    .m_group_last   (step_group_last),
     .m_col_last     (step_col_last),
     .m_row_last     (step_row_last),
     .m_job_last     (step_job_last)
   );
 
   // ---------------------------------------------------------------- residual operand, parameters
+  // The columns of the step, of all banks.
+  wire [N_RES*RES_W-1:0] res_banks;
+  generate
+    for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res_banks
+      if (BANKS > PP) begin : g_choose
+        wire [BANKS*PQ*C_BITS-1:0] word;
+        assign word = res_data[gi*BANKS*PQ*C_BITS +: BANKS*PQ*C_BITS];
+        assign res_banks[gi*RES_W +: RES_W] = word[res_pos*RES_W +: RES_W];
+      end else begin : g_all
+        assign res_banks[gi*RES_W +: RES_W] = res_data[gi*RES_W +: RES_W];
+      end
+    end
+  endgenerate
   reg [15:0]      res_row_sel;
   reg [RES_W-1:0] res_word;
   always @* begin
@@ -235,7 +263,7 @@ module nba_results #(
     for (i = 0; i < N_RES; i = i + 1) begin
       if (o_res_sel == i[3:0]) begin
         res_row_sel = res_row_addr[i*16 +: 16];
-        if (res_here) res_word = res_data[i*RES_W +: RES_W];
+        if (res_here) res_word = res_banks[i*RES_W +: RES_W];
       end
     end
   end

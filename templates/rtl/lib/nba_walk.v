@@ -2,7 +2,8 @@
 // nba_walk: walks one output row: column groups, channel groups, taps, channel words; one step per cycle,
 // and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its registered addresses (i+2); one step per cycle; never stalls.
-// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). PP 1, 2, 4, 8.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). BANKS 1, 2, 4, 8.
+// A column group has PP * 2^cfg_degree columns, BANKS at most; DEGREE 1, 2, 4: the largest 2^cfg_degree of all jobs.
 // row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
 // cfg_*: fields of the running job, stable from three cycles before row_go to walk_last; *_last are counts minus one.
@@ -12,7 +13,9 @@
 `default_nettype none
 module nba_walk #(
   parameter integer PER_CHANNEL = 0,
-  parameter integer PP          = 2
+  parameter integer PP          = 2,
+  parameter integer BANKS       = 2,
+  parameter integer DEGREE      = 1
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -31,6 +34,7 @@ module nba_walk #(
   input  wire [12:0]       cfg_m_lo_last,
   input  wire [12:0]       cfg_m_hi_last,
   input  wire [11:0]       cfg_g_last,
+  input  wire [1:0]        cfg_degree,
   input  wire [11:0]       cfg_slot_extra,
   input  wire [11:0]       cfg_width,
   input  wire [11:0]       cfg_height,
@@ -47,17 +51,18 @@ module nba_walk #(
   input  wire [15:0]       cfg_w_base,
   input  wire              cfg_w_step,
   // stage i+2
-  output wire [PP*16-1:0]  m_addr,
+  output wire [BANKS*16-1:0] m_addr,
   output wire [15:0]       m_w_addr,
-  output wire [PP-1:0]     m_ok,
+  output wire [BANKS-1:0]  m_ok,
   output wire [3:0]        m_rot,
   output wire              m_valid,
   output wire              m_first,
   output wire              m_slot_end,
   output wire              m_first_slot
 );
-  localparam [31:0] PP_C    = PP;
-  localparam [31:0] PP_LAST = PP - 1;
+  localparam [31:0] PP_C       = PP;
+  localparam [31:0] BANKS_C    = BANKS;
+  localparam [31:0] BANKS_LAST = BANKS - 1;
 
   // What follows from the job's fields alone.
   reg         c_one_q;
@@ -75,7 +80,9 @@ module nba_walk #(
   reg [15:0]  near0_q;
   reg [15:0]  far0_q;
   reg [16:0]  row_over_q;
+  reg [3:0]   columns_q;
   always @(posedge clk) begin
+    columns_q   <= (DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree;
     c_one_q     <= (PER_CHANNEL != 0) || cfg_c_last == 13'd0;
     kx_one_q    <= cfg_kx_last == 7'd0;
     ky_one_q    <= cfg_ky_last == 7'd0;
@@ -126,6 +133,7 @@ module nba_walk #(
   reg [12:0]  top_ri_q;
   reg [12:0]  ri_q;
   reg [2:0]   rot_q;
+  reg [2:0]   g_rot_q;
   reg         par_q;
   reg [15:0]  near_q;
   reg [15:0]  far_q;
@@ -157,9 +165,13 @@ module nba_walk #(
 
   wire [15:0] off_sum  = off_q + cfg_row_words;
   wire [16:0] off_over = {1'b0, off_q} + row_over_q;
-  wire        rot_wrap = rot_q == PP_LAST[2:0];
+  wire        rot_wrap = rot_q == BANKS_LAST[2:0];
   wire        rot_step = !cfg_stride2_w || par_q;
-  wire [13:0] xs_group = g_xs_q + (cfg_stride2_w ? {PP_C[12:0], 1'b0} : PP_C[13:0]);
+  wire [13:0] xs_group = g_xs_q + (cfg_stride2_w ? {9'd0, columns_q, 1'b0} : {10'd0, columns_q});
+  // The next column group begins so many banks further, one word of every bank further where they are exhausted.
+  wire [3:0]  rot_over  = {1'b0, g_rot_q} + columns_q;
+  wire [2:0]  rot_group = rot_over[2:0] & BANKS_LAST[2:0];
+  wire        g_wrap    = rot_over >= BANKS_C[3:0];
   wire [15:0] far_next = far_q + {3'd0, cfg_col_words};
   wire [15:0] far_group = g_far_q + {3'd0, cfg_col_words};
 
@@ -193,7 +205,7 @@ module nba_walk #(
           kx_left_q <= cfg_kx_last;
           xs_q      <= g_xs_q;
           par_q     <= cfg_par0;
-          rot_q     <= cfg_rot0;
+          rot_q     <= g_rot_q;
           near_q    <= g_near_q;
           far_q     <= g_far_q;
           ky_left_q <= ky_left_q - 7'd1;
@@ -234,10 +246,12 @@ module nba_walk #(
           g_left_q <= g_left_q - 12'd1;
           xs_q     <= xs_group;
           g_xs_q   <= xs_group;
-          near_q   <= g_far_q;
-          g_near_q <= g_far_q;
-          far_q    <= far_group;
-          g_far_q  <= far_group;
+          rot_q    <= rot_group;
+          g_rot_q  <= rot_group;
+          near_q   <= g_wrap ? g_far_q : g_near_q;
+          g_near_q <= g_wrap ? g_far_q : g_near_q;
+          far_q    <= g_wrap ? far_group : g_far_q;
+          g_far_q  <= g_wrap ? far_group : g_far_q;
         end
       end
       if (row_end) begin
@@ -280,6 +294,7 @@ module nba_walk #(
       top_ri_q    <= row_top;
       ri_q        <= row_top;
       rot_q       <= cfg_rot0;
+      g_rot_q     <= cfg_rot0;
       par_q       <= cfg_par0;
       near_q      <= near0_q;
       g_near_q    <= near0_q;
@@ -295,10 +310,10 @@ module nba_walk #(
     end
   end
 
-  // Bank addresses of the step: bank b serves lane j = (b - rot) mod PP; lanes past the end of a group of PP
-  // columns lie one column further. The sum of five comes in two stages.
+  // Bank addresses of the step: bank b serves lane j = (b - rot) mod BANKS; lanes past the end of the BANKS columns of
+  // a word lie one word further. The sum of five comes in two stages.
   wire [12:0] word    = (PER_CHANNEL != 0) ? m_q : word_q;
-  // Bank of tap 0's column, of all values of parity and rotation: (rotation + parity * (PP/2)) mod PP.
+  // Bank of tap 0's column, of all values of parity and rotation: (rotation + parity * (BANKS/2)) mod BANKS.
   wire [16*4-1:0] banks;
   wire [3:0]      turn = {par_q, rot_q};
   wire [3:0]      rot  = banks[turn*4 +: 4];
@@ -342,10 +357,10 @@ module nba_walk #(
   genvar gt;
   generate
     for (gt = 0; gt < 16; gt = gt + 1) begin : g_turn
-      localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP;
+      localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS;
       assign banks[gt*4 +: 4] = BANK[3:0];
     end
-    for (gi = 0; gi < PP; gi = gi + 1) begin : g_lane
+    for (gi = 0; gi < BANKS; gi = gi + 1) begin : g_lane
       localparam [31:0] ID = gi;
       wire [13:0] shift = cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0];
       // Column gi of the step lies in the map if xs + shift is at least 0 and xs is below width - shift.
@@ -359,8 +374,8 @@ module nba_walk #(
       wire [13:0] x = xs_q + shift;
       wire [15:0] reach;
       for (gt = 0; gt < 16; gt = gt + 1) begin : g_reach
-        localparam integer BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP;
-        assign reach[gt] = ((PP + gi - BANK) % PP) + (gt % 8) >= PP;
+        localparam integer BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS;
+        assign reach[gt] = ((BANKS + gi - BANK) % BANKS) + (gt % 8) >= BANKS;
       end
       always @(posedge clk) begin
         limit_q   <= {2'b00, cfg_width} - shift;
@@ -376,6 +391,8 @@ module nba_walk #(
     end
   endgenerate
 
+  wire unused = &{1'b0, cfg_degree};
+
   assign m_w_addr     = w_addr_q2;
   assign m_rot        = rot_q2;
   assign m_valid      = valid_q2;
@@ -388,13 +405,13 @@ module nba_walk #(
   // says what its counter does, and the addresses are the plain sums.
   reg       f_init_q = 1'b1;
   reg [1:0] f_stable_q;
-  wire [249:0] f_fields = {
+  wire [251:0] f_fields = {
     cfg_c_last, cfg_kx_last, cfg_ky_last, cfg_m_last, cfg_g_last, cfg_slot_extra, cfg_ring_words,
     cfg_row_words, cfg_rot0, cfg_par0, cfg_half_words, cfg_half_first, cfg_m_lo_last, cfg_m_hi_last,
     cfg_w_base, cfg_w_step, cfg_base, cfg_qoff0, cfg_col_words, cfg_width, cfg_height, cfg_stride2_w,
-    cfg_pad_left, cfg_parity_words
+    cfg_pad_left, cfg_parity_words, cfg_degree
   };
-  reg [249:0] f_fields_q;
+  reg [251:0] f_fields_q;
   wire      f_same = f_fields == f_fields_q;
   always @(posedge clk) begin
     f_init_q   <= 1'b0;
@@ -405,7 +422,8 @@ module nba_walk #(
   always @* begin
     if (f_init_q) assume (rst);
     assume (!row_go || ((!run_q || walk_last) && f_stable_q == 2'd3 && f_same));
-    assume ({1'b0, cfg_rot0} < PP_C[3:0]);
+    assume ({1'b0, cfg_rot0} < BANKS_C[3:0]);
+    assume ((1 << cfg_degree) <= DEGREE);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words && cfg_ring_words != 16'd0);
     assume (cfg_slot_extra != 12'hfff);
     assume (cfg_half_words == 13'd0 || cfg_m_lo_last < cfg_m_hi_last);
@@ -414,18 +432,18 @@ module nba_walk #(
   // The addresses of two cycles ago, as plain sums.
   reg [15:0]  f_addr_q1;
   reg [15:0]  f_addr_q2;
-  reg [PP-1:0] f_ok_q1;
-  reg [PP-1:0] f_ok_q2;
-  reg [PP-1:0] f_far_q1;
-  reg [PP-1:0] f_far_q2;
+  reg [BANKS-1:0] f_ok_q1;
+  reg [BANKS-1:0] f_ok_q2;
+  reg [BANKS-1:0] f_far_q1;
+  reg [BANKS-1:0] f_far_q2;
   reg [15:0]  f_col_q1;
   reg [15:0]  f_col_q2;
   reg         f_step_q1;
   reg         f_step_q2;
-  reg [PP*14-1:0] f_x;
+  reg [BANKS*14-1:0] f_x;
   integer f_b;
   always @* begin
-    for (f_b = 0; f_b < PP; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (cfg_stride2_w ? 2 * f_b : f_b);
+    for (f_b = 0; f_b < BANKS; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (cfg_stride2_w ? 2 * f_b : f_b);
   end
   always @(posedge clk) begin
     f_addr_q1 <= off_q + near_q + (par_q ? cfg_parity_words : 16'd0) + {3'd0, word};
@@ -436,13 +454,13 @@ module nba_walk #(
     f_far_q2  <= f_far_q1;
     f_step_q1 <= step && !rst && !f_init_q;
     f_step_q2 <= f_step_q1 && !rst;
-    for (f_b = 0; f_b < PP; f_b = f_b + 1) begin
+    for (f_b = 0; f_b < BANKS; f_b = f_b + 1) begin
       f_ok_q1[f_b] <= !ri_q[12] && ri_q < {1'b0, cfg_height}
         && !f_x[f_b*14+13] && f_x[f_b*14 +: 14] < {2'b00, cfg_width};
-      f_far_q1[f_b] <= ((PP + f_b - rot) % PP) + rot_q >= PP;
+      f_far_q1[f_b] <= ((BANKS + f_b - rot) % BANKS) + rot_q >= BANKS;
     end
     if (!f_init_q && f_step_q2) begin
-      for (f_b = 0; f_b < PP; f_b = f_b + 1) begin
+      for (f_b = 0; f_b < BANKS; f_b = f_b + 1) begin
         assert (m_ok[f_b] == f_ok_q2[f_b]);
         assert (m_addr[f_b*16 +: 16] == f_addr_q2 + (f_far_q2[f_b] ? f_col_q2 : 16'd0));
       end
@@ -457,6 +475,7 @@ module nba_walk #(
       assert (run_q || !pad_q);
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (f_stable_q == 2'd3 && f_same) begin
+        assert (columns_q == ((DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree));
         assert (c_one_q == (PER_CHANNEL != 0 || cfg_c_last == 13'd0) && kx_one_q == (cfg_kx_last == 7'd0));
         assert (ky_one_q == (cfg_ky_last == 7'd0) && m_one_q == (cfg_m_last == 13'd0));
         assert (g_one_q == (cfg_g_last == 12'd0) && extra_q == (cfg_slot_extra != 12'd0));
@@ -482,7 +501,7 @@ module nba_walk #(
           assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
         end
         if (PER_CHANNEL == 0) assert (word_q == cfg_c_last - c_left_q + (half_q ? cfg_half_words : 13'd0));
-        assert ({1'b0, rot_q} < PP_C[3:0]);
+        assert ({1'b0, rot_q} < BANKS_C[3:0] && {1'b0, g_rot_q} < BANKS_C[3:0]);
         assert (far_q == near_q + {3'd0, cfg_col_words} && g_far_q == g_near_q + {3'd0, cfg_col_words});
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_left_q <= cfg_slot_extra && (!extra_q || wait_left_q != 12'd0));
@@ -494,7 +513,7 @@ module nba_walk #(
         end
         if (!cfg_w_step) assert (w_q == cfg_w_base);
         if (tap_first_q && m_q == 13'd0) assert (w_q == cfg_w_base);
-        if (kx_left_q == cfg_kx_last) assert (xs_q == g_xs_q && rot_q == cfg_rot0 && near_q == g_near_q);
+        if (kx_left_q == cfg_kx_last) assert (xs_q == g_xs_q && rot_q == g_rot_q && near_q == g_near_q);
         if (ky_left_q == cfg_ky_last) assert (off_q == top_off_q && ri_q == top_ri_q);
       end
     end
