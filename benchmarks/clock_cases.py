@@ -91,6 +91,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_wnest": (_case({"N": 32}),),
     # Where multipliers have 18 bits or are made of gates no design has a pair of 8 bits.
     "nba_pair": (_case({}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP))),
+    "nba_sum": (_case({"PN": 8}), _case({"PN": 16}, FPGA), _case({"PN": 1, "HAS_MAX": 1}, FPGA)),
     "nba_array": (
         _case({"PM": 2, "PN": 8, "PP": 2}, FPGA),
         _case({"PM": 2, "PN": 8, "PP": 2, "PACK": 1}, ("xc7",)),

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_pair, nba_array, nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_pair, nba_sum, nba_array,
+nba_requant."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
 _PAIR = "A_BITS W_BITS"
+_SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
@@ -42,6 +44,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1))
     + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1)),
     "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4)),
+    "nba_sum": _sets(_SUM, (1, 16, 20, 0), (1, 10, 10, 1), (4, 16, 24, 0), (5, 8, 17, 0), (11, 9, 10, 0), (3, 4, 4, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
@@ -56,6 +59,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 8, 1), (2, 4, 8, 0), (8, 1, 8, 1), (4, 16, 5, 1)),
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
     "nba_pair": BENCHES["nba_pair"],
+    "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
     "nba_requant": BENCHES["nba_requant"] + _sets(_REQUANT, (1, 1, 8, 0), (1, 8, 25, 1)),
 }
@@ -69,6 +73,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
     + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)),
+    "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
 
@@ -110,8 +115,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(module="nba_wnest", old="pair >>> s_shift", new="pair >> s_shift", bench=BENCHES["nba_wnest"][0]),
     Mutant(
         module="nba_array",
-        old="if (sum_valid) begin",
-        new="if (valid_q[FLAGS-2]) begin",
+        old="sum_valid = valid_q[FLAGS-1]",
+        new="sum_valid = valid_q[FLAGS-2]",
         bench=BENCHES["nba_array"][5],
         proof=PROOFS["nba_array"][0],
     ),
@@ -121,46 +126,71 @@ MUTANTS: tuple[Mutant, ...] = (
         new="sum_first = first_q[FLAGS-2]",
         bench=BENCHES["nba_array"][1],
     ),
-    # The last lane of an odd count is left out of the tree; a sum of the tree is a bit short.
+    # The last lane of an odd count is left out of the tree, or one comes twice; a sum of the tree, or all of them, is a
+    # bit short.
     Mutant(
-        module="nba_array",
-        old="gn < (HERE + 1) / 2; gn",
-        new="gn < ((HERE > 1) ? HERE / 2 : 1); gn",
-        bench=BENCHES["nba_array"][2],
+        module="nba_sum",
+        old="HERE  = (BELOW + 1) / 2;",
+        new="HERE  = (BELOW > 1) ? BELOW / 2 : 1;",
+        bench=BENCHES["nba_sum"][3],
+        proof=PROOFS["nba_sum"][2],
     ),
     Mutant(
-        module="nba_array",
-        old="WIDE = PROD_BITS + gl + 1;",
-        new="WIDE = PROD_BITS + gl;",
-        bench=BENCHES["nba_array"][2],
+        module="nba_sum",
+        old="right = pairs[(2*i+1)*FROM",
+        new="right = pairs[2*i*FROM",
+        bench=BENCHES["nba_sum"][2],
+        proof=PROOFS["nba_sum"][1],
+    ),
+    Mutant(
+        module="nba_sum",
+        old="WIDE  = P_BITS + gl + 1;",
+        new="WIDE  = P_BITS + gl + ((gl > 0) ? 1 : 0);",
+        bench=BENCHES["nba_sum"][3],
+        proof=PROOFS["nba_sum"][2],
+    ),
+    Mutant(
+        module="nba_sum",
+        old="SUM_BITS = P_BITS + LEVELS;",
+        new="SUM_BITS = P_BITS;",
+        bench=BENCHES["nba_sum"][3],
+    ),
+    # A sum that counts without its flag; one that never replaces.
+    Mutant(
+        module="nba_sum",
+        old="if (s_valid) acc_q",
+        new="acc_q",
+        bench=BENCHES["nba_sum"][2],
+        proof=PROOFS["nba_sum"][2],
+    ),
+    Mutant(
+        module="nba_sum",
+        old="acc_q <= (s_first ? {ACC_BITS{1'b0}} : acc_q) + addend;",
+        new="acc_q <= acc_q + addend;",
+        bench=BENCHES["nba_sum"][0],
+        proof=PROOFS["nba_sum"][3],
     ),
     # The largest product: compared without signs; kept on the first step; taken where all jobs add.
     Mutant(
-        module="nba_array",
-        old="!sum_first && old >= found;",
-        new="!sum_first && acc_q >= addend;",
-        bench=BENCHES["nba_array"][10],
-        proof=PROOFS["nba_array"][2],
+        module="nba_sum",
+        old="!s_first && old >= found;",
+        new="!s_first && acc_q >= addend;",
+        bench=BENCHES["nba_sum"][1],
+        proof=PROOFS["nba_sum"][0],
     ),
     Mutant(
-        module="nba_array",
-        old="sum_max && !sum_first && old",
-        new="sum_max && old",
-        bench=BENCHES["nba_array"][11],
-        proof=PROOFS["nba_array"][2],
+        module="nba_sum",
+        old="s_max && !s_first && old",
+        new="s_max && old",
+        bench=BENCHES["nba_sum"][5],
+        proof=PROOFS["nba_sum"][1],
     ),
     Mutant(
-        module="nba_array",
-        old="(sum_first || sum_max) ?",
-        new="sum_first ?",
-        bench=BENCHES["nba_array"][10],
-        proof=PROOFS["nba_array"][2],
-    ),
-    Mutant(
-        module="nba_array",
-        old="(SUM_BITS < ACC_BITS) ? SUM_BITS : ACC_BITS",
-        new="(PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS",
-        bench=BENCHES["nba_array"][2],
+        module="nba_sum",
+        old="(s_first || s_max) ?",
+        new="s_first ?",
+        bench=BENCHES["nba_sum"][1],
+        proof=PROOFS["nba_sum"][0],
     ),
     Mutant(
         module="nba_array",
@@ -214,26 +244,26 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_array",
-        old=".s_w0(s_w[(gm*PN+gn)*W_BITS +: W_BITS]),",
+        old=".s_w0(w0),",
         new=".s_w0(w1),",
         bench=BENCHES["nba_array"][12],
     ),
     Mutant(
         module="nba_array",
-        old="[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = second[",
-        new="[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = first[",
+        old="= p1[i*PROD_BITS",
+        new="= p0[i*PROD_BITS",
         bench=BENCHES["nba_array"][15],
     ),
     Mutant(
         module="nba_array",
-        old="s_w[((gm+TWO)*PN+gn)*W_BITS",
-        new="s_w[(gm*PN+gn)*W_BITS",
+        old="s_w[(gm+HERE-1)*PN*W_BITS",
+        new="s_w[gm*PN*W_BITS",
         bench=BENCHES["nba_array"][13],
     ),
     Mutant(
         module="nba_array",
-        old=".s_a (s_a[(gp*LANES+gn)*OP_W",
-        new=".s_a (s_a[(gn*PP+gp)*OP_W",
+        old="assign operands = s_a[(gp*LANES +",
+        new="assign operands = s_a[((PP-1-gp)*LANES +",
         bench=BENCHES["nba_array"][12],
     ),
     Mutant(

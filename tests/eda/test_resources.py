@@ -160,8 +160,9 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
     rtl.mkdir()
     kinds = {kernels.products(True, *engine[3:]) for engine in ENGINES}
     assert kinds == {kernels.IN_LUTS, kernels.PAIRED, kernels.SINGLE}
-    text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_pair")}
-    (rtl / "nba_pair.v").write_text(text["nba_pair"])
+    text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_pair", "nba_sum")}
+    for name in ("nba_pair", "nba_sum"):
+        (rtl / f"{name}.v").write_text(text[name])
     ports, body = ["input wire clk"], []
     for i, (pm, pn, pp, act, weight, acc) in enumerate(ENGINES):
         (rtl / f"nba_array_{i}.v").write_text(text["nba_array"].replace("module nba_array ", f"module nba_array_{i} "))

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_array: PM x PN x PP products (PER_CHANNEL: PM x PP), lane sums and accumulators.
-// Latency 3 + T cycles (product in two, sum, accumulator), one step per cycle; no stall. T = clog2(PN): the sum over
-// the lanes is a tree with a register behind every adder.
+// Latency 3 + T cycles (product in two, then nba_sum), one step per cycle; no stall. T = clog2(PN).
 // PER_CHANNEL: 1 if output m sees input m alone (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
 // A_BITS: activation precision [bits] (2..8, 16), operands have A_BITS + 1. W_BITS: weights (as A_BITS).
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
@@ -36,16 +35,15 @@ module nba_array #(
   output wire [PM*PP*ACC_BITS-1:0]                               m_acc
 );
 
-  // An operand is never -2^A_BITS, so A_BITS + W_BITS bits hold every product. Sums are taken
-  // modulo 2^ACC_BITS: only the finished accumulator must fit, so nothing needs to be wider.
+  // An operand is never -2^A_BITS, so A_BITS + W_BITS bits hold every product. Sums are taken modulo 2^ACC_BITS, so
+  // no product needs to be wider.
   localparam integer LANES     = (PER_CHANNEL != 0) ? PM : PN;
   localparam integer OP_W      = A_BITS + 1;
   localparam integer PROD_BITS = A_BITS + W_BITS;
   localparam integer PROD_W    = (PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS;
   localparam integer LEVELS    = (PN > 1) ? $clog2(PN) : 0;
-  localparam integer SUM_BITS  = PROD_BITS + LEVELS;
-  localparam integer SUM_W     = (SUM_BITS < ACC_BITS) ? SUM_BITS : ACC_BITS;
   localparam integer FLAGS     = 2 + LEVELS;
+  localparam integer SHARE     = (PACK != 0) ? 2 : 1;
 
   // Flags of the step whose sum is complete; bit i belongs to the step of i + 1 cycles ago.
   reg [FLAGS-1:0] valid_q;
@@ -78,150 +76,101 @@ module nba_array #(
   endgenerate
 
   genvar gm;
-  genvar gn;
   genvar gp;
-  genvar gl;
-
-  // The product of output m, column p and input n at [((m*PP+p)*PN+n)*PROD_W].
-  wire [PM*PP*PN*PROD_W-1:0] products;
-  generate
-    if (PACK != 0) begin : g_packed
-      for (gm = 0; gm < PM; gm = gm + 2) begin : g_outputs
-        localparam integer TWO = (gm + 1 < PM) ? 1 : 0;
-        for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
-          for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
-            wire [PROD_BITS-1:0] first;
-            wire [PROD_BITS-1:0] second;
-            wire [W_BITS-1:0]    w1;
-            assign w1 = (TWO != 0) ? s_w[((gm+TWO)*PN+gn)*W_BITS +: W_BITS] : {W_BITS{1'b0}};
-            nba_pair #(
-              .A_BITS(A_BITS),
-              .W_BITS(W_BITS)
-            ) u_pair (
-              .clk (clk),
-              .s_w0(s_w[(gm*PN+gn)*W_BITS +: W_BITS]),
-              .s_w1(w1),
-              .s_a (s_a[(gp*LANES+gn)*OP_W +: OP_W]),
-              .m_p0(first),
-              .m_p1(second)
-            );
-            assign products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W] = first[PROD_W-1:0];
-            if (TWO != 0) begin : g_second
-              assign products[(((gm+1)*PP+gp)*PN+gn)*PROD_W +: PROD_W] = second[PROD_W-1:0];
-            end
-            wire unused = &{1'b0, first, second};
-          end
-        end
-      end
-    end else begin : g_single
-      for (gm = 0; gm < PM; gm = gm + 1) begin : g_output
-        for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
-          for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
-            wire signed [OP_W-1:0]   a;
-            wire signed [W_BITS-1:0] w;
-            wire signed [PROD_W-1:0] product;
-            reg  signed [PROD_W-1:0] product_q1;
-            reg  signed [PROD_W-1:0] product_q2;
-            assign a = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : gn))*OP_W +: OP_W];
-            assign w = s_w[(gm*PN+gn)*W_BITS +: W_BITS];
-            assign product = a * w;
-            always @(posedge clk) begin
-              product_q1 <= product;
-              product_q2 <= product_q1;
-            end
-            assign products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W] = product_q2;
-          end
-        end
-      end
-    end
-  endgenerate
+  genvar gi;
 
   generate
-    for (gm = 0; gm < PM; gm = gm + 1) begin : g_output
+    for (gm = 0; gm < PM; gm = gm + SHARE) begin : g_outputs
+      localparam integer HERE = (gm + SHARE <= PM) ? SHARE : PM - gm;
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
-        // Level l of the tree: ceil(PN / 2^l) sums of SUM_W bits, of which products and sums so far fill the low ones.
-        wire [(LEVELS+1)*PN*SUM_W-1:0] tree;
-        wire                           tree_unused = &{1'b0, tree};
-        reg  [ACC_BITS-1:0]            acc_q;
-        wire [ACC_BITS-1:0]            addend;
+        wire [PN*OP_W-1:0] operands;
+        assign operands = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : 0))*OP_W +: PN*OP_W];
 
-        for (gn = 0; gn < PN; gn = gn + 1) begin : g_input
-          wire [PROD_W-1:0] product;
-          assign product = products[((gm*PP+gp)*PN+gn)*PROD_W +: PROD_W];
-          assign tree[gn*SUM_W +: SUM_W] = {{(SUM_W-PROD_W+1){product[PROD_W-1]}}, product[PROD_W-2:0]};
-        end
-
-        for (gl = 0; gl < LEVELS; gl = gl + 1) begin : g_level
-          localparam integer WIDE = PROD_BITS + gl + 1;
-          localparam integer W    = (WIDE < SUM_W) ? WIDE : SUM_W;
-          localparam integer HERE = (PN + (1 << gl) - 1) >> gl;
-          for (gn = 0; gn < (HERE + 1) / 2; gn = gn + 1) begin : g_sum
-            wire [SUM_W-1:0] left;
-            wire [SUM_W-1:0] right;
-            reg  [W-1:0]     sum_q;
-            assign left  = tree[(gl*PN + 2*gn)*SUM_W +: SUM_W];
-            assign right = (2*gn + 1 < HERE) ? tree[(gl*PN + ((2*gn + 1 < HERE) ? 2*gn + 1 : 0))*SUM_W +: SUM_W]
-                                             : {SUM_W{1'b0}};
-            always @(posedge clk) sum_q <= left[W-1:0] + right[W-1:0];
-            assign tree[((gl+1)*PN + gn)*SUM_W +: SUM_W] = {{(SUM_W-W+1){sum_q[W-1]}}, sum_q[W-2:0]};
-            wire unused = &{1'b0, left, right};
-          end
-          assign tree[((gl+1)*PN + (HERE+1)/2)*SUM_W +: (PN-(HERE+1)/2)*SUM_W] = {((PN-(HERE+1)/2)*SUM_W){1'b0}};
-        end
-
-        assign addend = {{(ACC_BITS-SUM_W+1){tree[LEVELS*PN*SUM_W+SUM_W-1]}}, tree[LEVELS*PN*SUM_W +: SUM_W-1]};
-
-        if (HAS_MAX != 0) begin : g_max
-          wire signed [ACC_BITS-1:0] old;
-          wire signed [ACC_BITS-1:0] found;
-          wire                       keep;
-          assign old   = acc_q;
-          assign found = addend;
-          assign keep  = sum_max && !sum_first && old >= found;
-          always @(posedge clk) begin
-            if (sum_valid && !keep) begin
-              acc_q <= ((sum_first || sum_max) ? {ACC_BITS{1'b0}} : acc_q) + addend;
+        // The products of all inputs with output gm and, of a pair, with the next one.
+        wire [SHARE*PN*PROD_W-1:0] products;
+        if (PACK != 0) begin : g_packed
+          wire [PN*W_BITS-1:0]    w0;
+          wire [PN*W_BITS-1:0]    w1;
+          wire [PN*PROD_BITS-1:0] p0;
+          wire [PN*PROD_BITS-1:0] p1;
+          wire                    unused;
+          reg  [PN*PROD_W-1:0]    first;
+          reg  [PN*PROD_W-1:0]    second;
+          integer                 i;
+          assign w0 = s_w[gm*PN*W_BITS +: PN*W_BITS];
+          assign w1 = (HERE > 1) ? s_w[(gm+HERE-1)*PN*W_BITS +: PN*W_BITS] : {(PN*W_BITS){1'b0}};
+          nba_pair #(
+            .A_BITS(A_BITS),
+            .W_BITS(W_BITS)
+          ) u_pair [PN-1:0] (
+            .clk (clk),
+            .s_w0(w0),
+            .s_w1(w1),
+            .s_a (operands),
+            .m_p0(p0),
+            .m_p1(p1)
+          );
+          always @* begin
+            first  = {(PN*PROD_W){1'b0}};
+            second = {(PN*PROD_W){1'b0}};
+            for (i = 0; i < PN; i = i + 1) begin
+              first[i*PROD_W +: PROD_W]  = p0[i*PROD_BITS +: PROD_W];
+              second[i*PROD_W +: PROD_W] = p1[i*PROD_BITS +: PROD_W];
             end
           end
-        end else begin : g_sum
-          wire unused = &{1'b0, sum_max};
-          always @(posedge clk) begin
-            if (sum_valid) begin
-              acc_q <= (sum_first ? {ACC_BITS{1'b0}} : acc_q) + addend;
+          assign unused   = &{1'b0, p0, p1};
+          assign products = {second, first};
+        end else begin : g_single
+          reg signed [OP_W-1:0]      a;
+          reg signed [W_BITS-1:0]    w;
+          reg signed [PROD_W-1:0]    product;
+          reg        [PN*PROD_W-1:0] products_d;
+          reg        [PN*PROD_W-1:0] products_q1;
+          reg        [PN*PROD_W-1:0] products_q2;
+          wire       [PN*W_BITS-1:0] weights;
+          integer                    i;
+          assign weights = s_w[gm*PN*W_BITS +: PN*W_BITS];
+          always @* begin
+            a          = {OP_W{1'b0}};
+            w          = {W_BITS{1'b0}};
+            product    = {PROD_W{1'b0}};
+            products_d = {(PN*PROD_W){1'b0}};
+            for (i = 0; i < PN; i = i + 1) begin
+              a       = operands[i*OP_W +: OP_W];
+              w       = weights[i*W_BITS +: W_BITS];
+              product = a * w;
+              products_d[i*PROD_W +: PROD_W] = product;
             end
           end
-        end
-`ifdef FORMAL
-        // A finished step leaves the sum, or the larger one of what was there and the product.
-        reg                       f_on_q = 1'b0;
-        reg                       f_valid_q;
-        reg                       f_first_q;
-        reg                       f_max_q;
-        reg signed [ACC_BITS-1:0] f_old_q;
-        reg signed [ACC_BITS-1:0] f_found_q;
-        always @(posedge clk) begin
-          f_on_q    <= 1'b1;
-          f_valid_q <= sum_valid;
-          f_first_q <= sum_first;
-          f_max_q   <= sum_max;
-          f_old_q   <= acc_q;
-          f_found_q <= addend;
-          if (f_on_q && f_valid_q) begin
-            if (f_first_q) assert (acc_q == f_found_q);
-            else if (f_max_q) assert (acc_q == ((f_found_q > f_old_q) ? f_found_q : f_old_q));
-            else assert (acc_q == f_old_q + f_found_q);
+          always @(posedge clk) begin
+            products_q1 <= products_d;
+            products_q2 <= products_q1;
           end
+          assign products = products_q2;
         end
-`endif
 
-        assign m_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS] = acc_q;
+        wire unused = &{1'b0, products};
+        for (gi = 0; gi < HERE; gi = gi + 1) begin : g_output
+          nba_sum #(
+            .PN      (PN),
+            .P_BITS  (PROD_W),
+            .ACC_BITS(ACC_BITS),
+            .HAS_MAX (HAS_MAX)
+          ) u_sum (
+            .clk       (clk),
+            .s_products(products[gi*PN*PROD_W +: PN*PROD_W]),
+            .s_valid   (sum_valid),
+            .s_first   (sum_first),
+            .s_max     (sum_max),
+            .m_acc     (m_acc[((gm+gi)*PP+gp)*ACC_BITS +: ACC_BITS])
+          );
+        end
       end
     end
   endgenerate
 
 `ifdef FORMAL
-  // Accumulators change only FLAGS + 1 cycles after a valid step that no reset has overtaken, and a sum is that of the
-  // products of a step.
+  // Accumulators change only FLAGS + 1 cycles after a valid step that no reset has overtaken.
   reg                      f_seen_q;
   reg                      f_hold_q;
   reg [FLAGS-1:0]          f_valid_q;
