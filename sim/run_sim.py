@@ -256,8 +256,9 @@ def simulate(bundle, simulator, frames, tests, seed=1, build_dir=None):
     build_dir.mkdir(parents=True, exist_ok=True)
     info = json.loads((bundle / "bundle.json").read_text())
     predictions = Predictions(bundle, info)
-    for count in frames:
-        predictions.of(count)
+    for mode in range(n_modes(info)):
+        for count in frames:
+            predictions.of(count, mode)
     runner = build(bundle, info, simulator, build_dir)
     plan = [(n, mode, ("cycles",)) for mode in range(n_modes(info)) for n in frames]
     plan[0] = (frames[0], 0, tests)
@@ -275,7 +276,7 @@ def simulate_given(bundle, simulator, inputs, outputs, mode=0, build_dir=None):
     if not 0 <= mode < n_modes(info):
         raise Unusable(f"--mode {mode}: no mode of this design; legal: 0..{n_modes(info) - 1}")
     predictions = Predictions(bundle, info)
-    predictions.of(frames)
+    predictions.of(frames, mode)
     runner = build(bundle, info, simulator, build_dir)
     (build_dir / "outputs.hex").unlink(missing_ok=True)
     extra = {"NBA_INPUT": str(inputs)}
@@ -339,7 +340,7 @@ def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir,
     simulated = cycles_of(trace[0], info, frames)
     # Every batch that met neither pauses nor stalls takes the predicted cycles, whatever came before it, in any mode.
     marks = [(batch, *batch["mark"]) for batch in trace if batch["mark"][0]]
-    again = [(cycles_of(batch, info, frames), predictions.of(frames, of_mode)) for batch, frames, of_mode in marks]
+    again = [(cycles_of(batch, info, n), predictions.of(n, of_mode)) for batch, n, of_mode in marks]
     jobs = [[job for job in simulated["jobs"] if job["chunk"] == k] for k in range(len(info["jobs"]))]
     last = [[[job["start"][-1:], job["end"][-1:]] for job in chunk] for chunk in jobs]
     counters = [[[[start], [end]] for start, end in chunk] for chunk in result.get("counters", [])]

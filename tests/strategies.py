@@ -29,6 +29,7 @@ from nba.ir.network import (
 from nba.ir.network_rules import BIAS_BITS
 from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
@@ -50,6 +51,8 @@ class NetworkLimits:
     """Of the codes; with 16, half of the layers see 16 bits of activations, half store weights of 16 bits."""
     plain: bool = False
     """Without max pooling, and with one stride for rows and columns: the draws that planted bugs were chosen for."""
+    narrow: bool = False
+    """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,6 +167,9 @@ def _shape(
         if _chance(rng, 0.5):
             store = WIDE_BITS
             bits = store if _chance(rng, 0.5) else bits
+    if limits.narrow and _chance(rng, 0.8):
+        act_bits = max(2, src.bits - trailing, _pick(rng, [2, 2, 3, 4]))
+        bits = min(store, _pick(rng, [2, 2, 3, 4]))
     low, high = out.code_min, out.code_max
     if _chance(rng, 0.3):
         low, high = sorted((max(low, out.zero_point), int(rng.integers(high - (100 << (out.bits - 8)), high + 1))))
@@ -382,9 +388,10 @@ def _rings(
 
 
 def random_accelerator(
-    rng: np.random.Generator, network: Network, max_chunks: int = 4, tightness: float = 0.7, calm: bool = False
-) -> Accelerator:
-    """A random legal accelerator for `network`; it may deadlock, `schedule` tells.
+    rng: np.random.Generator, network: Network, max_chunks: int = 4, tightness: float = 0.7, calm: bool = False,
+    packs: bool = False,
+) -> Accelerator:  # fmt: skip
+    """A random legal accelerator for `network`; it may deadlock, `schedule` tells. packs: it packs columns.
 
     tightness: fraction of the rings between chunks that get few rows. calm: jobs of a chunk in topological order;
     with tightness 0 such an accelerator never deadlocks.
@@ -397,8 +404,10 @@ def random_accelerator(
         for (kind, _), (pm, pn, pq), jobs in zip(groups, engines, programs, strict=True)
     )
     last = next(chunk.pq for chunk in chunks for job in chunk.jobs if job.layer == len(network.layers) - 1)
+    packing = _pick(rng, [2, 4, 4]) if packs else 1
     accelerator = Accelerator(
-        pp=_pick(rng, [1, 2, 4, 8]),
+        pp=_pick(rng, list(columns_of(packing))),
+        packing=packing,
         chunks=chunks,
         rings=_rings(rng, network, programs, tightness),
         out_lanes=last * int(rng.integers(1, 4)),
@@ -419,7 +428,8 @@ def random_pair(
     attempts = 0
     while True:
         tightness = max(0.0, 0.9 - 0.1 * attempts)
-        accelerator = random_accelerator(rng, network, max_chunks, tightness, calm=tightness == 0.0)
+        narrow = limits is not None and limits.narrow
+        accelerator = random_accelerator(rng, network, max_chunks, tightness, calm=tightness == 0.0, packs=narrow)
         program = lower(network, accelerator)
         attempts += 1
         try:

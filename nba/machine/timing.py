@@ -82,7 +82,8 @@ def lane_cycles(pn: Cycles, packing: Cycles) -> int:
 
 @kernel
 def written_cycles(work: Cycles, drain: Cycles, lanes: Cycles) -> Cycles:
-    """Cycles from the start of a row until it is seen written; drain: of all passes of a group; lanes: `lane_cycles`."""
+    """Cycles from the start of a row until it is seen written; drain: of all passes of a group; lanes: see
+    `lane_cycles`."""
     return work + drain + lanes + WRITE_CYCLES
 
 

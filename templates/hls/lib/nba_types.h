@@ -39,6 +39,7 @@ struct Job {
   int stage;             // in round r the job runs on frame r - stage [frames]
   int rows_out;          // rows of the output map [rows]
   int width_out;         // width of the output map [columns]
+  int degree;            // a column group has so many times PP columns
   int col_groups;        // column groups of a row [groups]
   int m_groups;          // channel groups of a column group [groups]
   int chan_words;        // channel words that a channel group walks for one tap [words]

@@ -101,7 +101,7 @@ module nba_chunk #(
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
   localparam integer ISSUE_W  = 266 + C_BITS;
-  localparam integer ROW_W    = 64;
+  localparam integer ROW_W    = 66;
   localparam integer DRAIN_W  = 87 + 3 * C_BITS;
   localparam integer DST_W    = 37;
   // end of generated

@@ -4,10 +4,11 @@
 // Written from nba/machine/layout.py by python -m benchmarks.render_layout; do not edit.
 `default_nettype none
 module nba_word_row (
-  input  wire [63:0] s_word,
+  input  wire [65:0] s_word,
   output wire [11:0] cfg_rows,
   output wire [12:0] cfg_m_last,
   output wire [11:0] cfg_g_last,
+  output wire [1:0]  cfg_degree,
   output wire [15:0] cfg_p_base,
   output wire        cfg_res_en,
   output wire [3:0]  cfg_res_sel,
@@ -18,6 +19,7 @@ module nba_word_row (
     cfg_res_sel,
     cfg_res_en,
     cfg_p_base,
+    cfg_degree,
     cfg_g_last,
     cfg_m_last,
     cfg_rows
