@@ -101,8 +101,8 @@ def space_of(network: Network) -> AcceleratorSpace:
 def menu_of(space: AcceleratorSpace) -> Menu:
     """The engines of `space`."""
     return Menu(
-        columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains, min_chunks=1,
-        max_chunks=space.n_chunks,
+        packing=1, columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains,
+        min_chunks=1, max_chunks=space.n_chunks,
     )  # fmt: skip
 
 
@@ -111,7 +111,7 @@ def exact(case: Case) -> dict[str, object]:
     found: dict[str, object] = {}
 
     def judge(plan: Plan) -> int | None:
-        base = build(case.network, plan.pp, plan.owner, plan.engines)
+        base = build(case.network, plan.packing, plan.pp, plan.owner, plan.engines)
         ceiling = plan.interval + plan.interval // CEILING
         done = realise(case.network, base, PLATFORM, case.budgets.bram18, "interval", ceiling)
         if done is None:

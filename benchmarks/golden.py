@@ -43,7 +43,7 @@ from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import layer_table
 from nba.machine.energy import frame_events
-from nba.machine.program import lower
+from nba.machine.program import design_programs
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from tests.modes import modes_case
@@ -96,7 +96,7 @@ def pairs() -> Iterator[tuple[str, object]]:
         rng = np.random.default_rng([7, seed])
         pair = random_pair(rng, NetworkLimits(plain=True))
         platform = get("zc706")
-        cost = exact_cost(pair.program, platform)
+        cost = exact_cost((pair.program,), platform)
         key = f"pair.{seed}"
         yield f"{key}.cost", repr(cost)
         exact = schedule(pair.program, 3)
@@ -117,7 +117,10 @@ def modes() -> Iterator[tuple[str, object]]:
     """Designs with modes."""
     for seed in MODES:
         design, weights, x = modes_case(seed, 2 + seed % 3, NetworkLimits(plain=True))
-        yield f"modes.{seed}.cost", repr(exact_cost(lower(design.network, design.accelerator, design.modes), PLATFORM))
+        yield (
+            f"modes.{seed}.cost",
+            repr(exact_cost(design_programs(design.network, design.accelerator, design.modes), PLATFORM)),
+        )
         yield from files(f"modes.{seed}", render_bundle(design, weights, x))
 
 

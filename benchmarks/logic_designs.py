@@ -82,7 +82,7 @@ def rtl_of(subject: tuple[Network, Weights, Accelerator, Program]) -> dict[str, 
         ),
         weights_sha256=weights_digest(weights), seed=0, versions=(),
     )  # fmt: skip
-    return render_rtl(design, weights, "nba_t", program)
+    return render_rtl(design, weights, "nba_t", (program,))
 
 
 def synthesise_parts(files: dict[str, str], top: str) -> Parts:

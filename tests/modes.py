@@ -14,7 +14,7 @@ from nba.ir.network import LEGAL_BITS, LayerWeights, Network, Weights, weights_d
 from nba.ir.reference import accumulate, requantise
 from nba.ir.shared import SharedNetworks
 from nba.machine.check import check_design
-from nba.machine.program import lower
+from nba.machine.program import design_programs
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from tests.strategies import SAMPLE_IMAGES, NetworkLimits, _calibrated, random_codes, random_pair, random_weights
@@ -72,7 +72,7 @@ def modes_case(seed: int, n_modes: int, limits: NetworkLimits | None = None) -> 
         accelerator=pair.accelerator,
         platform=PLATFORM,
         clock_mhz=platform.clock_mhz,
-        cost=exact_cost(lower(pair.network, pair.accelerator, modes), platform),
+        cost=exact_cost(design_programs(pair.network, pair.accelerator, modes), platform),
         weights_sha256=weights_digest(weights),
         seed=seed,
         versions=(),

@@ -184,7 +184,8 @@ def busy_cycles(
     """Engine cycles of one row of layer i on chunk k of `row`."""
     p = 1 + PER_CHUNK * k
     m = row[p + 2]
-    slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain_cycles(options[p + 2, m], pq), layers[i, PACKED])
+    drain = drain_cycles(options[p + 2, m], pq)
+    slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain, layers[i, PACKED])
     return row_cycles(work_cycles(groups[i, row[0]], parts[i, m], slot))
 
 

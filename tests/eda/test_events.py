@@ -101,7 +101,7 @@ def counters(case: Subject) -> str:
 
 def simulated(case: Subject, folder: Path) -> dict[str, int]:
     """Events of FRAMES frames."""
-    for name, text in render_rtl(case.design, case.weights, "nba_t", case.program).items():
+    for name, text in render_rtl(case.design, case.weights, "nba_t", (case.program,)).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

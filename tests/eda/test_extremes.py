@@ -110,7 +110,7 @@ def test_bits_and_cycles(case: object, tmp_path: Path) -> None:
     platform = get(PLATFORM)
     design = Design(
         name="extreme", network=network, accelerator=accelerator, platform=PLATFORM, clock_mhz=platform.clock_mhz,
-        cost=exact_cost(lower(network, accelerator), platform), weights_sha256=weights_digest(weights), seed=5,
+        cost=exact_cost((lower(network, accelerator),), platform), weights_sha256=weights_digest(weights), seed=5,
         versions=(),
     )  # fmt: skip
     emit_bundle(design, weights, tmp_path / "bundle", random_codes(rng, network.tensors[0], 2))

@@ -62,7 +62,7 @@ def _slower(top: str) -> str:
 
 def test_slow_verilog_with_a_prediction_to_match(tmp_path: Path) -> None:
     bundle = _emit(tmp_path / "bundle")
-    honest = json.loads((bundle / "sim" / "predicted.json").read_text())
+    honest = json.loads((bundle / "sim" / "predicted.json").read_text())[0]
     top = bundle / "rtl" / "nba_tiny.v"
     top.write_text(_slower(top.read_text()))
     _new_digests(bundle)
@@ -70,7 +70,7 @@ def test_slow_verilog_with_a_prediction_to_match(tmp_path: Path) -> None:
     (found,) = json.loads((tmp_path / "found.json").read_text())
     assert found["mismatches"] == 0
     assert found["simulated"]["first_output_latency"] > honest[str(FRAMES)]["first_output_latency"]
-    (bundle / "sim" / "predicted.json").write_text(json.dumps({str(FRAMES): found["simulated"]}))
+    (bundle / "sim" / "predicted.json").write_text(json.dumps([{str(FRAMES): found["simulated"]}]))
     _new_digests(bundle)
 
     for check in (

@@ -158,7 +158,7 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
     """In pairs, with odd and even pm; too narrow for a DSP; too wide for pairs."""
     rtl = tmp_path / "rtl"
     rtl.mkdir()
-    kinds = {kernels.products(True, *engine[3:]) for engine in ENGINES}
+    kinds = {kernels.products(True, *engine[3:], 1) for engine in ENGINES}
     assert kinds == {kernels.IN_LUTS, kernels.PAIRED, kernels.SINGLE}
     text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_pair", "nba_sum")}
     for name in ("nba_pair", "nba_sum"):
@@ -168,7 +168,7 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
         (rtl / f"nba_array_{i}.v").write_text(text["nba_array"].replace("module nba_array ", f"module nba_array_{i} "))
         ports += [f"input wire [{pp * pn * (act + 1) - 1}:0] a{i}", f"input wire [{pm * pn * weight - 1}:0] w{i}"]
         ports += [f"input wire v{i}", f"output wire [{pm * pp * acc - 1}:0] y{i}"]
-        pack = int(kernels.products(True, act, weight, acc) == kernels.PAIRED)
+        pack = int(kernels.products(True, act, weight, acc, 1) == kernels.PAIRED)
         body.append(
             f"nba_array_{i} #(.PM({pm}), .PN({pn}), .PP({pp}), .A_BITS({act}), .W_BITS({weight}), .ACC_BITS({acc}), "
             f".PACK({pack})) u{i} (.clk(clk), .rst(1'b0), .s_a(a{i}), .s_w(w{i}), .s_valid(v{i}), .s_first(v{i}), "
@@ -176,10 +176,10 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
         )
     (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
     found = synthesise_rtl(rtl, "top", tmp_path / "work")
-    want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False) for pm, pn, pp, *bits in ENGINES]
+    want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False, 1) for pm, pn, pp, *bits in ENGINES]
     assert found.dsp == sum(want)
     single = {int(m.module.rsplit("_", 1)[1]): m.dsp for m in found.modules if "nba_array_" in m.module}
-    assert single == {i: n for i, n in enumerate(want) if kernels.products(True, *ENGINES[i][3:]) == kernels.SINGLE}
+    assert single == {i: n for i, n in enumerate(want) if kernels.products(True, *ENGINES[i][3:], 1) == kernels.SINGLE}
 
 
 def _emit(pair: Pair, platform: str, folder: Path) -> Path:
@@ -196,7 +196,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         seed=0,
         versions=(),
     )
-    for name, text in render_rtl(design, pair.weights, "nba_t", pair.program).items():
+    for name, text in render_rtl(design, pair.weights, "nba_t", (pair.program,)).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)

@@ -103,15 +103,15 @@ def test_a_batch_that_leaves_the_prediction_gives_nothing(tmp_path: Path, monkey
     def check(bundle: Path, into: Path) -> object:
         checked = whole(bundle, into)
         tables = json.loads((into / "sim" / "schedule.json").read_text())
-        tables["last_beat"] += 1
+        tables[0]["last_beat"] += 1
         (into / "sim" / "schedule.json").write_text(json.dumps(tables))
         manifest = json.loads((into / "manifest.json").read_text())
         import hashlib
 
         manifest["files"]["sim/schedule.json"] = hashlib.sha256(json.dumps(tables).encode()).hexdigest()
         (into / "manifest.json").write_text(json.dumps(manifest))
-        (into / "sim" / "predicted.json").write_text("{}")
-        manifest["files"]["sim/predicted.json"] = hashlib.sha256(b"{}").hexdigest()
+        (into / "sim" / "predicted.json").write_text("[{}]")
+        manifest["files"]["sim/predicted.json"] = hashlib.sha256(b"[{}]").hexdigest()
         (into / "manifest.json").write_text(json.dumps(manifest))
         return checked
 

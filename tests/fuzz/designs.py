@@ -99,7 +99,7 @@ def _costed(design: Design) -> Design:
     from nba.machine.total import exact_cost
 
     program = lower(design.network, design.accelerator, design.modes)
-    return replace(design, cost=exact_cost(program, get(design.platform)))
+    return replace(design, cost=exact_cost((program,), get(design.platform)))
 
 
 def _weights(rng: random.Random, folder: Path) -> None:

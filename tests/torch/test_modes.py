@@ -31,7 +31,7 @@ def accelerator_for(network: Network) -> Accelerator:
     while True:
         found = random_accelerator(rng, network, calm=True)
         try:
-            exact_cost(lower(network, found), PLATFORM)
+            exact_cost((lower(network, found),), PLATFORM)
         except DeadlockError:
             continue
         return found

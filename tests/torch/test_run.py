@@ -133,7 +133,7 @@ def test_a_changed_prediction_is_refused(built: Path, tmp_path: Path) -> None:
     shutil.copytree(built / "build" / "bundle", tmp_path / "bundle")
     predicted, manifest = tmp_path / "bundle" / "sim" / "predicted.json", tmp_path / "bundle" / "manifest.json"
     values = json.loads(predicted.read_text())
-    for batch in values.values():
+    for batch in values[0].values():
         batch["jobs"][0]["end"][0] += 1
     predicted.write_text(json.dumps(values))
     files = json.loads(manifest.read_text())

@@ -77,7 +77,7 @@ def figures() -> dict[str, object]:
     # The mapper: its timetable, its table of engines, its exact search and its local search.
     place = accelerator.place()
     chunks = [accelerator.chunks[place[i]] for i in LAYERS]
-    times = [job_time(TINY, i, chunks[i], accelerator.pp) for i in LAYERS]
+    times = [job_time(TINY, i, chunks[i], accelerator) for i in LAYERS]
     found["timetable"] = [(t.row, t.written, t.residual, t.busy) for t in times]
     assert [t.row for t in times] == rows
     assert work_bound(TINY, accelerator) == interval
@@ -89,14 +89,14 @@ def figures() -> dict[str, object]:
     owner = tuple(place[i] for i in LAYERS)
     plan = plan_of(table, accelerator.pp, np.array(owner), engines)
     found["exact search"] = plan.interval
-    assert plan.interval == work_bound(TINY, build(TINY, plan.pp, plan.owner, plan.engines))
+    assert plan.interval == work_bound(TINY, build(TINY, 1, plan.pp, plan.owner, plan.engines))
     local = climb(
-        engine_table(TINY, BOARD, 1, 16, SIZES), 1, np.array(owner), np.array([e[0] for e in engines]),
+        engine_table(TINY, BOARD, 1, 1, 16, SIZES), 1, np.array(owner), np.array([e[0] for e in engines]),
         layer_edges(TINY), Limits(dsp=60, bram18=200, floor=1), (16, 1), 1.0, 10, np.random.default_rng(0),
     )  # fmt: skip
     assert local is not None
     found["local search"] = local.interval
-    assert local.interval == work_bound(TINY, build(TINY, 1, local.owner, local.engines))
+    assert local.interval == work_bound(TINY, build(TINY, 1, 1, local.owner, local.engines))
     wanted, options = demand(table, tuple(LAYERS), space.rules()), space.rules().options
     drawn_designs = space.decode(choice[None], table, tuple(LAYERS))
     chunk, pq = drawn_designs.chunk[0], drawn_designs.pq[0]
@@ -128,7 +128,7 @@ def report(accelerator: Accelerator) -> dict[str, object]:
     program = lower(TINY, accelerator)
     design = Design(
         name="tiny", network=TINY, accelerator=accelerator, platform=BOARD.name, clock_mhz=BOARD.clock_mhz,
-        cost=exact_cost(program, BOARD), weights_sha256="0" * 64, seed=0, versions=(),
+        cost=exact_cost((program,), BOARD), weights_sha256="0" * 64, seed=0, versions=(),
     )  # fmt: skip
     shown = account(design, program, steady_frames(program))
     assert all(chunk.turn == shown.interval for chunk in shown.chunks)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.machine.designs import (
+    ACT_BITS,
     COLS,
     FIRST_NEED,
     FIRST_RELEASE,
@@ -14,12 +15,14 @@ from nba.machine.designs import (
     INPUT,
     LAST_NEED,
     MIXES,
+    PACKING,
     PAD_TOP,
     RESIDUAL,
     ROTATE,
     ROWS,
     STRIDE_H,
     TAPS,
+    WEIGHT_BITS,
     WIDTH_IN,
     Designs,
     M,
@@ -42,7 +45,16 @@ def _ceil(a: int, b: int) -> int:
 
 def _row_work(layer: list[int], pp: int, pm: int, pn: int, pq: int) -> int:
     words = channel_words(layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE]) if layer[MIXES] else 1
-    return _ceil(layer[COLS], pp) * _ceil(layer[M], pm) * max(words * layer[TAPS], pm // pq)
+    packing = layer[PACKING] if layer[MIXES] else 1
+    groups = _ceil(layer[COLS], pp * _degree(layer)) * _ceil(layer[M], pm)
+    return groups * max(words * layer[TAPS], packing * (pm // pq))
+
+
+def _degree(layer: list[int]) -> int:
+    """Columns that share a multiplier: as many as codes of the layer's bits fit in 8, in whole powers of two."""
+    bits = max(layer[ACT_BITS], layer[WEIGHT_BITS])
+    fit = 4 if bits <= 2 else 2 if bits <= 4 else 1
+    return min(fit, layer[PACKING]) if layer[MIXES] else 1
 
 
 def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int, list[int]]:
@@ -56,7 +68,8 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
     load, previous = [0] * len(pm), [-1] * len(pm)
     row, written, busy, first, last = ([0] * len(layers) for _ in range(5))
     n_layers = len(layers)
-    beats = _ceil(layers[0][WIDTH_IN], pp) * _ceil(layers[0][N], in_lanes)
+    packing = layers[0][PACKING]
+    beats = _ceil(layers[0][WIDTH_IN], pp * packing) * _ceil(layers[0][N], in_lanes)
     host_row = max(beats, MIN_ROW_CYCLES)
     host_written = beats + HOST_WRITE_CYCLES
     interval = layers[0][HEIGHT_IN] * host_row
@@ -65,7 +78,8 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
         k = chunk[i]
         work = _row_work(layer, pp, pm[k], pn[k], pq[k])
         row[i] = max(work, MIN_ROW_CYCLES)
-        written[i] = work + pm[k] // pq[k] + (pn[k] - 1).bit_length() + WRITE_CYCLES
+        spread = int(packing > 1 and layer[MIXES] == 1)
+        written[i] = work + _degree(layer) * (pm[k] // pq[k]) + (pn[k] - 1).bit_length() + spread + WRITE_CYCLES
         rows = layer[ROWS]
         busy[i] = rows * row[i]
         begin = OVERHEAD_CYCLES
@@ -105,7 +119,7 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
         load[chunk[i]] += busy[i]
         interval = max(interval, load[chunk[i]])
     z = n_layers - 1
-    beats = _ceil(layers[z][COLS], pp) * _ceil(layers[z][M], out_lanes)
+    beats = _ceil(layers[z][COLS], pp * packing) * _ceil(layers[z][M], out_lanes)
     out_row = max(beats, MIN_ROW_CYCLES)
     interval = max(interval, layers[z][ROWS] * out_row)
     final = max(last[z] + written[z] + 1, first[z] + written[z] + 1 + (layers[z][ROWS] - 1) * out_row)

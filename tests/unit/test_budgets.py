@@ -36,7 +36,7 @@ LOOSE = Budgets(dsp=60, bram=20, clock_mhz=BOARD.clock_mhz)
 @cache
 def mapped(objective: Objective = "interval", budgets: Budgets = LOOSE) -> Cost:
     accelerator, cost = find_accelerator(SMALL, BOARD, budgets, objective=objective, seed=1, effort=QUICK)
-    assert exact_cost(lower(SMALL, accelerator), BOARD) == cost
+    assert exact_cost((lower(SMALL, accelerator),), BOARD) == cost
     assert all(x <= 1.0 for x in budgets.excess_of(cost).values())
     return cost
 
@@ -142,7 +142,7 @@ def test_gamma_minimises_energy_and_knows_the_budgets(objective: Objective) -> N
     assert cost.lut is not None
     assert cost.power_w is not None
     assert cost.value(objective) < first
-    found = exact_cost(lower(SMALL, search.best(SMALL, slots)), BOARD)
+    found = exact_cost((lower(SMALL, search.best(SMALL, slots)),), BOARD)
     assert all(x <= 1.0 for x in budgets.excess_of(found).values())
 
 

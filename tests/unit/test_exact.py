@@ -54,8 +54,8 @@ def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace
 
 def menu_of(space: AcceleratorSpace) -> Menu:
     return Menu(
-        columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains, min_chunks=1,
-        max_chunks=space.n_chunks,
+        packing=1, columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains,
+        min_chunks=1, max_chunks=space.n_chunks,
     )  # fmt: skip
 
 
@@ -111,10 +111,12 @@ def test_every_partner_of_a_tuple_counts() -> None:
     blocks = ((21, 1, 5, 2), (17, 1, 3, 3), (13, 2, 3, 3))
     network = blocks_network(blocks, size=9, stem=16, head=33, bits=4)
     menu = Menu(
-        columns=(2,), sizes_m=(1, 4, 5, 7, 8, 12), sizes_n=(1, 5, 6, 7, 10), drains=(3, 6, 8, 9), min_chunks=1,
-        max_chunks=3,
+        packing=1, columns=(2,), sizes_m=(1, 4, 5, 7, 8, 12), sizes_n=(1, 5, 6, 7, 10), drains=(3, 6, 8, 9),
+        min_chunks=1, max_chunks=3,
     )  # fmt: skip
-    known = build(network, 2, (0, 2, 1, 2, 1, 1, 2, 1, 0, 2, 0), ((True, 12, 1, 2), (True, 5, 6, 1), (False, 12, 1, 1)))
+    known = build(
+        network, 1, 2, (0, 2, 1, 2, 1, 1, 2, 1, 0, 2, 0), ((True, 12, 1, 2), (True, 5, 6, 1), (False, 12, 1, 1))
+    )
     done = realise(network, known, BOARD, UNLIMITED, "interval")
     assert done is not None
     assert done.cost.dsp <= 68

@@ -116,7 +116,7 @@ def test_every_cost_counts_the_same_cycles(seed: int) -> None:
     pp = accelerator.pp
     row = max(row_work(layer_table(network)[0], pp, only.pm, only.pn, only.pq), 2)
     assert row == job.row_cycles
-    assert job_time(network, 0, only, pp).row == job.row_cycles
+    assert job_time(network, 0, only, accelerator).row == job.row_cycles
     assert Machine(network, accelerator, 1).chunks[0].works[0].row_cycles == job.row_cycles
     sizes = np.array([[1, only.pm, only.pn, only.pq]], np.int64)
     work, weights, params = work_table(layer_table(network), sizes, pp)

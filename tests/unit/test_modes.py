@@ -327,7 +327,7 @@ def _mapped(network: Network) -> Accelerator:
     while True:
         accelerator = random_accelerator(rng, network, calm=True)
         try:
-            exact_cost(lower(network, accelerator), get("pynq-z2"))
+            exact_cost((lower(network, accelerator),), get("pynq-z2"))
         except DeadlockError:
             continue
         return accelerator
@@ -338,7 +338,7 @@ def test_a_switchable_network_becomes_a_design() -> None:
     assert mode_bitwidths(found) == (2, 4, 8)
     network, _ = widest(found)
     accelerator = _mapped(network)
-    mapped = exact_cost(lower(network, accelerator), platform)
+    mapped = exact_cost((lower(network, accelerator),), platform)
     design, weights = modes_design(found, accelerator, platform, name="three", seed=1)
     assert design.networks == found.networks
     for m in range(3):

@@ -18,9 +18,9 @@ from nba.core.sources import PACKAGE
 
 ROOT = PACKAGE.parent
 KERNEL = Path("machine") / "timing.py"
-SLOT = "return max(words * taps, drain)\n"
+SLOT = "return max(words * taps, drain * packing)\n"
 MUTANTS = {
-    "slot": (SLOT, "return max(words * taps, drain) + 1\n"),
+    "slot": (SLOT, "return max(words * taps, drain * packing) + 1\n"),
     "row": ("return max(work, MIN_ROW_CYCLES)\n", "return max(work, MIN_ROW_CYCLES) + 3\n"),
 }
 
@@ -60,12 +60,10 @@ def test_a_cost_with_a_formula_of_its_own_is_noticed(before: dict[str, Any], tmp
     shutil.copytree(PACKAGE, package, ignore=shutil.ignore_patterns("__pycache__"))
     kernel, repair = package / KERNEL, package / "explore" / "repair.py"
     kernel.write_text(kernel.read_text().replace(*MUTANTS["slot"]))
-    call = "slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain_cycles(options[p + 2, m], pq))"
+    call = "slot = slot_cycles(words[i, m, row[p + 3]], layers[i, TAPS], drain, layers[i, PACKED])"
     text = repair.read_text()
     assert text.count(call) == 1
-    repair.write_text(
-        text.replace(call, "slot = max(words[i, m, row[p + 3]] * layers[i, TAPS], options[p + 2, m] // pq)")
-    )
+    repair.write_text(text.replace(call, "slot = max(words[i, m, row[p + 3]] * layers[i, TAPS], drain)"))
     with pytest.raises(AssertionError):
         figures(package)
 

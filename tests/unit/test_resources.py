@@ -90,6 +90,7 @@ def test_kernels_compile_to_the_same_numbers() -> None:
         a, b = int(rng.integers(1, 60)), int(rng.integers(1, 60))
         assert product(a, b, a + b) == kernels.product_dsp(a, b, a + b) == kernels.product_dsp(b, a, a + b)
         engine = (bool(rng.integers(2)), *(int(v) for v in rng.integers(1, 11, 6)), int(rng.integers(4, 31)), True)
+        engine = (*engine, int(rng.choice([1, 2, 4])))
         assert chunk(*engine) == kernels.chunk_dsp(*engine)
 
 
@@ -103,16 +104,16 @@ def test_chunk_dsp_is_the_sum_of_its_products() -> None:
             assert residual == kernels.product_dsp(17, 17, 34)
             rows = 3 if mixes and act < 16 and weight < 16 else 5
             want = rows * 7 * 2 * mac + 4 * 2 * (scale + residual)
-            assert kernels.chunk_dsp(mixes, 5, 7, 2, 4, act, weight, acc, True) == want
+            assert kernels.chunk_dsp(mixes, 5, 7, 2, 4, act, weight, acc, True, 1) == want
 
 
 def test_a_pair_fits_a_block() -> None:
     """Two weights of PAIR_BITS side by side, times an activation: one block; a bit more is no pair."""
     bits = kernels.PAIR_BITS
     assert kernels.product_dsp(3 * bits + 1, bits + 1, 4 * bits) == 1
-    assert kernels.products(True, bits, bits, 24) == kernels.PAIRED
+    assert kernels.products(True, bits, bits, 24, 1) == kernels.PAIRED
     for act, weight in ((bits + 1, bits), (bits, bits + 1)):
-        assert kernels.products(True, act, weight, 24) == kernels.SINGLE
+        assert kernels.products(True, act, weight, 24, 1) == kernels.SINGLE
         assert kernels.product_dsp(act + 2 * weight + 1, act + 1, 2 * (act + weight)) > 1 or weight == bits
 
 

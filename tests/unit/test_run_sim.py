@@ -89,7 +89,7 @@ def test_a_bundle_predicts_by_itself(bundle: Path) -> None:
     code = (
         "import json, sys, pathlib; import run_sim; b = pathlib.Path(sys.argv[1]);"
         "p = run_sim.Predictions(b, json.loads((b / 'bundle.json').read_text()));"
-        "print(json.dumps({n: p.of(n) for n in (1, 2, 3, 7, 8, 100)}));"
+        "print(json.dumps({n: p.of(n, 0) for n in (1, 2, 3, 7, 8, 100)}));"
         "assert not {'nba', 'numpy'} & set(sys.modules)"
     )
     done = subprocess.run(
@@ -105,9 +105,9 @@ def test_a_bundle_predicts_by_itself(bundle: Path) -> None:
 def test_a_changed_prediction_is_not_believed(bundle: Path) -> None:
     script = _load(assets.root("sim") / "run_sim.py")
     predictions = script.Predictions(bundle, json.loads((bundle / "bundle.json").read_text()))
-    predictions.recorded["2"]["batch"] += 1
+    predictions.recorded[0]["2"]["batch"] += 1
     with pytest.raises(script.Unusable, match=r"predicted.json: its cycles of 2 frames are not those"):
-        predictions.of(2)
+        predictions.of(2, 0)
 
 
 def test_recurrence_of_a_bundle_is_that_of_nba(bundle: Path) -> None:

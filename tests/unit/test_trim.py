@@ -75,10 +75,10 @@ def grows(one: Cost, two: Cost) -> bool:
 
 
 def assert_minimal(network: Network, accelerator: Accelerator, cost: Cost, objective: Objective) -> None:
-    assert exact_cost(lower(network, accelerator), BOARD) == cost
+    assert exact_cost((lower(network, accelerator),), BOARD) == cost
     for smaller in smaller_neighbours(network, accelerator):
         try:
-            found = exact_cost(lower(network, smaller), BOARD)
+            found = exact_cost((lower(network, smaller),), BOARD)
         except DeadlockError:
             continue
         assert value(objective, found) > value(objective, cost) or grows(cost, found), (accelerator, smaller)

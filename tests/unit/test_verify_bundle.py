@@ -110,11 +110,11 @@ def _slower(bundle: Path) -> None:
     """Slower Verilog, the prediction that fits it, and digests that fit both."""
     _replace(bundle / "rtl" / "nba_seq.v", "endmodule", "  // slow\nendmodule")
 
-    def later(batches: dict[str, Any]) -> dict[str, Any]:
-        for batch in batches.values():
+    def later(modes: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        for batch in modes[0].values():
             batch["first_output_latency"] += 7
             batch["batch_interval_cycles"] += 1
-        return batches
+        return modes
 
     _edit(bundle / "sim" / "predicted.json", later)
     rehashed(bundle)
