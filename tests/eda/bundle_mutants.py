@@ -36,10 +36,10 @@ def _v(module: str, old: str, new: str, test: str = "control", seed: int = STAGE
 _LATE = "{1'b0, cfg_frames} + {1'b0, STAGE_MAX}"
 _FIFO_FIRE = "wire s_fire = s_valid && s_ready_q;"
 _FIFO_LATE = (
-    "reg [2:0] late_q;\n  always @(posedge clk) late_q <= rst ? 3'd0 : {late_q[1:0], s_ready_q};\n"
+    "reg [3:0] late_q;\n  always @(posedge clk) late_q <= rst ? 4'd0 : {late_q[2:0], s_ready_q};\n"
     "  wire s_fire = s_valid && s_ready_q && (&late_q);"
 )
-"""Three cycles late: the first two go unseen behind the credits of nba_host_out, and only its own bench and proof find
+"""Four cycles late: the first three go unseen behind the credits of nba_host_out, and only its own bench and proof find
 them (tests/eda/mutants.py)."""
 
 PLANTED: tuple[Planted, ...] = (
