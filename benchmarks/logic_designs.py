@@ -39,8 +39,11 @@ Parts = dict[str, tuple[int, int]]
 
 
 def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
-    """The design of `seed`: even ones of random layers, odd ones of blocks with 2 to 6 bits."""
+    """The design of `seed`: even ones of random layers, odd ones of blocks with 2 to 6 bits; every third one packs
+    columns of narrow layers."""
     rng = np.random.default_rng([7, seed])
+    packs = seed % 3 == 2
+    most = 4 if packs else 8
     while True:
         if seed % 2:
             skeleton = blocks_network(
@@ -49,7 +52,7 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
                 bits=int(rng.integers(2, 7)),
             )  # fmt: skip
             bits = tuple(
-                (int(b), int(w)) for b, w in zip(rng.integers(2, 9, 16), rng.integers(2, 7, 16), strict=True)
+                (int(b), int(w)) for b, w in zip(rng.integers(2, most + 1, 16), rng.integers(2, min(most, 6) + 1, 16), strict=True)
             )  # fmt: skip
             layers = tuple(
                 replace(layer, act_bits=bits[i][0], weight_bits=bits[i][1], weight_store_bits=bits[i][1])
@@ -57,8 +60,9 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
             )
             network, weights = random_weights(rng, replace(skeleton, layers=layers))
         else:
-            network, weights = random_network(rng, NetworkLimits(max_channels=16, max_layers=7, max_map=12))
-        accelerator = random_accelerator(rng, network, calm=True)
+            limits = NetworkLimits(max_channels=16, max_layers=7, max_map=12, narrow=packs)
+            network, weights = random_network(rng, limits)
+        accelerator = random_accelerator(rng, network, calm=True, packs=packs)
         macs = sum(c.pm * c.pn * accelerator.pp for c in accelerator.chunks)
         if MACS[0] <= macs <= MACS[1] and len(accelerator.chunks) >= MIN_CHUNKS:
             return network, weights, accelerator, lower(network, accelerator)
