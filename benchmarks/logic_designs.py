@@ -51,9 +51,8 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
                 size=int(rng.integers(6, 14)), stem=int(rng.integers(4, 13)), head=int(rng.integers(8, 24)),
                 bits=int(rng.integers(2, 7)),
             )  # fmt: skip
-            bits = tuple(
-                (int(b), int(w)) for b, w in zip(rng.integers(2, most + 1, 16), rng.integers(2, min(most, 6) + 1, 16), strict=True)
-            )  # fmt: skip
+            drawn = rng.integers(2, most + 1, 16), rng.integers(2, min(most, 6) + 1, 16)
+            bits = tuple((int(b), int(w)) for b, w in zip(*drawn, strict=True))
             layers = tuple(
                 replace(layer, act_bits=bits[i][0], weight_bits=bits[i][1], weight_store_bits=bits[i][1])
                 for i, layer in enumerate(skeleton.layers)

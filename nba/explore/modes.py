@@ -33,6 +33,11 @@ def widest(found: SharedNetworks) -> tuple[Network, Weights]:
     return found.at(mode_bitwidths(found)[-1])
 
 
+def narrower(found: SharedNetworks) -> tuple[Network, ...]:
+    """The networks of all other modes."""
+    return tuple(found.at(bits)[0] for bits in mode_bitwidths(found)[:-1])
+
+
 def modes_design(
     found: SharedNetworks,
     accelerator: Accelerator,

@@ -195,21 +195,23 @@ def _baselines(metrics: Metrics) -> list[Line]:
 
 def _bitwidths(metrics: Metrics) -> list[Line]:
     """Rows of a switchable network: accuracy and cost of every bitwidth."""
-    costs = _dig(metrics, "automap.bits") or {}
+    costs, modes = _dig(metrics, "automap.bits") or {}, _dig(metrics, "switchable.hardware") or {}
     lines, images = [], set()
     for bits, found in sorted((_dig(metrics, "switchable.accuracy") or {}).items(), key=lambda item: int(item[0])):
         how = "integer network" if found["arithmetic"] == "integer" else "fake-quantised"
         text = percent_text(found["accuracy"], found["images"])
         text += f" ({'floating point' if bits == '32' else how})"
+        if bits in modes:
+            text += f", {modes[bits]['fps']:,.0f} frames/s ({modes[bits]['steady_interval_cycles']:,.12g} cycles)"
         if bits in costs:
-            text += f", EDP {costs[bits]['edp_js']:.3e} J s, {costs[bits]['fps']:,.0f} frames/s"
+            text += f"; mapped by itself: EDP {costs[bits]['edp_js']:.3e} J s, {costs[bits]['fps']:,.0f} frames/s"
         lines.append(Line(label=f"at {bits} bits", value=text))
         images.add(found["images"])
     if lines:
         text = f"accuracy on {' and '.join(f'{n:,}' for n in sorted(images))} test images"
         if costs:
             clock = clock_text(_dig(metrics, "automap.clock_mhz"))
-            text += f"; EDP and frames/s on {_dig(metrics, 'automap.hierarchy')} {clock}"
+            text += f"; mapped by itself: on {_dig(metrics, 'automap.hierarchy')} {clock}"
         lines.append(Line(label="all bitwidths", value=text))
     return lines
 

@@ -170,12 +170,21 @@ class SteadyFigures(TypedDict):
 
 
 @_exact
+class ModeCycles(TypedDict):
+    """The interval within a batch, in one mode of a design of several."""
+
+    predicted_interval: int
+    simulated_interval: int
+
+
+@_exact
 class CycleFigures(TypedDict, total=False):
-    """What the schedule says, and what the RTL did, by simulator."""
+    """What the schedule says, and what the RTL did, by simulator: in the slowest mode, and in short in every mode."""
 
     predicted: Batch
     simulated: dict[str, Batch]
     steady: SteadyFigures
+    modes: list[ModeCycles]
 
 
 @_exact
@@ -199,11 +208,22 @@ class BitsAccuracy(Sample):
 
 
 @_exact
+class ModeCost(TypedDict):
+    """A mode of the hardware: interval and latency by the exact schedule, energy of a frame by the model."""
+
+    steady_interval_cycles: float
+    first_output_latency_cycles: int
+    fps: float
+    energy_pj: float
+
+
+@_exact
 class SwitchableFigures(TypedDict, total=False):
-    """By bitwidth, and the bitwidths that became hardware."""
+    """By bitwidth, the bitwidths that became hardware, and what each costs there."""
 
     accuracy: dict[str, BitsAccuracy]
     hardware_bits: list[int]
+    hardware: dict[str, ModeCost]
 
 
 @_exact

@@ -16,14 +16,19 @@ from nba.machine.steady import steady_interval
 
 
 def exact_cost(programs: tuple[Program, ...], platform: Platform) -> Cost:
-    """The cost of a design whose modes have `programs`: of its slowest mode, the first of those. Raises
-    DeadlockError."""
-    return max((_mode_cost(program, platform) for program in programs), key=lambda cost: cost.interval_cycles)
+    """The cost of a design whose modes have `programs`, which is that of its slowest mode. Raises DeadlockError."""
+    return mode_cost(programs[slowest_mode(programs)], platform)
 
 
-def _mode_cost(program: Program, platform: Platform) -> Cost:
+def slowest_mode(programs: tuple[Program, ...]) -> int:
+    """The number of the mode with the longest interval, the first of these: what is said of a design of several modes
+    is said of it. Raises DeadlockError."""
+    return max(range(len(programs)), key=lambda mode: steady_interval(programs[mode]))
+
+
+def mode_cost(program: Program, platform: Platform) -> Cost:
     """Latency by the schedule of one frame that others follow, interval rounded up from the exact rate, and `cost_at`
-    that speed."""
+    that speed. Raises DeadlockError."""
     frames = max(job.stage for chunk in program.chunks for job in chunk.jobs) + len(program.chunks) + 2
     latency = int(schedule(program, frames).first_output_latency_cycles)
     return cost_at(program, platform, interval_cycles=ceil(steady_interval(program)), latency_cycles=latency)

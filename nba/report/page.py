@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import groupby
 from pathlib import Path
@@ -21,8 +21,9 @@ from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.ir.operators import MIXING
 from nba.machine.energy import energy_aj
-from nba.machine.program import Program, lower
+from nba.machine.program import Program, design_programs
 from nba.machine.resources import Memory, banks, param_rom, predict, weight_rom
+from nba.machine.total import slowest_mode
 from nba.report import curves, drawing, switchable
 from nba.report.cycle_breakdown import CAUSES, WORK, Account, account
 from nba.report.inputs import Claim, Inputs, Metrics, read_inputs
@@ -147,9 +148,11 @@ def render(inputs: Inputs) -> str:
     """The page. Raises DeadlockError for a design that cannot run, SpecError for an unknown platform."""
     design = inputs.design
     platform = get(design.platform)
-    program = lower(design.network, design.accelerator, design.modes)
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    slowest = slowest_mode(programs)
+    program = programs[slowest]
     frames = steady_frames(program)
-    found: Account = account(design, program, frames)
+    found: Account = account(replace(design, network=design.networks[slowest]), program, frames)
     budgets = limits(inputs.metrics, design.clock_mhz)
     two, zoomed = charts(inputs, program, frames)
     points = switchable.by_bits(inputs.metrics)

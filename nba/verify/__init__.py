@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Protocol
 
 from nba.core.errors import DesignError
-from nba.machine.program import Program, lower
+from nba.machine.program import Program, design_programs
 from nba.machine.settled import reach
+from nba.machine.total import slowest_mode
 from nba.verify.bundle import Checked, check_bundle
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
@@ -86,7 +87,8 @@ def verify_bundle(
     checked = check_bundle(bundle, work / "bundle")
     design = checked.design
     n_modes = len(design.networks)
-    program = lower(design.network, design.accelerator, design.modes)
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    slowest = slowest_mode(programs)
     if at_most:
         images = {name: min(count, len(checked.images)) for name, count in images.items()}
     _check_images(bundle, images, len(checked.images))
@@ -104,11 +106,20 @@ def verify_bundle(
         simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
         failures += _failures(name, simulated.batches, n_modes)
         exact[name] = _bits(simulated.batches[:: len(frames)])
-        cycles.setdefault("predicted", simulated.batches[-1].predicted)
-        cycles.setdefault("steady", steady_part(program, common))
+        of_mode = {batch.mode: batch for batch in simulated.batches}
+        cycles.setdefault("predicted", of_mode[slowest].predicted)
+        cycles.setdefault("steady", steady_part(programs[slowest], common))
         of_simulator = cycles.setdefault("simulated", {})
         assert isinstance(of_simulator, dict)
-        of_simulator[name] = simulated.batches[-1].simulated
+        of_simulator[name] = of_mode[slowest].simulated
+        if n_modes > 1:
+            cycles["modes"] = [
+                {
+                    "predicted_interval": of_mode[m].predicted["batch_interval_cycles"],
+                    "simulated_interval": of_mode[m].simulated["batch_interval_cycles"],
+                }
+                for m in range(n_modes)
+            ]
         progress.advance(1, name)
     if "hls" in images:
         exact["hls"] = _hls_bits(checked, images["hls"], work / "hls")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
-    from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, Proof
+    from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, ModeCost, Proof
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -44,7 +44,7 @@ def run(context: Context) -> None:
     save_design(design, weights, context.folder)
     for name in (IMAGES, CLASSES):
         shutil.copyfile(train / name, context.folder / name)
-    promised: Metrics = _promised(context) if spec.precision == "switchable" else {}
+    promised: Metrics = _promised(context, design) if spec.precision == "switchable" else {}
     write_part(context.folder, {**promised, **_figures(spec, design, certificate)})
 
 
@@ -52,12 +52,14 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
     """What the models say of the design, beside its budgets."""
     from nba.boards import get
     from nba.machine.energy import energy_aj
-    from nba.machine.program import lower
+    from nba.machine.program import design_programs
     from nba.machine.steady import steady_interval
+    from nba.machine.total import slowest_mode
     from nba.machine.usage import UNITS, value_of
 
     platform, cost = get(spec.platform), design.cost
-    program = lower(design.network, design.accelerator, design.modes)
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    program = programs[slowest_mode(programs)]
     interval = steady_interval(program)
     return {
         "name": design.name,
@@ -102,8 +104,9 @@ def _has_modes(spec: Spec) -> bool:
     return spec.switchable is not None and spec.switchable.hardware_bits is None
 
 
-def _promised(context: Context) -> Metrics:
-    """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths."""
+def _promised(context: Context, design: Design) -> Metrics:
+    """What the hardware of a switchable network promises: the accuracy of the worst of its bitwidths, and what each
+    costs on it."""
     bits = context.spec.switched.modes()
     reached = read_part(context.of(places.TRAIN))["switchable"]["accuracy"]
     worst = min((reached[str(b)] for b in bits), key=lambda at: float(at["accuracy"]))
@@ -114,8 +117,28 @@ def _promised(context: Context) -> Metrics:
             "images": worst["images"],
             "standard_error": worst["standard_error"],
         },
-        "switchable": {"hardware_bits": list(bits)},
+        "switchable": {"hardware_bits": list(bits), "hardware": _by_bits(design, bits)},
     }
+
+
+def _by_bits(design: Design, bits: tuple[int, ...]) -> dict[str, ModeCost]:
+    """Speed and energy of every mode of `design`, which has one for each of `bits`."""
+    from nba.boards import get
+    from nba.machine.program import design_programs
+    from nba.machine.steady import steady_interval
+    from nba.machine.total import mode_cost
+
+    found: dict[str, ModeCost] = {}
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    for own, program in zip(bits, programs, strict=True):
+        cost, interval = mode_cost(program, get(design.platform)), steady_interval(program)
+        found[str(own)] = {
+            "steady_interval_cycles": float(interval),
+            "first_output_latency_cycles": cost.first_output_latency_cycles,
+            "fps": float(design.clock_mhz * 1_000_000 / interval),
+            "energy_pj": cost.energy_pj,
+        }
+    return found
 
 
 def _versions() -> tuple[tuple[str, str], ...]:
@@ -125,7 +148,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
+def _mapped(context: Context, network: Network, budgets: Budgets, modes: tuple[Network, ...] = ()) -> Mapped:
     from nba.boards import get
     from nba.explore.choose import map_certified
 
@@ -137,6 +160,7 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
         objective=spec.objective,
         seed=spec.seed,
         start=searched_accelerator(context),
+        modes=modes,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
@@ -175,14 +199,14 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
     of the others take it over a budget, it is mapped again with as much less. Raises InfeasibleError."""
     from nba.boards import get
     from nba.core.errors import InfeasibleError
-    from nba.explore.modes import modes_design, widest
+    from nba.explore.modes import modes_design, narrower, widest
     from nba.ir.shared import load_shared
 
     spec = context.spec
     together = load_shared(context.of(places.TRAIN))
     limits = budgets = budgets_of(spec)
     for _ in range(MODE_TRIES):
-        found = _mapped(context, widest(together)[0], budgets)
+        found = _mapped(context, widest(together)[0], budgets, narrower(together))
         design, weights = modes_design(
             together, found.accelerator, get(spec.platform), name=spec.name, seed=spec.seed, versions=_versions()
         )

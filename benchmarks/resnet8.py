@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MLPerf Tiny's ResNet8 (CIFAR-10, 12.5 MMAC) on a PYNQ-Z2: cycles a frame at 8 bits, and frames per second by mode.
+
+    python -m benchmarks.resnet8 [--dsp 220] [--record]
+
+The weights are random; the layers, and so all cycles and resources, are those of the published network. Two designs are
+mapped within the board's budgets: one for 8 bits alone, and one whose modes are 2, 4 and 8 bits. Both are emitted and
+simulated in Verilator, in every mode: output codes against the integer reference, all cycles against the schedule.
+Nothing is recorded unless all agree.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.figures_file import record
+from nba.boards import Platform, get
+from nba.emit.bundle import default_images, emit_bundle
+from nba.explore.budgets import Budgets
+from nba.explore.choose import map_certified
+from nba.explore.modes import mode_bitwidths, modes_design, narrower, widest
+from nba.ir.design import Design
+from nba.ir.network import Layer, Network, Tensor, Weights, weights_digest
+from nba.ir.operators import Op
+from nba.machine.program import design_programs
+from nba.machine.settled import reach
+from nba.machine.steady import steady_interval
+from nba.verify.rtl import RtlResult, simulate_rtl
+from tests.modes import shared_case
+from tests.strategies import random_weights
+
+BOARD = "pynq-z2"
+MODES = (2, 4, 8)
+MOST_FRAMES = 16
+COMMAND = "python -m benchmarks.resnet8 --record"
+
+
+def network() -> Network:
+    """The layers of ResNet8 v1 for 32 x 32 x 3 images, padded as TensorFlow's SAME: at the end first."""
+    tensors = [Tensor(name="image", height=32, width=32, channels=3, signed=False)]
+    layers: list[Layer] = []
+
+    def add(op: Op, source: int, channels: int, kernel: int, stride: int = 1, residual: int | None = None) -> int:
+        src = tensors[source]
+        pad = 0 if op == "avgpool" or stride == 2 else kernel // 2
+        size = 1 if op == "avgpool" else -(-src.height // stride)
+        layers.append(
+            Layer(
+                name=f"layer{len(layers)}", op=op, input=source, residual=residual, kernel_h=kernel, kernel_w=kernel,
+                stride_h=stride, stride_w=stride, pad_top=pad, pad_left=pad, act_bits=8, weight_bits=8,
+                weight_store_bits=8, shift=16, res_mult=0 if residual is None else 1, q_min=0, q_max=127,
+            )
+        )  # fmt: skip
+        tensors.append(Tensor(name=layers[-1].name, height=size, width=size, channels=channels, signed=True))
+        return len(layers)
+
+    here = add("dense", 0, 16, 3)
+    here = add("dense", add("dense", here, 16, 3), 16, 3, residual=here)
+    for channels in (32, 64):
+        inside, beside = add("dense", here, channels, 3, 2), add("dense", here, channels, 1, 2)
+        here = add("dense", inside, channels, 3, residual=beside)
+    add("dense", add("avgpool", here, 64, 8), 10, 1)
+    return Network(name="resnet8", tensors=tuple(tensors), layers=tuple(layers))
+
+
+def one_precision(platform: Platform, budgets: Budgets) -> tuple[Design, Weights]:
+    """The design for 8 bits alone."""
+    skeleton, weights = random_weights(np.random.default_rng(8), network())
+    found = map_certified(skeleton, platform, budgets, min_chunks=1, max_chunks=4)
+    design = Design(
+        name="resnet8", network=skeleton, accelerator=found.accelerator, platform=platform.name,
+        clock_mhz=platform.clock_mhz, cost=found.cost, weights_sha256=weights_digest(weights), seed=8, versions=(),
+    )  # fmt: skip
+    return design, weights
+
+
+def all_precisions(platform: Platform, budgets: Budgets) -> tuple[Design, Weights]:
+    """The design whose modes are MODES."""
+    shared = shared_case(8, network(), MODES)
+    assert mode_bitwidths(shared) == MODES
+    found = map_certified(
+        widest(shared)[0], platform, budgets, modes=narrower(shared), min_chunks=1, max_chunks=4
+    )  # fmt: skip
+    return modes_design(shared, found.accelerator, platform, name="resnet8 modes", seed=8)
+
+
+def simulated(design: Design, weights: Weights) -> list[RtlResult]:
+    """A batch in every mode, so long that its interval in the middle is the steady one."""
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    frames = next(n for n in range(4, MOST_FRAMES + 1) if all(reach(p, n).reached for p in programs))
+    with tempfile.TemporaryDirectory(prefix="nba-resnet8-") as name:
+        folder = Path(name)
+        emit_bundle(design, weights, folder / "bundle", default_images(design, frames))
+        run = simulate_rtl(
+            folder / "bundle", "verilator", frames=(frames,), work=folder / "work", tests=("cycles",)
+        )  # fmt: skip
+    for batch, program in zip(run.batches, programs, strict=True):
+        if not batch.holds or batch.simulated["batch_interval_cycles"] != steady_interval(program):
+            sys.exit(
+                f"{design.name}, mode {batch.mode}: {batch.mismatches} codes differ, or cycles do; see {batch.log}"
+            )
+    return list(run.batches)
+
+
+def main() -> None:
+    """Map, emit, simulate, print; record on request."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    platform = get(BOARD)
+    parser.add_argument("--dsp", type=int, default=platform.dsp, help="DSP budget (default: the board's)")
+    parser.add_argument("--record", action="store_true", help="put the figures into benchmarks/figures.json")
+    args = parser.parse_args()
+    budgets = Budgets(dsp=args.dsp, bram=platform.bram18 / 2)
+    table = Table("design", "bits", "cycles a frame", "times", "DSP", "BRAM36", "LUT (estimate)", "frames", "equal")
+    figures: dict[str, tuple[float, str]] = {}
+    for title, (design, weights), bits in (
+        ("8 bits alone", one_precision(platform, budgets), (8,)),
+        ("three modes", all_precisions(platform, budgets), MODES),
+    ):
+        batches = simulated(design, weights)
+        intervals = [batch.simulated["batch_interval_cycles"] for batch in batches]
+        for own, batch, interval in zip(bits, batches, intervals, strict=True):
+            times = intervals[-1] / interval
+            table.add_row(
+                title, str(own), f"{interval:,}", f"{times:.2f}", str(design.cost.dsp), f"{design.cost.bram:g}",
+                f"{design.cost.lut:,}", str(batch.images), "bits and cycles",
+            )  # fmt: skip
+            if len(bits) > 1:
+                figures[f"modes.speedup.{own}bit"] = (round(times, 3), "times the frames per second of 8 bits")
+        key = "resnet8.pynq_z2" if len(bits) == 1 else "resnet8.pynq_z2.modes"
+        figures[f"{key}.cycles"] = (intervals[-1], "cycles a frame at 8 bits")
+        figures[f"{key}.dsp"] = (design.cost.dsp, "blocks")
+        figures[f"{key}.bram36"] = (design.cost.bram, "blocks")
+        figures[f"{key}.lut"] = (design.cost.lut, "LUTs (estimate)")
+        figures[f"{key}.mismatches"] = (sum(batch.mismatches for batch in batches), "output codes")
+    Console(width=140).print(table)
+    if args.record:
+        figures.pop("modes.speedup.8bit")
+        for name, (value, unit) in figures.items():
+            record(name, value, unit, COMMAND)
+
+
+if __name__ == "__main__":
+    main()
