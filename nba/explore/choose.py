@@ -122,38 +122,36 @@ def map_certified(
     """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
     Every packing from which some layer gains is tried; the best by the objective is taken. With `modes`, the further
-    networks that the accelerator is to execute, only the largest one from which a layer of any of them gains is, or the
-    largest that the budgets allow: `network` is the widest, and gains nothing itself.
+    networks that the accelerator is to execute, it is the largest packing from which a layer of any of them gains, or
+    the largest that the budgets allow: `network` is the widest, and gains nothing itself.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
     """
+    most = max(useful_packing(n) for n in (network, *modes))
+    packings = [p for p in PACKINGS if p <= most]
     found: list[Mapped] = []
-    refusal: InfeasibleError | None = None
-    lower = 0
-    packings = sorted({useful_packing(n) for n in (network, *modes)} | {1})
-    for packing in sorted(packings, reverse=bool(modes)):
+    refusals: list[InfeasibleError] = []
+    lowers: list[int] = []
+    for packing in reversed(packings) if modes else packings:
         search = _Search(
             network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
         )  # fmt: skip
         try:
             found.append(search.run(start, min_chunks, max_chunks))
         except InfeasibleError as error:
-            refusal = refusal or error
-            continue
-        if modes:
-            break
+            refusals.append(error)
+        lowers.append(search.lower)
+        if found and modes:
+            return found[0]
     if not found:
-        assert refusal is not None
-        raise refusal
+        raise refusals[0]
     best = min(found, key=lambda m: m.value(objective))
-    proofs = [m.certificate for m in found if m.certificate is not None]
-    if len(found) > 1 and len(proofs) == len(found):
-        lower = min(p.lower_bound_cycles for p in proofs)
-        best = replace(best, certificate=certify(lower, best.cost.interval_cycles))
-    return best
+    if best.certificate is None:
+        return best
+    return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles))
 
 
 def useful_packing(network: Network) -> int:
@@ -179,6 +177,7 @@ class _Search:
         self.least_chunks = min(mixing + other for mixing, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
+        self.lower = 0
         self._optimistic: int | None = None
         self.best: Candidate | None = None
         self.closest: Candidate | None = None
@@ -286,8 +285,9 @@ class _Search:
 
     def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
         """Search, judge, and polish; see `map_certified`."""
-        lower = self.exact(min_chunks, max_chunks) if self.objective == "interval" else 0
-        if self.best is None or self.best.speed.interval_cycles > lower * SETTLED:
+        if self.objective == "interval":
+            self.lower = self.exact(min_chunks, max_chunks)
+        if self.best is None or self.best.speed.interval_cycles > self.lower * SETTLED:
             self._fastest(start)
         if self.objective != "interval" or self.budgets.names()[2:]:
             self._refined(start)
@@ -300,7 +300,9 @@ class _Search:
         problems = check_accelerator(self.network, best.accelerator)
         assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
-        certificate = certify(lower, best.speed.interval_cycles) if self.objective == "interval" else None
+        certificate = None
+        if self.objective == "interval":
+            certificate = certify(self.lower, best.speed.interval_cycles, self.packing)
         return Mapped(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
@@ -413,8 +415,9 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
 
 
-def certify(lower: int, interval: int) -> Certificate:
-    """What a proved lower bound says about a design's interval."""
+def certify(lower: int, interval: int, packing: int | None = None) -> Certificate:
+    """What a proved lower bound says about a design's interval. packing: the only one that it was proved for."""
+    of = f" that pack {packing} columns" if packing is not None and packing > 1 else ""
     if lower > interval:
         note = (
             "no bound: the design has engine sizes that the exact search does not cover, and it is faster than every "
@@ -424,9 +427,9 @@ def certify(lower: int, interval: int) -> Certificate:
     optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
     note = (
-        "optimal: no combination of the searched engine sizes within the DSP budget has a shorter interval"
+        f"optimal: no combination of the searched engine sizes{of} within the DSP budget has a shorter interval"
         if optimal
         else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
-        "of the searched engine sizes within the DSP budget (LUT and BRAM budgets relaxed)"
+        f"of the searched engine sizes{of} within the DSP budget (LUT and BRAM budgets relaxed)"
     )
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)
