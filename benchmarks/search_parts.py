@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of the final choice of an accelerator (`nba.explore.choose`) is worth: left out, one at a time.
 
-    python -m benchmarks.search_parts [--networks 6] [--json FILE]
+    python -m benchmarks.search_parts [--networks 4] [--parts NAME ...] [--json FILE]
 
-Cases: the network of the digits example and random networks of the default space (seeds 0, 1, ...), each under three
-DSP budgets; with the budgets of DSP and memory alone, with a LUT budget that binds (0.8 of what the design without one
-takes), and for the objectives latency and edp. For each part: in how many cases the objective becomes worse or better
+Cases: random networks of the default space (seeds 0, 1, ...), each under three DSP budgets; with the budgets of DSP and
+memory alone, with a LUT or a memory budget that binds (shares of what the design without one takes), and for the
+objectives latency and edp. For each part: in how many cases the objective becomes worse or better
 without it, the worst and the mean ratio of the objective, refusals, and the CPU seconds that it costs. A part that
 changes no case is redundant.
 """
@@ -42,8 +42,10 @@ from nba.machine.usage import Objective, value_of
 PLATFORM = get("generic-xc7")
 DSP = (48, 120, 220)
 BRAM = 140.0
-LUT_SHARE = 0.8
+LUT_SHARES = (0.8, 0.4)
 """Of the LUTs of the design without a LUT budget."""
+BRAM_SHARE = 0.5
+"""Of the block RAM of the design without a binding memory budget."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +81,16 @@ def plain_cases(networks: list[Network]) -> list[Case]:
         found.append(Case(name=f"{n} latency", network=network, budgets=budgets, objective="latency"))
         found.append(Case(name=f"{n} edp", network=network, budgets=budgets, objective="edp"))
     return found
+
+
+def bound_cases(case: Case, before: Outcome) -> Iterator[Case]:
+    """`case` with a further budget that binds, where it has the outcome `before` without one."""
+    if before.lut is not None:
+        for share in LUT_SHARES:
+            yield replace(case, name=f"{case.name} lut {share}", budgets=case.budgets.but(lut=int(share * before.lut)))
+    if before.bram is not None:
+        bram = round(2 * BRAM_SHARE * before.bram) / 2
+        yield replace(case, name=f"{case.name} bram {bram}", budgets=case.budgets.but(bram=bram))
 
 
 def objective_of(case: Case, cost: Cost) -> float:
@@ -125,10 +137,11 @@ def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Eff
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """Of one case: the objective (None: refused), LUTs and CPU seconds."""
+    """Of one case: the objective (None: refused), LUTs, block RAM and CPU seconds."""
 
     value: float | None
     lut: float | None
+    bram: float | None
     seconds: float
 
 
@@ -140,8 +153,8 @@ def judge(case: Case, effort: Effort) -> Outcome:
             case.network, PLATFORM, case.budgets, objective=case.objective, min_chunks=2, max_chunks=4, effort=effort
         ).cost
     except InfeasibleError:
-        return Outcome(value=None, lut=None, seconds=time.process_time() - began)
-    return Outcome(value=objective_of(case, cost), lut=cost.lut, seconds=time.process_time() - began)
+        return Outcome(value=None, lut=None, bram=None, seconds=time.process_time() - began)
+    return Outcome(value=objective_of(case, cost), lut=cost.lut, bram=cost.bram, seconds=time.process_time() - began)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -177,7 +190,8 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
 def main() -> None:
     """Run all cases with every part left out in turn, and print what each is worth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", type=int, default=6)
+    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--parts", nargs="*", choices=sorted(parts()), help="default: all")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     cases = plain_cases(random_networks(args.networks))
@@ -185,14 +199,15 @@ def main() -> None:
     found: dict[str, list[Outcome]] = {}
     with on_stderr() as (_, progress):
         first = [judge(case, Effort()) for case in cases]
-        bound = [
-            replace(case, name=f"{case.name} lut", budgets=case.budgets.but(lut=int(LUT_SHARE * before.lut)))
+        cases += [
+            bound
             for case, before in zip(cases, first, strict=True)
-            if before.lut is not None and case.objective == "interval"
+            if case.objective == "interval"
+            for bound in bound_cases(case, before)
         ]
-        cases += bound
-        progress.start("search", len(parts()) * len(cases))
-        for part, (leave_out, effort) in parts().items():
+        chosen = {name: way for name, way in parts().items() if name == "nothing" or name in (args.parts or parts())}
+        progress.start("search", len(chosen) * len(cases))
+        for part, (leave_out, effort) in chosen.items():
             with leave_out():
                 found[part] = []
                 for case in cases:
