@@ -263,6 +263,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
+_FORMS = {
+    "tuple_type": "a list is needed",
+    "dict_type": "a section is needed",
+    "too_short": "the number of entries is {actual_length}; legal: at least {min_length}",
+    "too_long": "the number of entries is {actual_length}; legal: at most {max_length}",
+}
+"""What is wrong with a list or a section, in the words of YAML."""
+
+
 def _explain(error: ErrorDetails, model: type[BaseModel], raw: Any) -> str:
     loc, kind = error["loc"], error["type"]
     where = field_path(loc, raw)
@@ -272,6 +281,10 @@ def _explain(error: ErrorDetails, model: type[BaseModel], raw: Any) -> str:
     if kind == "missing":
         return f"{where}: missing"
     message = error["msg"].removeprefix("Value error, ")
+    if kind == "model_type":
+        message = f"a section is needed; legal here: {', '.join(_fields_at((*loc, ''), model))}"
+    if kind in _FORMS:
+        message = _FORMS[kind].format(**error.get("ctx", {}))
     if kind == "string_pattern_mismatch":
         message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
     message = message[:1].lower() + message[1:]
