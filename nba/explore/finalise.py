@@ -121,7 +121,7 @@ def pipelined(network: Network, accelerator: Accelerator) -> tuple[RingSearch, d
     return search, {use: max(rows[use], search.low[use]) for use in search.uses}
 
 
-def realise(
+def finalise(
     network: Network,
     accelerator: Accelerator,
     platform: Platform,

@@ -15,7 +15,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
-from nba.explore.finalise import UNLIMITED, Candidate, realise
+from nba.explore.finalise import UNLIMITED, Candidate, finalise
 from nba.explore.protocol import HardwareCost
 from nba.explore.space import PER_CHUNK, PER_SLOT, AcceleratorSpace, Rules, accelerator_of
 from nba.ir.accelerator import Accelerator, Chunk
@@ -29,7 +29,7 @@ BLOCK = 512
 """Designs evaluated at a time: their arrays stay in the cache."""
 PENALTY = 4.0
 """Power of the budget excess that the cost is multiplied with."""
-N_REALISED = 8
+N_FINALISED = 8
 """Designs that `AcceleratorSearch.best` makes complete until one meets every budget exactly."""
 MARGIN = 0.5
 """Log cost by which any design over budget is worse than the same design within it."""
@@ -233,8 +233,8 @@ class AcceleratorSearch:
         self._best()
         assert self.elites is not None
         ranked = np.lexsort((self.elites.score, ~self.elites.feasible))
-        for choice in self.elites.choice[ranked[:N_REALISED]]:
-            found = self._realised(network, slot_of_layer, choice)
+        for choice in self.elites.choice[ranked[:N_FINALISED]]:
+            found = self._finalised(network, slot_of_layer, choice)
             if found.fits(self.budgets):
                 return found.accelerator
             if closest is None or found.excess(self.budgets) < closest.excess(self.budgets):
@@ -248,14 +248,14 @@ class AcceleratorSearch:
             "network"
         )
 
-    def _realised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
+    def _finalised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
         """The design `choice`, complete, with rings that fit the memory if there are any."""
         designs = self.space.decode(choice[None], self._layers(network), slot_of_layer)
         accelerator = accelerator_of(network, designs, 0)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
         for bram18 in (self.budgets.bram18, UNLIMITED):
-            found = realise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
+            found = finalise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
             if found is not None:
                 return found
         raise AssertionError("without limits on memory some rings always work")
