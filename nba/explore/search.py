@@ -23,11 +23,11 @@ from nba.ir.network import Network
 from nba.machine.designs import layer_table
 from nba.machine.usage import Objective, Usage, needed, usage
 
-FORMAT = 2
+_FORMAT = 2
 """Version of the text of `AcceleratorSearch.state`."""
 BLOCK = 512
 """Designs evaluated at a time: their arrays stay in the cache."""
-PENALTY = 4.0
+_PENALTY = 4.0
 """Power of the budget excess that the cost is multiplied with."""
 N_FINALISED = 8
 """Designs that `AcceleratorSearch.best` makes complete until one meets every budget exactly."""
@@ -135,7 +135,7 @@ class AcceleratorSearch:
         used = parts[0] if len(parts) == 1 else _joined(parts)
         excess = np.maximum(self.budgets.excess(used), 1.0)
         feasible = (excess <= 1.0).all(1)
-        penalty = MARGIN + PENALTY * np.log(excess).sum(1)
+        penalty = MARGIN + _PENALTY * np.log(excess).sum(1)
         score = np.log(used.cost(self.objective)) + np.where(feasible, 0.0, penalty)
         return Evaluation(used=used, score=score, feasible=feasible)
 
@@ -264,7 +264,7 @@ class AcceleratorSearch:
         """Everything that `load_state` needs, as JSON text."""
         return json.dumps(
             {
-                "format": FORMAT,
+                "format": _FORMAT,
                 "kind": type(self).__name__,
                 "parameters": self.space.n_parameters,
                 "evaluations": self.evaluations,
@@ -278,10 +278,10 @@ class AcceleratorSearch:
     def load_state(self, state: str) -> None:
         """Continue from the text that `state` gave. Raises ValueError if it belongs to another search or space."""
         raw = json.loads(state)
-        if raw["format"] != FORMAT or raw.get("kind") != type(self).__name__:
+        if raw["format"] != _FORMAT or raw.get("kind") != type(self).__name__:
             raise ValueError(
                 f"accelerator search: state of format {raw['format']}, {raw.get('kind')}: does not fit "
-                f"{type(self).__name__}, format {FORMAT}"
+                f"{type(self).__name__}, format {_FORMAT}"
             )
         if raw["parameters"] != self.space.n_parameters:
             raise ValueError(

@@ -12,7 +12,7 @@ from typing import Any
 
 from nba.core.jsonfile import SHOWN, shown
 
-MAX_TEXT = 200
+_MAX_TEXT = 200
 """Characters of a name, or of any other text, in a design."""
 
 
@@ -41,8 +41,8 @@ def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: 
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         problems.append(f"{where}: expected {kind.__name__}, found {shown(value)}")
-    elif isinstance(value, str) and len(value) > MAX_TEXT:
-        problems.append(f"{where}: has {len(value):,} characters; legal: at most {MAX_TEXT}")
+    elif isinstance(value, str) and len(value) > _MAX_TEXT:
+        problems.append(f"{where}: has {len(value):,} characters; legal: at most {_MAX_TEXT}")
     elif isinstance(value, float) and not math.isfinite(value):
         problems.append(f"{where}: is {value}; legal: finite numbers")
     return value
