@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -98,17 +98,6 @@ def objective_of(case: Case, cost: Cost) -> float:
     return value_of(case.objective, cost.interval_cycles, cost.first_output_latency_cycles, cost.energy_pj)
 
 
-@contextmanager
-def _without(name: str, stand_in: Callable[..., object]) -> Iterator[None]:
-    with patch.object(choose._Search, name, stand_in):
-        yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
 def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Effort]]:
     """Name of a part: how it is left out, and the effort of the search without it."""
 
@@ -121,17 +110,20 @@ def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Eff
     def no_bound(*_: object, **__: object) -> int:
         return 0
 
+    def without(name: str, stand_in: Callable[..., object]) -> Callable[[], AbstractContextManager[object]]:
+        return lambda: patch.object(choose._Search, name, stand_in)
+
     plain = Effort()
     return {
-        "nothing": (_nothing, plain),
-        "exact search": (lambda: _without("exact", no_bound), plain),
-        "local search of engines": (lambda: _without("_fastest", nowhere), plain),
-        "refinement by all closed forms": (lambda: _without("_refined", nowhere), plain),
+        "nothing": (nullcontext, plain),
+        "exact search": (without("exact", no_bound), plain),
+        "local search of engines": (without("_fastest", nowhere), plain),
+        "refinement by all closed forms": (without("_refined", nowhere), plain),
         "shares of a map that rings hold": (lambda: patch.object(choose, "MAP_SHARES", (1.0,)), plain),
         "smaller shares of the DSP budget": (lambda: patch.object(choose, "DSP_SHARES", ()), plain),
-        "reordering": (_nothing, replace(plain, reorder_steps=0)),
-        "trimming": (lambda: _without("_trimmed", keep), plain),
-        "second local search": (_nothing, replace(plain, climb_steps=0)),
+        "reordering": (nullcontext, replace(plain, reorder_steps=0)),
+        "trimming": (without("_trimmed", keep), plain),
+        "second local search": (nullcontext, replace(plain, climb_steps=0)),
     }
 
 
