@@ -18,7 +18,7 @@ RESIZED = 8.0
 """Most engine parameters, on average, that a child draws anew."""
 ATTEMPTS = 20
 """Engines drawn for a child until a bound of their interval is good enough."""
-SLACK = 0.04
+_SLACK = 0.04
 """Twice the part of the interval by which smaller rings may lengthen it."""
 
 
@@ -259,7 +259,7 @@ def _refitted(
         deal(rng, order, cycles, load, owner)
         for i in range(n_layers):
             per_row[i] = (cycles[i, owner[i]] - OVERHEAD_CYCLES) // layers[i, ROWS]
-        slack = 1.0 + SLACK * max(0.0, rng.random() - 0.5)
+        slack = 1.0 + _SLACK * max(0.0, rng.random() - 0.5)
         repair_rings(
             row, first_slot, slack, layers, slots, maps, per_row, pq, owner, load, minimal, whole, busy, options
         )  # fmt: skip
