@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.repair import NEEDS, Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
+from nba.explore.repair import N_NEEDS, Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
 from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 from nba.machine.designs import ROWS
 from nba.machine.timing import OVERHEAD_CYCLES, job_cycles
@@ -235,7 +235,7 @@ def _refitted(
             # What a chunk had no DSPs for it mostly still gets none for; sometimes it is spared more.
             for k in range(n_chunks):
                 may[k] = asked[1 if row[1 + PER_CHUNK * k] == 0 else 0]
-                for bit in range(NEEDS):
+                for bit in range(N_NEEDS):
                     if rng.random() < (0.1 if had[k] >> bit & 1 else 0.8):
                         may[k] &= ~(1 << bit)
             careful = rng.random() < 0.5
