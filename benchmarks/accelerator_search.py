@@ -31,7 +31,7 @@ from nba.boards import get
 from nba.explore.baselines import EvolutionarySearch, RandomSearch
 from nba.explore.budgets import Budgets
 from nba.explore.exact import ExactSearch, Menu, Plan
-from nba.explore.finalise import build, realise
+from nba.explore.finalise import build, finalise
 from nba.explore.gamma import GammaSearch, GammaSettings
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace
@@ -113,7 +113,7 @@ def exact(case: Case) -> dict[str, object]:
     def judge(plan: Plan) -> int | None:
         base = build(case.network, plan.packing, plan.pp, plan.owner, plan.engines)
         ceiling = plan.interval + plan.interval // CEILING
-        done = realise(case.network, base, PLATFORM, case.budgets.bram18, "interval", ceiling)
+        done = finalise(case.network, base, PLATFORM, case.budgets.bram18, "interval", ceiling)
         if done is None:
             return None
         interval = done.speed.interval_cycles

@@ -76,7 +76,7 @@ class Task:
 
     def digest(self, versions: dict[str, str]) -> str:
         """Of all that the result depends on."""
-        flow = {"ecp5": nextpnr.SYNTHESIS + " ".join(nextpnr.DEVICE), "xc7": xc7.SYNTHESIS}.get(self.flow)
+        flow = {"ecp5": nextpnr.ECP5_SCRIPT + " ".join(nextpnr.DEVICE), "xc7": xc7.XC7_SCRIPT}.get(self.flow)
         if flow is None:
             library = opensta.LIBRARIES[self.flow]
             flow = f"{library} {opensta.synthesis(library)} {opensta.ABC}"
@@ -102,10 +102,10 @@ def measure(task: Task, folder: Path, liberty: Path) -> Measured:
         path, delay_ns = routed.path, 1000 / routed.clock_mhz
         cells = {"lut": routed.lut, "ff": routed.ff, "mult18": routed.mult18, "bram": routed.bram}
     elif task.flow == "xc7":
-        path = xc7.longest_path(folder)
+        path = xc7.xc7_path(folder)
         delay_ns = path.delay_ns
     else:
-        path = opensta.longest_path(opensta.LIBRARIES[task.flow], liberty, folder)
+        path = opensta.chip_path(opensta.LIBRARIES[task.flow], liberty, folder)
         delay_ns = path.delay_ns
     return Measured(case=task.case, flow=task.flow, seed=task.seed, delay_ns=delay_ns, path=path, cells=cells)
 
@@ -160,7 +160,7 @@ def versions_of(flows: Iterable[str]) -> dict[str, str]:
     found = {"yosys": importlib.metadata.version("pyosys")}
     if "ecp5" in flows:
         nextpnr.require_nextpnr()
-        found[nextpnr.PACKAGE] = nextpnr.nextpnr_version()
+        found[nextpnr.NEXTPNR] = nextpnr.nextpnr_version()
     if set(flows) & set(opensta.LIBRARIES):
         program = opensta.require_opensta()
         found["opensta"] = run_tool([program, "-version"], cwd=ROOT, check=False).output.strip()

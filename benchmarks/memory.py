@@ -31,7 +31,7 @@ from nba.spec import parse_spec
 
 LIMIT = 1.15
 SAMPLING = {"hetero": ("soft", "hard"), "soft": ("soft", "soft"), "hard": ("hard", "hard")}
-"""Bitwidths while weights are trained, and while alpha and beta are (nba.learn.search.joint.BitSampling)."""
+"""Bitwidths while weights are trained, and while alpha and beta are (nba.learn.search.config.BitSampling)."""
 Step = Literal["weights", "choices"]
 
 

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """What each part of the final choice of an accelerator (`nba.explore.choose`) is worth: left out, one at a time.
 
-    python -m benchmarks.search_parts [--networks 6] [--json FILE]
+    python -m benchmarks.search_parts [--networks 4] [--parts NAME ...] [--json FILE]
 
-Cases: the network of the digits example and random networks of the default space (seeds 0, 1, ...), each under three
-DSP budgets; with the budgets of DSP and memory alone, with a LUT budget that binds (0.8 of what the design without one
-takes), and for the objectives latency and edp. For each part: in how many cases the objective becomes worse or better
-without it, the worst and the mean ratio of the objective, refusals, and the CPU seconds that it costs. A part that
-changes no case is redundant.
+Cases: random networks of the default space (seeds 0, 1, ...), each under three DSP budgets; with the budgets of DSP and
+memory alone, with a LUT or a memory budget that binds (shares of what the design without one takes), and for the
+objectives latency and edp. For each part: in how many cases the objective becomes worse or better
+without it, the worst and the mean ratio of the objective, the mean ratio of the latency (the second aim of a short
+interval), refusals, and the CPU seconds that it costs. A part that changes no case is redundant.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
@@ -42,8 +42,10 @@ from nba.machine.usage import Objective, value_of
 PLATFORM = get("generic-xc7")
 DSP = (48, 120, 220)
 BRAM = 140.0
-LUT_SHARE = 0.8
+LUT_SHARES = (0.8, 0.4)
 """Of the LUTs of the design without a LUT budget."""
+BRAM_SHARE = 0.5
+"""Of the block RAM of the design without a binding memory budget."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,20 +83,19 @@ def plain_cases(networks: list[Network]) -> list[Case]:
     return found
 
 
+def bound_cases(case: Case, before: Outcome) -> Iterator[Case]:
+    """`case` with a further budget that binds, where it has the outcome `before` without one."""
+    if before.lut is not None:
+        for share in LUT_SHARES:
+            yield replace(case, name=f"{case.name} lut {share}", budgets=case.budgets.but(lut=int(share * before.lut)))
+    if before.bram is not None:
+        bram = round(2 * BRAM_SHARE * before.bram) / 2
+        yield replace(case, name=f"{case.name} bram {bram}", budgets=case.budgets.but(bram=bram))
+
+
 def objective_of(case: Case, cost: Cost) -> float:
     """What the case minimises."""
     return value_of(case.objective, cost.interval_cycles, cost.first_output_latency_cycles, cost.energy_pj)
-
-
-@contextmanager
-def _without(name: str, stand_in: Callable[..., object]) -> Iterator[None]:
-    with patch.object(choose._Search, name, stand_in):
-        yield
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
 
 
 def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Effort]]:
@@ -109,26 +110,31 @@ def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Eff
     def no_bound(*_: object, **__: object) -> int:
         return 0
 
+    def without(name: str, stand_in: Callable[..., object]) -> Callable[[], AbstractContextManager[object]]:
+        return lambda: patch.object(choose._Search, name, stand_in)
+
     plain = Effort()
     return {
-        "nothing": (_nothing, plain),
-        "exact search": (lambda: _without("exact", no_bound), plain),
-        "local search of engines": (lambda: _without("_fastest", nowhere), plain),
-        "refinement by all closed forms": (lambda: _without("_refined", nowhere), plain),
+        "nothing": (nullcontext, plain),
+        "exact search": (without("exact", no_bound), plain),
+        "local search of engines": (without("_fastest", nowhere), plain),
+        "refinement by all closed forms": (without("_refined", nowhere), plain),
         "shares of a map that rings hold": (lambda: patch.object(choose, "MAP_SHARES", (1.0,)), plain),
         "smaller shares of the DSP budget": (lambda: patch.object(choose, "DSP_SHARES", ()), plain),
-        "reordering": (_nothing, replace(plain, reorder_steps=0)),
-        "trimming": (lambda: _without("_trimmed", keep), plain),
-        "second local search": (_nothing, replace(plain, climb_steps=0)),
+        "reordering": (nullcontext, replace(plain, reorder_steps=0)),
+        "trimming": (without("_trimmed", keep), plain),
+        "second local search": (nullcontext, replace(plain, climb_steps=0)),
     }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """Of one case: the objective (None: refused), LUTs and CPU seconds."""
+    """Of one case: the objective (None: refused), latency, LUTs, block RAM and CPU seconds."""
 
     value: float | None
+    latency: float | None
     lut: float | None
+    bram: float | None
     seconds: float
 
 
@@ -140,8 +146,11 @@ def judge(case: Case, effort: Effort) -> Outcome:
             case.network, PLATFORM, case.budgets, objective=case.objective, min_chunks=2, max_chunks=4, effort=effort
         ).cost
     except InfeasibleError:
-        return Outcome(value=None, lut=None, seconds=time.process_time() - began)
-    return Outcome(value=objective_of(case, cost), lut=cost.lut, seconds=time.process_time() - began)
+        return Outcome(value=None, latency=None, lut=None, bram=None, seconds=time.process_time() - began)
+    return Outcome(
+        value=objective_of(case, cost), latency=cost.first_output_latency_cycles, lut=cost.lut, bram=cost.bram,
+        seconds=time.process_time() - began,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +164,7 @@ class Worth:
     refused: int
     mean_ratio: float
     worst_ratio: float
+    latency_ratio: float
     seconds: float
 
 
@@ -162,6 +172,7 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
     """`found` without the part against `whole` with it."""
     both = [(f.value, w.value) for f, w in zip(found, whole, strict=True) if f.value and w.value]
     ratios = [f / w for f, w in both]
+    latencies = [f.latency / w.latency for f, w in zip(found, whole, strict=True) if f.latency and w.latency]
     return Worth(
         part=part,
         cases=len(whole),
@@ -170,6 +181,7 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
         refused=sum(f.value is None and w.value is not None for f, w in zip(found, whole, strict=True)),
         mean_ratio=fmean(ratios),
         worst_ratio=max(ratios),
+        latency_ratio=fmean(latencies),
         seconds=sum(w.seconds - f.seconds for f, w in zip(found, whole, strict=True)),
     )
 
@@ -177,7 +189,8 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
 def main() -> None:
     """Run all cases with every part left out in turn, and print what each is worth."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", type=int, default=6)
+    parser.add_argument("--networks", type=int, default=4)
+    parser.add_argument("--parts", nargs="*", choices=sorted(parts()), help="default: all")
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
     cases = plain_cases(random_networks(args.networks))
@@ -185,14 +198,15 @@ def main() -> None:
     found: dict[str, list[Outcome]] = {}
     with on_stderr() as (_, progress):
         first = [judge(case, Effort()) for case in cases]
-        bound = [
-            replace(case, name=f"{case.name} lut", budgets=case.budgets.but(lut=int(LUT_SHARE * before.lut)))
+        cases += [
+            bound
             for case, before in zip(cases, first, strict=True)
-            if before.lut is not None and case.objective == "interval"
+            if case.objective == "interval"
+            for bound in bound_cases(case, before)
         ]
-        cases += bound
-        progress.start("search", len(parts()) * len(cases))
-        for part, (leave_out, effort) in parts().items():
+        chosen = {name: way for name, way in parts().items() if name == "nothing" or name in (args.parts or parts())}
+        progress.start("search", len(chosen) * len(cases))
+        for part, (leave_out, effort) in chosen.items():
             with leave_out():
                 found[part] = []
                 for case in cases:
@@ -200,11 +214,11 @@ def main() -> None:
                     progress.advance(1, f"without {part}: {case.name}")
         progress.finish()
     worth = [compare(part, found[part], found["nothing"]) for part in found]
-    table = Table("left out", "cases", "worse", "better", "refused", "mean ratio", "worst ratio", "saves [CPU s]")
+    table = Table("left out", "cases", "worse", "better", "refused", "mean", "worst", "latency", "costs [CPU s]")
     for w in worth:
         table.add_row(
             w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), f"{w.mean_ratio:.3f}",
-            f"{w.worst_ratio:.3f}", f"{w.seconds:.1f}",
+            f"{w.worst_ratio:.3f}", f"{w.latency_ratio:.3f}", f"{w.seconds:.1f}",
         )  # fmt: skip
     Console().print(table)
     if args.json:

@@ -40,8 +40,6 @@ TREES = ("nba", "templates", "sim")
 VENDORED = ("ap_types", "_assets", "__pycache__")
 LINES, PARAMETERS = 50, 10
 """What a function may have without a reason."""
-POOLING = ("maxpool",)
-"""Kinds that are looked for besides those of the table of operators: the one that the last step adds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,7 +186,7 @@ def _tokens(text: str) -> Iterator[tokenize.TokenInfo]:
 
 def _kinds() -> re.Pattern[str]:
     """A layer kind as a word of a name: dense, dense_chunk, DENSE, MaxPool, max_pool."""
-    words = "|".join("_?".join(kind) for kind in (*OPERATORS, *POOLING))
+    words = "|".join("_?".join(kind) for kind in OPERATORS)
     return re.compile(f"(?<![A-Za-z])(?i:{words})(?![a-z])")
 
 

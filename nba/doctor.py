@@ -30,7 +30,7 @@ class Item:
     required: bool
 
 
-PACKAGES: tuple[tuple[str, str, bool], ...] = (
+_PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("numpy", "everything", True),
     ("pydantic", "specs", True),
     ("PyYAML", "specs", True),
@@ -142,7 +142,7 @@ def inspect() -> tuple[Item, ...]:
     return (
         own,
         python,
-        *(_package(*row) for row in PACKAGES),
+        *(_package(*row) for row in _PACKAGES),
         *(_tool(name, needed_by, required) for name, _, needed_by, required in TOOLS),
         _compiler(),
         _libpython(),

@@ -22,7 +22,7 @@ from nba.explore.config import ChunkLimits, RunBudgets
 from nba.learn.data.config import DataConfig
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
 from nba.learn.space.config import BITWIDTHS, Bitwidths, NetworkSpace
-from nba.learn.space.presets import AUTO_NBA_BITWIDTHS, NETWORKS
+from nba.learn.space.presets import AUTO_NBA_BITWIDTHS, NETWORK_PRESETS
 from nba.learn.switchable.config import Switchable
 from nba.learn.train.config import TrainSchedule
 from nba.presets import SCHEDULES
@@ -91,7 +91,7 @@ class Spec(Section):
     def _bitwidths_of_preset(cls, raw: Any) -> Any:
         network = raw.get("network") if isinstance(raw, dict) else None
         preset = network.get("preset") if isinstance(network, dict) else None
-        if isinstance(preset, str) and preset in NETWORKS:
+        if isinstance(preset, str) and preset in NETWORK_PRESETS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
         return raw
 

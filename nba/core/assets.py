@@ -8,10 +8,10 @@ from typing import Literal
 
 from nba.core.errors import NbaError
 
-Kind = Literal["templates", "sim", "examples"]
+AssetKind = Literal["templates", "sim", "examples"]
 
 
-def root(kind: Kind) -> Path:
+def root(kind: AssetKind) -> Path:
     """Folder of the assets `kind`: nba/_assets/<kind> in an installed wheel, or <kind> beside the package.
 
     Raises NbaError if neither is there (a damaged installation).

@@ -16,7 +16,7 @@ import numpy as np
 
 from nba.core.jsonfile import read_bytes, shown
 
-MAX_BYTES = 1 << 29
+_MAX_BYTES = 1 << 29
 """Of a file, and of all arrays that are read from it."""
 MAX_MEMBERS = 1 << 17
 _HEADER = re.compile(
@@ -24,7 +24,7 @@ _HEADER = re.compile(
 )
 
 
-def read_npz(path: Path, names: Collection[str] | None = None, limit: int = MAX_BYTES) -> dict[str, np.ndarray]:
+def read_npz(path: Path, names: Collection[str] | None = None, limit: int = _MAX_BYTES) -> dict[str, np.ndarray]:
     """The integer arrays `names` (None: all) of an .npz file.
 
     Raises OSError if it cannot be read, ValueError if it is damaged, lacks one of them, holds anything else under

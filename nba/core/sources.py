@@ -65,7 +65,8 @@ def folder_state(folder: Path) -> list[tuple[str, int | str, int]]:
 
 
 def module_file(module: str, package: Path = PACKAGE) -> Path | None:
-    """Source file of the module `nba` or `nba.a.b`; None if it is not a module of the package in that folder."""
+    """Source file of the module `nba` or of one in it, such as `nba.ir.check`; None if it is not a module of the
+    package in that folder."""
     first, *rest = module.split(".")
     if first != package.name:
         return None

@@ -17,9 +17,9 @@ from pydantic_core import ErrorDetails
 from nba.core.errors import SpecError, listed
 from nba.core.jsonfile import read_bytes, shown
 
-MAX_BYTES = 1 << 17
+_MAX_BYTES = 1 << 17
 """Size of a file that a user writes by hand."""
-MAX_TEXT = 4096
+_MAX_TEXT = 4096
 """Characters of a text in it: as long as a path may be."""
 MAX_DIGITS = 40
 """Digits of an integer in it; what a field takes is less, and its own message says so."""
@@ -116,8 +116,8 @@ def _looks_real(node: yaml.Node) -> bool:
 
 def _text(loader: _Loader, node: yaml.Node) -> str:
     text: str = loader.construct_scalar(node)
-    if len(text) > MAX_TEXT:
-        raise _wrong(node, f"a text of {len(text):,} characters; legal: at most {MAX_TEXT:,}")
+    if len(text) > _MAX_TEXT:
+        raise _wrong(node, f"a text of {len(text):,} characters; legal: at most {_MAX_TEXT:,}")
     strange = next((c for c in text if c not in "\n\t" and (c < " " or "\x7f" <= c < "\xa0" or _half(c))), None)
     if strange is not None:
         raise _wrong(node, f"the character {strange!a} in a text; control characters and surrogates mean nothing")
@@ -159,7 +159,7 @@ def names_a_file(text: str) -> bool:
 def read_text(path: Path, *, what: str, example: str) -> str:
     """The text of `path`, a file of the kind `what`, as `example` is one. Raises SpecError if it cannot be read."""
     try:
-        return read_bytes(path, MAX_BYTES).decode("utf-8").replace("\r\n", "\n")
+        return read_bytes(path, _MAX_BYTES).decode("utf-8").replace("\r\n", "\n")
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file; give the path of a {what}, as {example}") from None
     except IsADirectoryError:
@@ -174,8 +174,8 @@ def read_text(path: Path, *, what: str, example: str) -> str:
 
 def parse_yaml(text: str, *, where: str, what: str, fields: Collection[str]) -> dict[Any, Any]:
     """What stands in `text`, the file `where` of the kind `what`, which holds `fields`. Raises SpecError."""
-    if len(text) > MAX_BYTES:
-        raise SpecError(f"{where}: it has {len(text):,} characters; legal: at most {MAX_BYTES:,}")
+    if len(text) > _MAX_BYTES:
+        raise SpecError(f"{where}: it has {len(text):,} characters; legal: at most {_MAX_BYTES:,}")
     try:
         raw = yaml.load(text, Loader=_Loader)
     except yaml.MarkedYAMLError as err:
@@ -263,6 +263,15 @@ def _models(annotation: Any) -> Iterator[type[BaseModel]]:
         yield from _models(inner)
 
 
+_FORMS = {
+    "tuple_type": "a list is needed",
+    "dict_type": "a section is needed",
+    "too_short": "the number of entries is {actual_length}; legal: at least {min_length}",
+    "too_long": "the number of entries is {actual_length}; legal: at most {max_length}",
+}
+"""What is wrong with a list or a section, in the words of YAML."""
+
+
 def _explain(error: ErrorDetails, model: type[BaseModel], raw: Any) -> str:
     loc, kind = error["loc"], error["type"]
     where = field_path(loc, raw)
@@ -272,6 +281,10 @@ def _explain(error: ErrorDetails, model: type[BaseModel], raw: Any) -> str:
     if kind == "missing":
         return f"{where}: missing"
     message = error["msg"].removeprefix("Value error, ")
+    if kind == "model_type":
+        message = f"a section is needed; legal here: {', '.join(_fields_at((*loc, ''), model))}"
+    if kind in _FORMS:
+        message = _FORMS[kind].format(**error.get("ctx", {}))
     if kind == "string_pattern_mismatch":
         message = "letters, digits, `_`, `.` and `-` only, at most 64, the first a letter or digit"
     message = message[:1].lower() + message[1:]

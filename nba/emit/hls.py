@@ -25,7 +25,7 @@ from nba.ir.network import Network, Tensor, Weights
 from nba.ir.operators import PER_CHANNEL
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, design_programs
 
-FOLDER = "hls"
+_FOLDER = "hls"
 """Folder of a bundle that holds these files."""
 DEFAULT_TOP = "nba_top"
 MAX_USES = 15
@@ -147,11 +147,11 @@ def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part
     """
     context = hls_context(design, weights, top, part)
     env = environment()
-    files = {f"{FOLDER}/{name}": env.get_template(f"hls/{name}.j2").render(d=context) for name in _FILES}
+    files = {f"{_FOLDER}/{name}": env.get_template(f"hls/{name}.j2").render(d=context) for name in _FILES}
     root = assets.root("templates") / "hls"
     included = (path for path in root.glob("include/**/*") if path.is_file())
     for path in sorted((root / "README.md", *root.glob("lib/*.h"), *included)):
-        files[f"{FOLDER}/{path.relative_to(root).as_posix()}"] = path.read_bytes().decode("utf-8")
+        files[f"{_FOLDER}/{path.relative_to(root).as_posix()}"] = path.read_bytes().decode("utf-8")
     return files
 
 
@@ -159,8 +159,8 @@ def vector_files(network: Network, x: np.ndarray, *outputs: np.ndarray) -> dict[
     """input.bin and, for the outputs of every mode, expected.bin, expected_1.bin, ..., which `make csim` reads: codes
     [B, H, W, C] of first and last tensor as bytes."""
     bits = network.master_bits
-    expected = {f"{FOLDER}/{expected_name(m, 'bin')}": to_bytes(y, bits) for m, y in enumerate(outputs)}
-    return {f"{FOLDER}/input.bin": to_bytes(x, bits), **expected}
+    expected = {f"{_FOLDER}/{expected_name(m, 'bin')}": to_bytes(y, bits) for m, y in enumerate(outputs)}
+    return {f"{_FOLDER}/input.bin": to_bytes(x, bits), **expected}
 
 
 def to_bytes(codes: np.ndarray, bits: int) -> bytes:

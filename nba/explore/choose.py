@@ -21,7 +21,7 @@ from nba.core.errors import InfeasibleError
 from nba.explore.assign import Assignment, EngineTable, Limits, climb
 from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
-from nba.explore.finalise import UNLIMITED, Candidate, build, realise, reorder
+from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.explore.refine import Engines, engines_of, refine
 from nba.explore.trim import trim
@@ -353,9 +353,9 @@ class _Search:
             return None
         base = build(self.network, engines.packing, engines.pp, engines.owner, engines.engines)
         args = self.network, base, self.platform
-        found = realise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
+        found = finalise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
         if found is None and self.best is None and self.closest is None:
-            found = realise(*args, UNLIMITED, self.objective, None, self.budgets)
+            found = finalise(*args, UNLIMITED, self.objective, None, self.budgets)
         if found is None:
             return None
         found = self._trimmed(found)
@@ -403,7 +403,7 @@ class _Search:
                 a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
                 if a is not None:
                     base = build(self.network, self.packing, 1, a.owner, a.engines)
-                    c = realise(self.network, base, self.platform, UNLIMITED, "latency")
+                    c = finalise(self.network, base, self.platform, UNLIMITED, "latency")
                     if c is not None:
                         found.append(c)
         return min(found, key=lambda c: c.excess(self.budgets), default=None)

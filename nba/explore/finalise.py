@@ -17,6 +17,7 @@ from nba.ir.design import Cost
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
+from nba.machine.kernels import BLOCK_BITS
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
@@ -24,8 +25,6 @@ from nba.machine.usage import Objective, value_of
 
 UNLIMITED = 1 << 30
 """A limit that no design reaches."""
-BLOCK_BITS = 18 * 1024
-"""Bits of the smallest block RAM."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,7 +121,7 @@ def pipelined(network: Network, accelerator: Accelerator) -> tuple[RingSearch, d
     return search, {use: max(rows[use], search.low[use]) for use in search.uses}
 
 
-def realise(
+def finalise(
     network: Network,
     accelerator: Accelerator,
     platform: Platform,

@@ -19,7 +19,7 @@ from nba.machine.usage import Objective, needed, usage
 
 BATCH = 64
 """Variations that are evaluated at once."""
-PENALTY = 4.0
+_PENALTY = 4.0
 """Power of the budget excess that the objective is multiplied with."""
 
 
@@ -65,7 +65,7 @@ def refine(
         sizes[:, :, 2] = designs.pq
         used = usage(layers, designs, platform, needs)
         over = np.log(np.maximum(budgets.excess(used), 1.0)).sum(1)
-        return np.asarray(np.log(used.cost(objective)) + np.where(over > 0, 0.5 + PENALTY * over, 0.0))
+        return np.asarray(np.log(used.cost(objective)) + np.where(over > 0, 0.5 + _PENALTY * over, 0.0))
 
     pp = np.array([start.pp], np.int64)
     sizes = np.array([[e[1:] for e in start.engines]], np.int64)

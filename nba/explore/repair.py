@@ -56,7 +56,7 @@ from nba.machine.timing import (
 PRODUCTS, OPERAND, WIDE, LONG = 1, 2, 4, 8
 """What a layer needs DSPs for: its products, its residual operand, an accumulator of more than 24 bits, products of
 codes too long for pairs."""
-NEEDS = 4
+N_NEEDS = 4
 """How many of these there are."""
 TRIES = 12
 """Attempts to make an engine larger, or smaller in vain."""

@@ -20,7 +20,7 @@ from nba.machine.steady import steady_interval
 Use = tuple[int, int, Port]
 """(tensor, consuming layer or HOST, port): what one ring is for."""
 
-MAX_FRAMES = 256
+_MAX_FRAMES = 256
 """Frames after which a trial gives up waiting for equal intervals and takes the mean of the last half."""
 
 
@@ -54,7 +54,7 @@ def measure_speed(program: Program, flat: Tables, in_flight: int) -> Speed:
         latency = schedule.first_output_latency_cycles
         if (tail == tail[0]).all():
             return Speed(interval_cycles=int(tail[0]), first_output_latency_cycles=latency)
-        if n >= MAX_FRAMES:
+        if n >= _MAX_FRAMES:
             half = steps[len(steps) // 2 :]
             return Speed(interval_cycles=int(np.ceil(half.mean())), first_output_latency_cycles=latency)
         n *= 2

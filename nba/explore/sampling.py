@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.repair import NEEDS, Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
+from nba.explore.repair import N_NEEDS, Demand, area_time, busy_cycles, deal, repair_engines, repair_rings
 from nba.explore.space import PER_CHUNK, PER_SLOT, Rules, chunk_option, chunk_sets, lowest, pick
 from nba.machine.designs import ROWS
 from nba.machine.timing import OVERHEAD_CYCLES, job_cycles
@@ -18,7 +18,7 @@ RESIZED = 8.0
 """Most engine parameters, on average, that a child draws anew."""
 ATTEMPTS = 20
 """Engines drawn for a child until a bound of their interval is good enough."""
-SLACK = 0.04
+_SLACK = 0.04
 """Twice the part of the interval by which smaller rings may lengthen it."""
 
 
@@ -235,7 +235,7 @@ def _refitted(
             # What a chunk had no DSPs for it mostly still gets none for; sometimes it is spared more.
             for k in range(n_chunks):
                 may[k] = asked[1 if row[1 + PER_CHUNK * k] == 0 else 0]
-                for bit in range(NEEDS):
+                for bit in range(N_NEEDS):
                     if rng.random() < (0.1 if had[k] >> bit & 1 else 0.8):
                         may[k] &= ~(1 << bit)
             careful = rng.random() < 0.5
@@ -259,7 +259,7 @@ def _refitted(
         deal(rng, order, cycles, load, owner)
         for i in range(n_layers):
             per_row[i] = (cycles[i, owner[i]] - OVERHEAD_CYCLES) // layers[i, ROWS]
-        slack = 1.0 + SLACK * max(0.0, rng.random() - 0.5)
+        slack = 1.0 + _SLACK * max(0.0, rng.random() - 0.5)
         repair_rings(
             row, first_slot, slack, layers, slots, maps, per_row, pq, owner, load, minimal, whole, busy, options
         )  # fmt: skip

@@ -15,7 +15,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
-from nba.explore.finalise import UNLIMITED, Candidate, realise
+from nba.explore.finalise import UNLIMITED, Candidate, finalise
 from nba.explore.protocol import HardwareCost
 from nba.explore.space import PER_CHUNK, PER_SLOT, AcceleratorSpace, Rules, accelerator_of
 from nba.ir.accelerator import Accelerator, Chunk
@@ -23,13 +23,13 @@ from nba.ir.network import Network
 from nba.machine.designs import layer_table
 from nba.machine.usage import Objective, Usage, needed, usage
 
-FORMAT = 2
+_FORMAT = 2
 """Version of the text of `AcceleratorSearch.state`."""
 BLOCK = 512
 """Designs evaluated at a time: their arrays stay in the cache."""
-PENALTY = 4.0
+_PENALTY = 4.0
 """Power of the budget excess that the cost is multiplied with."""
-N_REALISED = 8
+N_FINALISED = 8
 """Designs that `AcceleratorSearch.best` makes complete until one meets every budget exactly."""
 MARGIN = 0.5
 """Log cost by which any design over budget is worse than the same design within it."""
@@ -135,7 +135,7 @@ class AcceleratorSearch:
         used = parts[0] if len(parts) == 1 else _joined(parts)
         excess = np.maximum(self.budgets.excess(used), 1.0)
         feasible = (excess <= 1.0).all(1)
-        penalty = MARGIN + PENALTY * np.log(excess).sum(1)
+        penalty = MARGIN + _PENALTY * np.log(excess).sum(1)
         score = np.log(used.cost(self.objective)) + np.where(feasible, 0.0, penalty)
         return Evaluation(used=used, score=score, feasible=feasible)
 
@@ -233,8 +233,8 @@ class AcceleratorSearch:
         self._best()
         assert self.elites is not None
         ranked = np.lexsort((self.elites.score, ~self.elites.feasible))
-        for choice in self.elites.choice[ranked[:N_REALISED]]:
-            found = self._realised(network, slot_of_layer, choice)
+        for choice in self.elites.choice[ranked[:N_FINALISED]]:
+            found = self._finalised(network, slot_of_layer, choice)
             if found.fits(self.budgets):
                 return found.accelerator
             if closest is None or found.excess(self.budgets) < closest.excess(self.budgets):
@@ -248,14 +248,14 @@ class AcceleratorSearch:
             "network"
         )
 
-    def _realised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
+    def _finalised(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Candidate:
         """The design `choice`, complete, with rings that fit the memory if there are any."""
         designs = self.space.decode(choice[None], self._layers(network), slot_of_layer)
         accelerator = accelerator_of(network, designs, 0, self.space.packing)
         if self.objective == "latency":
             accelerator = replace(accelerator, chunks=tuple(_without_stages(c) for c in accelerator.chunks))
         for bram18 in (self.budgets.bram18, UNLIMITED):
-            found = realise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
+            found = finalise(network, accelerator, self.platform, bram18, self.objective, budgets=self.budgets)
             if found is not None:
                 return found
         raise AssertionError("without limits on memory some rings always work")
@@ -264,7 +264,7 @@ class AcceleratorSearch:
         """Everything that `load_state` needs, as JSON text."""
         return json.dumps(
             {
-                "format": FORMAT,
+                "format": _FORMAT,
                 "kind": type(self).__name__,
                 "parameters": self.space.n_parameters,
                 "evaluations": self.evaluations,
@@ -278,10 +278,10 @@ class AcceleratorSearch:
     def load_state(self, state: str) -> None:
         """Continue from the text that `state` gave. Raises ValueError if it belongs to another search or space."""
         raw = json.loads(state)
-        if raw["format"] != FORMAT or raw.get("kind") != type(self).__name__:
+        if raw["format"] != _FORMAT or raw.get("kind") != type(self).__name__:
             raise ValueError(
                 f"accelerator search: state of format {raw['format']}, {raw.get('kind')}: does not fit "
-                f"{type(self).__name__}, format {FORMAT}"
+                f"{type(self).__name__}, format {_FORMAT}"
             )
         if raw["parameters"] != self.space.n_parameters:
             raise ValueError(

@@ -20,9 +20,9 @@ WHOLE = "whole.json"
 
 def save(found: Architecture, spec: Spec, folder: Path) -> None:
     """Write architecture.json, which `train --architecture` reads, to `folder`."""
-    from nba.learn.space.architecture_file import FILE, architecture_text
+    from nba.learn.space.architecture_file import ARCHITECTURE_FILE, architecture_text
 
-    write_atomic(folder / FILE, architecture_text(found, with_bits=spec.switchable is None))
+    write_atomic(folder / ARCHITECTURE_FILE, architecture_text(found, with_bits=spec.switchable is None))
 
 
 def chosen(context: Context) -> Architecture:

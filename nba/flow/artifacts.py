@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from nba.flow.metrics_model import Metrics, Sample
     from nba.learn.data.images import Images
 
-PART = "metrics-part.json"
+METRICS_PART = "metrics-part.json"
 """File in which a stage leaves what it adds to metrics.json."""
 IMAGES = "images.npz"
 CLASSES = "classes.json"
@@ -38,12 +38,12 @@ Json = dict[str, Any]
 
 def write_part(folder: Path, part: Metrics) -> None:
     """Write what a stage adds to metrics.json: an object that is merged with the others, section by section."""
-    write_atomic(folder / PART, json.dumps(part, indent=1, sort_keys=True) + "\n")
+    write_atomic(folder / METRICS_PART, json.dumps(part, indent=1, sort_keys=True) + "\n")
 
 
 def read_part(folder: Path) -> Metrics:
     """What `write_part` left in `folder`. Raises NbaError if it is missing or damaged."""
-    path = folder / PART
+    path = folder / METRICS_PART
     try:
         found = read_json(path)
     except (OSError, ValueError) as err:

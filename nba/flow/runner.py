@@ -14,9 +14,9 @@ import os
 import shutil
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from nba.core.errors import NbaError, SpecError
 from nba.core.files import BEFORE, PART, write_atomic
@@ -29,15 +29,8 @@ from nba.flow.stage import Context, Stage
 from nba.flow.stamps import Stamp, read_stamp, spoiled, stamp_path, write_stamp
 from nba.spec import Spec
 
-
-class Team(Protocol):
-    """The processes that were started together; this one leads (nba.learn.train.team)."""
-
-    def call(self, stage: str) -> AbstractContextManager[object]:
-        """Let the others do `stage` too, within the block."""
-
-    def dismiss(self) -> None:
-        """Nothing more is shared."""
+if TYPE_CHECKING:
+    from nba.learn.train.team import Team
 
 
 def work_folder(build: Path, stage: Stage) -> Path:

@@ -51,7 +51,7 @@ class Stage:
     preflight: Callable[[Spec], None] | None = None
     after: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
-    asset_kinds: tuple[assets.Kind, ...] = ()
+    asset_kinds: tuple[assets.AssetKind, ...] = ()
     package_data: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     together: bool = False

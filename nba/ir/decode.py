@@ -12,42 +12,21 @@ from typing import Any
 
 from nba.core.jsonfile import SHOWN, shown
 
-MAX_TEXT = 200
+_MAX_TEXT = 200
 """Characters of a name, or of any other text, in a design."""
 
 
 def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool = False) -> Any:
-    """JSON value -> `kind` (dataclass, tuple, Literal, optional, scalar, or a scalar or
-    a tuple); appends to `problems` instead of raising.
+    """JSON value -> `kind`: a dataclass, tuple, Literal, scalar, any of these or None, or a scalar or a tuple. Appends
+    to `problems` instead of raising.
 
     With `defaults`, a field that has a default may be left out.
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
-        if not isinstance(value, dict):
-            problems.append(f"{where}: expected an object, found {type(value).__name__}")
-            return None
-        hints = _hints(kind)
-        known = {f.name for f in fields(kind)}
-        needed = {f.name for f in fields(kind) if not (defaults and f.default is not MISSING)}
-        problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
-        problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
-        found = {
-            k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults)
-            for k in sorted(known & set(value))
-        }
-        return None if problems else kind(**found)
+        return _decode_object(kind, value, where, problems, defaults=defaults)
     if origin is tuple:
-        if not isinstance(value, list):
-            problems.append(f"{where}: expected a list, found {type(value).__name__}")
-            return ()
-        if len(args) == 2 and args[1] is Ellipsis:
-            return tuple(decode(args[0], v, f"{where}[{i}]", problems, defaults=defaults) for i, v in enumerate(value))
-        if len(args) != len(value):
-            problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
-            return ()
-        pairs = enumerate(zip(args, value, strict=True))
-        return tuple(decode(a, v, f"{where}[{i}]", problems, defaults=defaults) for i, (a, v) in pairs)
+        return _decode_list(args, value, where, problems, defaults=defaults)
     if origin is typing.Literal:
         if value not in args:
             problems.append(f"{where}: {shown(value)} is not one of {', '.join(map(repr, args))}")
@@ -62,11 +41,41 @@ def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: 
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         problems.append(f"{where}: expected {kind.__name__}, found {shown(value)}")
-    elif isinstance(value, str) and len(value) > MAX_TEXT:
-        problems.append(f"{where}: has {len(value):,} characters; legal: at most {MAX_TEXT}")
+    elif isinstance(value, str) and len(value) > _MAX_TEXT:
+        problems.append(f"{where}: has {len(value):,} characters; legal: at most {_MAX_TEXT}")
     elif isinstance(value, float) and not math.isfinite(value):
         problems.append(f"{where}: is {value}; legal: finite numbers")
     return value
+
+
+def _decode_object(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool) -> Any:
+    """A JSON object -> the dataclass `kind`, or None."""
+    if not isinstance(value, dict):
+        problems.append(f"{where}: expected an object, found {type(value).__name__}")
+        return None
+    hints = _hints(kind)
+    known = {f.name for f in fields(kind)}
+    needed = {f.name for f in fields(kind) if not (defaults and f.default is not MISSING)}
+    problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
+    problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
+    found = {
+        k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults) for k in sorted(known & set(value))
+    }
+    return None if problems else kind(**found)
+
+
+def _decode_list(args: tuple[Any, ...], value: Any, where: str, problems: list[str], *, defaults: bool) -> Any:
+    """A JSON list -> a tuple of `args`: one kind and an ellipsis, or the kind of every entry."""
+    if not isinstance(value, list):
+        problems.append(f"{where}: expected a list, found {type(value).__name__}")
+        return ()
+    if len(args) == 2 and args[1] is Ellipsis:
+        args = (args[0],) * len(value)
+    if len(args) != len(value):
+        problems.append(f"{where}: expected {len(args)} entries, found {len(value)}")
+        return ()
+    pairs = enumerate(zip(args, value, strict=True))
+    return tuple(decode(a, v, f"{where}[{i}]", problems, defaults=defaults) for i, (a, v) in pairs)
 
 
 @cache

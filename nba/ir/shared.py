@@ -28,7 +28,7 @@ from nba.ir.decode import decode
 from nba.ir.network import MASTER_BITS, Layer, LayerWeights, Network, Weights, weight_dtype, weights_digest
 from nba.ir.reference import nest
 
-FORMAT = 1
+_FORMAT = 1
 NETWORKS_FILE = "switchable.json"
 CODES_FILE = "switchable.npz"
 
@@ -84,7 +84,7 @@ def save_shared(found: SharedNetworks, folder: Path) -> None:
     """Write switchable.json and switchable.npz into `folder`; the same networks give the same bytes."""
     write_atomic_bytes(folder / CODES_FILE, npz_bytes(_arrays(found)))
     text = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "bitwidths": list(found.bitwidths),
         "networks": [asdict(network) for network in found.networks],
         "weights_sha256": [weights_digest(weights) for weights in found.weights],
@@ -123,8 +123,8 @@ def load_shared(folder: Path) -> SharedNetworks:
     except (OSError, ValueError) as err:
         raise DesignError(str(path), [f"missing or damaged ({err}); repeat the training"]) from None
     text: _File = decode(_File, raw, "switchable", problems)
-    if not problems and text.format != FORMAT:
-        problems.append(f"format: is {text.format}, this version reads {FORMAT}")
+    if not problems and text.format != _FORMAT:
+        problems.append(f"format: is {text.format}, this version reads {_FORMAT}")
     if not problems and not len(text.bitwidths) == len(text.networks) == len(text.weights_sha256):
         problems.append("bitwidths, networks and weights_sha256 differ in length; repeat the training")
     if problems:

@@ -23,9 +23,9 @@ from nba.loopnest.schema import (
     Operand,
 )
 from nba.machine.geometry import ceil_div, channel_words
+from nba.machine.kernels import BLOCK_BITS
 
 PREFIX = "chunk-"
-BLOCK_BITS = 18 * 1024
 BLOCK_WORD_BITS = 36
 """Widest word of an 18 Kib block RAM (simple dual port)."""
 HOST_BITS_PER_CYCLE = 64

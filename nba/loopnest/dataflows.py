@@ -21,7 +21,7 @@ from nba.loopnest.space import Room, canonical_orders, padded_orders
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Dataflow:
     """single: loops of which a place holds one element. unrolled: loops that the places may share out. classes: ways to
-    order the loops around the array, as indices into nba.loopnest.space.CLASSES."""
+    order the loops around the array, as indices into nba.loopnest.space.ORDER_CLASSES."""
 
     name: str
     single: tuple[int, ...]

@@ -36,7 +36,7 @@ from nba.loopnest.shapes import distinct
 
 FLOW_PARTS = 12
 """Each fixed dataflow gets one of so many parts of the effort for a layer."""
-PARTS = 4
+_PARTS = 4
 """Equal parts of the array that a pipeline's groups share."""
 IDLE = 0.5
 """Occupancy of the array below which a layer is warned of."""
@@ -261,7 +261,7 @@ def _in_turn(
         seed=seed,
         execution="multi-cycle",
         layers=mapped,
-        groups=(Group(first=0, last=len(mapped) - 1, parts=PARTS, of=PARTS, cycles=total),),
+        groups=(Group(first=0, last=len(mapped) - 1, parts=_PARTS, of=_PARTS, cycles=total),),
         energy_pj=sum(m.cost.energy_pj for m in mapped),
         latency_cycles=total,
         interval_cycles=total,
@@ -377,7 +377,7 @@ def _pipeline(
     chosen: list[LayerMapping] = []
     for first, last, parts in split:
         members = [replace(mapped[parts][layer.shape], layer=layer) for layer in layers[first : last + 1]]
-        groups.append(Group(first=first, last=last, parts=parts, of=PARTS, cycles=sum(m.cost.cycles for m in members)))
+        groups.append(Group(first=first, last=last, parts=parts, of=_PARTS, cycles=sum(m.cost.cycles for m in members)))
         chosen += members
     return replace(
         whole,
@@ -398,8 +398,8 @@ def _on_parts(
 ) -> dict[int, dict[Shape, LayerMapping]]:
     """Every distinct layer on every number of parts on which all of them fit."""
     mapped: dict[int, dict[Shape, LayerMapping]] = {}
-    for parts in range(1, PARTS):
-        part = portion(hierarchy, parts, PARTS)
+    for parts in range(1, _PARTS):
+        part = portion(hierarchy, parts, _PARTS)
         if part is None:
             continue
         found: dict[Shape, LayerMapping] = {}
@@ -420,11 +420,11 @@ def _split(
     # least[k][i]: interval, and then latency, of the first i layers on k parts; origin: (first layer, parts) of the
     # last group.
     n = len(layers)
-    least = [[(math.inf, math.inf)] * (n + 1) for _ in range(PARTS + 1)]
-    origin = [[(0, 0)] * (n + 1) for _ in range(PARTS + 1)]
-    for k in range(PARTS + 1):
+    least = [[(math.inf, math.inf)] * (n + 1) for _ in range(_PARTS + 1)]
+    origin = [[(0, 0)] * (n + 1) for _ in range(_PARTS + 1)]
+    for k in range(_PARTS + 1):
         least[k][0] = (0.0, 0.0)
-    for k in range(1, PARTS + 1):
+    for k in range(1, _PARTS + 1):
         for i in range(1, n + 1):
             for parts, found in mapped.items():
                 if parts > k:
@@ -436,10 +436,10 @@ def _split(
                     value = (max(before[0], cycles), before[1] + cycles)
                     if value < least[k][i]:
                         least[k][i], origin[k][i] = value, (j, parts)
-    if least[PARTS][n][0] == math.inf:
+    if least[_PARTS][n][0] == math.inf:
         return []
     groups: list[tuple[int, int, int]] = []
-    i, k = n, PARTS
+    i, k = n, _PARTS
     while i > 0:
         j, parts = origin[k][i]
         groups.append((j, i - 1, parts))

@@ -11,7 +11,7 @@ from nba.core.compiled import compiled
 from nba.core.errors import NbaError
 from nba.loopnest.mapping import Mapping
 
-OBJECTIVES = ("edp", "energy", "latency", "fps")
+_OBJECTIVES = ("edp", "energy", "latency", "fps")
 """What is minimised; fps is latency as far as one layer is concerned."""
 
 
@@ -29,7 +29,7 @@ def weights_of(objective: str) -> tuple[float, float]:
     EDP."""
     known = {"edp": (0.0, 0.0), "energy": (1.0, 0.0), "latency": (0.0, 1.0), "fps": (0.0, 1.0)}
     if objective not in known:
-        raise NbaError(f"objective {objective!r} is not known; there are {', '.join(OBJECTIVES)}")
+        raise NbaError(f"objective {objective!r} is not known; there are {', '.join(_OBJECTIVES)}")
     return known[objective]
 
 

@@ -17,7 +17,7 @@ from nba.loopnest.layer import DIMS, OPERANDS
 Operand = Literal["weights", "inputs", "outputs"]
 Loop = Literal["N", "G", "M", "C", "P", "Q", "R", "S"]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
-Positive = Annotated[int, Field(gt=0, le=2**32, strict=True)]
+_Positive = Annotated[int, Field(gt=0, le=2**32, strict=True)]
 """Sizes and widths: bounded, so that everything that is counted with them fits 64 bits (NestLayer.MAX_MACS)."""
 Bytes = Annotated[int, Field(gt=0, le=2**40, strict=True)]
 Number = Annotated[float, Field(ge=0, le=1e12, allow_inf_nan=False, strict=True)]
@@ -64,7 +64,7 @@ class MemoryText(_Section):
     name: Name
     operands: Annotated[tuple[Operand, ...], Field(min_length=1)]
     size_bytes: Bytes | None = None
-    word_bits: Positive
+    word_bits: _Positive
     read: Energy
     write: Energy
     area: Area
@@ -74,7 +74,7 @@ class AxisText(_Section):
     """Instances side by side, and the loops that may be unrolled along them."""
 
     name: Name
-    size: Positive
+    size: _Positive
     loops: Annotated[tuple[Loop, ...], Field(min_length=1)]
 
 
@@ -82,8 +82,8 @@ class LinkText(_Section):
     """Wires into a level. fill: where it brings weights or inputs; drain: where it takes outputs away."""
 
     operands: Annotated[tuple[Operand, ...], Field(min_length=1)]
-    fill_bits_per_cycle: Positive | None = None
-    drain_bits_per_cycle: Positive | None = None
+    fill_bits_per_cycle: _Positive | None = None
+    drain_bits_per_cycle: _Positive | None = None
     energy: EnergyPerBit
 
 

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from nba.core.errors import NbaError
-from nba.ir.operators import PER_CHANNEL
 from nba.loopnest.layer import NestLayer
 
 
@@ -79,7 +78,7 @@ def mobilenet_v2() -> tuple[NestLayer, ...]:
             if expansion > 1:
                 layers.append(_conv(f"block{number}.expand", wide, channels, size, 1))
             size //= stride
-            layers.append(_conv(f"block{number}.{PER_CHANNEL}", wide, wide, size, stride=stride, groups=wide))
+            layers.append(_conv(f"block{number}.depthwise", wide, wide, size, stride=stride, groups=wide))
             layers.append(_conv(f"block{number}.project", width, wide, size, 1))
             channels = width
     return (*layers, _conv("head", 1280, 320, size, 1), _full("classifier", 1000, 1280))

@@ -96,7 +96,7 @@ def room(layer: NestLayer, hierarchy: Hierarchy) -> Room:
     )
 
 
-CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
+ORDER_CLASSES = (((N, P), (Q,)), ((N, Q), (P,)), ((Q,), (M,)), ((P,), (M,)), ((), (C, R, S)))
 """Loops at the innermost end, outermost first: weights stay and inputs slide along Q, or P; inputs stay, and slide
 along Q, or P, when they do not; outputs stay."""
 
@@ -109,11 +109,11 @@ def _arranged(dims: tuple[int, ...], tail: tuple[tuple[int, ...], tuple[int, ...
 
 
 def canonical_orders(
-    innermost: tuple[int, ...] = (), classes: tuple[int, ...] = tuple(range(len(CLASSES)))
+    innermost: tuple[int, ...] = (), classes: tuple[int, ...] = tuple(range(len(ORDER_CLASSES)))
 ) -> tuple[Loops, ...]:
     """The orders of a level that are worth looking at. innermost: loops that must be inside all others. classes:
-    indices into CLASSES; only these."""
-    allowed = [CLASSES[c] for c in classes]
+    indices into ORDER_CLASSES; only these."""
+    allowed = [ORDER_CLASSES[c] for c in classes]
     inside = tuple(sorted(innermost))
     outside = tuple(d for d in range(8) if d not in inside)
     found: dict[Loops, None] = {}

@@ -18,7 +18,7 @@ PLACE = np.argsort(SEQUENCE)
 """Where a loop stands in the search's sequence."""
 # Columns of an option of one loop at one level.
 ARRAY, TILE, AXIS, FAN, OWN, N_ARRAYS, N_TILES, N_FIRST, REACH_ARRAYS, REACH_TILES, FIRST, REACH_FIRST, LAST = range(13)
-COLUMNS = 13
+_COLUMNS = 13
 STAYS = np.array([0, 0, 1, 1, 2], np.int64)
 """Operand that stays in the classes."""
 SLIDES = np.array([5, 4, 5, 4, -1], np.int64)
@@ -88,7 +88,7 @@ def new_tree(space: Room, depth: int) -> Tree:
         first_sizes=np.zeros((depth, 8, nodes), ints),
         first_times=np.zeros((depth, 8, nodes), ints),
         first_used=np.zeros((depth, 8), ints),
-        options=np.zeros((depth, 8, most, COLUMNS), ints),
+        options=np.zeros((depth, 8, most, _COLUMNS), ints),
         n_options=np.zeros((depth, 8), ints),
         cursor=np.zeros(8 * depth, ints),
         n_tiles=np.ones((depth, 8), ints),

@@ -25,6 +25,8 @@ order in which the mapper takes the first of equal cost."""
 
 BYTE_BITS = 9
 """Bits that share a write enable."""
+BLOCK_BITS = 18 * 1024
+"""Bits of the smallest block RAM, the unit of `bram18`."""
 
 
 def bram18(width: int, words: int, sub_width: int) -> int:

@@ -56,17 +56,17 @@ class Halves:
     turn_hi: int = 0
 
 
-WHOLE = Halves()
+_WHOLE = Halves()
 """What every group reads of a layer that has no halves."""
 
 
 def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
     """The halves that an engine of pm x pn lanes walks for `layer`, of N = n input and M = m output channels."""
     if layer.groups == 1:
-        return WHOLE
+        return _WHOLE
     words = tap_words(layer.operator.mixes, n, pn, m, pm, layer.groups, layer.rotate)
     if 2 * words * pn != n:
-        return WHOLE
+        return _WHOLE
     half = m // 2
     turn = half - layer.rotate % half
     return Halves(words=words, first=layer.rotate // half, turn_lo=turn // pm, turn_hi=(turn + half) // pm)

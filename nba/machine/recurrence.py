@@ -20,6 +20,7 @@ from typing import Any
 FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
 
 
+# One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
 def advance(
     jobs: Any, agents: Any, dests: Any, ring_rows: Any, n_frames: int, row_base: Any, row_start: Any, wait: Any,
     position: Any, n_written: Any, n_released: Any, base: Any, written: Any, released: Any, ready: Any, entered: Any,

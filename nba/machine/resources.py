@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
 
 from nba.boards import MemoryStyle, Platform
 from nba.core.compiled import kernel
@@ -13,8 +12,6 @@ from nba.ir.network import MULT_BITS
 from nba.ir.operators import MIXING
 from nba.machine import kernels
 from nba.machine.program import ChunkProgram, EdgeLayout, Program
-
-MemoryRole = Literal["weights", "parameters", "bank"]
 
 _bram18 = lru_cache(maxsize=65536)(kernels.bram18)
 
@@ -30,7 +27,6 @@ def rom_words(depth: int) -> int:
 class Memory:
     """`copies` equal memories of `words` words of `width_bits` bits; sub_width_bits per write enable, 0 for a ROM."""
 
-    role: MemoryRole
     width_bits: int
     words: int
     sub_width_bits: int
@@ -82,21 +78,18 @@ def weight_rom(chunk: ChunkProgram) -> Memory:
     """The chunk's weight ROM."""
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words = rom_words(chunk.weight_depth)
-    return Memory(role="weights", width_bits=width, words=words, sub_width_bits=0, copies=1)
+    return Memory(width_bits=width, words=words, sub_width_bits=0, copies=1)
 
 
 def param_rom(chunk: ChunkProgram) -> Memory:
     """The chunk's ROM of biases and multipliers."""
     width = chunk.pq * (chunk.acc_bits + MULT_BITS)
-    return Memory(
-        role="parameters", width_bits=width, words=rom_words(chunk.param_depth), sub_width_bits=0, copies=1
-    )  # fmt: skip
+    return Memory(width_bits=width, words=rom_words(chunk.param_depth), sub_width_bits=0, copies=1)
 
 
 def banks(edge: EdgeLayout, count: int) -> Memory:
     """The `count` banks of an edge buffer."""
     return Memory(
-        role="bank",
         width_bits=edge.lanes * edge.code_bits,
         words=edge.depth_words,
         sub_width_bits=edge.write_lanes * edge.code_bits,

@@ -17,7 +17,7 @@ from nba.machine.schedule import Schedule, run_tables, schedule, tables
 from nba.machine.steady import Steady, steady_state
 
 MIN_FRAMES = 24
-MAX_FRAMES = 1536
+_MAX_FRAMES = 1536
 """Where the wait for the steady state ends."""
 
 
@@ -85,7 +85,7 @@ def long_run(program: Program) -> LongRun:
             frame = n_frames - 2 * period - 2 * stages - 4
             if frame > stages and repeats(exact, frame, period, int(period * ratio)):
                 return LongRun(schedule=exact, state=state, frame=frame, period=period, settled=True)
-        if n_frames >= MAX_FRAMES:
+        if n_frames >= _MAX_FRAMES:
             frame = max(0, n_frames - 2 * stages - 6)
             return LongRun(schedule=exact, state=state, frame=frame, period=1, settled=False)
         n_frames *= 4

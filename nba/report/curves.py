@@ -105,7 +105,7 @@ def _scaled(value: float | None, factor: float) -> float | None:
     return None if value is None else factor * value
 
 
-COLUMNS = 3
+_COLUMNS = 3
 """Diagrams side by side."""
 
 
@@ -115,7 +115,7 @@ def svg(diagrams: Sequence[Panel | Tradeoff]) -> str:
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure
 
-    rows = -(-len(diagrams) // COLUMNS)
+    rows = -(-len(diagrams) // _COLUMNS)
     settings: Any = {
         **matplotlib.rcParamsDefault,
         "svg.fonttype": "none", "svg.hashsalt": "nba", "font.size": 9, "axes.edgecolor": INK, "axes.labelcolor": INK,
@@ -127,7 +127,7 @@ def svg(diagrams: Sequence[Panel | Tradeoff]) -> str:
         figure = Figure(figsize=(12, 2.5 * rows), layout="constrained")
         FigureCanvasSVG(figure)
         figure.patch.set_visible(False)
-        grid = figure.subplots(rows, COLUMNS, squeeze=False)
+        grid = figure.subplots(rows, _COLUMNS, squeeze=False)
         for n, axes in enumerate(grid.flat):
             if n >= len(diagrams):
                 axes.set_axis_off()

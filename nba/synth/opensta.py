@@ -12,9 +12,9 @@ from nba.core.errors import ToolError
 from nba.core.files import write_atomic
 from nba.core.tools import HANG_S, require_tool, run_tool
 from nba.synth.path import TimingPath, register_name
-from nba.synth.yosys import READ_WRAPPER, TOP, read_library, run_script
+from nba.synth.yosys import READ_WRAPPER, TOP, read_library, run_yosys
 
-PROGRAM = "sta"
+_PROGRAM = "sta"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,7 +60,7 @@ looks for little area, which turns fast adders back into ripple-carry ones: a th
 def require_opensta() -> str:
     """Path of the program. Raises ToolError if it is missing."""
     try:
-        return require_tool(PROGRAM)
+        return require_tool(_PROGRAM)
     except ToolError:
         raise ToolError("sta (OpenSTA): not found on PATH; install it with: apt-get install opensta") from None
 
@@ -85,7 +85,7 @@ write_verilog -noattr -noexpr -nohex {name}.v
 """
 
 
-def longest_path(library: Library, liberty: Path, work: Path, *, timeout_s: float = HANG_S) -> TimingPath:
+def chip_path(library: Library, liberty: Path, work: Path, *, timeout_s: float = HANG_S) -> TimingPath:
     """Map the wrapper `pins.v` in `work` with the Verilog in work/rtl, and time it. liberty: folder of the libraries.
 
     Raises ToolError if a tool or the library is missing, or if one fails.
@@ -97,7 +97,7 @@ def longest_path(library: Library, liberty: Path, work: Path, *, timeout_s: floa
     write_atomic(work / f"{name}.lib", gzip.decompress(source.read_bytes()).decode("utf-8"))
     write_atomic(work / f"{name}.abc", ABC)
     write_atomic(work / f"{name}.constr", f"set_driving_cell {library.driver}\nset_load {library.load_ff:g}\n")
-    run_script(read_library() + synthesis(library), work, name, timeout_s=timeout_s)
+    run_yosys(read_library() + synthesis(library), work, name, timeout_s=timeout_s)
     write_atomic(work / f"{name}.tcl", _commands(name))
     command = [program, "-no_splash", "-exit", f"{name}.tcl"]
     output = run_tool(command, cwd=work, timeout_s=timeout_s, log_path=work / f"{name}_sta.log").output

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from nba.core.errors import ToolError
 from nba.synth.path import TimingPath, register_name
-from nba.synth.yosys import READ_WRAPPER, TOP, read_library, run_script
+from nba.synth.yosys import READ_WRAPPER, TOP, read_library, run_yosys
 
-SYNTHESIS = f"""{READ_WRAPPER}synth_xilinx -family xc7 -top {TOP} -flatten -noiopad -noclkbuf
+XC7_SCRIPT = f"""{READ_WRAPPER}synth_xilinx -family xc7 -top {TOP} -flatten -noiopad -noclkbuf
 delete t:$scopeinfo
 splitnets
 opt_clean
@@ -31,12 +31,12 @@ tee -o xc7.sta sta
 STEP = re.compile(r"^ +\d+ (.+) \(([\w$]+)\.(?:(\w+)->)?(\w+)\)$", flags=re.MULTILINE)
 
 
-def longest_path(work: Path) -> TimingPath:
+def xc7_path(work: Path) -> TimingPath:
     """Synthesise the wrapper `pins.v` in `work` with the Verilog in work/rtl and time it.
 
     Raises ToolError if yosys fails, or does not know the delays of a cell.
     """
-    output = run_script(read_library() + SYNTHESIS, work, "xc7")
+    output = run_yosys(read_library() + XC7_SCRIPT, work, "xc7")
     unknown = sorted(set(re.findall(r"Module '(\w+)' has no timing arcs", output)))
     if unknown:
         raise ToolError(f"yosys sta: no delays of {', '.join(unknown)}; whole log: {work / 'xc7.log'}")

@@ -33,7 +33,7 @@ def launched(program: str, *arguments: str) -> list[str]:
     return python_command(Path(launch.__file__), program, *arguments)
 
 
-def run_script(text: str, work: Path, name: str, *, timeout_s: float = HANG_S) -> str:
+def run_yosys(text: str, work: Path, name: str, *, timeout_s: float = HANG_S) -> str:
     """Run a yosys script in the folder `work`, which keeps it as <name>.ys and its output as <name>.log.
 
     Returns the output. Raises ToolError if pyosys is missing, if yosys reports an error, or after `timeout_s`.
@@ -58,7 +58,7 @@ def ports_of(module: str, parameters: dict[str, str], work: Path) -> tuple[Port,
     """The ports of a module of the Verilog in work/rtl, elaborated with `parameters` (Verilog expressions)."""
     write_atomic(work / "probe.v", f"module probe;\n{_instance(module, parameters, '')}endmodule\n")
     script = "read_verilog probe.v\nhierarchy -top probe\nproc -noopt\nwrite_json probe.json\n"
-    run_script(read_library() + script, work, "probe")
+    run_yosys(read_library() + script, work, "probe")
     modules = json.loads((work / "probe.json").read_text(encoding="utf-8"))["modules"]
     kind = modules["probe"]["cells"]["u_dut"]["type"]
     if kind not in modules:

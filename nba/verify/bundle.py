@@ -30,7 +30,7 @@ from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Tensor, Weights
 from nba.machine.design_file import load_design
 
-MAX_FRAMES = 1024
+_MAX_FRAMES = 1024
 """Most input frames of a bundle."""
 MAX_NAMED = 20
 """Most files that one message names."""
@@ -115,9 +115,9 @@ def _check_version(bundle: Path) -> None:
 def _frames(path: Path, tensor: Tensor) -> np.ndarray:
     """Input codes [B, H, W, C] of the bundle. Every code that fits the file is legal. Raises DesignError."""
     frame = tensor.height * tensor.width * tensor.channels * (1 if tensor.bits == MASTER_BITS else 2)
-    data = _read(path, MAX_FRAMES * frame)
+    data = _read(path, _MAX_FRAMES * frame)
     if not data or len(data) % frame:
-        raise DesignError(str(path), [f"holds {len(data)} bytes, not 1..{MAX_FRAMES} frames of {frame}; {_AGAIN}"])
+        raise DesignError(str(path), [f"holds {len(data)} bytes, not 1..{_MAX_FRAMES} frames of {frame}; {_AGAIN}"])
     return from_bytes(data, tensor)
 
 

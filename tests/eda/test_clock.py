@@ -35,7 +35,7 @@ def _timed(width: int, work: Path) -> xc7.TimingPath:
         Port(name="m_sum", bits=width, is_input=False),
     )
     (work / "pins.v").write_text(wrapper("nba_t", values, ports))
-    return xc7.longest_path(work)
+    return xc7.xc7_path(work)
 
 
 def test_the_longest_path_is_the_planted_one_and_grows_with_the_carry_chain(tmp_path: Path) -> None:

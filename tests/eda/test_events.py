@@ -88,7 +88,7 @@ def counters(case: Subject) -> str:
                 continue
             slot = slots[edge.port]
             slots[edge.port] += 1
-            reading = f"{unit}.u_issue.u_walk.m_valid && {unit}.u_operands.sel_q1 == {slot}"
+            reading = f"{unit}.u_issue.u_walk.m_valid && {unit}.u_operands.sel_q[7:4] == {slot}"
             if edge.port == "residual":
                 reading = f"{residual} && {unit}.u_results.o_res_sel == {slot}"
             lines.append(f"if ({reading}) edge_reads = edge_reads + {pp};")

@@ -34,6 +34,8 @@ VERILATOR = [(20, 3), (21, 2)]
 SHORT = ("cycles", "batches", "modes")
 WIDE = (30, 3)
 """Codes of 16 bits."""
+POOLED = (0, 2)
+"""Four max poolings, most of other bits in the second mode, and strides that differ by axis."""
 MUTANTS = (
     # The mode's place in the program is dropped.
     Mutant(module="nba_program", old="{cfg_mode, job[JOB_W-1:0]}", new="{4'd0, job[JOB_W-1:0]}"),
@@ -50,9 +52,9 @@ MUTANTS = (
 MUTANT_CASE = (18, 3)
 
 
-def _write(seed: int, n_modes: int, folder: Path, lib: Path | None = None, wide: bool = False) -> None:
+def _write(seed: int, n_modes: int, folder: Path, lib: Path | None = None, limits: NetworkLimits | None = None) -> None:
     """A bundle; `lib`: with other library modules, and simulations that hang given up early."""
-    design, weights, images = modes_case(seed, n_modes, NetworkLimits(bits=16) if wide else None)
+    design, weights, images = modes_case(seed, n_modes, limits)
     with patch.object(emission, "FRAME_COUNTS", (2, FRAMES)):
         files = emission.render_bundle(design, weights, images)
     if lib is not None:
@@ -94,8 +96,17 @@ def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
 
 
 def test_wide_codes(tmp_path: Path) -> None:
-    _write(*WIDE, tmp_path / "bundle", wide=True)
+    _write(*WIDE, tmp_path / "bundle", limits=NetworkLimits(bits=16))
     _all_hold(_run(tmp_path, "icarus", WIDE[0]), WIDE[1])
+
+
+def test_max_pooling_of_other_bits_in_every_mode(tmp_path: Path) -> None:
+    design, _, _ = modes_case(*POOLED, NetworkLimits())
+    pools = [i for i, layer in enumerate(design.network.layers) if layer.op == "maxpool"]
+    assert len({tuple(network.layers[i].act_bits for i in pools) for network in design.networks}) == POOLED[1]
+    assert any(layer.stride_h != layer.stride_w for layer in design.network.layers)
+    _write(*POOLED, tmp_path / "bundle", limits=NetworkLimits())
+    _all_hold(_run(tmp_path, "icarus", POOLED[0]), POOLED[1])
 
 
 class _Silent:

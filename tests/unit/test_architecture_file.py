@@ -90,7 +90,7 @@ def test_a_stride_of_one_axis_keeps_no_shape(tmp_path: Path) -> None:
         (HAND_WRITTEN.replace("bits: 4", "bit: 4"), "blocks[2].bit: unknown field (did you mean 'bits'?)"),
         (HAND_WRITTEN.replace("blocks:", "layers:"), "blocks: missing"),
         (HAND_WRITTEN + "format: 2\n", "format: input should be 1 (found 2)"),
-        ("blocks: []", "blocks: tuple should have at least 1 item"),
+        ("blocks: []", "blocks: the number of entries is 0; legal: at least 1"),
     ],
 )
 def test_errors(tmp_path: Path, text: str, line: str) -> None:

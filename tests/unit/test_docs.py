@@ -19,6 +19,7 @@ HISTORY = ("CHANGELOG.md", "benchmarks/RESULTS.md")
 """Pages that tell of the past: what they name may be gone."""
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 IN_TREE = re.compile(r"`((?:nba|tests|benchmarks|templates|examples|docs)/[\w./-]*\w)`")
+IN_CODE = re.compile(r"(?<![\w./-])nba(?!\.rdl)(?:\.[A-Za-z_]\w*)+")
 NAME = re.compile(r"`(nba(?:\.\w+)+)(?:\(\))?`")
 
 
@@ -51,6 +52,15 @@ def wrong(page: str, content: str) -> Iterator[str]:
 @pytest.mark.parametrize("page", PAGES)
 def test_all_that_a_page_names_is_there(page: str) -> None:
     assert list(wrong(page, text(page))) == []
+
+
+@pytest.mark.parametrize("folder", ["nba", "benchmarks", "sim"])
+def test_all_that_the_code_names_is_there(folder: str) -> None:
+    """Modules of nba, and what they define, in docstrings, comments and texts."""
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / folder).rglob("*.py")}
+    names = [(path.name, name) for path, source in sources.items() for name in IN_CODE.findall(source)]
+    assert len(sources) > 5
+    assert [place for place in names if unknown(place[1])] == []
 
 
 def test_what_is_gone_is_found() -> None:

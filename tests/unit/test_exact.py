@@ -11,7 +11,7 @@ import pytest
 from nba.boards import get
 from nba.explore.bounds import FORBIDDEN, makespan
 from nba.explore.exact import ExactSearch, Menu, Plan
-from nba.explore.finalise import UNLIMITED, build, realise
+from nba.explore.finalise import UNLIMITED, build, finalise
 from nba.explore.space import AcceleratorSpace
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
@@ -117,7 +117,7 @@ def test_every_partner_of_a_tuple_counts() -> None:
     known = build(
         network, 1, 2, (0, 2, 1, 2, 1, 1, 2, 1, 0, 2, 0), ((True, 12, 1, 2), (True, 5, 6, 1), (False, 12, 1, 1))
     )
-    done = realise(network, known, BOARD, UNLIMITED, "interval")
+    done = finalise(network, known, BOARD, UNLIMITED, "interval")
     assert done is not None
     assert done.cost.dsp <= 68
     plan, lower = ExactSearch(network, menu, 68, lambda p: p.interval).run(1)

@@ -32,6 +32,9 @@ budgets: {dsp: 64, bram: 32.5}
 
 STRIDE = "input should be 1 or 2, or [rows, columns] of these"
 POOL = "stem_channels: 8\n  stem_pool: {"
+POOL_SECTION = "a section is needed; legal here: kernel, stride"
+RESIZED = "{{name: folder, path: x, image_size: 8, transforms: [{{name: Resize, options: {}}}]}}"
+OPTION = "input should be true or false, a number up to 1e12, a text, or a list of numbers"
 
 
 def parse(text: str) -> Spec:
@@ -99,7 +102,7 @@ SWITCHED = "precision: switchable\nswitchable: "
             "switchable.bitwidths[1]: not a legal number of bits; legal: 2..8, 12, 16, 32 (found 9)",
         ),
         (SWITCHED + "{bitwidths: [12, 32]}", "switchable.bitwidths: the lowest is 12; legal: at most 8"),
-        (SWITCHED + "{bitwidths: [4]}", "switchable.bitwidths: tuple should have at least 2 items"),
+        (SWITCHED + "{bitwidths: [4]}", "switchable.bitwidths: the number of entries is 1; legal: at least 2"),
         (SWITCHED + "{beta: -1.0}", "switchable.beta: input should be greater than or equal to 0 (found -1.0)"),
         (
             SWITCHED + "{teachers: some}",
@@ -167,6 +170,12 @@ def test_every_error_is_reported_at_once() -> None:
             "head_channels: 32\n  operators: [k129_e1]",
             "network.operators: k129_e1: an operator is",
         ),
+        ("stem_channels: 8", "stem_channels: 8\n  stem_pool: 3", f"network.stem_pool: {POOL_SECTION} (found 3)"),
+        ("stem_channels: 8", "stem_channels: 8\n  stem_pool: [3]", f"network.stem_pool: {POOL_SECTION}"),
+        ("{name: digits}", "{name: digits, transforms: 3}", "dataset.transforms: a list is needed (found 3)"),
+        ("{name: digits}", RESIZED.format("3"), "dataset.transforms[0].options: a section is needed (found 3)"),
+        ("{name: digits}", RESIZED.format("{size: [[6]]}"), f"dataset.transforms[0].options.size: {OPTION}"),
+        ("{name: digits}", RESIZED.format("{size: 1e13}"), f"dataset.transforms[0].options.size: {OPTION} (found"),
         ("stem_channels: 8", "stem_channels: 8.5", "network.stem_channels: input should be a valid integer"),
         (
             "stem_channels: 8",
@@ -205,7 +214,11 @@ def test_every_error_is_reported_at_once() -> None:
             "bitwidths[0]: not a legal number of bits; legal: 2..8, 16 (found 1)",
         ),
         ("platform: zc706", "platform: zc706\nbitwidths: [4, 4]", "bitwidths: a bitwidth is listed twice"),
-        ("platform: zc706", "platform: zc706\nbitwidths: []", "bitwidths: tuple should have at least 1 item"),
+        (
+            "platform: zc706",
+            "platform: zc706\nbitwidths: []",
+            "bitwidths: the number of entries is 0; legal: at least 1",
+        ),
         ("platform: zc706", "platform: 7", "platform: input should be a valid string (found 7)"),
         (
             "platform: zc706",
@@ -231,12 +244,20 @@ def test_every_error_is_reported_at_once() -> None:
         ("{name: digits}", "{name: digits, path: x}", "dataset: `path`, `download` and `transforms` do not"),
         ("{name: digits}", "{name: cifar10, image_size: 64}", "dataset: `image_size` and `channels` belong to"),
         ("{name: digits}", "{name: imagenet, download: true}", "dataset: `download`: imagenet cannot be downloaded"),
-        ("{name: digits}", "{name: digits, classes: [3]}", "dataset.classes.names: tuple should have at least 2 items"),
+        (
+            "{name: digits}",
+            "{name: digits, classes: [3]}",
+            "dataset.classes.names: the number of entries is 1; legal: at least 2",
+        ),
         ("{name: digits}", "{name: digits, classes: [3, 4, 3]}", "dataset.classes.names: 3: listed twice"),
         ("{name: digits}", "{name: digits, classes: {seed: 3}}", "dataset.classes: give a list of names, or `count`"),
         ("{name: digits}", "{name: digits, classes: {count: 1}}", "dataset.classes.count: input should be greater"),
         ("{name: digits}", "{name: digits, classes: {number: 3}}", "dataset.classes.number: unknown field"),
-        ("{name: digits}", "{name: digits, classes: 5}", "dataset.classes: input should be"),
+        (
+            "{name: digits}",
+            "{name: digits, classes: 5}",
+            "dataset.classes: give a list of names, or `count` (and `seed`) (found 5)",
+        ),
         ("{name: digits}", "{name: digits, test_fraction: 0.9}", "dataset.test_fraction: input should be less than"),
     ],
 )

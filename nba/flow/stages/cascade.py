@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from nba.learn.switchable.records import AtBits
 
 
-CHECKPOINT = "cascade.pt"
+_CHECKPOINT = "cascade.pt"
 CASCADE = tuple(f"switchable.{name}" for name in Cascade.model_fields)
 """What of the section `switchable` shapes the weights."""
 
@@ -42,7 +42,7 @@ def run(context: Context) -> None:
 
     spec, config = context.spec, context.spec.switched
     network, dataset = skeleton(chosen(context)), load_data(context, spec.schedule.train.resized_crop)
-    checkpoint = context.folder / CHECKPOINT
+    checkpoint = context.folder / _CHECKPOINT
     model, records = fit_switchable(
         network, dataset, config, spec.schedule.train, spec.seed, checkpoint=checkpoint, progress=context.progress
     )  # fmt: skip
@@ -77,5 +77,5 @@ def accuracies(at: AtBits, images: int) -> BitsAccuracy:
 STAGE = Stage(
     name="cascade", title="cascade distillation training", folder=places.TRAIN, run=run, check=check_data,
     preflight=learning_preflight, after=("nas",), sections=("seed", "dataset", *RECIPE, *CASCADE),
-    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=(CHECKPOINT,),
+    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=(_CHECKPOINT,),
 )  # fmt: skip

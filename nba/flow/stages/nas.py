@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from nba.learn.switchable.efficiency import EfficiencyObjective
     from nba.spec import Spec
 
-FILE = "nas.json"
-CHECKPOINT = "nas.pt"
+_FILE = "nas.json"
+_CHECKPOINT = "nas.pt"
 
 
 def check(spec: Spec) -> None:
@@ -47,14 +47,14 @@ def run(context: Context) -> None:
         space, wanted.bitwidths[0], mapped_on, efficiency_objective(spec), spec.seed, progress=context.progress,
         stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
-    checkpoint = context.folder / CHECKPOINT
+    checkpoint = context.folder / _CHECKPOINT
     found = search_switchable(
         space, dataset, wanted, table, config, spec.seed, checkpoint=checkpoint,
         progress=context.progress,
     )  # fmt: skip
     if not ranks.current().writes:
         return
-    save_switchable_search(found, context.folder / FILE)
+    save_switchable_search(found, context.folder / _FILE)
     save(found.architecture, spec, context.folder)
     write_part(context.folder, {"arithmetic": {"nas": arithmetic.used()}})
 
@@ -74,5 +74,5 @@ STAGE = Stage(
         "switchable.architecture_bits", "switchable.hierarchy",
     ),
     package_data=(HIERARCHIES,), packages=("torch", "numpy", "scikit-learn", "numba"), together=True,
-    scratch=(CHECKPOINT,),
+    scratch=(_CHECKPOINT,),
 )  # fmt: skip

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from nba.core.errors import SpecError
 from nba.core.section import Positive, Section
@@ -39,7 +47,17 @@ PUBLISHED_DATASETS = {
 
 _Integer = Annotated[int, Field(ge=-(2**31), le=2**31 - 1)]
 _Real = Annotated[float, Field(ge=-1e12, le=1e12, allow_inf_nan=False)]
-Option = bool | _Integer | _Real | str | tuple[_Integer | _Real, ...]
+
+
+def _one_message(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """A wrong value has one error, and not one per form."""
+    try:
+        return check(value)
+    except ValidationError:
+        raise ValueError("input should be true or false, a number up to 1e12, a text, or a list of numbers") from None
+
+
+Option = Annotated[bool | _Integer | _Real | str | tuple[_Integer | _Real, ...], WrapValidator(_one_message)]
 """An argument of a transform. In a list too, an integer stays one: torchvision wants sizes as integers."""
 
 
@@ -64,6 +82,9 @@ def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+_CLASSES = "give a list of names, or `count` (and `seed`)"
+
+
 class Classes(Section):
     """Some of a dataset's classes: those of these names (a list stands for them), or `count` drawn with `seed`."""
 
@@ -76,12 +97,14 @@ class Classes(Section):
     @model_validator(mode="before")
     @classmethod
     def _list(cls, raw: Any) -> Any:
+        if not isinstance(raw, dict | list | tuple | Classes):
+            raise ValueError(_CLASSES)
         return {"names": raw} if isinstance(raw, list | tuple) else raw
 
     @model_validator(mode="after")
     def _either(self) -> Classes:
         if (self.names is None) == (self.count is None):
-            raise ValueError("give a list of names, or `count` (and `seed`)")
+            raise ValueError(_CLASSES)
         return self
 
 

@@ -14,7 +14,7 @@ from nba.learn.data.dataset import Dataset, chosen_classes, first_of_each, input
 if TYPE_CHECKING:
     from nba.learn.data.images import Images
 
-CLASSES = tuple(map(str, range(10)))
+DIGITS = tuple(map(str, range(10)))
 """Their names."""
 _PIXEL_MAX = 16.0
 
@@ -29,7 +29,7 @@ def load_digits(config: DataConfig) -> Dataset:
         ) from None
     bunch = load()
     x, y = input_codes(bunch.images, _PIXEL_MAX)[..., np.newaxis], bunch.target.astype(np.int64)
-    chosen = chosen_classes(CLASSES, config)
+    chosen = chosen_classes(DIGITS, config)
     train, test = split("digits", y, config)
     found = []
     for part, count in ((train, config.train_images), (test, config.test_images)):
@@ -43,6 +43,6 @@ def load_digits(config: DataConfig) -> Dataset:
 
         images = ArrayImages(train_x, Shape.of(config.size), config.transforms, config.workers)
     return Dataset(
-        name="digits", classes=tuple(CLASSES[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
+        name="digits", classes=tuple(DIGITS[i] for i in chosen), train_x=images, train_y=train_y, test_x=test_x,
         test_y=test_y,
     )  # fmt: skip

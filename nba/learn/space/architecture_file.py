@@ -22,7 +22,7 @@ from nba.learn.space.check import check_architecture
 from nba.learn.space.network import SKIP, Architecture, Block, Macro, blocks, choices
 from nba.learn.space.strides import stride_text
 
-FILE = "architecture.json"
+ARCHITECTURE_FILE = "architecture.json"
 """Name of the file that a search leaves."""
 
 

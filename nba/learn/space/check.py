@@ -16,8 +16,9 @@ def check_macro(macro: Macro) -> None:
     """Raise SpecError, naming every field that is out of range, unless a network can be built from `macro`."""
     problems = []
     most = {"height": MAX_DIM, "width": MAX_DIM}
-    for field in ("height", "width", "channels", "stem_channels", "head_channels"):
-        if not 1 <= getattr(macro, field) <= (high := most.get(field, MAX_CHANNELS)):
+    most |= dict.fromkeys(("channels", "stem_channels", "head_channels"), MAX_CHANNELS)
+    for field, high in most.items():
+        if not 1 <= getattr(macro, field) <= high:
             problems.append(f"network.{field}: {getattr(macro, field)} is not a positive number up to {high}")
     if not 2 <= macro.classes <= MAX_CHANNELS:
         problems.append(f"network.classes: {macro.classes}; at least 2 are needed, and at most {MAX_CHANNELS}")

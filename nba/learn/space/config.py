@@ -11,7 +11,7 @@ from nba.core.section import Section, with_preset
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
 from nba.ir.network_rules import MAX_CHANNELS
 from nba.learn.space.operators import KERNELS, POOL_KERNELS, SKIP, is_operator
-from nba.learn.space.presets import NETWORKS
+from nba.learn.space.presets import NETWORK_PRESETS
 from nba.learn.space.strides import STRIDE_TEXT, is_stride, shortest
 
 BLOCK_OPERATORS = ("k3_e1", "k3_e3", "k3_e6", "k5_e3", "k5_e6", SKIP)
@@ -123,4 +123,4 @@ class NetworkSpace(Section):
     @model_validator(mode="before")
     @classmethod
     def _from_preset(cls, raw: Any) -> Any:
-        return with_preset(raw, NETWORKS)
+        return with_preset(raw, NETWORK_PRESETS)

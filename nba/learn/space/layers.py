@@ -25,8 +25,7 @@ class LayerPlan:
     """A layer before its map size and bits are known.
 
     kernel: rows and columns; None: as large as the map, without padding. stride: of rows, of columns. signed: of the
-    output codes. residual: the
-    block's input is added. last: the outputs are logits.
+    output codes. residual: the block's input is added. last: the outputs are logits.
     """
 
     name: str

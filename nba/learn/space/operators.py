@@ -65,7 +65,7 @@ def shuffle_rotation(channels: int) -> int:
 
     A quarter of the channels shuffles evenly. From 32 channels on it is rounded to a multiple of 8 (at most half of the
     way to 0 or to a half, so that either half still reads both groups): engines of up to 8 output channels then walk
-    half of the input only (nba.machine.kernels.channel_words).
+    half of the input only (nba.machine.geometry.channel_words).
     """
     if channels < 4 * _ROTATION_UNIT:
         return channels // 4

@@ -30,7 +30,7 @@ def _auto_nba(strides: tuple[int, ...], stem_stride: int, head_channels: int) ->
     }
 
 
-NETWORKS: dict[str, dict[str, Any]] = {
+NETWORK_PRESETS: dict[str, dict[str, Any]] = {
     "auto-nba-cifar": _auto_nba((1, 1, 2, 2, 1, 2, 1), 1, 1504),
     "auto-nba-imagenet": _auto_nba((1, 2, 2, 2, 1, 2, 1), 2, 1984),
 }

@@ -48,8 +48,8 @@ class EfficiencyTable:
     """Costs of the operators of every block, at `bits` bits on the hierarchy called `hierarchy`.
 
     fixed_energy_pj, fixed_cycles, fixed_macs, fixed_bit_operations: of the layers that every network of the space has
-    (poolings left out). n_layers, n_shapes: how many
-    layers of candidates the table is made of, and how many of them differ.
+    (poolings left out). n_layers, n_shapes: how many layers of candidates the table is made of, and how many of them
+    differ.
     """
 
     hierarchy: str

@@ -48,8 +48,8 @@ def efficiency_table(
     """Costs of all operators of all blocks of `macro` at `bits` bits, each layer with a mapping out of those that a
     search of `effort` evaluations finds for it; layers of equal shapes are mapped once.
 
-    stem_bits, classifier_bits: as `nba.learn.switchable.records.Cascade` has them. Raises NbaError where a
-    layer fits nowhere, or the hierarchy has no MAC of these bits.
+    stem_bits, classifier_bits: as `nba.learn.switchable.config.Cascade` has them. Raises NbaError where a layer fits
+    nowhere, or the hierarchy has no MAC of these bits.
     """
 
     def front(layer: NestLayer) -> tuple[Found, ...]:
