@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -36,8 +36,9 @@ from nba.explore.choose import Effort, map_certified
 from nba.explore.finalise import Candidate
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.learn.space.network import Architecture, Macro, blocks, choices, skeleton
+from nba.learn.space.network import Architecture, blocks, choices, skeleton
 from nba.machine.usage import Objective, value_of
+from tests.spaces import DIGITS_SPACE
 
 PLATFORM = get("generic-xc7")
 DSP = (48, 120, 220)
@@ -60,7 +61,7 @@ class Case:
 
 def random_networks(count: int) -> list[Network]:
     """Networks of the default space: the operators and the bitwidths of all blocks drawn."""
-    macro = Macro()
+    macro = DIGITS_SPACE
     found = []
     for seed in range(count):
         rng = np.random.default_rng(seed)

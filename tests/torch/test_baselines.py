@@ -22,7 +22,8 @@ from nba.flow.stages import baselines as stage
 from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import float_logits
-from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, skeleton
 from nba.learn.train import baselines, ranks
 from nba.learn.train.baselines import (
     FLOAT_FILE,
@@ -36,6 +37,7 @@ from nba.learn.train.baselines import (
 from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, Fit, train
 from nba.spec import parse_spec
+from tests.spaces import DIGITS_SPACE
 from tests.torch.small import POOLED, few_digits
 from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt
@@ -53,8 +55,8 @@ budgets: {dsp: 10, bram: 10}
 
 
 def test_8_bits_are_everywhere_and_operators_stay() -> None:
-    macro = Macro(
-        stages=(MacroStage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
+    macro = DIGITS_SPACE.but(
+        stages=(StageSpace(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
         classifier_bits=4, head_bits=2,
     )  # fmt: skip
     mixed = Architecture(macro=macro, ops=("k3_e3", "skip"), bits=(2, 4))
@@ -77,7 +79,7 @@ def test_recipes() -> None:
 
 def test_digits_are_learned_by_both(tmp_path: Path) -> None:
     data = load(DataConfig(name="digits"))
-    macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
+    macro = DIGITS_SPACE.but(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(2, 2, 8, 2, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
     found = fit_baselines(architecture, data, config, 0, tmp_path, Silent())

@@ -28,7 +28,6 @@ from nba.learn.search.bilevel import Bilevel, check_classes, gate_penalty, requi
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle, PathScores, adapted_weight
 from nba.learn.search.result import SearchRecord, SearchResult, record_from
-from nba.learn.space.check import check_macro
 from nba.learn.space.network import Architecture, Macro, bit_operations, macs, skeleton, slot_of_layer
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
@@ -59,7 +58,6 @@ def search_jointly(
     `hardware` found none that meets the budgets. Raises SpecError for an illegal space,
     InfeasibleError if no accelerator that meets the budgets was found.
     """
-    check_macro(macro)
     check_classes(macro, dataset)
     torch.set_num_threads(THREADS)
     run = JointSearch(macro, dataset, hardware, config, seed, objective=objective)

@@ -45,8 +45,8 @@ class Baselines:
 def at_8_bits(architecture: Architecture) -> Architecture:
     """The same operators with 8 bits in every layer."""
     macro = architecture.macro
-    wide = replace(
-        macro, bitwidths=(MASTER_BITS,), stages=tuple(replace(stage, bitwidths=None) for stage in macro.stages),
+    wide = macro.but(
+        bitwidths=(MASTER_BITS,), stages=tuple(stage.but(bitwidths=None) for stage in macro.stages),
         stem_bits=MASTER_BITS, head_bits=MASTER_BITS, classifier_bits=MASTER_BITS,
     )  # fmt: skip
     return replace(architecture, macro=wide, bits=(MASTER_BITS,) * len(architecture.bits))
