@@ -152,15 +152,16 @@ def judge(case: Case, effort: Effort) -> Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """Of one part left out, over all cases."""
+    """Of one part left out, over all cases. Ratios are over the cases that are met with it and without; None where
+    there is none."""
 
     part: str
     cases: int
     worse: int
     better: int
     refused: int
-    mean_ratio: float
-    worst_ratio: float
+    mean_ratio: float | None
+    worst_ratio: float | None
     seconds: float
 
 
@@ -174,10 +175,15 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
         worse=sum(r > 1.0 for r in ratios),
         better=sum(r < 1.0 for r in ratios),
         refused=sum(f.value is None and w.value is not None for f, w in zip(found, whole, strict=True)),
-        mean_ratio=fmean(ratios),
-        worst_ratio=max(ratios),
+        mean_ratio=fmean(ratios) if ratios else None,
+        worst_ratio=max(ratios, default=None),
         seconds=sum(w.seconds - f.seconds for f, w in zip(found, whole, strict=True)),
     )
+
+
+def shown(ratio: float | None) -> str:
+    """A ratio as the table has it."""
+    return "-" if ratio is None else f"{ratio:.3f}"
 
 
 def main() -> None:
@@ -211,8 +217,8 @@ def main() -> None:
     table = Table("left out", "cases", "worse", "better", "refused", "mean ratio", "worst ratio", "saves [CPU s]")
     for w in worth:
         table.add_row(
-            w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), f"{w.mean_ratio:.3f}",
-            f"{w.worst_ratio:.3f}", f"{w.seconds:.1f}",
+            w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), shown(w.mean_ratio),
+            shown(w.worst_ratio), f"{w.seconds:.1f}",
         )  # fmt: skip
     Console().print(table)
     if args.json:
