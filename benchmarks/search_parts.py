@@ -6,8 +6,8 @@
 Cases: random networks of the default space (seeds 0, 1, ...), each under three DSP budgets; with the budgets of DSP and
 memory alone, with a LUT or a memory budget that binds (shares of what the design without one takes), and for the
 objectives latency and edp. For each part: in how many cases the objective becomes worse or better
-without it, the worst and the mean ratio of the objective, refusals, and the CPU seconds that it costs. A part that
-changes no case is redundant.
+without it, the worst and the mean ratio of the objective, the mean ratio of the latency (the second aim of a short
+interval), refusals, and the CPU seconds that it costs. A part that changes no case is redundant.
 """
 
 from __future__ import annotations
@@ -130,9 +130,10 @@ def parts() -> dict[str, tuple[Callable[[], AbstractContextManager[object]], Eff
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """Of one case: the objective (None: refused), LUTs, block RAM and CPU seconds."""
+    """Of one case: the objective (None: refused), latency, LUTs, block RAM and CPU seconds."""
 
     value: float | None
+    latency: float | None
     lut: float | None
     bram: float | None
     seconds: float
@@ -146,8 +147,11 @@ def judge(case: Case, effort: Effort) -> Outcome:
             case.network, PLATFORM, case.budgets, objective=case.objective, min_chunks=2, max_chunks=4, effort=effort
         ).cost
     except InfeasibleError:
-        return Outcome(value=None, lut=None, bram=None, seconds=time.process_time() - began)
-    return Outcome(value=objective_of(case, cost), lut=cost.lut, bram=cost.bram, seconds=time.process_time() - began)
+        return Outcome(value=None, latency=None, lut=None, bram=None, seconds=time.process_time() - began)
+    return Outcome(
+        value=objective_of(case, cost), latency=cost.first_output_latency_cycles, lut=cost.lut, bram=cost.bram,
+        seconds=time.process_time() - began,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -162,6 +166,7 @@ class Worth:
     refused: int
     mean_ratio: float | None
     worst_ratio: float | None
+    latency_ratio: float | None
     seconds: float
 
 
@@ -169,6 +174,7 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
     """`found` without the part against `whole` with it."""
     both = [(f.value, w.value) for f, w in zip(found, whole, strict=True) if f.value and w.value]
     ratios = [f / w for f, w in both]
+    latencies = [f.latency / w.latency for f, w in zip(found, whole, strict=True) if f.latency and w.latency]
     return Worth(
         part=part,
         cases=len(whole),
@@ -177,6 +183,7 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
         refused=sum(f.value is None and w.value is not None for f, w in zip(found, whole, strict=True)),
         mean_ratio=fmean(ratios) if ratios else None,
         worst_ratio=max(ratios, default=None),
+        latency_ratio=fmean(latencies) if latencies else None,
         seconds=sum(w.seconds - f.seconds for f, w in zip(found, whole, strict=True)),
     )
 
@@ -214,11 +221,11 @@ def main() -> None:
                     progress.advance(1, f"without {part}: {case.name}")
         progress.finish()
     worth = [compare(part, found[part], found["nothing"]) for part in found]
-    table = Table("left out", "cases", "worse", "better", "refused", "mean ratio", "worst ratio", "saves [CPU s]")
+    table = Table("left out", "cases", "worse", "better", "refused", "mean", "worst", "latency", "costs [CPU s]")
     for w in worth:
         table.add_row(
             w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), shown(w.mean_ratio),
-            shown(w.worst_ratio), f"{w.seconds:.1f}",
+            shown(w.worst_ratio), shown(w.latency_ratio), f"{w.seconds:.1f}",
         )  # fmt: skip
     Console().print(table)
     if args.json:
