@@ -126,7 +126,7 @@ def test_logits_learn_from_their_own_samples_only(monkeypatch: pytest.MonkeyPatc
         choice[:] = poor[: len(choice)]
 
     monkeypatch.setattr("nba.explore.gamma.vary", poor_ones)
-    monkeypatch.setattr("nba.explore.gamma.refit", poor_ones)
+    monkeypatch.setattr("nba.explore.gamma.resize_engines", poor_ones)
     two.step(DIGITS, ALL, 20)
     assert sum(asked) == 16
     assert not np.array_equal(one.logits, before)
