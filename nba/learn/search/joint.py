@@ -55,8 +55,8 @@ def search_jointly(
     `config` has its targets in units of the cost (`SearchSchedule.in_cycles`), `objective` is that of the hardware.
     `hardware` must be freshly made; it is left in its final state. With `folder`, a checkpoint search.pt is kept there,
     and an interrupted search continues from it. `mapper` is asked for an accelerator of the derived network where
-    `hardware` found none that meets the budgets. Raises SpecError for an illegal space,
-    InfeasibleError if no accelerator that meets the budgets was found.
+    `hardware` found none that meets the budgets. Raises InfeasibleError if no accelerator
+    that meets the budgets was found.
     """
     check_classes(macro, dataset)
     torch.set_num_threads(THREADS)

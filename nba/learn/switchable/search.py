@@ -55,8 +55,8 @@ def search_switchable(
     cascade: bitwidths, loss, and the bitwidths that the architecture learns from. config has its targets in units of
     the cost (`SearchSchedule.in_cycles`). table: of all operators at the lowest bitwidth
     (`nba.learn.switchable.tabulate.efficiency_table`). checkpoint: a file that is written after every epoch, and from
-    which an interrupted search continues to the same result. Raises SpecError for an illegal space or the table of
-    another search, NbaError if training diverges.
+    which an interrupted search continues to the same result. Raises SpecError for the table of another
+    search, NbaError if training diverges.
     """
     check_classes(macro, dataset)
     check_table(table, macro, min(cascade.bitwidths))
