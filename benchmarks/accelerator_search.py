@@ -36,7 +36,9 @@ from nba.explore.gamma import GammaSearch, GammaSettings
 from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace
 from nba.ir.network import Network
-from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, macs, skeleton
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, Macro, blocks, macs, skeleton
+from tests.spaces import DIGITS_SPACE
 
 PLATFORM = get("generic-xc7")
 BATCH = 512
@@ -64,20 +66,20 @@ def _network(macro: Macro, ops: tuple[str, ...], bits: tuple[int, ...]) -> Netwo
     )
 
 
-def _stages(channels: tuple[int, ...], counts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[MacroStage, ...]:
+def _stages(channels: tuple[int, ...], counts: tuple[int, ...], strides: tuple[int, ...]) -> tuple[StageSpace, ...]:
     zipped = zip(channels, counts, strides, strict=True)
-    return tuple(MacroStage(channels=c, blocks=b, stride=s) for c, b, s in zipped)
+    return tuple(StageSpace(channels=c, blocks=b, stride=s) for c, b, s in zipped)
 
 
 def cases() -> dict[str, Case]:
     """The three networks."""
-    digits = Macro(name="digits", stages=_stages((16, 24, 32), (1, 2, 2), (1, 2, 2)))
-    cifar = Macro(
+    digits = DIGITS_SPACE.but(name="digits")
+    cifar = DIGITS_SPACE.but(
         name="cifar", height=32, width=32, channels=3, classes=10, stem_channels=16, head_channels=1504,
         stages=_stages((16, 24, 32, 64, 112, 184, 352), (1, 4, 4, 4, 4, 4, 1), (1, 1, 2, 2, 1, 2, 1)),
         bitwidths=(4, 6, 8), operators=("k3_e1", "k3_e3", "k3_e6", "k5_e3"),
     )  # fmt: skip
-    mobilenet = Macro(
+    mobilenet = DIGITS_SPACE.but(
         name="mobilenet", height=224, width=224, channels=3, classes=1000, stem_channels=32, stem_stride=2,
         head_channels=1280, operators=("k3_e1", "k3_e6"), bitwidths=(6,), head_bits=6,
         stages=_stages((16, 24, 32, 64, 96, 160, 320), (1, 2, 3, 4, 3, 3, 1), (1, 2, 2, 2, 1, 2, 1)),

@@ -21,7 +21,8 @@ import numpy as np
 from benchmarks.figures_file import record
 from nba.boards import get
 from nba.explore.space import AcceleratorSpace, accelerator_of
-from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, skeleton, slot_of_layer, slots
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, blocks, skeleton, slot_of_layer, slots
 from nba.machine.batch import output_cycles
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
@@ -29,19 +30,17 @@ from nba.machine.designs import COLS, HEIGHT_IN, MIXES, ROWS, TAPS, WIDTH_IN, De
 from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.timing import MIN_ROW_CYCLES, OVERHEAD_CYCLES
+from tests.spaces import DIGITS_SPACE
 
-MACRO = Macro(
+MACRO = DIGITS_SPACE.but(
     name="auto-nba-like", height=32, width=32, channels=3, classes=100, stem_channels=16,
     stages=tuple(
-        MacroStage(channels=c, blocks=b, stride=s)
+        StageSpace(channels=c, blocks=b, stride=s)
         for c, b, s in zip((16, 24, 32, 64, 112, 184, 352), (1, 4, 4, 4, 4, 4, 1), (1, 1, 2, 2, 1, 2, 1), strict=True)
     ),
     head_channels=1504,
 )  # fmt: skip
-DIGITS = Macro(name="digits", stages=(
-    MacroStage(channels=16, blocks=1, stride=2), MacroStage(channels=24, blocks=2, stride=1),
-    MacroStage(channels=32, blocks=2, stride=2),
-))  # fmt: skip
+DIGITS = DIGITS_SPACE.but(name="digits")
 REPETITIONS = 7
 FRAMES = 4
 

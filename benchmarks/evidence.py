@@ -37,11 +37,13 @@ from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset, input_codes
 from nba.learn.data.load import load
 from nba.learn.search.config import SearchSchedule
-from nba.learn.space.network import Architecture, Macro, MacroStage, macs, skeleton, slots
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, Macro, macs, skeleton, slots
 from nba.learn.space.operators import AUTO_NBA_OPERATORS
 from nba.learn.train.loop import TrainSchedule, train
 from nba.machine.program import lower
 from nba.machine.steady import steady_interval
+from tests.spaces import DIGITS_SPACE
 
 PLATFORM = "zc706"
 FORMAT = 2
@@ -72,10 +74,10 @@ class Setting:
         return Budgets(dsp=self.dsp, bram=self.bram)
 
 
-_SMALL_IMAGES = Macro(
+_SMALL_IMAGES = DIGITS_SPACE.but(
     name="cifar16", height=16, width=16, channels=3, stem_channels=16, head_channels=128, expand_at_one=True,
     stages=tuple(
-        MacroStage(channels=c, blocks=b, stride=s)
+        StageSpace(channels=c, blocks=b, stride=s)
         for c, b, s in zip((16, 24, 40, 64), (1, 2, 2, 2), (1, 2, 2, 1), strict=True)
     ),
     operators=AUTO_NBA_OPERATORS, bitwidths=(4, 6, 8),
@@ -83,7 +85,7 @@ _SMALL_IMAGES = Macro(
 
 SETTINGS: dict[str, Setting] = {
     "digits": Setting(
-        name="digits", train_images=0, test_images=0, macro=Macro(bitwidths=(2, 4, 6, 8)), dsp=128, bram=96.0,
+        name="digits", train_images=0, test_images=0, macro=DIGITS_SPACE, dsp=128, bram=96.0,
         max_chunks=4, search=SearchSchedule(), train=TrainSchedule(),
     ),
     "cifar16": Setting(
@@ -96,9 +98,9 @@ SETTINGS: dict[str, Setting] = {
     ),
     "smoke": Setting(
         name="smoke", train_images=0, test_images=0,
-        macro=Macro(
+        macro=DIGITS_SPACE.but(
             stem_channels=8,
-            stages=(MacroStage(channels=8, blocks=2, stride=2), MacroStage(channels=12, blocks=1, stride=2)),
+            stages=(StageSpace(channels=8, blocks=2, stride=2), StageSpace(channels=12, blocks=1, stride=2)),
             head_channels=16, operators=("k3_e1", "k3_e3", "skip"), bitwidths=(4, 8),
         ),
         dsp=40, bram=20.0, max_chunks=3,

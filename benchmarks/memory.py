@@ -15,7 +15,6 @@ import json
 import resource
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -43,7 +42,7 @@ def preset(name: str, bits: tuple[int, ...]) -> Macro:
     )  # fmt: skip
     macro = macro_of(parse_spec(text, where=name, folder=Path(), platforms=("none",)), 10)
     size = 32 if name.endswith("cifar") else 224
-    return replace(macro, height=size, width=size, channels=3)
+    return macro.but(height=size, width=size, channels=3)
 
 
 def resident_bytes() -> int:

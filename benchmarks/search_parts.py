@@ -36,8 +36,9 @@ from nba.explore.choose import Effort, map_certified
 from nba.explore.finalise import Candidate
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.learn.space.network import Architecture, Macro, blocks, choices, skeleton
+from nba.learn.space.network import Architecture, blocks, choices, skeleton
 from nba.machine.usage import Objective, value_of
+from tests.spaces import DIGITS_SPACE
 
 PLATFORM = get("generic-xc7")
 DSP = (48, 120, 220)
@@ -60,7 +61,7 @@ class Case:
 
 def random_networks(count: int) -> list[Network]:
     """Networks of the default space: the operators and the bitwidths of all blocks drawn."""
-    macro = Macro()
+    macro = DIGITS_SPACE
     found = []
     for seed in range(count):
         rng = np.random.default_rng(seed)
@@ -155,16 +156,17 @@ def judge(case: Case, effort: Effort) -> Outcome:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Worth:
-    """Of one part left out, over all cases."""
+    """Of one part left out, over all cases. Ratios are over the cases that are met with it and without; None where
+    there is none."""
 
     part: str
     cases: int
     worse: int
     better: int
     refused: int
-    mean_ratio: float
-    worst_ratio: float
-    latency_ratio: float
+    mean_ratio: float | None
+    worst_ratio: float | None
+    latency_ratio: float | None
     seconds: float
 
 
@@ -179,11 +181,16 @@ def compare(part: str, found: list[Outcome], whole: list[Outcome]) -> Worth:
         worse=sum(r > 1.0 for r in ratios),
         better=sum(r < 1.0 for r in ratios),
         refused=sum(f.value is None and w.value is not None for f, w in zip(found, whole, strict=True)),
-        mean_ratio=fmean(ratios),
-        worst_ratio=max(ratios),
-        latency_ratio=fmean(latencies),
+        mean_ratio=fmean(ratios) if ratios else None,
+        worst_ratio=max(ratios, default=None),
+        latency_ratio=fmean(latencies) if latencies else None,
         seconds=sum(w.seconds - f.seconds for f, w in zip(found, whole, strict=True)),
     )
+
+
+def shown(ratio: float | None) -> str:
+    """A ratio as the table has it."""
+    return "-" if ratio is None else f"{ratio:.3f}"
 
 
 def main() -> None:
@@ -217,8 +224,8 @@ def main() -> None:
     table = Table("left out", "cases", "worse", "better", "refused", "mean", "worst", "latency", "costs [CPU s]")
     for w in worth:
         table.add_row(
-            w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), f"{w.mean_ratio:.3f}",
-            f"{w.worst_ratio:.3f}", f"{w.latency_ratio:.3f}", f"{w.seconds:.1f}",
+            w.part, str(w.cases), str(w.worse), str(w.better), str(w.refused), shown(w.mean_ratio),
+            shown(w.worst_ratio), shown(w.latency_ratio), f"{w.seconds:.1f}",
         )  # fmt: skip
     Console().print(table)
     if args.json:

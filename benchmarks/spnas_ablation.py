@@ -24,7 +24,7 @@ from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
-from nba.learn.space.network import Macro, MacroStage
+from nba.learn.space.config import StageSpace
 from nba.learn.switchable.config import ArchitectureBits, Switchable
 from nba.learn.switchable.efficiency import EFFICIENCY_OBJECTIVES, EfficiencyTable
 from nba.learn.switchable.loop import train_switchable
@@ -32,12 +32,13 @@ from nba.learn.switchable.search import search_switchable
 from nba.learn.switchable.tabulate import efficiency_table
 from nba.learn.train.config import TrainSchedule
 from nba.loopnest.description import load_hierarchy
+from tests.spaces import DIGITS_SPACE
 
 MODES: tuple[ArchitectureBits, ...] = ("lowest", "highest", "all")
-MACRO = Macro(
+MACRO = DIGITS_SPACE.but(
     stem_channels=8, head_channels=32, operators=("k3_e1", "k3_e3", "k5_e3", "k3_e6", "k5_e6", "skip"),
-    stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1),
-            MacroStage(channels=16, blocks=2, stride=2)),
+    stages=(StageSpace(channels=8, blocks=1, stride=2), StageSpace(channels=12, blocks=2, stride=1),
+            StageSpace(channels=16, blocks=2, stride=2)),
 )  # fmt: skip
 """Five blocks for the digits: 6**3 * 5**2 = 5,400 networks."""
 

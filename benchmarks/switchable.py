@@ -28,10 +28,12 @@ from nba.ir.network import Network
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, macs, skeleton
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, Macro, blocks, macs, skeleton
 from nba.learn.switchable.config import Cascade, Teachers
 from nba.learn.switchable.loop import train_switchable
 from nba.learn.train.config import TrainSchedule
+from tests.spaces import DIGITS_SPACE
 
 METHODS: dict[str, Teachers] = {"cdt": "all", "highest": "highest", "joint": "none", "independent": "none"}
 """Who teaches whom; the networks of `independent` have one bitwidth each."""
@@ -56,20 +58,20 @@ class Setting:
 
 SETTINGS = {
     "digits": Setting(
-        macro=Macro(
+        macro=DIGITS_SPACE.but(
             stem_channels=8,
-            stages=(MacroStage(channels=8, blocks=1, stride=2), MacroStage(channels=12, blocks=2, stride=1)),
+            stages=(StageSpace(channels=8, blocks=1, stride=2), StageSpace(channels=12, blocks=2, stride=1)),
             head_channels=32, operators=("k3_e3",), bitwidths=(8,),
         ),
         operator="k3_e3", data=DataConfig(name="digits"), bitwidths=(2, 4, 8),
         train=TrainSchedule(epochs=30, batch_size=64, learning_rate=1e-2, mixup=0.0),
     ),
     "cifar": Setting(
-        macro=Macro(
+        macro=DIGITS_SPACE.but(
             height=16, width=16, channels=3, stem_channels=16, stem_stride=2,
             stages=(
-                MacroStage(channels=16, blocks=1, stride=1), MacroStage(channels=24, blocks=2, stride=2),
-                MacroStage(channels=40, blocks=2, stride=2),
+                StageSpace(channels=16, blocks=1, stride=1), StageSpace(channels=24, blocks=2, stride=2),
+                StageSpace(channels=40, blocks=2, stride=2),
             ),
             head_channels=96, operators=("k3_e3",), bitwidths=(8,),
         ),

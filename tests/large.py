@@ -12,23 +12,25 @@ from nba.explore.budgets import Budgets
 from nba.explore.choose import find_accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
-from nba.learn.space.network import Architecture, Macro, MacroStage, blocks, skeleton
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, blocks, skeleton
+from tests.spaces import DIGITS_SPACE
 from tests.strategies import random_weights
 
 PLATFORM = "zc706"
 BUDGETS = Budgets(dsp=400, bram=400)
 CHUNKS = 4
-MACRO = Macro(
+MACRO = DIGITS_SPACE.but(
     name="mobilenetv2-32",
     height=32,
     width=32,
     channels=3,
     stem_channels=16,
     stages=(
-        MacroStage(channels=16, blocks=1, stride=1),
-        MacroStage(channels=24, blocks=2, stride=2),
-        MacroStage(channels=32, blocks=2, stride=2),
-        MacroStage(channels=48, blocks=2, stride=2),
+        StageSpace(channels=16, blocks=1, stride=1),
+        StageSpace(channels=24, blocks=2, stride=2),
+        StageSpace(channels=32, blocks=2, stride=2),
+        StageSpace(channels=48, blocks=2, stride=2),
     ),
     head_channels=128,
 )

@@ -21,7 +21,7 @@ import numpy as np
 
 from nba.explore.entropy import mean_entropy
 from nba.explore.repair import demand
-from nba.explore.sampling import gradient, refit, vary
+from nba.explore.sampling import gradient, resize_engines, vary
 from nba.explore.search import AcceleratorSearch, pack, unpack
 from nba.explore.space import draw_choices
 
@@ -34,7 +34,7 @@ class GammaSettings:
     dies. local: share of a step's evaluations that are variations of the best designs seen, from which the logits do
     not learn; mutations: how many parameters those draw anew, log-uniform between the two; flatten: how many times as
     high the temperature of those draws is; focus: how much more often better ones are varied, a power of their rank;
-    refitting: share of the variations that get other engines, which use the DSP budget up, with the layers dealt out
+    resizing: share of the variations that get other engines, which use the DSP budget up, with the layers dealt out
     anew.
     """
 
@@ -44,7 +44,7 @@ class GammaSettings:
     mutations: tuple[float, float] = (1.0, 6.0)
     flatten: float = 3.0
     focus: float = 2.0
-    refitting: float = 0.7
+    resizing: float = 0.7
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
@@ -78,13 +78,13 @@ class GammaSearch(AcceleratorSearch):
             hot = self.elites.busiest & (self.objective in ("interval", "edp"))
             weights = self.weights(self.settings.flatten)
             parents = self.elites.choice
-            until = n_samples - n_varied + int(self.settings.refitting * n_varied)
+            until = n_samples - n_varied + int(self.settings.resizing * n_varied)
             best = self._best()
             goal = np.inf
             if self.objective == "interval" and self.elites.feasible[best]:
                 goal = float(np.exp(self.elites.score[best]))
             wanted = demand(*self.present(), self.rules)
-            refit(
+            resize_engines(
                 self.rng, self.rules, weights, parents, share, wanted, self.budgets.dsp, goal,
                 choice[n_samples - n_varied : until],
             )  # fmt: skip

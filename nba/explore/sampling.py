@@ -195,7 +195,7 @@ def _mixed(
 
 # One compiled loop: the parameters of a child are drawn in order, and each depends on those before.
 @compiled
-def _refitted(
+def _resized(
     rng: np.random.Generator, weights: np.ndarray, parents: np.ndarray, one: np.ndarray, limit: int, goal: float,
     choice: np.ndarray, layers: np.ndarray, slots: np.ndarray, groups: np.ndarray, words: np.ndarray,
     parts: np.ndarray, needs: np.ndarray, order: np.ndarray, maps: np.ndarray, acc_bits: int, minimal: int,
@@ -281,7 +281,7 @@ def vary(
     _mixed(rng, weights, active, parents, one, one, hot, low, high, 0.0, choice, *rules)
 
 
-def refit(
+def resize_engines(
     rng: np.random.Generator, rules: Rules, weights: np.ndarray, parents: np.ndarray, share: np.ndarray,
     wanted: Demand, limit: int, goal: float, choice: np.ndarray,
 ) -> None:  # fmt: skip
@@ -291,7 +291,7 @@ def refit(
     one = rng.choice(len(parents), len(choice), p=share)
     policy = rules.options[3 + PER_CHUNK * len(rules.kinds), :]
     minimal, whole = int(policy.argmin()), int(np.abs(policy - 1).argmin())
-    _refitted(rng, weights, parents, one, limit, goal, choice, *wanted, minimal, whole, *rules)
+    _resized(rng, weights, parents, one, limit, goal, choice, *wanted, minimal, whole, *rules)
 
 
 def cross(

@@ -10,21 +10,26 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Any
 
+from pydantic import BaseModel, ValidationError
+
 from nba.core.jsonfile import SHOWN, shown
+from nba.core.yamlfile import explain
 
 _MAX_TEXT = 200
 """Characters of a name, or of any other text, in a design."""
 
 
 def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: bool = False) -> Any:
-    """JSON value -> `kind`: a dataclass, tuple, Literal, scalar, any of these or None, or a scalar or a tuple. Appends
-    to `problems` instead of raising.
+    """JSON value -> `kind`: a dataclass, pydantic model, tuple, Literal, scalar, any of these or None, or a scalar or a
+    tuple. Appends to `problems` instead of raising.
 
     With `defaults`, a field that has a default may be left out.
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
         return _decode_object(kind, value, where, problems, defaults=defaults)
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _decode_model(kind, value, where, problems)
     if origin is tuple:
         return _decode_list(args, value, where, problems, defaults=defaults)
     if origin is typing.Literal:
@@ -62,6 +67,15 @@ def _decode_object(kind: Any, value: Any, where: str, problems: list[str], *, de
         k: decode(hints[k], value[k], f"{where}.{k}", problems, defaults=defaults) for k in sorted(known & set(value))
     }
     return None if problems else kind(**found)
+
+
+def _decode_model(kind: type[BaseModel], value: Any, where: str, problems: list[str]) -> BaseModel | None:
+    """A JSON object -> the model `kind`, which checks its own fields, or None."""
+    try:
+        return kind.model_validate(value)
+    except ValidationError as err:
+        problems.extend(f"{where}.{line}" for line in explain(err, kind))
+        return None
 
 
 def _decode_list(args: tuple[Any, ...], value: Any, where: str, problems: list[str], *, defaults: bool) -> Any:

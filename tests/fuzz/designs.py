@@ -23,11 +23,12 @@ from nba.ir.design import Design
 from nba.ir.network import Weights
 from nba.ir.shared import SharedNetworks, load_shared, save_shared
 from nba.learn.space.architecture_file import architecture_from_json, architecture_json
-from nba.learn.space.network import Architecture, Macro, skeleton
+from nba.learn.space.network import Architecture, skeleton
 from nba.machine.design_file import load_design, save_design
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 from tests.modes import modes_case, shared_case
+from tests.spaces import DIGITS_SPACE
 from tests.tiny import tiny_design
 
 Case = tuple[Design, Weights]
@@ -164,7 +165,7 @@ def check_images(folder: Path) -> None:
 
 @cache
 def _architecture() -> Architecture:
-    return Architecture(macro=Macro(), ops=("k3_e3",) * 5, bits=(4, 8, 8, 2, 6))
+    return Architecture(macro=DIGITS_SPACE, ops=("k3_e3",) * 5, bits=(4, 8, 8, 2, 6))
 
 
 def _search(rng: random.Random, folder: Path) -> None:

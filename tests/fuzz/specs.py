@@ -14,13 +14,14 @@ from nba.boards import names
 from nba.core import assets
 from nba.flow import pipelines
 from nba.learn.space.architecture_file import architecture_text, read_architecture
-from nba.learn.space.network import Architecture, Macro, skeleton
+from nba.learn.space.network import Architecture, skeleton
 from nba.loopnest.description import hierarchy_files
 from nba.loopnest.hierarchy import Hierarchy
 from nba.loopnest.schema import HierarchyText, built, read_hierarchy
 from nba.spec import Spec, parse_spec
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
+from tests.spaces import DIGITS_SPACE
 
 PRESETS = (
     "{name: digits}", "{name: folder, image_size: 8, path: .}", "{name: cifar10, path: .}", "switchable", "quick",
@@ -138,7 +139,7 @@ def map_layers(hierarchy: Hierarchy) -> None:
 
 
 def _architecture_file(rng: random.Random, folder: Path) -> None:
-    chosen = Architecture(macro=Macro(), ops=("k3_e3",) * 5, bits=(4, 8, 8, 2, 6))
+    chosen = Architecture(macro=DIGITS_SPACE, ops=("k3_e3",) * 5, bits=(4, 8, 8, 2, 6))
     text = architecture_text(chosen, with_bits=True)
     if rng.random() < 0.5:
         made = mutate.text(rng, text)
@@ -149,9 +150,9 @@ def _architecture_file(rng: random.Random, folder: Path) -> None:
 
 def check_architecture_file(folder: Path) -> None:
     """An architecture that is accepted is written so that it reads back the same, and its network can be built."""
-    found = read_architecture(folder / "architecture.yaml", Macro(), with_bits=True)
+    found = read_architecture(folder / "architecture.yaml", DIGITS_SPACE, with_bits=True)
     (folder / "again.json").write_text(architecture_text(found, with_bits=True))
-    assert read_architecture(folder / "again.json", Macro(), with_bits=True) == found
+    assert read_architecture(folder / "again.json", DIGITS_SPACE, with_bits=True) == found
     skeleton(found)
 
 

@@ -3,26 +3,24 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
 from nba.learn.data.config import DataConfig
 from nba.learn.data.dataset import Dataset
 from nba.learn.data.load import load
-from nba.learn.space.network import Macro, MacroStage, StemPool
+from nba.learn.space.config import StageSpace, StemPoolSpace
+from tests.spaces import DIGITS_SPACE
 
-MACRO = Macro(
+MACRO = DIGITS_SPACE.but(
     stem_channels=4,
-    stages=(MacroStage(channels=4, blocks=1, stride=1), MacroStage(channels=6, blocks=2, stride=2)),
+    stages=(StageSpace(channels=4, blocks=1, stride=1), StageSpace(channels=6, blocks=2, stride=2)),
     head_channels=8,
     operators=("k3_e1", "k3_e2", "k5_e2", "skip"),
     bitwidths=(4, 8),
 )
-POOLED = replace(
-    MACRO,
-    stem_pool=StemPool(kernel=3, stride=(1, 2)),
-    stages=(MACRO.stages[0], replace(MACRO.stages[1], stride=(2, 1))),
+POOLED = MACRO.but(
+    stem_pool=StemPoolSpace(kernel=3, stride=(1, 2)),
+    stages=(MACRO.stages[0], MACRO.stages[1].but(stride=(2, 1))),
 )
 """The same with a max pooling behind the stem, and strides that differ by axis."""
 

@@ -29,10 +29,12 @@ from dataclasses import replace
 from nba.core import arithmetic
 from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
-from nba.learn.space.network import Architecture, Macro, MacroStage
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture
 from nba.learn.train.config import TrainSchedule
 from nba.learn.train.loop import fit
-macro = Macro(name="few", stages=(MacroStage(channels=12, blocks=2, stride=2),))
+from tests.spaces import DIGITS_SPACE
+macro = DIGITS_SPACE.but(name="few", stages=(StageSpace(channels=12, blocks=2, stride=2),))
 data = load(DataConfig(name="digits"))
 data = replace(data, train_x=data.train_x[:160], train_y=data.train_y[:160])
 model, _ = fit(Architecture(macro=macro, ops=("k3_e3",) * 2, bits=(4, 6)), data, TrainSchedule(epochs=2), 1)

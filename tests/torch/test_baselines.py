@@ -7,6 +7,7 @@ import json
 import multiprocessing
 import shutil
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,13 +23,17 @@ from nba.flow.stages import baselines as stage
 from nba.learn.data.config import DataConfig
 from nba.learn.data.load import load
 from nba.learn.quant.export import float_logits
-from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
+from nba.learn.quant.fake import FakeNetwork
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, skeleton
 from nba.learn.train import baselines, ranks
+from nba.learn.train.augment import images
 from nba.learn.train.baselines import (
     FLOAT_FILE,
     INT8_FILE,
     adapting,
     at_8_bits,
+    calibrate,
     fit_baselines,
     float_config,
     int8_config,
@@ -36,6 +41,7 @@ from nba.learn.train.baselines import (
 from nba.learn.train.config import Distillation, TrainSchedule
 from nba.learn.train.loop import TEACHER, Fit, train
 from nba.spec import parse_spec
+from tests.spaces import DIGITS_SPACE
 from tests.torch.small import POOLED, few_digits
 from tests.torch.test_ranks import free_port
 from tests.torch.test_train import _KillAt
@@ -53,8 +59,8 @@ budgets: {dsp: 10, bram: 10}
 
 
 def test_8_bits_are_everywhere_and_operators_stay() -> None:
-    macro = Macro(
-        stages=(MacroStage(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
+    macro = DIGITS_SPACE.but(
+        stages=(StageSpace(channels=8, blocks=2, stride=1, bitwidths=(2, 4)),), bitwidths=(2, 16), stem_bits=16,
         classifier_bits=4, head_bits=2,
     )  # fmt: skip
     mixed = Architecture(macro=macro, ops=("k3_e3", "skip"), bits=(2, 4))
@@ -77,7 +83,7 @@ def test_recipes() -> None:
 
 def test_digits_are_learned_by_both(tmp_path: Path) -> None:
     data = load(DataConfig(name="digits"))
-    macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
+    macro = DIGITS_SPACE.but(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(2, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(2, 2, 8, 2, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
     found = fit_baselines(architecture, data, config, 0, tmp_path, Silent())
@@ -101,6 +107,28 @@ def test_8_bits_begin_where_floating_point_ended() -> None:
     logits = float_logits(floating, data.test_x)
     adaptation.model.eval()
     assert np.abs(float_logits(adaptation.model, data.test_x) - logits).max() < 0.1 * np.abs(logits).max()
+
+
+def test_a_pooled_layer_leaves_the_scale_of_its_signed_source_alone() -> None:
+    """The largest values of windows reach less far than the smallest values of what they pool."""
+    network = skeleton(ARCHITECTURE)
+    first, pooled = network.layers[:2]
+    assert (pooled.op, pooled.input) == ("maxpool", 1)
+    tensors = tuple(replace(t, signed=True) if i in (1, 2) else t for i, t in enumerate(network.tensors))
+    layers = (*(replace(layer, q_min=-128, q_max=127) for layer in (first, pooled)), *network.layers[2:])
+    signed = replace(network, tensors=tensors, layers=layers)
+    floating, model = (FakeNetwork(signed, 1 / 255, torch.Generator().manual_seed(1)) for _ in range(2))
+    floating.arithmetic(floating=True, compute=torch.float32)
+    for net in (floating, model):
+        torch.nn.init.constant_(net.layers[0].norm.bias, -3.0)
+    data = few_digits(64)
+    calibrate(model, floating, data)
+    with torch.no_grad():
+        stem, pool = (s.real() for s in floating.signals(images(data.train_x))[1:3])
+    assert stem.abs().max() > 1.2 * pool.abs().max()
+    out = model.layers[1].out
+    assert model.layers[1].keeps_scale
+    assert out.scale().item() * out.high == pytest.approx(stem.abs().max().item())
 
 
 def _killed(folder: Path, epochs: int) -> None:

@@ -17,18 +17,23 @@ from nba.flow import pipelines, runner
 from nba.flow.pipelines import stages_of, up_to
 from nba.flow.stage import Context, Stage
 from nba.flow.stages import synth, verify
+from nba.learn.space.config import NetworkFrame, StemPoolSpace
 from nba.learn.switchable import tabulate
 from nba.loopnest import network_map
 from nba.spec import Spec
 
 pytestmark = pytest.mark.torch
 
+NETWORK = {f"network.{name}" for name in NetworkFrame.model_fields if name != "stem_pool"}
+NETWORK |= {f"network.stem_pool.{name}" for name in StemPoolSpace.model_fields}
+"""Every field of that section but `preset`, which stands for other fields."""
 SMALL: dict[str, Any] = {
     "name": "small",
     "dataset": {"name": "digits", "train_images": 8, "test_images": 2},
     "network": {
-        "stem_channels": 4, "stages": [{"channels": 4, "blocks": 1, "stride": 2}], "operators": ["k3_e1", "k3_e3"],
-        "head_channels": 8,
+        "stem_channels": 4, "stem_pool": {"kernel": 3, "stride": [1, 2]}, "operators": ["k3_e1", "k3_e3"],
+        "stages": [{"channels": 4, "blocks": 1, "stride": 2, "operators": ["k3_e1", "k5_e1"], "bitwidths": [4, 8]}],
+        "head_channels": 8, "bits_per": "stage", "stem_bits": 6,
     },
     "platform": "pynq-z2",
     "budgets": {"dsp": 40, "bram": 20},
@@ -75,7 +80,9 @@ class Recorder:
     ) -> dict[str, Any]:
         """As that of the section."""
         for name in (include or set(type(self._section).model_fields)) - (exclude or set()):
-            self._read(self._where + name)
+            value = getattr(self, name)
+            if isinstance(value, Recorder):
+                value.model_dump()
         return self._section.model_dump(include=include, exclude=exclude, exclude_none=exclude_none)
 
     def model_copy(self, *, update: dict[str, Any]) -> Recorder:
@@ -114,7 +121,7 @@ def test_every_field_that_a_stage_reads_is_declared(spec: Spec, read: dict[str, 
         assert undeclared == [], stage.name
     left = {path.name for path in (tmp_path / "b").rglob("*.pt*")}
     assert left == ({"teacher.pt"} if spec.precision == "mixed" else set()), "a checkpoint is not in SCRATCH"
-    assert {"seed", "dataset.name", "objective"} <= read[stages[0].name]
+    assert {"seed", "dataset.name", "objective", *NETWORK} <= read[stages[0].name]
     assert "schedule.train.epochs" in read[stages[1].name]
 
 
@@ -125,7 +132,7 @@ def test_of_a_given_architecture_too(read: dict[str, set[str]], tmp_path: Path) 
     runner.run(spec, tmp_path / "b", stages=stages, progress=Silent(), say=lambda line: None)
     for stage in stages:
         assert [field for field in sorted(read[stage.name]) if not _covered(stage, field)] == [], stage.name
-    assert "architecture" in read["architecture"]
+    assert {"architecture", *NETWORK} <= read["architecture"]
 
 
 def _covered(stage: Stage, field: str) -> bool:
@@ -135,8 +142,9 @@ def _covered(stage: Stage, field: str) -> bool:
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:
-    """Were `seed` left out of the sections of the search, the test above would say so."""
+    """Were a section left out of those of the search, the test above would name every field of it."""
     first = pipelines.MIXED[0]
     runner.run(MIXED, tmp_path / "b", stages=(first,), progress=Silent(), say=lambda line: None)
-    without = replace(first, sections=tuple(section for section in first.sections if section != "seed"))
-    assert [field for field in read["search"] if not _covered(without, field)] == ["seed"]
+    for left_out, fields in (("seed", {"seed"}), ("network", NETWORK)):
+        without = replace(first, sections=tuple(section for section in first.sections if section != left_out))
+        assert {field for field in read["search"] if not _covered(without, field)} == fields

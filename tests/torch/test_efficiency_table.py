@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -26,11 +25,10 @@ from nba.loopnest.network_map import map_loop_nests
 from tests.torch.small import MACRO, POOLED
 
 pytestmark = pytest.mark.torch
-GROUPED = replace(
-    MACRO,
+GROUPED = MACRO.but(
     operators=("k3_e1", "k3_e2_g2", "k5_e2", SKIP),
     expand_at_one=True,
-    stages=(replace(MACRO.stages[0], operators=("k3_e1", "k5_e4", SKIP), bitwidths=(4, 16)), MACRO.stages[1]),
+    stages=(MACRO.stages[0].but(operators=("k3_e1", "k5_e4", SKIP), bitwidths=(4, 16)), MACRO.stages[1]),
     stem_stride=2,
     bits_per="stage",
 )
@@ -70,7 +68,7 @@ def test_sums_are_the_costs_of_the_networks(macro: Macro, config: Cascade) -> No
     check_table(table, macro, bits)
     assert len(asked) == len(set(asked)) == table.n_shapes < table.n_layers
     seen: set[tuple[int, ...]] = set()
-    plain = replace(macro, bitwidths=(8,), stages=tuple(replace(s, bitwidths=None) for s in macro.stages))
+    plain = macro.but(bitwidths=(8,), stages=tuple(s.but(bitwidths=None) for s in macro.stages))
     for ops in itertools.product(*(choices(block) for block in blocks(macro))):
         network = skeleton(Architecture(macro=plain, ops=ops, bits=(8,) * len(ops)))
         layers = layers_of(network, bits=bits, stem_bits=config.stem_bits, classifier_bits=config.classifier_bits)
@@ -99,7 +97,7 @@ def test_a_skipped_block_costs_nothing_and_every_layer_counts() -> None:
 def test_mappings_are_those_of_the_mean_network() -> None:
     """Of 3 mappings per shape, those of the least (mean energy) * (mean cycles), whatever other prices would give."""
     config = Cascade(bitwidths=(4, 8))
-    macro = replace(MACRO, operators=("k3_e1", "k5_e1"), stages=MACRO.stages[:1])
+    macro = MACRO.but(operators=("k3_e1", "k5_e1"), stages=MACRO.stages[:1])
     table = tabulated(macro, config, "by hand", "edp", _front)
 
     def mean(found: EfficiencyTable) -> float:
@@ -130,7 +128,7 @@ def test_costs_are_those_of_the_mapping_search() -> None:
     """The same seed gives the same table. A network costs what it costs when it is mapped: its latency to the cycle,
     its EDP, whose mappings depend on all layers, nearly."""
     hierarchy = load_hierarchy("eyeriss-like")
-    macro = replace(MACRO, operators=("k3_e1", "k5_e2"))
+    macro = MACRO.but(operators=("k3_e1", "k5_e2"))
     config = Cascade(bitwidths=(2, 8), stem_bits=8)
     table, again = (
         efficiency_table(macro, 2, hierarchy, "latency", 3, 2000, stem_bits=config.stem_bits) for _ in range(2)

@@ -31,12 +31,14 @@ from nba.learn.quant.rounding import (
     weight_codes,
     weight_scale,
 )
-from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, skeleton
+from tests.spaces import DIGITS_SPACE
 
 pytestmark = pytest.mark.torch
-SMALL = Macro(
+SMALL = DIGITS_SPACE.but(
     stem_channels=4,
-    stages=(MacroStage(channels=4, blocks=1, stride=1), MacroStage(channels=6, blocks=2, stride=2)),
+    stages=(StageSpace(channels=4, blocks=1, stride=1), StageSpace(channels=6, blocks=2, stride=2)),
     head_channels=8,
 )
 

@@ -269,4 +269,4 @@ def test_scores_are_taken_anew_when_the_accelerator_changes() -> None:
 
 def test_the_networks_classes_are_the_datasets() -> None:
     with pytest.raises(NbaError, match="10 classes"):
-        search_jointly(replace(MACRO, classes=9), few_digits(32), FakeHardware(0), SHORT, 0)
+        search_jointly(MACRO.but(classes=9), few_digits(32), FakeHardware(0), SHORT, 0)

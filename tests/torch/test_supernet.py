@@ -14,7 +14,8 @@ from nba.core.errors import SpecError
 from nba.learn.data.dataset import INPUT_SCALE
 from nba.learn.quant.fake import FakeNetwork, QuantLayer
 from nba.learn.space.check import check_architecture
-from nba.learn.space.network import SKIP, Architecture, BitsPer, Macro, skeleton
+from nba.learn.space.config import BitsPer
+from nba.learn.space.network import SKIP, Architecture, Macro, skeleton
 from nba.learn.space.operators import parse_operator
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
@@ -124,7 +125,7 @@ def test_gradient_of_alpha_is_the_sum_over_k_paths() -> None:
 def test_one_convolution_whatever_the_number_of_bitwidths() -> None:
     counts = []
     for bitwidths in ((8,), (2, 4, 6, 8)):
-        macro = replace(MACRO, bitwidths=bitwidths, operators=("k3_e2",))
+        macro = MACRO.but(bitwidths=bitwidths, operators=("k3_e2",))
         net = Supernet(macro, torch.Generator().manual_seed(0))
         legal = paths.legal_choices(macro)
         path = paths.sample_path(
@@ -173,11 +174,10 @@ def test_derivation_and_entropy() -> None:
     assert paths.entropy(beta) < 1e-9
 
 
-GROUPED = replace(
-    MACRO,
+GROUPED = MACRO.but(
     operators=("k3_e1", "k3_e2_g2", "k5_e2", "k5_e1_g2", SKIP),
     expand_at_one=True,
-    stages=(*MACRO.stages[:1], replace(MACRO.stages[1], bitwidths=(2, 3, 8))),
+    stages=(*MACRO.stages[:1], MACRO.stages[1].but(bitwidths=(2, 3, 8))),
 )
 
 
@@ -195,7 +195,7 @@ def _fixed_path(ops: tuple[str, ...], bits: tuple[int, ...], macro: Macro) -> pa
     return tuple(path)
 
 
-WIDE = replace(GROUPED, bitwidths=(4, 8, 16), stem_bits=16)
+WIDE = GROUPED.but(bitwidths=(4, 8, 16), stem_bits=16)
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ WIDE = replace(GROUPED, bitwidths=(4, 8, 16), stem_bits=16)
         (WIDE, ("k3_e1", "k3_e2_g2", "k5_e1_g2"), (16, 2, 8)),
         (WIDE, ("k5_e2", "k5_e2", "k3_e1"), (4, 3, 2)),
         (POOLED, ("k3_e1", "k5_e2", SKIP), (8, 4, 8)),
-        (replace(POOLED, bitwidths=(4, 16), stem_bits=6), ("k5_e2", "k3_e2", "k3_e1"), (4, 16, 4)),
+        (POOLED.but(bitwidths=(4, 16), stem_bits=6), ("k5_e2", "k3_e2", "k3_e1"), (4, 16, 4)),
     ],
 )
 def test_a_fixed_path_is_the_derived_network(macro: Macro, ops: tuple[str, ...], bits: tuple[int, ...]) -> None:
@@ -239,7 +239,7 @@ def test_a_fixed_path_is_the_derived_network(macro: Macro, ops: tuple[str, ...],
 
 def test_bits_from_2_to_16_are_sampled_and_learn() -> None:
     """All codes have 16 bits, whatever is sampled; 2 bits show something else of them than 16 do."""
-    macro = replace(MACRO, bitwidths=(2, 8, 16))
+    macro = MACRO.but(bitwidths=(2, 8, 16))
     net = Supernet(macro, torch.Generator().manual_seed(0))
     assert {layer.out.bits for layer in net.modules() if isinstance(layer, QuantLayer)} == {16}
     legal = paths.legal_choices(macro)
@@ -285,7 +285,7 @@ def test_bits_of_other_stages_are_never_sampled() -> None:
 
 @pytest.mark.parametrize(("per", "rows"), [("stage", 2), ("network", 1)])
 def test_shared_bits_are_one_sample_and_learn_together(per: BitsPer, rows: int) -> None:
-    macro = replace(MACRO, bits_per=per)
+    macro = MACRO.but(bits_per=per)
     legal = paths.legal_choices(macro)
     assert legal.beta_shape() == (rows, 1, 2)
     beta = torch.zeros(legal.beta_shape(), requires_grad=True)
@@ -323,7 +323,7 @@ def test_narrowed_choices() -> None:
 
 def _saved_bytes(bitwidths: tuple[int, ...], hard: bool, k: int) -> int:
     """Bytes that a step of the supernet keeps for its backward pass, every storage once."""
-    macro = replace(MACRO, bitwidths=bitwidths)
+    macro = MACRO.but(bitwidths=bitwidths)
     net = Supernet(macro, torch.Generator().manual_seed(0))
     legal = paths.legal_choices(macro)
     alpha = torch.zeros(legal.operators_LO.shape, requires_grad=k > 1)

@@ -21,9 +21,10 @@ from nba.learn.data.load import load
 from nba.learn.quant.export import accuracy, export
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.joint import search_jointly
-from nba.learn.space.network import Architecture, Macro
+from nba.learn.space.network import Architecture
 from nba.learn.train import checkpoint
 from nba.learn.train.loop import TrainSchedule, Warp, augment, batches, epoch_generator, fit, images, mixed, train
+from tests.spaces import DIGITS_SPACE
 from tests.torch.fake_hardware import FakeHardware
 from tests.torch.small import POOLED, few_digits
 
@@ -83,7 +84,7 @@ def test_checkpoints_of_another_run_are_ignored(tmp_path: Path) -> None:
 
 def test_digits_are_learned_and_measured_on_integers() -> None:
     data = load(DataConfig(name="digits"))
-    macro = Macro(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(4, 8))
+    macro = DIGITS_SPACE.but(stem_channels=8, operators=("k3_e1", "skip"), bitwidths=(4, 8))
     architecture = Architecture(macro=macro, ops=("k3_e1", "k3_e1", "skip", "k3_e1", "skip"), bits=(8, 4, 8, 4, 8))
     config = TrainSchedule(epochs=8, learning_rate=1e-2, batch_size=32, mixup=0.0, label_smoothing=0.0)
     found = train(architecture, data, config, 0)
@@ -119,7 +120,7 @@ def test_a_pooled_stem_is_searched_trained_and_exported() -> None:
 
 
 def test_classes_must_match() -> None:
-    bad = Architecture(macro=Macro(classes=3), ops=("k3_e1",) * 5, bits=(8,) * 5)
+    bad = Architecture(macro=DIGITS_SPACE.but(classes=3), ops=("k3_e1",) * 5, bits=(8,) * 5)
     with pytest.raises(NbaError, match="10 classes"):
         train(bad, few_digits(32), SHORT, 0)
 

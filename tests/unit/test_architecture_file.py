@@ -4,17 +4,18 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nba.core.errors import SpecError
 from nba.learn.space.architecture_file import architecture_text, read_architecture
-from nba.learn.space.network import Architecture, Macro, MacroStage
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, Macro
+from tests.spaces import DIGITS_SPACE
 
-MACRO = Macro(
-    stages=(MacroStage(channels=16, blocks=2, stride=1), MacroStage(channels=24, blocks=1, stride=2)),
+MACRO = DIGITS_SPACE.but(
+    stages=(StageSpace(channels=16, blocks=2, stride=1), StageSpace(channels=24, blocks=1, stride=2)),
     operators=("k3_e1", "k3_e6", "skip"),
     bitwidths=(4, 8),
 )
@@ -55,8 +56,8 @@ def test_by_hand(tmp_path: Path) -> None:
 
 
 def test_a_skipped_block_has_the_bits_of_its_group(tmp_path: Path) -> None:
-    assert _read(tmp_path, HAND_WRITTEN, replace(MACRO, bits_per="stage")).bits == (8, 8, 4)
-    lines = _problems(tmp_path, HAND_WRITTEN, replace(MACRO, bits_per="network"))
+    assert _read(tmp_path, HAND_WRITTEN, MACRO.but(bits_per="stage")).bits == (8, 8, 4)
+    lines = _problems(tmp_path, HAND_WRITTEN, MACRO.but(bits_per="network"))
     assert lines[1] == (
         "blocks[2].bits: 4, but blocks[0] has 8 and the spec says network.bits_per: network; give both the same"
     )
@@ -74,7 +75,7 @@ def test_every_error_is_named(tmp_path: Path) -> None:
 
 
 def test_a_stride_of_one_axis_keeps_no_shape(tmp_path: Path) -> None:
-    macro = replace(MACRO, stages=(replace(MACRO.stages[0], stride=(1, 2)), MACRO.stages[1]))
+    macro = MACRO.but(stages=(MACRO.stages[0].but(stride=(1, 2)), MACRO.stages[1]))
     (_, line) = _problems(tmp_path, HAND_WRITTEN.replace("k3_e6, bits: 8", "skip"), macro)
     assert line.startswith(
         "blocks[0].operator: skip, but this block changes its shape (16 to 16 channels, stride [1, 2]) and cannot be"

@@ -20,10 +20,12 @@ from nba.explore.search import AcceleratorSearch
 from nba.explore.space import AcceleratorSpace, draw_choices
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle
-from nba.learn.space.network import Architecture, Macro, MacroStage, skeleton, slot_of_layer, slots
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import Architecture, skeleton, slot_of_layer, slots
 from nba.machine.check import check_accelerator
 from nba.machine.designs import layer_table
 from nba.machine.usage import Objective
+from tests.spaces import DIGITS_SPACE
 from tests.unit.hw_networks import DIGITS, TINY, blocks_network
 
 pytestmark = pytest.mark.slow
@@ -124,7 +126,7 @@ def test_logits_learn_from_their_own_samples_only(monkeypatch: pytest.MonkeyPatc
         choice[:] = poor[: len(choice)]
 
     monkeypatch.setattr("nba.explore.gamma.vary", poor_ones)
-    monkeypatch.setattr("nba.explore.gamma.refit", poor_ones)
+    monkeypatch.setattr("nba.explore.gamma.resize_engines", poor_ones)
     two.step(DIGITS, ALL, 20)
     assert sum(asked) == 16
     assert not np.array_equal(one.logits, before)
@@ -185,9 +187,9 @@ def test_every_draw_is_legal() -> None:
 
 def test_objective_latency_reaches_the_network_search() -> None:
     """The network search scores paths by the latency that this search minimises, a bound of the realised one."""
-    macro = Macro(
+    macro = DIGITS_SPACE.but(
         height=8, width=8, channels=1, classes=10, stem_channels=8, head_channels=16,
-        stages=(MacroStage(channels=8, blocks=1, stride=1), MacroStage(channels=12, blocks=1, stride=2)),
+        stages=(StageSpace(channels=8, blocks=1, stride=1), StageSpace(channels=12, blocks=1, stride=2)),
         operators=("k3_e1", "k3_e3"), bitwidths=(4, 8),
     )  # fmt: skip
     small = Architecture(macro=macro, ops=("k3_e1", "k3_e1"), bits=(8, 8))

@@ -22,12 +22,14 @@ from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
 from nba.ir.network import Network
-from nba.learn.space.network import Macro, MacroStage, widest_map
+from nba.learn.space.config import StageSpace
+from nba.learn.space.network import widest_map
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
 from nba.machine.total import exact_cost
 from nba.machine.usage import OBJECTIVES, Objective, value_of
+from tests.spaces import DIGITS_SPACE
 from tests.strategies import random_pair
 from tests.unit.hw_networks import SMALL
 
@@ -145,9 +147,9 @@ def test_sizes_that_nothing_fills_are_not_searched() -> None:
     assert sizes_up_to(8, (1, 2, 4, 6, 8, 12)) == (1, 2, 4, 6, 8)
     assert sizes_up_to(7, (1, 2, 4, 6, 8, 12)) == (1, 2, 4, 6, 8)
     assert sizes_up_to(99, (1, 2)) == (1, 2)
-    macro = Macro(
+    macro = DIGITS_SPACE.but(
         name="thin", stem_channels=4, head_channels=10, operators=("k3_e1", "k3_e3"),
-        stages=(MacroStage(channels=3, blocks=2, stride=1),),
+        stages=(StageSpace(channels=3, blocks=2, stride=1),),
     )  # fmt: skip
     assert widest_map(macro) == 12
     space = AcceleratorSpace(slots=(True, False)).within(widest_map(macro))

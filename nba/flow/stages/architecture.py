@@ -29,11 +29,9 @@ def given(spec: Spec, space: Macro) -> Architecture:
     """The architecture in the spec's file, as a point of `space`. Raises SpecError."""
     from nba.ir.network import MASTER_BITS
     from nba.learn.space.architecture_file import read_architecture
-    from nba.learn.space.check import check_macro
     from nba.learn.switchable.supernet import macro_at
 
     assert spec.architecture is not None
-    check_macro(space)
     if spec.switchable is None:
         return read_architecture(Path(spec.architecture), space, with_bits=True)
     space = macro_at(space, MASTER_BITS, spec.switchable)

@@ -67,10 +67,8 @@ def check_space(space: Macro) -> None:
     """Raise SpecError unless the template's integers can express the smallest and the largest network of `space`."""
     from nba.core.errors import SpecError
     from nba.ir.check import check_network
-    from nba.learn.space.check import check_macro
     from nba.learn.space.network import skeleton
 
-    check_macro(space)
     for what, architecture in (("smallest", smallest(space)), ("largest", largest(space))):
         problems = check_network(skeleton(architecture))
         if problems:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, model_validator
 
 from nba.core.section import Positive, PositiveFloat, Rate, Weight
-from nba.learn.train.augmentation import Augmented
+from nba.learn.train.config import BatchSize, Decay, LastRate, WeightsSchedule
 
 BitSampling = Literal["hetero", "soft", "hard"]
 """How bitwidths are sampled: blended for the weights and one for beta, always blended, always one."""
@@ -37,7 +37,7 @@ _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 _Range = Annotated[tuple[_NotNegative, _NotNegative], AfterValidator(_range)]
 
 
-class SearchSchedule(Augmented):
+class SearchSchedule(WeightsSchedule):
     """How long and how the search learns: weights alone, then weights, operators, bitwidths and accelerator in turn.
 
     weights_fraction: share of the training images for the weights; the others are for operators and bitwidths.
@@ -64,14 +64,11 @@ class SearchSchedule(Augmented):
     pretrain_epochs: Annotated[int, Field(ge=0, le=10_000, strict=True)] = 10
     joint_epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 30
     steps_per_epoch: Positive | None = None
-    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 32
+    batch_size: BatchSize = 32
     weights_fraction: Annotated[float, Field(ge=0.05, le=0.95, strict=True)] = 0.5
-    optimiser: Literal["adamw", "sgd"] = "adamw"
     learning_rate: Rate = 0.01
-    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
-    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.001
-    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
-    clip_norm: PositiveFloat | None = None
+    learning_rate_last: LastRate = 0.001
+    weight_decay: Decay = 0.001
     alpha_learning_rate: Rate = 0.02
     beta_learning_rate: Rate = 0.02
     adam_betas: tuple[_Beta, _Beta] = (0.5, 0.999)
@@ -100,10 +97,6 @@ class SearchSchedule(Augmented):
         if self.temperature_factor is None and self.temperature_last > self.temperature_first:
             raise ValueError(
                 f"temperature_last {self.temperature_last} is above temperature_first {self.temperature_first}"
-            )
-        if self.learning_rate_last > self.learning_rate:
-            raise ValueError(
-                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
             )
         wanted = ("target_fps", "target", "cost_range", "fps_range")
         given = [name for name in wanted if getattr(self, name) is not None]

@@ -28,7 +28,6 @@ from nba.learn.search.bilevel import Bilevel, check_classes, gate_penalty, requi
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import CostOracle, PathScores, adapted_weight
 from nba.learn.search.result import SearchRecord, SearchResult, record_from
-from nba.learn.space.check import check_macro
 from nba.learn.space.network import Architecture, Macro, bit_operations, macs, skeleton, slot_of_layer
 from nba.learn.supernet import paths
 from nba.learn.supernet.network import Supernet
@@ -56,10 +55,9 @@ def search_jointly(
     `config` has its targets in units of the cost (`SearchSchedule.in_cycles`), `objective` is that of the hardware.
     `hardware` must be freshly made; it is left in its final state. With `folder`, a checkpoint search.pt is kept there,
     and an interrupted search continues from it. `mapper` is asked for an accelerator of the derived network where
-    `hardware` found none that meets the budgets. Raises SpecError for an illegal space,
-    InfeasibleError if no accelerator that meets the budgets was found.
+    `hardware` found none that meets the budgets. Raises InfeasibleError if no accelerator
+    that meets the budgets was found.
     """
-    check_macro(macro)
     check_classes(macro, dataset)
     torch.set_num_threads(THREADS)
     run = JointSearch(macro, dataset, hardware, config, seed, objective=objective)

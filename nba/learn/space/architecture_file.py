@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -130,7 +129,7 @@ def _bits(places: tuple[Block, ...], found: tuple[BlockChoice, ...], with_bits: 
 def macro_fields(macro: Macro) -> dict[str, Any]:
     """The fields of `macro` as files and fingerprints have them: what a space without a `stem_pool` says of itself is
     what it said before there was one."""
-    found = asdict(macro)
+    found = macro.model_dump(mode="json")
     if macro.stem_pool is None:
         del found["stem_pool"]
     return found
@@ -138,7 +137,7 @@ def macro_fields(macro: Macro) -> dict[str, Any]:
 
 def architecture_json(architecture: Architecture) -> str:
     """JSON text that `architecture_from_json` reads back."""
-    raw = {**asdict(architecture), "macro": macro_fields(architecture.macro)}
+    raw = {"macro": macro_fields(architecture.macro), "ops": architecture.ops, "bits": architecture.bits}
     return json.dumps(raw, indent=1, sort_keys=True) + "\n"
 
 

@@ -99,15 +99,9 @@ class StemPoolSpace(Section):
     stride: Strides = 2
 
 
-class NetworkSpace(Section):
-    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
+class NetworkFrame(Section):
+    """What the section `network` says, and what the space that is made of it (`nba.learn.space.network.Macro`) has."""
 
-    `preset` gives every field that does not stand beside it. `stem_pool`: a max pooling between the stem and the first
-    stage, as in ResNet. `bits_per`: what shares one searched bitwidth.
-    `expand_at_one`: operators of expansion 1 have an expand layer too.
-    """
-
-    preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
     stem_channels: Channels
     stem_stride: Strides = 1
     stem_pool: StemPoolSpace | None = None
@@ -119,6 +113,17 @@ class NetworkSpace(Section):
     head_bits: Bits = 8
     classifier_bits: Bits = 8
     bits_per: BitsPer = "block"
+
+
+class NetworkSpace(NetworkFrame):
+    """The networks that are searched: a fixed frame of stem, stages and head; one operator per block.
+
+    `preset` gives every field that does not stand beside it. `stem_pool`: a max pooling between the stem and the first
+    stage, as in ResNet. `bits_per`: what shares one searched bitwidth.
+    `expand_at_one`: operators of expansion 1 have an expand layer too.
+    """
+
+    preset: Literal["auto-nba-cifar", "auto-nba-imagenet"] | None = None
 
     @model_validator(mode="before")
     @classmethod

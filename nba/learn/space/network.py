@@ -13,95 +13,70 @@ are then neighbours. What a skipped block reads and passes on stays what it was,
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Annotated
 
+from pydantic import Field, ValidationError, model_validator
+
+from nba.core.errors import SpecError, listed
+from nba.core.yamlfile import explain
 from nba.ir.network import MASTER_BITS, WIDE_BITS, Layer, Network, Tensor, widened
+from nba.ir.network_rules import MAX_CHANNELS, MAX_DIM
 from nba.ir.operators import OPERATORS, Kind, engine_kind
 from nba.learn.space import layers
 from nba.learn.space.builder import NetworkBuilder
-from nba.learn.space.config import BITWIDTHS, BLOCK_OPERATORS, BitsPer, NetworkSpace
+from nba.learn.space.config import Bitwidths, Channels, NetworkFrame, NetworkSpace, StageSpace
 from nba.learn.space.operators import SKIP as SKIP
 from nba.learn.space.operators import parse_operator
-from nba.learn.space.strides import Stride, shortest
+from nba.learn.space.strides import Stride
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class StemPool:
-    """A max pooling of `kernel` x `kernel` codes behind the stem, padded by half of the kernel."""
-
-    kernel: int
-    stride: Stride
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "stride", shortest(self.stride))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MacroStage:
-    """`blocks` blocks with `channels` output channels; the first has stride `stride`, the others 1.
-
-    operators, bitwidths: the choices of these blocks, where they are not those of the whole macro-architecture.
-    """
-
-    channels: int
-    blocks: int
-    stride: Stride
-    operators: tuple[str, ...] | None = None
-    bitwidths: tuple[int, ...] | None = None
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "stride", shortest(self.stride))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Macro:
+class Macro(NetworkFrame):
     """What the search leaves alone: the input, 3x3 stem, max pooling of the stem (where there is a `stem_pool`), stages
     of blocks, 1x1 header, average pooling, classifier.
 
-    `operators` and `bitwidths` are the choices of every block whose stage has none of its own; one bitwidth is chosen
-    per block, per stage or for the whole network (`bits_per`). `stem_bits`, `head_bits` and `classifier_bits` are
-    those of stem, header and classifier. All hold for weights and activations together. `expand_at_one`: operators of
-    expansion 1 have an expand layer too, as in Auto-NBA.
+    The section `network` of a spec for images of `height` x `width` x `channels` and so many `classes`. `operators` and
+    `bitwidths` are the choices of every block whose stage has none of its own. All bits hold for weights and
+    activations together. Raises ValidationError, naming every field that is out of range, unless a network can be built
+    of it.
     """
 
-    name: str = "net"
-    height: int = 8
-    width: int = 8
-    channels: int = 1
-    classes: int = 10
-    stem_channels: int = 16
-    stem_stride: Stride = 1
-    stem_pool: StemPool | None = None
-    stages: tuple[MacroStage, ...] = (
-        MacroStage(channels=16, blocks=1, stride=2),
-        MacroStage(channels=24, blocks=2, stride=1),
-        MacroStage(channels=32, blocks=2, stride=2),
-    )
-    head_channels: int = 64
-    operators: tuple[str, ...] = BLOCK_OPERATORS
-    bitwidths: tuple[int, ...] = BITWIDTHS
-    stem_bits: int = 8
-    head_bits: int = 8
-    classifier_bits: int = 8
-    bits_per: BitsPer = "block"
-    expand_at_one: bool = False
+    name: Annotated[str, Field(max_length=64)]
+    height: Annotated[int, Field(ge=1, le=MAX_DIM, strict=True)]
+    width: Annotated[int, Field(ge=1, le=MAX_DIM, strict=True)]
+    channels: Channels
+    classes: Annotated[int, Field(ge=2, le=MAX_CHANNELS, strict=True)]
+    bitwidths: Bitwidths
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "stem_stride", shortest(self.stem_stride))
+    @model_validator(mode="after")
+    def _stages_agree(self) -> Macro:
+        problems, before = [], self.stem_channels
+        for i, stage in enumerate(self.stages):
+            problems.extend(_group_problems(f"stages[{i}]", stage, before, stage.operators or self.operators))
+            before = stage.channels
+        if self.bits_per == "network" and len({stage.bitwidths or self.bitwidths for stage in self.stages}) > 1:
+            problems.append(
+                "stages: bitwidths differ from stage to stage, but bits_per: network has one for all; "
+                "give the same ones, or bits_per: stage"
+            )
+        if problems:
+            raise ValueError("; ".join(problems))
+        return self
 
     @classmethod
     def of(
         cls, space: NetworkSpace, *, name: str, size: tuple[int, int, int], classes: int, bitwidths: tuple[int, ...]
     ) -> Macro:
-        """The section `network` of a spec for images of `size` (height, width, channels) and so many classes."""
+        """The section `network` of a spec for images of `size` (height, width, channels) and so many classes. Raises
+        SpecError with every error."""
         height, width, channels = size
-        others = NetworkSpace.model_fields.keys() - {"preset", "stages", "stem_pool"}
-        frame = {key: getattr(space, key) for key in others}
-        stages = tuple(MacroStage(**dict(stage)) for stage in space.stages)
-        pooled = None if space.stem_pool is None else StemPool(**dict(space.stem_pool))
-        return cls(
-            name=name, height=height, width=width, channels=channels, classes=classes, bitwidths=bitwidths,
-            stages=stages, stem_pool=pooled, **frame,
-        )  # fmt: skip
+        frame = space.model_dump(include=set(NetworkFrame.model_fields))
+        try:
+            return cls(
+                name=name, height=height, width=width, channels=channels, classes=classes, bitwidths=bitwidths, **frame
+            )
+        except ValidationError as err:
+            problems = [f"network.{line}" for line in explain(err, cls)]
+            raise SpecError(f"the network space is not valid:\n{listed(problems)}") from None
 
     @property
     def all_operators(self) -> tuple[str, ...]:
@@ -118,6 +93,18 @@ class Macro:
         """Bits of the master codes while all paths are trained: 16 where some layer may see 16 bits, else 8."""
         known = (*self.all_bitwidths, self.stem_bits, self.head_bits, self.classifier_bits)
         return WIDE_BITS if WIDE_BITS in known else MASTER_BITS
+
+
+def _group_problems(where: str, stage: StageSpace, before: int, operators: tuple[str, ...]) -> list[str]:
+    """What is wrong with the operators of two groups of `stage`, which follows `before` channels."""
+    grouped = [op for op in operators if op.endswith("_g2")]
+    odd = sorted({c for c in (before, stage.channels) if c % 2})
+    if not (grouped and odd):
+        return []
+    return [
+        f"{where}: {', '.join(grouped)} need an even number of channels before and in the stage, found "
+        f"{' and '.join(map(str, odd))}; change the channels, or give the stage operators without _g2"
+    ]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

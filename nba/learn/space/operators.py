@@ -70,20 +70,3 @@ def shuffle_rotation(channels: int) -> int:
     if channels < 4 * _ROTATION_UNIT:
         return channels // 4
     return (channels + 2 * _ROTATION_UNIT) // (4 * _ROTATION_UNIT) * _ROTATION_UNIT
-
-
-def operators_problems(where: str, operators: tuple[str, ...]) -> list[str]:
-    """What is wrong with the choices `operators` of the field `where`."""
-    problems = []
-    for operator in operators:
-        try:
-            if operator != SKIP:
-                parse_operator(operator)
-        except SpecError as err:
-            problems.append(str(err).replace("network.operators", where))
-    if len(set(operators)) != len(operators) or not set(operators) - {SKIP}:
-        problems.append(
-            f"{where}: {list(operators)} must be distinct and hold more than {SKIP} (a stage that is always skipped "
-            "is left out)"
-        )
-    return problems

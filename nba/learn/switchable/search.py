@@ -26,7 +26,6 @@ from nba.learn.data.dataset import Dataset
 from nba.learn.search.bilevel import Bilevel, check_classes, require_finite
 from nba.learn.search.config import SearchSchedule
 from nba.learn.search.penalty import adapted_weight
-from nba.learn.space.check import check_macro
 from nba.learn.space.network import Architecture, Macro
 from nba.learn.supernet import paths
 from nba.learn.switchable.config import Switchable
@@ -56,10 +55,9 @@ def search_switchable(
     cascade: bitwidths, loss, and the bitwidths that the architecture learns from. config has its targets in units of
     the cost (`SearchSchedule.in_cycles`). table: of all operators at the lowest bitwidth
     (`nba.learn.switchable.tabulate.efficiency_table`). checkpoint: a file that is written after every epoch, and from
-    which an interrupted search continues to the same result. Raises SpecError for an illegal space or the table of
-    another search, NbaError if training diverges.
+    which an interrupted search continues to the same result. Raises SpecError for the table of another
+    search, NbaError if training diverges.
     """
-    check_macro(macro)
     check_classes(macro, dataset)
     check_table(table, macro, min(cascade.bitwidths))
     torch.set_num_threads(THREADS)

@@ -8,8 +8,6 @@ statistics are those of the batch.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import torch
 from torch import Tensor, nn
 
@@ -24,16 +22,17 @@ from nba.learn.switchable.network import code_bits
 
 def macro_at(macro: Macro, bits: int, config: Cascade) -> Macro:
     """`macro` whose layers all have `bits` bits, as `nba.learn.switchable.network.network_at_bits` gives them to its
-    networks."""
+    networks. Not validated: these may be bits that only loop nests have."""
     seen = min(bits, code_bits(bits))
-    return replace(
-        macro,
-        stages=tuple(replace(stage, bitwidths=None) for stage in macro.stages),
-        bitwidths=(seen,),
-        stem_bits=config.stem_bits or seen,
-        head_bits=seen,
-        classifier_bits=config.classifier_bits or seen,
-        bits_per="block",
+    return macro.model_copy(
+        update={
+            "stages": tuple(stage.but(bitwidths=None) for stage in macro.stages),
+            "bitwidths": (seen,),
+            "stem_bits": config.stem_bits or seen,
+            "head_bits": seen,
+            "classifier_bits": config.classifier_bits or seen,
+            "bits_per": "block",
+        }
     )
 
 

@@ -45,8 +45,8 @@ class Baselines:
 def at_8_bits(architecture: Architecture) -> Architecture:
     """The same operators with 8 bits in every layer."""
     macro = architecture.macro
-    wide = replace(
-        macro, bitwidths=(MASTER_BITS,), stages=tuple(replace(stage, bitwidths=None) for stage in macro.stages),
+    wide = macro.but(
+        bitwidths=(MASTER_BITS,), stages=tuple(stage.but(bitwidths=None) for stage in macro.stages),
         stem_bits=MASTER_BITS, head_bits=MASTER_BITS, classifier_bits=MASTER_BITS,
     )  # fmt: skip
     return replace(architecture, macro=wide, bits=(MASTER_BITS,) * len(architecture.bits))
@@ -101,11 +101,14 @@ def adapting(
 
 
 def calibrate(model: FakeNetwork, floating: FakeNetwork, dataset: Dataset) -> None:
-    """Scale the outputs of every layer of `model` to the largest values of `floating` there, on training images."""
+    """Scale the outputs of every layer of `model` to the largest values of `floating` there, on training images. A
+    layer that keeps its source's scale is left alone: its outputs may reach less far than the source's."""
     x = images(dataset.train_x[:CALIBRATION_IMAGES])
     with torch.no_grad():
         signals = floating.signals(x)[1:]
         for layer, signal in zip(model.layers, signals, strict=True):
             assert isinstance(layer, QuantLayer)
+            if layer.keeps_scale:
+                continue
             reach = signal.real().abs().max().clamp(min=1e-3)
             layer.out.log_scale.copy_(torch.log(reach / layer.out.high))

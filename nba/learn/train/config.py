@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -24,7 +24,33 @@ class Distillation(Section):
     teacher: str = FLOAT_TEACHER
 
 
-class TrainSchedule(Augmented):
+BatchSize = Annotated[int, Field(ge=2, le=4096, strict=True)]
+LastRate = Annotated[float, Field(ge=0, le=1, strict=True)]
+Decay = Annotated[float, Field(ge=0, le=1, strict=True)]
+
+
+class WeightsSchedule(Augmented):
+    """How weights are learned, in a search and in a training: batches of augmented images, AdamW or SGD with
+    `momentum`, whose rate falls from learning_rate to learning_rate_last. clip_norm: largest norm of the gradients."""
+
+    batch_size: BatchSize = 64
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    learning_rate: Rate = 0.004
+    learning_rate_last: LastRate = 0.0
+    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
+    weight_decay: Decay = 0.01
+    clip_norm: PositiveFloat | None = None
+
+    @model_validator(mode="after")
+    def _rate_falls(self) -> Self:
+        if self.learning_rate_last > self.learning_rate:
+            raise ValueError(
+                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
+            )
+        return self
+
+
+class TrainSchedule(WeightsSchedule):
     """How long and how the derived network is trained: linear warm-up, cosine to learning_rate_last; AdamW, or SGD with
     `momentum` (Nesterov's with `nesterov`); clip_norm: largest norm of the gradients.
 
@@ -38,14 +64,7 @@ class TrainSchedule(Augmented):
 
     preset: Literal["common-cifar", "common-imagenet"] | None = None
     epochs: Annotated[int, Field(ge=1, le=10_000, strict=True)] = 100
-    batch_size: Annotated[int, Field(ge=2, le=4096, strict=True)] = 64
-    optimiser: Literal["adamw", "sgd"] = "adamw"
-    learning_rate: Rate = 0.004
-    learning_rate_last: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.0
-    momentum: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.9
     nesterov: Annotated[bool, Field(strict=True)] = True
-    weight_decay: Annotated[float, Field(ge=0, le=1, strict=True)] = 0.01
-    clip_norm: PositiveFloat | None = None
     warmup_epochs: Annotated[float, Field(ge=0, le=1000, strict=True)] = 3.0
     label_smoothing: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.1
     ema: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.0
@@ -59,14 +78,6 @@ class TrainSchedule(Augmented):
     @classmethod
     def _from_preset(cls, raw: Any) -> Any:
         return with_preset(raw, TRAINING)
-
-    @model_validator(mode="after")
-    def _falls(self) -> TrainSchedule:
-        if self.learning_rate_last > self.learning_rate:
-            raise ValueError(
-                f"learning_rate_last {self.learning_rate_last} is above learning_rate {self.learning_rate}"
-            )
-        return self
 
     def recipe(self) -> dict[str, Any]:
         """All fields that shape what is trained."""

@@ -5,37 +5,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any, Literal, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from nba.core.errors import SpecError
-from nba.learn.train.config import TrainSchedule
-
-
-class WeightsSchedule(Protocol):
-    """What a search and a training say about the optimiser of their weights."""
-
-    @property
-    def optimiser(self) -> Literal["adamw", "sgd"]:
-        """Its kind."""
-        ...
-
-    @property
-    def learning_rate(self) -> float:
-        """Its first rate."""
-        ...
-
-    @property
-    def momentum(self) -> float:
-        """Of SGD."""
-        ...
-
-    @property
-    def weight_decay(self) -> float:
-        """Of kernels."""
-        ...
+from nba.learn.train.config import TrainSchedule, WeightsSchedule
 
 
 def decay_groups(model: nn.Module, weight_decay: float) -> list[dict[str, Any]]:

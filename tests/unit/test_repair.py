@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from nba.explore.repair import area_time, busy_cycles, deal, demand, repair_rings
-from nba.explore.sampling import refit
+from nba.explore.sampling import resize_engines
 from nba.explore.space import PER_SLOT
 from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import ROWS, layer_table
@@ -80,13 +80,13 @@ def test_rings_that_get_smaller_leave_the_interval_alone() -> None:
     assert smaller > 50
 
 
-def test_refitted_engines_use_the_budget_up() -> None:
+def test_resized_engines_use_the_budget_up() -> None:
     """Children of random designs: most are within the DSP budget and near it, and their layers are better balanced."""
     search = digits_search(0)
     parents = search.space.sample(np.random.default_rng(2), 800)
     wanted = demand(layer_table(DIGITS), ALL, search.rules)
     choice = np.empty((800, search.space.n_parameters), np.int8)
-    refit(
+    resize_engines(
         np.random.default_rng(3), search.rules, search.weights(), parents, np.full(800, 1 / 800), wanted, BUDGET,
         np.inf, choice,
     )  # fmt: skip
