@@ -37,8 +37,9 @@ from tests.strategies import random_codes
 
 ROOT = PACKAGE.parent
 PACKAGES = ("nba/ir", "nba/learn", "nba/loopnest", "nba/emit", "nba/report", "templates/report")
-MAY_NAME = {"nba/ir/operators.py", "nba/learn/space/layers.py"}
-"""Files of PACKAGES that may name a kind of layer: the table, and the layers that the network space is made of."""
+MAY_NAME = {"nba/ir/operators.py", "nba/learn/space/layers.py", "nba/loopnest/shapes.py"}
+"""Files of PACKAGES that may name a kind of layer: the table, the layers that the network space is made of, and those
+of published networks, which have names."""
 
 
 def network_of(op: Op, **changes: object) -> Network:
