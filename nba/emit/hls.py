@@ -294,6 +294,7 @@ def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
     return braces(*arguments)[1:-1]
 
 
+# Little more than one statement: all that the templates see of a chunk.
 def _chunk(
     modes: tuple[tuple[Network, Weights], ...],
     programs: tuple[Program, ...],

@@ -69,6 +69,7 @@ class Effort:
     refine_steps: int = REFINE_STEPS
 
 
+# Its arguments are the problem, how hard and from where it is solved, and who is told.
 def find_accelerator(
     network: Network,
     platform: Platform,
@@ -105,6 +106,7 @@ class Mapped:
         return value_of(objective, cost.interval_cycles, cost.first_output_latency_cycles, cost.energy_pj)
 
 
+# Its arguments are the problem, how hard and from where it is solved, and who is told.
 def map_certified(
     network: Network,
     platform: Platform,

@@ -142,6 +142,7 @@ def charts(inputs: Inputs, program: Program, frames: SteadyFrames) -> tuple[draw
     )
 
 
+# Little more than one statement: all that the template of the page sees.
 def render(inputs: Inputs) -> str:
     """The page. Raises DeadlockError for a design that cannot run, SpecError for an unknown platform."""
     design = inputs.design

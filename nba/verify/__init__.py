@@ -45,6 +45,24 @@ def steady_part(program: Program, frames: int) -> dict[str, object]:
     }  # fmt: skip
 
 
+def _add_cycles(cycles: dict[str, object], name: str, batches: tuple[RtlResult, ...], slowest: int) -> None:
+    """Adds to the part of metrics.json on cycles what simulator `name` found: in the slowest mode, and of several modes
+    the interval of each. The last batch of a mode counts."""
+    of_mode = {batch.mode: batch for batch in batches}
+    cycles.setdefault("predicted", of_mode[slowest].predicted)
+    of_simulator = cycles.setdefault("simulated", {})
+    assert isinstance(of_simulator, dict)
+    of_simulator[name] = of_mode[slowest].simulated
+    if len(of_mode) > 1:
+        cycles["modes"] = [
+            {
+                "predicted_interval": of_mode[m].predicted["batch_interval_cycles"],
+                "simulated_interval": of_mode[m].simulated["batch_interval_cycles"],
+            }
+            for m in sorted(of_mode)
+        ]
+
+
 def _failures(name: str, batches: tuple[RtlResult, ...], n_modes: int) -> Iterator[str]:
     """What went wrong in the batches of a simulator, a sentence each."""
     for batch in batches:
@@ -88,7 +106,6 @@ def verify_bundle(
     design = checked.design
     n_modes = len(design.networks)
     programs = design_programs(design.network, design.accelerator, design.modes)
-    slowest = slowest_mode(programs)
     if at_most:
         images = {name: min(count, len(checked.images)) for name, count in images.items()}
     _check_images(bundle, images, len(checked.images))
@@ -106,20 +123,8 @@ def verify_bundle(
         simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
         failures += _failures(name, simulated.batches, n_modes)
         exact[name] = _bits(simulated.batches[:: len(frames)])
-        of_mode = {batch.mode: batch for batch in simulated.batches}
-        cycles.setdefault("predicted", of_mode[slowest].predicted)
-        cycles.setdefault("steady", steady_part(programs[slowest], common))
-        of_simulator = cycles.setdefault("simulated", {})
-        assert isinstance(of_simulator, dict)
-        of_simulator[name] = of_mode[slowest].simulated
-        if n_modes > 1:
-            cycles["modes"] = [
-                {
-                    "predicted_interval": of_mode[m].predicted["batch_interval_cycles"],
-                    "simulated_interval": of_mode[m].simulated["batch_interval_cycles"],
-                }
-                for m in range(n_modes)
-            ]
+        _add_cycles(cycles, name, simulated.batches, slowest_mode(programs))
+        cycles.setdefault("steady", steady_part(programs[slowest_mode(programs)], common))
         progress.advance(1, name)
     if "hls" in images:
         exact["hls"] = _hls_bits(checked, images["hls"], work / "hls")
