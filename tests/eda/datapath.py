@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_pair, nba_sum, nba_array,
-nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_sum,
+nba_array, nba_requant."""
 
 from __future__ import annotations
 
@@ -11,21 +11,35 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
     return tuple(dict(zip(names.split(), row, strict=True)) for row in rows)
 
 
-_ALIGN = "PP LANES A_BITS NEST"
-_ALIGN_WIDE = "PP LANES C_BITS A_BITS NEST"
+_ALIGN = "BANKS COLUMNS LANES A_BITS NEST"
+_ALIGN_WIDE = "BANKS COLUMNS LANES C_BITS A_BITS NEST"
 _WNEST = "N STORE_BITS W_BITS NEST"
 _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
+_ARRAY_DEGREE = "PM PN PP A_BITS W_BITS ACC_BITS PACK DEGREE"
+_SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
+_PAIR_DEGREE = "A_BITS W_BITS DEGREE"
 _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0))
-    + _sets(_ALIGN_WIDE, (2, 3, 16, 16, 1), (4, 1, 16, 5, 1), (1, 2, 16, 16, 0)),
+    "nba_align": _sets(
+        _ALIGN,
+        (1, 1, 1, 8, 0),
+        (1, 1, 3, 2, 1),
+        (2, 2, 1, 4, 1),
+        (4, 4, 2, 8, 1),
+        (8, 8, 3, 7, 1),
+        (4, 4, 4, 8, 0),
+        (4, 2, 3, 4, 1),
+        (8, 4, 1, 2, 1),
+        (8, 1, 2, 8, 1),
+    )
+    + _sets(_ALIGN_WIDE, (2, 2, 3, 16, 16, 1), (4, 4, 1, 16, 5, 1), (1, 1, 2, 16, 16, 0)),
     "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1))
     + _sets(_WNEST, (3, 16, 16, 1), (2, 16, 6, 1), (2, 16, 16, 0)),
     "nba_array": _sets(
@@ -42,8 +56,17 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (1, 3, 1, 2, 16, 5, 24),
     )
     + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1))
-    + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1)),
-    "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4)),
+    + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1))
+    + _sets(
+        _ARRAY_DEGREE,
+        (2, 4, 2, 8, 8, 24, 1, 2),
+        (3, 3, 1, 8, 8, 20, 1, 4),
+        (3, 1, 2, 2, 2, 6, 1, 4),
+        (1, 2, 1, 4, 4, 9, 1, 2),
+    ),
+    "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
+    "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
+    + _sets(_PAIR_DEGREE, (8, 8, 2), (8, 8, 4), (2, 2, 4), (4, 8, 2), (3, 2, 2)),
     "nba_sum": _sets(_SUM, (1, 16, 20, 0), (1, 10, 10, 1), (4, 16, 24, 0), (5, 8, 17, 0), (11, 9, 10, 0), (3, 4, 4, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
@@ -56,8 +79,9 @@ BENCHES: dict[str, tuple[Params, ...]] = {
 VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nba_requant"][1]),)
 
 LINT: dict[str, tuple[Params, ...]] = {
-    "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 8, 1), (2, 4, 8, 0), (8, 1, 8, 1), (4, 16, 5, 1)),
+    "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 1, 8, 1), (2, 2, 4, 8, 0), (8, 8, 1, 8, 1), (8, 2, 16, 5, 1)),
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
+    "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
@@ -66,13 +90,15 @@ LINT: dict[str, tuple[Params, ...]] = {
 """Sets of the lint gates; the defaults are linted with all other modules."""
 
 PROOFS: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0))
-    + _sets(_ALIGN_WIDE, (1, 1, 16, 16, 1), (1, 1, 16, 6, 1)),
+    "nba_align": _sets(_ALIGN, (2, 2, 2, 8, 1), (2, 2, 1, 4, 1), (1, 1, 1, 8, 0), (4, 2, 1, 4, 1))
+    + _sets(_ALIGN_WIDE, (1, 1, 1, 16, 16, 1), (1, 1, 1, 16, 6, 1)),
     "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
     + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
-    + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1)),
-    "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)),
+    + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1))
+    + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4)),
+    "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
+    "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
