@@ -79,7 +79,8 @@ BENCHES: dict[str, tuple[Params, ...]] = {
 VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nba_requant"][1]),)
 
 LINT: dict[str, tuple[Params, ...]] = {
-    "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 1, 8, 1), (2, 2, 4, 8, 0), (8, 8, 1, 8, 1), (8, 2, 16, 5, 1)),
+    "nba_align": BENCHES["nba_align"]
+    + _sets(_ALIGN, (1, 1, 1, 8, 1), (2, 2, 4, 8, 0), (8, 8, 1, 8, 1), (8, 2, 16, 5, 1)),
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
     "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
