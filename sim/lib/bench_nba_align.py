@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_align: every code under every legal shift, both signs, in every rotation, with columns present and absent; some or
-all of the banks are columns."""
+"""nba_align: every code under every legal shift, both signs, in every rotation, with columns present and absent; some
+or all of the banks are columns."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """nba_array: accumulators of every cycle, with random gaps and sums of random length; reset drops steps on the way.
 
-Products and sums are exact integers here, taken modulo 2^ACC_BITS at the end. With DEGREE above 1 a step has one, two or
-four times PP columns, most often as many as the steps of its sum: an accumulator is that of a column only as long as no
-step has fewer."""
+Products and sums are exact integers here, taken modulo 2^ACC_BITS at the end. With DEGREE above 1 a step has one, two
+or four times PP columns, most often as many as the steps of its sum: an accumulator is that of a column only as long as
+no step has fewer."""
 
 from __future__ import annotations
 

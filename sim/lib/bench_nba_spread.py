@@ -7,7 +7,7 @@ from __future__ import annotations
 from itertools import product
 
 import cocotb
-from lanes import Inputs, most_operand, draw, pack, spread, stream, unpack
+from lanes import Inputs, draw, most_operand, pack, spread, stream, unpack
 from stepping import parameter, rng
 
 
