@@ -236,7 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # a bit less than -128 needs. Weights, products and operands of others.
     Mutant(
         module="nba_pair",
-        old="product_q + HALF",
+        old="product_q + halves",
         new="product_q",
         bench=BENCHES["nba_pair"][0],
         proof=PROOFS["nba_pair"][1],
@@ -271,14 +271,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_array",
-        old=".s_w0(w0),",
-        new=".s_w0(w1),",
+        old=".s_w0       (w0),",
+        new=".s_w0       (w1),",
         bench=BENCHES["nba_array"][12],
     ),
     Mutant(
         module="nba_array",
-        old="= p1[i*PROD_BITS",
-        new="= p0[i*PROD_BITS",
+        old="all = products[gi*PN*COLS_W +: PN*COLS_W];",
+        new="all = products[PN*COLS_W-1:0];",
         bench=BENCHES["nba_array"][15],
     ),
     Mutant(
@@ -292,6 +292,117 @@ MUTANTS: tuple[Mutant, ...] = (
         old="assign operands = s_a[(gp*LANES +",
         new="assign operands = s_a[((PP-1-gp)*LANES +",
         bench=BENCHES["nba_array"][12],
+    ),
+    # Columns in fields of one product: halves of two columns are missing, or follow the degree of the next step; the
+    # fields of four columns are read as those of two, without their top bit turned over, without their sign, or as the
+    # degree of a step that is no longer there says.
+    Mutant(
+        module="nba_pair",
+        old="3'd0, two, 3'd0,",
+        new="3'd0, 1'b0, 3'd0,",
+        bench=BENCHES["nba_pair"][4],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="wire two  = s_degree_q1 != 2'd0;",
+        new="wire two  = s_degree_q2 != 2'd0;",
+        bench=BENCHES["nba_pair"][4],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="column1 = of_four ? {{5{~f[7]}}, f[6:4]} : {~f[15], f[14:8]}",
+        new="column1 = {~f[15], f[14:8]}",
+        bench=BENCHES["nba_pair"][5],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="assign m_p0 = {~f[15], f[14:12], ~f[11],",
+        new="assign m_p0 = {~f[15], f[14:12], f[11],",
+        bench=BENCHES["nba_pair"][6],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="column0 = {{9{~f[7]}}, f[6:0]}",
+        new="column0 = {9'd0, f[6:0]}",
+        bench=BENCHES["nba_pair"][7],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="of_four = DEGREE == 4 && s_degree_q2 == 2'd2;",
+        new="of_four = DEGREE == 4 && s_degree_q1 == 2'd2;",
+        bench=BENCHES["nba_pair"][5],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    # Operands of several columns: no borrow of the second, third or fourth; neighbours instead of every PP-th column;
+    # always as many as there can be.
+    Mutant(
+        module="nba_spread",
+        old="second - {5'd0, a0[OP_BITS-1]}",
+        new="second",
+        bench=BENCHES["nba_spread"][0],
+        proof=PROOFS["nba_spread"][0],
+    ),
+    Mutant(
+        module="nba_spread",
+        old="{over, third} - {7'd0, above[3]}",
+        new="{over, third}",
+        bench=BENCHES["nba_spread"][2],
+        proof=PROOFS["nba_spread"][2],
+    ),
+    Mutant(
+        module="nba_spread",
+        old="fourth - {3'd0, third[3]}",
+        new="fourth",
+        bench=BENCHES["nba_spread"][1],
+        proof=PROOFS["nba_spread"][1],
+    ),
+    Mutant(
+        module="nba_spread", old="s_data[((gp+PP)*LANES", new="s_data[((gp+1)*LANES", bench=BENCHES["nba_spread"][1]
+    ),
+    Mutant(
+        module="nba_spread",
+        old="(s_degree == 2'd1) ? two[12:0] :",
+        new="(s_degree != 2'd3) ? two[12:0] :",
+        bench=BENCHES["nba_spread"][3],
+        proof=PROOFS["nba_spread"][0],
+    ),
+    # Sums of several columns: of the wrong field, with the sign of a narrower one, at the place of another column; the
+    # degree a step early.
+    Mutant(
+        module="nba_array",
+        old="FROM   = (gd == 0) ? 0 : (gd == 1) ? 16 :",
+        new="FROM   = (gd == 0) ? 0 : (gd == 1) ? 8 :",
+        bench=BENCHES["nba_array"][16],
+    ),
+    Mutant(
+        module="nba_array",
+        old="(gd == 0) ? 16 : (gd == 1) ? 8 : 4;",
+        new="(gd == 0) ? 16 : 4;",
+        bench=BENCHES["nba_array"][17],
+    ),
+    Mutant(
+        module="nba_array",
+        old="*PP*DEGREE+gd*PP+gp)",
+        new="*PP*DEGREE+gp*DEGREE+gd)",
+        bench=BENCHES["nba_array"][18],
+    ),
+    Mutant(
+        module="nba_array",
+        old="degree_q2 = degree_q[3:2];",
+        new="degree_q2 = degree_q[1:0];",
+        bench=BENCHES["nba_array"][19],
+    ),
+    # The last banks instead of the first.
+    Mutant(
+        module="nba_align",
+        old="stages[ROT_W*BANKS*WORD_W +: COLUMNS*WORD_W]",
+        new="stages[(ROT_W+1)*BANKS*WORD_W-1 -: COLUMNS*WORD_W]",
+        bench=BENCHES["nba_align"][6],
     ),
     Mutant(
         module="nba_requant",

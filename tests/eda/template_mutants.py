@@ -38,24 +38,37 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "r_addr_q <= BASE_C[15:0] + r_next;", "r_addr_q <= BASE_C[15:0] + r_off_q;", 1, 0),
     # Decisions on the ring that is being written.
     _m("nba_edge", "p_hit[gi] = p_ring ==", "p_hit[gi] = w_ring ==", 52),
-    _m("nba_edge", "(w_sub & {SUBS{w_en}})", "({SUBS{w_en}})", 52),
+    _m("nba_edge", "(w_sub & {SUBS{w_en[gi]}})", "({SUBS{w_en[gi]}})", 52),
     _m("nba_edge", "r_next_pulse && r_hit[gi]", "r_next_pulse", 52),
     _m("nba_edge", "r_release_pulse && r_release_ring == ID[5:0]", "r_release_pulse", 1),
     _m("nba_writer", "parity) ? odd_base_q1 : even_q1", "parity) ? even_q1 : odd_base_q1", 13),
     _m(
-        "nba_writer", "      if (s_col_last) begin\n        sub_q  <= SUB_FIRST;\n", "      if (s_col_last) begin\n", 88
+        "nba_writer",
+        "        sub_q         <= SUB_FIRST;\n        sub_group_q   <= SUB_FIRST;\n        word_q ",
+        "        word_q ",
+        88,
     ),
     # Channels beyond the last are written: over the next row of the ring.
     _m("nba_writer", "fire && (word_q < cfg_words)", "fire", 87),
-    _m("nba_writer", "        word_q <= 13'd0;\n        odd_q ", "        odd_q ", 52),
-    _m("nba_writer", "if (!cfg_split || odd_q) col_q", "if (!cfg_split || !odd_q) col_q", 13),
-    _m("nba_writer", "        col_q <= 16'd0;\n        odd_q <= 1'b0;\n", "        col_q <= 16'd0;\n", 88),
+    _m(
+        "nba_writer",
+        "        word_q        <= 13'd0;\n        word_group_q  <= 13'd0;\n        place_q ",
+        "        place_q ",
+        52,
+    ),
+    _m("nba_writer", "if (place_last) col_q", "if (place_q == 4'd0) col_q", 13),
+    _m(
+        "nba_writer",
+        "        place_q       <= 4'd0;\n        place_group_q <= 4'd0;\n      end\n    end\n",
+        "      end\n    end\n",
+        88,
+    ),
     _m("nba_writer", "w_done_pulse = fire && row_end", "w_done_pulse = fire && s_col_last", 88),
     # Rotation without the half bank set of odd columns.
     _m(
         "nba_walk",
-        "localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP",
-        "localparam [31:0] BANK = (gt % 8) % PP",
+        "localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS",
+        "localparam [31:0] BANK = (gt % 8) % BANKS",
         48,
     ),
     _m("nba_walk", "xs < limit_q", "xs <= limit_q", 88, 0),
@@ -63,7 +76,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "          w_q      <= cfg_w_base;\n", "", 1, 0),
     # A row of one cycle without its idle cycle.
     _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
-    _m("nba_walk", "+ (gt % 8) >= PP;", "+ (gt % 8) > PP;", 28, 0),
+    _m("nba_walk", "+ (gt % 8) >= BANKS;", "+ (gt % 8) > BANKS;", 28, 0),
     _m("nba_walk", "wait_last_q <= wait_left_q == 12'd2;", "wait_last_q <= wait_left_q == 12'd1;", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
@@ -90,12 +103,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "in_rows && rows_end_q && walk_last", "in_rows && rows_end_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
-    _m("nba_drain", "        param_q   <= cfg_p_base;\n", "", 88, 0),
+    _m("nba_drain", "        param_q          <= cfg_p_base;\n", "", 88, 0),
     _m("nba_drain", "= end_q[FLAGS-1];", "= end_q[FLAGS-2];", 52),
     _m("nba_drain", "= job_q[FLAGS-1];", "= job_q[FLAGS-2];", 52),
     _m("nba_drain", "cfg_res_en && res_word_q < cfg_res_words", "cfg_res_en && res_word_q <= cfg_res_words", 1),
-    _m("nba_drain", "        busy_q <= 1'b0;\n        m_q ", "        m_q ", None, 0),
-    _m("nba_drain", "        res_col_q <= res_group;\n", "", 85),
+    _m("nba_drain", "        busy_q           <= 1'b0;\n", "", None, 0),
+    _m("nba_drain", "        res_col_q        <= res_next;\n", "", 85),
     # Accumulators are taken a cycle too late, a cycle too early.
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", _LATE, 52),
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", "assign xfer       = xfer_q[WAIT-2];", 52),
@@ -106,8 +119,8 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 28),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
     # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.
-    _m("nba_operands", "(PACK != 0) ? nest_w_q[35:27] :", "(PACK != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
-    _m("nba_operands", "    if (PACK != 0) begin : g_early", "    if (PACK == 2) begin : g_early", 1),
+    _m("nba_operands", "(EARLY != 0) ? nest_w_q[35:27] :", "(EARLY != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
+    _m("nba_operands", "    if (EARLY != 0) begin : g_early", "    if (EARLY == 2) begin : g_early", 1),
     _m(
         "nba_chunk",
         "    .PACK       (PACK),\n    .HAS_MAX    (HAS_MAX)\n",
