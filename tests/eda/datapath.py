@@ -342,22 +342,22 @@ MUTANTS: tuple[Mutant, ...] = (
     # always as many as there can be.
     Mutant(
         module="nba_spread",
-        old="second - {5'd0, a0[OP_BITS-1]}",
-        new="second",
+        old="second[5:0] - {5'd0, a0[OP_BITS-1]}",
+        new="second[5:0]",
         bench=BENCHES["nba_spread"][0],
         proof=PROOFS["nba_spread"][0],
     ),
     Mutant(
         module="nba_spread",
-        old="{over, third} - {7'd0, above[3]}",
-        new="{over, third}",
+        old="{over, third[3:0]} - {7'd0, above[3]}",
+        new="{over, third[3:0]}",
         bench=BENCHES["nba_spread"][2],
         proof=PROOFS["nba_spread"][2],
     ),
     Mutant(
         module="nba_spread",
-        old="fourth - {3'd0, third[3]}",
-        new="fourth",
+        old="fourth[3:0] - {3'd0, third[3]}",
+        new="fourth[3:0]",
         bench=BENCHES["nba_spread"][1],
         proof=PROOFS["nba_spread"][1],
     ),
