@@ -13,11 +13,14 @@ from nba.emit.bundle import render_bundle
 from nba.ir.reference import run
 from nba.verify.hls import run_hls, verify_hls
 from tests.modes import modes_case
+from tests.strategies import NetworkLimits
 
 
-def _written(seed: int, n_modes: int, folder: Path) -> tuple[list[np.ndarray], np.ndarray]:
+def _written(
+    seed: int, n_modes: int, folder: Path, limits: NetworkLimits | None = None
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The HLS files of a random design; returns the outputs of every mode, and the inputs."""
-    design, weights, x = modes_case(seed, n_modes)
+    design, weights, x = modes_case(seed, n_modes, limits)
     for path, body in render_bundle(design, weights, x).items():
         if path.startswith("hls/"):
             (folder / path).parent.mkdir(parents=True, exist_ok=True)
@@ -25,10 +28,15 @@ def _written(seed: int, n_modes: int, folder: Path) -> tuple[list[np.ndarray], n
     return [run(*design.mode(m, weights), x) for m in range(n_modes)], x
 
 
-@pytest.mark.parametrize(("seed", "n_modes"), [(7, 2)])
-def test_every_mode_is_exact(seed: int, n_modes: int, tmp_path: Path) -> None:
-    outputs, x = _written(seed, n_modes, tmp_path)
-    network = modes_case(seed, n_modes)[0].network
+@pytest.mark.parametrize(
+    ("seed", "n_modes", "limits"), [(7, 2, None), (0, 2, NetworkLimits()), (59, 3, NetworkLimits(narrow=True))]
+)
+def test_every_mode_is_exact(seed: int, n_modes: int, limits: NetworkLimits | None, tmp_path: Path) -> None:
+    """The second design has four max poolings, most of other bits in its second mode; the third packs four, one and
+    two columns in its modes."""
+    outputs, x = _written(seed, n_modes, tmp_path, limits)
+    network = modes_case(seed, n_modes, limits)[0].network
+    assert limits != NetworkLimits() or any(layer.op == "maxpool" for layer in network.layers)
     result = verify_hls(tmp_path / "hls", network, x, outputs[0], tmp_path / "work", tuple(outputs[1:]))
     assert result.by_mode == (0,) * n_modes
     assert result.images == len(x)
