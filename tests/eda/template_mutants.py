@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
+from template_pairs import PACKED_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,5 +128,65 @@ MUTANTS: tuple[CoreMutant, ...] = (
         "    .PACK       (0),\n    .HAS_MAX    (HAS_MAX)\n",
         1,
     ),
+    # Packed columns. A pass that begins behind the channels of the one before; passes whose columns stay where they
+    # were; the next channel group where the last pass was.
+    _m("nba_writer", "        sub_q   <= sub_group_q;\n        word_q  <= word_group_q;\n", "", PACKED_SEED + 16),
+    _m(
+        "nba_writer",
+        "        place_q <= place_next;\n      end\n      if (s_group_last)",
+        "      end\n      if (s_group_last)",
+        PACKED_SEED + 16,
+    ),
+    _m("nba_writer", "        place_q      <= place_group_q;\n", "", PACKED_SEED + 16),
+    # Places in a word of all banks: of whole rows in the wrong order; of split ones without the half bank set of odd
+    # columns, of all and of one column a step; as many places as the other kind of rows has.
+    _m(
+        "nba_writer",
+        "localparam [31:0]  WHOLE    = gi / PP;",
+        "localparam [31:0]  WHOLE    = PLACES - 1 - gi / PP;",
+        PACKED_SEED + 16,
+    ),
+    _m("nba_writer", "(gi / HALF + PLACES) % (2 * PLACES)", "gi / HALF", PACKED_SEED + 6),
+    _m("nba_writer", "2 * ((gi + BANKS / 2) % BANKS) + 1", "2 * gi + 1", PACKED_SEED + 22),
+    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST_SPLIT[3:0]", PACKED_SEED + 14),
+    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST[3:0]", PACKED_SEED + 5),
+    # The next column group begins too few banks further; past the last bank; in the next word of banks too late; at the
+    # bank of the first group again; always two times pp columns further.
+    _m(
+        "nba_walk",
+        "rot_over  = {1'b0, g_rot_q} + columns_q;",
+        "rot_over  = {1'b0, g_rot_q} + PP_C[3:0];",
+        PACKED_SEED + 5,
+    ),
+    _m("nba_walk", "rot_over[2:0] & BANKS_LAST[2:0]", "rot_over[2:0]", PACKED_SEED + 13),
+    _m("nba_walk", "rot_over >= BANKS_C[3:0]", "rot_over > BANKS_C[3:0]", PACKED_SEED + 13),
+    _m("nba_walk", "          g_rot_q  <= rot_group;\n", "", PACKED_SEED + 25),
+    _m(
+        "nba_walk",
+        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree;",
+        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << 1;",
+        PACKED_SEED + 27,
+    ),
+    # Passes in the wrong order; the residual operand of the next step's columns; a group whose residual operand lies
+    # where the last pass was; parameters and words of a pass behind those of the one before; too few passes; a group
+    # that leaves its parameters as they were.
+    _m("nba_drain", "s_acc[(gm*DEGREE+gi)*PP*ACC_BITS", "s_acc[(gm*DEGREE+DEGREE-1-gi)*PP*ACC_BITS", PACKED_SEED + 16),
+    _m("nba_drain", "res_pos_q[8:6];", "res_pos_q[5:3];", PACKED_SEED + 25),
+    _m("nba_drain", "        pos_q            <= pos_group_q;\n", "", PACKED_SEED + 25),
+    _m("nba_drain", "        param_q    <= param_group_q;\n", "", PACKED_SEED + 16, 2),
+    _m(
+        "nba_drain",
+        "        res_q      <= res_group_q;\n        res_word_q <= res_word_group_q;\n",
+        "        res_q      <= res_group_q;\n",
+        PACKED_SEED + 25,
+    ),
+    _m("nba_drain", "(cfg_degree == 2'd1) ? 2'd1 : 2'd3", "2'd1", PACKED_SEED + 27),
+    _m("nba_drain", "again    = d_last && pass_q != pass_last;", "again    = d_last;", PACKED_SEED + 16, 2),
+    # Operands are packed, and products taken apart, as a later job asks; without a stage for engines that do not mix.
+    _m("nba_operands", ".s_degree(degree_q[13:12]),", ".s_degree(cfg_degree),", PACKED_SEED + 14),
+    _m("nba_operands", "degree_q8 <= degree_q[13:12];", "degree_q8 <= cfg_degree;", PACKED_SEED + 6),
+    _m("nba_operands", "(PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;", "(BANKS > PP) ? 1 : 0;", PACKED_SEED + 16),
+    # The residual operand is that of the first columns of a word.
+    _m("nba_results", "word[res_pos*RES_W +: RES_W]", "word[0 +: RES_W]", PACKED_SEED + 5),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
 )
