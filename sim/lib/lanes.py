@@ -40,6 +40,16 @@ def nest(code: int, shift: int, bits: int, signed: bool) -> int:
     return min((code + (1 << (shift - 1))) >> shift, (1 << (bits - 1 if signed else bits)) - 1)
 
 
+def most_operand(s_degree: int) -> int:
+    """The largest operand of a step of 2^s_degree columns; the smallest is its negative."""
+    return (1 << (8 >> s_degree)) - 1
+
+
+def spread(columns: Sequence[int]) -> int:
+    """Operands of 1, 2 or 4 columns as one of nba_pair, each in a field above the one before."""
+    return sum(value << (16 // len(columns) * i) for i, value in enumerate(columns))
+
+
 async def stream(dut, output: str, latency: int, steps: Sequence[Inputs]) -> list[int]:
     """Drive one step per cycle and return the output's value `latency` cycles after each of them.
 

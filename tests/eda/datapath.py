@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_pair, nba_sum, nba_array,
-nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_sum,
+nba_array, nba_requant."""
 
 from __future__ import annotations
 
@@ -11,21 +11,35 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
     return tuple(dict(zip(names.split(), row, strict=True)) for row in rows)
 
 
-_ALIGN = "PP LANES A_BITS NEST"
-_ALIGN_WIDE = "PP LANES C_BITS A_BITS NEST"
+_ALIGN = "BANKS COLUMNS LANES A_BITS NEST"
+_ALIGN_WIDE = "BANKS COLUMNS LANES C_BITS A_BITS NEST"
 _WNEST = "N STORE_BITS W_BITS NEST"
 _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
+_ARRAY_DEGREE = "PM PN PP A_BITS W_BITS ACC_BITS PACK DEGREE"
+_SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
+_PAIR_DEGREE = "A_BITS W_BITS DEGREE"
 _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (1, 1, 8, 0), (1, 3, 2, 1), (2, 1, 4, 1), (4, 2, 8, 1), (8, 3, 7, 1), (4, 4, 8, 0))
-    + _sets(_ALIGN_WIDE, (2, 3, 16, 16, 1), (4, 1, 16, 5, 1), (1, 2, 16, 16, 0)),
+    "nba_align": _sets(
+        _ALIGN,
+        (1, 1, 1, 8, 0),
+        (1, 1, 3, 2, 1),
+        (2, 2, 1, 4, 1),
+        (4, 4, 2, 8, 1),
+        (8, 8, 3, 7, 1),
+        (4, 4, 4, 8, 0),
+        (4, 2, 3, 4, 1),
+        (8, 4, 1, 2, 1),
+        (8, 1, 2, 8, 1),
+    )
+    + _sets(_ALIGN_WIDE, (2, 2, 3, 16, 16, 1), (4, 4, 1, 16, 5, 1), (1, 1, 2, 16, 16, 0)),
     "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1))
     + _sets(_WNEST, (3, 16, 16, 1), (2, 16, 6, 1), (2, 16, 16, 0)),
     "nba_array": _sets(
@@ -42,8 +56,17 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (1, 3, 1, 2, 16, 5, 24),
     )
     + _sets(_ARRAY_MAX, (1, 3, 1, 2, 8, 2, 10, 1), (1, 1, 1, 1, 16, 4, 21, 1))
-    + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1)),
-    "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4)),
+    + _sets(_ARRAY_PACK, (2, 4, 2, 8, 8, 24, 1), (3, 5, 1, 8, 8, 20, 1), (1, 1, 2, 8, 4, 9, 1), (4, 3, 2, 2, 7, 11, 1))
+    + _sets(
+        _ARRAY_DEGREE,
+        (2, 4, 2, 8, 8, 24, 1, 2),
+        (3, 3, 1, 8, 8, 20, 1, 4),
+        (3, 1, 2, 2, 2, 6, 1, 4),
+        (1, 2, 1, 4, 4, 9, 1, 2),
+    ),
+    "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
+    "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
+    + _sets(_PAIR_DEGREE, (8, 8, 2), (8, 8, 4), (2, 2, 4), (4, 8, 2), (3, 2, 2)),
     "nba_sum": _sets(_SUM, (1, 16, 20, 0), (1, 10, 10, 1), (4, 16, 24, 0), (5, 8, 17, 0), (11, 9, 10, 0), (3, 4, 4, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
@@ -56,8 +79,10 @@ BENCHES: dict[str, tuple[Params, ...]] = {
 VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nba_requant"][1]),)
 
 LINT: dict[str, tuple[Params, ...]] = {
-    "nba_align": BENCHES["nba_align"] + _sets(_ALIGN, (1, 1, 8, 1), (2, 4, 8, 0), (8, 1, 8, 1), (4, 16, 5, 1)),
+    "nba_align": BENCHES["nba_align"]
+    + _sets(_ALIGN, (1, 1, 1, 8, 1), (2, 2, 4, 8, 0), (8, 8, 1, 8, 1), (8, 2, 16, 5, 1)),
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
+    "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
@@ -66,13 +91,15 @@ LINT: dict[str, tuple[Params, ...]] = {
 """Sets of the lint gates; the defaults are linted with all other modules."""
 
 PROOFS: dict[str, tuple[Params, ...]] = {
-    "nba_align": _sets(_ALIGN, (2, 2, 8, 1), (2, 1, 4, 1), (1, 1, 8, 0))
-    + _sets(_ALIGN_WIDE, (1, 1, 16, 16, 1), (1, 1, 16, 6, 1)),
+    "nba_align": _sets(_ALIGN, (2, 2, 2, 8, 1), (2, 2, 1, 4, 1), (1, 1, 1, 8, 0), (4, 2, 1, 4, 1))
+    + _sets(_ALIGN_WIDE, (1, 1, 1, 16, 16, 1), (1, 1, 1, 16, 6, 1)),
     "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
     + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
-    + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1)),
-    "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)),
+    + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1))
+    + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4)),
+    "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
+    "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
 }
@@ -209,7 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
     # a bit less than -128 needs. Weights, products and operands of others.
     Mutant(
         module="nba_pair",
-        old="product_q + HALF",
+        old="product_q + halves",
         new="product_q",
         bench=BENCHES["nba_pair"][0],
         proof=PROOFS["nba_pair"][1],
@@ -244,14 +271,14 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_array",
-        old=".s_w0(w0),",
-        new=".s_w0(w1),",
+        old=".s_w0       (w0),",
+        new=".s_w0       (w1),",
         bench=BENCHES["nba_array"][12],
     ),
     Mutant(
         module="nba_array",
-        old="= p1[i*PROD_BITS",
-        new="= p0[i*PROD_BITS",
+        old="all = products[gi*PN*COLS_W +: PN*COLS_W];",
+        new="all = products[PN*COLS_W-1:0];",
         bench=BENCHES["nba_array"][15],
     ),
     Mutant(
@@ -265,6 +292,117 @@ MUTANTS: tuple[Mutant, ...] = (
         old="assign operands = s_a[(gp*LANES +",
         new="assign operands = s_a[((PP-1-gp)*LANES +",
         bench=BENCHES["nba_array"][12],
+    ),
+    # Columns in fields of one product: halves of two columns are missing, or follow the degree of the next step; the
+    # fields of four columns are read as those of two, without their top bit turned over, without their sign, or as the
+    # degree of a step that is no longer there says.
+    Mutant(
+        module="nba_pair",
+        old="3'd0, two, 3'd0,",
+        new="3'd0, 1'b0, 3'd0,",
+        bench=BENCHES["nba_pair"][4],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="wire two  = s_degree_q1 != 2'd0;",
+        new="wire two  = s_degree_q2 != 2'd0;",
+        bench=BENCHES["nba_pair"][4],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="column1 = of_four ? {{5{~f[7]}}, f[6:4]} : {~f[15], f[14:8]}",
+        new="column1 = {~f[15], f[14:8]}",
+        bench=BENCHES["nba_pair"][5],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="assign m_p0 = {~f[15], f[14:12], ~f[11],",
+        new="assign m_p0 = {~f[15], f[14:12], f[11],",
+        bench=BENCHES["nba_pair"][6],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="column0 = {{9{~f[7]}}, f[6:0]}",
+        new="column0 = {9'd0, f[6:0]}",
+        bench=BENCHES["nba_pair"][7],
+        proof=PROOFS["nba_pair"][4],
+    ),
+    Mutant(
+        module="nba_pair",
+        old="of_four = DEGREE == 4 && s_degree_q2 == 2'd2;",
+        new="of_four = DEGREE == 4 && s_degree_q1 == 2'd2;",
+        bench=BENCHES["nba_pair"][5],
+        proof=PROOFS["nba_pair"][5],
+    ),
+    # Operands of several columns: no borrow of the second, third or fourth; neighbours instead of every PP-th column;
+    # always as many as there can be.
+    Mutant(
+        module="nba_spread",
+        old="second[5:0] - {5'd0, a0[OP_BITS-1]}",
+        new="second[5:0]",
+        bench=BENCHES["nba_spread"][0],
+        proof=PROOFS["nba_spread"][0],
+    ),
+    Mutant(
+        module="nba_spread",
+        old="{over, third[3:0]} - {7'd0, above[3]}",
+        new="{over, third[3:0]}",
+        bench=BENCHES["nba_spread"][2],
+        proof=PROOFS["nba_spread"][2],
+    ),
+    Mutant(
+        module="nba_spread",
+        old="fourth[3:0] - {3'd0, third[3]}",
+        new="fourth[3:0]",
+        bench=BENCHES["nba_spread"][1],
+        proof=PROOFS["nba_spread"][1],
+    ),
+    Mutant(
+        module="nba_spread", old="s_data[((gp+PP)*LANES", new="s_data[((gp+1)*LANES", bench=BENCHES["nba_spread"][1]
+    ),
+    Mutant(
+        module="nba_spread",
+        old="(s_degree == 2'd1) ? two[12:0] :",
+        new="(s_degree != 2'd3) ? two[12:0] :",
+        bench=BENCHES["nba_spread"][3],
+        proof=PROOFS["nba_spread"][0],
+    ),
+    # Sums of several columns: of the wrong field, with the sign of a narrower one, at the place of another column; the
+    # degree a step early.
+    Mutant(
+        module="nba_array",
+        old="FROM   = (gd == 0) ? 0 : (gd == 1) ? 16 :",
+        new="FROM   = (gd == 0) ? 0 : (gd == 1) ? 8 :",
+        bench=BENCHES["nba_array"][16],
+    ),
+    Mutant(
+        module="nba_array",
+        old="(gd == 0) ? 16 : (gd == 1) ? 8 : 4;",
+        new="(gd == 0) ? 16 : 4;",
+        bench=BENCHES["nba_array"][17],
+    ),
+    Mutant(
+        module="nba_array",
+        old="*PP*DEGREE+gd*PP+gp)",
+        new="*PP*DEGREE+gp*DEGREE+gd)",
+        bench=BENCHES["nba_array"][18],
+    ),
+    Mutant(
+        module="nba_array",
+        old="degree_q2 = degree_q[3:2];",
+        new="degree_q2 = degree_q[1:0];",
+        bench=BENCHES["nba_array"][19],
+    ),
+    # The last banks instead of the first.
+    Mutant(
+        module="nba_align",
+        old="stages[ROT_W*BANKS*WORD_W +: COLUMNS*WORD_W]",
+        new="stages[(ROT_W+1)*BANKS*WORD_W-1 -: COLUMNS*WORD_W]",
+        bench=BENCHES["nba_align"][6],
     ),
     Mutant(
         module="nba_requant",

@@ -83,7 +83,6 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 3, "PN": 2, "PP": 2, "BANKS": 4, "A_NEST": 1, "W_NEST": 1, "PACK": 1, "DEGREE": 2},
         {"PM": 2, "PN": 1, "PP": 1, "BANKS": 8, "A_NEST": 1, "W_NEST": 1, "PACK": 1, "DEGREE": 4},
     ),
-    "nba_spread": ({"PP": 1, "DEGREE": 4, "LANES": 3, "OP_BITS": 5},),
     "nba_results": (
         {"PM": 6, "PQ": 3, "PP": 4, "BANKS": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4, "P_DEPTH": 90, "P_BLOCK": 1},
         {"PM": 6, "PQ": 3, "PP": 2, "BANKS": 8, "DEGREE": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4},
@@ -164,11 +163,6 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 4, "DEGREE": 4},
         {"PER_CHANNEL": 0, "PP": 2, "BANKS": 4, "DEGREE": 2},
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 1},
-    ),
-    "nba_spread": (
-        {"PP": 1, "DEGREE": 2, "LANES": 2, "OP_BITS": 9},
-        {"PP": 2, "DEGREE": 4, "LANES": 1, "OP_BITS": 9},
-        {"PP": 1, "DEGREE": 4, "LANES": 1, "OP_BITS": 3},
     ),
     "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
     "nba_decide": (

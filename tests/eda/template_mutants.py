@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
+from template_pairs import PACKED_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,24 +39,37 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "r_addr_q <= BASE_C[15:0] + r_next;", "r_addr_q <= BASE_C[15:0] + r_off_q;", 1, 0),
     # Decisions on the ring that is being written.
     _m("nba_edge", "p_hit[gi] = p_ring ==", "p_hit[gi] = w_ring ==", 52),
-    _m("nba_edge", "(w_sub & {SUBS{w_en}})", "({SUBS{w_en}})", 52),
+    _m("nba_edge", "(w_sub & {SUBS{w_en[gi]}})", "({SUBS{w_en[gi]}})", 52),
     _m("nba_edge", "r_next_pulse && r_hit[gi]", "r_next_pulse", 52),
     _m("nba_edge", "r_release_pulse && r_release_ring == ID[5:0]", "r_release_pulse", 1),
     _m("nba_writer", "parity) ? odd_base_q1 : even_q1", "parity) ? even_q1 : odd_base_q1", 13),
     _m(
-        "nba_writer", "      if (s_col_last) begin\n        sub_q  <= SUB_FIRST;\n", "      if (s_col_last) begin\n", 88
+        "nba_writer",
+        "        sub_q         <= SUB_FIRST;\n        sub_group_q   <= SUB_FIRST;\n        word_q ",
+        "        word_q ",
+        88,
     ),
     # Channels beyond the last are written: over the next row of the ring.
     _m("nba_writer", "fire && (word_q < cfg_words)", "fire", 87),
-    _m("nba_writer", "        word_q <= 13'd0;\n        odd_q ", "        odd_q ", 52),
-    _m("nba_writer", "if (!cfg_split || odd_q) col_q", "if (!cfg_split || !odd_q) col_q", 13),
-    _m("nba_writer", "        col_q <= 16'd0;\n        odd_q <= 1'b0;\n", "        col_q <= 16'd0;\n", 88),
+    _m(
+        "nba_writer",
+        "        word_q        <= 13'd0;\n        word_group_q  <= 13'd0;\n        place_q ",
+        "        place_q ",
+        52,
+    ),
+    _m("nba_writer", "if (place_last) col_q", "if (place_q == 4'd0) col_q", 13),
+    _m(
+        "nba_writer",
+        "        place_q       <= 4'd0;\n        place_group_q <= 4'd0;\n      end\n    end\n",
+        "      end\n    end\n",
+        88,
+    ),
     _m("nba_writer", "w_done_pulse = fire && row_end", "w_done_pulse = fire && s_col_last", 88),
     # Rotation without the half bank set of odd columns.
     _m(
         "nba_walk",
-        "localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (PP / 2)) % PP",
-        "localparam [31:0] BANK = (gt % 8) % PP",
+        "localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS",
+        "localparam [31:0] BANK = (gt % 8) % BANKS",
         48,
     ),
     _m("nba_walk", "xs < limit_q", "xs <= limit_q", 88, 0),
@@ -63,7 +77,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "          w_q      <= cfg_w_base;\n", "", 1, 0),
     # A row of one cycle without its idle cycle.
     _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
-    _m("nba_walk", "+ (gt % 8) >= PP;", "+ (gt % 8) > PP;", 28, 0),
+    _m("nba_walk", "+ (gt % 8) >= BANKS;", "+ (gt % 8) > BANKS;", 28, 0),
     _m("nba_walk", "wait_last_q <= wait_left_q == 12'd2;", "wait_last_q <= wait_left_q == 12'd1;", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
@@ -90,12 +104,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "in_rows && rows_end_q && walk_last", "in_rows && rows_end_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
-    _m("nba_drain", "        param_q   <= cfg_p_base;\n", "", 88, 0),
+    _m("nba_drain", "        param_q          <= cfg_p_base;\n", "", 88, 0),
     _m("nba_drain", "= end_q[FLAGS-1];", "= end_q[FLAGS-2];", 52),
     _m("nba_drain", "= job_q[FLAGS-1];", "= job_q[FLAGS-2];", 52),
     _m("nba_drain", "cfg_res_en && res_word_q < cfg_res_words", "cfg_res_en && res_word_q <= cfg_res_words", 1),
-    _m("nba_drain", "        busy_q <= 1'b0;\n        m_q ", "        m_q ", None, 0),
-    _m("nba_drain", "        res_col_q <= res_group;\n", "", 85),
+    _m("nba_drain", "        busy_q           <= 1'b0;\n", "", None, 0),
+    _m("nba_drain", "        res_col_q        <= res_next;\n", "", 85),
     # Accumulators are taken a cycle too late, a cycle too early.
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", _LATE, 52),
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", "assign xfer       = xfer_q[WAIT-2];", 52),
@@ -106,13 +120,73 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 28),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
     # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.
-    _m("nba_operands", "(PACK != 0) ? nest_w_q[35:27] :", "(PACK != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
-    _m("nba_operands", "    if (PACK != 0) begin : g_early", "    if (PACK == 2) begin : g_early", 1),
+    _m("nba_operands", "(EARLY != 0) ? nest_w_q[35:27] :", "(EARLY != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
+    _m("nba_operands", "    if (EARLY != 0) begin : g_early", "    if (EARLY == 2) begin : g_early", 1),
     _m(
         "nba_chunk",
         "    .PACK       (PACK),\n    .HAS_MAX    (HAS_MAX)\n",
         "    .PACK       (0),\n    .HAS_MAX    (HAS_MAX)\n",
         1,
     ),
+    # Packed columns. A pass that begins behind the channels of the one before; passes whose columns stay where they
+    # were; the next channel group where the last pass was.
+    _m("nba_writer", "        sub_q   <= sub_group_q;\n        word_q  <= word_group_q;\n", "", PACKED_SEED + 16),
+    _m(
+        "nba_writer",
+        "        place_q <= place_next;\n      end\n      if (s_group_last)",
+        "      end\n      if (s_group_last)",
+        PACKED_SEED + 16,
+    ),
+    _m("nba_writer", "        place_q      <= place_group_q;\n", "", PACKED_SEED + 16),
+    # Places in a word of all banks: of whole rows in the wrong order; of split ones without the half bank set of odd
+    # columns, of all and of one column a step; as many places as the other kind of rows has.
+    _m(
+        "nba_writer",
+        "localparam [31:0]  WHOLE    = gi / PP;",
+        "localparam [31:0]  WHOLE    = PLACES - 1 - gi / PP;",
+        PACKED_SEED + 16,
+    ),
+    _m("nba_writer", "(gi / HALF + PLACES) % (2 * PLACES)", "gi / HALF", PACKED_SEED + 6),
+    _m("nba_writer", "2 * ((gi + BANKS / 2) % BANKS) + 1", "2 * gi + 1", PACKED_SEED + 22),
+    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST_SPLIT[3:0]", PACKED_SEED + 14),
+    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST[3:0]", PACKED_SEED + 5),
+    # The next column group begins too few banks further; past the last bank; in the next word of banks too late; at the
+    # bank of the first group again; always two times pp columns further.
+    _m(
+        "nba_walk",
+        "rot_over  = {1'b0, g_rot_q} + columns_q;",
+        "rot_over  = {1'b0, g_rot_q} + PP_C[3:0];",
+        PACKED_SEED + 5,
+    ),
+    _m("nba_walk", "rot_over[2:0] & BANKS_LAST[2:0]", "rot_over[2:0]", PACKED_SEED + 13),
+    _m("nba_walk", "rot_over >= BANKS_C[3:0]", "rot_over > BANKS_C[3:0]", PACKED_SEED + 13),
+    _m("nba_walk", "          g_rot_q  <= rot_group;\n", "", PACKED_SEED + 25),
+    _m(
+        "nba_walk",
+        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree;",
+        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << 1;",
+        PACKED_SEED + 27,
+    ),
+    # Passes in the wrong order; the residual operand of the next step's columns; a group whose residual operand lies
+    # where the last pass was; parameters and words of a pass behind those of the one before; too few passes; a group
+    # that leaves its parameters as they were.
+    _m("nba_drain", "s_acc[(gm*DEGREE+gi)*PP*ACC_BITS", "s_acc[(gm*DEGREE+DEGREE-1-gi)*PP*ACC_BITS", PACKED_SEED + 16),
+    _m("nba_drain", "res_pos_q[8:6];", "res_pos_q[5:3];", PACKED_SEED + 25),
+    _m("nba_drain", "        pos_q            <= pos_group_q;\n", "", PACKED_SEED + 25),
+    _m("nba_drain", "        param_q    <= param_group_q;\n", "", PACKED_SEED + 16, 2),
+    _m(
+        "nba_drain",
+        "        res_q      <= res_group_q;\n        res_word_q <= res_word_group_q;\n",
+        "        res_q      <= res_group_q;\n",
+        PACKED_SEED + 25,
+    ),
+    _m("nba_drain", "(cfg_degree == 2'd1) ? 2'd1 : 2'd3", "2'd1", PACKED_SEED + 27),
+    _m("nba_drain", "again    = d_last && pass_q != pass_last;", "again    = d_last;", PACKED_SEED + 16, 2),
+    # Operands are packed, and products taken apart, as a later job asks; without a stage for engines that do not mix.
+    _m("nba_operands", ".s_degree(degree_q[13:12]),", ".s_degree(cfg_degree),", PACKED_SEED + 14),
+    _m("nba_operands", "degree_q8 <= degree_q[13:12];", "degree_q8 <= cfg_degree;", PACKED_SEED + 6),
+    _m("nba_operands", "(PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;", "(BANKS > PP) ? 1 : 0;", PACKED_SEED + 16),
+    # The residual operand is that of the first columns of a word.
+    _m("nba_results", "word[res_pos*RES_W +: RES_W]", "word[0 +: RES_W]", PACKED_SEED + 5),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
 )

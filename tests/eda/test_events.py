@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from template_pairs import Subject, subject
+from template_pairs import PACKED_SEED, Subject, subject
 
 from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
@@ -17,7 +17,7 @@ from nba.machine.energy import frame_events
 pytestmark = pytest.mark.eda
 
 FRAMES = 3
-SEEDS = range(300, 312)
+SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6))
 
 BENCH = """
 `timescale 1ns/1ns
@@ -37,6 +37,9 @@ module bench;
     .stat_start_job(), .stat_end_pulse(), .stat_end_job());
   integer macs = 0, weight_reads = 0, param_reads = 0, requants = 0, residuals = 0, edge_reads = 0, edge_writes = 0;
   integer host_in_words = 0, host_out_words = 0;
+  function integer ones(input [7:0] bits);
+    ones = bits[0] + bits[1] + bits[2] + bits[3] + bits[4] + bits[5] + bits[6] + bits[7];
+  endfunction
   always @(posedge clk) if (!rst && running) begin
 %(counters)s
     if (dut.u_in.fire) host_in_words = host_in_words + 1;
@@ -70,7 +73,7 @@ endmodule
 
 def counters(case: Subject) -> str:
     """Statements that count the enables, by names inside the library modules."""
-    pp, lines = case.program.pp, []
+    pp, banks, lines = case.program.pp, case.program.banks, []
     for k, chunk in enumerate(case.program.chunks):
         unit = f"dut.u_chunk_{k}"
         drain = f"{unit}.u_results.u_drain"
@@ -91,11 +94,11 @@ def counters(case: Subject) -> str:
             reading = f"{unit}.u_issue.u_walk.m_valid && {unit}.u_operands.sel_q[7:4] == {slot}"
             if edge.port == "residual":
                 reading = f"{residual} && {unit}.u_results.o_res_sel == {slot}"
-            lines.append(f"if ({reading}) edge_reads = edge_reads + {pp};")
+            lines.append(f"if ({reading}) edge_reads = edge_reads + {banks};")
     for e, edge in enumerate(case.program.edges):
-        lines.append(f"if (dut.e{e}_w_en) edge_writes = edge_writes + {pp};")
+        lines.append(f"edge_writes = edge_writes + ones(dut.e{e}_w_en);")
         if edge.consumer == HOST:
-            lines.append(f"if (dut.u_out.issue) edge_reads = edge_reads + {pp};")
+            lines.append(f"if (dut.u_out.issue) edge_reads = edge_reads + {banks};")
     return "\n".join(f"    {line}" for line in lines)
 
 
@@ -105,7 +108,7 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    bits = case.program.pp * case.program.in_lanes * 8
+    bits = case.program.banks * case.program.in_lanes * 8
     bench = BENCH % {"in_bits": bits, "counters": counters(case), "frames": FRAMES}
     (folder / "rtl" / "bench.v").write_text(bench)
     files = sorted(p.name for p in (folder / "rtl").glob("*.v"))
@@ -125,8 +128,9 @@ def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
     assert found == {name: FRAMES * want[name] for name in found}
 
 
-def test_residuals_and_strides_occur() -> None:
+def test_residuals_strides_and_packed_columns_occur() -> None:
     cases = [subject(seed) for seed in SEEDS]
     assert any(frame_events(case.program).residuals for case in cases)
     assert any(ring.split for case in cases for edge in case.program.edges for ring in edge.rings)
     assert any(job.stage for case in cases for chunk in case.program.chunks for job in chunk.jobs)
+    assert {job.degree for case in cases for chunk in case.program.chunks for job in chunk.jobs} == {1, 2, 4}

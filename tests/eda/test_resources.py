@@ -149,37 +149,43 @@ def test_products_take_the_predicted_dsps(tmp_path: Path) -> None:
     assert not wrong, f"(a_bits, b_bits, synthesised, predicted): {wrong}"
 
 
-ENGINES = ((1, 3, 1, 8, 8, 20), (2, 2, 2, 8, 8, 24), (5, 2, 1, 8, 2, 16), (3, 1, 2, 2, 7, 11), (4, 2, 1, 8, 8, 8),
-           (2, 3, 1, 4, 4, 12), (3, 2, 1, 7, 8, 9), (2, 2, 1, 8, 16, 26))  # fmt: skip
-"""pm, pn, pp, bits of activations, weights and accumulators of chunks that mix channels."""
+ENGINES = ((1, 3, 1, 8, 8, 20, 1), (2, 2, 2, 8, 8, 24, 1), (5, 2, 1, 8, 2, 16, 1), (3, 1, 2, 2, 7, 11, 1),
+           (4, 2, 1, 8, 8, 8, 1), (2, 3, 1, 4, 4, 12, 1), (3, 2, 1, 7, 8, 9, 1), (2, 2, 1, 8, 16, 26, 1),
+           (4, 2, 2, 8, 8, 24, 2), (3, 2, 1, 8, 8, 22, 4), (5, 1, 2, 2, 2, 6, 4), (2, 3, 1, 4, 4, 10, 2))  # fmt: skip
+"""pm, pn, pp, bits of activations, weights and accumulators, packing of chunks that mix channels."""
 
 
 def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
-    """In pairs, with odd and even pm; too narrow for a DSP; too wide for pairs."""
+    """In pairs, with odd and even pm; too narrow for a DSP; too wide for pairs; of packed columns, of any width."""
     rtl = tmp_path / "rtl"
     rtl.mkdir()
-    kinds = {kernels.products(True, *engine[3:], 1) for engine in ENGINES}
+    kinds = {kernels.products(True, *engine[3:]) for engine in ENGINES}
     assert kinds == {kernels.IN_LUTS, kernels.PAIRED, kernels.SINGLE}
     text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_pair", "nba_sum")}
     for name in ("nba_pair", "nba_sum"):
         (rtl / f"{name}.v").write_text(text[name])
     ports, body = ["input wire clk"], []
-    for i, (pm, pn, pp, act, weight, acc) in enumerate(ENGINES):
+    for i, (pm, pn, pp, act, weight, acc, packing) in enumerate(ENGINES):
         (rtl / f"nba_array_{i}.v").write_text(text["nba_array"].replace("module nba_array ", f"module nba_array_{i} "))
-        ports += [f"input wire [{pp * pn * (act + 1) - 1}:0] a{i}", f"input wire [{pm * pn * weight - 1}:0] w{i}"]
-        ports += [f"input wire v{i}", f"output wire [{pm * pp * acc - 1}:0] y{i}"]
-        pack = int(kernels.products(True, act, weight, acc, 1) == kernels.PAIRED)
+        operand = {1: act + 1, 2: 13, 4: 15}[packing]
+        ports += [f"input wire [{pp * pn * operand - 1}:0] a{i}", f"input wire [{pm * pn * weight - 1}:0] w{i}"]
+        ports += [f"input wire v{i}", f"input wire [1:0] d{i}", f"output wire [{pm * pp * packing * acc - 1}:0] y{i}"]
+        pack = int(kernels.products(True, act, weight, acc, packing) == kernels.PAIRED)
         body.append(
             f"nba_array_{i} #(.PM({pm}), .PN({pn}), .PP({pp}), .A_BITS({act}), .W_BITS({weight}), .ACC_BITS({acc}), "
-            f".PACK({pack})) u{i} (.clk(clk), .rst(1'b0), .s_a(a{i}), .s_w(w{i}), .s_valid(v{i}), .s_first(v{i}), "
-            f".s_max(1'b0), .m_acc(y{i}));"
+            f".PACK({pack}), .DEGREE({packing})) u{i} (.clk(clk), .rst(1'b0), .s_a(a{i}), .s_w(w{i}), .s_valid(v{i}), "
+            f".s_first(v{i}), .s_max(1'b0), .s_degree(d{i}), .m_acc(y{i}));"
         )
     (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
     found = synthesise_rtl(rtl, "top", tmp_path / "work")
-    want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False, 1) for pm, pn, pp, *bits in ENGINES]
+    want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False, packing) for pm, pn, pp, *bits, packing in ENGINES]
     assert found.dsp == sum(want)
     single = {int(m.module.rsplit("_", 1)[1]): m.dsp for m in found.modules if "nba_array_" in m.module}
-    assert single == {i: n for i, n in enumerate(want) if kernels.products(True, *ENGINES[i][3:], 1) == kernels.SINGLE}
+    assert single == {i: n for i, n in enumerate(want) if kernels.products(True, *ENGINES[i][3:]) == kernels.SINGLE}
+
+
+NARROW = 4
+"""Most layers see at most so many bits, and the accelerator packs columns."""
 
 
 def _emit(pair: Pair, platform: str, folder: Path) -> Path:
@@ -206,6 +212,8 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [
+        ("all-block", 3, NARROW),
+        ("all-block", 5, NARROW),
         ("zc706", 4, 8),
         ("all-block", 2, 8),
         ("all-block", 11, 8),
@@ -221,8 +229,10 @@ def test_whole_designs_take_what_is_predicted(
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
-    pair = random_pair(np.random.default_rng(seed), NetworkLimits(bits=bits))
-    assert bits == 8 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
+    limits = NetworkLimits(narrow=True) if bits == NARROW else NetworkLimits(bits=bits)
+    pair = random_pair(np.random.default_rng(seed), limits)
+    assert bits != 16 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
+    assert bits != NARROW or max(job.degree for chunk in pair.program.chunks for job in chunk.jobs) > 1
     rtl = _emit(pair, platform, tmp_path)
     found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")
     assert found.dsp > 0

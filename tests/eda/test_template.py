@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from runner import ROOT
-from template_pairs import NEW_SEED, WIDE_SEED, check, features, report, subject
+from template_pairs import NEW_SEED, PACKED_SEED, WIDE_SEED, check, features, report, subject
 
 from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
@@ -35,6 +35,9 @@ ICARUS_SEEDS = (*range(60), *range(NEW_SEED, NEW_SEED + 30))
 VERILATOR_SEEDS = (*range(90, 96), *range(NEW_SEED + 30, NEW_SEED + 36))
 WIDE_SEEDS = (*range(WIDE_SEED, WIDE_SEED + 8), *range(WIDE_SEED + NEW_SEED, WIDE_SEED + NEW_SEED + 4))
 """Networks with codes of 16 bits: all in Icarus, the last two in Verilator too."""
+PACKED_SEEDS = (*range(PACKED_SEED, PACKED_SEED + 8), *range(PACKED_SEED + NEW_SEED, PACKED_SEED + NEW_SEED + 4))
+"""Accelerators that pack columns: all in Icarus, PACKED_IN_VERILATOR in Verilator too."""
+PACKED_IN_VERILATOR = PACKED_SEED + 2
 BATCH = 10
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -50,8 +53,8 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("first", WIDE_SEEDS[::4])
-def test_wide_codes_in_icarus(first: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4]])
+def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
         check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
         for seed in range(first, first + 4)
@@ -60,8 +63,8 @@ def test_wide_codes_in_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("seed", WIDE_SEEDS[-2:])
-def test_wide_codes_in_verilator(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR])
+def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
 
@@ -115,6 +118,31 @@ def test_wide_codes_occur_in_every_place() -> None:
             seen |= {name for name, there in found.items() if there}
             wanted = set(found)
     assert wanted <= seen, wanted - seen
+
+
+def test_packed_columns_occur_in_every_way() -> None:
+    found: set[object] = set()
+    for seed in PACKED_SEEDS:
+        program = subject(seed).program
+        found.add(f"packing {program.packing}")
+        for chunk in program.chunks:
+            degrees = {job.degree for job in chunk.jobs}
+            found |= degrees | ({"degrees that differ in a chunk"} if len(degrees) > 1 else set())
+            for job in chunk.jobs:
+                if job.degree > 1 and job.res_edge is not None:
+                    found.add("residual operand of packed columns")
+                if job.degree > 1 and job.steps < chunk.drain_cycles * job.degree:
+                    found.add("slot is the drain")
+                if job.degree > 1 and job.slot_cycles == job.steps:
+                    found.add("slot is the walk")
+                if job.degree > 1 and job.col_groups > 1:
+                    found.add("several groups of packed columns")
+                if any(ring.split for d in job.destinations for ring in program.edges[d.edge].rings):
+                    found |= {"split rows from packed columns"} if job.degree > 1 else set()
+    assert found == {
+        "packing 2", "packing 4", 1, 2, 4, "degrees that differ in a chunk", "residual operand of packed columns",
+        "slot is the drain", "slot is the walk", "several groups of packed columns", "split rows from packed columns",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", VERILATOR_SEEDS)

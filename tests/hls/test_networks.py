@@ -22,6 +22,8 @@ PAIRS = 20
 REVERSED_PAIRS = 6
 WIDE_PAIRS = 6
 """Of the random designs: those with codes of 16 bits, after the others."""
+PACKED_PAIRS = 12
+"""After these: those that pack columns."""
 IMAGES = 5
 
 
@@ -39,10 +41,11 @@ def random_case(seed: int, limits: NetworkLimits | None = None) -> Case:
 def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     cases = [random_case(i) for i in range(PAIRS)]
     cases += [random_case(3000 + i, NetworkLimits(bits=16)) for i in range(WIDE_PAIRS)]
+    cases += [random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(PACKED_PAIRS)]
     return compile_group(tmp_path_factory.mktemp("networks"), tuple(cases))
 
 
-@pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS))
+@pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS + PACKED_PAIRS))
 def test_random_design(group: Group, index: int) -> None:
     np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
 
@@ -50,6 +53,7 @@ def test_random_design(group: Group, index: int) -> None:
 def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
     """The synthesis pragmas claim that the units of one step do not depend on each other: any order gives the same."""
     cases = tuple(random_case(1000 + i) for i in range(REVERSED_PAIRS))
+    cases += tuple(random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(REVERSED_PAIRS))
     group = compile_group(tmp_path, cases, defines=("NBA_REVERSED",))
     for i, case in enumerate(cases):
         np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from nba.ir.network import Layer, Network, Tensor, widened
 from nba.ir.operators import Op
 
@@ -47,11 +49,22 @@ def blocks_network(
     return Network(name="blocks", tensors=tuple(tensors), layers=tuple(layers))
 
 
+def mixed_bits(network: Network, bits: tuple[int, ...]) -> Network:
+    """`network` with activations and weights of so many bits in its layers, which take them in turn."""
+    layers = (
+        replace(layer, act_bits=b, weight_bits=b, weight_store_bits=b) if layer.operator.stores_weights else layer
+        for layer, b in zip(network.layers, bits * len(network.layers), strict=False)
+    )
+    return replace(network, layers=tuple(layers))
+
+
 DIGITS = blocks_network(((16, 3, 3, 1), (24, 3, 5, 2), (24, 3, 3, 1), (32, 6, 3, 2), (32, 3, 3, 1)))
 """Like the network of the digits example: 19 layers, 0.4 MMAC."""
 SMALL = blocks_network(((8, 2, 3, 1), (12, 3, 3, 2)), size=7, stem=8, head=20)
 """Odd sizes, channels that do not divide the lanes."""
 WIDE = widened(blocks_network(((8, 2, 3, 1), (12, 3, 3, 2)), size=7, stem=8, head=20, bits=16))
 """The same with blocks of 16 bits, and so codes of 16 bits everywhere."""
+NARROW = mixed_bits(SMALL, (2, 3, 8, 4, 2))
+"""Layers that work on one, two and four columns at once in designs that pack them."""
 TINY = blocks_network(((6, 1, 3, 2),), size=5, stem=6, head=8)
 """Six layers."""

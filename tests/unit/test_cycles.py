@@ -14,6 +14,7 @@ from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.network import Network
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.blocks import block_counts
 from nba.machine.check import check_accelerator
 from nba.machine.closed_form import speed_bounds
@@ -21,20 +22,28 @@ from nba.machine.designs import designs_of, layer_table
 from nba.machine.kernels import bram18
 from nba.machine.program import lower
 from nba.machine.resources import predict
-from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
+from tests.unit.hw_networks import DIGITS, NARROW, SMALL, TINY, WIDE
 from tests.unit.plain_bounds import plain_bounds
 
 BOARD = get("pynq-z2")
 
 
-def space_of(network: Network, n_chunks: int = 5) -> AcceleratorSpace:
+def space_of(network: Network, n_chunks: int = 5, packing: int = 1) -> AcceleratorSpace:
     slots = tuple(layer.operator.mixes for layer in network.layers)
-    return AcceleratorSpace(slots=slots, n_chunks=n_chunks)
+    return AcceleratorSpace(slots=slots, n_chunks=n_chunks, packing=packing, columns=columns_of(packing))
 
 
-@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY, WIDE], ids=["digits", "small", "tiny", "wide"])
-def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
-    space, layers, slots = space_of(network), layer_table(network), tuple(range(len(network.layers)))
+@pytest.mark.parametrize(
+    ("network", "packing"),
+    [(DIGITS, 1), (SMALL, 1), (TINY, 1), (WIDE, 1), (NARROW, 2), (NARROW, 4)],
+    ids=["digits", "small", "tiny", "wide", "packed-2", "packed-4"],
+)
+def test_bounds_and_resources_of_sampled_designs(network: Network, packing: int) -> None:
+    space, layers, slots = (
+        space_of(network, 5, packing),
+        layer_table(network, packing),
+        tuple(range(len(network.layers))),
+    )
     rng = np.random.default_rng(11)
     choice = space.sample(rng, 120)
     minimal = rng.random((120, 1)) < 0.3
@@ -45,7 +54,7 @@ def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
     used = block_counts(layers, designs, BOARD)
     finished = 0
     for b in range(len(choice)):
-        accelerator = accelerator_of(network, designs, b)
+        accelerator = accelerator_of(network, designs, b, packing)
         check_accelerator(network, accelerator)
         exact = predict(lower(network, accelerator), BOARD)
         assert (exact.dsp, exact.bram18) == tuple(used[b])
@@ -64,17 +73,18 @@ def test_bounds_and_resources_of_sampled_designs(network: Network) -> None:
     assert (load.max(1) <= bounds[:, 0]).all()
 
 
-def test_bounds_hold_for_cut_rings_and_rotated_programs() -> None:
-    layers = layer_table(SMALL)
+@pytest.mark.parametrize(("network", "packing"), [(SMALL, 1), (NARROW, 4)], ids=["small", "packed-4"])
+def test_bounds_hold_for_cut_rings_and_rotated_programs(network: Network, packing: int) -> None:
+    layers = layer_table(network, packing)
     rng = np.random.default_rng(2)
-    space = space_of(SMALL, 4)
-    designs = space.decode(space.sample(rng, 40), layers, tuple(range(len(SMALL.layers))))
+    space = space_of(network, 4, packing)
+    designs = space.decode(space.sample(rng, 40), layers, tuple(range(len(network.layers))))
     checked = tight = 0
     for b in range(40):
-        accelerator = accelerator_of(SMALL, designs, b)
-        table = timetable(SMALL, accelerator, work_bound(SMALL, accelerator) + int(rng.integers(0, 500)))
-        search = RingSearch(SMALL, with_order(accelerator, table))
-        rows = {use: max(search.low[use], n) for use, n in ring_rows(SMALL, table).items()}
+        accelerator = accelerator_of(network, designs, b, packing)
+        table = timetable(network, accelerator, work_bound(network, accelerator) + int(rng.integers(0, 500)))
+        search = RingSearch(network, with_order(accelerator, table))
+        rows = {use: max(search.low[use], n) for use, n in ring_rows(network, table).items()}
         for use in rows:
             if rng.random() < 0.3:
                 rows[use] = int(rng.integers(search.low[use], rows[use] + 1))
@@ -82,7 +92,7 @@ def test_bounds_hold_for_cut_rings_and_rotated_programs() -> None:
             exact = search.exact(rows)
         except DeadlockError:
             continue
-        bounds, _ = speed_bounds(layers, designs_of(SMALL, [search.with_rows(rows)]))
+        bounds, _ = speed_bounds(layers, designs_of(network, [search.with_rows(rows)]))
         assert bounds[0, 0] <= exact.interval_cycles
         assert bounds[0, 1] <= exact.first_output_latency_cycles
         checked += 1
@@ -91,11 +101,17 @@ def test_bounds_hold_for_cut_rings_and_rotated_programs() -> None:
     assert tight > 0
 
 
-@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY], ids=["digits", "small", "tiny"])
+@pytest.mark.parametrize(
+    ("network", "packing"),
+    [(DIGITS, 1), (SMALL, 1), (TINY, 1), (NARROW, 2), (NARROW, 4)],
+    ids=["digits", "small", "tiny", "packed-2", "packed-4"],
+)
 @pytest.mark.parametrize("n_chunks", [2, 10])
-def test_compiled_bounds_are_the_plain_formulas(network: Network, n_chunks: int) -> None:
-    layers = layer_table(network)
-    space = replace(space_of(network, n_chunks), sizes_m=(1, 2, 3, 5, 6, 8, 12, 48), sizes_n=(1, 3, 4, 7, 16, 40))
+def test_compiled_bounds_are_the_plain_formulas(network: Network, packing: int, n_chunks: int) -> None:
+    layers = layer_table(network, packing)
+    space = replace(
+        space_of(network, n_chunks, packing), sizes_m=(1, 2, 3, 5, 6, 8, 12, 48), sizes_n=(1, 3, 4, 7, 16, 40)
+    )
     designs = space.decode(space.sample(np.random.default_rng(8), 703), layers, tuple(range(len(network.layers))))
     bounds, busy = speed_bounds(layers, designs)
     for b in range(703):  # not a multiple of the number of designs that are worked through side by side

@@ -12,11 +12,12 @@ from nba.boards import HOROWITZ_45NM, get
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import Designs, designs_of, layer_table
 from nba.machine.energy import EVENTS, SHARES, energy_aj, energy_pj, event_counts, frame_events, power_w
 from nba.machine.program import lower
-from tests.strategies import NetworkLimits, random_pair
-from tests.unit.hw_networks import DIGITS, SMALL, TINY, WIDE
+from tests.strategies import NetworkLimits, Pair, random_pair
+from tests.unit.hw_networks import DIGITS, NARROW, SMALL, TINY, WIDE
 
 BOARD = get("pynq-z2")
 
@@ -35,7 +36,7 @@ def with_canonical_lanes(accelerator: Accelerator) -> Accelerator:
 
 
 def both(network: Network, designs: Designs, accelerators: list[Accelerator]) -> None:
-    events, shares = event_counts(layer_table(network), designs, BOARD)
+    events, shares = event_counts(layer_table(network, accelerators[0].packing), designs, BOARD)
     for b, accelerator in enumerate(accelerators):
         program = lower(network, accelerator)
         exact = asdict(frame_events(program))
@@ -45,19 +46,33 @@ def both(network: Network, designs: Designs, accelerators: list[Accelerator]) ->
 
 @pytest.mark.parametrize(("bits", "seed"), [(8, seed) for seed in range(60)] + [(16, seed) for seed in range(20)])
 def test_random_pairs(bits: int, seed: int) -> None:
-    pair = random_pair(np.random.default_rng([31, seed]), NetworkLimits(bits=bits))
+    of_pair(random_pair(np.random.default_rng([31, seed]), NetworkLimits(bits=bits)))
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_random_pairs_that_pack_columns(seed: int) -> None:
+    pair = random_pair(np.random.default_rng([31, seed]), NetworkLimits(narrow=True))
+    assert pair.accelerator.packing > 1
+    of_pair(pair)
+
+
+def of_pair(pair: Pair) -> None:
     accelerator = with_canonical_lanes(pair.accelerator)
     both(pair.network, designs_of(pair.network, [accelerator]), [accelerator])
 
 
-@pytest.mark.parametrize("network", [DIGITS, SMALL, TINY, WIDE], ids=["digits", "small", "tiny", "wide"])
-def test_sampled_designs(network: Network) -> None:
+@pytest.mark.parametrize(
+    ("network", "packing"),
+    [(DIGITS, 1), (SMALL, 1), (TINY, 1), (WIDE, 1), (NARROW, 2), (NARROW, 4)],
+    ids=["digits", "small", "tiny", "wide", "packed-2", "packed-4"],
+)
+def test_sampled_designs(network: Network, packing: int) -> None:
     slots = tuple(layer.operator.mixes for layer in network.layers)
-    space = AcceleratorSpace(slots=slots, n_chunks=5)
+    space = AcceleratorSpace(slots=slots, n_chunks=5, packing=packing, columns=columns_of(packing))
     designs = space.decode(
-        space.sample(np.random.default_rng(5), 60), layer_table(network), tuple(range(len(slots)))
+        space.sample(np.random.default_rng(5), 60), layer_table(network, packing), tuple(range(len(slots)))
     )  # fmt: skip
-    both(network, designs, [accelerator_of(network, designs, b) for b in range(60)])
+    both(network, designs, [accelerator_of(network, designs, b, packing) for b in range(60)])
 
 
 def test_counts_of_a_layer_by_hand() -> None:

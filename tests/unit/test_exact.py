@@ -15,9 +15,10 @@ from nba.explore.finalise import UNLIMITED, build, finalise
 from nba.explore.space import AcceleratorSpace
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import layer_table
 from nba.machine.usage import usage
-from tests.unit.hw_networks import DIGITS, blocks_network
+from tests.unit.hw_networks import DIGITS, blocks_network, mixed_bits
 
 pytestmark = pytest.mark.slow
 
@@ -35,7 +36,7 @@ def random_network(rng: np.random.Generator) -> Network:
     )  # fmt: skip
 
 
-def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace:
+def random_space(network: Network, rng: np.random.Generator, packing: int = 1) -> AcceleratorSpace:
     def some(values: tuple[int, ...], n: int) -> tuple[int, ...]:
         return tuple(sorted(int(v) for v in rng.choice(values, n, replace=False)))
 
@@ -43,7 +44,8 @@ def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace
     return AcceleratorSpace(
         slots=tuple(x.operator.mixes for x in network.layers),
         n_chunks=2 if small else 3,
-        columns=some((1, 2, 4), 2),
+        packing=packing,
+        columns=some((1, 2, 4), 2) if packing == 1 else columns_of(packing)[:2],
         sizes_m=some((1, 2, 3, 4, 6, 8), 3 if small else 2),
         sizes_n=some((1, 2, 4, 6), 2),
         drains=(1, 2, 3) if small else (1, 2),
@@ -54,7 +56,7 @@ def random_space(network: Network, rng: np.random.Generator) -> AcceleratorSpace
 
 def menu_of(space: AcceleratorSpace) -> Menu:
     return Menu(
-        packing=1, columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains,
+        packing=space.packing, columns=space.columns, sizes_m=space.sizes_m, sizes_n=space.sizes_n, drains=space.drains,
         min_chunks=1, max_chunks=space.n_chunks,
     )  # fmt: skip
 
@@ -63,11 +65,24 @@ def menu_of(space: AcceleratorSpace) -> Menu:
 def test_exact_is_the_optimum_by_enumeration(seed: int) -> None:
     rng = np.random.default_rng(seed)
     network = random_network(rng)
-    space = random_space(network, rng)
+    optimum(network, random_space(network, rng), rng)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_exact_is_the_optimum_of_packed_designs(seed: int) -> None:
+    """Layers of one, two and four columns at once."""
+    rng = np.random.default_rng([40, seed])
+    network = mixed_bits(random_network(rng), tuple(int(b) for b in rng.choice([2, 3, 4, 8], 5)))
+    space = random_space(network, rng, 2 + 2 * (seed % 2))
+    optimum(network, space, rng)
+
+
+def optimum(network: Network, space: AcceleratorSpace, rng: np.random.Generator) -> None:
+    """Under a random budget of DSP blocks the exact search finds the best of the whole space."""
     if len(network.layers) > 8:
         space = replace(space, n_chunks=2)
     everything = space.enumerate()
-    layers = layer_table(network)
+    layers = layer_table(network, space.packing)
     used = usage(layers, space.decode(everything, layers, tuple(range(len(network.layers)))), BOARD)
     budget = int(rng.integers(used.dsp.min(), max(used.dsp.min() + 2, np.quantile(used.dsp, 0.6))))
     fits = used.dsp <= budget

@@ -12,24 +12,26 @@ import pytest
 from nba.boards import get
 from nba.boards.logic_xc7 import XC7
 from nba.explore.space import AcceleratorSpace, accelerator_of
+from nba.ir.network import Network
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import designs_of, layer_table
 from nba.machine.logic import FEATURES, coefficients, logic, logic_counts
 from nba.machine.parts import CHUNK_COLUMNS, EDGE_COLUMNS, HOST_COLUMNS, Parts, fill, n_edge_slots, parts
 from nba.machine.program import lower
 from tests.strategies import NetworkLimits, random_pair
-from tests.unit.hw_networks import DIGITS
+from tests.unit.hw_networks import DIGITS, NARROW
 from tests.unit.test_energy import with_canonical_lanes
 
 BOARD = get("pynq-z2")
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
-def of_arrays(seed: int, bits: int = 8) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]]:
+def of_arrays(seed: int, limits: NetworkLimits) -> tuple[Parts, Parts, tuple[int, int], tuple[int, int]]:
     """Parts and estimates of a random pair, by its program and by its arrays."""
-    pair = random_pair(np.random.default_rng([32, seed]), NetworkLimits(bits=bits))
+    pair = random_pair(np.random.default_rng([32, seed]), limits)
     accelerator = with_canonical_lanes(pair.accelerator)
     program = lower(pair.network, accelerator)
-    designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network)
+    designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network, accelerator.packing)
     n_chunks = len(accelerator.chunks)
     found = Parts(
         chunks=np.zeros((n_chunks, CHUNK_COLUMNS), np.int64),
@@ -45,9 +47,15 @@ def of_arrays(seed: int, bits: int = 8) -> tuple[Parts, Parts, tuple[int, int], 
     return parts(program), found, logic(program, BOARD), (lut, ff)
 
 
-@pytest.mark.parametrize(("bits", "seed"), [(8, seed) for seed in range(60)] + [(16, seed) for seed in range(20)])
-def test_programs_and_arrays_agree(bits: int, seed: int) -> None:
-    exact, arrays, estimate, closed = of_arrays(seed, bits)
+LIMITS = {"8 bits": NetworkLimits(), "16 bits": NetworkLimits(bits=16), "packed": NetworkLimits(narrow=True)}
+CASES = [("8 bits", seed) for seed in range(60)] + [
+    (kind, seed) for kind in ("16 bits", "packed") for seed in range(20)
+]
+
+
+@pytest.mark.parametrize(("kind", "seed"), CASES)
+def test_programs_and_arrays_agree(kind: str, seed: int) -> None:
+    exact, arrays, estimate, closed = of_arrays(seed, LIMITS[kind])
     assert (exact.chunks == arrays.chunks).all()
     assert (exact.host == arrays.host).all()
     there = arrays.edges[arrays.edges[:, 3] > 0]
@@ -56,14 +64,15 @@ def test_programs_and_arrays_agree(bits: int, seed: int) -> None:
     assert min(estimate) > 1000
 
 
-def test_sampled_designs() -> None:
-    slots = tuple(layer.operator.mixes for layer in DIGITS.layers)
-    space = AcceleratorSpace(slots=slots, n_chunks=5)
-    layers = layer_table(DIGITS)
+@pytest.mark.parametrize(("network", "packing"), [(DIGITS, 1), (NARROW, 2), (NARROW, 4)])
+def test_sampled_designs(network: Network, packing: int) -> None:
+    slots = tuple(layer.operator.mixes for layer in network.layers)
+    space = AcceleratorSpace(slots=slots, n_chunks=5, packing=packing, columns=columns_of(packing))
+    layers = layer_table(network, packing)
     designs = space.decode(space.sample(np.random.default_rng(6), 40), layers, tuple(range(len(slots))))
     found = logic_counts(layers, designs, BOARD)
     for b in range(40):
-        assert tuple(found[b].tolist()) == logic(lower(DIGITS, accelerator_of(DIGITS, designs, b)), BOARD)
+        assert tuple(found[b].tolist()) == logic(lower(network, accelerator_of(network, designs, b, packing)), BOARD)
 
 
 def test_the_stored_calibration_is_that_of_the_recorded_syntheses(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,7 +20,7 @@ module nba_issue #(
   parameter integer MAX_STAGE   = 0,
   parameter integer XFER        = 8,
   parameter integer ISSUE_W     = 274,
-  parameter integer ROW_W       = 64,
+  parameter integer ROW_W       = 66,
   parameter integer DST_W       = 37
 ) (
   input  wire                   clk,

@@ -25,7 +25,7 @@ module nba_results #(
   parameter integer P_DEPTH    = 4,
   parameter integer P_BLOCK    = 0,
   parameter         PARAM_FILE = "params.mem",
-  parameter integer ROW_W      = 64,
+  parameter integer ROW_W      = 66,
   parameter integer DRAIN_W    = 111,
   parameter integer DST_W      = 37
 ) (

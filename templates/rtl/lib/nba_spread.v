@@ -29,16 +29,16 @@ module nba_spread #(
       for (gn = 0; gn < LANES; gn = gn + 1) begin : g_lane
         wire signed [OP_BITS-1:0] a0;
         wire signed [OP_BITS-1:0] a1;
-        wire signed [8:0]         one;
-        wire signed [5:0]         second;
+        wire        [8:0]         one;
+        wire        [8:0]         second;
         wire        [5:0]         above;
         wire        [13:0]        two;
         reg         [M_BITS-1:0]  sum_q;
         assign a0     = s_data[(gp*LANES+gn)*OP_BITS +: OP_BITS];
         assign a1     = s_data[((gp+PP)*LANES+gn)*OP_BITS +: OP_BITS];
-        assign one    = a0;
-        assign second = a1;
-        assign above  = second - {5'd0, a0[OP_BITS-1]};
+        assign one    = {{(10-OP_BITS){a0[OP_BITS-1]}}, a0[OP_BITS-2:0]};
+        assign second = {{(10-OP_BITS){a1[OP_BITS-1]}}, a1[OP_BITS-2:0]};
+        assign above  = second[5:0] - {5'd0, a0[OP_BITS-1]};
         assign two    = {above, one[7:0]};
 
         if (DEGREE == 2) begin : g_two
@@ -47,17 +47,17 @@ module nba_spread #(
         end else begin : g_four
           wire signed [OP_BITS-1:0] a2;
           wire signed [OP_BITS-1:0] a3;
-          wire signed [3:0]         third;
-          wire signed [3:0]         fourth;
+          wire        [8:0]         third;
+          wire        [8:0]         fourth;
           wire        [3:0]         over;
           wire        [7:0]         upper;
           wire        [15:0]        four;
           assign a2     = s_data[((gp+2*PP)*LANES+gn)*OP_BITS +: OP_BITS];
           assign a3     = s_data[((gp+3*PP)*LANES+gn)*OP_BITS +: OP_BITS];
-          assign third  = a2;
-          assign fourth = a3;
-          assign over   = fourth - {3'd0, third[3]};
-          assign upper  = {over, third} - {7'd0, above[3]};
+          assign third  = {{(10-OP_BITS){a2[OP_BITS-1]}}, a2[OP_BITS-2:0]};
+          assign fourth = {{(10-OP_BITS){a3[OP_BITS-1]}}, a3[OP_BITS-2:0]};
+          assign over   = fourth[3:0] - {3'd0, third[3]};
+          assign upper  = {over, third[3:0]} - {7'd0, above[3]};
           assign four   = {upper, above[3:0], one[3:0]};
           always @(posedge clk) begin
             case (s_degree)
@@ -66,9 +66,9 @@ module nba_spread #(
               default: sum_q <= four[14:0];
             endcase
           end
-          wire unused = &{1'b0, four, a2, a3};
+          wire unused = &{1'b0, four, third, fourth};
         end
-        wire unused = &{1'b0, a1};
+        wire unused = &{1'b0, second};
         assign m_data[(gp*LANES+gn)*M_BITS +: M_BITS] = sum_q;
 `ifdef FORMAL
         // Operands within the range of their step give the plain sum.
