@@ -4,7 +4,7 @@
     python -m benchmarks.resnet8 [--dsp 220] [--record]
 
 The weights are random; the layers, and so all cycles and resources, are those of the published network. Two designs are
-mapped within the board's budgets: one for 8 bits alone, and one whose modes are 2, 4 and 8 bits. Both are emitted and
+mapped within the board's budgets (DSP, block RAM, LUTs by the estimate): one for 8 bits alone, and one whose modes are 2, 4 and 8 bits. Both are emitted and
 simulated in Verilator, in every mode: output codes against the integer reference, all cycles against the schedule.
 Nothing is recorded unless all agree.
 """
@@ -116,7 +116,7 @@ def main() -> None:
     parser.add_argument("--dsp", type=int, default=platform.dsp, help="DSP budget (default: the board's)")
     parser.add_argument("--record", action="store_true", help="put the figures into benchmarks/figures.json")
     args = parser.parse_args()
-    budgets = Budgets(dsp=args.dsp, bram=platform.bram18 / 2)
+    budgets = Budgets(dsp=args.dsp, bram=platform.bram18 / 2, lut=platform.lut)
     table = Table("design", "bits", "cycles a frame", "times", "DSP", "BRAM36", "LUT (estimate)", "frames", "equal")
     figures: dict[str, tuple[float, str]] = {}
     for title, (design, weights), bits in (
