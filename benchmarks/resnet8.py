@@ -4,9 +4,9 @@
     python -m benchmarks.resnet8 [--dsp 220] [--record]
 
 The weights are random; the layers, and so all cycles and resources, are those of the published network. Two designs are
-mapped within the board's budgets (DSP, block RAM, LUTs by the estimate): one for 8 bits alone, and one whose modes are 2, 4 and 8 bits. Both are emitted and
-simulated in Verilator, in every mode: output codes against the integer reference, all cycles against the schedule.
-Nothing is recorded unless all agree.
+mapped within the board's budgets (DSP blocks, block RAM, LUTs by the estimate): one for 8 bits alone, and one whose
+modes are 2, 4 and 8 bits. Both are emitted and simulated in Verilator, in every mode: output codes against the integer
+reference, all cycles against the schedule. Nothing is recorded unless all agree.
 """
 
 from __future__ import annotations
