@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 from runner import GateError, tool_env, yosys
-from template_pairs import WIDE_SEED, subject, write_bundle
+from template_pairs import PACKED_SEED, WIDE_SEED, subject, write_bundle
 
 from nba.core.tools import run_tool
 from nba.emit.names import identifier
 
 pytestmark = pytest.mark.eda
 
-SEEDS = (0, 3, 8, 9, 13, 26, WIDE_SEED, WIDE_SEED + 1)
+SEEDS = (0, 3, 8, 9, 13, 26, WIDE_SEED, WIDE_SEED + 1, PACKED_SEED + 2, PACKED_SEED + 8, PACKED_SEED + 22)
 
 
 def _rtl(seed: int, folder: Path) -> tuple[str, list[str], Path]:
