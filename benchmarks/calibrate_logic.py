@@ -40,7 +40,7 @@ from nba.machine.program import Program  # noqa: E402
 
 RECORD = ROOT / "benchmarks" / "logic_xc7.json"
 TABLE = ROOT / "nba" / "boards" / "logic_xc7.py"
-DESIGNS = 15
+DESIGNS = 12
 MAPPED = -1
 """Stands for the seed of the mapper's design."""
 MODELS = {
