@@ -100,6 +100,9 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("host", "input bits"),
     ("host", "output bits"),
     ("host", "chunks"),
+    ("align", "bits of columns, times banks less one"),
+    ("roms", "bits of a word"),
+    ("ram", "bits of words"),
 )
 """(part, what is counted): the columns of `features`."""
 
@@ -118,7 +121,7 @@ def _bits(n: int) -> int:
 def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
 ) -> None:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [43], by FEATURES."""
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES."""
     pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
     for k in range(len(chunks)):
         c = chunks[k]
@@ -156,9 +159,11 @@ def features(
         found[17] += pm * pp * degree * acc
         found[18] += pm * pp * degree * acc if pm * degree > pq else 0
         found[19] += pq * pp * acc
+        found[43] += pp * degree * lanes * code_bits * (banks - 1)
         for rom in range(2):
             width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS)
             words = rom_words(c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS])
+            found[44] += width
             if not is_block(width, words, min_words, min_bits):
                 found[20] += width
                 found[21] += width * ((words + 63) // 64)
@@ -180,6 +185,7 @@ def features(
         bits = banks * edge[E_LANES] * code_bits
         found[31] += 1
         found[32] += edge[E_RINGS]
+        found[45] += bits
         if not is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
             found[33] += bits
             found[34] += bits * ((edge[E_DEPTH] + 31) // 32)
@@ -193,14 +199,14 @@ def features(
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
-    """int64 [43]: the features of a design, or of some of its parts."""
+    """int64 [46]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
     features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, total)
     return total
 
 
 def coefficients(table: LogicTable) -> np.ndarray:
-    """int64 [43, 2]: thousandths of a LUT and of a flip-flop per feature."""
+    """int64 [46, 2]: thousandths of a LUT and of a flip-flop per feature."""
     assert tuple((c.part, c.feature) for c in table.coefficients) == FEATURES
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 
