@@ -25,7 +25,7 @@ from nba.boards import Platform, get
 from nba.emit.bundle import default_images, emit_bundle
 from nba.explore.budgets import Budgets
 from nba.explore.choose import map_certified
-from nba.explore.modes import mode_bitwidths, modes_design, narrower, widest
+from nba.explore.modes import map_modes, mode_bitwidths, modes_design
 from nba.ir.design import Design
 from nba.ir.network import Layer, Network, Tensor, Weights, weights_digest
 from nba.ir.operators import Op
@@ -85,9 +85,7 @@ def all_precisions(platform: Platform, budgets: Budgets) -> tuple[Design, Weight
     """The design whose modes are MODES."""
     shared = shared_case(8, network(), MODES)
     assert mode_bitwidths(shared) == MODES
-    found = map_certified(
-        widest(shared)[0], platform, budgets, modes=narrower(shared), min_chunks=1, max_chunks=4
-    )  # fmt: skip
+    found = map_modes(shared, platform, budgets, min_chunks=1, max_chunks=4)
     return modes_design(shared, found.accelerator, platform, name="resnet8 modes", seed=8)
 
 

@@ -78,7 +78,6 @@ def find_accelerator(
     objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
-    modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
     effort: Effort = Effort(),
@@ -86,7 +85,7 @@ def find_accelerator(
 ) -> tuple[Accelerator, Cost]:
     """`map_certified` without the certificate."""
     found = map_certified(
-        network, platform, budgets, objective=objective, seed=seed, start=start, modes=modes, min_chunks=min_chunks,
+        network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
         max_chunks=max_chunks, effort=effort, progress=progress,
     )  # fmt: skip
     return found.accelerator, found.cost
@@ -115,7 +114,6 @@ def map_certified(
     objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
-    modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
     effort: Effort = Effort(),
@@ -123,21 +121,17 @@ def map_certified(
 ) -> Mapped:
     """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
-    Every packing from which some layer gains is tried; the best by the objective is taken. With `modes`, the further
-    networks that the accelerator is to execute, it is the largest packing from which a layer of any of them gains, or
-    the largest that the budgets allow: `network` is the widest, and gains nothing itself.
+    Every packing from which some layer gains is tried; the best by the objective is taken.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
     """
-    most = max(useful_packing(n) for n in (network, *modes))
-    packings = [p for p in PACKINGS if p <= most]
     found: list[Mapped] = []
     refusals: list[InfeasibleError] = []
     lowers: list[int] = []
-    for packing in reversed(packings) if modes else packings:
+    for packing in useful_packings((network,)):
         search = _Search(
             network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
         )  # fmt: skip
@@ -146,8 +140,6 @@ def map_certified(
         except InfeasibleError as error:
             refusals.append(error)
         lowers.append(search.lower)
-        if found and modes:
-            return found[0]
     if not found:
         raise refusals[0]
     best = min(found, key=lambda m: m.value(objective))
@@ -156,11 +148,34 @@ def map_certified(
     return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles))
 
 
-def useful_packing(network: Network) -> int:
-    """The smallest packing with which every layer of `network` works on as many columns at once as its bits allow."""
-    if network.master_bits > PAIR_BITS:
-        return 1
-    return max(job_degree(layer, PACKINGS[-1]) for layer in network.layers)
+# Its arguments are the problem, how hard and from where it is solved, and who is told.
+def map_packed(
+    network: Network,
+    packing: int,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: Objective = "interval",
+    seed: int = 0,
+    start: Accelerator | None = None,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    effort: Effort = Effort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapped:
+    """`map_certified` among designs of one packing, which its certificate names."""
+    search = _Search(
+        network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
+    )  # fmt: skip
+    return search.run(start, min_chunks, max_chunks)
+
+
+def useful_packings(networks: tuple[Network, ...]) -> tuple[int, ...]:
+    """The packings from which some layer of `networks` gains, and 1."""
+    if networks[0].master_bits > PAIR_BITS:
+        return PACKINGS[:1]
+    most = max(job_degree(layer, PACKINGS[-1]) for network in networks for layer in network.layers)
+    return tuple(packing for packing in PACKINGS if packing <= most)
 
 
 class _Search:

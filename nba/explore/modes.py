@@ -3,16 +3,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from nba.boards import Platform
-from nba.core.errors import DesignError
+from nba.core.errors import DesignError, InfeasibleError
+from nba.explore.budgets import Budgets
+from nba.explore.choose import Mapped, map_packed, useful_packings
 from nba.ir.accelerator import Accelerator
 from nba.ir.check import check_modes
-from nba.ir.design import Design
+from nba.ir.design import Cost, Design
 from nba.ir.network import MASTER_BITS, Network, Weights, weights_digest
 from nba.ir.shared import SharedNetworks
 from nba.machine.check import check_accelerator, check_design
 from nba.machine.program import design_programs
 from nba.machine.total import exact_cost
+from nba.machine.usage import Objective
+
+_TRIES = 5
+"""Times that the widest mode is mapped anew because all modes together exceed a budget."""
 
 
 def mode_bitwidths(found: SharedNetworks) -> tuple[int, ...]:
@@ -36,6 +44,61 @@ def widest(found: SharedNetworks) -> tuple[Network, Weights]:
 def narrower(found: SharedNetworks) -> tuple[Network, ...]:
     """The networks of all other modes."""
     return tuple(found.at(bits)[0] for bits in mode_bitwidths(found)[:-1])
+
+
+# Its arguments are the problem, how hard and from where it is solved, and who is told.
+def map_modes(
+    found: SharedNetworks,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    objective: Objective = "interval",
+    seed: int = 0,
+    min_chunks: int = 2,
+    max_chunks: int = 4,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapped:
+    """An accelerator for all modes of `found` within `budgets`: mapped for the widest mode, with the largest packing
+    from which a layer of any mode gains, or the largest that the budgets allow. The cost is that of the mapping.
+
+    The parameters of the other modes and their packed columns take more than the widest mode alone. Where that exceeds
+    a budget, it is mapped again with as much less. Raises InfeasibleError.
+    """
+    wide, others = widest(found)[0], narrower(found)
+    refusals: list[InfeasibleError] = []
+    for packing in reversed(useful_packings((wide, *others))):
+        limits = budgets
+        for _ in range(_TRIES):
+            try:
+                mapped = map_packed(
+                    wide, packing, platform, limits, objective=objective, seed=seed, min_chunks=min_chunks,
+                    max_chunks=max_chunks, progress=progress,
+                )  # fmt: skip
+            except InfeasibleError as error:
+                refusals.append(error)
+                break
+            cost = exact_cost(design_programs(wide, mapped.accelerator, others), platform)
+            over = tuple(name for name, excess in budgets.excess_of(cost).items() if excess > 1)
+            if not over:
+                return mapped
+            refusals.append(
+                InfeasibleError(
+                    f"the bitwidths as modes of one accelerator need {budgets.describe(cost, over)}, which exceeds "
+                    f"{', '.join(map(budgets.field, over))}; raise these budgets, or set switchable.hardware_bits to "
+                    "one bitwidth"
+                )
+            )
+            limits = limits.but(**{name: _less(name, limits, budgets, mapped.cost, cost) for name in over})
+    raise refusals[0]
+
+
+def _less(name: str, limits: Budgets, budgets: Budgets, alone: Cost, together: Cost) -> float:
+    """A limit for the widest mode alone, of which all modes may need no more than `budgets` has: in proportion."""
+    before, after = getattr(alone, name, 0), getattr(together, name, 0)
+    if name not in ("dsp", "bram", "lut") or not after:
+        return float(getattr(limits, name))
+    share = min(getattr(limits, name), before) * getattr(budgets, name) / after
+    return share if name == "bram" else int(share)
 
 
 def modes_design(

@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 NUMERIC_PACKAGES = ("numpy", "torch")
 """Packages whose arithmetic shaped the weights; their versions are part of the design."""
-MODE_TRIES = 4
-"""Mappings that are tried until all modes together are within the budgets."""
 
 
 def run(context: Context) -> None:
@@ -148,7 +146,7 @@ def _versions() -> tuple[tuple[str, str], ...]:
     )
 
 
-def _mapped(context: Context, network: Network, budgets: Budgets, modes: tuple[Network, ...] = ()) -> Mapped:
+def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
     from nba.boards import get
     from nba.explore.choose import map_certified
 
@@ -160,7 +158,6 @@ def _mapped(context: Context, network: Network, budgets: Budgets, modes: tuple[N
         objective=spec.objective,
         seed=spec.seed,
         start=searched_accelerator(context),
-        modes=modes,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
         progress=_Steps(context.progress),
@@ -195,35 +192,22 @@ def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]
 
 
 def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | None]:
-    """The design whose modes are the bitwidths of up to 8 bits. It is mapped for the widest one; where the parameters
-    of the others take it over a budget, it is mapped again with as much less. Raises InfeasibleError."""
+    """The design whose modes are the bitwidths of up to 8 bits. Raises InfeasibleError."""
     from nba.boards import get
-    from nba.core.errors import InfeasibleError
-    from nba.explore.modes import modes_design, narrower, widest
+    from nba.explore.modes import map_modes, modes_design
     from nba.ir.shared import load_shared
 
     spec = context.spec
-    together = load_shared(context.of(places.TRAIN))
-    limits = budgets = budgets_of(spec)
-    for _ in range(MODE_TRIES):
-        found = _mapped(context, widest(together)[0], budgets, narrower(together))
-        design, weights = modes_design(
-            together, found.accelerator, get(spec.platform), name=spec.name, seed=spec.seed, versions=_versions()
-        )
-        over = [name for name, excess in limits.excess_of(design.cost).items() if excess > 1]
-        if not over:
-            return design, weights, found.certificate
-        room = {
-            name: getattr(budgets, name) - (getattr(design.cost, name) - getattr(limits, name))
-            for name in over
-            if name in ("dsp", "bram", "lut")
-        }
-        budgets = budgets.model_copy(update=room)
-    raise InfeasibleError(
-        f"the bitwidths as modes of one accelerator need {limits.describe(design.cost, tuple(over))}, which exceeds "
-        f"{', '.join(limits.field(name) for name in over)}; raise these budgets, or set switchable.hardware_bits to "
-        "one bitwidth"
+    together, platform = load_shared(context.of(places.TRAIN)), get(spec.platform)
+    found = map_modes(
+        together, platform, budgets_of(spec), objective=spec.objective, seed=spec.seed,
+        min_chunks=spec.accelerator.min_chunks, max_chunks=spec.accelerator.max_chunks,
+        progress=_Steps(context.progress),
+    )  # fmt: skip
+    design, weights = modes_design(
+        together, found.accelerator, platform, name=spec.name, seed=spec.seed, versions=_versions()
     )
+    return design, weights, found.certificate
 
 
 def searched_accelerator(context: Context) -> Accelerator | None:
