@@ -158,14 +158,16 @@ def map_packed(
     objective: Objective = "interval",
     seed: int = 0,
     start: Accelerator | None = None,
+    modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:
-    """`map_certified` among designs of one packing, which its certificate names."""
+    """`map_certified` among designs of one packing, which its certificate names. modes: further networks that the
+    design is to execute, with what they take of memory and logic."""
     search = _Search(
-        network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
+        network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress, modes
     )  # fmt: skip
     return search.run(start, min_chunks, max_chunks)
 
@@ -182,7 +184,9 @@ class _Search:
     def __init__(
         self, network: Network, packing: int, platform: Platform, budgets: Budgets, objective: Objective, seed: int,
         min_chunks: int, max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
+        modes: tuple[Network, ...] = (),
     ):  # fmt: skip
+        self.modes = modes
         self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
         self.packing = packing
         self.rng = np.random.default_rng(seed)
@@ -311,10 +315,17 @@ class _Search:
         if self.best is None:
             raise InfeasibleError(self._refusal(self.closest))
         best = reorder(
-            self.network, self.best, self.platform, self.budgets, self.objective, self.effort.reorder_steps, self.rng
+            self.network,
+            self.best,
+            self.platform,
+            self.budgets,
+            self.objective,
+            self.effort.reorder_steps,
+            self.rng,
+            self.modes,
         )
         best = self._trimmed(best)
-        problems = check_accelerator(self.network, best.accelerator)
+        problems = check_accelerator(self.network, best.accelerator, self.modes)
         assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = None
@@ -358,7 +369,14 @@ class _Search:
 
     def _vary(self, engines: Engines) -> None:
         found = refine(
-            self.network, self.platform, self.budgets, self.objective, engines, self.effort.refine_steps, self.rng
+            self.network,
+            self.platform,
+            self.budgets,
+            self.objective,
+            engines,
+            self.effort.refine_steps,
+            self.rng,
+            self.modes,
         )
         if found != engines:
             self._judge(found, None)
@@ -370,9 +388,9 @@ class _Search:
             return None
         base = build(self.network, engines.packing, engines.pp, engines.owner, engines.engines)
         args = self.network, base, self.platform
-        found = finalise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets)
+        found = finalise(*args, self.budgets.bram18, self.objective, ceiling, self.budgets, self.modes)
         if found is None and self.best is None and self.closest is None:
-            found = finalise(*args, UNLIMITED, self.objective, None, self.budgets)
+            found = finalise(*args, UNLIMITED, self.objective, None, self.budgets, self.modes)
         if found is None:
             return None
         found = self._trimmed(found)
@@ -385,7 +403,7 @@ class _Search:
         return found
 
     def _trimmed(self, design: Candidate) -> Candidate:
-        return trim(self.network, design, self.platform, self.budgets, self.objective)
+        return trim(self.network, design, self.platform, self.budgets, self.objective, self.modes)
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""

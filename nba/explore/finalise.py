@@ -69,25 +69,31 @@ class Candidate:
         return self.excess(budgets) == (0, 0.0)
 
 
-def judged(network: Network, accelerator: Accelerator, speed: Speed, platform: Platform) -> Candidate:
-    """A complete accelerator of known exact speed, with its cost."""
+def judged(
+    network: Network, accelerator: Accelerator, speed: Speed, platform: Platform, modes: tuple[Network, ...] = ()
+) -> Candidate:
+    """A complete accelerator of known exact speed, with its cost if it is to execute `modes` as well."""
     cost = cost_at(
-        lower(network, accelerator), platform,
+        lower(network, accelerator, modes), platform,
         interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
     )  # fmt: skip
     return Candidate(accelerator=accelerator, speed=speed, cost=cost)
 
 
-def resources(network: Network, accelerator: Accelerator, platform: Platform) -> tuple[int, int]:
+def resources(
+    network: Network, accelerator: Accelerator, platform: Platform, modes: tuple[Network, ...] = ()
+) -> tuple[int, int]:
     """Exact (DSP, BRAM18) of a complete accelerator."""
-    found = predict(lower(network, accelerator), platform)
+    found = predict(lower(network, accelerator, modes), platform)
     return found.dsp, found.bram18
 
 
-def _memory_size(network: Network, accelerator: Accelerator, platform: Platform) -> int:
+def _memory_size(
+    network: Network, accelerator: Accelerator, platform: Platform, modes: tuple[Network, ...]
+) -> int:  # fmt: skip
     """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
     before it saves a whole block."""
-    program = lower(network, accelerator)
+    program = lower(network, accelerator, modes)
     bits = sum(e.depth_words * e.lanes * e.code_bits * program.banks for e in program.edges)
     return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
@@ -129,6 +135,7 @@ def finalise(
     objective: Objective,
     ceiling: int | None = None,
     budgets: Budgets | None = None,
+    modes: tuple[Network, ...] = (),
 ) -> Candidate | None:
     """The best complete design on these engines: stall-free with stages, or in network order with stage 0; of these one
     that meets all `budgets`, if there is one.
@@ -143,19 +150,19 @@ def finalise(
         except DeadlockError:
             continue
         rows = search.shrink(rows, goal)
-        used = resources(network, search.with_rows(rows), platform)
+        used = resources(network, search.with_rows(rows), platform, modes)
         if used[1] > max_bram18:
             smaller = search.fit(
                 rows,
-                lambda a: resources(network, a, platform)[1] <= max_bram18,
-                lambda a: _memory_size(network, a, platform),
+                lambda a: resources(network, a, platform, modes)[1] <= max_bram18,
+                lambda a: _memory_size(network, a, platform, modes),
                 ceiling,
             )
             if smaller is None:
                 continue
             rows = smaller
             goal = search.exact(rows)
-        found.append(judged(network, search.with_rows(rows), goal, platform))
+        found.append(judged(network, search.with_rows(rows), goal, platform, modes))
     return min(
         found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
     )  # fmt: skip
@@ -168,7 +175,7 @@ def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSear
 
 def reorder(
     network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective, steps: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, modes: tuple[Network, ...] = (),
 ) -> Candidate:  # fmt: skip
     """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
     goal = start.speed
@@ -188,7 +195,7 @@ def reorder(
     goal = here.exact(here.high)
     if goal.key(objective) >= start.speed.key(objective):
         return start
-    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform)
+    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform, modes)
     return better if better.fits(budgets) and better.value(objective) <= start.value(objective) else start
 
 

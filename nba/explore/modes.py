@@ -59,10 +59,11 @@ def map_modes(
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:
     """An accelerator for all modes of `found` within `budgets`: mapped for the widest mode, with the largest packing
-    from which a layer of any mode gains, or the largest that the budgets allow. The cost is that of the mapping.
+    from which a layer of any mode gains, or the largest that the budgets allow. The cost is that of the widest mode,
+    with what the other modes take of memory and logic.
 
-    The parameters of the other modes and their packed columns take more than the widest mode alone. Where that exceeds
-    a budget, it is mapped again with as much less. Raises InfeasibleError.
+    The bounds that guide the search do not count the parameters of the other modes. Where all modes together exceed a
+    budget, they are mapped again with as much less. Raises InfeasibleError.
     """
     wide, others = widest(found)[0], narrower(found)
     refusals: list[InfeasibleError] = []
@@ -71,8 +72,8 @@ def map_modes(
         for _ in range(_TRIES):
             try:
                 mapped = map_packed(
-                    wide, packing, platform, limits, objective=objective, seed=seed, min_chunks=min_chunks,
-                    max_chunks=max_chunks, progress=progress,
+                    wide, packing, platform, limits, objective=objective, seed=seed, modes=others,
+                    min_chunks=min_chunks, max_chunks=max_chunks, progress=progress,
                 )  # fmt: skip
             except InfeasibleError as error:
                 refusals.append(error)

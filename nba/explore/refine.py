@@ -47,10 +47,10 @@ def engines_of(accelerator: Accelerator) -> Engines:
 
 def refine(
     network: Network, platform: Platform, budgets: Budgets, objective: Objective, start: Engines, steps: int,
-    rng: np.random.Generator,
+    rng: np.random.Generator, modes: tuple[Network, ...] = (),
 ) -> Engines:  # fmt: skip
     """The best of `steps` batches of variations, each of the best so far, by objective and budget excess."""
-    layers = layer_table(network, start.packing)
+    layers = layer_table(network, start.packing, modes)
     needs = needed(objective) | budgets.needs()
     mixes = np.array([e[0] for e in start.engines], np.int64)
     wanted = np.array([layer.operator.mixes for layer in network.layers])

@@ -78,13 +78,16 @@ def _designs(layers: np.ndarray, base: Designs, trials: list[Sizes]) -> Designs:
     return found
 
 
-def trim(network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective) -> Candidate:
+def trim(
+    network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective,
+    modes: tuple[Network, ...] = (),
+) -> Candidate:  # fmt: skip
     """`start` with the smallest dimensions that cost nothing, by steps that save the most LUTs, then energy.
 
     Program order, stages and rings stay. The value of `objective` is no worse than that of `start`, no resource is
     larger, and no further budget is exceeded; no single dimension can be lowered on these terms.
     """
-    layers = layer_table(network, start.accelerator.packing)
+    layers = layer_table(network, start.accelerator.packing, modes)
     now, improved = start, True
     refused: set[Sizes] = set()
     while improved:
@@ -93,7 +96,7 @@ def trim(network: Network, start: Candidate, platform: Platform, budgets: Budget
             sizes = sizes_of(accelerator)
             if sizes in refused:
                 continue
-            found = _no_worse(network, accelerator, now, platform, budgets, objective)
+            found = _no_worse(network, accelerator, now, platform, budgets, objective, modes)
             if found is None:
                 refused.add(sizes)
                 continue
@@ -125,13 +128,13 @@ def _promising(
 
 def _no_worse(
     network: Network, accelerator: Accelerator, now: Candidate, platform: Platform, budgets: Budgets,
-    objective: Objective,
+    objective: Objective, modes: tuple[Network, ...],
 ) -> Candidate | None:  # fmt: skip
     """`accelerator` with its exact cost, if it is legal and as good as `now`."""
-    if check_accelerator(network, accelerator):
+    if check_accelerator(network, accelerator, modes):
         return None
     try:
-        found = judged(network, accelerator, speed(network, accelerator), platform)
+        found = judged(network, accelerator, speed(network, accelerator), platform, modes)
     except DeadlockError:
         return None
     one, two = found.cost, now.cost

@@ -26,6 +26,7 @@ from nba.machine.designs import (
     EARLIER_USE,
     HEIGHT_IN,
     INPUT,
+    MOST_DEGREE,
     PACKED,
     PACKING,
     RESIDUAL,
@@ -163,7 +164,7 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_PROGRAM_WORDS] += 1
     row[C_STEPS] += groups * steps
     row[C_DRAINS] += groups * drain * layer[DEGREE]
-    row[C_DEGREE] = max(row[C_DEGREE], layer[DEGREE])
+    row[C_DEGREE] = max(row[C_DEGREE], layer[MOST_DEGREE])
     row[C_PACKING] = layer[PACKED]
     return groups * steps
 
