@@ -12,6 +12,7 @@ takes a *slot*, as many cycles as the array has steps (words of input channels t
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TypeVar
 
 from nba.core.compiled import kernel
@@ -69,7 +70,7 @@ def row_cycles(work: Cycles) -> Cycles:
     return max(work, MIN_ROW_CYCLES)
 
 
-@kernel
+@partial(kernel, inlined=False)
 def lane_cycles(pn: Cycles, packing: Cycles) -> int:
     """Cycles of the sum over pn lanes: the levels of a tree of adders, ceil(log2(pn)); and one for the packing of
     operands, where an engine (`engine_packing`) does that."""
