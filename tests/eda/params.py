@@ -160,8 +160,8 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
     ),
     "nba_walk": (
+        {"PER_CHANNEL": 0, "PP": 1, "BANKS": 2, "DEGREE": 2},
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 4, "DEGREE": 4},
-        {"PER_CHANNEL": 0, "PP": 2, "BANKS": 4, "DEGREE": 2},
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 1},
     ),
     "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
