@@ -181,6 +181,7 @@ def useful_packings(networks: tuple[Network, ...]) -> tuple[int, ...]:
 
 
 class _Search:
+    # The arguments of `map_packed`.
     def __init__(
         self, network: Network, packing: int, platform: Platform, budgets: Budgets, objective: Objective, seed: int,
         min_chunks: int, max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
