@@ -113,6 +113,7 @@ ONE = np.arange(6, dtype=np.int32).reshape(2, 3)
             "its arrays have 2,097,152 bytes; legal: at most 1,048,576",
         ),
     ],
+    ids=lambda value: "archive" if isinstance(value, bytes) else None,
 )
 def test_arrays_that_are_none(data: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "a.npz").write_bytes(data)
