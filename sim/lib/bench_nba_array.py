@@ -109,6 +109,14 @@ class Model:
         before = 0 if old is None or first else old
         return max(before, new) if largest and not first else (before + new + half) % (2 * half) - half
 
+    def place(self, i: int) -> int:
+        """Where m_acc has the i-th accumulator of `acc`."""
+        m, column = divmod(i, self.pp * self.most)
+        part, p = divmod(column, self.pp)
+        share = 1 + self.pack
+        dot = p * -(-self.pm // share) + m // share
+        return (dot * self.most + part) * share + m % share
+
     def step(self) -> None:
         """Compare the cycle that ended with the steps that had arrived by then."""
         due = self.pipe.pop(0)
@@ -122,7 +130,7 @@ class Model:
         for i, value in enumerate(self.acc):
             if value is None:
                 continue
-            end = len(word) - i * self.acc_bits
+            end = len(word) - self.place(i) * self.acc_bits
             found = word[end - self.acc_bits : end]
             message = f"accumulator {i} after {self.checked} comparisons: {found}"
             assert found == format(value % (1 << self.acc_bits), f"0{self.acc_bits}b"), message

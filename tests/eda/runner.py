@@ -46,13 +46,20 @@ class GateError(AssertionError):
 class Mutant:
     """A planted bug: `old` occurs exactly once in the module's file and is replaced by `new`.
 
-    `proof` and `bench` are the parameters under which it must be killed by each (None: not expected to be)."""
+    `proof` and `bench` are the parameters under which it must be killed by each (None: not expected to be); they are
+    those of `top`, where a module has no bench of its own."""
 
     module: str
     old: str
     new: str
     proof: Params | None = None
     bench: Params | None = None
+    top: str = ""
+
+    @property
+    def tested(self) -> str:
+        """The module whose bench and proof find the bug."""
+        return self.top or self.module
 
 
 def modules() -> tuple[str, ...]:

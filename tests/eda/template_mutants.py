@@ -170,7 +170,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # Passes in the wrong order; the residual operand of the next step's columns; a group whose residual operand lies
     # where the last pass was; parameters and words of a pass behind those of the one before; too few passes; a group
     # that leaves its parameters as they were.
-    _m("nba_drain", "s_acc[(gm*DEGREE+gi)*PP*ACC_BITS", "s_acc[(gm*DEGREE+DEGREE-1-gi)*PP*ACC_BITS", PACKED_SEED + 16),
+    _m("nba_drain", "*DEGREE+i)*SHARE+m%SHARE", "*DEGREE+DEGREE-1-i)*SHARE+m%SHARE", PACKED_SEED + 16),
     _m("nba_drain", "res_pos_q[8:6];", "res_pos_q[5:3];", PACKED_SEED + 25),
     _m("nba_drain", "        pos_q            <= pos_group_q;\n", "", PACKED_SEED + 25),
     _m("nba_drain", "        param_q    <= param_group_q;\n", "", PACKED_SEED + 16, 2),

@@ -161,16 +161,19 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
     rtl.mkdir()
     kinds = {kernels.products(True, *engine[3:]) for engine in ENGINES}
     assert kinds == {kernels.IN_LUTS, kernels.PAIRED, kernels.SINGLE}
-    text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_pair", "nba_sum")}
+    text = {name: (LIB / f"{name}.v").read_text() for name in ("nba_array", "nba_dot", "nba_pair", "nba_sum")}
     for name in ("nba_pair", "nba_sum"):
         (rtl / f"{name}.v").write_text(text[name])
     ports, body = ["input wire clk"], []
     for i, (pm, pn, pp, act, weight, acc, packing) in enumerate(ENGINES):
-        (rtl / f"nba_array_{i}.v").write_text(text["nba_array"].replace("module nba_array ", f"module nba_array_{i} "))
+        array = text["nba_array"].replace("module nba_array ", f"module nba_array_{i} ")
+        (rtl / f"nba_array_{i}.v").write_text(array.replace("  nba_dot #(", f"  nba_dot_{i} #("))
+        (rtl / f"nba_dot_{i}.v").write_text(text["nba_dot"].replace("module nba_dot ", f"module nba_dot_{i} "))
         operand = {1: act + 1, 2: 13, 4: 15}[packing]
         ports += [f"input wire [{pp * pn * operand - 1}:0] a{i}", f"input wire [{pm * pn * weight - 1}:0] w{i}"]
-        ports += [f"input wire v{i}", f"input wire [1:0] d{i}", f"output wire [{pm * pp * packing * acc - 1}:0] y{i}"]
         pack = int(kernels.products(True, act, weight, acc, packing) == kernels.PAIRED)
+        accs = pp * (pm + pm % 2 * pack) * packing
+        ports += [f"input wire v{i}", f"input wire [1:0] d{i}", f"output wire [{accs * acc - 1}:0] y{i}"]
         body.append(
             f"nba_array_{i} #(.PM({pm}), .PN({pn}), .PP({pp}), .A_BITS({act}), .W_BITS({weight}), .ACC_BITS({acc}), "
             f".PACK({pack}), .DEGREE({packing})) u{i} (.clk(clk), .rst(1'b0), .s_a(a{i}), .s_w(w{i}), .s_valid(v{i}), "
@@ -180,8 +183,12 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
     found = synthesise_rtl(rtl, "top", tmp_path / "work")
     want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False, packing) for pm, pn, pp, *bits, packing in ENGINES]
     assert found.dsp == sum(want)
-    single = {int(m.module.rsplit("_", 1)[1]): m.dsp for m in found.modules if "nba_array_" in m.module}
-    assert single == {i: n for i, n in enumerate(want) if kernels.products(True, *ENGINES[i][3:]) == kernels.SINGLE}
+    single = {int(m.module.rsplit("nba_dot_", 1)[1]): m.dsp for m in found.modules if "nba_dot_" in m.module}
+    assert single == {
+        i: want[i] // (engine[0] * engine[2])
+        for i, engine in enumerate(ENGINES)
+        if kernels.products(True, *engine[3:]) == kernels.SINGLE
+    }
 
 
 NARROW = 4

@@ -4,8 +4,9 @@
 // PER_CHANNEL: 1 if output m sees input m alone (PN = 1). PM outputs, PN inputs, PP columns (>= 1 each).
 // A_BITS: activation precision [bits] (2..8, 16), operands have A_BITS + 1. W_BITS: weights (as A_BITS).
 // ACC_BITS: accumulator [bits], >= A_BITS + 1 and >= W_BITS; finished accumulators must fit it.
-// Packing: L = PN (PER_CHANNEL: PM) lanes; operand p's lane n at s_a[(p*L+n)*OP_W], the weight of
-// output m, input n at s_w[(m*PN+n)*W_BITS], the accumulator of column j at m_acc[(m*PP*DEGREE+j)*ACC_BITS].
+// Packing: L = PN (PER_CHANNEL: PM) lanes; operand p's lane n at s_a[(p*L+n)*OP_W], the weight of output m, input n at
+// s_w[(m*PN+n)*W_BITS]. The accumulator of output m, column i*PP+p lies at m_acc[A*ACC_BITS] with S = PACK ? 2 : 1 and
+// A = ((p*ceil(PM/S) + m/S)*DEGREE + i)*S + m%S; behind the last output of an odd PM lies an arbitrary one (S = 2).
 // PACK: 1 if outputs 2j and 2j+1 share their multipliers (nba_pair; not PER_CHANNEL; A_BITS, W_BITS <= 8); s_w is then
 // that of the step of the next cycle. DEGREE 1, 2, 4: columns in an operand, at most (PACK; 1 without). A step has
 // 2^s_degree of them, column p + i*PP in field i of operand p (nba_spread): OP_W = 13 (2), 15 (4), else A_BITS + 1.
@@ -35,20 +36,15 @@ module nba_array #(
   input  wire                                                    s_first,
   input  wire                                                    s_max,
   input  wire [1:0]                                              s_degree,
-  output wire [PM*PP*DEGREE*ACC_BITS-1:0]                        m_acc
+  output wire [PP*(PM+((PACK != 0) ? PM % 2 : 0))*DEGREE*ACC_BITS-1:0] m_acc
 );
 
-  // An operand is never -2^A_BITS, so A_BITS + W_BITS bits hold every product. Sums are taken modulo 2^ACC_BITS, so
-  // no product needs to be wider.
-  localparam integer LANES     = (PER_CHANNEL != 0) ? PM : PN;
-  localparam integer OP_W      = (DEGREE == 1) ? A_BITS + 1 : (DEGREE == 2) ? 13 : 15;
-  localparam integer PROD_BITS = A_BITS + W_BITS;
-  localparam integer PROD_W    = (PROD_BITS < ACC_BITS) ? PROD_BITS : ACC_BITS;
-  localparam integer LEVELS    = (PN > 1) ? $clog2(PN) : 0;
-  localparam integer FLAGS     = 2 + LEVELS;
-  localparam integer SHARE     = (PACK != 0) ? 2 : 1;
-  // Products of the columns of an operand, side by side.
-  localparam integer COLS_W    = (PACK == 0) ? PROD_W : (DEGREE == 1) ? PROD_BITS : (DEGREE == 2) ? 24 : 32;
+  localparam integer LANES  = (PER_CHANNEL != 0) ? PM : PN;
+  localparam integer OP_W   = (DEGREE == 1) ? A_BITS + 1 : (DEGREE == 2) ? 13 : 15;
+  localparam integer LEVELS = (PN > 1) ? $clog2(PN) : 0;
+  localparam integer FLAGS  = 2 + LEVELS;
+  localparam integer SHARE  = (PACK != 0) ? 2 : 1;
+  localparam integer DOTS   = (PM + SHARE - 1) / SHARE;
 
   // Flags of the step whose sum is complete; bit i belongs to the step of i + 1 cycles ago.
   reg [FLAGS-1:0] valid_q;
@@ -80,11 +76,6 @@ module nba_array #(
     end
   endgenerate
 
-  genvar gm;
-  genvar gp;
-  genvar gi;
-  genvar gd;
-
   // The degree of the step that is multiplied, and of the one whose products are taken apart.
   wire [1:0] degree_q1;
   wire [1:0] degree_q2;
@@ -101,103 +92,55 @@ module nba_array #(
     end
   endgenerate
 
+  // Column by column, the outputs of a column: every nba_dot sees the operands of its column, or of its own channel in
+  // it. An array of instances, whose outputs are joined at once: simulation evaluates a net that is driven in slices
+  // anew for each of them.
+  wire [PP*DOTS*PN*OP_W-1:0] operands;
+  wire [PP*DOTS*SHARE*PN*W_BITS-1:0] weights;
   generate
-    for (gm = 0; gm < PM; gm = gm + SHARE) begin : g_outputs
-      localparam integer HERE = (gm + SHARE <= PM) ? SHARE : PM - gm;
-      for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
-        wire [PN*OP_W-1:0] operands;
-        assign operands = s_a[(gp*LANES + ((PER_CHANNEL != 0) ? gm : 0))*OP_W +: PN*OP_W];
-
-        // The products of all inputs with output gm and, of a pair, with the next one.
-        wire [SHARE*PN*COLS_W-1:0] products;
-        if (PACK != 0) begin : g_packed
-          wire [PN*W_BITS-1:0] w0;
-          wire [PN*W_BITS-1:0] w1;
-          assign w0 = s_w[gm*PN*W_BITS +: PN*W_BITS];
-          assign w1 = (HERE > 1) ? s_w[(gm+HERE-1)*PN*W_BITS +: PN*W_BITS] : {(PN*W_BITS){1'b0}};
-          nba_pair #(
-            .A_BITS(A_BITS),
-            .W_BITS(W_BITS),
-            .DEGREE(DEGREE)
-          ) u_pair [PN-1:0] (
-            .clk        (clk),
-            .s_w0       (w0),
-            .s_w1       (w1),
-            .s_a        (operands),
-            .s_degree_q1(degree_q1),
-            .s_degree_q2(degree_q2),
-            .m_p0       (products[PN*COLS_W-1:0]),
-            .m_p1       (products[2*PN*COLS_W-1:PN*COLS_W])
-          );
-        end else begin : g_single
-          reg signed [OP_W-1:0]      a;
-          reg signed [W_BITS-1:0]    w;
-          reg signed [PROD_W-1:0]    product;
-          reg        [PN*PROD_W-1:0] products_d;
-          reg        [PN*PROD_W-1:0] products_q1;
-          reg        [PN*PROD_W-1:0] products_q2;
-          wire       [PN*W_BITS-1:0] weights;
-          integer                    i;
-          assign weights = s_w[gm*PN*W_BITS +: PN*W_BITS];
-          always @* begin
-            a          = {OP_W{1'b0}};
-            w          = {W_BITS{1'b0}};
-            product    = {PROD_W{1'b0}};
-            products_d = {(PN*PROD_W){1'b0}};
-            for (i = 0; i < PN; i = i + 1) begin
-              a       = operands[i*OP_W +: OP_W];
-              w       = weights[i*W_BITS +: W_BITS];
-              product = a * w;
-              products_d[i*PROD_W +: PROD_W] = product;
-            end
-          end
-          always @(posedge clk) begin
-            products_q1 <= products_d;
-            products_q2 <= products_q1;
-          end
-          assign products = products_q2;
-        end
-
-        wire unused = &{1'b0, products};
-        for (gi = 0; gi < HERE; gi = gi + 1) begin : g_output
-          for (gd = 0; gd < DEGREE; gd = gd + 1) begin : g_part
-            // The columns behind the first have fields of half and of a quarter of its bits.
-            localparam integer FROM   = (gd == 0) ? 0 : (gd == 1) ? 16 : 24 + 4 * (gd - 2);
-            localparam integer FIELD  = (DEGREE == 1) ? COLS_W : (gd == 0) ? 16 : (gd == 1) ? 8 : 4;
-            localparam integer P_BITS = (FIELD < ACC_BITS) ? FIELD : ACC_BITS;
-            wire [PN*COLS_W-1:0] all;
-            reg  [PN*P_BITS-1:0] mine;
-            integer              i;
-            assign all = products[gi*PN*COLS_W +: PN*COLS_W];
-            always @* begin
-              mine = {(PN*P_BITS){1'b0}};
-              for (i = 0; i < PN; i = i + 1) mine[i*P_BITS +: P_BITS] = all[i*COLS_W+FROM +: P_BITS];
-            end
-            nba_sum #(
-              .PN      (PN),
-              .P_BITS  (P_BITS),
-              .ACC_BITS(ACC_BITS),
-              .HAS_MAX (HAS_MAX)
-            ) u_sum (
-              .clk       (clk),
-              .s_products(mine),
-              .s_valid   (sum_valid),
-              .s_first   (sum_first),
-              .s_max     (sum_max),
-              .m_acc     (m_acc[((gm+gi)*PP*DEGREE+gd*PP+gp)*ACC_BITS +: ACC_BITS])
-            );
-          end
-        end
+    if (PER_CHANNEL != 0 || PP == 1) begin : g_direct
+      assign operands = {((PER_CHANNEL != 0) ? 1 : DOTS){s_a}};
+    end else begin : g_shared
+      reg [PP*DOTS*PN*OP_W-1:0] all;
+      integer                   p;
+      always @* begin
+        for (p = 0; p < PP; p = p + 1) all[p*DOTS*PN*OP_W +: DOTS*PN*OP_W] = {DOTS{s_a[p*LANES*OP_W +: PN*OP_W]}};
       end
+      assign operands = all;
+    end
+    if (DOTS * SHARE != PM) begin : g_odd
+      assign weights = {PP{{(PN*W_BITS){1'b0}}, s_w}};
+    end else begin : g_even
+      assign weights = {PP{s_w}};
     end
   endgenerate
+
+  nba_dot #(
+    .SHARE   (SHARE),
+    .PN      (PN),
+    .DEGREE  (DEGREE),
+    .A_BITS  (A_BITS),
+    .W_BITS  (W_BITS),
+    .ACC_BITS(ACC_BITS),
+    .HAS_MAX (HAS_MAX)
+  ) u_dot [PP*DOTS-1:0] (
+    .clk        (clk),
+    .s_a        (operands),
+    .s_w        (weights),
+    .s_degree_q1(degree_q1),
+    .s_degree_q2(degree_q2),
+    .s_valid    (sum_valid),
+    .s_first    (sum_first),
+    .s_max      (sum_max),
+    .m_acc      (m_acc)
+  );
 
 `ifdef FORMAL
   // Accumulators change only FLAGS + 1 cycles after a valid step that no reset has overtaken.
   reg                      f_seen_q;
   reg                      f_hold_q;
   reg [FLAGS-1:0]          f_valid_q;
-  reg [PM*PP*DEGREE*ACC_BITS-1:0] f_acc_q;
+  reg [PP*DOTS*SHARE*DEGREE*ACC_BITS-1:0] f_acc_q;
   initial f_seen_q = 1'b0;
   initial f_hold_q = 1'b0;
   always @(posedge clk) begin

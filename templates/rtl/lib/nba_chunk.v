@@ -257,7 +257,8 @@ module nba_chunk #(
     .m_w        (op_w)
   );
 
-  wire [PM*PP*DEGREE*ACC_BITS-1:0] acc;
+  localparam integer SHARE = (PACK != 0) ? 2 : 1;
+  wire [PP*((PM+SHARE-1)/SHARE)*SHARE*DEGREE*ACC_BITS-1:0] acc;
   nba_array #(
     .PER_CHANNEL(PER_CHANNEL),
     .PM         (PM),
@@ -286,6 +287,7 @@ module nba_chunk #(
   wire [7:0] job_done;
   nba_results #(
     .PM        (PM),
+    .SHARE     (SHARE),
     .PQ        (PQ),
     .PP        (PP),
     .BANKS     (BANKS),

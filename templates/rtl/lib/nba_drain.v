@@ -7,7 +7,7 @@
 // before the code.
 // PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. DEGREE 1, 2, 4: the most passes of any job. BANKS >= PP * DEGREE.
 // xfer comes at most every PM/PQ * 2^cfg_degree cycles.
-// s_acc: accumulator of channel m, column j at (m*PP*DEGREE+j)*ACC_BITS. xfer_first marks the first group of a job:
+// s_acc: as nba_array's m_acc, SHARE = 1 or, with PACK, 2. xfer_first marks the first group of a job:
 // load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle (x+1).
 // The residual operand of the PP columns lies in banks m_res_pos * PP and up of the word at d_res_off.
 // m_again: the last step of a pass that another one follows; m_group_last: of the last pass of a group.
@@ -15,6 +15,7 @@
 `default_nettype none
 module nba_drain #(
   parameter integer PM       = 2,
+  parameter integer SHARE    = 1,
   parameter integer PQ       = 1,
   parameter integer PP       = 1,
   parameter integer BANKS    = 1,
@@ -25,7 +26,7 @@ module nba_drain #(
   input  wire                      rst,
   input  wire                      xfer,
   input  wire                      xfer_first,
-  input  wire [PM*PP*DEGREE*ACC_BITS-1:0] s_acc,
+  input  wire [PP*((PM+SHARE-1)/SHARE)*SHARE*DEGREE*ACC_BITS-1:0] s_acc,
   input  wire [1:0]                cfg_degree,
   input  wire [12:0]               cfg_m_last,
   input  wire [11:0]               cfg_g_last,
@@ -51,6 +52,7 @@ module nba_drain #(
   output wire                      m_job_last
 );
   localparam integer DRAIN  = PM / PQ;
+  localparam integer DOTS   = (PM + SHARE - 1) / SHARE;
   localparam integer CNT_W  = (DRAIN > 1) ? $clog2(DRAIN) : 1;
   localparam integer STEP_W = PQ * PP * ACC_BITS;
   localparam integer ALL_W  = DEGREE * PM * PP * ACC_BITS;
@@ -168,35 +170,27 @@ module nba_drain #(
     end
   end
 
-  // Step by step: passes, channels of a pass.
-  wire [ALL_W-1:0] by_step;
-  genvar gm;
-  genvar gi;
-  generate
-    for (gm = 0; gm < PM; gm = gm + 1) begin : g_channel
-      for (gi = 0; gi < DEGREE; gi = gi + 1) begin : g_pass
-        assign by_step[(gi*PM+gm)*PP*ACC_BITS +: PP*ACC_BITS] = s_acc[(gm*DEGREE+gi)*PP*ACC_BITS +: PP*ACC_BITS];
-      end
-    end
-  endgenerate
-
   always @(posedge clk) begin
     load_q  <= {load_q[0], xfer};
     shift_q <= {shift_q[0], busy_q};
   end
-  generate
-    if (DRAIN * DEGREE > 1) begin : g_shift
-      always @(posedge clk) begin
-        if (shift_q[1]) acc_q <= {{STEP_W{1'b0}}, acc_q[ALL_W-1:STEP_W]};
-        if (load_q[1]) acc_q <= by_step;
-      end
-    end else begin : g_whole
-      wire unused = &{1'b0, shift_q};
-      always @(posedge clk) begin
-        if (load_q[1]) acc_q <= by_step;
+  // Step by step: passes, channels of a pass, columns of a channel.
+  integer i;
+  integer m;
+  integer p;
+  always @(posedge clk) begin
+    if (DRAIN * DEGREE > 1 && shift_q[1]) acc_q <= acc_q >> STEP_W;
+    if (load_q[1]) begin
+      for (i = 0; i < DEGREE; i = i + 1) begin
+        for (m = 0; m < PM; m = m + 1) begin
+          for (p = 0; p < PP; p = p + 1) begin
+            acc_q[((i*PM+m)*PP+p)*ACC_BITS +: ACC_BITS]
+              <= s_acc[(((p*DOTS+m/SHARE)*DEGREE+i)*SHARE+m%SHARE)*ACC_BITS +: ACC_BITS];
+          end
+        end
       end
     end
-  endgenerate
+  end
   always @(posedge clk) begin
     lanes_q  <= acc_q[STEP_W-1:0];
     res_pos_q <= {res_pos_q[5:0], pos_q};
@@ -234,8 +228,8 @@ module nba_drain #(
   assign m_row_last      = end_q[FLAGS-1];
   assign m_job_last      = job_q[FLAGS-1];
 `ifdef FORMAL
-  // A group comes when the drain has done with the one before, the first after a reset is the first of a job, and the job's fields
-  // change with its first group only. Then no group meets a busy drain except in its last step.
+  // A group comes when the drain has done with the one before, the first after a reset is the first of a job, and the
+  // job's fields change with its first group only. Then no group meets a busy drain except in its last step.
   localparam [31:0] DRAIN_C = DRAIN;
   reg         f_init_q = 1'b1;
   reg         f_seen_q;

@@ -51,7 +51,6 @@ module nba_pair #(
     fields_q  <= product_q + halves;
   end
 
-  genvar gi;
   generate
     if (DEGREE == 1) begin : g_one
       wire unused = &{1'b0, s_degree_q1, s_degree_q2};
@@ -64,32 +63,28 @@ module nba_pair #(
       wire two  = s_degree_q1 != 2'd0;
       wire four = DEGREE == 4 && s_degree_q1 == 2'd2;
       assign halves = {2{1'b1, 3'd0, four, 3'd0, two, 3'd0, four, 3'd0}};
-      for (gi = 0; gi < 2; gi = gi + 1) begin : g_weight
-        wire [15:0] f;
-        wire        of_two  = s_degree_q2 != 2'd0;
-        wire        of_four = DEGREE == 4 && s_degree_q2 == 2'd2;
-        reg  [15:0] column0;
-        wire [7:0]  column1;
-        assign f = fields_q[gi*16 +: 16];
-        always @* begin
-          column0 = {~f[15], f[14:0]};
-          if (of_two) column0 = {{9{~f[7]}}, f[6:0]};
-          if (of_four) column0 = {{13{~f[3]}}, f[2:0]};
+      wire       of_two  = s_degree_q2 != 2'd0;
+      wire       of_four = DEGREE == 4 && s_degree_q2 == 2'd2;
+      reg [31:0] f;
+      reg [63:0] columns;
+      integer    i;
+      always @* begin
+        f       = fields_q;
+        columns = 64'd0;
+        for (i = 0; i < 64; i = i + 32) begin
+          columns[i +: 32] = {~f[15], f[14:12], ~f[11], f[10:8], ~f[15], f[14:8], ~f[15], f[14:0]};
+          if (of_two) columns[i +: 16] = {{9{~f[7]}}, f[6:0]};
+          if (of_four) columns[i +: 24] = {{5{~f[7]}}, f[6:4], {13{~f[3]}}, f[2:0]};
+          f = {16'd0, f[31:16]};
         end
-        assign column1 = of_four ? {{5{~f[7]}}, f[6:4]} : {~f[15], f[14:8]};
-        if (DEGREE == 2) begin : g_two
-          if (gi == 0) begin : g_first
-            assign m_p0 = {column1, column0};
-          end else begin : g_second
-            assign m_p1 = {column1, column0};
-          end
-        end else begin : g_four
-          if (gi == 0) begin : g_first
-            assign m_p0 = {~f[15], f[14:12], ~f[11], f[10:8], column1, column0};
-          end else begin : g_second
-            assign m_p1 = {~f[15], f[14:12], ~f[11], f[10:8], column1, column0};
-          end
-        end
+      end
+      if (DEGREE == 2) begin : g_two
+        wire unused = &{1'b0, columns};
+        assign m_p0 = columns[23:0];
+        assign m_p1 = columns[55:32];
+      end else begin : g_four
+        assign m_p0 = columns[31:0];
+        assign m_p1 = columns[63:32];
       end
     end
   endgenerate
@@ -150,6 +145,7 @@ module nba_pair #(
     f_w0_q3     <= f_w0_q2;
     f_w1_q3     <= f_w1_q2;
   end
+  genvar gi;
   generate
     for (gi = 0; gi < DEGREE; gi = gi + 1) begin : g_formal
       localparam integer BITS = (DEGREE == 1) ? FIELD : (gi == 0) ? 16 : (gi == 1) ? 8 : 4;

@@ -7,12 +7,13 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
+// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
 // P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
 module nba_results #(
   parameter integer PM         = 2,
+  parameter integer SHARE      = 1,
   parameter integer PQ         = 1,
   parameter integer PP         = 1,
   parameter integer BANKS      = 1,
@@ -38,7 +39,7 @@ module nba_results #(
   input  wire [N_DST*DST_W-1:0]        s_dst,
   input  wire                          xfer,
   input  wire                          xfer_first,
-  input  wire [PM*PP*DEGREE*ACC_BITS-1:0] s_acc,
+  input  wire [PP*((PM+SHARE-1)/SHARE)*SHARE*DEGREE*ACC_BITS-1:0] s_acc,
   // residual edges
   input  wire [N_RES*16-1:0]           res_row_addr,
   input  wire [N_RES*BANKS*PQ*C_BITS-1:0] res_data,
@@ -208,6 +209,7 @@ module nba_results #(
   wire [PQ*PP*ACC_BITS-1:0] lanes;
   nba_drain #(
     .PM      (PM),
+    .SHARE   (SHARE),
     .PQ      (PQ),
     .PP      (PP),
     .BANKS   (BANKS),

@@ -41,28 +41,25 @@ module nba_sum #(
       localparam integer WIDE  = P_BITS + gl + 1;
       localparam integer FROM  = (WIDE - 1 < SUM_W) ? WIDE - 1 : SUM_W;
       localparam integer W     = (WIDE < SUM_W) ? WIDE : SUM_W;
-      wire [BELOW*FROM-1:0]      below;
-      wire [(2*HERE+1)*FROM-1:0] pairs;
-      wire                       unused;
-      reg  [HERE*W-1:0]          sums_d;
-      reg  [HERE*W-1:0]          sums_q;
-      reg  [FROM-1:0]            left;
-      reg  [FROM-1:0]            right;
-      integer                    i;
+      wire [BELOW*FROM-1:0] below;
+      reg  [HERE*W-1:0]     sums_d;
+      reg  [HERE*W-1:0]     sums_q;
+      reg  [FROM-1:0]       left;
+      reg  [FROM-1:0]       right;
+      integer               i;
       if (gl == 0) begin : g_products
         assign below = s_products;
       end else begin : g_sums
         assign below = g_level[gl-1].sums_q;
       end
-      assign pairs  = {{((2*HERE+1-BELOW)*FROM){1'b0}}, below};
-      assign unused = &{1'b0, pairs};
       always @* begin
         left   = {FROM{1'b0}};
         right  = {FROM{1'b0}};
         sums_d = {(HERE*W){1'b0}};
         for (i = 0; i < HERE; i = i + 1) begin
-          left  = pairs[2*i*FROM +: FROM];
-          right = pairs[(2*i+1)*FROM +: FROM];
+          left  = below[2*i*FROM +: FROM];
+          right = below[((2*i+1 < BELOW) ? 2*i+1 : 0)*FROM +: FROM];
+          if (2*i+1 >= BELOW) right = {FROM{1'b0}};
           sums_d[i*W +: W] = {{(W-FROM+1){left[FROM-1]}}, left[FROM-2:0]} +
                              {{(W-FROM+1){right[FROM-1]}}, right[FROM-2:0]};
         end
