@@ -2,13 +2,15 @@
 """The clock of every library module and of small designs: placed and routed for ECP5, estimated for 7-series and chips.
 
     python -m benchmarks.clock [--modules nba_requant ...] [--flows ecp5 xc7 sky130 nangate45] [--seeds 1 2 3]
-    python -m benchmarks.clock --record      also benchmarks/recorded/clock.json and benchmarks/figures.json
+    python -m benchmarks.clock --record      also benchmarks/recorded/clock.json, and of whole flows benchmarks/figures.json
     python -m benchmarks.clock --check       one seed on ECP5; exit status 1 if a module misses its goal (`make clock`)
 
 Modules and sizes: benchmarks/clock_cases.py. Every module lies between registers (nba.synth.yosys.wrapper).
 ecp5: yosys, then nextpnr for LFE5U-85F, speed grade 8; the median of the seeds, with wires. xc7: yosys' delays of
 7-series, without wires. sky130, nangate45: yosys and ABC, timed by OpenSTA at the typical corner, without wires.
-What was measured before is kept in WORK/cache by the digest of its Verilog, script and tools, and not measured again.
+What was measured before is kept in WORK/cache, and what was recorded in benchmarks/recorded/clock.json, by the digest
+of its Verilog, script and tools, and not measured again: a recorded result holds as long as its digest does, whatever
+the commit it was measured at.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -57,6 +60,7 @@ class Measured:
     delay_ns: float
     path: TimingPath
     cells: dict[str, int]
+    commit: str = ""
 
     @property
     def clock_mhz(self) -> float:
@@ -111,17 +115,25 @@ def measure(task: Task, folder: Path, liberty: Path) -> Measured:
 
 
 class Cache:
-    """Results by digest, a file each."""
+    """Results by digest: a file each in `folder`, and those that are recorded. versions: of the tools, by flow."""
 
-    def __init__(self, folder: Path, versions: dict[str, str]):
+    def __init__(self, folder: Path, versions: dict[str, dict[str, str]]):
         self._folder, self._versions = folder, versions
+        self.recorded = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
+
+    def entry(self, task: Task) -> dict[str, Any] | None:
+        """What was measured before, with the commit, date and machine of it, or None."""
+        digest = self.digest(task)
+        path = self._folder / f"{digest}.json"
+        if path.is_file():
+            return json.loads(path.read_text(encoding="utf-8"))
+        return self.recorded.get(digest)
 
     def get(self, task: Task) -> Measured | None:
         """What was measured before, or None."""
-        path = self._path(task)
-        if not path.is_file():
+        raw = self.entry(task)
+        if raw is None:
             return None
-        raw = json.loads(path.read_text(encoding="utf-8"))
         way = TimingPath(**{**raw["path"], "places": tuple(raw["path"]["places"])})
         return Measured(
             case=task.case, flow=task.flow, seed=task.seed, delay_ns=raw["delay_ns"], path=way, cells=raw["cells"]
@@ -129,11 +141,17 @@ class Cache:
 
     def put(self, task: Task, found: Measured) -> None:
         """Keep a result."""
-        raw = {"delay_ns": found.delay_ns, "path": asdict(found.path), "cells": found.cells}
-        write_atomic(self._path(task), json.dumps(raw, indent=1) + "\n")
+        raw = {
+            "module": task.case.module, "kind": task.case.kind, "parameters": dict(task.case.values),
+            "flow": task.flow, "seed": task.seed, "delay_ns": found.delay_ns, "path": asdict(found.path),
+            "cells": found.cells, "commit": commit(), "date": datetime.now(UTC).date().isoformat(),
+            "machine": machine(), "versions": self._versions.get(task.flow, {}),
+        }  # fmt: skip
+        write_atomic(self._folder / f"{self.digest(task)}.json", json.dumps(raw, indent=1) + "\n")
 
-    def _path(self, task: Task) -> Path:
-        return self._folder / f"{task.digest(self._versions)}.json"
+    def digest(self, task: Task) -> str:
+        """The name of a result."""
+        return task.digest(self._versions.get(task.flow, {}))
 
 
 def tasks(modules: Iterable[str] | None, flows: Iterable[str], seeds: Iterable[int]) -> list[Task]:
@@ -154,22 +172,24 @@ def tasks(modules: Iterable[str] | None, flows: Iterable[str], seeds: Iterable[i
     return sorted(found, key=lambda task: order[task.flow])
 
 
-def versions_of(flows: Iterable[str]) -> dict[str, str]:
-    """Versions of the tools that the flows need. Raises ToolError if one is missing."""
+def versions_of(flows: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Versions of the tools that each flow needs. Raises ToolError if one is missing."""
     require_yosys()
-    found = {"yosys": importlib.metadata.version("pyosys")}
-    if "ecp5" in flows:
-        nextpnr.require_nextpnr()
-        found[nextpnr.NEXTPNR] = nextpnr.nextpnr_version()
-    if set(flows) & set(opensta.LIBRARIES):
-        program = opensta.require_opensta()
-        found["opensta"] = run_tool([program, "-version"], cwd=ROOT, check=False).output.strip()
+    yosys, found = {"yosys": importlib.metadata.version("pyosys")}, {}
+    for flow in flows:
+        found[flow] = dict(yosys)
+        if flow == "ecp5":
+            nextpnr.require_nextpnr()
+            found[flow][nextpnr.NEXTPNR] = nextpnr.nextpnr_version()
+        elif flow in opensta.LIBRARIES:
+            program = opensta.require_opensta()
+            found[flow]["opensta"] = run_tool([program, "-version"], cwd=ROOT, check=False).output.strip()
     return found
 
 
-def run(todo: list[Task], args: argparse.Namespace, versions: dict[str, str]) -> list[Measured]:
+def run(todo: list[Task], args: argparse.Namespace, cache: Cache) -> list[Measured]:
     """Measure what is not in the cache, `--jobs` at a time. Raises ToolError, when all else is done, if any failed."""
-    cache, results = Cache(args.work / "cache", versions), {}
+    results = {}
     groups: dict[tuple[Case, str], list[Task]] = {}
     for task in todo:
         kept = cache.get(task)
@@ -256,29 +276,19 @@ FIGURES = (
 """(key, flow, kind of case, unit): the worst of these."""
 
 
-def keep(found: list[Measured], every: list[Measured], versions: dict[str, str]) -> None:
-    """Write the figures, and into benchmarks/recorded/clock.json the flows that were measured; it keeps the others."""
-    flows = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.is_file() else {}
-    for flow in dict.fromkeys(one.flow for one in found):
-        flows[flow] = {
-            "commit": commit(), "date": datetime.now(UTC).date().isoformat(), "machine": machine(),
-            "versions": versions, "results": [_row(one, every) for one in found if one.flow == flow],
-        }  # fmt: skip
-    write_atomic(RECORDED, json.dumps(flows, indent=1) + "\n")
+def keep(known: list[Task], cache: Cache) -> None:
+    """Write benchmarks/recorded/clock.json: whatever was measured of the tasks `known`, which are all of their flows, and
+    what is there of other flows; and the figures of those flows of which everything was."""
+    flows = {task.flow for task in known}
+    entries = {digest: entry for digest, entry in cache.recorded.items() if entry["flow"] not in flows}
+    entries |= {cache.digest(task): entry for task in known if (entry := cache.entry(task)) is not None}
+    write_atomic(RECORDED, json.dumps(entries, indent=1, sort_keys=True) + "\n")
     for key, flow, kind, unit in FIGURES:
-        mine = [one for one in found if one.flow == flow and one.case.kind == kind]
-        if mine:
-            worst = max(mine, key=lambda one: one.delay_ns)
+        mine = [task for task in known if task.flow == flow and task.case.kind == kind]
+        found = [one for task in mine if (one := cache.get(task)) is not None]
+        if mine and len(found) == len(mine):
+            worst = max(medians(found), key=lambda one: one.delay_ns)
             record(key, round(worst.clock_mhz if unit == "MHz" else worst.delay_ns, 2), unit, COMMAND)
-
-
-def _row(one: Measured, every: list[Measured]) -> dict[str, object]:
-    clocks = {str(m.seed): round(m.clock_mhz, 2) for m in every if (m.case, m.flow) == (one.case, one.flow) and m.seed}
-    return {
-        "module": one.case.module, "kind": one.case.kind, "parameters": dict(one.case.values),
-        "clock_mhz": round(one.clock_mhz, 2), "clock_mhz_by_seed": clocks, "delay_ns": round(one.delay_ns, 3),
-        "path": asdict(one.path), "cells": one.cells,
-    }  # fmt: skip
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:
@@ -290,13 +300,11 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="how many at a time (default 1)")
     parser.add_argument("--work", type=Path, default=ROOT / "build" / "clock", help="default build/clock")
     parser.add_argument("--liberty", type=Path, default=LIBERTY, help="folder of sky130hd_tt.lib.gz and the like")
-    parser.add_argument("--record", action="store_true", help="keep the results of all modules and three seeds")
+    parser.add_argument("--record", action="store_true", help="keep the results")
     parser.add_argument("--check", action="store_true", help="one seed on ECP5, modules only; fails below the goals")
     args = parser.parse_args(arguments)
-    if args.record and (args.modules or args.check):
-        parser.error("--record keeps figures of all modules: not with --modules or --check")
-    if args.record and len(args.seeds) < 3:
-        parser.error("--record keeps medians: of three seeds or more")
+    if args.record and (args.check or args.seeds != parser.get_default("seeds")):
+        parser.error("--record keeps medians of the three seeds: not with --check or --seeds")
     if args.jobs < 1:
         parser.error("--jobs must be 1 or more")
     if args.check:
@@ -324,16 +332,15 @@ def main() -> int:
     try:
         flows = available(args.flows, args.liberty, console)
         versions = versions_of(flows)
-        todo = tasks(args.modules, flows, args.seeds)
-        every = run(todo, args, versions)
+        cache = Cache(args.work / "cache", versions)
+        found = medians(run(tasks(args.modules, flows, args.seeds), args, cache))
     except (NbaError, ValueError) as err:
         console.print(f"benchmarks.clock: {err}", style="red", markup=False)
         return 2
-    found = medians(every)
     for flow in flows:
         console.print(table(found, flow), "")
     if args.record:
-        keep(found, every, versions)
+        keep(tasks(None, flows, args.seeds), cache)
     missed = [one for one in found if misses(one)]
     for one in missed:
         console.print(f"misses its goal: {one.case.module} {one.case.name} {one.flow}", markup=False)

@@ -95,6 +95,10 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({}, ("xc7",)), _case({"DEGREE": 4}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP)),
     ),
     "nba_sum": (_case({"PN": 8}), _case({"PN": 16}, FPGA), _case({"PN": 1, "HAS_MAX": 1}, FPGA)),
+    "nba_dot": (
+        _case({"SHARE": 2, "PN": 8}, ("xc7",)), _case({"SHARE": 2, "PN": 8, "DEGREE": 4}, ("xc7",)),
+        _case({"PN": 8}, FPGA), _case({"PN": 8}, CHIP),
+    ),
     "nba_array": (
         _case({"PM": 2, "PN": 8, "PP": 2}, FPGA),
         _case({"PM": 2, "PN": 8, "PP": 2, "PACK": 1}, ("xc7",)),

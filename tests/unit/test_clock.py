@@ -265,27 +265,39 @@ def test_digest_follows_verilog_parameters_seed_and_tools() -> None:
 
 def test_cache_gives_back_what_was_measured(tmp_path: Path) -> None:
     task = clock.Task(case=_measured(1.0).case, flow="xc7", seed=0, top="m", files={})
-    cache = clock.Cache(tmp_path, {})
+    cache = clock.Cache(tmp_path, {"xc7": {"yosys": "1"}})
     assert cache.get(task) is None
     want = replace(
         _measured(1.5), path=TimingPath(start="a", end="b", delay_ns=1.5, places=("m.v:1",)), cells={"lut": 2}
     )
     cache.put(task, want)
     assert cache.get(task) == want
+    assert clock.Cache(tmp_path, {"xc7": {"yosys": "2"}}).get(task) is None
 
 
 def test_what_is_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The worst of each flow, and no figure of a flow that was not measured; other flows stay as they were."""
+    """The worst of each flow of which everything was measured; results of other Verilog go, those that hold stay."""
     figures: dict[str, float] = {}
     monkeypatch.setattr(clock, "RECORDED", tmp_path / "clock.json")
     monkeypatch.setattr(clock, "record", lambda key, value, unit, command: figures.update({key: value}))
-    clock.keep([_measured(2.0), _measured(3.125)], [], {"yosys": "1"})
-    routed = [_measured(delay, seed, "ecp5") for seed, delay in ((1, 8.0), (2, 5.0), (3, 6.25))]
-    clock.keep(clock.medians(routed), routed, {"yosys": "1"})
+    case = _measured(1.0).case
+    routed = [clock.Task(case=case, flow="ecp5", seed=seed, top="m", files={}) for seed in (1, 2, 3)]
+    fast = [clock.Task(case=case, flow="xc7", seed=0, top=top, files={}) for top in "mn"]
+    cache = clock.Cache(tmp_path / "a", {})
+    for task, delay in zip([*routed, fast[0]], (8.0, 5.0, 6.25, 2.0), strict=True):
+        cache.put(task, _measured(delay, task.seed, task.flow))
+    clock.keep([*routed, *fast], cache)
+    assert figures == {"clock.ecp5.slowest_module_mhz": 160.0}
+    kept = json.loads((tmp_path / "clock.json").read_text())
+    assert sorted(row["delay_ns"] for row in kept.values()) == [2.0, 5.0, 6.25, 8.0]
+    assert all(row["commit"] and row["machine"] and row["date"] for row in kept.values())
+    again = clock.Cache(tmp_path / "b", {})
+    assert again.get(fast[0]) == _measured(2.0)
+    again.put(fast[1], _measured(3.125))
+    clock.keep(fast, again)
     assert figures == {"clock.xc7.slowest_module_ns": 3.12, "clock.ecp5.slowest_module_mhz": 160.0}
     kept = json.loads((tmp_path / "clock.json").read_text())
-    assert [row["delay_ns"] for row in kept["xc7"]["results"]] == [2.0, 3.125]
-    assert [row["clock_mhz_by_seed"] for row in kept["ecp5"]["results"]] == [{"1": 125.0, "2": 200.0, "3": 160.0}]
+    assert sorted(row["delay_ns"] for row in kept.values()) == [2.0, 3.125, 5.0, 6.25, 8.0]
 
 
 def test_a_missing_library_of_cells_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
