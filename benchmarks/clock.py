@@ -2,7 +2,7 @@
 """The clock of every library module and of small designs: placed and routed for ECP5, estimated for 7-series and chips.
 
     python -m benchmarks.clock [--modules nba_requant ...] [--flows ecp5 xc7 sky130 nangate45] [--seeds 1 2 3]
-    python -m benchmarks.clock --record      also benchmarks/recorded/clock.json, and of whole flows benchmarks/figures.json
+    python -m benchmarks.clock --record      also benchmarks/recorded/clock.json; of whole flows, figures.json
     python -m benchmarks.clock --check       one seed on ECP5; exit status 1 if a module misses its goal (`make clock`)
 
 Modules and sizes: benchmarks/clock_cases.py. Every module lies between registers (nba.synth.yosys.wrapper).
@@ -277,8 +277,8 @@ FIGURES = (
 
 
 def keep(known: list[Task], cache: Cache) -> None:
-    """Write benchmarks/recorded/clock.json: whatever was measured of the tasks `known`, which are all of their flows, and
-    what is there of other flows; and the figures of those flows of which everything was."""
+    """Write benchmarks/recorded/clock.json: whatever was measured of the tasks `known`, which are all of their flows,
+    and what is there of other flows; and the figures of those flows of which everything was."""
     flows = {task.flow for task in known}
     entries = {digest: entry for digest, entry in cache.recorded.items() if entry["flow"] not in flows}
     entries |= {cache.digest(task): entry for task in known if (entry := cache.entry(task)) is not None}
