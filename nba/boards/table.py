@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from nba.boards.clocks import SEVEN_SERIES, FamilyClock
 from nba.boards.energy import HOROWITZ_45NM, EnergyTable
 from nba.boards.logic import LogicTable
 from nba.boards.logic_xc7 import XC7
@@ -27,14 +28,16 @@ class Platform:
 
     dsp: DSP48E1 blocks, each of which multiplies 25 x 18 bits signed (nba.machine.kernels.product_dsp): a MAC, or
     two of at most 8 bits that share an activation. bram18: 18 Kib block RAMs (a RAMB36E1 is two). lut, ff: 6-input
-    LUTs, flip-flops. clock_mhz: target clock, which only place and route can confirm. energy: what events cost; logic:
-    the estimate of LUTs and flip-flops.
+    LUTs, flip-flops. clock_mhz: target clock, which only place and route can confirm; by default, and at most, the
+    clock that the template supports on the family. energy: what events cost; logic: the estimate of LUTs and
+    flip-flops.
     source: where the numbers are from.
     """
 
     name: str
     part: str
     clock_mhz: float
+    family: FamilyClock
     dsp: int
     bram18: int
     lut: int
@@ -52,25 +55,24 @@ class Platform:
         return "block" if block else "distributed"
 
 
-def _row(
-    name: str, part: str, clock_mhz: float, dsp: int, bram36: int, lut: int, ff: int, source: str
-) -> tuple[str, Platform]:
+def _row(name: str, part: str, dsp: int, bram36: int, lut: int, ff: int, source: str) -> tuple[str, Platform]:
     return name, Platform(
-        name=name, part=part, clock_mhz=clock_mhz, dsp=dsp, bram18=2 * bram36, lut=lut, ff=ff, source=source
-    )
+        name=name, part=part, clock_mhz=SEVEN_SERIES.clock_mhz, family=SEVEN_SERIES, dsp=dsp, bram18=2 * bram36,
+        lut=lut, ff=ff, source=source,
+    )  # fmt: skip
 
 
 PLATFORMS: dict[str, Platform] = dict(
     (
-        _row("zc706", "xc7z045ffg900-2", 200.0, 900, 545, 218_600, 437_200, "DS190 (Z-7045), UG954"),
-        _row("pynq-z2", "xc7z020clg400-1", 100.0, 220, 140, 53_200, 106_400, "DS190 (Z-7020), TUL PYNQ-Z2 manual"),
-        _row("zedboard", "xc7z020clg484-1", 100.0, 220, 140, 53_200, 106_400, "DS190 (Z-7020), ZedBoard manual"),
-        _row("zybo-z7-10", "xc7z010clg400-1", 100.0, 80, 60, 17_600, 35_200, "DS190 (Z-7010), Zybo Z7 manual"),
-        _row("arty-a7-35", "xc7a35ticsg324-1L", 100.0, 90, 50, 20_800, 41_600, "DS180 (XC7A35T), Arty A7 manual"),
-        _row("arty-a7-100", "xc7a100tcsg324-1", 100.0, 240, 135, 63_400, 126_800, "DS180 (XC7A100T), Arty A7 manual"),
-        _row("kc705", "xc7k325tffg900-2", 200.0, 840, 445, 203_800, 407_600, "DS180 (XC7K325T), UG810"),
-        _row("vc707", "xc7vx485tffg1761-2", 200.0, 2800, 1030, 303_600, 607_200, "DS180 (XC7VX485T), UG885"),
-        _row("generic-xc7", "xc7vx690tffg1761-2", 200.0, 3600, 1470, 433_200, 866_400, "DS180 (XC7VX690T)"),
+        _row("zc706", "xc7z045ffg900-2", 900, 545, 218_600, 437_200, "DS190 (Z-7045), UG954"),
+        _row("pynq-z2", "xc7z020clg400-1", 220, 140, 53_200, 106_400, "DS190 (Z-7020), TUL PYNQ-Z2 manual"),
+        _row("zedboard", "xc7z020clg484-1", 220, 140, 53_200, 106_400, "DS190 (Z-7020), ZedBoard manual"),
+        _row("zybo-z7-10", "xc7z010clg400-1", 80, 60, 17_600, 35_200, "DS190 (Z-7010), Zybo Z7 manual"),
+        _row("arty-a7-35", "xc7a35ticsg324-1L", 90, 50, 20_800, 41_600, "DS180 (XC7A35T), Arty A7 manual"),
+        _row("arty-a7-100", "xc7a100tcsg324-1", 240, 135, 63_400, 126_800, "DS180 (XC7A100T), Arty A7 manual"),
+        _row("kc705", "xc7k325tffg900-2", 840, 445, 203_800, 407_600, "DS180 (XC7K325T), UG810"),
+        _row("vc707", "xc7vx485tffg1761-2", 2800, 1030, 303_600, 607_200, "DS180 (XC7VX485T), UG885"),
+        _row("generic-xc7", "xc7vx690tffg1761-2", 3600, 1470, 433_200, 866_400, "DS180 (XC7VX690T)"),
     )
 )
 """Every platform by name. generic-xc7 is a large device for designs that no board bounds."""

@@ -23,4 +23,9 @@ def percent_text(share: float, images: int) -> str:
 
 def clock_text(clock_mhz: float) -> str:
     """The clock behind a rate or a time. No place and route has confirmed it, so it is called a target."""
-    return f"at a target clock of {clock_mhz:g} MHz (not confirmed)"
+    return f"at a target clock of {megahertz(clock_mhz)} (not confirmed)"
+
+
+def megahertz(clock_mhz: float) -> str:
+    """A clock that is no target: one that is supported, or was routed."""
+    return f"{clock_mhz:.4g} MHz"

@@ -28,6 +28,7 @@ INSTALL = {
     "g++": "apt-get install g++",
     "make": "apt-get install make",
     "perl": "apt-get install perl",
+    "sta": "apt-get install opensta",
 }
 
 

@@ -30,12 +30,14 @@ class RunBudgets(ResourceBudgets):
     dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
     the report states. power_w: dynamic watts at full speed, by a relative model. latency_us: from the first input to
     the first output. fps: frames per second, at least. accuracy: of the integer network on the test images, at least
-    (share of 1); it is known once the network is trained.
+    (share of 1); it is known once the network is trained. clock_mhz: the target clock [MHz], at most the one that the
+    platform supports, which is the default.
     """
 
     latency_us: PositiveFloat | None = None
     fps: PositiveFloat | None = None
     accuracy: Rate | None = None
+    clock_mhz: Annotated[float, Field(ge=1.0, le=10_000.0, allow_inf_nan=False)] | None = None
 
 
 class ChunkLimits(Section):

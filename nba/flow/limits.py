@@ -1,30 +1,38 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The spec's budgets for its platform; what of them the platform cannot give."""
+"""The spec's platform and budgets; what of them the platform cannot give."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nba.core.errors import SpecError
+from nba.core.figures import megahertz
 
 if TYPE_CHECKING:
+    from nba.boards import Platform
     from nba.explore.budgets import Budgets
     from nba.spec import Spec
 
 
+def platform_of(spec: Spec) -> Platform:
+    """The platform of a spec, at the clock that the spec asks for."""
+    from nba.boards import get
+
+    platform, wanted = get(spec.platform), spec.budgets.clock_mhz
+    return platform if wanted is None else replace(platform, clock_mhz=wanted)
+
+
 def budgets_of(spec: Spec) -> Budgets:
     """All hard limits of designs; frames per second and microseconds as cycles of the platform's clock."""
-    from nba.boards import get
     from nba.explore.budgets import Budgets
 
-    return Budgets.of(spec.budgets, get(spec.platform).clock_mhz)
+    return Budgets.of(spec.budgets, platform_of(spec).clock_mhz)
 
 
 def check_limits(spec: Spec) -> None:
     """Raise SpecError for budgets that the platform itself does not have, or that no design can meet."""
-    from nba.boards import get
-
-    platform, budgets = get(spec.platform), spec.budgets
+    platform, budgets = platform_of(spec), spec.budgets
     device = (
         ("dsp", budgets.dsp, platform.dsp),
         ("bram", budgets.bram, platform.bram18 / 2),
@@ -35,6 +43,12 @@ def check_limits(spec: Spec) -> None:
         for name, wanted, there in device
         if wanted is not None and wanted > there
     ]
+    supported = platform.family.clock_mhz
+    if platform.clock_mhz > supported:
+        problems.append(
+            f"budgets.clock_mhz: {platform.clock_mhz:.12g}, but {megahertz(supported)} are supported on "
+            f"{platform.family.family} ({platform.family.note}); give at most that"
+        )
     cycles = budgets_of(spec)
     if cycles.interval_cycles == 0:
         problems.append(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from nba.core.errors import NbaError
-from nba.core.figures import accuracy_text, clock_text, percent_text
+from nba.core.figures import accuracy_text, clock_text, megahertz, percent_text
 from nba.core.files import write_atomic
 from nba.core.jsonfile import RUN_AGAIN, read_json, understood
 from nba.core.version import __version__
@@ -277,6 +277,12 @@ def _table(metrics: Metrics) -> tuple[Line, ...]:
     if fps is not None and clock is not None:
         text = f"{fps:,.0f} {clock_text(clock)}, steady interval {interval:,.12g} cycles"
         lines.append(_bounded("frames per second", text, fps, _dig(metrics, "budgets.fps"), ",.6g", floor=True))
+    supported = metrics.get("supported_clock")
+    if supported is not None:
+        routed = supported["routed"]
+        text = f"{megahertz(supported['clock_mhz'])} on {supported['family']}, {supported['note']}; "
+        text += f"routed, on {routed['device']}: {megahertz(routed['clock_mhz'])} (commit {routed['commit']})"
+        lines.append(Line(label="supported clock", value=text))
     proof = metrics.get("certificate")
     if proof is not None:
         lines.append(Line(label="optimality of the interval", value=proof["note"]))

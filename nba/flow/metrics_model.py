@@ -80,6 +80,7 @@ class BudgetLimits(TypedDict, total=False):
     latency_us: float
     fps: float
     accuracy: float
+    clock_mhz: float
 
 
 @_exact
@@ -252,6 +253,25 @@ class Automap(TypedDict):
 
 
 @_exact
+class RoutedFigure(TypedDict):
+    """The slowest whole design that benchmarks/clock.py placed and routed."""
+
+    device: str
+    clock_mhz: float
+    commit: str
+
+
+@_exact
+class ClockFigures(TypedDict):
+    """The clock that the template supports on a family of devices, and how it was obtained."""
+
+    family: str
+    clock_mhz: float
+    note: str
+    routed: RoutedFigure
+
+
+@_exact
 class Metrics(TypedDict, total=False):
     """The figures of a run."""
 
@@ -259,6 +279,7 @@ class Metrics(TypedDict, total=False):
     design_id: str
     platform: str
     clock_mhz: float
+    supported_clock: ClockFigures
     seed: int
     arithmetic: dict[str, Arithmetic]
     accuracy: Accuracy

@@ -12,6 +12,9 @@ import pytest
 
 from benchmarks import clock
 from benchmarks.clock_cases import FLOWS, WIRING, Case, cases, library, needed, verilog
+from benchmarks.figures_file import FILE, read
+from nba.boards.clocks import ROUTED_ECP5, SEVEN_SERIES, STEP_MHZ
+from nba.boards.table import PLATFORMS
 from nba.core.errors import ToolError
 from nba.synth import nextpnr, opensta, xc7
 from nba.synth.path import TimingPath, place, register_name
@@ -323,3 +326,14 @@ def test_designs_multiply_one_by_one_where_multipliers_are_narrow() -> None:
     assert "1" in pairs["xc7"]
     assert pairs["ecp5"] == ["0"] * len(pairs["xc7"])
     assert [name for name, text in found["xc7"].items() if text != found["ecp5"][name]] == ["nba_t.v"]
+
+
+def test_the_supported_clock_is_the_recorded_one() -> None:
+    """What platforms promise, and what is printed beside it, are the figures of benchmarks/clock.py."""
+    figures = read(FILE)
+    slowest, design = figures["clock.xc7.slowest_module_ns"], figures["clock.ecp5.small_design_mhz"]
+    assert (SEVEN_SERIES.module_ns, SEVEN_SERIES.commit) == (slowest.value, slowest.commit)
+    assert (ROUTED_ECP5.clock_mhz, ROUTED_ECP5.commit) == (design.value, design.commit)
+    assert all(platform.clock_mhz == platform.family.clock_mhz for platform in PLATFORMS.values())
+    clock = SEVEN_SERIES.clock_mhz
+    assert 1000 / (clock + STEP_MHZ) < SEVEN_SERIES.module_ns * SEVEN_SERIES.margin <= 1000 / clock

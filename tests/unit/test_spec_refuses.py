@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from nba.boards.clocks import SEVEN_SERIES
 from nba.cli import app
 
 BASE = """
@@ -32,12 +33,17 @@ FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
         (
             "bram: 32.5",
             "bram: 32.5, fps: 1.0e+9",
-            "budgets.fps: 1000000000, but pynq-z2 has 100 million cycles a second",
+            f"budgets.fps: 1000000000, but pynq-z2 has {SEVEN_SERIES.clock_mhz:g} million cycles a second",
         ),
         (
             "bram: 32.5",
             "bram: 32.5, latency_us: 0.001",
-            "budgets.latency_us: 0.001, but a cycle of pynq-z2 takes 0.01 us",
+            f"budgets.latency_us: 0.001, but a cycle of pynq-z2 takes {1 / SEVEN_SERIES.clock_mhz:g} us",
+        ),
+        (
+            "bram: 32.5",
+            "bram: 32.5, clock_mhz: 1000",
+            f"budgets.clock_mhz: 1000, but {SEVEN_SERIES.clock_mhz:g} MHz are supported on 7-series (an estimate: ",
         ),
         ("dataset: {name: digits}", FOLDER, "images: no such folder; give the folder that holds the images"),
         (

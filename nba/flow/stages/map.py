@@ -12,18 +12,19 @@ from typing import TYPE_CHECKING, cast
 from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
-from nba.flow.limits import budgets_of, check_limits
+from nba.flow.limits import budgets_of, check_limits, platform_of
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
 from nba.machine.design_file import save_design
 
 if TYPE_CHECKING:
+    from nba.boards.clocks import FamilyClock
     from nba.core.progress import Progress
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
-    from nba.flow.metrics_model import BudgetLimits, EventFigures, Metrics, ModeCost, Proof
+    from nba.flow.metrics_model import BudgetLimits, ClockFigures, EventFigures, Metrics, ModeCost, Proof, RoutedFigure
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -48,14 +49,13 @@ def run(context: Context) -> None:
 
 def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Metrics:
     """What the models say of the design, beside its budgets."""
-    from nba.boards import get
     from nba.machine.energy import energy_aj
     from nba.machine.program import design_programs
     from nba.machine.steady import steady_interval
     from nba.machine.total import slowest_mode
     from nba.machine.usage import UNITS, value_of
 
-    platform, cost = get(spec.platform), design.cost
+    platform, cost = platform_of(spec), design.cost
     programs = design_programs(design.network, design.accelerator, design.modes)
     program = programs[slowest_mode(programs)]
     interval = steady_interval(program)
@@ -64,6 +64,7 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
         "design_id": design.id,
         "platform": design.platform,
         "clock_mhz": design.clock_mhz,
+        "supported_clock": _supported(platform.family),
         "steady_interval_cycles": float(interval),
         "first_output_latency_cycles": cost.first_output_latency_cycles,
         "certificate": None if certificate is None else proof(certificate),
@@ -119,6 +120,14 @@ def _promised(context: Context, design: Design) -> Metrics:
     }
 
 
+def _supported(family: FamilyClock) -> ClockFigures:
+    """The clock of a family of devices, and what was routed."""
+    from nba.boards.clocks import ROUTED_ECP5 as ROUTED
+
+    routed: RoutedFigure = {"device": ROUTED.device, "clock_mhz": ROUTED.clock_mhz, "commit": ROUTED.commit}
+    return {"family": family.family, "clock_mhz": family.clock_mhz, "note": family.note, "routed": routed}
+
+
 def _by_bits(design: Design, bits: tuple[int, ...]) -> dict[str, ModeCost]:
     """Speed and energy of every mode of `design`, which has one for each of `bits`."""
     from nba.boards import get
@@ -147,13 +156,12 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 
 def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
-    from nba.boards import get
     from nba.explore.choose import map_certified
 
     spec = context.spec
     return map_certified(
         network,
-        get(spec.platform),
+        platform_of(spec),
         budgets,
         objective=spec.objective,
         seed=spec.seed,
@@ -166,11 +174,10 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
 
 def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
     """The design of the network that training left, or of one bitwidth of a switchable one."""
-    from nba.boards import get
     from nba.ir.shared import load_shared, packed
 
     spec = context.spec
-    platform = get(spec.platform)
+    platform = platform_of(spec)
     train = context.of(places.TRAIN)
     if spec.precision == "switchable":
         network, weights = packed(*load_shared(train).at(spec.switched.modes()[0]))
@@ -193,12 +200,11 @@ def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]
 
 def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | None]:
     """The design whose modes are the bitwidths of up to 8 bits. Raises InfeasibleError."""
-    from nba.boards import get
     from nba.explore.modes import map_modes, modes_design
     from nba.ir.shared import load_shared
 
     spec = context.spec
-    together, platform = load_shared(context.of(places.TRAIN)), get(spec.platform)
+    together, platform = load_shared(context.of(places.TRAIN)), platform_of(spec)
     found = map_modes(
         together, platform, budgets_of(spec), objective=spec.objective, seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks, max_chunks=spec.accelerator.max_chunks,

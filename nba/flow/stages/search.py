@@ -10,7 +10,7 @@ from nba.flow import data, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
 from nba.flow.data import learning_preflight, load_data, macro
-from nba.flow.limits import budgets_of
+from nba.flow.limits import budgets_of, platform_of
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 def run(context: Context) -> None:
     """Writes search.json and, for `train --architecture`, architecture.json. Of several processes that search together,
     rank 0 alone writes."""
-    from nba.boards import get
     from nba.explore.choose import Effort
     from nba.explore.space import AcceleratorSpace
     from nba.learn.search.joint import search_jointly
@@ -40,12 +39,12 @@ def run(context: Context) -> None:
     chunks = AcceleratorSpace(slots=tuple(s.mixes for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
     hardware = hardware_search(spec)(
         space=chunks.within(widest_map(space)),
-        platform=get(spec.platform),
+        platform=platform_of(spec),
         budgets=budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,
     )
-    config = spec.schedule.search.in_cycles(get(spec.platform).clock_mhz)
+    config = spec.schedule.search.in_cycles(platform_of(spec).clock_mhz)
     found = search_jointly(
         space, dataset, hardware, config, spec.seed, context.folder, context.progress,
         mapper=lambda network: mapped(network, spec, Effort()), objective=spec.objective,
@@ -133,12 +132,11 @@ def fits(space: Macro, spec: Spec) -> None:
 
 def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
     """An accelerator for `network` within the spec's budgets. Raises InfeasibleError if none is found."""
-    from nba.boards import get
     from nba.explore.choose import find_accelerator
 
     return find_accelerator(
         network,
-        get(spec.platform),
+        platform_of(spec),
         budgets_of(spec),
         objective=spec.objective,
         seed=spec.seed,

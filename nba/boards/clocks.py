@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The clock that the template supports on a family of devices, and how it was obtained (benchmarks/clock.py).
+
+No free tool places and routes a 7-series device, so its clock is an estimate: the slowest library module between
+registers, by yosys' delays of an Artix-7 without wires, times a margin for the wires. What was routed, on ECP5, stands
+beside it: there the wires of whole designs take as long as their logic, or somewhat longer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STEP_MHZ = 5.0
+"""Supported clocks are multiples of this, rounded down."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RoutedClock:
+    """The slowest whole design that was placed and routed: its device, clock and the commit that was measured."""
+
+    device: str
+    clock_mhz: float
+    commit: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FamilyClock:
+    """The clock of a family of devices.
+
+    module_ns: the slowest library module without wires [ns], measured at `commit`; margin: what this is multiplied
+    with, for the wires.
+    """
+
+    family: str
+    module_ns: float
+    margin: float
+    commit: str
+
+    @property
+    def clock_mhz(self) -> float:
+        """The supported clock: designs of the template are expected to meet it."""
+        return 1000 / (self.module_ns * self.margin) // STEP_MHZ * STEP_MHZ
+
+    @property
+    def note(self) -> str:
+        """What kind of figure it is, and where it is from."""
+        return (
+            f"an estimate: {self.module_ns:g} ns for the slowest module without wires, times {self.margin:g} "
+            f"(commit {self.commit})"
+        )
+
+
+SEVEN_SERIES = FamilyClock(family="7-series", module_ns=2.78, margin=2.0, commit="unknown")
+"""Figure clock.xc7.slowest_module_ns."""
+
+ROUTED_ECP5 = RoutedClock(device="ECP5 LFE5U-85F-8", clock_mhz=100.0, commit="unknown")
+"""Figure clock.ecp5.small_design_mhz: the slower of two small designs, median of three seeds."""
