@@ -35,6 +35,12 @@ SHOWN = (
     "cycles predicted = simulated, Icarus",
 )  # fmt: skip
 """Rows of a switchable run that README shows."""
+CLOCK = RECORDED / "clock.json"
+FLOW_TITLES = {
+    "xc7": "7-series, without wires", "ecp5": "ECP5 LFE5U-85F-8, routed", "sky130": "sky130 tt, without wires",
+    "nangate45": "nangate45 typical, without wires",
+}  # fmt: skip
+"""Flows of benchmarks/clock.py, in the order of their columns."""
 STAGES = tuple(dict.fromkeys(stage.name for stage in (*MIXED, *SWITCHABLE, ARCHITECTURE)))
 """Names of all stages, in the order in which they are shown."""
 
@@ -50,6 +56,7 @@ class Recorded:
     figures: dict[str, Figure]
     runs: dict[str, Json]
     structure: Json | None = None
+    clock: Json | None = None
 
     def run(self, name: str) -> tuple[Json, Figure]:
         """The metrics of an example and the figure of its wall clock, of one and the same run. Raises NotRecorded."""
@@ -71,6 +78,7 @@ def load() -> Recorded:
         figures=read(FILE) if FILE.exists() else {},
         runs={path.name.removesuffix(".metrics.json"): metrics.read(path) for path in paths},
         structure=metrics.read(STRUCTURE) if STRUCTURE.exists() else None,
+        clock=metrics.read(CLOCK) if CLOCK.exists() else None,
     )
 
 
@@ -153,6 +161,38 @@ def structure(found: Recorded) -> str:
     return f"| | {head} |\n|---|{'---|' * len(trees)}\n{rows}"
 
 
+def clock(found: Recorded) -> str:
+    """The slowest case of every module in every flow: its delay and clock (ECP5: of the median seed), and where its
+    limiting path is in the first flow that has it."""
+    if not found.clock:
+        raise NotRecorded("clock")
+    cases: dict[tuple[str, str, str], list[Json]] = {}
+    for row in found.clock.values():
+        cases.setdefault((row["module"], row["flow"], repr(row["parameters"])), []).append(row)
+    worst: dict[tuple[str, str], Json] = {}
+    for (module, flow, _), rows in cases.items():
+        middle = sorted(rows, key=lambda row: row["delay_ns"])[len(rows) // 2]
+        if (module, flow) not in worst or middle["delay_ns"] > worst[module, flow]["delay_ns"]:
+            worst[module, flow] = {**middle, "seeds": len(rows)}
+    flows = [flow for flow in FLOW_TITLES if any(key[1] == flow for key in worst)]
+    lines = [f"| module | {' | '.join(FLOW_TITLES[flow] for flow in flows)} | limiting path (first column) | commits |"]
+    lines.append(f"|---|{'---|' * (len(flows) + 2)}")
+    for module in sorted({key[0] for key in worst}):
+        mine = {flow: worst[module, flow] for flow in flows if (module, flow) in worst}
+        cells = [_delay(mine[flow]) if flow in mine else "" for flow in flows]
+        path = next(iter(mine.values()))["path"]
+        commits = ", ".join(sorted({row["commit"] for row in mine.values()}))
+        lines.append(f"| `{module}` | {' | '.join(cells)} | `{path['start']}` to `{path['end']}` | {commits} |")
+    return "\n".join(lines) + "\n"
+
+
+def _delay(row: Json) -> str:
+    text = f"{row['delay_ns']:.2f} ns"
+    if row["flow"] == "ecp5":
+        text = f"{1000 / row['delay_ns']:.0f} MHz, {row['seeds']} seed{'s' if row['seeds'] > 1 else ''}"
+    return text
+
+
 BLOCKS: dict[str, Callable[[Recorded], str]] = {
     "digits": readme_digits,
     "instantnet": readme_instantnet,
@@ -160,8 +200,11 @@ BLOCKS: dict[str, Callable[[Recorded], str]] = {
     "results-instantnet": results_run("instantnet_digits"),
     "figures": results_figures,
     "structure": structure,
+    "clock": clock,
 }
-HOW = {"structure": "python -m benchmarks.structure --record"}
+HOW = {
+    "structure": "python -m benchmarks.structure --record", "clock": "python -m benchmarks.clock --record",
+}  # fmt: skip
 """What records that which is no example."""
 
 
