@@ -202,11 +202,13 @@ def features(
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 
-# What shifts and pad codes per channel add is not calibrated, but stated, in thousandths of a LUT and of a flip-flop
-# (docs/decisions/0020-shifts-and-pad-codes-per-channel.md). Per requantised channel: the sum of shifts, and a rounding
-# constant of its own; per bit of a word of codes: the choice between the two kinds of pad.
-SHIFTED = (0, 0)
-PADDED_BIT = (0, 0)
+# What shifts and pad codes per channel add besides bits of memory is not calibrated, but stated, in thousandths of a LUT
+# and of a flip-flop, as yosys builds it (docs/decisions/0020-shifts-and-pad-codes-per-channel.md). Per requantised
+# channel: the sum of shifts, and a rounding constant of its own; per chunk: the address of its pad codes; per bit of a
+# word of codes: the choice between the two kinds of pad.
+SHIFTED = (82_000, 55_000)
+PADDED = (7_000, 22_000)
+PADDED_BIT = (1_000, 1_000)
 
 
 @compiled
@@ -218,7 +220,7 @@ def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
         if c[C_JOBS] > 0 and c[C_SHIFT] > 0:
             milli += c[C_PQ] * SHIFTED[which]
         if c[C_JOBS] > 0 and c[C_PAD_WORDS] > 0:
-            milli += input_word(c[C_MIXES] == 1, c[C_PM], c[C_PN]) * code_bits * PADDED_BIT[which]
+            milli += PADDED[which] + input_word(c[C_MIXES] == 1, c[C_PM], c[C_PN]) * code_bits * PADDED_BIT[which]
     return milli
 
 
