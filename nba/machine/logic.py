@@ -202,8 +202,8 @@ def features(
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 
-# What shifts and pad codes per channel add besides bits of memory is not calibrated, but stated, in thousandths of a LUT
-# and of a flip-flop, as yosys builds it (docs/decisions/0020-shifts-and-pad-codes-per-channel.md). Per requantised
+# What shifts and pad codes per channel add besides bits of memory is not calibrated, but stated, in thousandths of a
+# LUT and of a flip-flop, as yosys builds it (docs/decisions/0020-shifts-and-pad-codes-per-channel.md). Per requantised
 # channel: the sum of shifts, and a rounding constant of its own; per chunk: the address of its pad codes; per bit of a
 # word of codes: the choice between the two kinds of pad.
 SHIFTED = (82_000, 55_000)
