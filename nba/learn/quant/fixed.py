@@ -62,4 +62,4 @@ def channel_fixed_point(ratios: np.ndarray, least_mult: int = LEAST_MULT) -> tup
     for m in np.flatnonzero((mult < least_mult) & (np.asarray(ratios) > 0)):
         own, own_shift = fixed_point(np.asarray(ratios)[m : m + 1])
         mult[m], shifts[m] = own[0], own_shift
-    return mult, tuple(shifts.tolist())
+    return mult, tuple(int(s) for s in shifts)
