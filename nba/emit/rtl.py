@@ -145,15 +145,11 @@ def _chunk_view(
     ends: dict[str, list[int]],
     edges: list[_EdgeView],
 ) -> dict[str, object]:
-    def block(memory: Memory) -> int:
-        return int(platform.memory_style(memory.width_bits, memory.words) == "block")
-
-    weights, params, pads = weight_rom(chunk), param_rom(chunk), pad_rom(chunk, network.master_bits)
-    entries = [0 if job.pad_base is None else 1 << 16 | job.pad_base for job in chunk.jobs]
     mixes = chunk.kind == MIXING
     widths = chunk.act_bits, chunk.weight_bits, chunk.acc_bits
     return {
         **_chunk_wires(chunk, banks, network.master_bits, ends),
+        **_chunk_memories(k, chunk, network.master_bits, platform),
         "index": k,
         "kind": chunk.kind,
         "per_channel": int(not mixes),
@@ -176,6 +172,22 @@ def _chunk_view(
         "n_modes": chunk.n_modes,
         "dst": [edges[e] for e in ends["out"]],
         "max_stage": max(job.stage for job in chunk.jobs),
+        "jobs": [
+            {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
+            for j, job in enumerate(chunk.jobs)
+        ],
+    }
+
+
+def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platform) -> dict[str, object]:
+    """Sizes, style and files of the memories of chunk `k`."""
+
+    def block(memory: Memory) -> int:
+        return int(platform.memory_style(memory.width_bits, memory.words) == "block")
+
+    weights, params, pads = weight_rom(chunk), param_rom(chunk), pad_rom(chunk, code_bits)
+    entries = [0 if job.pad_base is None else 1 << 16 | job.pad_base for job in chunk.jobs]
+    return {
         "weight_words": weights.words,
         "weight_block": block(weights),
         "param_words": params.words,
@@ -188,10 +200,6 @@ def _chunk_view(
         "weight_file": f"weights_{k}.mem",
         "param_file": f"params_{k}.mem",
         "pad_file": f"pads_{k}.mem",
-        "jobs": [
-            {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
-            for j, job in enumerate(chunk.jobs)
-        ],
     }
 
 

@@ -452,6 +452,29 @@ MUTANTS: tuple[Mutant, ...] = (
         new="code_q2[C_BITS-1]",
         bench=BENCHES["nba_requant"][1],
     ),
+    # Codes per lane beyond the map: the first one in all lanes.
+    Mutant(
+        module="nba_align",
+        old="{(LANES/N_PADS){pad_q1}}",
+        new="{LANES{pad_q1[C_BITS-1:0]}}",
+        bench=BENCHES["nba_align"][12],
+    ),
+    # A shift per channel: that of the job; another shift's or step's rounding constant; the rest of the next step's.
+    Mutant(module="nba_requant", old="c_least + wide[5:0];", new="c_least;", bench=BENCHES["nba_requant"][15]),
+    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="common;", bench=BENCHES["nba_requant"][16]),
+    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="half;", bench=BENCHES["nba_requant"][17]),
+    Mutant(
+        module="nba_requant",
+        old="shift_q2 == SHIFT[5:0];",
+        new="shift_q3 == SHIFT[5:0];",
+        bench=BENCHES["nba_requant"][18],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="by_rest   = rest_q6;",
+        new="by_rest   = shift_q5[2:0];",
+        bench=BENCHES["nba_requant"][19],
+    ),
     Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),
     Mutant(module="nba_requant", old="MOST + 18 : 48;", new="MOST + 16 : 48;", bench=BENCHES["nba_requant"][6]),
     Mutant(module="nba_requant", old="(C_BITS > 8) ? 1 : 0", new="0", bench=BENCHES["nba_requant"][10]),
