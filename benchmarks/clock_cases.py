@@ -110,6 +110,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_requant": (
         _case({"PQ": 2, "PP": 2, "ACC_BITS": 24}, FPGA),
         _case({"PQ": 2, "PP": 2, "ACC_BITS": 30}, FPGA),
+        _case({"PQ": 2, "PP": 2, "ACC_BITS": 24, "SHIFT_BITS": 6}, FPGA),
         _case({"PQ": 1, "PP": 1, "ACC_BITS": 24}, CHIP),
     ),
     "nba_ring": (
@@ -164,6 +165,10 @@ _TABLE: dict[str, tuple[Case, ...]] = {
               FPGA, weights=(64, 32)),
         _case({"PM": 2, "PN": 4, "PP": 2, "BANKS": 2, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 16},
               CHIP, weights=(64, 16)),
+    ),
+    "nba_pads": (
+        _case({"LANES": 8, "N_JOBS": 16, "DEPTH": 64, "BLOCK": 1}, FPGA, pads=(64, 64)),
+        _case({"LANES": 4, "N_JOBS": 4, "DEPTH": 16}, CHIP, pads=(32, 16)),
     ),
     "nba_results": (
         _case({"PM": 8, "PQ": 2, "PP": 2, "BANKS": 2, "HAS_RES": 1, "N_RES": 1, "N_DST": 2, "P_DEPTH": 128,

@@ -47,7 +47,7 @@ def random_mode(
         found = replace(found, layers=(*found.layers, other))
         partial = replace(found, tensors=network.tensors[: i + 2])
         own.append(LayerWeights(weight=weights[i].weight, bias=weights[i].bias, mult=weights[i].mult))
-        adjusted, own[i] = _calibrated(rng, partial, tuple(own), codes)
+        adjusted, own[i] = _calibrated(rng, partial, tuple(own), codes, layer.shifts is not None)
         found = replace(found, layers=adjusted.layers)
         acc = accumulate(found, tuple(own), i, codes[layer.input])
         residual = None if layer.residual is None else codes[layer.residual]

@@ -53,6 +53,8 @@ class NetworkLimits:
     """Without max pooling, and with one stride for rows and columns: the draws that planted bugs were chosen for."""
     narrow: bool = False
     """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
+    per_channel: bool = False
+    """Most layers without a residual have a shift per channel, most layers that pad have a pad code per channel."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,10 +183,34 @@ def _shape(
     return layer, out
 
 
+def _channel_shifts(
+    rng: np.random.Generator, ratios: np.ndarray
+) -> tuple[int, tuple[int, ...], np.ndarray]:  # fmt: skip
+    """(least shift, shifts, multipliers) of output codes per accumulator step of every channel; some channels get far
+    fewer, and some multipliers fewer bits."""
+    span = _pick(rng, [1, 3, 7, 20, 46])
+    limit = (1 << MULT_BITS) - 1
+    scaled = ratios * np.where(rng.random(len(ratios)) < 0.25, 2.0 ** -rng.integers(1, 30, len(ratios)), 1.0)
+    most = np.clip(np.floor(np.log2(limit / np.maximum(scaled, 1e-30))), 1, 47).astype(np.int64)
+    shifts = np.where(rng.random(len(ratios)) < 0.6, most, rng.integers(1, most + 1))
+    shifts = np.maximum(shifts, shifts.max() - span)
+    mult = np.clip(np.floor(scaled * 2.0**shifts + 0.5), 0, limit).astype(np.int32)
+    return int(shifts.min()), tuple(shifts.tolist()), mult
+
+
+def _pad_codes(rng: np.random.Generator, network: Network, index: int) -> tuple[int, ...]:
+    """A code per input channel of layer `index`; one in four is the smallest or largest code."""
+    src = network.source(network.layers[index])
+    codes = rng.integers(src.code_min, src.code_max + 1, src.channels)
+    extreme = np.where(rng.random(src.channels) < 0.5, src.code_min, src.code_max)
+    return tuple(np.where(rng.random(src.channels) < 0.25, extreme, codes).tolist())
+
+
 def _calibrated(
-    rng: np.random.Generator, network: Network, weights: Weights, codes: list[np.ndarray]
+    rng: np.random.Generator, network: Network, weights: Weights, codes: list[np.ndarray], per_channel: bool = False
 ) -> tuple[Network, LayerWeights]:
-    """The last layer of `network` with a shift, multipliers and bias that spread its outputs over the code range."""
+    """The last layer of `network` with a shift (`per_channel`: mostly one for every channel), multipliers and bias that
+    spread its outputs over the code range."""
     index = len(network.layers) - 1
     layer, out = network.layers[index], network.result(index)
     acc = accumulate(network, weights, index, codes[layer.input])
@@ -200,7 +226,10 @@ def _calibrated(
     limit = (1 << MULT_BITS) - 1
     mult = np.clip(rng.uniform(0.6, 1.5, out.channels) * 2.0**shift / step, 0, limit).astype(np.int32)
     res_mult = 0 if layer.residual is None else int(min(limit, rng.uniform(0.2, 0.8) * 2.0**shift))
-    adjusted = replace(layer, shift=shift, res_mult=res_mult)
+    adjusted = replace(layer, shift=shift, res_mult=res_mult, shifts=None)
+    if per_channel and layer.residual is None and _chance(rng, 0.8):
+        shift, each, mult = _channel_shifts(rng, rng.uniform(0.6, 1.5, out.channels) / step)
+        adjusted = replace(layer, shift=shift, res_mult=0, shifts=each)
     bias = np.clip(bias, -high - 1, high).astype(np.int32)
     return (
         replace(network, layers=(*network.layers[:-1], adjusted)),
@@ -255,11 +284,14 @@ def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Wei
             return None
         layer, out = replace(found[0], input=source, residual=joined), found[1]
         network = replace(network, tensors=(*network.tensors, out), layers=(*network.layers, layer))
+        if limits.per_channel and layer.op != "maxpool" and network.leaves_map(i) and _chance(rng, 0.8):
+            layer = replace(layer, pad_codes=_pad_codes(rng, network, i))
+            network = replace(network, layers=(*network.layers[:-1], layer))
         high = 1 << (layer.weight_store_bits - 1)
         weight = rng.integers(-high, high, weight_shape(network, i)).astype(weight_dtype(layer))
         empty = np.zeros(out.channels, np.int32)
         drawn = (*weights, LayerWeights(weight=weight, bias=empty, mult=empty))
-        network, ready = _calibrated(rng, network, drawn, codes)
+        network, ready = _calibrated(rng, network, drawn, codes, limits.per_channel)
         weights = (*weights, ready)
         acc = accumulate(network, weights, i, codes[source])
         codes.append(requantise(network, weights, i, acc, None if joined is None else codes[joined]))

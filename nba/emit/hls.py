@@ -16,7 +16,7 @@ from nba.core.errors import NbaError
 from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls_tables import braces, job_initialiser, word_initialisers
-from nba.emit.memories import job_params, job_weights
+from nba.emit.memories import job_params, job_shifts, job_weights, pad_words
 from nba.emit.names import expected_name
 from nba.emit.program_rom import drain_values, issue_values, row_values, takes_max
 from nba.emit.vectors import stream_dtype
@@ -99,6 +99,8 @@ class HlsChunk:
     weights: tuple[str, ...]
     bias: tuple[str, ...]
     mult: tuple[str, ...]
+    shift: tuple[str, ...]
+    pads: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -280,17 +282,21 @@ def _job_fields(
         "res_ring": 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring],
         "uses": braces(*slots, *[-1] * (MAX_USES - len(slots))),
     }
+    if job.pad_base is not None:
+        own["pad_base"] = job.pad_base
     return job_initialiser(word, own)
 
 
 def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
     """The template arguments of the chunk's engine."""
-    arguments = (
+    arguments: tuple[int | bool, ...] = (
         program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, program.banks,
         chunk.degree, chunk.pq,
         chunk.weight_store_bits, chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight,
         chunk.nested_act, chunk.has_residual, any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
     )  # fmt: skip
+    if chunk.shift_bits or chunk.pad_depth:
+        arguments = (*arguments, chunk.shift_bits, chunk.pad_depth > 0)
     return braces(*arguments)[1:-1]
 
 
@@ -310,6 +316,7 @@ def _chunk(
     store = chunk.weight_store_bits
     words = [job_weights(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
     params = [job_params(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
+    shifts = np.concatenate([job_shifts(chunk, job, n.layers[job.layer]) for n, _ in modes for job in chunk.jobs])
     return HlsChunk(
         index=index,
         kind=chunk.kind,
@@ -348,4 +355,6 @@ def _chunk(
         weights=word_initialisers(np.concatenate(words), store),
         bias=tuple(braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
         mult=tuple(braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
+        shift=tuple(braces(*row) for row in shifts.tolist()) if chunk.shift_bits else (),
+        pads=tuple(braces(*row) for row in (pad_words(chunk, network) & ((1 << program.code_bits) - 1)).tolist()),
     )

@@ -27,10 +27,12 @@ def word_initialisers(words: np.ndarray, bits: int) -> tuple[str, ...]:
 
 
 def job_initialiser(word: Mapping[str, int], own: Mapping[str, int | str]) -> str:
-    """The initialiser of a `Job`: `word` holds the fields of the program word, `own` the members that it lacks."""
-    assert set(own) == {member.name for member in JOB if not member.word}
+    """The initialiser of a `Job`: `word` holds the fields of the program word, `own` the members that it lacks; those
+    with a default may be missing from `own`."""
+    members = [member for member in JOB if member.name in own or not member.default]
+    assert set(own) == {member.name for member in members if not member.word}
     values: list[int | str | bool] = []
-    for member in JOB:
+    for member in members:
         value = word[member.word] if member.word else own[member.name]
         if member.kind == "long long":
             value = f"{value}LL"

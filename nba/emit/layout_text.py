@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, Member, WordField, WordSection
+from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, SHIFT, Member, WordField, WordSection
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""
@@ -38,10 +38,11 @@ def _parameters(section: WordSection) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-_DEFAULTS = {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1}
+_DEFAULTS = {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 1}
 _RANGES = {
     "C_BITS": "C_BITS 8, 16: bits of a code.",
     "ACC_BITS": "ACC_BITS 3..46: bits of an accumulator.",
+    "SHIFT_BITS": "SHIFT_BITS 1..6: bits of a channel's shift.",
     "PQ": "PQ: channels that are requantised per cycle.",
 }
 
@@ -61,7 +62,8 @@ def _range(fields: tuple[WordField, ...]) -> str:
 def verilog(section: WordSection) -> str:
     """The library module that takes a word of `section` apart."""
     name, parameters = module_name(section), _parameters(section)
-    what = "a parameter word" if section == PARAM else f"the {section.name} section of a program word"
+    kinds = {PARAM.name: "a parameter word", SHIFT.name: "the shifts of a parameter word"}
+    what = kinds.get(section.name, f"the {section.name} section of a program word")
     whole = _range(section.fields)
     ranges = [_range((field,)) for field in section.fields]
     column = max(len(r) for r in [whole, *ranges]) + 1
@@ -95,7 +97,8 @@ def widths() -> str:
 
 
 def _member(member: Member) -> str:
-    kind = f"{member.kind} {member.name}{f'[{member.count}]' if member.count else ''};"
+    count, default = f"[{member.count}]" * bool(member.count), f" = {member.default}" * bool(member.default)
+    kind = f"{member.kind} {member.name}{count}{default};"
     return f"  {kind:<22} // {member.comment}\n"
 
 
@@ -105,7 +108,11 @@ def job_struct() -> str:
 
 
 def _section_table(section: WordSection) -> str:
-    what = {PARAM.name: "Parameter word", DST.name: "Section `dst` of the program word, for each output edge"}
+    what = {
+        PARAM.name: "Parameter word",
+        DST.name: "Section `dst` of the program word, for each output edge",
+        SHIFT.name: "Behind it, in chunks with shifts per channel",
+    }
     title = what.get(section.name, f"Section `{section.name}` of the program word")
     bits = [expression((field,)) + (" (signed)" if field.signed else "") for field in section.fields]
     rows = [f"| `{f.name}` | {b} | {f.meaning} | {f.unit} |" for f, b in zip(section.fields, bits, strict=True)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from nba.ir.network import Layer, LayerWeights
+from nba.ir.network import Layer, LayerWeights, Network, Weights
 from nba.ir.operators import second_group
-from nba.machine.layout import PARAM
+from nba.machine.layout import PARAM, SHIFT
 from nba.machine.program import ChunkProgram, JobProgram
 
 
@@ -66,6 +66,27 @@ def job_params(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[
     return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
 
 
+def job_shifts(chunk: ChunkProgram, job: JobProgram, layer: Layer) -> np.ndarray:
+    """How far the shift of every channel of a job is above that of `layer`, in the order of its drain steps, int64
+    [param_words, pq]; 0 where absent."""
+    if layer.shifts is None:
+        return np.zeros((job.param_words, chunk.pq), np.int64)
+    more = np.array(layer.shifts, np.int64) - layer.shift
+    return np.pad(more, (0, job.m_groups * chunk.pm - len(more))).reshape(-1, chunk.pq)
+
+
+def pad_words(chunk: ChunkProgram, network: Network) -> np.ndarray:
+    """The pad codes of the jobs of a chunk that have them, in their order, int64 [pad_depth, lanes]; 0 where absent."""
+    words = [np.zeros((0, chunk.lanes), np.int64)]
+    for job in chunk.jobs:
+        codes = network.layers[job.layer].pad_codes
+        if codes is not None:
+            assert job.pad_base == sum(map(len, words))
+            room = job.pad_words * chunk.lanes - len(codes)
+            words.append(np.pad(np.array(codes, np.int64), (0, room)).reshape(-1, chunk.lanes))
+    return np.concatenate(words)
+
+
 def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> str:
     """$readmemh text of the chunk's weight ROM: weight_depth words and the guard."""
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
@@ -78,20 +99,30 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
     return hex_lines(guarded(words, width), width)
 
 
-def param_memory(chunk: ChunkProgram, modes: tuple[tuple[LayerWeights, ...], ...]) -> str:
-    """$readmemh text of the chunk's parameter ROM, words as nba.machine.layout.PARAM says. `modes`: the weights of each
-    mode, whose parameters follow each other."""
-    sizes = {"PQ": chunk.pq, "ACC_BITS": chunk.acc_bits}
+def param_memory(chunk: ChunkProgram, modes: tuple[tuple[Network, Weights], ...]) -> str:
+    """$readmemh text of the chunk's parameter ROM, words as nba.machine.layout.PARAM says and, with shifts per channel,
+    SHIFT behind it. `modes`: the network and the weights of each mode, whose parameters follow each other."""
+    sizes = {"PQ": chunk.pq, "ACC_BITS": chunk.acc_bits, "SHIFT_BITS": chunk.shift_bits}
+    fields = [(field, low) for field, low, _ in PARAM.places(sizes)]
+    if chunk.shift_bits:
+        fields += [(field, PARAM.width(sizes) + low) for field, low, _ in SHIFT.places(sizes)]
     words: list[int] = []
     assert len(modes) == chunk.n_modes
     for mode, job in ((m, j) for m in range(chunk.n_modes) for j in chunk.jobs):
-        bias, mult = job_params(chunk, job, modes[mode][job.layer])
+        network, weights = modes[mode]
+        bias, mult = job_params(chunk, job, weights[job.layer])
         assert len(words) == job.param_base + mode * chunk.mode_params
-        values = {"bias": bias, "mult": mult}
+        values = {"bias": bias, "mult": mult, "shift": job_shifts(chunk, job, network.layers[job.layer])}
         rows = [0] * len(bias)
-        for field, low, _ in PARAM.places(sizes):
+        for field, low in fields:
             lanes = pack_rows(values[field.name], field.width(sizes))
             rows = [row | lane << low for row, lane in zip(rows, lanes, strict=True)]
         words += rows
-    width = PARAM.width(sizes)
+    width = PARAM.width(sizes) + SHIFT.width(sizes)
     return hex_lines(guarded(words, width), width)
+
+
+def pad_memory(chunk: ChunkProgram, network: Network) -> str:
+    """$readmemh text of the chunk's ROM of pad codes: pad_depth words and the guard."""
+    width = chunk.lanes * network.master_bits
+    return hex_lines(guarded(pack_rows(pad_words(chunk, network), network.master_bits), width), width)

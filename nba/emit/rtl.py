@@ -10,15 +10,16 @@ from nba.boards import get as get_platform
 from nba.core import assets
 from nba.core.version import __version__
 from nba.emit.env import environment
-from nba.emit.memories import hex_lines, param_memory, weight_memory
+from nba.emit.memories import hex_lines, pad_memory, param_memory, weight_memory
 from nba.emit.program_rom import program_words, takes_max
 from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
-from nba.ir.network import MULT_BITS, Network, Weights
+from nba.ir.network import Network, Weights
 from nba.ir.operators import MIXING
 from nba.machine.kernels import PAIRED, products
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, design_programs
+from nba.machine.resources import Memory, pad_rom, param_rom, weight_rom
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,13 +145,11 @@ def _chunk_view(
     ends: dict[str, list[int]],
     edges: list[_EdgeView],
 ) -> dict[str, object]:
-    weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
-    param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
-    weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
     mixes = chunk.kind == MIXING
     widths = chunk.act_bits, chunk.weight_bits, chunk.acc_bits
     return {
         **_chunk_wires(chunk, banks, network.master_bits, ends),
+        **_chunk_memories(k, chunk, network.master_bits, platform),
         "index": k,
         "kind": chunk.kind,
         "per_channel": int(not mixes),
@@ -173,17 +172,34 @@ def _chunk_view(
         "n_modes": chunk.n_modes,
         "dst": [edges[e] for e in ends["out"]],
         "max_stage": max(job.stage for job in chunk.jobs),
-        "weight_words": weight_words,
-        "weight_block": int(platform.memory_style(weight_width, weight_words) == "block"),
-        "param_words": param_words,
-        "param_block": int(platform.memory_style(param_width, param_words) == "block"),
-        "program_file": f"program_{k}.mem",
-        "weight_file": f"weights_{k}.mem",
-        "param_file": f"params_{k}.mem",
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
         ],
+    }
+
+
+def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platform) -> dict[str, object]:
+    """Sizes, style and files of the memories of chunk `k`."""
+
+    def block(memory: Memory) -> int:
+        return int(platform.memory_style(memory.width_bits, memory.words) == "block")
+
+    weights, params, pads = weight_rom(chunk), param_rom(chunk), pad_rom(chunk, code_bits)
+    entries = [0 if job.pad_base is None else 1 << 16 | job.pad_base for job in chunk.jobs]
+    return {
+        "weight_words": weights.words,
+        "weight_block": block(weights),
+        "param_words": params.words,
+        "param_block": block(params),
+        "shift_bits": chunk.shift_bits,
+        "pad_words": 0 if pads is None else pads.words,
+        "pad_block": 0 if pads is None else block(pads),
+        "pad_table": _concat([f"17'd{entry}" for entry in entries], ""),
+        "program_file": f"program_{k}.mem",
+        "weight_file": f"weights_{k}.mem",
+        "param_file": f"params_{k}.mem",
+        "pad_file": f"pads_{k}.mem",
     }
 
 
@@ -287,7 +303,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         "unused": _unused(program, ends),
         **_streams(program, views),
     }
-    modes = tuple(design.mode(m, weights)[1] for m in range(len(design.networks)))
+    modes = tuple(design.mode(m, weights) for m in range(len(design.networks)))
     files = {f"rtl/{top}.v": environment().get_template("rtl/nba_top.v.j2").render(context)}
     for k, chunk in enumerate(program.chunks):
         words, width = program_words(
@@ -296,6 +312,8 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         files[f"rtl/program_{k}.mem"] = hex_lines(words, width)
         files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
         files[f"rtl/params_{k}.mem"] = param_memory(chunk, modes)
+        if chunk.pad_depth:
+            files[f"rtl/pads_{k}.mem"] = pad_memory(chunk, design.network)
     for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
         files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
     return files

@@ -17,6 +17,7 @@ from nba.machine.designs import (
     MIXES,
     RESIDUAL,
     ROWS,
+    SHIFT_BITS,
     STORE_BITS,
     STORED,
     TAPS,
@@ -93,13 +94,13 @@ def engine_table(
     bits = np.column_stack(
         [layers[:, ACT_BITS], layers[:, WEIGHT_BITS], layers[:, ACC_BITS], layers[:, RESIDUAL] >= 0, which]
     )  # fmt: skip
-    acc_bits = int(layers[:, ACC_BITS].max())
+    acc_bits, shift_bits = int(layers[:, ACC_BITS].max()), int(layers[:, SHIFT_BITS].max())
     lanes = np.array([input_word(*size) for size in sizes[:, :3].tolist()], np.int64)
     map_words = np.stack([_map_words(network, banks, lanes, False), _map_words(network, banks, pq, True)], axis=1)
     deepest = max(int(words.sum(0).max(initial=0)) for words in (weight_words, param_words, map_words))
     n_grains = min(-(-deepest // GRAIN), MAX_WORDS // GRAIN) + 1
     maps = (lanes * network.master_bits, pq * network.master_bits)
-    widths = [pq * (acc_bits + MULT_BITS), *maps, *(pm * pn * b for b in stored.tolist())]
+    widths = [pq * (acc_bits + MULT_BITS + shift_bits), *maps, *(pm * pn * b for b in stored.tolist())]
     blocks = np.zeros((len(sizes), len(widths), n_grains), np.int64)
     for m, width in enumerate(widths):
         for w in np.unique(width):

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,7 +18,7 @@ from nba.core.jsonfile import read_json
 from nba.core.npzfile import read_npz
 from nba.ir.check import check_network, check_weights
 from nba.ir.decode import decode
-from nba.ir.network import Network, Weights
+from nba.ir.network import Network, Weights, document
 from nba.machine.design_file import load_weights, weights_bytes
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class ImageSet:
 
 def save_network(network: Network, weights: Weights, folder: Path) -> None:
     """Write network.json and weights.npz."""
-    write_atomic(folder / "network.json", json.dumps(asdict(network), sort_keys=True, indent=1) + "\n")
+    write_atomic(folder / "network.json", json.dumps(document(network), sort_keys=True, indent=1) + "\n")
     write_atomic_bytes(folder / "weights.npz", weights_bytes(weights))
 
 

@@ -23,7 +23,7 @@ def decode(kind: Any, value: Any, where: str, problems: list[str], *, defaults: 
     """JSON value -> `kind`: a dataclass, pydantic model, tuple, Literal, scalar, any of these or None, or a scalar or a
     tuple. Appends to `problems` instead of raising.
 
-    With `defaults`, a field that has a default may be left out.
+    With `defaults`, a field that has a default may be left out; otherwise only one whose metadata says so.
     """
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if isinstance(kind, type) and is_dataclass(kind):
@@ -60,7 +60,11 @@ def _decode_object(kind: Any, value: Any, where: str, problems: list[str], *, de
         return None
     hints = _hints(kind)
     known = {f.name for f in fields(kind)}
-    needed = {f.name for f in fields(kind) if not (defaults and f.default is not MISSING)}
+    needed = {
+        f.name
+        for f in fields(kind)
+        if not (f.default is not MISSING and (defaults or f.metadata.get("may_lack", False)))
+    }
     problems.extend(f"{where}.{k[:SHOWN]}: unknown field" for k in sorted(set(value) - known))
     problems.extend(f"{where}.{k}: missing" for k in sorted(needed - set(value)))
     found = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from nba.ir.accelerator import Accelerator
-from nba.ir.network import Network, Weights
+from nba.ir.network import Network, Weights, document
 
 FORMAT = 2
 """Version of the design.json layout."""
@@ -71,7 +71,7 @@ class Design:
 
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`."""
-        found = asdict(self)
+        found = document(self)
         if not self.modes:
             del found["modes"]
         return found

@@ -18,7 +18,7 @@ from nba.ir.rules import Problems, Rule, apply_rules, limit
 
 MAX_MODES = 16
 """Modes of a design: 4 bits hold their number (nba_axil, nba_chunk)."""
-FREE_LAYER_FIELDS = ("act_bits", "weight_bits", "shift", "res_mult", "q_min", "q_max")
+FREE_LAYER_FIELDS = ("act_bits", "weight_bits", "shift", "shifts", "res_mult", "q_min", "q_max")
 """Fields of a layer in which modes may differ."""
 FREE_TENSOR_FIELDS = ("scale",)
 """Fields of a tensor in which modes may differ."""

@@ -4,7 +4,9 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
 
@@ -14,6 +16,8 @@ MASTER_BITS = 8
 """Bits of the one stored (master) code of every feature map, where a network does not ask for WIDE_BITS."""
 WIDE_BITS = 16
 """The other width of a code that a network may have, for all of its feature maps."""
+MAY_LACK: Mapping[str, bool] = {"may_lack": True}
+"""Metadata of a field that files leave out where it is None."""
 LEGAL_BITS = (2, 3, 4, 5, 6, 7, 8, WIDE_BITS)
 """Bits of weights and activations."""
 LEGAL_BITS_TEXT = "2..8, 16"
@@ -78,6 +82,10 @@ class Layer:
     ((m + rotate) // (M / 2)) mod 2 of the input channels. With `rotate` M / 4 every half of the outputs holds as many
     channels of either group: a channel shuffle, up to the order of channels, that costs nothing
     (docs/decisions/0008-grouped-layers.md).
+
+    `shifts` [M]: a requantisation shift for every output channel, of which `shift` is the least; None: all have
+    `shift`. `pad_codes` [N]: the master code that padding inserts, for every input channel; None: what the operator
+    inserts in all of them (docs/decisions/0020-shifts-and-pad-codes-per-channel.md).
     """
 
     name: str
@@ -99,11 +107,22 @@ class Layer:
     res_mult: int = 0
     q_min: int
     q_max: int
+    shifts: tuple[int, ...] | None = field(default=None, metadata=MAY_LACK)
+    pad_codes: tuple[int, ...] | None = field(default=None, metadata=MAY_LACK)
 
     @property
     def operator(self) -> Operator:
         """What is known of its kind."""
         return OPERATORS[self.op]
+
+    @property
+    def shift_bits(self) -> int:
+        """Bits that hold how far the shift of any channel is above `shift`; 0 where all are equal."""
+        return 0 if self.shifts is None else (max(self.shifts) - self.shift).bit_length()
+
+    def pad_row(self, source: Tensor) -> tuple[int, ...]:
+        """The master codes [N] that padding inserts, of a layer that reads `source`."""
+        return self.pad_codes or (self.operator.reduce.pad_code(source),) * source.channels
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,6 +169,13 @@ class Network:
         layer = self.layers[index]
         return layer.operator.accumulator_bits(layer, self.source(layer))
 
+    def leaves_map(self, index: int) -> bool:
+        """Whether any window of layer `index` has rows or columns outside its input."""
+        layer, src, out = self.layers[index], self.source(self.layers[index]), self.result(index)
+        below = (out.height - 1) * layer.stride_h + layer.kernel_h - layer.pad_top > src.height
+        right = (out.width - 1) * layer.stride_w + layer.kernel_w - layer.pad_left > src.width
+        return layer.pad_top > 0 or layer.pad_left > 0 or below or right
+
     def consumers(self, tensor: int) -> tuple[tuple[int, str], ...]:
         """(layer index, "main" or "residual") of every use of tensor number `tensor`."""
         uses: list[tuple[int, str]] = []
@@ -175,6 +201,12 @@ class LayerWeights:
 
 
 Weights = tuple[LayerWeights, ...]
+
+
+def document(value: Any) -> dict[str, Any]:
+    """The JSON object of a network, or of a dataclass that holds networks."""
+    lacking = {f.name for f in fields(Layer) if f.metadata.get("may_lack")}
+    return asdict(value, dict_factory=lambda items: {k: v for k, v in items if v is not None or k not in lacking})
 
 
 def weight_shape(network: Network, index: int) -> tuple[int, ...]:
@@ -203,7 +235,13 @@ def widened(network: Network) -> Network:
             for t in network.tensors
         ),
         layers=tuple(
-            replace(layer, q_min=layer.q_min << up, q_max=((layer.q_max + 1) << up) - 1) for layer in network.layers
+            replace(
+                layer,
+                q_min=layer.q_min << up,
+                q_max=((layer.q_max + 1) << up) - 1,
+                pad_codes=None if layer.pad_codes is None else tuple(code << up for code in layer.pad_codes),
+            )
+            for layer in network.layers
         ),
     )
 

@@ -171,6 +171,40 @@ def _requantisation(n: Network) -> Problems:
             yield f"{layer_name(n, i)}: res_mult is {layer.res_mult} without a residual; legal: 0"
 
 
+def _shifts(n: Network) -> Problems:
+    for i, layer in enumerate(n.layers):
+        if layer.shifts is None:
+            continue
+        name, found, channels = layer_name(n, i), layer.shifts, n.result(i).channels
+        if len(found) != channels:
+            yield f"{name}: {len(found)} shifts; legal: {channels}, one for every output channel, or none"
+            continue
+        for what, shift in (("smallest of shifts", min(found)), ("largest of shifts", max(found))):
+            yield from limit(f"{name}: {what}", shift, 1, MAX_SHIFT)
+        if layer.shift != min(found):
+            yield f"{name}: shift is {layer.shift}; legal: {min(found)}, the smallest of its shifts"
+        if layer.residual is not None and min(found) != max(found):
+            yield (
+                f"{name}: shifts {min(found)}..{max(found)} with a residual; legal: equal shifts (res_mult, which "
+                "scales the residual, is one for all channels)"
+            )
+
+
+def _pad_codes(n: Network) -> Problems:
+    for i, layer in enumerate(n.layers):
+        if layer.pad_codes is None:
+            continue
+        name, found, src = layer_name(n, i), layer.pad_codes, n.source(layer)
+        if layer.operator.selects:
+            yield f"{name}: pad_codes of {layer.op}; legal: none (padding inserts the least code, which never wins)"
+        if not n.leaves_map(i):
+            yield f"{name}: pad_codes of a layer whose windows lie in the map; legal: none"
+        if len(found) != src.channels:
+            yield f"{name}: {len(found)} pad_codes; legal: {src.channels}, one for every input channel, or none"
+        elif not src.code_min <= min(found) <= max(found) <= src.code_max:
+            yield f"{name}: pad_codes {min(found)}..{max(found)}; legal: {src.code_min}..{src.code_max}"
+
+
 def _clamp(n: Network) -> Problems:
     for i, layer in enumerate(n.layers):
         out = n.result(i)
@@ -228,6 +262,8 @@ NETWORK_RULES: tuple[Rule[Network], ...] = (
     Rule(name="windows", find=_windows),
     Rule(name="nested bits", find=_nested_bits, step=0),
     Rule(name="requantisation", find=_requantisation),
+    Rule(name="shifts", find=_shifts),
+    Rule(name="pad codes", find=_pad_codes),
     Rule(name="clamp", find=_clamp),
     Rule(name="zero point nests", find=_zero_point_nests),
     Rule(name="residual shape", find=_residual_shape),

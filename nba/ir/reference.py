@@ -63,11 +63,12 @@ def requantise(
     acc: accumulators without bias; residual: master codes of the residual tensor, of the output's shape, or None.
     """
     layer, out, lw = network.layers[index], network.result(index), weights[index]
-    total = (acc + lw.bias.astype(np.int64)) * lw.mult.astype(np.int64) + (1 << (layer.shift - 1))
+    shift = np.int64(layer.shift) if layer.shifts is None else np.array(layer.shifts, np.int64)
+    total = (acc + lw.bias.astype(np.int64)) * lw.mult.astype(np.int64) + (np.int64(1) << (shift - 1))
     if residual is not None and layer.residual is not None:
         zero = network.tensors[layer.residual].zero_point
         total += (residual.astype(np.int64) - zero) * layer.res_mult
-    total >>= layer.shift
+    total >>= shift
     total += out.zero_point
     return np.clip(total, layer.q_min, layer.q_max, out=total).astype(out.dtype)
 
@@ -154,7 +155,8 @@ def _padded(layer: Layer, src: Tensor, out: Tensor, codes: np.ndarray) -> np.nda
     used = codes[:, : rows - layer.pad_top, : cols - layer.pad_left]
     if used.shape[1:3] == (rows, cols):
         return used
-    padded = np.full((codes.shape[0], rows, cols, src.channels), layer.operator.reduce.pad_code(src), codes.dtype)
+    padded = np.empty((codes.shape[0], rows, cols, src.channels), codes.dtype)
+    padded[:] = np.array(layer.pad_row(src), codes.dtype)
     top, left = layer.pad_top, layer.pad_left
     padded[:, top : top + used.shape[1], left : left + used.shape[2]] = used
     return padded

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,16 @@ from nba.core.jsonfile import read_json
 from nba.core.npzfile import npz_bytes, read_npz
 from nba.ir.check import check_network, check_weights
 from nba.ir.decode import decode
-from nba.ir.network import MASTER_BITS, Layer, LayerWeights, Network, Weights, weight_dtype, weights_digest
+from nba.ir.network import (
+    MASTER_BITS,
+    Layer,
+    LayerWeights,
+    Network,
+    Weights,
+    document,
+    weight_dtype,
+    weights_digest,
+)
 from nba.ir.reference import nest
 
 _FORMAT = 1
@@ -86,7 +95,7 @@ def save_shared(found: SharedNetworks, folder: Path) -> None:
     text = {
         "format": _FORMAT,
         "bitwidths": list(found.bitwidths),
-        "networks": [asdict(network) for network in found.networks],
+        "networks": [document(network) for network in found.networks],
         "weights_sha256": [weights_digest(weights) for weights in found.weights],
     }
     write_atomic(folder / NETWORKS_FILE, json.dumps(text, sort_keys=True, indent=1) + "\n")

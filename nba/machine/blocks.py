@@ -19,8 +19,10 @@ from nba.machine.designs import (
     INPUT,
     MIXES,
     PACKING,
+    PADS,
     RESIDUAL,
     ROTATE,
+    SHIFT_BITS,
     STORE_BITS,
     STORED,
     STRIDE_W,
@@ -88,12 +90,14 @@ def _memory(
 
 _COLUMNS = [
     MIXES, STORED, TAPS, INPUT, RESIDUAL, STRIDE_W, GROUPS, N, M, ROTATE, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS,
-    CODE_BITS, PACKING,
+    CODE_BITS, PACKING, SHIFT_BITS, PADS,
 ]  # fmt: skip
 _BITS = 10
-# Columns of what a chunk's layers need at most, besides the four widths: whether any has a residual operand.
+# Columns of what a chunk's layers need at most, besides the four widths: whether any has a residual operand; bits of a
+# channel's shift.
 _ADDS = 4
-_NEEDS = 5
+_SHIFTS = 5
+_NEEDS = 6
 
 
 @kernel
@@ -115,14 +119,14 @@ def _block_counts(
     out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
     chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 16] by _COLUMNS, halves [L, 5]: columns, M, N, columns of
+    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 18] by _COLUMNS, halves [L, 5]: columns, M, N, columns of
     the input and half of them, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
 
     One loop with its scratch, which is faster than parts that hand arrays to each other for every design.
     """
     n_layers, n_chunks, code_bits, packing = ints.shape[0], pm.shape[1], ints[0, 14], ints[0, 15]
     most = np.zeros((n_chunks, _NEEDS), np.int64)
-    words = np.zeros((n_chunks, 2), np.int64)
+    words = np.zeros((n_chunks, 3), np.int64)
     drain = np.zeros(n_chunks, np.int64)
     lanes = np.zeros(n_chunks, np.int64)
     inverse = np.zeros((n_chunks, 3))
@@ -154,6 +158,8 @@ def _block_counts(
             weights, params = _memory_words(layer, m_groups, per_column, pm[b, k], pn[b, k], drain[k])
             words[k, 0] += weights
             words[k, 1] += params
+            words[k, 2] += layer[17] * per_column
+            most[k, _SHIFTS] = max(most[k, _SHIFTS], layer[16])
             for f in range(4):
                 most[k, f] = max(most[k, f], layer[_BITS + f])
             columns = _ceil_by(halves[i, 3], inverse_banks)
@@ -189,8 +195,11 @@ def _block_counts(
             )  # fmt: skip
             store = max(most[k, 1], most[k, 2])
             blocks += _memory(macs * store, rom_words(words[k, 0]), 0, min_words, min_bits, keys, values)
-            params = pq[b, k] * (most[k, 3] + MULT_BITS)
+            params = pq[b, k] * (most[k, 3] + MULT_BITS + most[k, _SHIFTS])
             blocks += _memory(params, rom_words(words[k, 1]), 0, min_words, min_bits, keys, values)
+            if words[k, 2] > 0:
+                pads = lanes[k] * code_bits
+                blocks += _memory(pads, rom_words(words[k, 2]), 0, min_words, min_bits, keys, values)
         for n in range(n_used):
             cell = used[n]
             blocks += banks * _memory(

@@ -18,9 +18,9 @@ from nba.machine.timing import drain_cycles, engine_packing, slot_cycles, work_c
 (
     MIXES, STORED, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE_H, STRIDE_W, PAD_TOP, KERNEL_H, INPUT, RESIDUAL,
     FIRST_NEED, LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS,
-    ROTATE, CODE_BITS, DEGREE, PACKED, PACKING, MOST_DEGREE,
-) = range(31)  # fmt: skip
-_COLUMNS = 31
+    ROTATE, CODE_BITS, DEGREE, PACKED, PACKING, MOST_DEGREE, SHIFT_BITS, PADS,
+) = range(33)  # fmt: skip
+_COLUMNS = 33
 
 _A = np.ndarray
 _Arrays = tuple[_A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A]
@@ -59,9 +59,10 @@ class Designs:
 
 
 def layer_table(network: Network, packing: int = 1, modes: tuple[Network, ...] = ()) -> np.ndarray:
-    """int64 [L, 31]: what the closed forms know of every layer in designs of this packing, by the column names of this
+    """int64 [L, 33]: what the closed forms know of every layer in designs of this packing, by the column names of this
     module. DEGREE: times pp columns that it works on at once; PACKED: the packing of its engine; PACKING: that of the
-    designs, in every row; MOST_DEGREE: the largest degree in `network` and the further `modes` of the designs."""
+    designs, in every row; MOST_DEGREE, SHIFT_BITS: the largest degree and the most bits of a channel's shift in
+    `network` and the further `modes` of the designs; PADS: 1 where padding inserts a code per channel."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     earlier = earlier_uses(network, "main"), earlier_uses(network, "residual")
     for i, layer in enumerate(network.layers):
@@ -81,6 +82,7 @@ def layer_table(network: Network, packing: int = 1, modes: tuple[Network, ...] =
             layer.groups, layer.rotate, network.master_bits,
             job_degree(layer, packing), engine_packing(operator.mixes, packing), packing,
             max([job_degree(n.layers[i], packing) for n in (network, *modes)]),
+            max([n.layers[i].shift_bits for n in (network, *modes)]), layer.pad_codes is not None,
         )  # fmt: skip
     return table
 
@@ -113,31 +115,31 @@ def designs_of(network: Network, accelerators: list[Accelerator]) -> Designs:
 
 @kernel
 def words_of(layer: np.ndarray, pm: int, pn: int) -> int:
-    """Input words that an engine of pm x pn lanes walks for one tap of `layer` [31]."""
+    """Input words that an engine of pm x pn lanes walks for one tap of `layer` [33]."""
     return tap_words(layer[MIXES] == 1, layer[N], pn, layer[M], pm, layer[GROUPS], layer[ROTATE])
 
 
 @kernel
 def source_rows(layers: np.ndarray, tensor: int) -> int:
-    """Rows of a tensor of the network of layers [L, 31]: 0 is its input, i + 1 what layer i writes."""
+    """Rows of a tensor of the network of layers [L, 33]: 0 is its input, i + 1 what layer i writes."""
     rows = layers[tensor - 1, ROWS] if tensor > 0 else layers[0, HEIGHT_IN]
     return rows
 
 
 @kernel
 def row_work(layer: np.ndarray, pp: int, pm: int, pn: int, pq: int) -> int:
-    """Engine cycles of one output row of `layer` [31]."""
+    """Engine cycles of one output row of `layer` [33]."""
     slot = slot_cycles(words_of(layer, pm, pn), layer[TAPS], drain_cycles(pm, pq), layer[PACKED])
     return work_cycles(column_groups(layer, pp), ceil_div(layer[M], pm), slot)
 
 
 @kernel
 def column_groups(layer: np.ndarray, pp: int) -> int:
-    """Groups of columns that an engine works on one after another in a row of `layer` [31]."""
+    """Groups of columns that an engine works on one after another in a row of `layer` [33]."""
     return ceil_div(layer[COLS], pp * layer[DEGREE])
 
 
 @kernel
 def bank_count(layers: np.ndarray, pp: int) -> int:
-    """Banks of the buffers of designs of pp columns for the network of layers [L, 31]."""
+    """Banks of the buffers of designs of pp columns for the network of layers [L, 33]."""
     return pp * layers[0, PACKING]

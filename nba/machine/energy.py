@@ -17,16 +17,21 @@ from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.ir.network import MULT_BITS
 from nba.machine.designs import Designs
+from nba.machine.geometry import input_word
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
     C_DRAINS,
     C_JOBS,
+    C_MIXES,
+    C_PAD_STEPS,
+    C_PAD_WORDS,
     C_PARAM_WORDS,
     C_PM,
     C_PN,
     C_PQ,
     C_RES_DRAINS,
+    C_SHIFT,
     C_STEPS,
     C_STORE,
     C_WEIGHT,
@@ -64,7 +69,7 @@ EVENTS = (
 
 SHARES = ("macs", "weights", "requant", "params", "maps", "host")
 """What energy is spent on, in the order of `shares_aj`: array, weight memories, requantisers, parameter memories,
-edge buffers, streams."""
+edge buffers, streams. Pad codes are parameters."""
 
 TOTAL_BITS = 48
 """Bits of the requantiser's sum, of accumulators of up to 30 bits; of longer ones it has 18 bits more than they."""
@@ -177,8 +182,11 @@ def shares_aj(
         scale = _whole((acc + 1) * (MULT_BITS + 1) * product + 2 * plus + (acc + 1 + total) * plus_bit)
         residual = _whole((code_bits + 1) * (MULT_BITS + 1) * product + plus + total * plus_bit)
         found[2] += row[C_PQ] * pp * (row[C_DRAINS] * scale + row[C_RES_DRAINS] * residual)
-        width = row[C_PQ] * (acc + MULT_BITS)
+        width = row[C_PQ] * (acc + MULT_BITS + row[C_SHIFT])
         found[3] += row[C_DRAINS] * _access(width, width * row[C_PARAM_WORDS], memory)
+        if row[C_PAD_WORDS] > 0:
+            width = input_word(row[C_MIXES] == 1, row[C_PM], row[C_PN]) * code_bits
+            found[3] += row[C_PAD_STEPS] * _access(width, width * row[C_PAD_WORDS], memory)
     for e in range(len(edges)):
         row = edges[e]
         if row[E_RINGS] == 0:

@@ -14,8 +14,8 @@ from typing import Literal
 
 from nba.ir.network import MULT_BITS
 
-Symbol = Literal["", "C_BITS", "ACC_BITS"]
-"""A width that is a parameter of a chunk: of a code, of an accumulator."""
+Symbol = Literal["", "C_BITS", "ACC_BITS", "SHIFT_BITS"]
+"""A width that is a parameter of a chunk: of a code, of an accumulator, of a channel's shift."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -166,9 +166,23 @@ PARAM = WordSection(
         WordField(name="mult", bits=MULT_BITS, lanes="PQ", meaning="multiplier"),
     ),
 )
+SHIFT = WordSection(
+    name="shift",
+    contract="how the shifts of the channels of a drain step differ",
+    fields=(
+        WordField(
+            name="shift",
+            symbol="SHIFT_BITS",
+            lanes="PQ",
+            unit="bits",
+            meaning="how far the channel's shift is above that of its job",
+        ),
+    ),
+)
+"""Behind PARAM in a parameter word, in chunks where SHIFT_BITS is not 0."""
 PROGRAM = (ISSUE, ROW, DRAIN)
 """Sections of a program word, the first in the low bits; behind them one DST for every output edge of the chunk."""
-SECTIONS = (*PROGRAM, DST, PARAM)
+SECTIONS = (*PROGRAM, DST, PARAM, SHIFT)
 
 
 def program_width(sizes: Mapping[str, int], n_dst: int) -> int:
@@ -195,13 +209,14 @@ NO_DST: Mapping[str, int] = {field.name: 0 for field in DST.fields}
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Member:
     """One member of the struct `Job` of the HLS C++. `word`: the field of the program word that has the same value
-    ("" where there is none) and lends it its meaning."""
+    ("" where there is none) and lends it its meaning. `default`: its value where the initialiser ends before it."""
 
     name: str
     kind: Literal["int", "bool", "long long"] = "int"
     count: str = ""
     word: str = ""
     meaning: str = ""
+    default: str = ""
 
     @property
     def comment(self) -> str:
@@ -267,5 +282,10 @@ JOB: tuple[Member, ...] = (
     _same("q_min", "min"),
     _same("q_max", "max"),
     _own("uses", "per buffer that the chunk writes: the ring that gets the output, or -1", count="MAX_USES"),
+    Member(
+        name="pad_base",
+        default="-1",
+        meaning="first word of the job's pad codes; -1: `pad_code` in all channels [words]",
+    ),
 )
 """The members of `Job`, in order."""

@@ -25,12 +25,14 @@ from nba.machine.parts import (
     C_NEST_ACT,
     C_NEST_WEIGHT,
     C_PACKING,
+    C_PAD_WORDS,
     C_PARAM_WORDS,
     C_PM,
     C_PN,
     C_PQ,
     C_PROGRAM_WORDS,
     C_RES,
+    C_SHIFT,
     C_SRC,
     C_STORE,
     C_WEIGHT,
@@ -160,9 +162,11 @@ def features(
         found[18] += pm * pp * degree * acc if pm * degree > pq else 0
         found[19] += pq * pp * acc
         found[43] += pp * degree * lanes * code_bits * (banks - 1)
-        for rom in range(2):
-            width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS)
+        for rom in range(3 if c[C_PAD_WORDS] > 0 else 2):
+            width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS + c[C_SHIFT])
             words = rom_words(c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS])
+            if rom == 2:
+                width, words = lanes * code_bits, rom_words(c[C_PAD_WORDS])
             found[44] += width
             if not is_block(width, words, min_words, min_bits):
                 found[20] += width
@@ -198,6 +202,28 @@ def features(
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 
+# What shifts and pad codes per channel add besides bits of memory is not calibrated, but stated, in thousandths of a
+# LUT and of a flip-flop, as yosys builds it (docs/decisions/0020-shifts-and-pad-codes-per-channel.md). Per requantised
+# channel: the sum of shifts, and a rounding constant of its own; per chunk: the address of its pad codes; per bit of a
+# word of codes: the choice between the two kinds of pad.
+SHIFTED = (82_000, 55_000)
+PADDED = (7_000, 22_000)
+PADDED_BIT = (1_000, 1_000)
+
+
+@compiled
+def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
+    """Thousandths of a LUT (which 0) or flip-flop (1) of shifts and pad codes per channel."""
+    milli = 0
+    for k in range(len(chunks)):
+        c = chunks[k]
+        if c[C_JOBS] > 0 and c[C_SHIFT] > 0:
+            milli += c[C_PQ] * SHIFTED[which]
+        if c[C_JOBS] > 0 and c[C_PAD_WORDS] > 0:
+            milli += PADDED[which] + input_word(c[C_MIXES] == 1, c[C_PM], c[C_PN]) * code_bits * PADDED_BIT[which]
+    return milli
+
+
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
     """int64 [46]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
@@ -213,8 +239,9 @@ def coefficients(table: LogicTable) -> np.ndarray:
 
 def logic(program: Program, platform: Platform) -> tuple[int, int]:
     """Estimated (LUTs, flip-flops) of `program`; the error of the estimate stands in `platform.logic`."""
-    total = features_of(parts(program), platform) @ coefficients(platform.logic)
-    lut, ff = ((int(t) + 999) // 1000 for t in total)
+    found = parts(program)
+    total = features_of(found, platform) @ coefficients(platform.logic)
+    lut, ff = ((int(t) + stated(found.chunks, program.code_bits, which) + 999) // 1000 for which, t in enumerate(total))
     return lut, ff
 
 
@@ -235,7 +262,7 @@ def _many(
         total[:] = 0
         features(chunks, edges, host, min_words, min_bits, total)
         for which in range(2):
-            milli = 0
+            milli = stated(chunks, host[H_CODE_BITS], which)
             for f in range(len(total)):
                 milli += total[f] * table[f, which]
             found[b, which] = (milli + 999) // 1000

@@ -29,8 +29,10 @@ from nba.machine.designs import (
     MOST_DEGREE,
     PACKED,
     PACKING,
+    PADS,
     RESIDUAL,
     ROWS,
+    SHIFT_BITS,
     STORE_BITS,
     STORED,
     STRIDE_W,
@@ -63,12 +65,14 @@ from nba.machine.timing import drain_cycles
 # Columns of the table of chunks. Engine, widths, words of its memories, numbers of jobs and edges; events of a frame:
 # steps of the array (each reads a weight word, and a word of every bank), drain steps (each reads a parameter
 # word, and requantises pq x pp values), and those among them that read a residual word from every bank. The largest
-# degree of any layer, and the packing of the engine.
+# degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
+# frame that read one.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
-) = range(22)  # fmt: skip
-CHUNK_COLUMNS = 22
+    C_SHIFT, C_PAD_WORDS, C_PAD_STEPS,
+) = range(25)  # fmt: skip
+CHUNK_COLUMNS = 25
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from every bank, and sub-words written to pp banks.
@@ -83,7 +87,7 @@ HOST_COLUMNS = 8
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 22], edges: int64 [E, 6], host: int64 [8], by the columns of this module."""
+    """chunks: int64 [K, 25], edges: int64 [E, 6], host: int64 [8], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -110,10 +114,11 @@ def parts(program: Program) -> Parts:
 
 def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> tuple[int, ...]:
     """The row of chunk `k`; adds its reads and writes to `edges`."""
-    steps = drains = res_drains = 0
+    steps = drains = res_drains = pad_steps = 0
     for job in chunk.jobs:
         groups = job.rows_out * job.col_groups * job.m_groups
         steps += groups * job.steps
+        pad_steps += groups * job.steps if job.pad_words else 0
         drains += groups * chunk.drain_cycles * job.degree
         edges[job.src_edge, E_READS] += groups * job.steps
         if job.res_edge is not None and job.res_ring is not None:
@@ -132,6 +137,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         chunk.param_depth, len(chunk.jobs), sum(e.port == "main" for e in sources),
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
+        chunk.shift_bits, chunk.pad_depth, pad_steps,
     )  # fmt: skip
 
 
@@ -166,6 +172,10 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_DRAINS] += groups * drain * layer[DEGREE]
     row[C_DEGREE] = max(row[C_DEGREE], layer[MOST_DEGREE])
     row[C_PACKING] = layer[PACKED]
+    row[C_SHIFT] = max(row[C_SHIFT], layer[SHIFT_BITS])
+    if layer[PADS] == 1:
+        row[C_PAD_WORDS] += ceil_div(layer[N], input_word(mixes == 1, pm, pn))
+        row[C_PAD_STEPS] += groups * steps
     return groups * steps
 
 
@@ -184,7 +194,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 22], edges [n_edge_slots(K), 6] and host [8].
+    """The parts of one design, into chunks [K, 25], edges [n_edge_slots(K), 6] and host [8].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.

@@ -136,7 +136,7 @@ def _uses(edges: tuple[EdgeLayout, ...]) -> Uses:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobProgram:
     """Everything that a chunk needs to execute one layer; counts as in docs/template.md. A column group has `degree`
-    times pp columns."""
+    times pp columns. pad_base, pad_words: its words in the chunk's memory of pad codes; None: it has one pad code."""
 
     layer: int
     stage: int
@@ -167,6 +167,8 @@ class JobProgram:
     param_base: int
     param_words: int
     destinations: tuple[Destination, ...]
+    pad_base: int | None = None
+    pad_words: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -174,7 +176,8 @@ class ChunkProgram:
     """A chunk's program and the parameters of its engine.
 
     Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
-    in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes.
+    in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes. shift_bits: of the
+    shift of a channel in the parameter word. pad_depth: words of the memory of pad codes.
     """
 
     kind: Kind
@@ -196,6 +199,8 @@ class ChunkProgram:
     param_depth: int
     jobs: tuple[JobProgram, ...]
     n_modes: int = 1
+    shift_bits: int = 0
+    pad_depth: int = 0
 
     @property
     def mixes(self) -> bool:
@@ -319,9 +324,10 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
 
 
 def _job(
-    network: Network, accelerator: Accelerator, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int
-) -> JobProgram:
-    """The program of one job, whose weights and parameters begin at the two bases."""
+    network: Network, accelerator: Accelerator, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int,
+    pad_base: int,
+) -> JobProgram:  # fmt: skip
+    """The program of one job, whose weights, parameters and pad codes begin at the three bases."""
     layer = network.layers[job.layer]
     src, out, operator = network.source(layer), network.result(job.layer), layer.operator
     n, m = src.channels, out.channels
@@ -362,6 +368,8 @@ def _job(
         param_base=param_base,
         param_words=param_words(m_groups, drain),
         destinations=where.of_tensor[job.layer + 1],
+        pad_base=None if layer.pad_codes is None else pad_base,
+        pad_words=0 if layer.pad_codes is None else ceil_div(n, chunk.lanes),
     )
 
 
@@ -375,11 +383,12 @@ def _chunk(
 ) -> ChunkProgram:  # fmt: skip
     jobs: list[JobProgram] = []
     network = networks[mode]
-    weight_base = param_base = 0
+    weight_base = param_base = pad_base = 0
     for job in chunk.jobs:
-        jobs.append(_job(network, accelerator, chunk, job, where, weight_base, param_base))
+        jobs.append(_job(network, accelerator, chunk, job, where, weight_base, param_base, pad_base))
         weight_base += jobs[-1].weight_words
         param_base += jobs[-1].param_words
+        pad_base += jobs[-1].pad_words
     layers = [n.layers[job.layer] for n in networks for job in chunk.jobs]
     stored = [layer for layer in layers if layer.operator.stores_weights]
     weight_bits = max([layer.operator.operand_bits(layer) for layer in layers])
@@ -404,6 +413,8 @@ def _chunk(
         param_depth=param_base * len(networks),
         jobs=tuple(jobs),
         n_modes=len(networks),
+        shift_bits=max([layer.shift_bits for layer in layers]),
+        pad_depth=pad_base,
     )
 
 

@@ -41,7 +41,8 @@ class Memory:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkResources:
-    """What chunk number `chunk` takes: DSP blocks of MACs and requantisers, 18 Kib block RAMs of its two ROMs."""
+    """What chunk number `chunk` takes: DSP blocks of MACs and requantisers, 18 Kib block RAMs of its ROMs (pad
+    codes are parameters)."""
 
     chunk: int
     mac_dsp: int
@@ -82,9 +83,17 @@ def weight_rom(chunk: ChunkProgram) -> Memory:
 
 
 def param_rom(chunk: ChunkProgram) -> Memory:
-    """The chunk's ROM of biases and multipliers."""
-    width = chunk.pq * (chunk.acc_bits + MULT_BITS)
+    """The chunk's ROM of biases, multipliers and, where they differ, shifts."""
+    width = chunk.pq * (chunk.acc_bits + MULT_BITS + chunk.shift_bits)
     return Memory(width_bits=width, words=rom_words(chunk.param_depth), sub_width_bits=0, copies=1)
+
+
+def pad_rom(chunk: ChunkProgram, code_bits: int) -> Memory | None:
+    """The chunk's ROM of pad codes, of `code_bits` bits; None where no job has them."""
+    if not chunk.pad_depth:
+        return None
+    width = chunk.lanes * code_bits
+    return Memory(width_bits=width, words=rom_words(chunk.pad_depth), sub_width_bits=0, copies=1)
 
 
 def banks(edge: EdgeLayout, count: int) -> Memory:
@@ -101,26 +110,26 @@ def _of(memory: Memory, platform: Platform) -> int:
     return memory.bram18(platform.memory_style(memory.width_bits, memory.words))
 
 
-def _chunk(index: int, chunk: ChunkProgram, pp: int, platform: Platform) -> ChunkResources:
+def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: Platform) -> ChunkResources:
     def dsp(pq: int) -> int:
         return kernels.chunk_dsp(
             chunk.kind == MIXING, chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
             chunk.has_residual, chunk.packing,
         )  # fmt: skip
 
-    macs = dsp(0)
+    macs, pads = dsp(0), pad_rom(chunk, code_bits)
     return ChunkResources(
         chunk=index,
         mac_dsp=macs,
         requant_dsp=dsp(chunk.pq) - macs,
         weight_bram18=_of(weight_rom(chunk), platform),
-        param_bram18=_of(param_rom(chunk), platform),
+        param_bram18=_of(param_rom(chunk), platform) + (0 if pads is None else _of(pads, platform)),
     )
 
 
 def predict(program: Program, platform: Platform) -> Resources:
     """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
-    chunks = tuple(_chunk(k, chunk, program.pp, platform) for k, chunk in enumerate(program.chunks))
+    chunks = tuple(_chunk(k, chunk, program.pp, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
         EdgeResources(edge=e, bram18=_of(banks(edge, program.banks), platform)) for e, edge in enumerate(program.edges)
     )

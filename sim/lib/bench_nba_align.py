@@ -57,11 +57,13 @@ async def rotation_and_padding(dut) -> None:
     columns: list[list[int]] = []
     for _ in range(400):
         shift, signed = rand.choice(cases)
-        rot, pad = rand.randrange(n_banks), draw(rand, low, mask) & mask
+        rot, pads = rand.randrange(n_banks), [draw(rand, low, mask) & mask for _ in range(lanes)]
+        pads = pads if parameter(dut, "PADS") else pads[:1] * lanes
         ok = rand.choice(((1 << n_banks) - 1, 0, rand.getrandbits(n_banks), rand.getrandbits(n_banks)))
         banks = [[draw(rand, low, mask) & mask for _ in range(lanes)] for _ in range(n_banks)]
+        pad = pack(pads, bits) if parameter(dut, "PADS") else pads[0]
         ports = {"s_rot": rot, "s_ok": ok, "s_pad": pad, "s_signed": signed, "s_shift": shift}
         steps.append({"s_data": pack([code for bank in banks for code in bank], bits), **ports})
-        words = [banks[(rot + j) % n_banks] if ok >> j & 1 else [pad] * lanes for j in range(count)]
+        words = [banks[(rot + j) % n_banks] if ok >> j & 1 else pads for j in range(count)]
         columns.append([code for word in words for code in word])
     await check(dut, steps, columns)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """nba_requant: codes of docs/numerics.md for random and extreme layers; the constants change every other cycle (a step
-of noise between two layers), each arriving in the cycles in which the header says it must hold."""
+of noise between two layers), each arriving in the cycles in which the header says it must hold. With SHIFT_BITS every
+channel has a shift; layers that add a residual have one for all."""
 
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cocotb
 from lanes import Inputs, draw, pack, stream
@@ -27,6 +28,7 @@ class Step:
     z_res: int
     res_mult: int
     shift: int
+    more: list[int]
     zero: int
     q_min: int
     q_max: int
@@ -34,15 +36,23 @@ class Step:
     def total(self, m: int, p: int) -> int:
         """The value of channel m, column p before the shift."""
         residual = (self.res[p][m] - self.z_res) * self.res_mult
-        return (self.acc[m][p] + self.bias[m]) * self.mult[m] + residual + (1 << (self.shift - 1))
+        return (self.acc[m][p] + self.bias[m]) * self.mult[m] + residual + (1 << (self.shift + self.more[m] - 1))
+
+    def value(self, m: int, p: int) -> int:
+        """The code of channel m, column p before it is clamped."""
+        return (self.total(m, p) >> (self.shift + self.more[m])) + self.zero
 
     def code(self, m: int, p: int) -> int:
         """The output code of channel m, column p."""
-        return max(self.q_min, min(self.q_max, (self.total(m, p) >> self.shift) + self.zero))
+        return max(self.q_min, min(self.q_max, self.value(m, p)))
 
 
-def random_step(rand: random.Random, pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -> Step:
+def random_step(
+    rand: random.Random, pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool, shift_bits: int = 0
+) -> Step:
     """A legal step; the shift brings the values near the code range two times out of three."""
+    own_shifts = shift_bits > 0 and rand.random() < 0.7
+    has_res = has_res and not own_shifts
     half, codes = 1 << (acc_bits - 1), (1 << c_bits) - 1
     top = 1 << rand.randint(1, acc_bits - 1)
     acc = [
@@ -61,12 +71,19 @@ def random_step(rand: random.Random, pq: int, pp: int, c_bits: int, acc_bits: in
     limits = sorted((draw(rand, q_min, q_min + codes), draw(rand, q_min, q_min + codes)))
     if rand.random() < 0.6:
         limits = [q_min, q_min + codes]
-    return Step(
+    found = Step(
         acc=acc, bias=bias, mult=mult, res=res, res_signed=res_signed,
         z_res=draw(rand, lowest, lowest + codes) if has_res else 0, res_mult=res_mult,
-        shift=rand.choice((near, near, rand.randint(1, 47))), zero=draw(rand, q_min, q_min + codes),
+        shift=rand.choice((near, near, rand.randint(1, 47))), more=[0] * pq, zero=draw(rand, q_min, q_min + codes),
         q_min=limits[0], q_max=limits[1],
     )  # fmt: skip
+    if not own_shifts:
+        return found
+    # Multipliers that make up for a part of what the shifts differ.
+    span = min(47 - found.shift, (1 << shift_bits) - 1)
+    more = [draw(rand, 0, span) if rand.random() < 0.3 else rand.randint(0, min(span, 6)) for _ in range(pq)]
+    mult = [min(65535, m << rand.randint(0, k)) for m, k in zip(mult, more, strict=True)]
+    return replace(found, more=more, mult=mult)
 
 
 def extreme_steps(pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -> list[Step]:
@@ -82,17 +99,31 @@ def extreme_steps(pq: int, pp: int, c_bits: int, acc_bits: int, has_res: bool) -
                             acc=[[acc] * pp] * pq, bias=[acc] * pq, mult=[65535] * pq,
                             res=[[res if has_res else 0] * pq] * pp, res_signed=low < 0,
                             z_res=z_res if has_res else 0, res_mult=65535 if has_res else 0,
-                            shift=shift, zero=zero, q_min=q_min, q_max=q_min + codes,
+                            shift=shift, more=[0] * pq, zero=zero, q_min=q_min, q_max=q_min + codes,
                         )
                     )  # fmt: skip
     return steps
 
 
-def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, rand: random.Random) -> Inputs:
+def extreme_shifts(steps: list[Step], shift_bits: int) -> list[Step]:
+    """Steps without a residual, each with the smallest and the largest shifts beside each other."""
+    found = []
+    for n, step in enumerate(steps):
+        span = min(47 - step.shift, (1 << shift_bits) - 1)
+        more = [span if (m + n) % 2 else m % 2 * span // 2 for m in range(len(step.mult))]
+        res = [[0] * len(row) for row in step.res]
+        found.append(replace(step, more=more, res=res, z_res=0, res_mult=0))
+    return found
+
+
+def inputs(
+    steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, shift_bits: int, rand: random.Random
+) -> Inputs:
     """What the ports carry in a cycle: operands of its own step, constants of the steps that they belong to by now."""
     now, then1, then2, then4, then5, then6 = (
         steps[max(0, min((cycle - back) // 2, len(steps) - 1))] for back in (0, 1, 2, 4, 5, 6)
     )
+    late = then1 if shift_bits else then2
     return {
         "s_acc": pack([value for row in now.acc for value in row], acc_bits),
         "s_bias": pack(now.bias, acc_bits),
@@ -100,10 +131,12 @@ def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: b
         "s_res": pack([value for row in now.res for value in row], c_bits)
         if has_res
         else rand.getrandbits(c_bits * len(now.mult) * len(now.res)),
+        "s_shift": pack(now.more, shift_bits) if shift_bits else rand.getrandbits(len(now.mult)),
+        "c_least": now.shift if shift_bits else rand.getrandbits(6),
         "c_res_mult": then1.res_mult if has_res else rand.getrandbits(16),
         "c_res_signed": int(then1.res_signed),
-        "c_round": pack([(1 << (then2.shift - 1)) - then2.z_res * then2.res_mult], 48),
-        "c_shift": then4.shift & 0x38 | then5.shift & 7,
+        "c_round": pack([(1 << (late.shift - 1)) - late.z_res * late.res_mult], 48),
+        "c_shift": rand.getrandbits(6) if shift_bits else then4.shift & 0x38 | then5.shift & 7,
         "c_zero": pack([then6.zero], c_bits + 1),
         "c_min": pack([then6.q_min], c_bits + 1),
         "c_max": pack([then6.q_max], c_bits + 1),
@@ -113,14 +146,15 @@ def inputs(steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: b
 async def check(dut, steps: list[Step]) -> list[int]:
     """Send the steps, compare every code; returns -1, 0 or 1 per code: clamped below, not, above."""
     pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
-    has_res, rand = bool(parameter(dut, "HAS_RES")), rng("noise")
-    ports = [inputs(steps, cycle, c_bits, acc_bits, has_res, rand) for cycle in range(2 * len(steps) + LATENCY)]
+    has_res, rand, shift_bits = bool(parameter(dut, "HAS_RES")), rng("noise"), parameter(dut, "SHIFT_BITS")
+    cycles = range(2 * len(steps) + LATENCY)
+    ports = [inputs(steps, cycle, c_bits, acc_bits, has_res, shift_bits, rand) for cycle in cycles]
     seen = await stream(dut, "m_code", LATENCY, ports)
     side: list[int] = []
     for i, (step, word) in enumerate(zip(steps, seen[::2], strict=False)):
         assert word == pack([step.code(m, p) for p in range(pp) for m in range(pq)], c_bits), f"step {i}: {step}"
         for m in range(pq):
-            value = (step.total(m, 0) >> step.shift) + step.zero
+            value = step.value(m, 0)
             side.append((value > step.q_max) - (value < step.q_min))
     assert len(seen) >= 2 * len(steps)
     return side
@@ -129,8 +163,8 @@ async def check(dut, steps: list[Step]) -> list[int]:
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def random_layers(dut) -> None:
     pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
-    rand, has_res = rng(), bool(parameter(dut, "HAS_RES"))
-    side = await check(dut, [random_step(rand, pq, pp, c_bits, acc_bits, has_res) for _ in range(N_STEPS)])
+    rand, has_res, shift_bits = rng(), bool(parameter(dut, "HAS_RES")), parameter(dut, "SHIFT_BITS")
+    side = await check(dut, [random_step(rand, pq, pp, c_bits, acc_bits, has_res, shift_bits) for _ in range(N_STEPS)])
     for kind in (-1, 0, 1):
         assert side.count(kind) > N_STEPS // 20, f"only {side.count(kind)} of {len(side)} codes on side {kind}"
 
@@ -138,4 +172,8 @@ async def random_layers(dut) -> None:
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def extreme_layers(dut) -> None:
     pq, pp, c_bits, acc_bits = (parameter(dut, name) for name in ("PQ", "PP", "C_BITS", "ACC_BITS"))
-    await check(dut, extreme_steps(pq, pp, c_bits, acc_bits, bool(parameter(dut, "HAS_RES"))))
+    shift_bits, steps = (
+        parameter(dut, "SHIFT_BITS"),
+        extreme_steps(pq, pp, c_bits, acc_bits, bool(parameter(dut, "HAS_RES"))),
+    )
+    await check(dut, steps + extreme_shifts(steps, shift_bits) if shift_bits else steps)

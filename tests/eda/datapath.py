@@ -13,6 +13,7 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
 
 _ALIGN = "BANKS COLUMNS LANES A_BITS NEST"
 _ALIGN_WIDE = "BANKS COLUMNS LANES C_BITS A_BITS NEST"
+_ALIGN_PADS = "BANKS COLUMNS LANES C_BITS A_BITS NEST PADS"
 _WNEST = "N STORE_BITS W_BITS NEST"
 _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
@@ -25,6 +26,7 @@ _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
+_REQUANT_SHIFT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT SHIFT_BITS"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(
@@ -39,7 +41,8 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (8, 4, 1, 2, 1),
         (8, 1, 2, 8, 1),
     )
-    + _sets(_ALIGN_WIDE, (2, 2, 3, 16, 16, 1), (4, 4, 1, 16, 5, 1), (1, 1, 2, 16, 16, 0)),
+    + _sets(_ALIGN_WIDE, (2, 2, 3, 16, 16, 1), (4, 4, 1, 16, 5, 1), (1, 1, 2, 16, 16, 0))
+    + _sets(_ALIGN_PADS, (4, 4, 3, 8, 5, 1, 1), (4, 2, 1, 8, 8, 0, 1), (1, 1, 2, 16, 16, 1, 1)),
     "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1))
     + _sets(_WNEST, (3, 16, 16, 1), (2, 16, 6, 1), (2, 16, 16, 0)),
     "nba_array": _sets(
@@ -72,7 +75,15 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
     )
     + _sets(_REQUANT_WIDE, (2, 1, 16, 46, 1), (1, 2, 16, 40, 0), (2, 2, 16, 20, 1), (1, 1, 8, 31, 1), (1, 1, 16, 30, 1))
-    + _sets(_REQUANT_SPLIT, (1, 2, 8, 24, 1, 1), (1, 1, 8, 19, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 17, 0, 1)),
+    + _sets(_REQUANT_SPLIT, (1, 2, 8, 24, 1, 1), (1, 1, 8, 19, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 17, 0, 1))
+    + _sets(
+        _REQUANT_SHIFT,
+        (2, 2, 8, 24, 1, 0, 6),
+        (3, 1, 8, 30, 0, 0, 3),
+        (2, 1, 16, 46, 1, 1, 6),
+        (4, 1, 8, 12, 1, 1, 1),
+        (1, 1, 16, 31, 0, 0, 5),
+    ),
 }
 """Sets of the benches in Icarus."""
 
@@ -86,13 +97,16 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_pair": BENCHES["nba_pair"],
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
-    "nba_requant": BENCHES["nba_requant"] + _sets(_REQUANT, (1, 1, 8, 0), (1, 8, 25, 1)),
+    "nba_requant": BENCHES["nba_requant"]
+    + _sets(_REQUANT, (1, 1, 8, 0), (1, 8, 25, 1))
+    + _sets(_REQUANT_SHIFT, (1, 8, 16, 46, 0, 0, 6), (8, 1, 8, 3, 1, 0, 2)),
 }
 """Sets of the lint gates; the defaults are linted with all other modules."""
 
 PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(_ALIGN, (2, 2, 2, 8, 1), (2, 2, 1, 4, 1), (1, 1, 1, 8, 0), (4, 2, 1, 4, 1))
-    + _sets(_ALIGN_WIDE, (1, 1, 1, 16, 16, 1), (1, 1, 1, 16, 6, 1)),
+    + _sets(_ALIGN_WIDE, (1, 1, 1, 16, 16, 1), (1, 1, 1, 16, 6, 1))
+    + _sets(_ALIGN_PADS, (2, 2, 2, 8, 4, 1, 1)),
     "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
     + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
@@ -101,7 +115,9 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
-    "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0)) + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1)),
+    "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0))
+    + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1))
+    + _sets(_REQUANT_SHIFT, (2, 1, 8, 24, 1, 0, 4)),
 }
 
 MUTANTS: tuple[Mutant, ...] = (
@@ -432,8 +448,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(module="nba_requant", old="total_q5 >>> {", new="total_q5 >> {", bench=BENCHES["nba_requant"][0]),
     Mutant(
         module="nba_requant",
-        old="shifted_q6 >>> c_shift[2:0]",
-        new="shifted_q6 >>> c_shift[1:0]",
+        old="shifted_q6 >>> by_rest",
+        new="shifted_q6 >>> by_rest[1:0]",
         bench=BENCHES["nba_requant"][0],
     ),
     Mutant(
@@ -441,6 +457,29 @@ MUTANTS: tuple[Mutant, ...] = (
         old="c_res_signed & code_q2[C_BITS-1]",
         new="code_q2[C_BITS-1]",
         bench=BENCHES["nba_requant"][1],
+    ),
+    # Codes per lane beyond the map: the first one in all lanes.
+    Mutant(
+        module="nba_align",
+        old="{(LANES/N_PADS){pad_q1}}",
+        new="{LANES{pad_q1[C_BITS-1:0]}}",
+        bench=BENCHES["nba_align"][12],
+    ),
+    # A shift per channel: that of the job; another shift's or step's rounding constant; the rest of the next step's.
+    Mutant(module="nba_requant", old="c_least + wide[5:0];", new="c_least;", bench=BENCHES["nba_requant"][15]),
+    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="common;", bench=BENCHES["nba_requant"][16]),
+    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="half;", bench=BENCHES["nba_requant"][17]),
+    Mutant(
+        module="nba_requant",
+        old="shift_q2 == SHIFT[5:0];",
+        new="shift_q3 == SHIFT[5:0];",
+        bench=BENCHES["nba_requant"][18],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="by_rest   = rest_q6;",
+        new="by_rest   = shift_q5[2:0];",
+        bench=BENCHES["nba_requant"][19],
     ),
     Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),
     Mutant(module="nba_requant", old="MOST + 18 : 48;", new="MOST + 16 : 48;", bench=BENCHES["nba_requant"][6]),

@@ -82,8 +82,16 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 3, "PN": 2, "PP": 2, "BANKS": 2, "W_NEST": 1, "PACK": 1},
         {"PM": 3, "PN": 2, "PP": 2, "BANKS": 4, "A_NEST": 1, "W_NEST": 1, "PACK": 1, "DEGREE": 2},
         {"PM": 2, "PN": 1, "PP": 1, "BANKS": 8, "A_NEST": 1, "W_NEST": 1, "PACK": 1, "DEGREE": 4},
+        {"PM": 2, "PN": 3, "PP": 1, "BANKS": 2, "PACK": 1, "DEGREE": 2, "N_JOBS": 3, "PAD_DEPTH": 9},
+        {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "N_JOBS": 2, "PAD_DEPTH": 700}
+        | {"PAD_BLOCK": 1},
+    ),
+    "nba_pads": (
+        {"LANES": 1, "C_BITS": 8, "N_JOBS": 1, "DEPTH": 2},
+        {"LANES": 3, "C_BITS": 16, "N_JOBS": 128, "DEPTH": 300, "BLOCK": 1},
     ),
     "nba_results": (
+        {"PM": 3, "PQ": 3, "PP": 2, "BANKS": 2, "HAS_RES": 1, "P_DEPTH": 9, "SHIFT_BITS": 6},
         {"PM": 6, "PQ": 3, "PP": 4, "BANKS": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4, "P_DEPTH": 90, "P_BLOCK": 1},
         {"PM": 6, "PQ": 3, "PP": 2, "BANKS": 8, "DEGREE": 4, "HAS_RES": 1, "N_RES": 2, "N_DST": 4},
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 5, "N_RES": 15, "N_DST": 15},
@@ -92,6 +100,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_word_issue": ({"C_BITS": 16},),
     "nba_word_drain": ({"C_BITS": 16},),
     "nba_word_param": ({"PQ": 3, "ACC_BITS": 5},),
+    "nba_word_shift": ({"PQ": 3, "SHIFT_BITS": 6},),
     "nba_chunk": (
         {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "PQ": 2, "N_JOBS": 7, "MAX_STAGE": 2, "W_BLOCK": 1, "P_BLOCK": 1}
         | {"HAS_MAX": 1, "BANKS": 4},
@@ -110,6 +119,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         }
         | {"N_RES": 2, "N_DST": 4, "N_JOBS": 255, "W_DEPTH": 5000, "P_DEPTH": 90},
         {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2},
+        {"PM": 4, "PN": 3, "PQ": 2, "A_NEST": 1, "HAS_RES": 1, "N_JOBS": 3, "SHIFT_BITS": 5, "PAD_DEPTH": 4},
         {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_JOBS": 128, "N_MODES": 16},
         {"PM": 2, "PN": 2, "A_NEST": 1, "W_NEST": 1, "N_JOBS": 5, "N_MODES": 3},
         {"PM": 2, "PN": 2, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "W_BITS": 16, "W_STORE": 16, "W_NEST": 1}

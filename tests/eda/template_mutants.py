@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import PACKED_SEED
+from template_pairs import CHANNEL_SEED, PACKED_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,5 +188,14 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_operands", "(PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;", "(BANKS > PP) ? 1 : 0;", PACKED_SEED + 16),
     # The residual operand is that of the first columns of a word.
     _m("nba_results", "word[res_pos*RES_W +: RES_W]", "word[0 +: RES_W]", PACKED_SEED + 5),
+    # Pad codes per channel: also where the job has one for all; of the first word; of the first job; of the next step;
+    # as the next job has them. Shifts per channel: above the shift of the job before.
+    _m("nba_pads", "own_q[3] ? word : {LANES{s_pad}}", "word", CHANNEL_SEED + 36),
+    _m("nba_pads", "entry_q[15:0] + {3'd0, s_word}", "entry_q[15:0]", CHANNEL_SEED + 46),
+    _m("nba_pads", "entry_q[15:0] + {3'd0, s_word}", "{3'd0, s_word}", CHANNEL_SEED + 46),
+    _m("nba_pads", ".addr(addr_q2)", ".addr(addr_q1)", CHANNEL_SEED + 46),
+    _m("nba_pads", "own_q[3] ? word", "own_q[0] ? word", CHANNEL_SEED + 41),
+    _m("nba_operands", ".s_word(s_word),", ".s_word(13'd0),", CHANNEL_SEED + 46),
+    _m("nba_results", ".c_least     (early_shift)", ".c_least     (o_shift)", CHANNEL_SEED + 46),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
 )

@@ -42,6 +42,9 @@ WIDE_SEED = 1_000_000
 """Seeds from here on are networks with codes of 16 bits."""
 PACKED_SEED = 2_000_000
 """Seeds from here on are networks of narrow codes on accelerators that pack columns."""
+CHANNEL_SEED = 3_000_000
+"""Seeds from here on are networks with shifts and pad codes per channel; every fourth has codes of 16 bits, another
+fourth narrow ones on accelerators that pack columns."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
 
@@ -75,8 +78,15 @@ def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
     rng = np.random.default_rng([2, seed])
     limits = LIMITS[seed % len(LIMITS)]
-    narrow, wide = seed >= PACKED_SEED, WIDE_SEED <= seed < PACKED_SEED
-    limits = replace(limits, bits=16 if wide else 8, plain=seed % WIDE_SEED < NEW_SEED, narrow=narrow)
+    narrow, wide, per_channel = (
+        PACKED_SEED <= seed < CHANNEL_SEED,
+        WIDE_SEED <= seed < PACKED_SEED,
+        seed >= CHANNEL_SEED,
+    )
+    if per_channel:
+        narrow, wide = seed % 4 == 2, seed % 4 == 3
+    limits = replace(limits, bits=16 if wide else 8, plain=seed % WIDE_SEED < NEW_SEED and not per_channel)
+    limits = replace(limits, narrow=narrow, per_channel=per_channel)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)
@@ -242,6 +252,14 @@ def features(case: Subject) -> Mapping[str, bool]:
         "residual equal to the operand": any(layer.residual == layer.input for layer in layers),
         "nested activations": any(layer.act_bits < network.master_bits for layer in layers),
         "nested weights": any(x.operator.stores_weights and x.weight_bits < x.weight_store_bits for x in layers),
+        "shifts per channel": any(chunk.shift_bits for chunk in program.chunks),
+        "shifts per channel, with a residual in the chunk": any(
+            c.shift_bits and c.has_residual for c in program.chunks
+        ),
+        "pad codes per channel": any(chunk.pad_depth for chunk in program.chunks),
+        "pad codes per channel, and one for all": any(
+            c.pad_depth and any(job.pad_base is None for job in c.jobs) for c in program.chunks
+        ),
         "nonzero zero point": any(t.zero_point for t in network.tensors),
         "signed input": network.tensors[0].signed,
         "unsigned input": not network.tensors[0].signed,

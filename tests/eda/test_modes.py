@@ -37,6 +37,8 @@ WIDE = (30, 3)
 """Codes of 16 bits."""
 POOLED = (0, 2)
 """Four max poolings, most of other bits in the second mode, and strides that differ by axis."""
+CHANNELS = (5, 3)
+"""Shifts and pad codes per channel."""
 NARROW = NetworkLimits(narrow=True)
 PACKED = [(53, 3), (59, 3), (52, 2)]
 """Designs that pack columns, whose layers work on more of them at once in some modes than in others."""
@@ -103,6 +105,17 @@ def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
 def test_wide_codes(tmp_path: Path) -> None:
     _write(*WIDE, tmp_path / "bundle", limits=NetworkLimits(bits=16))
     _all_hold(_run(tmp_path, "icarus", WIDE[0]), WIDE[1])
+
+
+def test_shifts_that_differ_from_mode_to_mode(tmp_path: Path) -> None:
+    """And pad codes that are rounded to other bits."""
+    limits = NetworkLimits(per_channel=True)
+    design, _, _ = modes_case(*CHANNELS, limits)
+    padded = [i for i, layer in enumerate(design.network.layers) if layer.pad_codes is not None]
+    for field, layers in (("shifts", range(len(design.network.layers))), ("act_bits", padded)):
+        assert any(len({getattr(n.layers[i], field) for n in design.networks}) > 1 for i in layers)
+    _write(*CHANNELS, tmp_path / "bundle", limits=limits)
+    _all_hold(_run(tmp_path, "icarus", CHANNELS[0]), CHANNELS[1])
 
 
 @pytest.mark.parametrize(("seed", "n_modes"), PACKED)

@@ -191,6 +191,8 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
     }
 
 
+PER_CHANNEL = 0
+"""Codes of 8 bits, shifts and pad codes per channel."""
 NARROW = 4
 """Most layers see at most so many bits, and the accelerator packs columns."""
 
@@ -228,6 +230,9 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("all-block", 20, 16),
         ("all-block", 28, 16),
         ("all-block", 40, 16),
+        ("all-block", 1, PER_CHANNEL),
+        ("all-block", 7, PER_CHANNEL),
+        ("zc706", 9, PER_CHANNEL),
     ],
 )
 def test_whole_designs_take_what_is_predicted(
@@ -236,9 +241,11 @@ def test_whole_designs_take_what_is_predicted(
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
-    limits = NetworkLimits(narrow=True) if bits == NARROW else NetworkLimits(bits=bits)
+    limits = NetworkLimits(narrow=bits == NARROW, per_channel=bits == PER_CHANNEL, bits=16 if bits == 16 else 8)
     pair = random_pair(np.random.default_rng(seed), limits)
     assert bits != 16 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
+    assert bits != PER_CHANNEL or any(c.shift_bits for c in pair.program.chunks)
+    assert bits != PER_CHANNEL or any(c.pad_depth for c in pair.program.chunks)
     assert bits != NARROW or max(job.degree for chunk in pair.program.chunks for job in chunk.jobs) > 1
     rtl = _emit(pair, platform, tmp_path)
     found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")

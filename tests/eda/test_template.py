@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from runner import ROOT
-from template_pairs import NEW_SEED, PACKED_SEED, WIDE_SEED, check, features, report, subject
+from template_pairs import CHANNEL_SEED, NEW_SEED, PACKED_SEED, WIDE_SEED, check, features, report, subject
 
 from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
@@ -38,6 +38,9 @@ WIDE_SEEDS = (*range(WIDE_SEED, WIDE_SEED + 8), *range(WIDE_SEED + NEW_SEED, WID
 PACKED_SEEDS = (*range(PACKED_SEED, PACKED_SEED + 8), *range(PACKED_SEED + NEW_SEED, PACKED_SEED + NEW_SEED + 4))
 """Accelerators that pack columns: all in Icarus, PACKED_IN_VERILATOR in Verilator too."""
 PACKED_IN_VERILATOR = PACKED_SEED + 2
+CHANNEL_SEEDS = tuple(range(CHANNEL_SEED, CHANNEL_SEED + 8))
+"""Shifts and pad codes per channel: all in Icarus, CHANNEL_IN_VERILATOR in Verilator too."""
+CHANNEL_IN_VERILATOR = CHANNEL_SEED + 7
 BATCH = 10
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -53,7 +56,7 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4]])
+@pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4]])
 def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
         check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
@@ -63,7 +66,7 @@ def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> 
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR])
+@pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR])
 def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
@@ -114,6 +117,31 @@ def test_wide_codes_occur_in_every_place() -> None:
                 "residual": chunk.has_residual,
                 "depthwise": chunk.kind == "depthwise",
                 "two groups": any(job.halves.words for job in chunk.jobs),
+            }
+            seen |= {name for name, there in found.items() if there}
+            wanted = set(found)
+    assert wanted <= seen, wanted - seen
+
+
+def test_shifts_and_pad_codes_per_channel_occur_in_every_way() -> None:
+    seen: set[str] = set()
+    for seed in CHANNEL_SEEDS:
+        case = subject(seed)
+        for chunk in case.program.chunks:
+            layers = [case.design.network.layers[job.layer] for job in chunk.jobs]
+            found = {
+                "shifts": chunk.shift_bits > 0,
+                "shifts of many bits": chunk.shift_bits > 4,
+                "one shift beside others": chunk.shift_bits > 0 and any(layer.shift_bits == 0 for layer in layers),
+                "a residual beside shifts": chunk.shift_bits > 0 and chunk.has_residual,
+                "pad codes": chunk.pad_depth > 0,
+                "pad codes of several jobs": sum(job.pad_words > 0 for job in chunk.jobs) > 1,
+                "one pad code beside others": chunk.pad_depth > 0 and any(job.pad_words == 0 for job in chunk.jobs),
+                "pad codes of several words": any(job.pad_words > 1 for job in chunk.jobs),
+                "pad codes of packed columns": any(job.degree > 1 and job.pad_words > 0 for job in chunk.jobs),
+                "pad codes of 16 bits": chunk.pad_depth > 0 and case.program.code_bits == 16,
+                "pad codes of depthwise": chunk.pad_depth > 0 and chunk.kind == "depthwise",
+                "nested pad codes": chunk.pad_depth > 0 and chunk.nested_act,
             }
             seen |= {name for name, there in found.items() if there}
             wanted = set(found)

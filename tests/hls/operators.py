@@ -56,6 +56,8 @@ class Operator:
     out_lanes: int = 4
     rows: int = 0
     values: int = 8
+    per_channel: bool = False
+    """Shifts that differ by up to 9 between channels, and pad codes per channel."""
 
 
 FULL = Operator(
@@ -81,8 +83,18 @@ HALVES = Operator(
 )  # fmt: skip
 """A layer whose channel groups read halves of the input words, in the order 0, 1, 1, 0."""
 
+CHANNELS = Operator(
+    name="shifts and pad codes per channel", channels=7, pn=3, per_channel=True, zero=32, act_bits=5, size=(4, 5)
+)
+"""Pad codes that are rounded to 5 bits."""
+
 OPERATORS = (
     Operator(name="dense 1x1", kernel=(1, 1)),
+    CHANNELS,
+    Operator(name="depthwise, shifts and pad codes per channel", op="depthwise", pn=1, per_channel=True, signed=True),
+    Operator(name="average pooling, pad codes per channel", op="avgpool", pn=1, per_channel=True, stride=2),
+    replace(WIDE, name="16 bits, shifts and pad codes per channel", per_channel=True),
+    replace(HALVES, name="two groups, pad codes per channel", per_channel=True),
     Operator(name="dense 3x3, channels do not divide lanes", channels=7, out_channels=5, pn=4, pm=8, pq=4, pp=4),
     Operator(name="dense 5x5, map smaller than the kernel", size=(3, 2), kernel=(5, 5), pp=8),
     Operator(name="dense 3x3 stride 2, odd size", size=(7, 9), stride=2, pp=4),
@@ -253,6 +265,8 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
         rotate=o.rotate, act_bits=o.act_bits, weight_bits=o.weight_bits, weight_store_bits=o.store_bits, shift=1,
         q_min=q_min, q_max=q_max,
     )  # fmt: skip
+    if o.per_channel:
+        layer = replace(layer, pad_codes=tuple(rng.integers(first.code_min, first.code_max + 1, o.channels).tolist()))
     network = Network(name=o.name, tensors=(first, out), layers=(layer,))
     high = 1 << (o.store_bits - 1)
     drawn = rng.integers(-high, high, weight_shape(network, 0))
@@ -274,7 +288,13 @@ def operator_case(o: Operator, seed: int = 0) -> Case:
     middle = ((q_min + q_max) / 2 - o.out_zero) * step
     bias = np.full(channels, o.bias) if o.bias is not None else middle - acc.mean(axis=(0, 1, 2))
     res_mult = int(min(65535, 0.4 * 2.0**shift)) if o.residual else 0
-    network = replace(network, layers=(replace(layer, shift=shift, res_mult=res_mult),))
+    shifts = None
+    if o.per_channel:
+        fewer = rng.integers(0, 10, channels)
+        shifts = tuple(np.maximum(shift - fewer, 1).tolist())
+        mult = np.maximum(1, mult / 2.0 ** (shift - np.array(shifts)))
+        shift = min(shifts)
+    network = replace(network, layers=(replace(layer, shift=shift, shifts=shifts, res_mult=res_mult),))
     limit = 1 << (min(32, network.acc_bits(0)) - 1)
     weights = (
         LayerWeights(

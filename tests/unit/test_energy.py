@@ -56,6 +56,11 @@ def test_random_pairs_that_pack_columns(seed: int) -> None:
     of_pair(pair)
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_random_pairs_with_shifts_and_pad_codes_per_channel(seed: int) -> None:
+    of_pair(random_pair(np.random.default_rng([31, seed]), NetworkLimits(per_channel=True)))
+
+
 def of_pair(pair: Pair) -> None:
     accelerator = with_canonical_lanes(pair.accelerator)
     both(pair.network, designs_of(pair.network, [accelerator]), [accelerator])

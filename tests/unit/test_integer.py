@@ -52,6 +52,8 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
                                         acc = max(acc, naive_nest(a, src.bits, layer.act_bits, src.signed))
                                     continue
                                 a = maps[layer.input][iy][ix][n] if inside else src.zero_point
+                                if layer.pad_codes and not inside:
+                                    a = layer.pad_codes[n]
                                 w = 1
                                 if layer.op != "avgpool":
                                     kernel = lw.weight[m, n - first] if layer.op == "dense" else lw.weight[m]
@@ -59,11 +61,13 @@ def naive_run_all(network: Network, weights: Weights, image: list) -> list:
                                     w = naive_nest(int(stored), layer.weight_store_bits, layer.weight_bits, True)
                                 acc += w * naive_nest(a, src.bits, layer.act_bits, src.signed)
                     assert abs(acc) < 2 ** (network.acc_bits(i) - 1)
-                    total = (acc + int(lw.bias[m])) * int(lw.mult[m]) + 2 ** (layer.shift - 1)
+                    total = (acc + int(lw.bias[m])) * int(lw.mult[m])
+                    shift = layer.shifts[m] if layer.shifts else layer.shift
+                    total += 2 ** (shift - 1)
                     if layer.residual is not None:
                         res = network.tensors[layer.residual]
                         total += (maps[layer.residual][y][x][m] - res.zero_point) * layer.res_mult
-                    result[y][x][m] = min(max((total >> layer.shift) + out.zero_point, layer.q_min), layer.q_max)
+                    result[y][x][m] = min(max((total >> shift) + out.zero_point, layer.q_min), layer.q_max)
         maps.append(result)
     return maps
 
@@ -108,6 +112,70 @@ def test_wide_codes_equal_the_naive_reference(seed: int) -> None:
     for found, wanted in zip(tensors, naive_run_all(network, weights, x[0].tolist()), strict=True):
         assert found[0].tolist() == wanted
     assert np.array_equal(run(network, weights, x), tensors[-1])
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("seed", range(20))
+def test_shifts_and_pad_codes_per_channel_equal_the_naive_reference(seed: int, bits: int) -> None:
+    rng = np.random.default_rng([seed, 20])
+    limits = NetworkLimits(max_map=5, max_channels=6, max_layer_macs=2000, bits=bits, per_channel=True)
+    network, weights = random_network(rng, limits)
+    x = random_codes(rng, network.tensors[0], 1)
+    tensors = run_all(network, weights, x)
+    for found, wanted in zip(tensors, naive_run_all(network, weights, x[0].tolist()), strict=True):
+        assert found[0].tolist() == wanted
+    assert np.array_equal(run(network, weights, x), tensors[-1])
+
+
+def test_networks_with_shifts_and_pad_codes_are_diverse() -> None:
+    seen: set[str] = set()
+    shifts: set[int] = set()
+    for seed in range(60):
+        limits = NetworkLimits(per_channel=True)
+        network, _ = random_network(np.random.default_rng([seed, 21]), limits)
+        for i, layer in enumerate(network.layers):
+            src = network.source(layer)
+            shifts |= set(layer.shifts or ())
+            features = {
+                "one shift": layer.shifts is None,
+                "shifts that span more than 16": layer.shift_bits == 5,
+                "pad codes": layer.pad_codes is not None,
+                "pad codes of few bits": layer.pad_codes is not None and layer.act_bits < 8,
+                "pad codes beside a zero point": layer.pad_codes is not None and src.zero_point != 0,
+                "negative pad codes": min(layer.pad_codes or (0,)) < 0,
+                "pad codes of two groups": layer.pad_codes is not None and layer.groups == 2,
+                "pad codes only below or on the right": layer.pad_codes is not None
+                and layer.pad_top == layer.pad_left == 0,
+                **{
+                    f"pad codes of {op}": layer.pad_codes is not None and layer.op == op
+                    for op in ("dense", "depthwise")
+                },
+                "pad codes of avgpool": layer.pad_codes is not None and layer.op == "avgpool",
+                "padding without them": layer.pad_codes is None and network.leaves_map(i),
+            }
+            seen |= {name for name, there in features.items() if there}
+            wanted = set(features)
+    assert wanted <= seen, wanted - seen
+    assert {1, 47} <= shifts
+
+
+def test_borders_of_pad_codes_by_hand() -> None:
+    """Two channels of zero point 16, normalised each by itself, seen with 4 bits: beyond the map lie 48 and 9; 9 rounds
+    up to code 1, which is the zero point, and 48 to 3, which is 2 above it."""
+    tensor = Tensor(name="in", height=1, width=2, channels=2, signed=False, zero_point=16)
+    layer = Layer(
+        name="l", op="dense", input=0, kernel_h=1, kernel_w=3, pad_left=1, act_bits=4, shift=1, shifts=(3, 1), q_min=0,
+        q_max=255, pad_codes=(48, 9),
+    )  # fmt: skip
+    out = Tensor(name="out", height=1, width=2, channels=2, signed=False)
+    network = Network(name="n", tensors=(tensor, out), layers=(layer,))
+    weight = np.array([[[[1, 10, 100]], [[2, 20, 70]]], [[[1, 0, 0]], [[0, 0, 1]]]], np.int8)
+    bias = -weight.sum((1, 2, 3), dtype=np.int32)
+    weights = (LayerWeights(weight=weight, bias=bias, mult=np.array([8, 2], np.int32)),)
+    assert check_network(network) + check_weights(network, weights) == ()
+    x = np.array([[[[16, 16], [32, 16]]]], np.uint8)
+    # Operands less the zero point: (2, 0) | (0, 0), (1, 0) | (2, 0).
+    assert run(network, weights, x).tolist() == [[[[2 + 100, 2], [10 + 200, 0]]]]
 
 
 def test_wide_networks_are_diverse() -> None:

@@ -15,7 +15,10 @@ from nba.emit.hls_tables import job_initialiser
 from nba.emit.layout_text import BLOCKS, LIBRARY, expression, job_struct, module_name, rendered, verilog
 from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, WordField, WordSection, pack_program, program_width
 
-SIZES = [{"C_BITS": 8, "ACC_BITS": 24, "PQ": 1}, {"C_BITS": 16, "ACC_BITS": 41, "PQ": 3}]
+SIZES = [
+    {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 6},
+    {"C_BITS": 16, "ACC_BITS": 41, "PQ": 3, "SHIFT_BITS": 2},
+]
 
 
 def test_every_file_is_what_the_tables_say() -> None:
@@ -102,6 +105,9 @@ def test_members_of_job_have_the_values_of_their_fields() -> None:
     own = {m.name: f"<{m.name}>" for m in JOB if not m.word}
     values = job_initialiser(word, own)[1:-1].split(", ")
     assert len(values) == len(JOB)
+    assert JOB[-1].default
+    shorter = {name: value for name, value in own.items() if name != JOB[-1].name}
+    assert job_initialiser(word, shorter)[1:-1].split(", ") == values[:-1]
     for member, value in zip(JOB, values, strict=True):
         if member.kind == "bool":
             assert value == "true"

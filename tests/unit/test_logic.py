@@ -48,8 +48,9 @@ def of_arrays(seed: int, limits: NetworkLimits) -> tuple[Parts, Parts, tuple[int
 
 
 LIMITS = {"8 bits": NetworkLimits(), "16 bits": NetworkLimits(bits=16), "packed": NetworkLimits(narrow=True)}
+LIMITS["per channel"] = NetworkLimits(per_channel=True)
 CASES = [("8 bits", seed) for seed in range(60)] + [
-    (kind, seed) for kind in ("16 bits", "packed") for seed in range(20)
+    (kind, seed) for kind in ("16 bits", "packed", "per channel") for seed in range(20)
 ]
 
 

@@ -89,12 +89,13 @@ def test_layers_may_differ_in_bits_and_requantisation_alone(field: str) -> None:
         "stride_h": 3 - first.stride_h, "stride_w": 3 - first.stride_w, "pad_top": first.pad_top + 1,
         "pad_left": first.pad_left + 1, "weight_store_bits": 8 if first.weight_store_bits < 8 else 7,
         "act_bits": 8, "weight_bits": 2, "shift": 1 + first.shift % 40, "res_mult": 0, "q_min": first.q_min,
-        "q_max": first.q_max,
+        "q_max": first.q_max, "shifts": (design.modes[0].layers[0].shift,) * design.network.result(0).channels,
+        "pad_codes": (0,) * design.network.source(first).channels,
     }  # fmt: skip
     second = _with_layer(_with_layer(design.modes[0], 0, weight_bits=2), 0, **{field: other[field]})
     networks = (design.network, second, design.modes[1])
     problems = check_modes(networks, _split(design, weights))
-    free = ("act_bits", "weight_bits", "shift", "res_mult", "q_min", "q_max")
+    free = ("act_bits", "weight_bits", "shift", "shifts", "res_mult", "q_min", "q_max")
     if field in free or other[field] == getattr(first, field):
         assert problems == ()
     else:

@@ -25,6 +25,10 @@ def bias_limit(reduction: int, act_bits: int, weight_bits: int, signed: bool) ->
     return int((1 << (min(BIAS_BITS, acc_bits(reduction, act_bits, weight_bits, signed)) - 1)) - 1)
 
 
+LEAST_MULT = 1 << (MULT_BITS - 2)
+"""A smaller multiplier stands for its ratio with less than 14 bits, which is where a channel may get its own shift."""
+
+
 def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:
     """(multipliers int64, shift) with ratios ~ multipliers / 2**shift; the largest ratio uses all `MULT_BITS` bits.
 
@@ -44,3 +48,18 @@ def fixed_point(ratios: np.ndarray) -> tuple[np.ndarray, int]:
         f"a requantisation ratio of {largest:.3g} exceeds {_MULT_MAX / 2:.0f}: training diverged; "
         "lower its learning rate"
     )
+
+
+def channel_fixed_point(ratios: np.ndarray, least_mult: int = LEAST_MULT) -> tuple[np.ndarray, tuple[int, ...]]:
+    """(multipliers int64, shifts) with ratios ~ multipliers / 2**shifts, of layers that may have a shift per channel.
+
+    As `fixed_point`, but a channel whose multiplier would be below `least_mult` gets the shift at which it uses all
+    `MULT_BITS` bits, or the largest legal one. Training does not use it: its networks have one shift per layer. Raises
+    NbaError as `fixed_point` does.
+    """
+    mult, shift = fixed_point(ratios)
+    shifts = np.full(mult.shape, shift, np.int64)
+    for m in np.flatnonzero((mult < least_mult) & (np.asarray(ratios) > 0)):
+        own, own_shift = fixed_point(np.asarray(ratios)[m : m + 1])
+        mult[m], shifts[m] = own[0], own_shift
+    return mult, tuple(int(s) for s in shifts)

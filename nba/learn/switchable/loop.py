@@ -8,7 +8,6 @@ of the schedule trains with BatchNorm folded and integer biases.
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor
 
 from nba.core.errors import NbaError
 from nba.core.progress import Progress, Silent
-from nba.ir.network import Network
+from nba.ir.network import Network, document
 from nba.learn.data.dataset import Dataset
 from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.export import measure_switchable
@@ -82,7 +81,7 @@ class CascadeFit(Epochs[SwitchableNetwork, SwitchableRecord]):
         self.cascade = config
         weights = int(epoch_generator(seed, 0, "weights").initial_seed())
         model = SwitchableNetwork(network, config, weights)
-        description = [_FORMAT, asdict(network), config.recipe()]
+        description = [_FORMAT, document(network), config.recipe()]
         super().__init__(model, dataset, train, seed, purpose=PURPOSE, description=description)
         model.arithmetic(self.compute)
 

@@ -9,6 +9,7 @@
 // `Io` binds the engine to one chunk's memories by static functions:
 //   ring(i) -> Ring;  read(edge, tap, word);  read_residual(edge, tap, word);  weights(addr, lanes);
 //   params(addr, bias, mult);  write(rings, rows, q, unit, width, code)
+// and, where SHIFT_BITS is not 0, shifts(addr, more); where PADS is set, pads(addr, word).
 #ifndef NBA_ENGINE_H
 #define NBA_ENGINE_H
 
@@ -18,8 +19,52 @@
 
 namespace nba {
 
+// The codes [LANES] that padding inserts in channel word `word`; SOME: jobs of the chunk have codes per channel.
+template <class Io, class Code, int LANES, bool SOME>
+struct Pads {
+  static void read(const Job &job, int, Code pad[LANES]) {
+#pragma HLS INLINE
+  one_pad:
+    for (int l = 0; l < LANES; ++l) {
+#pragma HLS UNROLL
+      pad[l] = job.pad_code;
+    }
+  }
+};
+template <class Io, class Code, int LANES>
+struct Pads<Io, Code, LANES, true> {
+  static void read(const Job &job, int word, Code pad[LANES]) {
+#pragma HLS INLINE
+    if (job.pad_base < 0) {
+      Pads<Io, Code, LANES, false>::read(job, word, pad);
+    } else {
+      Io::pads(job.pad_base + word, pad);
+    }
+  }
+};
+
+// How far the shifts [PQ] of a drain step are above that of the job; SOME: those of some jobs differ.
+template <class Io, int PQ, bool SOME>
+struct Shifts {
+  static void read(int, ap_uint<6> more[PQ]) {
+#pragma HLS INLINE
+  no_more:
+    for (int l = 0; l < PQ; ++l) {
+#pragma HLS UNROLL
+      more[l] = 0;
+    }
+  }
+};
+template <class Io, int PQ>
+struct Shifts<Io, PQ, true> {
+  static void read(int addr, ap_uint<6> more[PQ]) {
+#pragma HLS INLINE
+    Io::shifts(addr, more);
+  }
+};
+
 template <int CODE, bool PER_CHANNEL, int PM, int PN, int PP, int BANKS, int DEGREE, int PQ, int W_STORE, int W_BITS, int A_BITS, int ACC_BITS,
-          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL, bool MAXIMUM>
+          bool NEST_WEIGHT, bool NEST_ACT, bool RESIDUAL, bool MAXIMUM, int SHIFT_BITS = 0, bool PADS = false>
 struct Engine {
   static const int LANES = PER_CHANNEL ? PM : PN;          // channels in a word of the input
   static const int WEIGHTS = PER_CHANNEL ? PM : PM * PN;   // weights in a word, [m][n]
@@ -41,7 +86,9 @@ struct Engine {
 #pragma HLS ARRAY_PARTITION variable=banks dim=0 complete
     const Tap<BANKS> t = tap<BANKS>(src, row, x0, job.width_in, word, row_inside);
     Io::read(src.edge, t, banks);
-    const code_t pad = job.pad_code;
+    code_t pad[LANES];
+#pragma HLS ARRAY_PARTITION variable=pad complete
+    Pads<Io, code_t, LANES, PADS>::read(job, word, pad);
   operand_columns:
     for (int j = 0; j < COLUMNS; ++j) {
 #pragma HLS UNROLL
@@ -49,7 +96,7 @@ struct Engine {
     operand_lanes:
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
-        const value_t a = value_of<CODE>(t.inside[b] ? banks[b][l] : pad, job.in_signed);
+        const value_t a = value_of<CODE>(t.inside[b] ? banks[b][l] : pad[l], job.in_signed);
         act[j][l] = NEST_ACT ? act_t(nest<CODE + 1>(a, job.act_shift, job.act_hi)) : act_t(a);
       }
     }
@@ -120,16 +167,19 @@ struct Engine {
 #pragma HLS INLINE
     ap_int<ACC_BITS> bias[PQ];
     ap_uint<16> mult[PQ];
+    ap_uint<6> more[PQ];
     code_t res[BANKS][PQ];
     code_t code[PP][PQ];
 #pragma HLS ARRAY_PARTITION variable=bias complete
 #pragma HLS ARRAY_PARTITION variable=mult complete
+#pragma HLS ARRAY_PARTITION variable=more complete
 #pragma HLS ARRAY_PARTITION variable=res dim=0 complete
 #pragma HLS ARRAY_PARTITION variable=code dim=0 complete
     const int unit = g * DRAIN + k;
     const int part = q * job.degree + pass;   // of the row, PP columns each
     int rotate = 0;
     Io::params(job.param_base + unit, bias, mult);
+    Shifts<Io, PQ, SHIFT_BITS != 0>::read(job.param_base + unit, more);
     if (RESIDUAL && job.has_residual) {
       const Ring ring = Io::ring(job.res_ring);
       const int word = unit < ring.col_words ? unit : 0;
@@ -145,7 +195,7 @@ struct Engine {
 #pragma HLS UNROLL
         const code_t other = res[(rotate + j) & (BANKS - 1)][l];
         const value_t r = RESIDUAL && job.has_residual ? value_of<CODE>(other, job.res_signed) : value_t(0);
-        code[j][l] = requantise<CODE, ACC_BITS, RESIDUAL>(held[pass * PP + j][k * PQ + l], bias[l], mult[l], r, job);
+        code[j][l] = requantise<CODE, ACC_BITS, RESIDUAL, SHIFT_BITS>(held[pass * PP + j][k * PQ + l], bias[l], mult[l], more[l], r, job);
       }
     }
     Io::write(job.uses, place.dst, part, unit, job.width_out, code);

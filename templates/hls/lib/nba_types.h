@@ -77,6 +77,7 @@ struct Job {
   int q_min;             // smallest code of the output
   int q_max;             // largest code of the output
   int uses[MAX_USES];    // per buffer that the chunk writes: the ring that gets the output, or -1
+  int pad_base = -1;     // first word of the job's pad codes; -1: `pad_code` in all channels [words]
 };
 // end of generated
 

@@ -6,7 +6,8 @@
 // C_BITS: code [bits] (8, 16). A_BITS: operand precision [bits] (2..8, 16; C_BITS if NEST = 0).
 // NEST: 1 if any job sees fewer bits than a code has.
 // Packing: bank b's word at s_data[b*LANES*C_BITS], column j's lane n at m_data[(j*LANES+n)*(A_BITS+1)].
-// Column j lies in bank (s_rot + j) % BANKS; where s_ok[j] is 0 every lane of it is the code s_pad.
+// Column j lies in bank (s_rot + j) % BANKS; where s_ok[j] is 0 every lane of it is the code s_pad (PADS = 0), or lane n the
+// code s_pad[n*C_BITS] (PADS = 1).
 // Operand: nest(code, C_BITS, C_BITS - s_shift), extended by s_signed;
 // C_BITS - A_BITS <= s_shift <= C_BITS - 2.
 `default_nettype none
@@ -17,13 +18,14 @@ module nba_align #(
   parameter integer LANES  = 4,
   parameter integer C_BITS = 8,
   parameter integer A_BITS = 8,
-  parameter integer NEST   = 1
+  parameter integer NEST   = 1,
+  parameter integer PADS   = 0
 ) (
   input  wire                           clk,
   input  wire [BANKS*LANES*C_BITS-1:0]       s_data,
   input  wire [3:0]                     s_rot,
   input  wire [BANKS-1:0]               s_ok,
-  input  wire [C_BITS-1:0]              s_pad,
+  input  wire [((PADS != 0) ? LANES : 1)*C_BITS-1:0] s_pad,
   input  wire                           s_signed,
   input  wire [3:0]                     s_shift,
   output wire [COLUMNS*LANES*(A_BITS+1)-1:0] m_data
@@ -31,13 +33,14 @@ module nba_align #(
 
   localparam integer WORD_W = LANES * C_BITS;
   localparam integer OP_W   = A_BITS + 1;
+  localparam integer N_PADS = (PADS != 0) ? LANES : 1;
   localparam integer ROT_W  = (BANKS > 1) ? $clog2(BANKS) : 0;
 
   // Stage i of the rotator moves every column 2^i banks down if bit i of s_rot is set.
   wire [(ROT_W+1)*BANKS*WORD_W-1:0] stages;
   reg  [COLUMNS*WORD_W-1:0]      columns_q1;
   reg  [COLUMNS-1:0]             ok_q1;
-  reg  [C_BITS-1:0]              pad_q1;
+  reg  [N_PADS*C_BITS-1:0]       pad_q1;
   reg                            signed_q1;
   reg  [3:0]                     shift_q1;
   reg  [C_BITS:0]                top_q2;
@@ -72,7 +75,7 @@ module nba_align #(
 
     for (gj = 0; gj < COLUMNS; gj = gj + 1) begin : g_column
       wire [WORD_W-1:0] word;
-      assign word = ok_q1[gj] ? columns_q1[gj*WORD_W +: WORD_W] : {LANES{pad_q1}};
+      assign word = ok_q1[gj] ? columns_q1[gj*WORD_W +: WORD_W] : {(LANES/N_PADS){pad_q1}};
 
       for (gn = 0; gn < LANES; gn = gn + 1) begin : g_lane
         wire [C_BITS:0] code;

@@ -9,6 +9,8 @@
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
 // one. HAS_RES, HAS_MAX: 1 if any job has a residual operand, or takes the largest product of a window (PER_CHANNEL).
 // PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8).
+// SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's (nba_requant).
+// PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
 // Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
 // (nba_word_*). Weight word: weight (m, n) at (m*PN+n)*W_STORE. Codes: channel m of column p is number p*PQ+m.
@@ -44,7 +46,12 @@ module nba_chunk #(
   parameter integer P_BLOCK     = 0,
   parameter         PROGRAM_FILE = "program.mem",
   parameter         WEIGHT_FILE  = "weights.mem",
-  parameter         PARAM_FILE   = "params.mem"
+  parameter         PARAM_FILE   = "params.mem",
+  parameter integer SHIFT_BITS  = 0,
+  parameter integer PAD_DEPTH   = 0,
+  parameter integer PAD_BLOCK   = 0,
+  parameter [N_JOBS*17-1:0] PAD_TABLE = {N_JOBS{17'd0}},
+  parameter         PAD_FILE     = "pads.mem"
 ) (
   input  wire                                          clk,
   input  wire                                          rst,
@@ -139,6 +146,7 @@ module nba_chunk #(
   wire              first_q2;
   wire [15:0]       w_addr;
   wire [1:0]        degree;
+  wire [12:0]       channel_word;
   wire [BANKS-1:0]  ok_q2;
   wire [3:0]        rot_q2;
   wire              xfer;
@@ -194,6 +202,7 @@ module nba_chunk #(
     .m_w_bits         (w_bits),
     .m_max            (take_max),
     .m_degree         (degree),
+    .m_word           (channel_word),
     .m_valid          (valid_q2),
     .m_first          (first_q2),
     .m_w_addr         (w_addr),
@@ -231,7 +240,12 @@ module nba_chunk #(
     .HAS_MAX    (HAS_MAX),
     .W_DEPTH    (W_DEPTH),
     .W_BLOCK    (W_BLOCK),
-    .WEIGHT_FILE(WEIGHT_FILE)
+    .WEIGHT_FILE(WEIGHT_FILE),
+    .N_JOBS     (N_JOBS),
+    .PAD_DEPTH  (PAD_DEPTH),
+    .PAD_BLOCK  (PAD_BLOCK),
+    .PAD_TABLE  (PAD_TABLE),
+    .PAD_FILE   (PAD_FILE)
   ) u_operands (
     .clk        (clk),
     .rst        (rst),
@@ -243,6 +257,8 @@ module nba_chunk #(
     .cfg_w_bits (w_bits),
     .cfg_max    (take_max),
     .cfg_degree (degree),
+    .job        (job),
+    .s_word     (channel_word),
     .s_valid    (valid_q2),
     .s_first    (first_q2),
     .s_w_addr   (w_addr),
@@ -300,6 +316,7 @@ module nba_chunk #(
     .P_DEPTH   (P_DEPTH),
     .P_BLOCK   (P_BLOCK),
     .PARAM_FILE(PARAM_FILE),
+    .SHIFT_BITS(SHIFT_BITS),
     .ROW_W     (ROW_W),
     .DRAIN_W   (DRAIN_W),
     .DST_W     (DST_W)

@@ -57,6 +57,7 @@ module nba_issue #(
   output wire [4:0]             m_w_bits,
   output wire                   m_max,
   output wire [1:0]             m_degree,
+  output wire [12:0]            m_word,
   // steps (i+2)
   output wire                   m_valid,
   output wire                   m_first,
@@ -263,6 +264,7 @@ module nba_issue #(
     .cfg_ring_words  (f_ring_words),
     .cfg_w_base      (f_w_base),
     .cfg_w_step      (f_w_step),
+    .m_word          (m_word),
     .m_addr          (src_addr),
     .m_w_addr        (m_w_addr),
     .m_ok            (m_ok),

@@ -9,7 +9,8 @@
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
 // HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM.
 // Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle before the activations, as nba_pair takes
-// them. Packing of m_a and m_w: as nba_align (DEGREE > 1: nba_spread) and nba_wnest. Reset: no step is under way.
+// them. PAD_DEPTH: words of PAD_FILE, pad codes per channel; 0: no job has them (nba_pads: PAD_BLOCK, PAD_TABLE, N_JOBS).
+// Packing of m_a and m_w: as nba_align (DEGREE > 1: nba_spread) and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
   parameter integer PER_CHANNEL = 0,
@@ -29,7 +30,12 @@ module nba_operands #(
   parameter integer HAS_MAX     = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
-  parameter         WEIGHT_FILE = "weights.mem"
+  parameter         WEIGHT_FILE = "weights.mem",
+  parameter integer N_JOBS      = 1,
+  parameter integer PAD_DEPTH   = 0,
+  parameter integer PAD_BLOCK   = 0,
+  parameter [N_JOBS*17-1:0] PAD_TABLE = {N_JOBS{17'd0}},
+  parameter         PAD_FILE    = "pads.mem"
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -42,6 +48,8 @@ module nba_operands #(
   input  wire [4:0]        cfg_w_bits,
   input  wire              cfg_max,
   input  wire [1:0]        cfg_degree,
+  input  wire [7:0]        job,
+  input  wire [12:0]       s_word,
   // i+2
   input  wire              s_valid,
   input  wire              s_first,
@@ -111,6 +119,32 @@ module nba_operands #(
     end
   end
 
+  localparam integer PADS   = (PAD_DEPTH != 0) ? 1 : 0;
+  localparam integer N_PADS = (PADS != 0) ? LANES : 1;
+  wire [N_PADS*C_BITS-1:0] pads;
+  generate
+    if (PADS != 0) begin : g_pads
+      nba_pads #(
+        .LANES (LANES),
+        .C_BITS(C_BITS),
+        .N_JOBS(N_JOBS),
+        .DEPTH (PAD_DEPTH),
+        .BLOCK (PAD_BLOCK),
+        .TABLE (PAD_TABLE),
+        .FILE  (PAD_FILE)
+      ) u_pads (
+        .clk   (clk),
+        .job   (job),
+        .s_word(s_word),
+        .s_pad (nest_a[A_W-1:5]),
+        .m_pads(pads)
+      );
+    end else begin : g_one_pad
+      wire unused = &{1'b0, job, s_word};
+      assign pads = nest_a[A_W-1:5];
+    end
+  endgenerate
+
   localparam integer COLUMNS = PP * DEGREE;
   wire [COLUMNS*LANES*(A_BITS+1)-1:0] columns;
   nba_align #(
@@ -119,13 +153,14 @@ module nba_operands #(
     .LANES  (LANES),
     .C_BITS (C_BITS),
     .A_BITS (A_BITS),
-    .NEST   (A_NEST)
+    .NEST   (A_NEST),
+    .PADS   (PADS)
   ) u_align (
     .clk     (clk),
     .s_data  (src_word),
     .s_rot   (rot_q[7:4]),
     .s_ok    (ok_q[BANKS +: BANKS]),
-    .s_pad   (nest_a[A_W-1:5]),
+    .s_pad   (pads),
     .s_signed(nest_a[4]),
     .s_shift (nest_a[3:0]),
     .m_data  (columns)

@@ -8,6 +8,9 @@
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
 // must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
+// SHIFT_BITS 1..6: the shift of a channel is c_least + s_shift[m*SHIFT_BITS], at most 47, with s_shift in t; c_least holds
+// in t, c_round in t+1, c_shift is not read. Where s_shift is not 0 the channel adds no residual and rounds by its own
+// shift. 0: c_shift for all channels; s_shift and c_least are ignored.
 `default_nettype none
 
 module nba_requant #(
@@ -16,16 +19,19 @@ module nba_requant #(
   parameter integer C_BITS   = 8,
   parameter integer ACC_BITS = 24,
   parameter integer HAS_RES  = 1,
-  parameter integer SPLIT    = 0
+  parameter integer SPLIT    = 0,
+  parameter integer SHIFT_BITS = 0
 ) (
   input  wire                      clk,
   input  wire [PQ*PP*ACC_BITS-1:0] s_acc,
   input  wire [PQ*ACC_BITS-1:0]    s_bias,
   input  wire [PQ*16-1:0]          s_mult,
+  input  wire [PQ*((SHIFT_BITS != 0) ? SHIFT_BITS : 1)-1:0] s_shift,
   input  wire [PP*PQ*C_BITS-1:0]   s_res,
   input  wire [15:0]               c_res_mult,
   input  wire                      c_res_signed,
   input  wire [47:0]               c_round,
+  input  wire [5:0]                c_least,
   input  wire [5:0]                c_shift,
   input  wire [C_BITS:0]           c_zero,
   input  wire [C_BITS:0]           c_min,
@@ -47,15 +53,15 @@ module nba_requant #(
   wire signed [VALUE_W-1:0] zero;
   wire signed [VALUE_W-1:0] low;
   wire signed [VALUE_W-1:0] high;
-  wire signed [TOTAL_W-1:0] round;
+  wire signed [TOTAL_W-1:0] common;
   assign zero = {{2{c_zero[C_BITS]}}, c_zero};
   assign low  = {{2{c_min[C_BITS]}}, c_min};
   assign high = {{2{c_max[C_BITS]}}, c_max};
   generate
     if (TOTAL_W > 48) begin : g_round
-      assign round = {{(TOTAL_W-48){c_round[47]}}, c_round};
+      assign common = {{(TOTAL_W-48){c_round[47]}}, c_round};
     end else begin : g_round_as_is
-      assign round = c_round;
+      assign common = c_round;
     end
   endgenerate
 
@@ -77,6 +83,46 @@ module nba_requant #(
 
       always @(posedge clk) begin
         mult_q2 <= {1'b0, s_mult[gm*16 +: 16]};
+      end
+
+      // Shift and rounding constant of the channel, in the cycles in which they are read.
+      wire [2:0]                by_eights;
+      wire [2:0]                by_rest;
+      wire signed [TOTAL_W-1:0] round;
+      if (SHIFT_BITS != 0) begin : g_shift
+        wire [SHIFT_BITS-1:0]     more;
+        wire [SHIFT_BITS+5:0]     wide;
+        reg                       own_q2;
+        reg [5:0]                 shift_q2;
+        reg [5:0]                 shift_q3;
+        reg [5:0]                 shift_q4;
+        reg [5:0]                 shift_q5;
+        reg [2:0]                 rest_q6;
+        reg signed [TOTAL_W-1:0]  round_q3;
+        wire [TOTAL_W-1:0]        half;
+        assign more = s_shift[gm*SHIFT_BITS +: SHIFT_BITS];
+        assign wide = {6'd0, more};
+        for (gp = 0; gp < TOTAL_W; gp = gp + 1) begin : g_half
+          localparam [31:0] SHIFT = gp + 1;
+          assign half[gp] = (gp < 47) && shift_q2 == SHIFT[5:0];
+        end
+        always @(posedge clk) begin
+          own_q2   <= |more;
+          shift_q2 <= c_least + wide[5:0];
+          round_q3 <= own_q2 ? half : common;
+          shift_q3 <= shift_q2;
+          shift_q4 <= shift_q3;
+          shift_q5 <= shift_q4;
+          rest_q6  <= shift_q5[2:0];
+        end
+        wire unused_wide = &{1'b0, wide};
+        assign by_eights = shift_q5[5:3];
+        assign by_rest   = rest_q6;
+        assign round     = round_q3;
+      end else begin : g_no_shift
+        assign by_eights = c_shift[5:3];
+        assign by_rest   = c_shift[2:0];
+        assign round     = common;
       end
 
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
@@ -149,8 +195,8 @@ module nba_requant #(
         end
 
         // The shift in two parts: multiples of 8, then the rest.
-        assign coarse = total_q5 >>> {c_shift[5:3], 3'd0};
-        assign fine   = shifted_q6 >>> c_shift[2:0];
+        assign coarse = total_q5 >>> {by_eights, 3'd0};
+        assign fine   = shifted_q6 >>> by_rest;
 
         // Saturating to C_BITS + 2 bits first changes no result (beyond them the sum with the zero point is
         // at or beyond every limit of C_BITS + 1), and keeps the last adder and the comparators small.
@@ -176,7 +222,7 @@ module nba_requant #(
     end
   endgenerate
 
-  wire unused = &{1'b0, s_res, c_res_mult, c_res_signed};
+  wire unused = &{1'b0, s_res, c_res_mult, c_res_signed, s_shift, c_least, c_shift};
 
 `ifdef FORMAL
   // A code lies within the limits of the two cycles before it, whatever the total was.

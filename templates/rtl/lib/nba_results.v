@@ -7,8 +7,9 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
-// P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
+// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges;
+// P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift behind the other parameters
+// (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
 module nba_results #(
@@ -26,6 +27,7 @@ module nba_results #(
   parameter integer P_DEPTH    = 4,
   parameter integer P_BLOCK    = 0,
   parameter         PARAM_FILE = "params.mem",
+  parameter integer SHIFT_BITS = 0,
   parameter integer ROW_W      = 66,
   parameter integer DRAIN_W    = 111,
   parameter integer DST_W      = 37
@@ -62,7 +64,8 @@ module nba_results #(
   output wire [N_DST*16-1:0]           step_parity_words
 );
   localparam integer RES_W   = PP * PQ * C_BITS;
-  localparam integer PARAM_W = PQ * (ACC_BITS + 16);
+  localparam integer PARAM_W = PQ * (ACC_BITS + 16 + SHIFT_BITS);
+  localparam integer SHIFT_W = (SHIFT_BITS != 0) ? SHIFT_BITS : 1;
   localparam integer DSTS_W  = N_DST * DST_W;
   localparam integer LATE_W  = ROW_W + DRAIN_W + DSTS_W;
 
@@ -197,7 +200,7 @@ module nba_results #(
     .cfg_res_ring(next_res_ring)
   );
   wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
-                  words_m_valid, words_count, early_shift, early_zero, early_min, early_max, late_res_words,
+                  words_m_valid, words_count, early_zero, early_min, early_max, late_res_words,
                   late_res_mult, late_res_signed, late_round};
 
   // ---------------------------------------------------------------- drain
@@ -286,6 +289,7 @@ module nba_results #(
   wire [PARAM_W-1:0]     param;
   wire [PQ*ACC_BITS-1:0] bias;
   wire [PQ*16-1:0]       mult;
+  wire [PQ*SHIFT_W-1:0]  more;
   nba_rom #(
     .WIDTH(PARAM_W),
     .DEPTH(P_DEPTH),
@@ -302,26 +306,42 @@ module nba_results #(
     .PQ      (PQ),
     .ACC_BITS(ACC_BITS)
   ) u_word_param (
-    .s_word  (param),
+    .s_word  (param[PQ*(ACC_BITS+16)-1:0]),
     .cfg_bias(bias),
     .cfg_mult(mult)
   );
+  generate
+    if (SHIFT_BITS != 0) begin : g_shifts
+      nba_word_shift #(
+        .PQ        (PQ),
+        .SHIFT_BITS(SHIFT_BITS)
+      ) u_word_shift (
+        .s_word   (param[PARAM_W-1:PQ*(ACC_BITS+16)]),
+        .cfg_shift(more)
+      );
+    end else begin : g_one_shift
+      assign more = {PQ*SHIFT_W{1'b0}};
+    end
+  endgenerate
 
   nba_requant #(
     .PQ      (PQ),
     .PP      (PP),
     .C_BITS  (C_BITS),
     .ACC_BITS(ACC_BITS),
-    .HAS_RES (HAS_RES)
+    .HAS_RES (HAS_RES),
+    .SHIFT_BITS(SHIFT_BITS)
   ) u_requant (
     .clk         (clk),
     .s_acc       (lanes),
     .s_bias      (bias),
     .s_mult      (mult),
+    .s_shift     (more),
     .s_res       (res_word),
     .c_res_mult  (o_res_mult),
     .c_res_signed(o_res_signed),
     .c_round     (o_round),
+    .c_least     (early_shift),
     .c_shift     (o_shift),
     .c_zero      (o_zero),
     .c_min       (o_min),

@@ -50,6 +50,8 @@ module nba_walk #(
   input  wire [15:0]       cfg_ring_words,
   input  wire [15:0]       cfg_w_base,
   input  wire              cfg_w_step,
+  // stage i: channel word of the step
+  output wire [12:0]       m_word,
   // stage i+2
   output wire [BANKS*16-1:0] m_addr,
   output wire [15:0]       m_w_addr,
@@ -393,6 +395,7 @@ module nba_walk #(
 
   wire unused = &{1'b0, cfg_degree};
 
+  assign m_word       = word;
   assign m_w_addr     = w_addr_q2;
   assign m_rot        = rot_q2;
   assign m_valid      = valid_q2;
