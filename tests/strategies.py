@@ -29,7 +29,7 @@ from nba.ir.network import (
 from nba.ir.network_rules import BIAS_BITS
 from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
-from nba.machine.accelerator_rules import columns_of
+from nba.machine.accelerator_rules import MAX_BANKS, columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
@@ -53,6 +53,8 @@ class NetworkLimits:
     """Without max pooling, and with one stride for rows and columns: the draws that planted bugs were chosen for."""
     narrow: bool = False
     """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
+    any_columns: bool = False
+    """Strides up to 4, and accelerators of any number of columns up to 16."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,10 +113,12 @@ def _rotation(rng: np.random.Generator, channels: int) -> int:
     return (0, channels // 4, multiple % channels, anything)[style]
 
 
-def _strides(rng: np.random.Generator, plain: bool, whole_map: bool) -> tuple[int, int]:
+def _strides(rng: np.random.Generator, limits: NetworkLimits, whole_map: bool) -> tuple[int, int]:
     """Of rows and of columns."""
+    if limits.any_columns:
+        return _pick(rng, [1, 1, 1, 2, 3, 4]), _pick(rng, [1, 1, 1, 1, 2, 3, 4])
     rows = _pick(rng, [1, 1, 2])
-    if plain:
+    if limits.plain:
         rows = _pick(rng, [1, 1, 1, 2]) if whole_map else rows
         return rows, rows
     columns = _pick(rng, [1, 1, 2])
@@ -135,7 +139,7 @@ def _shape(
         kernel_h, kernel_w = int(rng.integers(1, 6)), int(rng.integers(1, 6))
     else:
         kernel_h, kernel_w = src.height, src.width
-    strides = _strides(rng, limits.plain, style == 4 and wanted is None)
+    strides = _strides(rng, limits, style == 4 and wanted is None)
     if style == 4 and wanted is None:
         rows, cols = (0, 1), (0, 1)
     else:
@@ -389,9 +393,10 @@ def _rings(
 
 def random_accelerator(
     rng: np.random.Generator, network: Network, max_chunks: int = 4, tightness: float = 0.7, calm: bool = False,
-    packs: bool = False,
+    packs: bool = False, any_columns: bool = False,
 ) -> Accelerator:  # fmt: skip
     """A random legal accelerator for `network`; it may deadlock, `schedule` tells. packs: it packs columns.
+    any_columns: of any number of columns.
 
     tightness: fraction of the rings between chunks that get few rows. calm: jobs of a chunk in topological order;
     with tightness 0 such an accelerator never deadlocks.
@@ -406,7 +411,7 @@ def random_accelerator(
     last = next(chunk.pq for chunk in chunks for job in chunk.jobs if job.layer == len(network.layers) - 1)
     packing = _pick(rng, [2, 4, 4]) if packs else 1
     accelerator = Accelerator(
-        pp=_pick(rng, list(columns_of(packing))),
+        pp=int(rng.integers(1, MAX_BANKS // packing + 1)) if any_columns else _pick(rng, list(columns_of(packing))),
         packing=packing,
         chunks=chunks,
         rings=_rings(rng, network, programs, tightness),
@@ -429,7 +434,10 @@ def random_pair(
     while True:
         tightness = max(0.0, 0.9 - 0.1 * attempts)
         narrow = limits is not None and limits.narrow
-        accelerator = random_accelerator(rng, network, max_chunks, tightness, calm=tightness == 0.0, packs=narrow)
+        accelerator = random_accelerator(
+            rng, network, max_chunks, tightness, calm=tightness == 0.0, packs=narrow,
+            any_columns=limits is not None and limits.any_columns,
+        )  # fmt: skip
         program = lower(network, accelerator)
         attempts += 1
         try:

@@ -137,7 +137,7 @@ def test_packed_columns_occur_in_every_way() -> None:
                     found.add("slot is the walk")
                 if job.degree > 1 and job.col_groups > 1:
                     found.add("several groups of packed columns")
-                if any(ring.split for d in job.destinations for ring in program.edges[d.edge].rings):
+                if any(ring.stride > 1 for d in job.destinations for ring in program.edges[d.edge].rings):
                     found |= {"split rows from packed columns"} if job.degree > 1 else set()
     assert found == {
         "packing 2", "packing 4", 1, 2, 4, "degrees that differ in a chunk", "residual operand of packed columns",
