@@ -205,7 +205,10 @@ def render_bundle(
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
-    sent, received = stream_bytes(x, program.in_cols, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
+    sent, received = (
+        stream_bytes(x, program.in_cols, program.in_lanes, bits),
+        (program.out_cols, program.out_lanes, bits),
+    )
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
     for m, y in enumerate(outputs):
         frames = stream_bytes(y, *received)

@@ -28,7 +28,6 @@ from nba.machine.designs import (
     INPUT,
     MOST_DEGREE,
     PACKED,
-    PACKING,
     RESIDUAL,
     ROWS,
     STORE_BITS,
@@ -231,9 +230,7 @@ def fill(
                 edge[E_READS] += read
                 row[C_RES_DRAINS] += read
             edge[E_WRITES] += (
-                in_beats * in_cols
-                if tensor == 0
-                else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
+                in_beats * in_cols if tensor == 0 else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
             )
     last, layer = chunk[n_layers - 1], layers[n_layers - 1]
     out_groups, out_words = ceil_div(layer[COLS], in_cols), ceil_div(layer[M], out_lanes)
