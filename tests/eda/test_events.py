@@ -108,7 +108,7 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    bits = case.program.banks * case.program.in_lanes * 8
+    bits = case.program.in_cols * case.program.in_lanes * 8
     bench = BENCH % {"in_bits": bits, "counters": counters(case), "frames": FRAMES}
     (folder / "rtl" / "bench.v").write_text(bench)
     files = sorted(p.name for p in (folder / "rtl").glob("*.v"))
