@@ -6,7 +6,8 @@
     python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
 
 Pairs are those of seeds --first-seed, --first-seed + 1, ...; every ninth is one of narrow codes on an accelerator that
-packs columns, of seed --first-seed + 2,000,000 and so on; every fifth also has random stalls, resets and several
+packs columns, of seed --first-seed + 2,000,000 and so on, and every eleventh one of any number of
+columns and strides up to 4, of seed --first-seed + 3,000,000; every fifth also has random stalls, resets and several
 batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped, as long as
 no source changed; pairs that failed are tried again. Exit status 0 only if every pair holds. Prints a table for
 benchmarks/RESULTS.md.
@@ -31,11 +32,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
 
-from template_pairs import FRAMES, PACKED_SEED, WIDE_SEED, Outcome, check, report  # noqa: E402
+from template_pairs import COLUMNS_SEED, FRAMES, PACKED_SEED, WIDE_SEED, Outcome, check, report  # noqa: E402
 
 THOROUGH_EVERY = 5
 VERILATOR_EVERY = 25
 PACKED_EVERY = 9
+COLUMNS_EVERY = 11
 LOG = ROOT / "build" / "property.jsonl"
 
 
@@ -49,11 +51,13 @@ def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
 
 
 def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
-    """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator. Every ninth packs columns."""
+    """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator. Every ninth packs columns,
+    every eleventh has any number of them."""
     chosen = []
     for index in range(pairs):
         packed = index % PACKED_EVERY == PACKED_EVERY - 1 and first < WIDE_SEED
-        seed = first + index + (PACKED_SEED if packed else 0)
+        columns = index % COLUMNS_EVERY == COLUMNS_EVERY - 1 and first < WIDE_SEED and not packed
+        seed = first + index + (PACKED_SEED if packed else COLUMNS_SEED if columns else 0)
         name = sim if sim != "both" else "verilator" if index % VERILATOR_EVERY == VERILATOR_EVERY - 1 else "icarus"
         chosen.append((seed, name, seed % THOROUGH_EVERY == 0))
     return chosen

@@ -54,7 +54,8 @@ class NetworkLimits:
     narrow: bool = False
     """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
     any_columns: bool = False
-    """Strides up to 4, and accelerators of any number of columns up to 16."""
+    """Strides up to `max_stride`, and accelerators of any number of columns up to 16."""
+    max_stride: int = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +117,8 @@ def _rotation(rng: np.random.Generator, channels: int) -> int:
 def _strides(rng: np.random.Generator, limits: NetworkLimits, whole_map: bool) -> tuple[int, int]:
     """Of rows and of columns."""
     if limits.any_columns:
-        return _pick(rng, [1, 1, 1, 2, 3, 4]), _pick(rng, [1, 1, 1, 1, 2, 3, 4])
+        large = list(range(2, limits.max_stride + 1))
+        return _pick(rng, [1, 1, 1, *large]), _pick(rng, [1, 1, 1, 1, *large])
     rows = _pick(rng, [1, 1, 2])
     if limits.plain:
         rows = _pick(rng, [1, 1, 1, 2]) if whole_map else rows

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import PACKED_SEED
+from template_pairs import COLUMNS_SEED, PACKED_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -188,4 +188,50 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # The residual operand is that of the first columns of a word.
     _m("nba_results", "word[res_pos*RES_W +: RES_W]", "word[0 +: RES_W]", PACKED_SEED + 5),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
+    # Any number of columns: the place of the next column group is not brought back among the banks.
+    _m("nba_walk", "g_wrap ? rot_less : rot_over[ROT_W-1:0]", "rot_over[ROT_W-1:0]", COLUMNS_SEED + 30, 3),
+    # Strides above 2: the next group, or the columns of a step, too far or not far enough; a class of columns at the
+    # words of another; classes end too early; rows four instead of three further.
+    _m("nba_walk", "columns3_q)\n", "{columns[11:0], 2'b00})\n", COLUMNS_SEED + 48),
+    _m("nba_walk", ": ID3[13:0])", ": {ID[12:0], 1'b0})", COLUMNS_SEED + 48, 3),
+    _m(
+        "nba_walk",
+        "? class3_q : {cfg_class_words[14:0], 1'b0})",
+        "? class3_q : cfg_class_words)",
+        COLUMNS_SEED,
+        3,
+    ),
+    _m(
+        "nba_walk",
+        "class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};",
+        "class3_q    <= {cfg_class_words[14:0], 1'b0};",
+        COLUMNS_SEED + 12,
+    ),
+    _m(
+        "nba_walk",
+        "rot_step = class_q == cfg_stride_w;",
+        "rot_step = class_q == cfg_stride_w || class_q[WIDE];",
+        COLUMNS_SEED + 12,
+    ),
+    _m("nba_seq", "(cfg_stride_h[0] ? 13'd4 : 13'd3)", "13'd4", COLUMNS_SEED),
+    _m(
+        "nba_writer",
+        "base3_q1    <= cfg_row_addr + class3_q;",
+        "base3_q1    <= cfg_row_addr + cfg_class_words;",
+        COLUMNS_SEED + 12,
+    ),
+    _m("nba_writer", "hit2 = gs > 1", "hit2 = gs > 2", COLUMNS_SEED),
+    _m(
+        "nba_writer",
+        "LAST4[PLACE_W-1:0] : LAST3[PLACE_W-1:0]",
+        "LAST4[PLACE_W-1:0] : LAST4[PLACE_W-1:0]",
+        COLUMNS_SEED + 48,
+    ),
+    _m("nba_writer", "(STRIDES * PLACES > 16) ? 6 : 4", "4", COLUMNS_SEED + 21),
+    # Classes start where those of the other kind of stride do, on either side.
+    _m("nba_writer", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
+    _m("nba_walk", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
+    # Groups of output columns that lie side by side: in words of their own; taken for each other.
+    _m("nba_host_out", "back ? addr_q - WORD_LAST[AW-1:0] : addr_q + 1'b1", "addr_q + 1'b1", COLUMNS_SEED + 45, 2),
+    _m("nba_host_out", "places_q[2*PLACE_W +: PLACE_W]", "places_q[0 +: PLACE_W]", COLUMNS_SEED + 4),
 )

@@ -45,7 +45,8 @@ WIDE_SEED = 1_000_000
 PACKED_SEED = 2_000_000
 """Seeds from here on are networks of narrow codes on accelerators that pack columns."""
 COLUMNS_SEED = 3_000_000
-"""Seeds from here on have strides up to 4 and any number of columns; every third packs columns."""
+"""Seeds from here on have strides up to 4 and any number of columns; every third packs columns. From COLUMNS_SEED +
+NEW_SEED on, strides are at most 2."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
 
@@ -82,7 +83,9 @@ def subject(seed: int) -> Subject:
     columns, wide = seed >= COLUMNS_SEED, WIDE_SEED <= seed < PACKED_SEED
     narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)
     if columns:
-        limits = replace(limits, any_columns=True, max_map=COLUMNS_MAP)
+        limits = replace(
+            limits, any_columns=True, max_map=COLUMNS_MAP, max_stride=4 if seed < COLUMNS_SEED + NEW_SEED else 2
+        )  # fmt: skip
     limits = replace(limits, bits=16 if wide else 8, plain=not columns and seed % WIDE_SEED < NEW_SEED, narrow=narrow)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from template_pairs import PACKED_SEED, Subject, subject
+from template_pairs import COLUMNS_SEED, PACKED_SEED, Subject, subject
 
 from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
@@ -17,7 +17,7 @@ from nba.machine.energy import frame_events
 pytestmark = pytest.mark.eda
 
 FRAMES = 3
-SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6))
+SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6), *range(COLUMNS_SEED, COLUMNS_SEED + 6))
 
 BENCH = """
 `timescale 1ns/1ns

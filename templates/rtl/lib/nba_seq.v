@@ -185,7 +185,9 @@ module nba_seq #(
   end
   wire        f_fields = !f_init_q && (state_q == ST_ROWS || (state_q == ST_FETCH && fetch_q > 3'd1));
   wire [12:0] f_height = {1'b0, cfg_height};
-  wire [12:0] f_place  = f_row_q * stride;
+  wire [12:0] f_once   = {1'b0, f_row_q};
+  wire [12:0] f_place  = cfg_stride_h[1] ? (cfg_stride_h[0] ? {f_once[10:0], 2'b00} : {f_once[11:0], 1'b0} + f_once)
+                                         : (cfg_stride_h[0] ? {f_once[11:0], 1'b0} : f_once);
   wire [12:0] f_top    = f_place - {6'd0, cfg_pad_top};
   wire [12:0] f_bottom = f_top + {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] f_after  = f_top + stride;
@@ -193,14 +195,13 @@ module nba_seq #(
   wire [12:0] f_limit  = (f_bottom < f_height) ? f_bottom : f_height;
   wire        f_last   = f_row_q + 12'd1 == cfg_rows;
   wire [12:0] f_kept   = f_last ? f_height : f_after[12] ? 13'd0 : f_after;
-  wire [11:0] f_step   = f_row_q + 12'd1;
-  wire [12:0] f_place_n = f_step * stride;
+  wire [12:0] f_place_n = f_place + stride;
   wire [12:0] f_top_n  = f_place_n - {6'd0, cfg_pad_top};
   always @* begin
     if (f_init_q) assume (rst);
     assume (walk_run == f_run_q);
     assume (!walk_last || (walk_run && !f_go_q));
-    assume (cfg_rows != 12'd0 && {3'd0, cfg_rows} * {2'd0, stride} < 15'd4096 && cfg_height < 12'd2048);
+    assume (cfg_rows != 12'd0 && cfg_rows < (cfg_stride_h[1] ? 12'd1024 : 12'd2048) && cfg_height < 12'd2048);
     assume (cfg_pad_top <= cfg_ky_last);
   end
   always @(posedge clk) begin

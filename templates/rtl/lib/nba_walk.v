@@ -508,6 +508,7 @@ module nba_walk #(
   reg         f_step_q1;
   reg         f_step_q2;
   reg [BANKS*14-1:0] f_x;
+  wire [15:0] f_class3 = 3 * cfg_class_words;
   integer f_b;
   always @* begin
     for (f_b = 0; f_b < BANKS; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (stride + 1) * f_b;
@@ -543,7 +544,7 @@ module nba_walk #(
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (f_stable_q == 2'd3 && f_same) begin
         assert (columns_q == ((DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree));
-        assert (columns3_q == 3 * columns && class3_q == 3 * cfg_class_words);
+        assert (columns3_q == 3 * columns && class3_q == f_class3);
         assert (c_one_q == (PER_CHANNEL != 0 || cfg_c_last == 13'd0) && kx_one_q == (cfg_kx_last == 7'd0));
         assert (ky_one_q == (cfg_ky_last == 7'd0) && m_one_q == (cfg_m_last == 13'd0));
         assert (g_one_q == (cfg_g_last == 12'd0) && extra_q == (cfg_slot_extra != 12'd0));
