@@ -12,7 +12,7 @@ from math import lcm
 import numpy as np
 
 from nba.core.errors import DeadlockError
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Ring
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
@@ -29,7 +29,7 @@ from nba.ir.network import (
 from nba.ir.network_rules import BIAS_BITS
 from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
-from nba.machine.accelerator_rules import MAX_BANKS, columns_of
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, Accelerator, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
@@ -29,16 +29,16 @@ MAX_BEAT_BITS = 4096
 """Bits of a beat of either stream; Vitis HLS allows no more."""
 MAX_EDGES = 15
 MAX_RINGS = 63
-MAX_BANKS = 16
-"""Banks of a buffer: pp times packing."""
 PARALLEL_COLUMNS = (1, 2, 4, 8)
 """Values of pp that a search tries unless it is given others; legal are all up to MAX_BANKS."""
 PACKINGS = (1, 2, 4)
 
 
-def columns_of(packing: int) -> tuple[int, ...]:
-    """Values of pp that a search tries in a design of this packing."""
-    return tuple(pp for pp in PARALLEL_COLUMNS if pp * packing <= PARALLEL_COLUMNS[-1])
+def columns_of(packing: int, columns: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Values of pp that a search tries in a design of this packing: those of `columns` that are legal, or, where it is
+    not told any, of PARALLEL_COLUMNS with as many banks at most."""
+    tried, most = (PARALLEL_COLUMNS, PARALLEL_COLUMNS[-1]) if columns is None else (columns, MAX_BANKS)
+    return tuple(pp for pp in tried if pp * packing <= most)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

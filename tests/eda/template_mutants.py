@@ -193,7 +193,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # Strides above 2: the next group, or the columns of a step, too far or not far enough; a class of columns at the
     # words of another; classes end too early; rows four instead of three further.
     _m("nba_walk", "columns3_q)\n", "{columns[11:0], 2'b00})\n", COLUMNS_SEED + 48),
-    _m("nba_walk", ": ID3[13:0])", ": {ID[12:0], 1'b0})", COLUMNS_SEED + 48, 3),
+    _m("nba_walk", ": ID3[13:0])", ": {ID[12:0], 1'b0})", None, 3),
     _m(
         "nba_walk",
         "? class3_q : {cfg_class_words[14:0], 1'b0})",

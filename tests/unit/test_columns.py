@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
+from nba.ir.accelerator import MAX_BANKS
 from nba.ir.network_rules import MAX_STRIDE
-from nba.machine.accelerator_rules import MAX_BANKS, PACKINGS
+from nba.machine.accelerator_rules import PACKINGS
 from nba.machine.geometry import bank_columns, class_columns, class_offsets, column_bank, stream_columns
 
 BANKS = range(1, MAX_BANKS + 1)
