@@ -7,9 +7,10 @@
 
 Pairs are those of seeds --first-seed, --first-seed + 1, ...; every ninth is one of narrow codes on an accelerator that
 packs columns, of seed --first-seed + 2,000,000 and so on, another ninth has shifts and pad codes per channel, of seed
---first-seed + 3,000,000 and so on; every fifth also has random stalls, resets and several batches.
-Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped, as long as no
-source changed; pairs that failed are tried again. Exit status 0 only if every pair holds. Prints a table for
+--first-seed + 4,000,000 and so on; every eleventh is one of any number of columns and strides up to 4, of seed
+--first-seed + 3,000,000; every fifth also has random stalls, resets and several batches. Finished pairs are kept in
+--log (JSON lines), and a second run goes on where the first one stopped, as long as no source changed; pairs that
+failed are tried again. Exit status 0 only if every pair holds. Prints a table for
 benchmarks/RESULTS.md.
 """
 
@@ -32,13 +33,23 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
 
-from template_pairs import CHANNEL_SEED, FRAMES, PACKED_SEED, WIDE_SEED, Outcome, check, report  # noqa: E402
+from template_pairs import (  # noqa: E402
+    CHANNEL_SEED,
+    COLUMNS_SEED,
+    FRAMES,
+    PACKED_SEED,
+    WIDE_SEED,
+    Outcome,
+    check,
+    report,
+)
 
 THOROUGH_EVERY = 5
 VERILATOR_EVERY = 25
 PACKED_EVERY = 9
 CHANNEL_AT = 4
 """Place, among as many pairs, of the one with shifts and pad codes per channel."""
+COLUMNS_EVERY = 11
 LOG = ROOT / "build" / "property.jsonl"
 
 
@@ -53,13 +64,21 @@ def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
 
 def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
     """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator. Every ninth packs columns,
-    another ninth has shifts and pad codes per channel."""
+    another ninth has shifts and pad codes per channel, every eleventh any number of columns and strides up to 4."""
     chosen = []
     for index in range(pairs):
         place = index % PACKED_EVERY if first < WIDE_SEED else 0
-        seed = (
-            first + index + (PACKED_SEED if place == PACKED_EVERY - 1 else CHANNEL_SEED if place == CHANNEL_AT else 0)
+        columns = index % COLUMNS_EVERY == COLUMNS_EVERY - 1 and first < WIDE_SEED
+        kind = (
+            PACKED_SEED
+            if place == PACKED_EVERY - 1
+            else CHANNEL_SEED
+            if place == CHANNEL_AT
+            else COLUMNS_SEED
+            if columns
+            else 0
         )
+        seed = first + index + kind
         name = sim if sim != "both" else "verilator" if index % VERILATOR_EVERY == VERILATOR_EVERY - 1 else "icarus"
         chosen.append((seed, name, seed % THOROUGH_EVERY == 0))
     return chosen

@@ -144,13 +144,14 @@ def _folder(spec: Spec, build: Path | str | None) -> Path:
 
 def map_network(
     network: Network, platform: Platform | str, budgets: Budgets, *, objective: Objective = "interval", seed: int = 0,
-    min_chunks: int = 2, max_chunks: int = 4, effort: Effort | None = None,
+    min_chunks: int = 2, max_chunks: int = 4, columns: tuple[int, ...] | None = None, effort: Effort | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:  # fmt: skip
     """An accelerator for an integer network on a board, within hard budgets.
 
     platform: a board, or its name. objective: what is made small: interval, latency, energy or edp. The same arguments
-    give the same accelerator. effort: how long to look. progress: called with (done, total, note) now and then.
+    give the same accelerator. columns: how many columns of a map an engine may work on, numbers of 1..16; None: 1, 2, 4
+    or 8. effort: how long to look. progress: called with (done, total, note) now and then.
 
     The result holds the accelerator, its exact cost and, where the interval is the objective, what is proved about it.
     Raises SpecError for an unknown board; InfeasibleError, which names the budget that cannot be met and the closest
@@ -161,7 +162,7 @@ def map_network(
     board = get(platform) if isinstance(platform, str) else platform
     return map_certified(
         network, board, budgets, objective=objective, seed=seed, min_chunks=min_chunks, max_chunks=max_chunks,
-        effort=effort or Effort(), progress=progress,
+        columns=columns, effort=effort or Effort(), progress=progress,
     )  # fmt: skip
 
 

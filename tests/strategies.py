@@ -12,7 +12,7 @@ from math import lcm
 import numpy as np
 
 from nba.core.errors import DeadlockError
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Ring
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
@@ -55,6 +55,9 @@ class NetworkLimits:
     """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
     per_channel: bool = False
     """Most layers without a residual have a shift per channel, most layers that pad have a pad code per channel."""
+    any_columns: bool = False
+    """Strides up to `max_stride`, and accelerators of any number of columns up to 16."""
+    max_stride: int = 4
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -113,10 +116,13 @@ def _rotation(rng: np.random.Generator, channels: int) -> int:
     return (0, channels // 4, multiple % channels, anything)[style]
 
 
-def _strides(rng: np.random.Generator, plain: bool, whole_map: bool) -> tuple[int, int]:
+def _strides(rng: np.random.Generator, limits: NetworkLimits, whole_map: bool) -> tuple[int, int]:
     """Of rows and of columns."""
+    if limits.any_columns:
+        large = list(range(2, limits.max_stride + 1))
+        return _pick(rng, [1, 1, 1, *large]), _pick(rng, [1, 1, 1, 1, *large])
     rows = _pick(rng, [1, 1, 2])
-    if plain:
+    if limits.plain:
         rows = _pick(rng, [1, 1, 1, 2]) if whole_map else rows
         return rows, rows
     columns = _pick(rng, [1, 1, 2])
@@ -137,7 +143,7 @@ def _shape(
         kernel_h, kernel_w = int(rng.integers(1, 6)), int(rng.integers(1, 6))
     else:
         kernel_h, kernel_w = src.height, src.width
-    strides = _strides(rng, limits.plain, style == 4 and wanted is None)
+    strides = _strides(rng, limits, style == 4 and wanted is None)
     if style == 4 and wanted is None:
         rows, cols = (0, 1), (0, 1)
     else:
@@ -421,9 +427,10 @@ def _rings(
 
 def random_accelerator(
     rng: np.random.Generator, network: Network, max_chunks: int = 4, tightness: float = 0.7, calm: bool = False,
-    packs: bool = False,
+    packs: bool = False, any_columns: bool = False,
 ) -> Accelerator:  # fmt: skip
     """A random legal accelerator for `network`; it may deadlock, `schedule` tells. packs: it packs columns.
+    any_columns: of any number of columns.
 
     tightness: fraction of the rings between chunks that get few rows. calm: jobs of a chunk in topological order;
     with tightness 0 such an accelerator never deadlocks.
@@ -438,7 +445,7 @@ def random_accelerator(
     last = next(chunk.pq for chunk in chunks for job in chunk.jobs if job.layer == len(network.layers) - 1)
     packing = _pick(rng, [2, 4, 4]) if packs else 1
     accelerator = Accelerator(
-        pp=_pick(rng, list(columns_of(packing))),
+        pp=int(rng.integers(1, MAX_BANKS // packing + 1)) if any_columns else _pick(rng, list(columns_of(packing))),
         packing=packing,
         chunks=chunks,
         rings=_rings(rng, network, programs, tightness),
@@ -461,7 +468,10 @@ def random_pair(
     while True:
         tightness = max(0.0, 0.9 - 0.1 * attempts)
         narrow = limits is not None and limits.narrow
-        accelerator = random_accelerator(rng, network, max_chunks, tightness, calm=tightness == 0.0, packs=narrow)
+        accelerator = random_accelerator(
+            rng, network, max_chunks, tightness, calm=tightness == 0.0, packs=narrow,
+            any_columns=limits is not None and limits.any_columns,
+        )  # fmt: skip
         program = lower(network, accelerator)
         attempts += 1
         try:

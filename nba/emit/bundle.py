@@ -80,7 +80,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "code_bytes": program.code_bits // 8,
         "in": {
             "lanes": program.in_lanes,
-            "columns": program.banks,
+            "columns": program.in_cols,
             "height": first.height,
             "width": first.width,
             "channels": first.channels,
@@ -144,7 +144,7 @@ def _context(
         "rtl_files": sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v")),
         "memory_files": sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem")),
         "n_chunks": len(program.chunks),
-        "in_bits": program.banks * program.in_lanes * program.code_bits,
+        "in_bits": program.in_cols * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,
         "program": program,
         "resources": predict(program, platform),
@@ -205,7 +205,10 @@ def render_bundle(
     text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
-    sent, received = stream_bytes(x, program.banks, program.in_lanes, bits), (program.out_cols, program.out_lanes, bits)
+    sent, received = (
+        stream_bytes(x, program.in_cols, program.in_lanes, bits),
+        (program.out_cols, program.out_lanes, bits),
+    )
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
     for m, y in enumerate(outputs):
         frames = stream_bytes(y, *received)

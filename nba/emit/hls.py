@@ -23,6 +23,7 @@ from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
 from nba.ir.operators import PER_CHANNEL
+from nba.machine.geometry import class_offsets
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, design_programs
 
 _FOLDER = "hls"
@@ -118,6 +119,7 @@ class HlsDesign:
     n_modes: int
     pp: int
     banks: int
+    in_cols: int
     code_bits: int
     in_lanes: int
     in_rows: int
@@ -204,6 +206,7 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         n_modes=len(modes),
         pp=program.pp,
         banks=program.banks,
+        in_cols=program.in_cols,
         code_bits=program.code_bits,
         in_lanes=program.in_lanes,
         in_rows=program.in_rows,
@@ -240,8 +243,9 @@ def _rings(program: Program) -> list[HlsRing]:
     rings = []
     for i, edge in enumerate(program.edges):
         for r in edge.rings:
+            offsets = sum(bank << (4 * c) for c, bank in enumerate(class_offsets(program.banks, r.stride)))
             fields = braces(
-                i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.split, r.parity_words,
+                i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.stride, r.class_words, offsets,
                 r.init_words, r.step_words, r.last_step_words,
             )  # fmt: skip
             consumer = "host" if r.consumer < 0 else f"layer_{r.consumer}"

@@ -99,7 +99,7 @@ def interface(design: Design, program: Program, truth: Truth, count: int) -> dic
             **_codes(inputs),
             "pixel_of_8_bits": _pixel(inputs[0]),
             "stream": _stream(
-                "s_axis", program.banks, program.in_lanes, program.in_rows, program.in_col_groups,
+                "s_axis", program.in_cols, program.in_lanes, program.in_rows, program.in_col_groups,
                 program.in_chan_words, bits,
             ),
         },

@@ -38,11 +38,12 @@ def _parameters(section: WordSection) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-_DEFAULTS = {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 1}
+_DEFAULTS = {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 1, "WIDE": 0}
 _RANGES = {
     "C_BITS": "C_BITS 8, 16: bits of a code.",
     "ACC_BITS": "ACC_BITS 3..46: bits of an accumulator.",
     "SHIFT_BITS": "SHIFT_BITS 1..6: bits of a channel's shift.",
+    "WIDE": "WIDE 0, 1: 1 in designs of more than 8 banks, or with strides above 2.",
     "PQ": "PQ: channels that are requantised per cycle.",
 }
 

@@ -26,25 +26,25 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
     src = network.source(layer)
     ring = program.edges[job.src_edge].rings[job.src_ring]
     banks, pad, halves = program.banks, job.pad_left, job.halves
-    half = -pad if job.stride_w == 1 else (-pad) // 2
+    place = -pad // job.stride_w
     operator = layer.operator
     return {
         "stage": job.stage,
         "height": job.height_in,
         "width": job.width_in,
-        "stride2_h": int(job.stride_h == 2),
-        "stride2_w": int(job.stride_w == 2),
+        "stride_h": job.stride_h - 1,
+        "stride_w": job.stride_w - 1,
         "pad_top": job.pad_top,
         "pad_left": pad,
         "kx_last": job.kernel_w - 1,
         "ky_last": job.kernel_h - 1,
         "c_last": job.chan_words - 1,
         "slot_extra": job.slot_cycles - job.steps,
-        "rot0": half % banks,
-        "par0": (-pad) % 2 if job.stride_w == 2 else 0,
-        "qoff0": (half // banks * ring.col_words) % (1 << 16),
+        "rot0": place % banks,
+        "class0": -pad % job.stride_w,
+        "qoff0": (place // banks * ring.col_words) % (1 << 16),
         "col_words": ring.col_words,
-        "parity_words": ring.parity_words,
+        "class_words": ring.class_words,
         "base": ring.base,
         "row_words": ring.row_words,
         "ring_words": ring.ring_words,
@@ -111,8 +111,8 @@ def _dst_values(edge: EdgeLayout, ring: int | None) -> Mapping[str, int]:
         "en": 1,
         "ring": ring,
         "words": layout.col_words,
-        "split": int(layout.split),
-        "parity_words": layout.parity_words,
+        "split": layout.stride - 1,
+        "class_words": layout.class_words,
     }
 
 
@@ -127,7 +127,7 @@ def program_words(
     """(words, width in bits) of the program ROM of chunk `number`, whose input, residual and output edges are the edge
     numbers `src`, `res` and `dst`: its jobs in each of `networks`, the design's modes, by its `programs`. Words that no
     job uses are 0."""
-    sizes = {"C_BITS": programs[0].code_bits}
+    sizes = {"C_BITS": programs[0].code_bits, "WIDE": int(programs[0].wide)}
     words: list[int] = []
     jobs = programs[0].chunks[number].jobs
     unused = [None] * (job_slots(len(jobs), len(networks)) - len(jobs))

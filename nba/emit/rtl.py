@@ -50,7 +50,7 @@ class _EdgeView:
     ring: int = 0
     col_words: int = 0
     split: int = 0
-    parity_words: int = 0
+    class_words: int = 0
 
 
 TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words")
@@ -85,8 +85,8 @@ def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[st
         tables={field: _table(edge, field) for field in TABLES},
         ring=ring,
         col_words=layout.col_words,
-        split=int(layout.split),
-        parity_words=layout.parity_words,
+        split=layout.stride - 1,
+        class_words=layout.class_words,
         **wiring,
     )
 
@@ -253,8 +253,9 @@ def _streams(program: Program, views: list[_EdgeView]) -> dict[str, dict[str, ob
     """The streams from and to the host."""
     return {
         "host_in": {
+            "cols": program.in_cols,
             "lanes": program.in_lanes,
-            "bits": program.banks * program.in_lanes * program.code_bits,
+            "bits": program.in_cols * program.in_lanes * program.code_bits,
             "rows": program.in_rows,
             "col_groups": program.in_col_groups,
             "chan_words": program.in_chan_words,
@@ -296,6 +297,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         "name": design.name,
         "pp": program.pp,
         "banks": program.banks,
+        "wide": int(program.wide),
         "code_bits": program.code_bits,
         "n_modes": len(design.networks),
         "chunks": chunks,

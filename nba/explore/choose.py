@@ -31,7 +31,7 @@ from nba.ir.network import Network
 from nba.ir.operators import KINDS
 from nba.machine.accelerator_rules import PACKINGS, columns_of
 from nba.machine.check import check_accelerator
-from nba.machine.geometry import ceil_div
+from nba.machine.geometry import ceil_div, stream_columns
 from nba.machine.kernels import PAIR_BITS
 from nba.machine.program import job_degree
 from nba.machine.timing import row_cycles
@@ -80,13 +80,14 @@ def find_accelerator(
     start: Accelerator | None = None,
     min_chunks: int = 2,
     max_chunks: int = 4,
+    columns: tuple[int, ...] | None = None,
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> tuple[Accelerator, Cost]:
     """`map_certified` without the certificate."""
     found = map_certified(
         network, platform, budgets, objective=objective, seed=seed, start=start, min_chunks=min_chunks,
-        max_chunks=max_chunks, effort=effort, progress=progress,
+        max_chunks=max_chunks, columns=columns, effort=effort, progress=progress,
     )  # fmt: skip
     return found.accelerator, found.cost
 
@@ -116,12 +117,14 @@ def map_certified(
     start: Accelerator | None = None,
     min_chunks: int = 2,
     max_chunks: int = 4,
+    columns: tuple[int, ...] | None = None,
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:
     """A legal, deadlock-free accelerator for `network` within `budgets`, its exact cost, and a certificate.
 
-    Every packing from which some layer gains is tried; the best by the objective is taken.
+    Every packing from which some layer gains is tried; the best by the objective is taken. columns: the values of pp
+    that are tried; None: PARALLEL_COLUMNS.
 
     `start`: an accelerator of the same layers (rings are ignored) to begin from, besides the built-in starts.
     `progress(done, total, note)` is called now and then. The same arguments give the same result.
@@ -132,8 +135,10 @@ def map_certified(
     refusals: list[InfeasibleError] = []
     lowers: list[int] = []
     for packing in useful_packings((network,)):
+        if not columns_of(packing, columns):
+            continue
         search = _Search(
-            network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress
+            network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, columns, effort, progress
         )  # fmt: skip
         try:
             found.append(search.run(start, min_chunks, max_chunks))
@@ -161,13 +166,14 @@ def map_packed(
     modes: tuple[Network, ...] = (),
     min_chunks: int = 2,
     max_chunks: int = 4,
+    columns: tuple[int, ...] | None = None,
     effort: Effort = Effort(),
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:
     """`map_certified` among designs of one packing, which its certificate names. modes: further networks that the
     design is to execute, with what they take of memory and logic."""
     search = _Search(
-        network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, effort, progress, modes
+        network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, columns, effort, progress, modes
     )  # fmt: skip
     return search.run(start, min_chunks, max_chunks)
 
@@ -184,12 +190,14 @@ class _Search:
     # The arguments of `map_packed`.
     def __init__(
         self, network: Network, packing: int, platform: Platform, budgets: Budgets, objective: Objective, seed: int,
-        min_chunks: int, max_chunks: int, effort: Effort, progress: Callable[[int, int, str], None] | None,
+        min_chunks: int, max_chunks: int, columns: tuple[int, ...] | None, effort: Effort,
+        progress: Callable[[int, int, str], None] | None,
         modes: tuple[Network, ...] = (),
     ):  # fmt: skip
         self.modes = modes
         self.network, self.platform, self.budgets, self.objective = network, platform, budgets, objective
         self.packing = packing
+        self.every_pp = columns_of(packing, columns)
         self.rng = np.random.default_rng(seed)
         self.effort = effort
         self.report = progress or (lambda done, total, note: None)
@@ -228,12 +236,12 @@ class _Search:
     def columns(self) -> tuple[int, ...]:
         """Values of pp worth trying."""
         widest = max(t.width for t in self.network.tensors)
-        return tuple(pp for pp in columns_of(self.packing) if pp <= max(1, 2 * widest - 1))
+        return tuple(pp for pp in self.every_pp if pp <= max(1, 2 * widest - 1)) or (min(self.every_pp),)
 
     def floor(self, pp: int) -> int:
         """Cycles of the input stream: no interval is shorter."""
         first = self.network.tensors[0]
-        return first.height * row_cycles(ceil_div(first.width, pp * self.packing))
+        return first.height * row_cycles(ceil_div(first.width, stream_columns(pp * self.packing)))
 
     def starts(self, shape: tuple[int, int]) -> list[np.ndarray]:
         """Partitions to begin with: contiguous parts of equal work, and layers dealt out in turn."""
@@ -377,6 +385,7 @@ class _Search:
             engines,
             self.effort.refine_steps,
             self.rng,
+            self.every_pp,
             self.modes,
         )
         if found != engines:

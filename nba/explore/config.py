@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from nba.core.section import Positive, PositiveFloat, Rate, Section
+from nba.ir.accelerator import MAX_BANKS
 
 
 class ResourceBudgets(Section):
@@ -40,11 +41,18 @@ class RunBudgets(ResourceBudgets):
     clock_mhz: Annotated[float, Field(ge=1.0, le=10_000.0, allow_inf_nan=False)] | None = None
 
 
+Columns = Annotated[int, Field(ge=1, le=MAX_BANKS, strict=True)]
+
+
 class ChunkLimits(Section):
-    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own."""
+    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own.
+
+    columns: columns of a map that an engine may work on at once, the numbers to choose from; None: 1, 2, 4 and 8.
+    """
 
     min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2
     max_chunks: Annotated[int, Field(ge=2, le=8, strict=True)] = 4
+    columns: Annotated[tuple[Columns, ...], Field(min_length=1)] | None = None
 
     @model_validator(mode="after")
     def _ordered(self) -> ChunkLimits:

@@ -39,7 +39,7 @@ from nba.machine.designs import (
     layer_table,
     row_work,
 )
-from nba.machine.geometry import ceil_div, input_word, row_beats
+from nba.machine.geometry import ceil_div, input_word, row_beats, stream_columns
 from nba.machine.kernels import chunk_dsp, mac_dsp, products
 from nba.machine.timing import job_cycles, row_cycles
 
@@ -264,7 +264,7 @@ class ExactSearch:
     def floor(self, pp: int) -> int:
         """Cycles of the input stream at its widest."""
         return int(self.table[0, HEIGHT_IN]) * row_cycles(
-            ceil_div(int(self.table[0, WIDTH_IN]), pp * self.menu.packing)
+            ceil_div(int(self.table[0, WIDTH_IN]), stream_columns(pp * self.menu.packing))
         )
 
     def root(self, pp: int) -> float:
@@ -472,7 +472,7 @@ def plan_of(table: np.ndarray, pp: int, owner: np.ndarray, engines: list[tuple[b
         work = row_work(table[i], pp, engines[k][1], engines[k][2], pq[k])
         load[k] += job_cycles(layer[ROWS], row_cycles(int(work)))
     packing = int(table[0, PACKING])
-    beats = row_beats(int(table[0, WIDTH_IN]), int(table[0, N]), pp * packing, in_lanes)
+    beats = row_beats(int(table[0, WIDTH_IN]), int(table[0, N]), stream_columns(pp * packing), in_lanes)
     host = int(table[0, HEIGHT_IN]) * row_cycles(beats)
     return Plan(
         interval=max(*load, host), packing=packing, pp=pp, owner=tuple(int(o) for o in owner), engines=legal_engines

@@ -14,6 +14,7 @@ from nba.ir.check import check_modes
 from nba.ir.design import Cost, Design
 from nba.ir.network import MASTER_BITS, Network, Weights, weights_digest
 from nba.ir.shared import SharedNetworks
+from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator, check_design
 from nba.machine.program import design_programs
 from nba.machine.total import exact_cost
@@ -56,6 +57,7 @@ def map_modes(
     seed: int = 0,
     min_chunks: int = 2,
     max_chunks: int = 4,
+    columns: tuple[int, ...] | None = None,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:
     """An accelerator for all modes of `found` within `budgets`: mapped for the widest mode, with the largest packing
@@ -68,12 +70,14 @@ def map_modes(
     wide, others = widest(found)[0], narrower(found)
     refusals: list[InfeasibleError] = []
     for packing in reversed(useful_packings((wide, *others))):
+        if not columns_of(packing, columns):
+            continue
         limits = budgets
         for _ in range(_TRIES):
             try:
                 mapped = map_packed(
                     wide, packing, platform, limits, objective=objective, seed=seed, modes=others,
-                    min_chunks=min_chunks, max_chunks=max_chunks, progress=progress,
+                    min_chunks=min_chunks, max_chunks=max_chunks, columns=columns, progress=progress,
                 )  # fmt: skip
             except InfeasibleError as error:
                 refusals.append(error)

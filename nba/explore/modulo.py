@@ -15,7 +15,7 @@ import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.network import Network
-from nba.machine.geometry import PORTS, ceil_div, earlier_uses, row_beats, tap_words, use_lane
+from nba.machine.geometry import PORTS, ceil_div, earlier_uses, row_beats, stream_columns, tap_words, use_lane
 from nba.machine.program import input_lanes, job_degree, min_ring_rows
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
@@ -87,7 +87,7 @@ def host_times(network: Network, accelerator: Accelerator) -> tuple[JobTime, Job
     first, last = network.tensors[0], network.tensors[-1]
     times = []
     for tensor, lanes in ((first, input_lanes(network, accelerator)), (last, accelerator.out_lanes)):
-        beats = row_beats(tensor.width, tensor.channels, accelerator.banks, lanes)
+        beats = row_beats(tensor.width, tensor.channels, stream_columns(accelerator.banks), lanes)
         row = row_cycles(beats)
         times.append(
             JobTime(

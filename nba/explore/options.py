@@ -121,7 +121,7 @@ def _map_words(network: Network, banks: int, lanes: np.ndarray, residual: bool) 
         tensor = layer.residual if residual else layer.input
         if tensor is not None:
             t = network.tensors[tensor]
-            columns = bank_columns(t.width, banks, layer.stride_w == 2 and not residual)
+            columns = bank_columns(t.width, banks, 1 if residual else layer.stride_w)
             found[i] = t.height * columns * -(-t.channels // lanes)
     return found
 

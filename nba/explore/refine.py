@@ -13,7 +13,6 @@ from nba.explore.legalise import completed
 from nba.explore.options import DRAINS, SIZES, sizes_up_to
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
-from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import MIXES, M, N, layer_table
 from nba.machine.usage import Objective, needed, usage
 
@@ -47,9 +46,10 @@ def engines_of(accelerator: Accelerator) -> Engines:
 
 def refine(
     network: Network, platform: Platform, budgets: Budgets, objective: Objective, start: Engines, steps: int,
-    rng: np.random.Generator, modes: tuple[Network, ...] = (),
+    rng: np.random.Generator, every_pp: tuple[int, ...], modes: tuple[Network, ...] = (),
 ) -> Engines:  # fmt: skip
-    """The best of `steps` batches of variations, each of the best so far, by objective and budget excess."""
+    """The best of `steps` batches of variations, each of the best so far, by objective and budget excess.
+    every_pp: the values of pp among them."""
     layers = layer_table(network, start.packing, modes)
     needs = needed(objective) | budgets.needs()
     mixes = np.array([e[0] for e in start.engines], np.int64)
@@ -72,7 +72,7 @@ def refine(
     owner = np.array([start.owner], np.int64)
     best = float(score(pp, sizes, owner)[0])
     for _ in range(steps):
-        trials = _vary(pp[0], columns_of(start.packing), sizes[0], owner[0], mixes, wanted, menus, rng)
+        trials = _vary(pp[0], every_pp, sizes[0], owner[0], mixes, wanted, menus, rng)
         found = score(*trials)
         b = int(found.argmin())
         if found[b] < best:

@@ -10,6 +10,8 @@ from nba.ir.operators import MIXING, Kind
 
 HOST = -1
 """Stands for the host wherever a chunk or a consuming layer is expected."""
+MAX_BANKS = 16
+"""Banks of a buffer at most: pp times packing."""
 
 Port = Literal["main", "residual"]
 
@@ -69,7 +71,7 @@ class Accelerator:
     """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
-    buffers have so many times pp banks, and streams so many times pp columns.
+    buffers have so many times pp banks.
     """
 
     pp: int
@@ -80,7 +82,7 @@ class Accelerator:
 
     @property
     def banks(self) -> int:
-        """Columns that lie side by side in every buffer, and in a beat of the input stream."""
+        """Columns that lie side by side in every buffer."""
         return self.pp * self.packing
 
     def place(self) -> dict[int, int]:

@@ -26,7 +26,7 @@ MAX_DIM = 4095
 """Largest height and width of a feature map."""
 MAX_CHANNELS = 8191
 MAX_KERNEL = 128
-MAX_STRIDE = 2
+MAX_STRIDE = 4
 MAX_NAME = 200
 """Characters of a name."""
 MIN_SCALE, MAX_SCALE = 1e-30, 1e30

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, Accelerator, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
-from nba.machine.geometry import edge_of, reader_word
+from nba.machine.geometry import edge_of, reader_word, stream_columns
 from nba.machine.kernels import PAIR_BITS
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
@@ -30,12 +30,15 @@ MAX_BEAT_BITS = 4096
 MAX_EDGES = 15
 MAX_RINGS = 63
 PARALLEL_COLUMNS = (1, 2, 4, 8)
+"""Values of pp that a search tries unless it is given others; legal are all up to MAX_BANKS."""
 PACKINGS = (1, 2, 4)
 
 
-def columns_of(packing: int) -> tuple[int, ...]:
-    """Values of pp that are legal in a design of this packing: pp * packing banks are no more than there may be."""
-    return tuple(pp for pp in PARALLEL_COLUMNS if pp * packing <= PARALLEL_COLUMNS[-1])
+def columns_of(packing: int, columns: tuple[int, ...] | None = None) -> tuple[int, ...]:
+    """Values of pp that a search tries in a design of this packing: those of `columns` that are legal, or, where it is
+    not told any, of PARALLEL_COLUMNS with as many banks at most."""
+    tried, most = (PARALLEL_COLUMNS, PARALLEL_COLUMNS[-1]) if columns is None else (columns, MAX_BANKS)
+    return tuple(pp for pp in tried if pp * packing <= most)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,15 +81,11 @@ class MappedNetwork:
 
 
 def _columns(s: MappedNetwork) -> Problems:
-    if s.accelerator.pp not in PARALLEL_COLUMNS:
-        yield f"accelerator: pp is {s.accelerator.pp}; legal: {', '.join(map(str, PARALLEL_COLUMNS))}"
+    yield from limit("accelerator: pp", s.accelerator.pp, 1, MAX_BANKS)
     if s.accelerator.packing not in PACKINGS:
         yield f"accelerator: packing is {s.accelerator.packing}; legal: {', '.join(map(str, PACKINGS))}"
-    elif s.accelerator.banks > PARALLEL_COLUMNS[-1]:
-        yield (
-            f"accelerator: pp times packing is {s.accelerator.banks}; legal: up to {PARALLEL_COLUMNS[-1]}, the banks "
-            "of a buffer"
-        )
+    elif s.accelerator.banks > MAX_BANKS >= s.accelerator.pp:
+        yield f"accelerator: pp times packing is {s.accelerator.banks}; legal: up to {MAX_BANKS}, the banks of a buffer"
     if s.accelerator.packing > 1 and s.network.master_bits > PAIR_BITS:
         yield (
             f"accelerator: packing is {s.accelerator.packing}; legal for codes of {s.network.master_bits} bits: 1, "
@@ -232,9 +231,10 @@ def _memories(s: MappedNetwork) -> Problems:
 
 
 def _beats(s: MappedNetwork) -> Problems:
-    columns = 1 if s.network.tensors[-1].width == 1 else s.accelerator.banks
-    first = s.accelerator.banks * input_lanes(s.network, s.accelerator)
-    for what, count in (("input", first), ("output", columns * s.accelerator.out_lanes)):
+    columns = stream_columns(s.accelerator.banks)
+    first = columns * input_lanes(s.network, s.accelerator)
+    last = 1 if s.network.tensors[-1].width == 1 else columns
+    for what, count in (("input", first), ("output", last * s.accelerator.out_lanes)):
         yield from limit(
             f"accelerator: bits of a beat of the {what} stream", count * s.network.master_bits, 1, MAX_BEAT_BITS
         )

@@ -31,7 +31,7 @@ from nba.machine.designs import (
     row_work,
     source_rows,
 )
-from nba.machine.geometry import edge_number, row_beats, use_lane
+from nba.machine.geometry import edge_number, row_beats, stream_columns, use_lane
 from nba.machine.recurrence import N_DEST
 from nba.machine.schedule import Tables
 from nba.machine.timing import (
@@ -172,8 +172,8 @@ def _flatten(
             layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
-    banks = bank_count(layers, pp)
-    beats = row_beats(layers[0, WIDTH_IN], layers[0, N], banks, in_lanes)
+    columns = stream_columns(bank_count(layers, pp))
+    beats = row_beats(layers[0, WIDTH_IN], layers[0, N], columns, in_lanes)
     rows = layers[0, HEIGHT_IN]
     agents[n_agents] = (n_layers, 1, 0, 0, 0)
     jobs[n_layers] = (
@@ -181,7 +181,7 @@ def _flatten(
         dest_of[0, 1],
     )  # fmt: skip
     z = n_layers - 1
-    beats = row_beats(layers[z, COLS], layers[z, M], banks, out_lanes)
+    beats = row_beats(layers[z, COLS], layers[z, M], columns, out_lanes)
     rows = layers[z, ROWS]
     agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0)
     jobs[n_layers + 1] = (
@@ -223,8 +223,8 @@ def _outputs(
             wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64), np.zeros(n_rings, np.int64),
         )  # fmt: skip
         z = n_layers + 1
-        banks = bank_count(layers, pp[b])
-        beats = row_beats(layers[n_layers - 1, COLS], layers[n_layers - 1, M], banks, out_lanes[b])
+        columns = stream_columns(bank_count(layers, pp[b]))
+        beats = row_beats(layers[n_layers - 1, COLS], layers[n_layers - 1, M], columns, out_lanes[b])
         for f in range(n_frames):
             output[b, f] = -1
             if finished:

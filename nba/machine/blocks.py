@@ -115,12 +115,12 @@ def _memory_words(
 # One compiled loop: its arguments are the arrays of `Designs`, and the layers share the memories of a chunk.
 @compiled
 def _block_counts(
-    ints: np.ndarray, halves: np.ndarray, earlier: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
+    ints: np.ndarray, classes: np.ndarray, earlier: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
     out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
     chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 18] by _COLUMNS, halves [L, 5]: columns, M, N, columns of
-    the input and half of them, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
+    """found [B, 2]: DSP and BRAM18 of every design; ints [L, 18] by _COLUMNS, classes [L, 4]: columns, M, N, columns
+    of the input by stride, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
 
     One loop with its scratch, which is faster than parts that hand arrays to each other for every design.
     """
@@ -153,8 +153,8 @@ def _block_counts(
         for i in range(n_layers):
             layer = ints[i]
             k = place[i]
-            m_groups = _ceil_by(halves[i, 1], inverse[k, 0])
-            per_column = _ceil_by(halves[i, 2], inverse[k, 1])
+            m_groups = _ceil_by(classes[i, 1], inverse[k, 0])
+            per_column = _ceil_by(classes[i, 2], inverse[k, 1])
             weights, params = _memory_words(layer, m_groups, per_column, pm[b, k], pn[b, k], drain[k])
             words[k, 0] += weights
             words[k, 1] += params
@@ -162,9 +162,7 @@ def _block_counts(
             most[k, _SHIFTS] = max(most[k, _SHIFTS], layer[16])
             for f in range(4):
                 most[k, f] = max(most[k, f], layer[_BITS + f])
-            columns = _ceil_by(halves[i, 3], inverse_banks)
-            if layer[5] == 2:
-                columns = 2 * _ceil_by(halves[i, 4], inverse_banks)
+            columns = layer[5] * _ceil_by(classes[i, 3], inverse_banks)
             held = main_rows[b, i] * columns * per_column
             for port in range(2):
                 tensor = layer[3 + port]
@@ -172,8 +170,8 @@ def _block_counts(
                     if tensor < 0:
                         break
                     most[k, _ADDS] = 1
-                    columns = _ceil_by(halves[i, 0], inverse_banks)
-                    held = res_rows[b, i] * columns * _ceil_by(halves[i, 1], inverse[k, 2])
+                    columns = _ceil_by(classes[i, 0], inverse_banks)
+                    held = res_rows[b, i] * columns * _ceil_by(classes[i, 1], inverse[k, 2])
                 lane = min(use_lane(earlier[port], place, i), MAX_LANES - 1)
                 p = place[tensor - 1] if tensor > 0 else -1
                 cell = edge_number(p, k, port, lane, n_chunks, MAX_LANES)
@@ -207,7 +205,7 @@ def _block_counts(
             )
             depth[cell] = 0
         z = n_layers - 1
-        held = out_rows[b] * _ceil_by(halves[z, 0], inverse_banks) * ceil_div(ints[z, 8], out_lanes[b])
+        held = out_rows[b] * _ceil_by(classes[z, 0], inverse_banks) * ceil_div(ints[z, 8], out_lanes[b])
         write = pq[b, place[z]]
         blocks += banks * _memory(out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values)
         found[b, 0] = dsp
@@ -218,7 +216,7 @@ def block_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np
     """int64 [B, 2]: DSP blocks and 18-Kbit memory blocks of every design, as nba.machine.resources.predict counts
     them."""
     found = np.empty((len(designs.pp), 2), np.int64)
-    columns = np.stack([layers[:, c] for c in (COLS, M, N, WIDTH_IN)] + [(layers[:, WIDTH_IN] + 1) // 2], axis=1)
+    columns = np.stack([*(layers[:, c] for c in (COLS, M, N)), -(-layers[:, WIDTH_IN] // layers[:, STRIDE_W])], axis=1)
     _block_counts(
         np.ascontiguousarray(layers[:, _COLUMNS]), columns - 0.5,
         np.ascontiguousarray(layers[:, [EARLIER_USE, EARLIER_RES]].T),

@@ -47,7 +47,7 @@ from nba.machine.designs import (
     M,
     N,
 )
-from nba.machine.geometry import ceil_div, channel_words, row_beats
+from nba.machine.geometry import ceil_div, channel_words, row_beats, stream_columns
 from nba.machine.timing import (
     OVERHEAD_CYCLES,
     RELEASE_CYCLES,
@@ -128,7 +128,7 @@ def _speed(
                 state[w, k, _PER_M] = 1.0 / pm[b, k]
                 state[w, k, _PER_N] = 1.0 / pn[b, k]
                 before[w, k] = 0
-            beats = row_beats(size_in[1], size_in[2], pp[b] * packing, in_lanes[b])
+            beats = row_beats(size_in[1], size_in[2], stream_columns(pp[b] * packing), in_lanes[b])
             event[w, 0, _ROW] = row_cycles(beats)
             event[w, 0, _SEEN] = host_written_cycles(beats) + 1
             event[w, 0, _LAST] = 1.0 + (size_in[0] - 1) * event[w, 0, _ROW]
@@ -201,7 +201,7 @@ def _speed(
                 interval = max(interval, state[w, k, _LOAD])
             z = n_layers
             rows = numbers[z - 1, _ROWS]
-            out_groups = np.floor(numbers[z - 1, _COLS] * inverse_pp[w] / packing) + 1.0
+            out_groups = np.floor(numbers[z - 1, _COLS] / stream_columns(pp[b] * packing)) + 1.0
             beats = out_groups * ceil_div(ints[z - 1, 5], out_lanes[b])
             out_row = row_cycles(beats)
             seen = event[w, z, _SEEN]

@@ -47,6 +47,7 @@ from nba.machine.parts import (
     H_BANKS,
     H_CODE_BITS,
     H_IN_BEATS,
+    H_IN_COLS,
     H_IN_LANES,
     H_OUT_BEATS,
     H_OUT_COLS,
@@ -143,7 +144,7 @@ def _events(chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, found: np.n
         found[4] += row[C_RES_DRAINS] * row[C_PQ] * pp
     for e in range(len(edges)):
         found[5] += edges[e, E_READS] * host[H_BANKS]
-        found[6] += edges[e, E_WRITES] * pp
+        found[6] += edges[e, E_WRITES]
     found[7] += host[H_IN_BEATS]
     found[8] += host[H_OUT_BEATS]
 
@@ -193,8 +194,8 @@ def shares_aj(
             continue
         bits = row[E_LANES] * code_bits * row[E_DEPTH]
         reads = row[E_READS] * _access(row[E_LANES] * code_bits, bits, memory)
-        found[4] += host[H_BANKS] * reads + pp * row[E_WRITES] * _access(row[E_WRITE] * code_bits, bits, memory)
-    found[5] += host[H_IN_BEATS] * _whole(host[H_BANKS] * host[H_IN_LANES] * code_bits * stream)
+        found[4] += host[H_BANKS] * reads + row[E_WRITES] * _access(row[E_WRITE] * code_bits, bits, memory)
+    found[5] += host[H_IN_BEATS] * _whole(host[H_IN_COLS] * host[H_IN_LANES] * code_bits * stream)
     found[5] += host[H_OUT_BEATS] * _whole(host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits * stream)
 
 

@@ -9,6 +9,7 @@ those of other engines pm.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import gcd
 
 import numpy as np
 
@@ -78,15 +79,40 @@ def param_words(m_groups: int, drain: int) -> int:
 
 
 @kernel
-def parity_columns(width: int, pp: int) -> int:
-    """Columns per bank of one parity of a row of `width` columns."""
-    return ceil_div(ceil_div(width, 2), pp)
+def class_columns(width: int, banks: int, stride: int) -> int:
+    """Columns per bank of one class (x mod stride) of a row of `width` columns."""
+    return ceil_div(width, stride * banks)
 
 
 @kernel
-def bank_columns(width: int, pp: int, split: bool) -> int:
-    """Columns per bank of a row of `width` columns in pp banks; `split` by parity, for a reader of stride 2."""
-    return 2 * parity_columns(width, pp) if split else ceil_div(width, pp)
+def bank_columns(width: int, banks: int, stride: int) -> int:
+    """Columns per bank of a row of `width` columns, for a reader of this stride."""
+    return stride * class_columns(width, banks, stride)
+
+
+@kernel
+def stream_columns(banks: int) -> int:
+    """Columns of a beat of either stream of a design of so many banks: the largest power of two that divides them."""
+    return banks & -banks
+
+
+def class_offsets(banks: int, stride: int) -> tuple[int, ...]:
+    """The bank of the first column of each class (x mod stride) of a row, by class; the next column of a class lies in
+    the next bank.
+
+    With g = gcd(stride, banks), neighbours whose classes differ by g lie as far apart as if the banks were shared out
+    by x mod (banks / g); the g classes between start a g-th of the banks apart. So `banks` neighbouring columns from a
+    multiple of g on, or from anywhere on where g = 1, lie in different banks.
+    """
+    g = gcd(stride, banks)
+    part = banks // g
+    step = pow(stride // g, -1, part) if part > 1 else 0
+    return tuple((r % g * part + r // g * step) % banks for r in range(stride))
+
+
+def column_bank(x: int, banks: int, stride: int) -> int:
+    """The bank that holds column `x` of a row, for a reader of this stride."""
+    return (x // stride + class_offsets(banks, stride)[x % stride]) % banks
 
 
 @kernel
@@ -96,9 +122,9 @@ def least_rows(kernel_h: int, stride: int) -> int:
 
 
 @kernel
-def row_beats(width: int, channels: int, pp: int, lanes: int) -> int:
-    """Beats of one row of a stream of pp columns times `lanes` channels."""
-    return ceil_div(width, pp) * ceil_div(channels, lanes)
+def row_beats(width: int, channels: int, columns: int, lanes: int) -> int:
+    """Beats of one row of a stream of `columns` columns times `lanes` channels."""
+    return ceil_div(width, columns) * ceil_div(channels, lanes)
 
 
 @kernel

@@ -14,8 +14,9 @@ from typing import Literal
 
 from nba.ir.network import MULT_BITS
 
-Symbol = Literal["", "C_BITS", "ACC_BITS", "SHIFT_BITS"]
-"""A width that is a parameter of a chunk: of a code, of an accumulator, of a channel's shift."""
+Symbol = Literal["", "C_BITS", "ACC_BITS", "SHIFT_BITS", "WIDE"]
+"""A width that is a parameter of a chunk: of a code, of an accumulator, of a channel's shift; a bit more where a design
+is wide (it has more than 8 banks, or a stride above 2)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,6 +76,10 @@ def _f(name: str, bits: int, meaning: str, unit: str = "") -> WordField:
     return WordField(name=name, bits=bits, meaning=meaning, unit=unit)
 
 
+def _wide(name: str, bits: int, meaning: str, unit: str = "") -> WordField:
+    return WordField(name=name, bits=bits, symbol="WIDE", meaning=meaning, unit=unit)
+
+
 ISSUE = WordSection(
     name="issue",
     contract="what the decision and the row walk need",
@@ -82,19 +87,19 @@ ISSUE = WordSection(
         _f("stage", 8, "in round r the job runs on frame r - stage", "frames"),
         _f("height", 12, "height of the input map", "rows"),
         _f("width", 12, "width of the input map", "columns"),
-        _f("stride2_h", 1, "1: an output row lies two input rows below the one before; 0: one"),
-        _f("stride2_w", 1, "1: as much for columns, and the rows of the input ring are split by column parity"),
+        _wide("stride_h", 1, "input rows from one output row to the next - 1", "rows"),
+        _wide("stride_w", 1, "as much for columns, and classes of the columns of the input ring - 1", "columns"),
         _f("pad_top", 7, "rows of padding above the map", "rows"),
         _f("pad_left", 7, "columns of padding left of the map", "columns"),
         _f("kx_last", 7, "width of the kernel - 1", "taps"),
         _f("ky_last", 7, "height of the kernel - 1", "taps"),
         _f("c_last", 13, "channel words that a channel group walks for one tap - 1", "words"),
         _f("slot_extra", 12, "idle cycles at the end of a slot, S - R", "cycles"),
-        _f("rot0", 3, "bank of the first column of tap 0"),
-        _f("par0", 1, "parity of the first column of tap 0 (stride2_w)"),
+        _wide("rot0", 3, "place of the first column of tap 0 among those of its class, modulo the banks", "columns"),
+        _wide("class0", 1, "class of the first column of tap 0"),
         _f("qoff0", 16, "offset of the first column of tap 0 in its row, modulo 2^16", "words"),
         _f("col_words", 13, "words of a column of the input", "words"),
-        _f("parity_words", 16, "words from the even to the odd columns of a row (stride2_w)", "words"),
+        _f("class_words", 16, "words from one class of columns of a row to the next", "words"),
         _f("base", 16, "first word of the input ring", "words"),
         _f("row_words", 16, "words of a row of the input ring", "words"),
         _f("ring_words", 16, "words of the input ring", "words"),
@@ -154,8 +159,8 @@ DST = WordSection(
         _f("en", 1, "the output goes to this edge"),
         _f("ring", 6, "ring of the edge"),
         _f("words", 13, "words of a column", "words"),
-        _f("split", 1, "rows are split by column parity: the reader has stride 2"),
-        _f("parity_words", 16, "words from the even to the odd columns of a row", "words"),
+        _wide("split", 1, "classes of the columns of a row - 1: the stride of the reader - 1"),
+        _f("class_words", 16, "words from one class of columns of a row to the next", "words"),
     ),
 )
 PARAM = WordSection(
@@ -255,8 +260,8 @@ JOB: tuple[Member, ...] = (
     _own("kernel_h", "height of the kernel [taps]"),
     _own("kernel_w", "width of the kernel [taps]"),
     _own("slot_cycles", "cycles of a slot, S [cycles]"),
-    _own("stride_h", "1 or 2: input rows from one output row to the next [rows]"),
-    _own("stride_w", "1 or 2: as much for columns [columns]"),
+    _own("stride_h", "input rows from one output row to the next [rows]"),
+    _own("stride_w", "as much for columns [columns]"),
     _same("pad_top"),
     _same("pad_left"),
     _same("height_in", "height"),

@@ -45,6 +45,7 @@ from nba.machine.parts import (
     EDGE_COLUMNS,
     H_BANKS,
     H_CODE_BITS,
+    H_IN_COLS,
     H_IN_LANES,
     H_OUT_COLS,
     H_OUT_LANES,
@@ -198,7 +199,7 @@ def features(
         found[37] += banks * edge[E_WRITE] * code_bits
         found[38] += edge[E_LANES] // edge[E_WRITE]
     found[39] += 1
-    found[40] += banks * host[H_IN_LANES] * code_bits
+    found[40] += host[H_IN_COLS] * host[H_IN_LANES] * code_bits
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
 
 

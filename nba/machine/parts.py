@@ -28,7 +28,6 @@ from nba.machine.designs import (
     INPUT,
     MOST_DEGREE,
     PACKED,
-    PACKING,
     PADS,
     RESIDUAL,
     ROWS,
@@ -54,6 +53,7 @@ from nba.machine.geometry import (
     input_word,
     param_words,
     row_beats,
+    stream_columns,
     use_lane,
     use_word,
     weight_words,
@@ -75,19 +75,19 @@ from nba.machine.timing import drain_cycles
 CHUNK_COLUMNS = 25
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
-# from every bank, and sub-words written to pp banks.
+# from every bank, and sub-words written to single banks.
 E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES = range(6)
 EDGE_COLUMNS = 6
 
 # Columns of the host's row: columns of the engines; channels per input and output beat, columns per output beat; beats
-# of a frame; bits of a code, in the whole machine; banks of every buffer and columns of an input beat.
-H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS = range(8)
-HOST_COLUMNS = 8
+# of a frame; bits of a code, in the whole machine; banks of every buffer; columns per input beat.
+H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS, H_IN_COLS = range(9)
+HOST_COLUMNS = 9
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 25], edges: int64 [E, 6], host: int64 [8], by the columns of this module."""
+    """chunks: int64 [K, 25], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -102,12 +102,12 @@ def parts(program: Program) -> Parts:
         [(e.lanes, e.write_lanes, e.depth_words, len(e.rings), 0, 0) for e in program.edges], np.int64
     )  # fmt: skip
     for use in program.host_in:
-        edges[use.edge, E_WRITES] += host_beats * program.packing
+        edges[use.edge, E_WRITES] += host_beats * program.in_cols
     edges[program.host_out.edge, E_READS] += out_beats
     chunks = np.array([_chunk(program, k, chunk, edges) for k, chunk in enumerate(program.chunks)], np.int64)
     host = (
         program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits,
-        program.banks,
+        program.banks, program.in_cols,
     )  # fmt: skip
     return Parts(chunks=chunks, edges=edges, host=np.array(host, np.int64))
 
@@ -129,7 +129,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
             edge = program.edges[use.edge]
             col_words = edge.rings[use.ring].col_words
             written = written_words(job.m_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
-            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree
+            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * program.pp
     sources = [e for e in program.edges if e.consumer == k]
     return (
         int(chunk.mixes), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
@@ -181,10 +181,10 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
 
 @compiled
 def _written(layer: np.ndarray, pp: int, pm: int, pq: int, col_words: int, word: int) -> int:
-    """Sub-words that the engine of `layer` writes per frame to pp banks of a buffer of words of `word` channels,
-    col_words to a column."""
+    """Sub-words that the engine of `layer` writes per frame to a buffer of words of `word` channels, col_words to a
+    column."""
     written = written_words(ceil_div(layer[M], pm), drain_cycles(pm, pq), col_words, word, pq)
-    return layer[ROWS] * column_groups(layer, pp) * written * layer[DEGREE]
+    return layer[ROWS] * column_groups(layer, pp) * written * layer[DEGREE] * pp
 
 
 # One compiled kernel: its arguments are the arrays of a design.
@@ -194,7 +194,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 25], edges [n_edge_slots(K), 6] and host [8].
+    """The parts of one design, into chunks [K, 25], edges [n_edge_slots(K), 6] and host [9].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.
@@ -205,7 +205,8 @@ def fill(
     chunks[:, C_WEIGHT] = UNIT_WEIGHT_BITS
     chunks[:, C_STORE] = UNIT_WEIGHT_BITS
     banks = bank_count(layers, pp)
-    in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], banks, in_lanes)
+    in_cols = stream_columns(banks)
+    in_beats = layers[0, HEIGHT_IN] * row_beats(layers[0, WIDTH_IN], layers[0, N], in_cols, in_lanes)
     earlier = (layers[:, EARLIER_USE], layers[:, EARLIER_RES])
     for i in range(n_layers):
         layer = layers[i]
@@ -222,7 +223,7 @@ def fill(
             p = chunk[tensor - 1] if tensor > 0 else HOST
             edge = edges[edge_number(p, k, port, lane, n_chunks, MAX_LANES)]
             columns = bank_columns(
-                layer[WIDTH_IN] if port == 0 else layer[COLS], banks, port == 0 and layer[STRIDE_W] == 2
+                layer[WIDTH_IN] if port == 0 else layer[COLS], banks, layer[STRIDE_W] if port == 0 else 1
             )
             if edge[E_RINGS] == 0:
                 row[C_SRC if port == 0 else C_RES] += 1
@@ -239,16 +240,14 @@ def fill(
                 edge[E_READS] += read
                 row[C_RES_DRAINS] += read
             edge[E_WRITES] += (
-                in_beats * layer[PACKING]
-                if tensor == 0
-                else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
+                in_beats * in_cols if tensor == 0 else _written(layers[tensor - 1], pp, pm[p], pq[p], col_words, word)
             )
     last, layer = chunk[n_layers - 1], layers[n_layers - 1]
-    out_groups, out_words = ceil_div(layer[COLS], banks), ceil_div(layer[M], out_lanes)
+    out_groups, out_words = ceil_div(layer[COLS], in_cols), ceil_div(layer[M], out_lanes)
     edge = edges[edge_number(last, HOST, 0, 0, n_chunks, MAX_LANES)]
     edge[E_LANES] = out_lanes
     edge[E_WRITE] = pq[last]
-    edge[E_DEPTH] = out_rows * out_groups * out_words
+    edge[E_DEPTH] = out_rows * ceil_div(layer[COLS], banks) * out_words
     edge[E_RINGS] = 1
     edge[E_READS] = layer[ROWS] * out_groups * out_words
     edge[E_WRITES] = _written(layer, pp, pm[last], pq[last], out_words, out_lanes)
@@ -256,8 +255,9 @@ def fill(
     host[H_PP] = pp
     host[H_IN_LANES] = in_lanes
     host[H_OUT_LANES] = out_lanes
-    host[H_OUT_COLS] = 1 if layer[COLS] == 1 else banks
+    host[H_OUT_COLS] = 1 if layer[COLS] == 1 else in_cols
     host[H_BANKS] = banks
+    host[H_IN_COLS] = in_cols
     host[H_IN_BEATS] = in_beats
     host[H_OUT_BEATS] = layer[ROWS] * out_groups * out_words
     host[H_CODE_BITS] = layers[0, CODE_BITS]

@@ -2,8 +2,8 @@
 """Lowering: network x accelerator -> the flat tables that the schedule, the resource model and the emitters share.
 
 Every address and count that reaches a ROM is computed here and nowhere else. Word addresses are those of
-docs/template.md: a feature-map row is stored as words of the consumer's lanes in `pp` column banks; a stride-2
-consumer's rows are split by column parity. All functions assume a design that passed nba.machine.check.
+docs/template.md: a feature-map row is stored as words of the consumer's lanes in column banks; the columns of a reader
+of stride s are split into s classes. All functions assume a design that passed nba.machine.check.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from nba.machine.geometry import (
     PORTS,
     bank_columns,
     ceil_div,
+    class_columns,
     edge_number,
     edge_of,
     least_rows,
     param_words,
-    parity_columns,
     reader_word,
+    stream_columns,
     tap_words,
     weight_words,
 )
@@ -83,8 +84,8 @@ class RingLayout:
     col_words: int
     row_words: int
     ring_words: int
-    split: bool
-    parity_words: int
+    stride: int
+    class_words: int
     init_words: int
     step_words: int
     last_step_words: int
@@ -216,11 +217,12 @@ class ChunkProgram:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
     """The whole machine in one mode. `host_in` lists where the input tensor goes; `host_out` is where the output comes
-    from."""
+    from. wide: program words have the fields of more than 8 banks or strides above 2 (nba.machine.layout)."""
 
     pp: int
     packing: int
     code_bits: int
+    wide: bool
     in_lanes: int
     in_col_groups: int
     in_chan_words: int
@@ -237,8 +239,13 @@ class Program:
 
     @property
     def banks(self) -> int:
-        """Banks of every buffer, columns of a beat."""
+        """Banks of every buffer."""
         return self.pp * self.packing
+
+    @property
+    def in_cols(self) -> int:
+        """Columns of a beat of the input stream."""
+        return stream_columns(self.banks)
 
 
 def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
@@ -262,13 +269,13 @@ def input_lanes(network: Network, accelerator: Accelerator) -> int:
 def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int) -> RingLayout:
     tensor = network.tensors[ring.tensor]
     col_words = ceil_div(tensor.channels, lanes)
-    stride, pad_top, rows_out, split = 1, 0, tensor.height, False
+    stride, pad_top, rows_out, columns = 1, 0, tensor.height, 1
     if ring.consumer != HOST and ring.port == "main":
         layer = network.layers[ring.consumer]
         stride, pad_top = layer.stride_h, layer.pad_top
         rows_out = network.result(ring.consumer).height
-        split = layer.stride_w == 2
-    row_words = bank_columns(tensor.width, accelerator.banks, split) * col_words
+        columns = layer.stride_w
+    row_words = bank_columns(tensor.width, accelerator.banks, columns) * col_words
     return RingLayout(
         tensor=ring.tensor,
         consumer=ring.consumer,
@@ -277,8 +284,8 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         col_words=col_words,
         row_words=row_words,
         ring_words=row_words * ring.rows,
-        split=split,
-        parity_words=parity_columns(tensor.width, accelerator.banks) * col_words if split else 0,
+        stride=columns,
+        class_words=class_columns(tensor.width, accelerator.banks, columns) * col_words if columns > 1 else 0,
         init_words=(-pad_top % ring.rows) * row_words,
         step_words=(stride % ring.rows) * row_words,
         last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
@@ -422,7 +429,7 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
     """Compute every table of the machine that executes `network` and, from the same weights, each of the further
     `modes` of its design; jobs and their cycles are those of mode number `mode` (0: `network`). The result is a pure
     function of its arguments."""
-    in_lanes = input_lanes(network, accelerator)
+    in_lanes, columns = input_lanes(network, accelerator), stream_columns(accelerator.banks)
     edges = _edges(network, accelerator, in_lanes)
     where = _uses(edges)
     first, last = network.tensors[0], network.tensors[-1]
@@ -432,13 +439,14 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         pp=accelerator.pp,
         packing=accelerator.packing,
         code_bits=network.master_bits,
+        wide=accelerator.banks > 8 or any(max(x.stride_h, x.stride_w) > 2 for x in network.layers),
         in_lanes=in_lanes,
-        in_col_groups=ceil_div(first.width, accelerator.banks),
+        in_col_groups=ceil_div(first.width, columns),
         in_chan_words=ceil_div(first.channels, in_lanes),
         in_rows=first.height,
         out_lanes=accelerator.out_lanes,
-        out_cols=1 if last.width == 1 else accelerator.banks,
-        out_col_groups=ceil_div(last.width, accelerator.banks),
+        out_cols=1 if last.width == 1 else columns,
+        out_col_groups=ceil_div(last.width, columns),
         out_chan_words=ceil_div(last.channels, accelerator.out_lanes),
         out_rows=last.height,
         host_in=where.of_tensor[0],

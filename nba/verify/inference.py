@@ -81,7 +81,7 @@ def simulate(
         raise DesignError(str(bundle), [f"mode {mode}: not one of the design; legal: 0..{len(design.networks) - 1}"])
     network = design.networks[mode]
     program = lower(design.network, design.accelerator, design.modes)
-    sent = stream_bytes(frame_codes(network, images), program.banks, program.in_lanes, program.code_bits)
+    sent = stream_bytes(frame_codes(network, images), program.in_cols, program.in_lanes, program.code_bits)
     source, target = work / "input.hex", work / "output.hex"
     source.write_text("".join(f"{frame.hex()}\n" for frame in sent), encoding="ascii")
     target.unlink(missing_ok=True)

@@ -32,6 +32,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 1, "OUT_COLS": 1, "LANES": 1, "AW": 1, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 1},
         {"PP": 4, "OUT_COLS": 4, "LANES": 3, "AW": 10, "ROWS": 8, "COL_GROUPS": 2, "CHAN_WORDS": 3},
         {"PP": 4, "OUT_COLS": 1, "LANES": 2, "AW": 6, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 5},
+        {"PP": 14, "OUT_COLS": 2, "LANES": 3, "AW": 10, "ROWS": 8, "COL_GROUPS": 3, "CHAN_WORDS": 3},
     ),
     "nba_ring": (
         {"ROWS": 1, "ROW_WORDS": 1, "RING_WORDS": 1, "STEP_WORDS": 0, "LAST_WORDS": 0},
@@ -49,12 +50,17 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 4, "BANKS": 4, "LANES": 3, "WLANES": 3, "C_BITS": 16},
         {"PP": 2, "BANKS": 8, "LANES": 4, "WLANES": 2},
         {"PP": 1, "BANKS": 4, "LANES": 4, "WLANES": 4},
+        {"PP": 7, "BANKS": 14, "LANES": 4, "WLANES": 2, "WIDE": 1},
+        {"PP": 1, "BANKS": 15, "WIDE": 1},
+        {"PP": 3, "BANKS": 3, "LANES": 4, "WLANES": 2},
     ),
     "nba_walk": (
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 1},
         {"PER_CHANNEL": 0, "PP": 8, "BANKS": 8},
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 4},
         {"PER_CHANNEL": 0, "PP": 2, "BANKS": 8, "DEGREE": 4},
+        {"PER_CHANNEL": 0, "PP": 7, "BANKS": 14, "DEGREE": 2, "WIDE": 1},
+        {"PER_CHANNEL": 1, "PP": 5, "BANKS": 5},
     ),
     "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
     "nba_drain": (
@@ -97,7 +103,8 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 5, "N_RES": 15, "N_DST": 15},
     ),
     "nba_stats": ({"N_JOBS": 1}, {"N_JOBS": 128}),
-    "nba_word_issue": ({"C_BITS": 16},),
+    "nba_word_issue": ({"C_BITS": 16}, {"WIDE": 1}),
+    "nba_word_dst": ({"WIDE": 1},),
     "nba_word_drain": ({"C_BITS": 16},),
     "nba_word_param": ({"PQ": 3, "ACC_BITS": 5},),
     "nba_word_shift": ({"PQ": 3, "SHIFT_BITS": 6},),
@@ -150,6 +157,7 @@ LINT: dict[str, tuple[Params, ...]] = {
             "N_MODES": 3,
         },
         {"PM": 2, "PN": 3, "PP": 8, "BANKS": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
+        {"PM": 2, "PN": 2, "PP": 7, "BANKS": 14, "DEGREE": 2, "WIDE": 1, "PACK": 1, "PQ": 2, "HAS_RES": 1},
     ),
 }
 
@@ -173,6 +181,8 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 2, "DEGREE": 2},
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 4, "DEGREE": 4},
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 1},
+        {"PER_CHANNEL": 0, "PP": 3, "BANKS": 3, "WIDE": 1},
+        {"PER_CHANNEL": 0, "PP": 3, "BANKS": 6, "DEGREE": 2},
     ),
     "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
     "nba_decide": (
@@ -189,6 +199,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_host_out": (
         {"PP": 2, "OUT_COLS": 1, "LANES": 1, "DATA_W": 1, "AW": 4, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},
         {"PP": 1, "OUT_COLS": 1, "LANES": 1, "DATA_W": 1, "AW": 3, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 1},
+        {"PP": 6, "OUT_COLS": 2, "LANES": 1, "DATA_W": 1, "AW": 5, "ROWS": 2, "COL_GROUPS": 4, "CHAN_WORDS": 2},
     ),
 }
 """Parameter sets of the induction proofs. Default: as declared."""
@@ -218,6 +229,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"PP": 2, "OUT_COLS": 2, "LANES": 2, "AW": 8, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},
         {"PP": 4, "OUT_COLS": 1, "LANES": 1, "AW": 5, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 1},
         {"PP": 1, "OUT_COLS": 1, "LANES": 3, "AW": 6, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 2},
+        {"PP": 6, "OUT_COLS": 2, "LANES": 2, "AW": 8, "ROWS": 3, "COL_GROUPS": 5, "CHAN_WORDS": 3},
     ),
 }
 """Parameter sets of the benches (sim/lib/bench_<module>.py) in Icarus."""

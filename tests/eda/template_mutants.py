@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import CHANNEL_SEED, PACKED_SEED
+from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +42,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_edge", "(w_sub & {SUBS{w_en[gi]}})", "({SUBS{w_en[gi]}})", 52),
     _m("nba_edge", "r_next_pulse && r_hit[gi]", "r_next_pulse", 52),
     _m("nba_edge", "r_release_pulse && r_release_ring == ID[5:0]", "r_release_pulse", 1),
-    _m("nba_writer", "parity) ? odd_base_q1 : even_q1", "parity) ? even_q1 : odd_base_q1", 13),
+    _m("nba_writer", "(class_i[0] ? base1_q1 : base0_q1)", "(class_i[0] ? base0_q1 : base1_q1)", 13),
     _m(
         "nba_writer",
         "        sub_q         <= SUB_FIRST;\n        sub_group_q   <= SUB_FIRST;\n        word_q ",
@@ -57,10 +57,10 @@ MUTANTS: tuple[CoreMutant, ...] = (
         "        place_q ",
         52,
     ),
-    _m("nba_writer", "if (place_last) col_q", "if (place_q == 4'd0) col_q", 13),
+    _m("nba_writer", "if (place_last) col_q", "if (place_q == {PLACE_W{1'b0}}) col_q", 13),
     _m(
         "nba_writer",
-        "        place_q       <= 4'd0;\n        place_group_q <= 4'd0;\n      end\n    end\n",
+        "        place_q       <= {PLACE_W{1'b0}};\n        place_group_q <= {PLACE_W{1'b0}};\n      end\n    end\n",
         "      end\n    end\n",
         88,
     ),
@@ -68,8 +68,8 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # Rotation without the half bank set of odd columns.
     _m(
         "nba_walk",
-        "localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS",
-        "localparam [31:0] BANK = (gt % 8) % BANKS",
+        "(gt % (1 << ROT_W) + {28'd0, OFFSETS[4*CLASS +: 4]}) % BANKS",
+        "gt % (1 << ROT_W) % BANKS",
         48,
     ),
     _m("nba_walk", "xs < limit_q", "xs <= limit_q", 88, 0),
@@ -77,11 +77,11 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "          w_q      <= cfg_w_base;\n", "", 1, 0),
     # A row of one cycle without its idle cycle.
     _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
-    _m("nba_walk", "+ (gt % 8) >= BANKS;", "+ (gt % 8) > BANKS;", 28, 0),
+    _m("nba_walk", "place < rot_q;", "place <= rot_q;", 28, 0),
     _m("nba_walk", "wait_last_q <= wait_left_q == 12'd2;", "wait_last_q <= wait_left_q == 12'd1;", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
-    _m("nba_walk", "rot_wrap ? 3'd0 : rot_q + 3'd1", "rot_q + 3'd1", 88, 0),
+    _m("nba_walk", "rot_wrap ? {ROT_W{1'b0}} : rot_q + 1'b1", "rot_q + 1'b1", 88, 0),
     # Two groups: the half of the words never changes; changes a group late; does not change back; begins wrong.
     _m("nba_walk", "half_q ^ turn_q", "half_q", 85, 0),
     _m("nba_walk", "m_q == lo_before_q ||", "m_q == lo_before_q + 13'd1 ||", 85, 0),
@@ -142,29 +142,28 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # columns, of all and of one column a step; as many places as the other kind of rows has.
     _m(
         "nba_writer",
-        "localparam [31:0]  WHOLE    = gi / PP;",
-        "localparam [31:0]  WHOLE    = PLACES - 1 - gi / PP;",
+        "localparam [31:0] P0 = X0 / PP;",
+        "localparam [31:0] P0 = (gs == 0) ? PLACES - 1 - X0 / PP : X0 / PP;",
         PACKED_SEED + 16,
     ),
-    _m("nba_writer", "(gi / HALF + PLACES) % (2 * PLACES)", "gi / HALF", PACKED_SEED + 6),
-    _m("nba_writer", "2 * ((gi + BANKS / 2) % BANKS) + 1", "2 * gi + 1", PACKED_SEED + 22),
-    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST_SPLIT[3:0]", PACKED_SEED + 14),
-    _m("nba_writer", "cfg_split ? LAST_SPLIT[3:0] : LAST[3:0]", "LAST[3:0]", PACKED_SEED + 5),
+    _m("nba_writer", " - {28'd0, OFFSETS[16*gs+4 +: 4]})", ")", PACKED_SEED + 6),
+    _m("nba_writer", "split[0] ? LAST2[PLACE_W-1:0] : LAST[PLACE_W-1:0]", "LAST2[PLACE_W-1:0]", PACKED_SEED + 14),
+    _m("nba_writer", "split[0] ? LAST2[PLACE_W-1:0] : LAST[PLACE_W-1:0]", "LAST[PLACE_W-1:0]", PACKED_SEED + 5),
     # The next column group begins too few banks further; past the last bank; in the next word of banks too late; at the
     # bank of the first group again; always two times pp columns further.
     _m(
         "nba_walk",
-        "rot_over  = {1'b0, g_rot_q} + columns_q;",
-        "rot_over  = {1'b0, g_rot_q} + PP_C[3:0];",
+        "rot_over = {1'b0, g_rot_q} + columns_q;",
+        "rot_over = {1'b0, g_rot_q} + PP_C[COL_W-1:0];",
         PACKED_SEED + 5,
     ),
-    _m("nba_walk", "rot_over[2:0] & BANKS_LAST[2:0]", "rot_over[2:0]", PACKED_SEED + 13),
-    _m("nba_walk", "rot_over >= BANKS_C[3:0]", "rot_over > BANKS_C[3:0]", PACKED_SEED + 13),
+    _m("nba_walk", "rot_over[ROT_W-1:0] & BANKS_LAST[ROT_W-1:0]", "rot_over[ROT_W-1:0]", PACKED_SEED + 13),
+    _m("nba_walk", "rot_over >= BANKS_C[ROT_W:0]", "rot_over > BANKS_C[ROT_W:0]", PACKED_SEED + 13),
     _m("nba_walk", "          g_rot_q  <= rot_group;\n", "", PACKED_SEED + 25),
     _m(
         "nba_walk",
-        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree;",
-        "(DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << 1;",
+        "(DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree;",
+        "(DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << 1;",
         PACKED_SEED + 27,
     ),
     # Passes in the wrong order; the residual operand of the next step's columns; a group whose residual operand lies
@@ -198,4 +197,50 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_operands", ".s_word(s_word),", ".s_word(13'd0),", CHANNEL_SEED + 46),
     _m("nba_results", ".c_least     (early_shift)", ".c_least     (o_shift)", CHANNEL_SEED + 46),
     _m("nba_stats", "stat_busy = s_busy || rows_q != 5'd0;", "stat_busy = s_busy;", 26, 0),
+    # Any number of columns: the place of the next column group is not brought back among the banks.
+    _m("nba_walk", "g_wrap ? rot_less : rot_over[ROT_W-1:0]", "rot_over[ROT_W-1:0]", COLUMNS_SEED + 30, 3),
+    # Strides above 2: the next group, or the columns of a step, too far or not far enough; a class of columns at the
+    # words of another; classes end too early; rows four instead of three further.
+    _m("nba_walk", "columns3_q)\n", "{columns[11:0], 2'b00})\n", COLUMNS_SEED + 48),
+    _m("nba_walk", ": ID3[13:0])", ": {ID[12:0], 1'b0})", None, 3),
+    _m(
+        "nba_walk",
+        "? class3_q : {cfg_class_words[14:0], 1'b0})",
+        "? class3_q : cfg_class_words)",
+        COLUMNS_SEED,
+        3,
+    ),
+    _m(
+        "nba_walk",
+        "class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};",
+        "class3_q    <= {cfg_class_words[14:0], 1'b0};",
+        COLUMNS_SEED + 12,
+    ),
+    _m(
+        "nba_walk",
+        "rot_step = class_q == cfg_stride_w;",
+        "rot_step = class_q == cfg_stride_w || class_q[WIDE];",
+        COLUMNS_SEED + 12,
+    ),
+    _m("nba_seq", "(cfg_stride_h[0] ? 13'd4 : 13'd3)", "13'd4", COLUMNS_SEED),
+    _m(
+        "nba_writer",
+        "base3_q1    <= cfg_row_addr + class3_q;",
+        "base3_q1    <= cfg_row_addr + cfg_class_words;",
+        COLUMNS_SEED + 12,
+    ),
+    _m("nba_writer", "hit2 = gs > 1", "hit2 = gs > 2", COLUMNS_SEED),
+    _m(
+        "nba_writer",
+        "LAST4[PLACE_W-1:0] : LAST3[PLACE_W-1:0]",
+        "LAST4[PLACE_W-1:0] : LAST4[PLACE_W-1:0]",
+        COLUMNS_SEED + 48,
+    ),
+    _m("nba_writer", "(STRIDES * PLACES > 16) ? 6 : 4", "4", COLUMNS_SEED + 21),
+    # Classes start where those of the other kind of stride do, on either side.
+    _m("nba_writer", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
+    _m("nba_walk", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
+    # Groups of output columns that lie side by side: in words of their own; taken for each other.
+    _m("nba_host_out", "back ? addr_q - WORD_LAST[AW-1:0] : addr_q + 1'b1", "addr_q + 1'b1", COLUMNS_SEED + 45, 2),
+    _m("nba_host_out", "places_q[2*PLACE_W +: PLACE_W]", "places_q[0 +: PLACE_W]", COLUMNS_SEED + 4),
 )

@@ -36,15 +36,20 @@ MAX_CYCLES = 5000
 PLATFORM = "pynq-z2"
 LIMITS = (NetworkLimits(), NetworkLimits(min_layers=5, max_layers=9, max_map=12), NetworkLimits(max_channels=24))
 """Sizes of the random networks, taken in turn."""
+COLUMNS_MAP = 30
+"""Largest map of pairs of any number of columns."""
 CONTROL_EVERY = 20
 """A pair of such a seed has its registers tested as well, where it is simulated thoroughly."""
 WIDE_SEED = 1_000_000
 """Seeds from here on are networks with codes of 16 bits."""
 PACKED_SEED = 2_000_000
 """Seeds from here on are networks of narrow codes on accelerators that pack columns."""
-CHANNEL_SEED = 3_000_000
+COLUMNS_SEED = 3_000_000
+"""Seeds from here on have strides up to 4 and any number of columns; every third packs columns. From COLUMNS_SEED +
+NEW_SEED on, strides are at most 2."""
+CHANNEL_SEED = 4_000_000
 """Seeds from here on are networks with shifts and pad codes per channel; every fourth has codes of 16 bits, another
-fourth narrow ones on accelerators that pack columns."""
+fourth narrow ones on accelerators that pack columns. They are drawn as those of a million below."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
 
@@ -78,15 +83,17 @@ def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
     rng = np.random.default_rng([2, seed])
     limits = LIMITS[seed % len(LIMITS)]
-    narrow, wide, per_channel = (
-        PACKED_SEED <= seed < CHANNEL_SEED,
-        WIDE_SEED <= seed < PACKED_SEED,
-        seed >= CHANNEL_SEED,
-    )
+    wide, per_channel = WIDE_SEED <= seed < PACKED_SEED, seed >= CHANNEL_SEED
+    columns = COLUMNS_SEED <= seed < CHANNEL_SEED
+    narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)
     if per_channel:
         narrow, wide = seed % 4 == 2, seed % 4 == 3
-    limits = replace(limits, bits=16 if wide else 8, plain=seed % WIDE_SEED < NEW_SEED and not per_channel)
-    limits = replace(limits, narrow=narrow, per_channel=per_channel)
+    if columns:
+        limits = replace(
+            limits, any_columns=True, max_map=COLUMNS_MAP, max_stride=4 if seed < COLUMNS_SEED + NEW_SEED else 2
+        )  # fmt: skip
+    plain = seed % WIDE_SEED < NEW_SEED and not per_channel and not columns
+    limits = replace(limits, bits=16 if wide else 8, plain=plain, narrow=narrow, per_channel=per_channel)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)
@@ -219,8 +226,8 @@ def features(case: Subject) -> Mapping[str, bool]:
             x.op == "dense" and (x.kernel_h, x.kernel_w) == (s.height, s.width) != (1, 1) and o.height == o.width == 1
             for _, x, s, o in shapes
         ),
-        "stride 2, split layout": any(ring.split and edge.consumer >= 0 for edge, ring in rings),
-        "split layout, two groups of columns": any(r.split and r.parity_words > r.col_words for _, r in rings),
+        "stride 2, split layout": any(ring.stride > 1 and edge.consumer >= 0 for edge, ring in rings),
+        "split layout, two groups of columns": any(r.stride > 1 and r.class_words > r.col_words for _, r in rings),
         "max pooling of negative codes, padded": any(
             x.op == "maxpool" and (x.pad_top or x.pad_left) and s.signed for _, x, s, _ in shapes
         ),

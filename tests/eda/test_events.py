@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from template_pairs import PACKED_SEED, Subject, subject
+from template_pairs import COLUMNS_SEED, PACKED_SEED, Subject, subject
 
 from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
@@ -17,7 +17,7 @@ from nba.machine.energy import frame_events
 pytestmark = pytest.mark.eda
 
 FRAMES = 3
-SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6))
+SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6), *range(COLUMNS_SEED, COLUMNS_SEED + 6))
 
 BENCH = """
 `timescale 1ns/1ns
@@ -108,7 +108,7 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    bits = case.program.banks * case.program.in_lanes * 8
+    bits = case.program.in_cols * case.program.in_lanes * 8
     bench = BENCH % {"in_bits": bits, "counters": counters(case), "frames": FRAMES}
     (folder / "rtl" / "bench.v").write_text(bench)
     files = sorted(p.name for p in (folder / "rtl").glob("*.v"))
@@ -131,6 +131,6 @@ def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
 def test_residuals_strides_and_packed_columns_occur() -> None:
     cases = [subject(seed) for seed in SEEDS]
     assert any(frame_events(case.program).residuals for case in cases)
-    assert any(ring.split for case in cases for edge in case.program.edges for ring in edge.rings)
+    assert any(ring.stride > 1 for case in cases for edge in case.program.edges for ring in edge.rings)
     assert any(job.stage for case in cases for chunk in case.program.chunks for job in chunk.jobs)
     assert {job.degree for case in cases for chunk in case.program.chunks for job in chunk.jobs} == {1, 2, 4}

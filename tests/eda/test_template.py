@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 from runner import ROOT
-from template_pairs import CHANNEL_SEED, NEW_SEED, PACKED_SEED, WIDE_SEED, check, features, report, subject
+from template_pairs import (
+    CHANNEL_SEED,
+    COLUMNS_SEED,
+    NEW_SEED,
+    PACKED_SEED,
+    WIDE_SEED,
+    check,
+    features,
+    report,
+    subject,
+)
 
 from nba.core.tools import run_tool
 from nba.emit.bundle import emit_bundle
@@ -35,6 +45,11 @@ ICARUS_SEEDS = (*range(60), *range(NEW_SEED, NEW_SEED + 30))
 VERILATOR_SEEDS = (*range(90, 96), *range(NEW_SEED + 30, NEW_SEED + 36))
 WIDE_SEEDS = (*range(WIDE_SEED, WIDE_SEED + 8), *range(WIDE_SEED + NEW_SEED, WIDE_SEED + NEW_SEED + 4))
 """Networks with codes of 16 bits: all in Icarus, the last two in Verilator too."""
+COLUMNS_SEEDS = (
+    *range(COLUMNS_SEED + 20, COLUMNS_SEED + 36),
+    *range(COLUMNS_SEED + NEW_SEED, COLUMNS_SEED + NEW_SEED + 8),
+)
+COLUMNS_IN_VERILATOR = (COLUMNS_SEED + 3, COLUMNS_SEED + 26, COLUMNS_SEED + NEW_SEED + 9)
 PACKED_SEEDS = (*range(PACKED_SEED, PACKED_SEED + 8), *range(PACKED_SEED + NEW_SEED, PACKED_SEED + NEW_SEED + 4))
 """Accelerators that pack columns: all in Icarus, PACKED_IN_VERILATOR in Verilator too."""
 PACKED_IN_VERILATOR = PACKED_SEED + 2
@@ -56,7 +71,9 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4]])
+@pytest.mark.parametrize(
+    "first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4], *COLUMNS_SEEDS[::4]]
+)
 def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
         check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
@@ -66,7 +83,9 @@ def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> 
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR])
+@pytest.mark.parametrize(
+    "seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR, *COLUMNS_IN_VERILATOR]
+)
 def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
@@ -165,12 +184,34 @@ def test_packed_columns_occur_in_every_way() -> None:
                     found.add("slot is the walk")
                 if job.degree > 1 and job.col_groups > 1:
                     found.add("several groups of packed columns")
-                if any(ring.split for d in job.destinations for ring in program.edges[d.edge].rings):
+                if any(ring.stride > 1 for d in job.destinations for ring in program.edges[d.edge].rings):
                     found |= {"split rows from packed columns"} if job.degree > 1 else set()
     assert found == {
         "packing 2", "packing 4", 1, 2, 4, "degrees that differ in a chunk", "residual operand of packed columns",
         "slot is the drain", "slot is the walk", "several groups of packed columns", "split rows from packed columns",
     }  # fmt: skip
+
+
+def test_any_columns_and_strides_occur_in_every_way() -> None:
+    found: set[str] = set()
+    for seed in COLUMNS_SEEDS:
+        program = subject(seed).program
+        power = program.banks & (program.banks - 1) == 0
+        found.add(f"{'a power of two of' if power else 'other numbers of'} banks{', packed' * (program.packing > 1)}")
+        found |= {"more than 8 banks"} if program.banks > 8 else set()
+        found |= {"short words"} if not program.wide and not power else set()
+        if program.out_cols < program.banks and program.out_col_groups > 1:
+            found.add("output groups side by side")
+        for chunk in program.chunks:
+            for job in chunk.jobs:
+                found |= {f"rows of stride {job.stride_h}", f"columns of stride {job.stride_w}"}
+                found |= {f"several groups of stride {job.stride_w}"} if job.col_groups > 1 else set()
+    strides = {f"{what} of stride {s}" for what in ("rows", "columns") for s in (1, 2, 3, 4)}
+    assert found >= strides | {
+        "a power of two of banks", "other numbers of banks", "a power of two of banks, packed",
+        "other numbers of banks, packed", "more than 8 banks", "short words", "output groups side by side",
+        "several groups of stride 2", "several groups of stride 3",
+    }, found  # fmt: skip
 
 
 @pytest.mark.parametrize("seed", VERILATOR_SEEDS)

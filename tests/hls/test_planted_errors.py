@@ -28,7 +28,7 @@ MUTANTS = (
     Mutant(path="hls/lib/nba_requant.h", old="total = product + round", new="total = product"),
     Mutant(path="hls/lib/nba_types.h", old="(1) << k) >> 1", new="(1) << k) >> 2"),
     Mutant(path="hls/lib/nba_engine.h", old="banks[b][l] : pad[l]", new="banks[b][l] : code_t(0)"),
-    Mutant(path="hls/lib/nba_buffer.h", old="parity * (BANKS / 2)) & (BANKS - 1)", new="parity) & (BANKS - 1)"),
+    Mutant(path="hls/lib/nba_buffer.h", old="p0 + offset(ring, r));", new="p0 + r);"),
     Mutant(path="hls/lib/nba_sched.h", old="rows_held(state[ring]) < rings[ring].rows", new="true"),
     Mutant(path="hls/weights.h", old="ull", new="ull ^ 16ull"),
 )

@@ -194,10 +194,10 @@ def _stage(**fields: object) -> dict[str, object]:
         ({"stem_pool": {"kernel": 4}}, "stem_pool.kernel: input should be an odd number from 3 to 127 (found 4)"),
         ({"stem_pool": {"kernel": 1}}, "stem_pool.kernel: input should be an odd number from"),
         ({"stem_pool": {"kernel": 129}}, "stem_pool.kernel: input should be an odd number from"),
-        ({"stem_pool": {"stride": [1, 3]}}, "stem_pool.stride: input should be 1 or 2, or [rows, columns] of these; it "
-         "is [1, 3]"),
-        ({"stem_stride": 3}, "stem_stride: input should be 1 or 2, or [rows, columns] of these (found 3)"),
-        (_stage(stride=(0, 1)), "stages[0].stride: input should be 1 or 2, or"),
+        ({"stem_pool": {"stride": [1, 5]}}, "stem_pool.stride: input should be a number from 1 to 4, or [rows, "
+         "columns] of these; it is [1, 5]"),
+        ({"stem_stride": 5}, "stem_stride: input should be a number from 1 to 4, or [rows, columns] of these (found"),
+        (_stage(stride=(0, 1)), "stages[0].stride: input should be a number from 1 to 4, or"),
         ({"stem_channels": 8192}, "stem_channels: input should be less than or equal to 8191 (found 8192)"),
         ({"height": 4096}, "height: input should be less than or equal to 4095 (found 4096)"),
         ({"classes": 1}, "classes: input should be greater than or equal to 2 (found 1)"),
@@ -259,9 +259,21 @@ def test_damaged_architecture_is_refused() -> None:
         architecture_from_json('{"macro": 3}')
     text = architecture_json(Architecture(macro=POOLED, ops=("k3_e1",) * 4, bits=(4,) * 4)).replace("\n", "")
     for old, new, line in (
-        ('"stem_stride": [   2,   1  ]', '"stem_stride": [1]', "macro.stem_stride: input should be 1 or 2"),
-        ('"stem_stride": [   2,   1  ]', '"stem_stride": "2"', "macro.stem_stride: input should be 1 or 2"),
-        ('"stem_stride": [   2,   1  ]', '"stem_stride": [2, 3]', "macro.stem_stride: input should be 1 or 2"),
+        (
+            '"stem_stride": [   2,   1  ]',
+            '"stem_stride": [1]',
+            "macro.stem_stride: input should be a number from 1",
+        ),
+        (
+            '"stem_stride": [   2,   1  ]',
+            '"stem_stride": "2"',
+            "macro.stem_stride: input should be a number from 1",
+        ),
+        (
+            '"stem_stride": [   2,   1  ]',
+            '"stem_stride": [2, 5]',
+            "macro.stem_stride: input should be a number from 1",
+        ),
         ('"kernel": 5', '"kernel": 6', "macro.stem_pool.kernel: input should be an odd number"),
     ):
         assert text.count(old) == 1

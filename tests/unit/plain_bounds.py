@@ -28,7 +28,7 @@ from nba.machine.designs import (
     M,
     N,
 )
-from nba.machine.geometry import channel_words
+from nba.machine.geometry import channel_words, stream_columns
 from nba.machine.timing import (
     HOST_OUT_CYCLES,
     HOST_WRITE_CYCLES,
@@ -69,7 +69,8 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
     row, written, busy, first, last = ([0] * len(layers) for _ in range(5))
     n_layers = len(layers)
     packing = layers[0][PACKING]
-    beats = _ceil(layers[0][WIDTH_IN], pp * packing) * _ceil(layers[0][N], in_lanes)
+    columns = stream_columns(pp * packing)
+    beats = _ceil(layers[0][WIDTH_IN], columns) * _ceil(layers[0][N], in_lanes)
     host_row = max(beats, MIN_ROW_CYCLES)
     host_written = beats + HOST_WRITE_CYCLES
     interval = layers[0][HEIGHT_IN] * host_row
@@ -119,7 +120,7 @@ def plain_bounds(table: np.ndarray, designs: Designs, b: int) -> tuple[int, int,
         load[chunk[i]] += busy[i]
         interval = max(interval, load[chunk[i]])
     z = n_layers - 1
-    beats = _ceil(layers[z][COLS], pp * packing) * _ceil(layers[z][M], out_lanes)
+    beats = _ceil(layers[z][COLS], columns) * _ceil(layers[z][M], out_lanes)
     out_row = max(beats, MIN_ROW_CYCLES)
     interval = max(interval, layers[z][ROWS] * out_row)
     final = max(last[z] + written[z] + 1, first[z] + written[z] + 1 + (layers[z][ROWS] - 1) * out_row)

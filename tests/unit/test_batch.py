@@ -49,13 +49,15 @@ def test_tables_and_outputs_of_sampled_designs(network: Network, packing: int) -
     assert 0 < stuck < 50
 
 
+@pytest.mark.parametrize("any_columns", [False, True])
 @pytest.mark.parametrize("narrow", [False, True])
-def test_tables_of_random_pairs(narrow: bool) -> None:
+def test_tables_of_random_pairs(narrow: bool, any_columns: bool) -> None:
     """Programs in any order, residuals, tensors with several uses in one chunk. Designs know sizes of rings, not their
     order and lanes, which are those of `make_rings`."""
     degrees: set[int] = set()
     for seed in range(40):
-        pair = random_pair(np.random.default_rng(seed), NetworkLimits(narrow=narrow))
+        limits = NetworkLimits(narrow=narrow, any_columns=any_columns, max_map=30 if any_columns else 9)
+        pair = random_pair(np.random.default_rng(seed), limits)
         rows = {(r.tensor, r.consumer, r.port): r.rows for r in pair.accelerator.rings}
         accelerator = replace(pair.accelerator, rings=make_rings(pair.network, pair.accelerator, rows))
         program, layers = lower(pair.network, accelerator), layer_table(pair.network, accelerator.packing)

@@ -187,7 +187,7 @@ NETWORK_CASES: list[tuple[str, Network, str]] = [
     ("operator", with_tensor(3, with_layer(2, groups=2), channels=5), "5 output channels in 2 groups"),
     ("operator", with_layer(2, groups=2, rotate=4), "layer 2 ('last'): rotate is 4; legal: 0..3"),
     ("operator", with_layer(2, groups=2, rotate=-1), "layer 2 ('last'): rotate is -1; legal: 0..3"),
-    ("stride", with_layer(0, stride_h=3), "layer 0 ('first'): stride_h is 3; legal: 1..2"),
+    ("stride", with_layer(0, stride_h=5), "layer 0 ('first'): stride_h is 5; legal: 1..4"),
     ("stride", with_layer(0, stride_w=0), "layer 0 ('first'): stride_w is 0"),
     ("padding", with_layer(0, pad_top=3), "layer 0 ('first'): pad_top is 3; legal: 0..2"),
     ("padding", with_layer(0, pad_left=-1), "layer 0 ('first'): pad_left is -1; legal: 0..2"),
@@ -344,7 +344,9 @@ LONG = line(130)
 TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
-    ("columns", NETWORK, replace(ACCELERATOR, pp=3), "accelerator: pp is 3; legal: 1, 2, 4, 8"),
+    ("columns", NETWORK, replace(ACCELERATOR, pp=17), "accelerator: pp is 17; legal: 1..16"),
+    ("columns", NETWORK, replace(ACCELERATOR, pp=9, packing=2), "accelerator: pp times packing is 18; legal: up to 16"),
+    ("columns", NETWORK, replace(ACCELERATOR, pp=5, packing=3), "accelerator: packing is 3; legal: 1, 2, 4"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
     ("engine", NETWORK, with_chunk(0, kind="sparse"), "chunk 0: kind is 'sparse'; legal: dense, depthwise"),

@@ -22,8 +22,10 @@ from nba.machine.designs import designs_of, layer_table
 from nba.machine.kernels import bram18
 from nba.machine.program import lower
 from nba.machine.resources import predict
+from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS, NARROW, SMALL, TINY, WIDE
 from tests.unit.plain_bounds import plain_bounds
+from tests.unit.test_energy import with_canonical_lanes
 
 BOARD = get("pynq-z2")
 
@@ -71,6 +73,23 @@ def test_bounds_and_resources_of_sampled_designs(network: Network, packing: int)
     for i in range(len(network.layers)):
         np.add.at(load, (np.arange(len(choice)), designs.chunk[:, i]), busy[:, i])
     assert (load.max(1) <= bounds[:, 0]).all()
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_random_pairs_of_any_columns(seed: int, narrow: bool) -> None:
+    """Strides up to 4, any number of columns: compiled bounds, plain formulas, exact schedule, resources."""
+    limits = NetworkLimits(any_columns=True, max_map=30, narrow=narrow)
+    pair = random_pair(np.random.default_rng([34, seed]), limits)
+    accelerator = with_canonical_lanes(pair.accelerator)
+    designs, layers = designs_of(pair.network, [accelerator]), layer_table(pair.network, accelerator.packing)
+    bounds, busy = speed_bounds(layers, designs)
+    assert (*bounds[0].tolist(), busy[0].tolist()) == plain_bounds(layers, designs, 0)
+    found = speed(pair.network, accelerator)
+    assert bounds[0, 0] <= found.interval_cycles
+    assert bounds[0, 1] <= found.first_output_latency_cycles
+    exact = predict(lower(pair.network, accelerator), BOARD)
+    assert (exact.dsp, exact.bram18) == tuple(block_counts(layers, designs, BOARD)[0])
 
 
 @pytest.mark.parametrize(("network", "packing"), [(SMALL, 1), (NARROW, 4)], ids=["small", "packed-4"])

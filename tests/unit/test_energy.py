@@ -61,6 +61,13 @@ def test_random_pairs_with_shifts_and_pad_codes_per_channel(seed: int) -> None:
     of_pair(random_pair(np.random.default_rng([31, seed]), NetworkLimits(per_channel=True)))
 
 
+@pytest.mark.parametrize("narrow", [False, True])
+@pytest.mark.parametrize("seed", range(20))
+def test_random_pairs_of_any_columns(seed: int, narrow: bool) -> None:
+    limits = NetworkLimits(any_columns=True, max_map=30, narrow=narrow)
+    of_pair(random_pair(np.random.default_rng([33, seed]), limits))
+
+
 def of_pair(pair: Pair) -> None:
     accelerator = with_canonical_lanes(pair.accelerator)
     both(pair.network, designs_of(pair.network, [accelerator]), [accelerator])

@@ -16,8 +16,8 @@ from nba.emit.layout_text import BLOCKS, LIBRARY, expression, job_struct, module
 from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, WordField, WordSection, pack_program, program_width
 
 SIZES = [
-    {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 6},
-    {"C_BITS": 16, "ACC_BITS": 41, "PQ": 3, "SHIFT_BITS": 2},
+    {"C_BITS": 8, "ACC_BITS": 24, "PQ": 1, "SHIFT_BITS": 6, "WIDE": 0},
+    {"C_BITS": 16, "ACC_BITS": 41, "PQ": 3, "SHIFT_BITS": 2, "WIDE": 1},
 ]
 
 
@@ -77,8 +77,8 @@ def test_packed_fields_lie_where_the_table_says(n_dst: int, sizes: dict[str, int
 
 @pytest.mark.parametrize("value", [-1, 2])
 def test_a_value_that_does_not_fit_is_refused(value: int) -> None:
-    fields = {field.name: 0 for field in DST.fields} | {"split": value}
-    with pytest.raises(AssertionError, match="program field split"):
+    fields = {field.name: 0 for field in DST.fields} | {"en": value}
+    with pytest.raises(AssertionError, match="program field en "):
         DST.pack(fields, SIZES[0])
     with pytest.raises(AssertionError, match="fields of dst"):
         DST.pack({"en": 1}, SIZES[0])

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from tests.unit.hw_networks import DIGITS, NARROW
 from tests.unit.test_energy import with_canonical_lanes
 
 BOARD = get("pynq-z2")
+ANY_COLUMNS = NetworkLimits(any_columns=True, max_map=30)
 BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 
@@ -49,8 +51,9 @@ def of_arrays(seed: int, limits: NetworkLimits) -> tuple[Parts, Parts, tuple[int
 
 LIMITS = {"8 bits": NetworkLimits(), "16 bits": NetworkLimits(bits=16), "packed": NetworkLimits(narrow=True)}
 LIMITS["per channel"] = NetworkLimits(per_channel=True)
+LIMITS |= {"columns": ANY_COLUMNS, "packed columns": replace(ANY_COLUMNS, narrow=True)}
 CASES = [("8 bits", seed) for seed in range(60)] + [
-    (kind, seed) for kind in ("16 bits", "packed", "per channel") for seed in range(20)
+    (kind, seed) for kind in ("16 bits", "packed", "per channel", "columns", "packed columns") for seed in range(20)
 ]
 
 

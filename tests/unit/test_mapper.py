@@ -23,6 +23,7 @@ from nba.machine.designs import layer_table
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.steady import steady_interval
+from nba.machine.total import exact_cost
 from tests.unit.hw_networks import DIGITS, SMALL, TINY
 
 pytestmark = pytest.mark.slow
@@ -113,6 +114,21 @@ def test_mapping_is_reproducible_and_reports_progress() -> None:
     again = find_accelerator(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=7, effort=QUICK)
     assert first == again
     assert notes
+
+
+def test_columns_are_those_that_were_asked_for() -> None:
+    """Also where a step of the search varies them; networks narrower than any get the least."""
+    budgets = Budgets(dsp=40, bram=20)
+    for columns in ((3,), (5, 7), (16,)):
+        accelerator, cost = find_accelerator(
+            SMALL, BOARD, budgets, seed=7, columns=columns, effort=QUICK, objective="edp"
+        )
+        assert accelerator.pp in columns
+        assert exact_cost((lower(SMALL, accelerator),), BOARD) == cost
+    found = map_certified(SMALL, BOARD, budgets, seed=7, columns=(3, 7), effort=QUICK)
+    assert found.accelerator.pp in (3, 7)
+    assert found.certificate is not None
+    assert found.certificate.lower_bound_cycles <= found.cost.interval_cycles
 
 
 def test_a_start_is_not_lost() -> None:

@@ -30,7 +30,7 @@ budgets: {dsp: 64, bram: 32.5}
 """
 
 
-STRIDE = "input should be 1 or 2, or [rows, columns] of these"
+STRIDE = "input should be a number from 1 to 4, or [rows, columns] of these"
 POOL = "stem_channels: 8\n  stem_pool: {"
 POOL_SECTION = "a section is needed; legal here: kernel, stride"
 RESIZED = "{{name: folder, path: x, image_size: 8, transforms: [{{name: Resize, options: {}}}]}}"
@@ -147,9 +147,9 @@ def test_every_error_is_reported_at_once() -> None:
     ("old", "new", "line"),
     [
         ("blocks: 2,", "block: 2,", "network.stages[1].block: unknown field (did you mean 'blocks'?)"),
-        ("stride: 2", "stride: 3", f"network.stages[1].stride: {STRIDE} (found 3)"),
+        ("stride: 2", "stride: 5", f"network.stages[1].stride: {STRIDE} (found 5)"),
         ("stride: 2", "stride: true", f"network.stages[1].stride: {STRIDE} (found True)"),
-        ("stride: 2", "stride: [1, 3]", f"network.stages[1].stride: {STRIDE}; it is [1, 3]"),
+        ("stride: 2", "stride: [1, 5]", f"network.stages[1].stride: {STRIDE}; it is [1, 5]"),
         ("stride: 2", "stride: [2]", f"network.stages[1].stride: {STRIDE}; it is [2]"),
         ("stem_channels: 8", "stem_channels: 8\n  stem_stride: [1, 2, 1]", f"network.stem_stride: {STRIDE}; it is [1,"),
         (
@@ -163,7 +163,7 @@ def test_every_error_is_reported_at_once() -> None:
             f"{POOL}kernel: 129}}",
             "network.stem_pool.kernel: input should be an odd number from 3 to",
         ),
-        ("stem_channels: 8", f"{POOL}stride: 4}}", f"network.stem_pool.stride: {STRIDE} (found 4)"),
+        ("stem_channels: 8", f"{POOL}stride: 6}}", f"network.stem_pool.stride: {STRIDE} (found 6)"),
         ("stem_channels: 8", f"{POOL}pad: 3}}", "network.stem_pool.pad: unknown field; legal here: kernel, stride"),
         (
             "head_channels: 32",
@@ -229,6 +229,8 @@ def test_every_error_is_reported_at_once() -> None:
         ("bram: 32.5", "bram: 32.5, power_w: 0", "budgets.power_w: input should be greater than 0"),
         ("bram: 32.5", "bram: 32.5, lut: 1.5", "budgets.lut: input should be a valid integer"),
         ("platform: zc706", "platform: zc706\naccelerator: {min_chunks: 5}", "accelerator: min_chunks 5 is more than"),
+        ("platform: zc706", "platform: zc706\naccelerator: {columns: [7, 17]}", "accelerator.columns"),
+        ("platform: zc706", "platform: zc706\naccelerator: {columns: []}", "accelerator.columns"),
         (
             "platform: zc706",
             "platform: zc706\nschedule: {train: {epochs: 0}}",

@@ -168,6 +168,7 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
         start=searched_accelerator(context),
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
+        columns=spec.accelerator.columns,
         progress=_Steps(context.progress),
     )
 
@@ -208,7 +209,7 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
     found = map_modes(
         together, platform, budgets_of(spec), objective=spec.objective, seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks, max_chunks=spec.accelerator.max_chunks,
-        progress=_Steps(context.progress),
+        columns=spec.accelerator.columns, progress=_Steps(context.progress),
     )  # fmt: skip
     design, weights = modes_design(
         together, found.accelerator, platform, name=spec.name, seed=spec.seed, versions=_versions()

@@ -31,12 +31,16 @@ def run(context: Context) -> None:
     from nba.learn.search.result import save_result
     from nba.learn.space.network import slots, widest_map
     from nba.learn.train import ranks
+    from nba.machine.accelerator_rules import columns_of
 
     spec = context.spec
     dataset = load_data(context, spec.schedule.search.resized_crop)
     space = macro(spec, len(dataset.classes))
     fits(space, spec)
-    chunks = AcceleratorSpace(slots=tuple(s.mixes for s in slots(space)), n_chunks=spec.accelerator.max_chunks)
+    chunks = AcceleratorSpace(
+        slots=tuple(s.mixes for s in slots(space)), n_chunks=spec.accelerator.max_chunks,
+        columns=columns_of(1, spec.accelerator.columns),
+    )  # fmt: skip
     hardware = hardware_search(spec)(
         space=chunks.within(widest_map(space)),
         platform=platform_of(spec),
@@ -142,6 +146,7 @@ def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
         seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
+        columns=spec.accelerator.columns,
         effort=effort,
     )[0]
 

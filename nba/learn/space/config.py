@@ -9,7 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from nba.core.section import Section, with_preset
 from nba.ir.network import LEGAL_BITS, LEGAL_BITS_TEXT
-from nba.ir.network_rules import MAX_CHANNELS
+from nba.ir.network_rules import MAX_CHANNELS, MAX_STRIDE
 from nba.learn.space.operators import KERNELS, POOL_KERNELS, SKIP, is_operator
 from nba.learn.space.presets import NETWORK_PRESETS
 from nba.learn.space.strides import STRIDE_TEXT, is_stride, shortest
@@ -74,7 +74,8 @@ PoolKernel = Annotated[
     AfterValidator(_pool_kernel),
 ]
 Channels = Annotated[int, Field(ge=1, le=MAX_CHANNELS, strict=True)]
-Strides = Annotated[Literal[1, 2] | tuple[Literal[1, 2], Literal[1, 2]], BeforeValidator(_legal_stride)]
+Steps = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": MAX_STRIDE})]
+Strides = Annotated[Steps | tuple[Steps, Steps], BeforeValidator(_legal_stride)]
 """Of rows and columns together, or [rows, columns]."""
 Bits = Annotated[int, Field(strict=True, json_schema_extra={"enum": list(LEGAL_BITS)}), AfterValidator(_legal_bits)]
 Bitwidths = Annotated[tuple[Bits, ...], Field(min_length=1), AfterValidator(_distinct_rising)]

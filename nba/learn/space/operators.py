@@ -21,7 +21,7 @@ AUTO_NBA_OPERATORS = (
 KERNELS = range(1, MAX_KERNEL + 1, 2)
 """Kernels of an operator: odd, so that the padding is the same on both sides of a row."""
 POOL_KERNELS = KERNELS[1:]
-"""Kernels of a max pooling: none is smaller than its stride, so that no code is left out."""
+"""Kernels of a max pooling: none is smaller than a stride of up to 3, with which no code is left out."""
 
 _OPERATOR = re.compile(r"k([1-9][0-9]{0,2})_e([1-9][0-9]?)(_g2)?")
 _ROTATION_UNIT = 8

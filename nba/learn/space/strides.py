@@ -7,7 +7,7 @@ from nba.ir.network_rules import MAX_STRIDE
 
 Stride = int | tuple[int, int]
 """Input rows and columns from one output to the next; a pair only where they differ (`shortest`)."""
-STRIDE_TEXT = f"1 or {MAX_STRIDE}, or [rows, columns] of these"
+STRIDE_TEXT = f"a number from 1 to {MAX_STRIDE}, or [rows, columns] of these"
 """What a stride may be, as messages say it."""
 
 

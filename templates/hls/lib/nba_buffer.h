@@ -25,23 +25,42 @@ struct Tap {
   int rotate;           // bank of the first column
 };
 
+// a / s, rounded down, for s = 1..4.
+inline int floor_div(int a, int s) {
+#pragma HLS INLINE
+  return s == 1 ? a : s == 2 ? a >> 1 : s == 4 ? a >> 2 : (a >= 0 ? a / 3 : -((2 - a) / 3));
+}
+
+// a modulo BANKS, 0..BANKS - 1.
+template <int BANKS>
+inline int in_banks(int a) {
+#pragma HLS INLINE
+  const int rest = a % BANKS;
+  return rest < 0 ? rest + BANKS : rest;
+}
+
+// Bank of the first column of class r of a row of `ring`.
+inline int offset(const Ring &ring, int r) {
+#pragma HLS INLINE
+  return (ring.offsets >> (4 * r)) & 15;
+}
+
 template <int BANKS>
 Tap<BANKS> tap(const Ring &ring, int row, int x0, int width, int word, bool row_inside) {
 #pragma HLS INLINE
-  const int LOG = Log2<BANKS>::value;
   Tap<BANKS> t;
 #pragma HLS ARRAY_PARTITION variable=t.addr complete
 #pragma HLS ARRAY_PARTITION variable=t.inside complete
-  const int parity = ring.split ? x0 & 1 : 0;
-  const int p0 = ring.split ? x0 >> 1 : x0;
-  t.rotate = (p0 + parity * (BANKS / 2)) & (BANKS - 1);
+  const int p0 = floor_div(x0, ring.stride);
+  const int r = x0 - p0 * ring.stride;
+  t.rotate = in_banks<BANKS>(p0 + offset(ring, r));
 tap_banks:
   for (int b = 0; b < BANKS; ++b) {
 #pragma HLS UNROLL
-    const int p = p0 + ((b - t.rotate) & (BANKS - 1));
-    const int x = ring.split ? 2 * p + parity : p;
+    const int p = p0 + (b >= t.rotate ? b - t.rotate : b - t.rotate + BANKS);
+    const int x = ring.stride * p + r;
     t.inside[b] = row_inside && x >= 0 && x < width;
-    t.addr[b] = t.inside[b] ? row + (p >> LOG) * ring.col_words + parity * ring.parity_words + word : 0;
+    t.addr[b] = t.inside[b] ? row + p / BANKS * ring.col_words + r * ring.class_words + word : 0;
   }
   return t;
 }
@@ -57,8 +76,6 @@ struct Spot {
 template <int PP, int BANKS>
 Spot<PP, BANKS> spot(const Ring &ring, int row, int q) {
 #pragma HLS INLINE
-  const int LOG = Log2<BANKS>::value;
-  const int HALF = PP > 1 ? PP / 2 : 1;
   const int x0 = q * PP;
   Spot<PP, BANKS> s;
 #pragma HLS ARRAY_PARTITION variable=s.here complete
@@ -67,26 +84,20 @@ Spot<PP, BANKS> spot(const Ring &ring, int row, int q) {
 spot_banks:
   for (int b = 0; b < BANKS; ++b) {
 #pragma HLS UNROLL
-    int column = (b - x0) & (BANKS - 1);
-    bool here = column < PP;
-    if (ring.split) {
-      // Banks of even columns count from that of x0 / 2, those of odd ones from half of all banks further.
-      const int even = (b - (x0 >> 1)) & (BANKS - 1);
-      const int odd = (b - (x0 >> 1) - BANKS / 2) & (BANKS - 1);
-      if (PP > 1) {
-        here = even < HALF || odd < HALF;
-        column = even < HALF ? 2 * even : 2 * odd + 1;
-      } else {
-        here = ((x0 & 1) ? odd : even) == 0;
-        column = 0;
+    s.here[b] = false;
+    s.column[b] = 0;
+    s.addr[b] = row;
+  spot_columns:
+    for (int column = 0; column < PP; ++column) {
+#pragma HLS UNROLL
+      const int p = floor_div(x0 + column, ring.stride);
+      const int r = x0 + column - p * ring.stride;
+      if (in_banks<BANKS>(p + offset(ring, r)) == b) {
+        s.here[b] = true;
+        s.column[b] = column;
+        s.addr[b] = row + p / BANKS * ring.col_words + r * ring.class_words;
       }
     }
-    const int x = x0 + column;
-    const int parity = ring.split ? x & 1 : 0;
-    const int p = ring.split ? x >> 1 : x;
-    s.here[b] = here;
-    s.column[b] = here ? column : 0;
-    s.addr[b] = row + (p >> LOG) * ring.col_words + parity * ring.parity_words;
   }
   return s;
 }

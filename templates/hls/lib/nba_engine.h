@@ -92,7 +92,7 @@ struct Engine {
   operand_columns:
     for (int j = 0; j < COLUMNS; ++j) {
 #pragma HLS UNROLL
-      const int b = (t.rotate + j) & (BANKS - 1);
+      const int b = t.rotate + j < BANKS ? t.rotate + j : t.rotate + j - BANKS;
     operand_lanes:
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
@@ -193,7 +193,7 @@ struct Engine {
     drain_lanes:
       for (int l = 0; l < PQ; ++l) {
 #pragma HLS UNROLL
-        const code_t other = res[(rotate + j) & (BANKS - 1)][l];
+        const code_t other = res[rotate + j < BANKS ? rotate + j : rotate + j - BANKS][l];
         const value_t r = RESIDUAL && job.has_residual ? value_of<CODE>(other, job.res_signed) : value_t(0);
         code[j][l] = requantise<CODE, ACC_BITS, RESIDUAL, SHIFT_BITS>(held[pass * PP + j][k * PQ + l], bias[l], mult[l], more[l], r, job);
       }

@@ -69,7 +69,7 @@ input_beats:
 }
 
 // One output row of COLS columns and LANES channels a beat.
-template <int PP, int COLS, int LANES, int CODE, class Io, class Beat>
+template <int BANKS, int COLS, int LANES, int CODE, class Io, class Beat>
 void output_row(hls::stream<Beat> &stream, const Ring &ring, int row, int width, int col_groups, int chan_words,
                 bool last_row) {
 #pragma HLS INLINE
@@ -77,18 +77,20 @@ void output_row(hls::stream<Beat> &stream, const Ring &ring, int row, int width,
 output_beats:
   for (int i = 0; i < col_groups * chan_words; ++i) {
 #pragma HLS PIPELINE II=1
-    ap_uint<CODE> banks[PP][LANES];
+    ap_uint<CODE> banks[BANKS][LANES];
 #pragma HLS ARRAY_PARTITION variable=banks dim=0 complete
-    Io::read(ring.edge, tap<PP>(ring, row, q * PP, width, word, true), banks);
+    const Tap<BANKS> t = tap<BANKS>(ring, row, q * COLS, width, word, true);
+    Io::read(ring.edge, t, banks);
     Beat beat;
     beat.data = 0;
   output_columns:
     for (int j = 0; j < COLS; ++j) {
 #pragma HLS UNROLL
+      const int b = t.rotate + j < BANKS ? t.rotate + j : t.rotate + j - BANKS;
       for (int l = 0; l < LANES; ++l) {
 #pragma HLS UNROLL
         const int low = CODE * (j * LANES + l);
-        beat.data.range(low + CODE - 1, low) = banks[j][l];
+        beat.data.range(low + CODE - 1, low) = banks[b][l];
       }
     }
     beat.keep = -1;

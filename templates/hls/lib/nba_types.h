@@ -26,8 +26,9 @@ struct Ring {
   int col_words;
   int row_words;
   int ring_words;
-  bool split;           // rows split by column parity: the consumer has stride_w 2
-  int parity_words;
+  int stride;           // stride_w of the consumer: column x is of class x mod stride
+  int class_words;      // from one class of columns of a row to the next
+  int offsets;          // bank of the first column of class r: bits 4 * r and up
   int init_words;       // first read pointer: the row at -pad_top
   int step_words;       // read pointer: from one output row to the next
   int last_step_words;  // read pointer: from the last output row to the next frame's first
@@ -50,8 +51,8 @@ struct Job {
   int kernel_h;          // height of the kernel [taps]
   int kernel_w;          // width of the kernel [taps]
   int slot_cycles;       // cycles of a slot, S [cycles]
-  int stride_h;          // 1 or 2: input rows from one output row to the next [rows]
-  int stride_w;          // 1 or 2: as much for columns [columns]
+  int stride_h;          // input rows from one output row to the next [rows]
+  int stride_w;          // as much for columns [columns]
   int pad_top;           // rows of padding above the map [rows]
   int pad_left;          // columns of padding left of the map [columns]
   int height_in;         // height of the input map [rows]
@@ -95,15 +96,6 @@ struct Start {
   int job;
   int row;
   Place place;
-};
-
-template <int N>
-struct Log2 {
-  static const int value = 1 + Log2<N / 2>::value;
-};
-template <>
-struct Log2<1> {
-  static const int value = 0;
 };
 
 // nest(a): the code rounded to fewer bits, k of them dropped, clamped at `hi` (docs/numerics.md).

@@ -2,7 +2,7 @@
 // nba_align: turns BANKS bank words into COLUMNS columns of signed operands: rotated, padded, nested.
 // Latency 3 cycles (rotated; padded and shifted; rounded), one group of columns per cycle; no stall.
 // Reset: none (data only).
-// BANKS 1, 2, 4, 8; COLUMNS 1..BANKS. LANES: channels in a word (>= 1).
+// BANKS 1..16; COLUMNS 1..BANKS. LANES: channels in a word (>= 1).
 // C_BITS: code [bits] (8, 16). A_BITS: operand precision [bits] (2..8, 16; C_BITS if NEST = 0).
 // NEST: 1 if any job sees fewer bits than a code has.
 // Packing: bank b's word at s_data[b*LANES*C_BITS], column j's lane n at m_data[(j*LANES+n)*(A_BITS+1)].

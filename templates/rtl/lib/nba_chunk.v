@@ -2,8 +2,8 @@
 // nba_chunk: a sub-accelerator, executing the program in PROGRAM_FILE job by job, row by row: the wiring of its
 // datapath (docs/template.md: block diagram, cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs; packed, up to DEGREE times as many) per cycle. Every latency is a constant of the template.
-// PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1/2/4/8, PQ | PM;
-// BANKS = PP * 1, 2, 4: of the edges; DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1..16, PQ | PM;
+// BANKS = PP * 1, 2, 4, at most 16: of the edges; WIDE: 1 if they are more than 8, or strides above 2; DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
 // (PACK only; A_BITS, W_BITS <= 8, and 8 / 2^cfg of that job).
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
@@ -23,6 +23,7 @@ module nba_chunk #(
   parameter integer PP          = 1,
   parameter integer BANKS       = PP,
   parameter integer DEGREE      = 1,
+  parameter integer WIDE        = 0,
   parameter integer PQ          = 1,
   parameter integer C_BITS      = 8,
   parameter integer A_BITS      = 8,
@@ -89,8 +90,8 @@ module nba_chunk #(
   output wire [N_DST-1:0]                              step_en,
   output wire [N_DST*6-1:0]                            step_ring,
   output wire [N_DST*13-1:0]                           step_words,
-  output wire [N_DST-1:0]                              step_split,
-  output wire [N_DST*16-1:0]                           step_parity_words,
+  output wire [N_DST*2-1:0]                            step_split,
+  output wire [N_DST*16-1:0]                           step_class_words,
   // control, counters
   input  wire                                          start_pulse,
   input  wire [31:0]                                   cfg_frames,
@@ -107,10 +108,10 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W  = 266 + C_BITS;
+  localparam integer ISSUE_W  = 266 + 4 * WIDE + C_BITS;
   localparam integer ROW_W    = 66;
   localparam integer DRAIN_W  = 87 + 3 * C_BITS;
-  localparam integer DST_W    = 37;
+  localparam integer DST_W    = 37 + WIDE;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
   // The sum over the lanes takes a cycle for every level of its tree, the packing of operands one.
@@ -159,6 +160,7 @@ module nba_chunk #(
     .PP         (PP),
     .BANKS      (BANKS),
     .DEGREE     (DEGREE),
+    .WIDE       (WIDE),
     .C_BITS     (C_BITS),
     .N_SRC      (N_SRC),
     .N_RES      (N_RES),
@@ -308,6 +310,7 @@ module nba_chunk #(
     .PP        (PP),
     .BANKS     (BANKS),
     .DEGREE    (DEGREE),
+    .WIDE      (WIDE),
     .C_BITS    (C_BITS),
     .ACC_BITS  (ACC_BITS),
     .HAS_RES   (HAS_RES),
@@ -348,7 +351,7 @@ module nba_chunk #(
     .step_ring        (step_ring),
     .step_words       (step_words),
     .step_split       (step_split),
-    .step_parity_words(step_parity_words)
+    .step_class_words (step_class_words)
   );
 
   nba_stats #(

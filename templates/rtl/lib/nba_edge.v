@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_edge: the buffer between one producer and one consumer: BANKS banks, one write port, one read port,
 // and the row tokens of its N_RINGS rings (docs/template.md). Reads take two cycles; one write per cycle.
-// BANKS 1, 2, 4, 8; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
+// BANKS 1..16; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
 // (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
 // Tables hold 16 bits per ring, ring 0 low, see nba_ring.
 // Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low bits.

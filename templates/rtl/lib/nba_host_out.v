@@ -5,7 +5,8 @@
 // max(beats, 2) cycles; rel_pulse marks the last, in which the next row may be decided: no bubble.
 // A beat issued in cycle i: r_addr in i + 1, r_data in i + 3, on m_* from i + 5. A stalled output
 // stops the issue (credits for a FIFO of 5), so nothing is lost. The flag tok_avail answers a start two cycles later.
-// PP: columns read. OUT_COLS: columns per beat, the first of PP. LANES: channels per beat.
+// PP: columns read. OUT_COLS: columns per beat: of one group of columns the first of PP; of several groups they divide
+// PP, and PP/OUT_COLS groups lie side by side. LANES: channels per beat.
 // DATA_W: code [bits]. AW: address [bits]. ROWS, COL_GROUPS, CHAN_WORDS, cfg_frames: nba_host_in.
 // stat_frame_pulse: a frame's last beat is being handed over; stat_frames counts since start.
 // Packing: column c, lane l at [(c*LANES + l)*DATA_W +: DATA_W].
@@ -45,6 +46,8 @@ module nba_host_out #(
   localparam integer BEAT_W = (BEATS > 1) ? $clog2(BEATS) : 1;
   localparam integer ROW_W  = (ROWS > 1) ? $clog2(ROWS) : 1;
   localparam integer OUT_W  = OUT_COLS * LANES * DATA_W;
+  // Groups of columns that lie side by side in the words that are read.
+  localparam integer PLACES = (COL_GROUPS > 1) ? PP / OUT_COLS : 1;
   localparam [2:0]   N_CREDITS = 3'd5;
   localparam [31:0]  BEAT_LAST = BEATS - 1;
   localparam [31:0]  ROW_LAST  = ROWS - 1;
@@ -120,12 +123,72 @@ module nba_host_out #(
     end
   end
 
-  // Beats of a row lie in consecutive words, column groups outer, channel words inner.
-  always @(posedge clk) begin
-    if (issue) addr_q <= addr_q + 1'b1;
-    if (tok_start_pulse) addr_q <= r_row_addr;
-    r_addr_q <= addr_q;
-  end
+  // Beats of a row lie in consecutive words, column groups outer, channel words inner; column groups side by side, in
+  // the same words.
+  wire [OUT_W-1:0] out_data;
+`ifdef FORMAL
+  // f_beat_q and f_age_q count, by themselves, the beats of the row and its cycles.
+  reg          f_past_q = 1'b0;
+  reg          f_row_q = 1'b0;
+  reg [31:0]   f_beat_q;
+  reg [1:0]    f_age_q;
+  reg [AW-1:0] f_base_q;
+`endif
+  generate
+    if (PLACES > 1) begin : g_places
+      localparam integer WORD_W  = (CHAN_WORDS > 1) ? $clog2(CHAN_WORDS) : 1;
+      localparam integer PLACE_W = $clog2(PLACES);
+      localparam [31:0]  WORD_LAST  = CHAN_WORDS - 1;
+      localparam [31:0]  PLACE_LAST = PLACES - 1;
+      reg [WORD_W-1:0]    word_q;
+      reg [PLACE_W-1:0]   place_q;
+      reg [3*PLACE_W-1:0] places_q;
+      wire word_last  = word_q == WORD_LAST[WORD_W-1:0];
+      wire place_last = place_q == PLACE_LAST[PLACE_W-1:0];
+      wire back       = word_last && !place_last;
+      always @(posedge clk) begin
+        if (issue) begin
+          addr_q <= back ? addr_q - WORD_LAST[AW-1:0] : addr_q + 1'b1;
+          word_q <= word_last ? {WORD_W{1'b0}} : word_q + 1'b1;
+          if (word_last) place_q <= place_last ? {PLACE_W{1'b0}} : place_q + 1'b1;
+        end
+        if (tok_start_pulse) begin
+          addr_q  <= r_row_addr;
+          word_q  <= {WORD_W{1'b0}};
+          place_q <= {PLACE_W{1'b0}};
+        end
+        places_q <= {places_q[2*PLACE_W-1:0], place_q};
+      end
+      assign out_data = r_data[places_q[2*PLACE_W +: PLACE_W]*OUT_W +: OUT_W];
+`ifdef FORMAL
+      // f_words_q counts the words of whole groups: the place of every beat and its address follow.
+      reg [31:0] f_words_q;
+      wire [31:0] f_addr = f_base_q + f_words_q * CHAN_WORDS + word_q;
+      always @(posedge clk) begin
+        if (issue && word_last && place_last) f_words_q <= f_words_q + 32'd1;
+        if (tok_start_pulse) f_words_q <= 32'd0;
+        if (f_past_q && state_q == ST_RUN) begin
+          assert (word_q <= WORD_LAST[WORD_W-1:0] && place_q <= PLACE_LAST[PLACE_W-1:0]);
+          assert (f_beat_q == (f_words_q * PLACES + place_q) * CHAN_WORDS + word_q);
+          assert (addr_q == f_addr[AW-1:0]);
+        end
+      end
+`endif
+    end else begin : g_whole
+      always @(posedge clk) begin
+        if (issue) addr_q <= addr_q + 1'b1;
+        if (tok_start_pulse) addr_q <= r_row_addr;
+      end
+      assign out_data = r_data[OUT_W-1:0];
+`ifdef FORMAL
+      always @(posedge clk) if (f_past_q) begin
+        if (state_q == ST_RUN) assert (addr_q == f_base_q + f_beat_q[AW-1:0]);
+        if (!$past(rst) && $past(issue)) assert (r_addr == $past(f_base_q) + $past(f_beat_q[AW-1:0]));
+      end
+`endif
+    end
+  endgenerate
+  always @(posedge clk) r_addr_q <= addr_q;
 
   always @(posedge clk) begin
     issued_q  <= issue;
@@ -150,7 +213,7 @@ module nba_host_out #(
   ) u_fifo (
     .clk     (clk),
     .rst     (rst),
-    .s_data  ({last_q3, r_data[OUT_W-1:0]}),
+    .s_data  ({last_q3, out_data}),
     .s_valid (issued_q3),
     .s_ready (fifo_s_ready),
     .m_data  (fifo_m_data),
@@ -200,12 +263,6 @@ module nba_host_out #(
   assign stat_busy        = busy_q;
 
 `ifdef FORMAL
-  // f_beat_q and f_age_q count, by themselves, the beats of the row and its cycles.
-  reg          f_past_q = 1'b0;
-  reg          f_row_q = 1'b0;
-  reg [31:0]   f_beat_q;
-  reg [1:0]    f_age_q;
-  reg [AW-1:0] f_base_q;
   wire [3:0]   f_inside = issued_q + issued_q2 + issued_q3 + fifo_count;
 
   always @(posedge clk) begin
@@ -231,7 +288,6 @@ module nba_host_out #(
     if (BEATS != 1) assert (state_q != ST_PAD);
     if (state_q != ST_RUN) assert (beat_q == 0);
     if (state_q == ST_RUN) assert (f_beat_q == beat_q);
-    if (state_q == ST_RUN) assert (addr_q == f_base_q + f_beat_q[AW-1:0]);
     if (state_q == ST_PAD) assert (f_beat_q == 1 && f_age_q >= 2'd2);
     if (state_q == ST_RUN) assert (f_age_q != 2'd0 && (f_beat_q == 0 || f_age_q >= 2'd2));
     if (state_q == ST_IDLE) assert (row_q == 0);
@@ -245,7 +301,7 @@ module nba_host_out #(
       if ($past(m_valid && !m_ready)) begin
         assert (m_valid && m_data == $past(m_data) && m_last == $past(m_last));
       end
-      if ($past(issue)) assert (r_addr == $past(f_base_q) + $past(f_beat_q[AW-1:0]));
+      if ($past(issue)) assert (r_addr == $past(addr_q));
       if ($past(row_end && more && tok_avail)) assert (state_q == ST_RUN);
       if ($past(stat_frame_pulse) && !$past(start)) assert (frames_q == $past(frames_q) + 1);
     end

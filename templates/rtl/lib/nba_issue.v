@@ -3,7 +3,7 @@
 // and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its addresses (i+2); its fields are the job's in cycle i; one step per cycle.
 // xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
-// XFER: 4 or more. PER_CHANNEL 0/1, PP, BANKS, DEGREE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
+// XFER: 4 or more. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
 // ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
 // Reset: idle; no step is under way.
 `default_nettype none
@@ -12,6 +12,7 @@ module nba_issue #(
   parameter integer PP          = 1,
   parameter integer BANKS       = 1,
   parameter integer DEGREE      = 1,
+  parameter integer WIDE        = 0,
   parameter integer C_BITS      = 8,
   parameter integer N_SRC       = 1,
   parameter integer N_RES       = 1,
@@ -74,19 +75,19 @@ module nba_issue #(
   wire [7:0]        f_stage;
   wire [11:0]       f_height;
   wire [11:0]       f_width;
-  wire              f_stride2_h;
-  wire              f_stride2_w;
+  wire [WIDE:0]     f_stride_h;
+  wire [WIDE:0]     f_stride_w;
   wire [6:0]        f_pad_top;
   wire [6:0]        f_pad_left;
   wire [6:0]        f_kx_last;
   wire [6:0]        f_ky_last;
   wire [12:0]       f_c_last;
   wire [11:0]       f_slot_extra;
-  wire [2:0]        f_rot0;
-  wire              f_par0;
+  wire [2+WIDE:0]   f_rot0;
+  wire [WIDE:0]     f_class0;
   wire [15:0]       f_qoff0;
   wire [12:0]       f_col_words;
-  wire [15:0]       f_parity_words;
+  wire [15:0]       f_class_words;
   wire [15:0]       f_base;
   wire [15:0]       f_row_words;
   wire [15:0]       f_ring_words;
@@ -97,14 +98,15 @@ module nba_issue #(
   wire [15:0]       f_w_base;
   wire              f_w_step;
   nba_word_issue #(
-    .C_BITS(C_BITS)
+    .C_BITS(C_BITS),
+    .WIDE  (WIDE)
   ) u_word_issue (
     .s_word          (s_issue),
     .cfg_stage       (f_stage),
     .cfg_height      (f_height),
     .cfg_width       (f_width),
-    .cfg_stride2_h   (f_stride2_h),
-    .cfg_stride2_w   (f_stride2_w),
+    .cfg_stride_h    (f_stride_h),
+    .cfg_stride_w    (f_stride_w),
     .cfg_pad_top     (f_pad_top),
     .cfg_pad_left    (f_pad_left),
     .cfg_kx_last     (f_kx_last),
@@ -112,10 +114,10 @@ module nba_issue #(
     .cfg_c_last      (f_c_last),
     .cfg_slot_extra  (f_slot_extra),
     .cfg_rot0        (f_rot0),
-    .cfg_par0        (f_par0),
+    .cfg_class0      (f_class0),
     .cfg_qoff0       (f_qoff0),
     .cfg_col_words   (f_col_words),
-    .cfg_parity_words(f_parity_words),
+    .cfg_class_words (f_class_words),
     .cfg_base        (f_base),
     .cfg_row_words   (f_row_words),
     .cfg_ring_words  (f_ring_words),
@@ -155,24 +157,27 @@ module nba_issue #(
 
   wire [N_DST-1:0]    dst_en;
   wire [N_DST*13-1:0] dst_words;
-  wire [N_DST-1:0]    dst_split;
-  wire [N_DST*16-1:0] dst_parity_words;
+  wire [N_DST*(1+WIDE)-1:0] dst_split;
+  wire [N_DST*16-1:0] dst_class_words;
   genvar gi;
   generate
     for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
-      nba_word_dst u_word_dst (
+      nba_word_dst #(
+        .WIDE(WIDE)
+      ) u_word_dst (
         .s_word          (s_dst[gi*DST_W +: DST_W]),
         .cfg_en          (dst_en[gi]),
         .cfg_ring        (dst_ring[gi*6 +: 6]),
         .cfg_words       (dst_words[gi*13 +: 13]),
-        .cfg_split       (dst_split[gi]),
-        .cfg_parity_words(dst_parity_words[gi*16 +: 16])
+        .cfg_split       (dst_split[gi*(1+WIDE) +: 1+WIDE]),
+        .cfg_class_words (dst_class_words[gi*16 +: 16])
       );
     end
   endgenerate
   // The drain side takes its fields from its own copy of the word.
-  wire unused = &{1'b0, row_p_base, dst_words, dst_split, dst_parity_words};
+  wire unused = &{1'b0, row_p_base, dst_words, dst_split, dst_class_words, stride_h_long};
 
+  wire [2+WIDE:0] stride_h_long = {2'b00, f_stride_h};
   wire        go;
   wire        go_first;
   wire [12:0] go_top;
@@ -195,7 +200,7 @@ module nba_issue #(
     .cfg_stage        (f_stage),
     .cfg_rows         (row_rows),
     .cfg_height       (f_height),
-    .cfg_stride2_h    (f_stride2_h),
+    .cfg_stride_h     (stride_h_long[1:0]),
     .cfg_pad_top      (f_pad_top),
     .cfg_ky_last      (f_ky_last),
     .cfg_src_sel      (m_sel),
@@ -229,7 +234,8 @@ module nba_issue #(
     .PER_CHANNEL(PER_CHANNEL),
     .PP         (PP),
     .BANKS      (BANKS),
-    .DEGREE     (DEGREE)
+    .DEGREE     (DEGREE),
+    .WIDE       (WIDE)
   ) u_walk (
     .clk             (clk),
     .rst             (rst),
@@ -252,13 +258,13 @@ module nba_issue #(
     .cfg_slot_extra  (f_slot_extra),
     .cfg_width       (f_width),
     .cfg_height      (f_height),
-    .cfg_stride2_w   (f_stride2_w),
+    .cfg_stride_w    (f_stride_w),
     .cfg_pad_left    (f_pad_left),
     .cfg_rot0        (f_rot0),
-    .cfg_par0        (f_par0),
+    .cfg_class0      (f_class0),
     .cfg_qoff0       (f_qoff0),
     .cfg_col_words   (f_col_words),
-    .cfg_parity_words(f_parity_words),
+    .cfg_class_words (f_class_words),
     .cfg_base        (f_base),
     .cfg_row_words   (f_row_words),
     .cfg_ring_words  (f_ring_words),

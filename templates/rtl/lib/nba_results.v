@@ -7,9 +7,9 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges;
-// P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift behind the other parameters
-// (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
+// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, WIDE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15
+// edges; P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift behind the other
+// parameters (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
 module nba_results #(
@@ -19,6 +19,7 @@ module nba_results #(
   parameter integer PP         = 1,
   parameter integer BANKS      = 1,
   parameter integer DEGREE     = 1,
+  parameter integer WIDE       = 0,
   parameter integer C_BITS     = 8,
   parameter integer ACC_BITS   = 24,
   parameter integer HAS_RES    = 0,
@@ -60,8 +61,8 @@ module nba_results #(
   output wire [N_DST-1:0]              step_en,
   output wire [N_DST*6-1:0]            step_ring,
   output wire [N_DST*13-1:0]           step_words,
-  output wire [N_DST-1:0]              step_split,
-  output wire [N_DST*16-1:0]           step_parity_words
+  output wire [N_DST*2-1:0]            step_split,
+  output wire [N_DST*16-1:0]           step_class_words
 );
   localparam integer RES_W   = PP * PQ * C_BITS;
   localparam integer PARAM_W = PQ * (ACC_BITS + 16 + SHIFT_BITS);
@@ -168,13 +169,19 @@ module nba_results #(
   );
   generate
     for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
-      nba_word_dst u_word_dst (
+      wire [WIDE:0]   split;
+      wire [2+WIDE:0] split_long = {2'b00, split};
+      wire            unused     = &{1'b0, split_long};
+      assign step_split[gi*2 +: 2] = split_long[1:0];
+      nba_word_dst #(
+        .WIDE(WIDE)
+      ) u_word_dst (
         .s_word          (tail_dst[gi*DST_W +: DST_W]),
         .cfg_en          (step_en[gi]),
         .cfg_ring        (step_ring[gi*6 +: 6]),
         .cfg_words       (step_words[gi*13 +: 13]),
-        .cfg_split       (step_split[gi]),
-        .cfg_parity_words(step_parity_words[gi*16 +: 16])
+        .cfg_split       (split),
+        .cfg_class_words (step_class_words[gi*16 +: 16])
       );
     end
   endgenerate

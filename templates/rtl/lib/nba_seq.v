@@ -21,7 +21,7 @@ module nba_seq #(
   input  wire [7:0]  cfg_stage,
   input  wire [11:0] cfg_rows,
   input  wire [11:0] cfg_height,
-  input  wire        cfg_stride2_h,
+  input  wire [1:0]  cfg_stride_h,
   input  wire [6:0]  cfg_pad_top,
   input  wire [6:0]  cfg_ky_last,
   input  wire        tok_ready,
@@ -79,7 +79,7 @@ module nba_seq #(
 
   // Rows needed and released, from the first input row that is still held:
   // min(bottom, height) - max(top, 0), and (last row ? height : max(after, 0)) - max(top, 0).
-  wire [12:0] stride   = cfg_stride2_h ? 13'd2 : 13'd1;
+  wire [12:0] stride   = cfg_stride_h[1] ? (cfg_stride_h[0] ? 13'd4 : 13'd3) : (cfg_stride_h[0] ? 13'd2 : 13'd1);
   wire [12:0] kernel   = {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] height   = {1'b0, cfg_height};
   wire [12:0] to_end   = height - (top_n_q[12] ? 13'd0 : top_n_q);
@@ -185,28 +185,29 @@ module nba_seq #(
   end
   wire        f_fields = !f_init_q && (state_q == ST_ROWS || (state_q == ST_FETCH && fetch_q > 3'd1));
   wire [12:0] f_height = {1'b0, cfg_height};
-  wire [12:0] f_place  = cfg_stride2_h ? {f_row_q, 1'b0} : {1'b0, f_row_q};
+  wire [12:0] f_once   = {1'b0, f_row_q};
+  wire [12:0] f_place  = cfg_stride_h[1] ? (cfg_stride_h[0] ? {f_once[10:0], 2'b00} : {f_once[11:0], 1'b0} + f_once)
+                                         : (cfg_stride_h[0] ? {f_once[11:0], 1'b0} : f_once);
   wire [12:0] f_top    = f_place - {6'd0, cfg_pad_top};
   wire [12:0] f_bottom = f_top + {6'd0, cfg_ky_last} + 13'd1;
-  wire [12:0] f_after  = f_top + (cfg_stride2_h ? 13'd2 : 13'd1);
+  wire [12:0] f_after  = f_top + stride;
   wire [12:0] f_first  = f_top[12] ? 13'd0 : f_top;
   wire [12:0] f_limit  = (f_bottom < f_height) ? f_bottom : f_height;
   wire        f_last   = f_row_q + 12'd1 == cfg_rows;
   wire [12:0] f_kept   = f_last ? f_height : f_after[12] ? 13'd0 : f_after;
-  wire [11:0] f_step   = f_row_q + 12'd1;
-  wire [12:0] f_place_n = cfg_stride2_h ? {f_step, 1'b0} : {1'b0, f_step};
+  wire [12:0] f_place_n = f_place + stride;
   wire [12:0] f_top_n  = f_place_n - {6'd0, cfg_pad_top};
   always @* begin
     if (f_init_q) assume (rst);
     assume (walk_run == f_run_q);
     assume (!walk_last || (walk_run && !f_go_q));
-    assume (cfg_rows != 12'd0 && cfg_rows < 12'd2048 && cfg_height < 12'd2048);
+    assume (cfg_rows != 12'd0 && cfg_rows < (cfg_stride_h[1] ? 12'd1024 : 12'd2048) && cfg_height < 12'd2048);
     assume (cfg_pad_top <= cfg_ky_last);
   end
   always @(posedge clk) begin
     if (f_fields) begin
       assume (cfg_rows == $past(cfg_rows) && cfg_height == $past(cfg_height) && cfg_pad_top == $past(cfg_pad_top));
-      assume (cfg_ky_last == $past(cfg_ky_last) && cfg_stride2_h == $past(cfg_stride2_h));
+      assume (cfg_ky_last == $past(cfg_ky_last) && cfg_stride_h == $past(cfg_stride_h));
     end
     if (!f_init_q) begin
       assert (state_q != 2'd3);
@@ -231,7 +232,7 @@ module nba_seq #(
             assert (last_n_q == (f_row_q + 12'd2 == cfg_rows));
             assert (top_n_q == f_top_n);
             assert (bottom_n_q == f_top_n + {6'd0, cfg_ky_last} + 13'd1);
-            assert (after_n_q == f_top_n + (cfg_stride2_h ? 13'd2 : 13'd1));
+            assert (after_n_q == f_top_n + stride);
           end
         end
       end
@@ -239,7 +240,7 @@ module nba_seq #(
         assert (first_row_n_q && left_n_q == cfg_rows - 12'd1 && last_n_q == (cfg_rows == 12'd1));
         assert (top_n_q == 13'd0 - {6'd0, cfg_pad_top} && !rows_end_q);
         assert (bottom_n_q == top_n_q + {6'd0, cfg_ky_last} + 13'd1);
-        assert (after_n_q == top_n_q + (cfg_stride2_h ? 13'd2 : 13'd1));
+        assert (after_n_q == top_n_q + stride);
       end
       if (state_q != ST_IDLE) assert (job_q <= LAST_JOB[7:0]);
       if (stat_start_pulse) assert (f_run_q && f_row_q == 12'd1);

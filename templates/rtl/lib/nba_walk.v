@@ -2,7 +2,8 @@
 // nba_walk: walks one output row: column groups, channel groups, taps, channel words; one step per cycle,
 // and produces the bank, weight and mask signals of every step (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its registered addresses (i+2); one step per cycle; never stalls.
-// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). BANKS 1, 2, 4, 8.
+// PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). BANKS 1..16.
+// WIDE: 1 if there are more than 8 banks, or strides above 2; else 0: fields are shorter.
 // A column group has PP * 2^cfg_degree columns, BANKS at most; DEGREE 1, 2, 4: the largest 2^cfg_degree of all jobs.
 // row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
@@ -15,7 +16,8 @@ module nba_walk #(
   parameter integer PER_CHANNEL = 0,
   parameter integer PP          = 2,
   parameter integer BANKS       = 2,
-  parameter integer DEGREE      = 1
+  parameter integer DEGREE      = 1,
+  parameter integer WIDE        = 0
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -38,13 +40,13 @@ module nba_walk #(
   input  wire [11:0]       cfg_slot_extra,
   input  wire [11:0]       cfg_width,
   input  wire [11:0]       cfg_height,
-  input  wire              cfg_stride2_w,
+  input  wire [WIDE:0]     cfg_stride_w,
   input  wire [6:0]        cfg_pad_left,
-  input  wire [2:0]        cfg_rot0,
-  input  wire              cfg_par0,
+  input  wire [2+WIDE:0]   cfg_rot0,
+  input  wire [WIDE:0]     cfg_class0,
   input  wire [15:0]       cfg_qoff0,
   input  wire [12:0]       cfg_col_words,
-  input  wire [15:0]       cfg_parity_words,
+  input  wire [15:0]       cfg_class_words,
   input  wire [15:0]       cfg_base,
   input  wire [15:0]       cfg_row_words,
   input  wire [15:0]       cfg_ring_words,
@@ -65,6 +67,44 @@ module nba_walk #(
   localparam [31:0] PP_C       = PP;
   localparam [31:0] BANKS_C    = BANKS;
   localparam [31:0] BANKS_LAST = BANKS - 1;
+  localparam integer POWER     = ((BANKS & (BANKS - 1)) == 0) ? 1 : 0;
+  // Bits of a column's place among those of its class, modulo BANKS; of a number of columns; of place, class and stride.
+  localparam integer ROT_W     = 3 + WIDE;
+  localparam integer COL_W     = 4 + WIDE;
+  localparam integer TURN_W    = (WIDE != 0) ? 8 : 4;
+
+  // Bank of the first column of class r (x mod s) of a row, for a reader of stride s, in bits 16*(s-1) + 4*r and up:
+  // nba/machine/geometry.py, class_offsets. The next column of a class lies in the next bank.
+  function [63:0] offsets;
+    input [31:0] banks;
+    reg [31:0] s;
+    reg [31:0] r;
+    reg [31:0] g;
+    reg [31:0] part;
+    reg [31:0] step;
+    reg [31:0] i;
+    begin
+      offsets = 64'd0;
+      for (s = 32'd1; s <= 32'd4; s = s + 32'd1) begin
+        g = 32'd1;
+        for (i = 32'd2; i <= s; i = i + 32'd1) begin
+          if (s % i == 32'd0 && banks % i == 32'd0) g = i;
+        end
+        part = banks / g;
+        step = 32'd0;
+        for (i = 32'd1; i < part; i = i + 32'd1) begin
+          if ((s / g) * i % part == 32'd1) step = i;
+        end
+        for (r = 32'd1; r < s; r = r + 32'd1) begin
+          offsets = offsets | ({32'd0, ((r % g) * part + (r / g) * step) % banks} << (16 * (s - 1) + 4 * r));
+        end
+      end
+    end
+  endfunction
+  localparam [63:0] OFFSETS = offsets(BANKS);
+
+  wire [2+WIDE:0] stride_long = {2'b00, cfg_stride_w};
+  wire [1:0]      stride      = stride_long[1:0];
 
   // What follows from the job's fields alone.
   reg         c_one_q;
@@ -82,9 +122,13 @@ module nba_walk #(
   reg [15:0]  near0_q;
   reg [15:0]  far0_q;
   reg [16:0]  row_over_q;
-  reg [3:0]   columns_q;
+  reg [COL_W-1:0] columns_q;
+  reg [13:0]  columns3_q;
+  reg [15:0]  class3_q;
   always @(posedge clk) begin
-    columns_q   <= (DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree;
+    columns_q   <= (DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree;
+    columns3_q  <= columns + {columns[12:0], 1'b0};
+    class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};
     c_one_q     <= (PER_CHANNEL != 0) || cfg_c_last == 13'd0;
     kx_one_q    <= cfg_kx_last == 7'd0;
     ky_one_q    <= cfg_ky_last == 7'd0;
@@ -101,6 +145,8 @@ module nba_walk #(
     far0_q      <= near0_q + {3'd0, cfg_col_words};
     row_over_q  <= {1'b0, cfg_row_words} - {1'b0, cfg_ring_words};
   end
+
+  wire [13:0] columns = {{(14-COL_W){1'b0}}, columns_q};
 
   // Loop state (cycle i). A loop counts down; its flag says that it is at its last value.
   reg         run_q;
@@ -134,9 +180,9 @@ module nba_walk #(
   reg [15:0]  off_q;
   reg [12:0]  top_ri_q;
   reg [12:0]  ri_q;
-  reg [2:0]   rot_q;
-  reg [2:0]   g_rot_q;
-  reg         par_q;
+  reg [ROT_W-1:0] rot_q;
+  reg [ROT_W-1:0] g_rot_q;
+  reg [WIDE:0] class_q;
   reg [15:0]  near_q;
   reg [15:0]  far_q;
   reg [15:0]  g_near_q;
@@ -167,13 +213,17 @@ module nba_walk #(
 
   wire [15:0] off_sum  = off_q + cfg_row_words;
   wire [16:0] off_over = {1'b0, off_q} + row_over_q;
-  wire        rot_wrap = rot_q == BANKS_LAST[2:0];
-  wire        rot_step = !cfg_stride2_w || par_q;
-  wire [13:0] xs_group = g_xs_q + (cfg_stride2_w ? {9'd0, columns_q, 1'b0} : {10'd0, columns_q});
+  wire        rot_wrap = rot_q == BANKS_LAST[ROT_W-1:0];
+  wire        rot_step = class_q == cfg_stride_w;
+  wire [13:0] xs_step  = stride[1] ? (stride[0] ? {columns[11:0], 2'b00} : columns3_q)
+                                   : (stride[0] ? {columns[12:0], 1'b0} : columns);
+  wire [13:0] xs_group = g_xs_q + xs_step;
   // The next column group begins so many banks further, one word of every bank further where they are exhausted.
-  wire [3:0]  rot_over  = {1'b0, g_rot_q} + columns_q;
-  wire [2:0]  rot_group = rot_over[2:0] & BANKS_LAST[2:0];
-  wire        g_wrap    = rot_over >= BANKS_C[3:0];
+  wire [ROT_W:0] rot_over = {1'b0, g_rot_q} + columns_q;
+  wire           g_wrap   = rot_over >= BANKS_C[ROT_W:0];
+  wire [ROT_W-1:0] rot_less  = rot_over[ROT_W-1:0] - BANKS_C[ROT_W-1:0];
+  wire [ROT_W-1:0] rot_group = (POWER != 0) ? rot_over[ROT_W-1:0] & BANKS_LAST[ROT_W-1:0]
+                                            : g_wrap ? rot_less : rot_over[ROT_W-1:0];
   wire [15:0] far_next = far_q + {3'd0, cfg_col_words};
   wire [15:0] far_group = g_far_q + {3'd0, cfg_col_words};
 
@@ -194,9 +244,9 @@ module nba_walk #(
         if (c_last_q) begin
           kx_left_q <= kx_left_q - 7'd1;
           xs_q      <= xs_q + 14'd1;
-          par_q     <= cfg_stride2_w && !par_q;
+          class_q   <= rot_step ? {(WIDE+1){1'b0}} : class_q + 1'b1;
           if (rot_step) begin
-            rot_q <= rot_wrap ? 3'd0 : rot_q + 3'd1;
+            rot_q <= rot_wrap ? {ROT_W{1'b0}} : rot_q + 1'b1;
             if (rot_wrap) begin
               near_q <= far_q;
               far_q  <= far_next;
@@ -206,7 +256,7 @@ module nba_walk #(
         if (kernel_x_end_q) begin
           kx_left_q <= cfg_kx_last;
           xs_q      <= g_xs_q;
-          par_q     <= cfg_par0;
+          class_q   <= cfg_class0;
           rot_q     <= g_rot_q;
           near_q    <= g_near_q;
           far_q     <= g_far_q;
@@ -297,7 +347,7 @@ module nba_walk #(
       ri_q        <= row_top;
       rot_q       <= cfg_rot0;
       g_rot_q     <= cfg_rot0;
-      par_q       <= cfg_par0;
+      class_q     <= cfg_class0;
       near_q      <= near0_q;
       g_near_q    <= near0_q;
       far_q       <= far0_q;
@@ -315,10 +365,15 @@ module nba_walk #(
   // Bank addresses of the step: bank b serves lane j = (b - rot) mod BANKS; lanes past the end of the BANKS columns of
   // a word lie one word further. The sum of five comes in two stages.
   wire [12:0] word    = (PER_CHANNEL != 0) ? m_q : word_q;
-  // Bank of tap 0's column, of all values of parity and rotation: (rotation + parity * (BANKS/2)) mod BANKS.
-  wire [16*4-1:0] banks;
-  wire [3:0]      turn = {par_q, rot_q};
-  wire [3:0]      rot  = banks[turn*4 +: 4];
+  // Bank of tap 0's column, of all values of place, class and stride: (place + offset of the class) mod BANKS.
+  wire [(4<<TURN_W)-1:0] banks;
+  wire [TURN_W-1:0]      turn;
+  wire [3:0]             rot = banks[turn*4 +: 4];
+  // Words from the first class of columns to that of the step.
+  wire [2+WIDE:0] class_long = {2'b00, class_q};
+  wire [1:0]      class_i    = class_long[1:0];
+  wire [15:0]     class_off  = class_i[1] ? (class_i[0] ? class3_q : {cfg_class_words[14:0], 1'b0})
+                                          : (class_i[0] ? cfg_class_words : 16'd0);
 
   reg [15:0]  near_q1;
   reg [15:0]  far_q1;
@@ -339,7 +394,7 @@ module nba_walk #(
   always @(posedge clk) begin
     near_q1       <= off_q + near_q;
     far_q1        <= off_q + far_q;
-    word_q1       <= {3'd0, word} + (par_q ? cfg_parity_words : 16'd0);
+    word_q1       <= {3'd0, word} + class_off;
     row_ok_q1     <= !ri_q[12] && (ri_q < {1'b0, cfg_height});
     w_addr_q1     <= w_q;
     rot_q1        <= rot;
@@ -358,13 +413,22 @@ module nba_walk #(
   genvar gi;
   genvar gt;
   generate
-    for (gt = 0; gt < 16; gt = gt + 1) begin : g_turn
-      localparam [31:0] BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS;
+    if (WIDE != 0) begin : g_wide
+      assign turn = {cfg_stride_w, class_q, rot_q};
+    end else begin : g_narrow
+      wire unused = &{1'b0, columns3_q, class3_q};
+      assign turn = {class_q, rot_q};
+    end
+    for (gt = 0; gt < (1 << TURN_W); gt = gt + 1) begin : g_turn
+      localparam integer CLASS = (WIDE != 0) ? gt / 16 : 4 + gt / 8;
+      localparam [31:0]  BANK  = (gt % (1 << ROT_W) + {28'd0, OFFSETS[4*CLASS +: 4]}) % BANKS;
       assign banks[gt*4 +: 4] = BANK[3:0];
     end
     for (gi = 0; gi < BANKS; gi = gi + 1) begin : g_lane
       localparam [31:0] ID = gi;
-      wire [13:0] shift = cfg_stride2_w ? {ID[12:0], 1'b0} : ID[13:0];
+      localparam [31:0] ID3 = 3 * gi;
+      wire [13:0] shift = stride[1] ? (stride[0] ? {ID[11:0], 2'b00} : ID3[13:0])
+                                    : (stride[0] ? {ID[12:0], 1'b0} : ID[13:0]);
       // Column gi of the step lies in the map if xs + shift is at least 0 and xs is below width - shift.
       reg signed [13:0] limit_q;
       reg         left_q1;
@@ -374,16 +438,19 @@ module nba_walk #(
       reg         ok_q2;
       wire signed [13:0] xs = xs_q;
       wire [13:0] x = xs_q + shift;
-      wire [15:0] reach;
-      for (gt = 0; gt < 16; gt = gt + 1) begin : g_reach
-        localparam integer BANK = ((gt % 8) + (gt / 8) * (BANKS / 2)) % BANKS;
-        assign reach[gt] = ((BANKS + gi - BANK) % BANKS) + (gt % 8) >= BANKS;
+      // Bank gi has the places of its class that are PLACE modulo BANKS; below that of the first column it is the next.
+      wire [(ROT_W<<(TURN_W-ROT_W))-1:0] places;
+      for (gt = 0; gt < (1 << (TURN_W - ROT_W)); gt = gt + 1) begin : g_reach
+        localparam integer CLASS = (WIDE != 0) ? gt : 4 + gt;
+        localparam [31:0]  PLACE = (BANKS + gi - {28'd0, OFFSETS[4*CLASS +: 4]}) % BANKS;
+        assign places[gt*ROT_W +: ROT_W] = PLACE[ROT_W-1:0];
       end
+      wire [ROT_W-1:0] place = places[turn[TURN_W-1:ROT_W]*ROT_W +: ROT_W];
       always @(posedge clk) begin
         limit_q   <= {2'b00, cfg_width} - shift;
         left_q1   <= !x[13];
         right_q1  <= xs < limit_q;
-        beyond_q1 <= reach[turn];
+        beyond_q1 <= place < rot_q;
         addr_q2   <= (beyond_q1 ? far_q1 : near_q1) + word_q1;
         ok_q2     <= row_ok_q1 && left_q1 && right_q1;
       end
@@ -393,7 +460,7 @@ module nba_walk #(
     end
   endgenerate
 
-  wire unused = &{1'b0, cfg_degree};
+  wire unused = &{1'b0, cfg_degree, stride_long, class_long};
 
   assign m_word       = word;
   assign m_w_addr     = w_addr_q2;
@@ -408,13 +475,13 @@ module nba_walk #(
   // says what its counter does, and the addresses are the plain sums.
   reg       f_init_q = 1'b1;
   reg [1:0] f_stable_q;
-  wire [251:0] f_fields = {
+  wire [251+3*WIDE:0] f_fields = {
     cfg_c_last, cfg_kx_last, cfg_ky_last, cfg_m_last, cfg_g_last, cfg_slot_extra, cfg_ring_words,
-    cfg_row_words, cfg_rot0, cfg_par0, cfg_half_words, cfg_half_first, cfg_m_lo_last, cfg_m_hi_last,
-    cfg_w_base, cfg_w_step, cfg_base, cfg_qoff0, cfg_col_words, cfg_width, cfg_height, cfg_stride2_w,
-    cfg_pad_left, cfg_parity_words, cfg_degree
+    cfg_row_words, cfg_rot0, cfg_class0, cfg_half_words, cfg_half_first, cfg_m_lo_last, cfg_m_hi_last,
+    cfg_w_base, cfg_w_step, cfg_base, cfg_qoff0, cfg_col_words, cfg_width, cfg_height, cfg_stride_w,
+    cfg_pad_left, cfg_class_words, cfg_degree
   };
-  reg [251:0] f_fields_q;
+  reg [251+3*WIDE:0] f_fields_q;
   wire      f_same = f_fields == f_fields_q;
   always @(posedge clk) begin
     f_init_q   <= 1'b0;
@@ -425,7 +492,7 @@ module nba_walk #(
   always @* begin
     if (f_init_q) assume (rst);
     assume (!row_go || ((!run_q || walk_last) && f_stable_q == 2'd3 && f_same));
-    assume ({1'b0, cfg_rot0} < BANKS_C[3:0]);
+    assume ({1'b0, cfg_rot0} < BANKS_C[ROT_W:0] && cfg_class0 <= cfg_stride_w);
     assume ((1 << cfg_degree) <= DEGREE);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words && cfg_ring_words != 16'd0);
     assume (cfg_slot_extra != 12'hfff);
@@ -444,12 +511,13 @@ module nba_walk #(
   reg         f_step_q1;
   reg         f_step_q2;
   reg [BANKS*14-1:0] f_x;
+  wire [15:0] f_class3 = 3 * cfg_class_words;
   integer f_b;
   always @* begin
-    for (f_b = 0; f_b < BANKS; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (cfg_stride2_w ? 2 * f_b : f_b);
+    for (f_b = 0; f_b < BANKS; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (stride + 1) * f_b;
   end
   always @(posedge clk) begin
-    f_addr_q1 <= off_q + near_q + (par_q ? cfg_parity_words : 16'd0) + {3'd0, word};
+    f_addr_q1 <= off_q + near_q + class_q * cfg_class_words + {3'd0, word};
     f_addr_q2 <= f_addr_q1;
     f_col_q1  <= cfg_col_words;
     f_col_q2  <= f_col_q1;
@@ -478,7 +546,8 @@ module nba_walk #(
       assert (run_q || !pad_q);
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (f_stable_q == 2'd3 && f_same) begin
-        assert (columns_q == ((DEGREE == 1) ? PP_C[3:0] : PP_C[3:0] << cfg_degree));
+        assert (columns_q == ((DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree));
+        assert (columns3_q == 3 * columns && class3_q == f_class3);
         assert (c_one_q == (PER_CHANNEL != 0 || cfg_c_last == 13'd0) && kx_one_q == (cfg_kx_last == 7'd0));
         assert (ky_one_q == (cfg_ky_last == 7'd0) && m_one_q == (cfg_m_last == 13'd0));
         assert (g_one_q == (cfg_g_last == 12'd0) && extra_q == (cfg_slot_extra != 12'd0));
@@ -504,7 +573,7 @@ module nba_walk #(
           assert (half_q == (cfg_half_first ^ (m_q > cfg_m_lo_last && m_q <= cfg_m_hi_last)));
         end
         if (PER_CHANNEL == 0) assert (word_q == cfg_c_last - c_left_q + (half_q ? cfg_half_words : 13'd0));
-        assert ({1'b0, rot_q} < BANKS_C[3:0] && {1'b0, g_rot_q} < BANKS_C[3:0]);
+        assert ({1'b0, rot_q} < BANKS_C[ROT_W:0] && {1'b0, g_rot_q} < BANKS_C[ROT_W:0] && class_q <= cfg_stride_w);
         assert (far_q == near_q + {3'd0, cfg_col_words} && g_far_q == g_near_q + {3'd0, cfg_col_words});
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_left_q <= cfg_slot_extra && (!extra_q || wait_left_q != 12'd0));
