@@ -81,7 +81,7 @@ class Outcome:
 
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
-    rng = np.random.default_rng([2, seed])
+    rng = np.random.default_rng([2, seed if seed < CHANNEL_SEED else seed - WIDE_SEED])
     limits = LIMITS[seed % len(LIMITS)]
     wide, per_channel = WIDE_SEED <= seed < PACKED_SEED, seed >= CHANNEL_SEED
     columns = COLUMNS_SEED <= seed < CHANNEL_SEED

@@ -71,9 +71,7 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize(
-    "first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4], *COLUMNS_SEEDS[::4]]
-)
+@pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4], *COLUMNS_SEEDS[::4]])
 def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
         check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
@@ -83,9 +81,7 @@ def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> 
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.parametrize(
-    "seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR, *COLUMNS_IN_VERILATOR]
-)
+@pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR, *COLUMNS_IN_VERILATOR])
 def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
