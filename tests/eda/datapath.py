@@ -430,8 +430,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old="shifted_q7[TOTAL_W-1:C_BITS+1]) || !",
-        new="shifted_q7[TOTAL_W-1:C_BITS+1]) ||",
+        old="part_q7[PART_W-1:C_BITS+1]) || !",
+        new="part_q7[PART_W-1:C_BITS+1]) ||",
         bench=BENCHES["nba_requant"][0],
     ),
     # The low half of a sum taken with its sign; the high product a bit short.
@@ -447,11 +447,30 @@ MUTANTS: tuple[Mutant, ...] = (
         new="{1'b0, high_q3[PROD_W-19:0], 17'd0}",
         bench=BENCHES["nba_requant"][11],
     ),
-    Mutant(module="nba_requant", old="total_q5 >>> {", new="total_q5 >> {", bench=BENCHES["nba_requant"][0]),
+    Mutant(module="nba_requant", old="total >>> {", new="total >> {", bench=BENCHES["nba_requant"][0]),
     Mutant(
         module="nba_requant",
-        old="shifted_q6 >>> by_rest",
-        new="shifted_q6 >>> by_rest[1:0]",
+        old="part_q6 >>> by_rest",
+        new="part_q6 >>> by_rest[1:0]",
+        bench=BENCHES["nba_requant"][0],
+    ),
+    # What lies above the part that goes on: not looked at, from a bit too high on, or the part's own top bit for its sign.
+    Mutant(
+        module="nba_requant",
+        old="beyond = !same[by_eights];",
+        new="beyond = 1'b0;",
+        bench=BENCHES["nba_requant"][0],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="(&total[TOTAL_W-1:8*gs+PART_W-1]) || !(|total[TOTAL_W-1:8*gs+PART_W-1])",
+        new="(&total[TOTAL_W-1:8*gs+PART_W]) || !(|total[TOTAL_W-1:8*gs+PART_W])",
+        bench=BENCHES["nba_requant"][0],
+    ),
+    Mutant(
+        module="nba_requant",
+        old="{coarse[TOTAL_W-1], coarse[PART_W-2:0]}",
+        new="coarse[PART_W-1:0]",
         bench=BENCHES["nba_requant"][0],
     ),
     Mutant(

@@ -56,6 +56,7 @@ module nba_drain #(
   localparam integer CNT_W  = (DRAIN > 1) ? $clog2(DRAIN) : 1;
   localparam integer STEP_W = PQ * PP * ACC_BITS;
   localparam integer ALL_W  = DEGREE * PM * PP * ACC_BITS;
+  localparam integer INDEX_W = (DRAIN * DEGREE > 1) ? $clog2(DRAIN * DEGREE) : 1;
   localparam [31:0]  LAST   = DRAIN - 1;
   localparam [31:0]  POS_LAST = BANKS / PP - 1;
 
@@ -77,7 +78,7 @@ module nba_drain #(
   reg [2:0]        res_ok_q;
   reg [8:0]        res_pos_q;
   reg [1:0]        load_q;
-  reg [1:0]        shift_q;
+  reg [1:0]        step_q;
   reg [ALL_W-1:0]  acc_q;
   reg [STEP_W-1:0] lanes_q;
 
@@ -172,14 +173,17 @@ module nba_drain #(
 
   always @(posedge clk) begin
     load_q  <= {load_q[0], xfer};
-    shift_q <= {shift_q[0], busy_q};
+    step_q  <= {step_q[0], busy_q};
   end
-  // Step by step: passes, channels of a pass, columns of a channel.
+  // What is handed on lies still, and the step selects: a register that shifts would take a LUT per bit. Step by step:
+  // passes, channels of a pass, columns of a channel.
   integer i;
   integer m;
   integer p;
+  integer s;
+  reg [INDEX_W-1:0] index_q;
+  reg [ALL_W-1:0]   selected;
   always @(posedge clk) begin
-    if (DRAIN * DEGREE > 1 && shift_q[1]) acc_q <= acc_q >> STEP_W;
     if (load_q[1]) begin
       for (i = 0; i < DEGREE; i = i + 1) begin
         for (m = 0; m < PM; m = m + 1) begin
@@ -192,7 +196,16 @@ module nba_drain #(
     end
   end
   always @(posedge clk) begin
-    lanes_q  <= acc_q[STEP_W-1:0];
+    if (step_q[1]) index_q <= index_q + 1'b1;
+    if (load_q[1]) index_q <= {INDEX_W{1'b0}};
+  end
+  always @* begin
+    selected = acc_q;
+    for (s = 0; s < INDEX_W; s = s + 1) if (index_q[s]) selected = selected >> (STEP_W << s);
+  end
+  wire unused = &{1'b0, selected};
+  always @(posedge clk) begin
+    lanes_q  <= selected[STEP_W-1:0];
     res_pos_q <= {res_pos_q[5:0], pos_q};
     res_ok_q <= {res_ok_q[1:0], cfg_res_en && res_word_q < cfg_res_words};
   end

@@ -4,7 +4,8 @@
 // Reset: none.
 // PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
 // (8, 16). SPLIT: 1 = the product from two narrower ones, added a cycle later, for devices whose multipliers are narrow
-// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
+// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). HAS_RES: 1 if any
+// job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
 // must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
@@ -48,6 +49,7 @@ module nba_requant #(
 
   localparam integer VALUE_W = C_BITS + 3;
   localparam integer NEAR_W  = C_BITS + 2;
+  localparam integer PART_W  = NEAR_W + 7;
   localparam integer HALVES  = ((SPLIT != 0 && SUM_W > 19) || SUM_W > 25) ? 1 : 0;
 
   wire signed [VALUE_W-1:0] zero;
@@ -75,6 +77,7 @@ module nba_requant #(
 
   genvar gm;
   genvar gp;
+  genvar gs;
   generate
     for (gm = 0; gm < PQ; gm = gm + 1) begin : g_channel
       wire signed [ACC_BITS-1:0] bias;
@@ -127,8 +130,11 @@ module nba_requant #(
 
       for (gp = 0; gp < PP; gp = gp + 1) begin : g_column
         wire signed [ACC_BITS-1:0] acc;
+        wire signed [TOTAL_W-1:0]  total;
         wire signed [TOTAL_W-1:0]  coarse;
-        wire signed [TOTAL_W-1:0]  fine;
+        wire signed [PART_W-1:0]   fine;
+        wire [7:0]                 same;
+        wire                       beyond;
         wire                       fits;
         wire signed [VALUE_W-1:0]  near;
         wire        [VALUE_W-1:0]  moved;
@@ -136,8 +142,10 @@ module nba_requant #(
         reg  signed [PROD_W-1:0]   product_q4;
         wire signed [TOTAL_W-1:0]  offset_q4;
         reg  signed [TOTAL_W-1:0]  total_q5;
-        reg  signed [TOTAL_W-1:0]  shifted_q6;
-        reg  signed [TOTAL_W-1:0]  shifted_q7;
+        reg  signed [PART_W-1:0]   part_q6;
+        reg                        beyond_q6;
+        reg  signed [PART_W-1:0]   part_q7;
+        reg                        beyond_q7;
         reg  signed [NEAR_W-1:0]   near_q8;
         reg  [C_BITS-1:0]          code_q9;
 
@@ -194,23 +202,38 @@ module nba_requant #(
           assign offset_q4 = round_q4;
         end
 
-        // The shift in two parts: multiples of 8, then the rest.
-        assign coarse = total_q5 >>> {by_eights, 3'd0};
-        assign fine   = shifted_q6 >>> by_rest;
+        // The shift in two parts: multiples of 8, then the rest, at most 7. Of the first only the bits that the second
+        // can bring into the result go on; whether any above them differs from the sign is a flag. A value that is too
+        // large for PART_W bits is so for the result after any rest.
+        assign total  = total_q5;
+        assign coarse = total >>> {by_eights, 3'd0};
+        for (gs = 0; gs < 6; gs = gs + 1) begin : g_same
+          if (8*gs + PART_W < TOTAL_W) begin : g_bits
+            assign same[gs] = (&total[TOTAL_W-1:8*gs+PART_W-1]) || !(|total[TOTAL_W-1:8*gs+PART_W-1]);
+          end else begin : g_none
+            assign same[gs] = 1'b1;
+          end
+        end
+        assign same[7:6] = 2'b11;
+        assign beyond = !same[by_eights];
+        assign fine   = part_q6 >>> by_rest;
 
         // Saturating to C_BITS + 2 bits first changes no result (beyond them the sum with the zero point is
         // at or beyond every limit of C_BITS + 1), and keeps the last adder and the comparators small.
-        assign fits   = (&shifted_q7[TOTAL_W-1:C_BITS+1]) || !(|shifted_q7[TOTAL_W-1:C_BITS+1]);
+        assign fits   = !beyond_q7 && ((&part_q7[PART_W-1:C_BITS+1]) || !(|part_q7[PART_W-1:C_BITS+1]));
         assign near   = {near_q8[NEAR_W-1], near_q8};
         assign moved  = near + zero;
 
         always @(posedge clk) begin
           sum_q2     <= {acc[ACC_BITS-1], acc} + {bias[ACC_BITS-1], bias};
           total_q5   <= {{(TOTAL_W-PROD_W+1){product_q4[PROD_W-1]}}, product_q4[PROD_W-2:0]} + offset_q4;
-          shifted_q6 <= coarse;
-          shifted_q7 <= fine;
-          near_q8    <= fits ? shifted_q7[C_BITS+1:0]
-                             : {shifted_q7[TOTAL_W-1], {(C_BITS+1){!shifted_q7[TOTAL_W-1]}}};
+          // The sign goes on for itself: that of the part is not the total's where it is too large.
+          part_q6    <= {coarse[TOTAL_W-1], coarse[PART_W-2:0]};
+          beyond_q6  <= beyond;
+          part_q7    <= fine;
+          beyond_q7  <= beyond_q6;
+          near_q8    <= fits ? part_q7[C_BITS+1:0]
+                             : {part_q7[PART_W-1], {(C_BITS+1){!part_q7[PART_W-1]}}};
           code_q9    <= (near < below_q) ? low[C_BITS-1:0]
                       : (near > above_q) ? high[C_BITS-1:0] : moved[C_BITS-1:0];
         end
