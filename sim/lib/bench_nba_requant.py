@@ -131,7 +131,9 @@ def inputs(
         "s_res": pack([value for row in now.res for value in row], c_bits)
         if has_res
         else rand.getrandbits(c_bits * len(now.mult) * len(now.res)),
-        "s_shift": pack(now.more, shift_bits) if shift_bits else rand.getrandbits(len(now.mult)),
+        "s_shift": pack(now.more, shift_bits)
+        if shift_bits and cycle % 2 == 0
+        else rand.getrandbits(max(1, shift_bits) * len(now.mult)),
         "c_least": now.shift if shift_bits else rand.getrandbits(6),
         "c_res_mult": then1.res_mult if has_res else rand.getrandbits(16),
         "c_res_signed": int(then1.res_signed),
