@@ -164,6 +164,8 @@ def _chunk_view(
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
         "pack": int(products(mixes, *widths, chunk.packing) == PAIRED),
+        "product_lut": int(chunk.products == "lut"),
+        "requant_lut": int(chunk.requant == "lut"),
         "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),

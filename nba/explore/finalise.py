@@ -18,6 +18,7 @@ from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
 from nba.machine.kernels import BLOCK_BITS
+from nba.machine.logic import Limits, placed
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
@@ -70,9 +71,13 @@ class Candidate:
 
 
 def judged(
-    network: Network, accelerator: Accelerator, speed: Speed, platform: Platform, modes: tuple[Network, ...] = ()
-) -> Candidate:
-    """A complete accelerator of known exact speed, with its cost if it is to execute `modes` as well."""
+    network: Network, accelerator: Accelerator, speed: Speed, platform: Platform, modes: tuple[Network, ...] = (),
+    limits: Limits | None = None,
+) -> Candidate:  # fmt: skip
+    """A complete accelerator of known exact speed, with its cost if it is to execute `modes` as well. limits: its
+    multipliers are placed anew, by these."""
+    if limits is not None:
+        accelerator = placed(network, accelerator, platform, limits, modes)
     cost = cost_at(
         lower(network, accelerator, modes), platform,
         interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
@@ -162,7 +167,8 @@ def finalise(
                 continue
             rows = smaller
             goal = search.exact(rows)
-        found.append(judged(network, search.with_rows(rows), goal, platform, modes))
+        limits = None if budgets is None else budgets.limits
+        found.append(judged(network, search.with_rows(rows), goal, platform, modes, limits))
     return min(
         found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
     )  # fmt: skip
@@ -195,7 +201,8 @@ def reorder(
     goal = here.exact(here.high)
     if goal.key(objective) >= start.speed.key(objective):
         return start
-    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform, modes)
+    rows = here.shrink(here.high, goal)
+    better = judged(network, here.with_rows(rows), goal, platform, modes, budgets.limits)
     return better if better.fits(budgets) and better.value(objective) <= start.value(objective) else start
 
 

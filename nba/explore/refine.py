@@ -63,7 +63,7 @@ def refine(
             pq=sizes[:, :, 2], chunk=owner,
         )  # fmt: skip
         sizes[:, :, 2] = designs.pq
-        used = usage(layers, designs, platform, needs)
+        used = usage(layers, designs, platform, needs, budgets.limits)
         over = np.log(np.maximum(budgets.excess(used), 1.0)).sum(1)
         return np.asarray(np.log(used.cost(objective)) + np.where(over > 0, 0.5 + _PENALTY * over, 0.0))
 

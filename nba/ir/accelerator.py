@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from nba.ir.operators import MIXING, Kind
 
@@ -12,6 +12,11 @@ HOST = -1
 """Stands for the host wherever a chunk or a consuming layer is expected."""
 
 Port = Literal["main", "residual"]
+
+Place = Literal["dsp", "lut"]
+"""What multipliers are made of: DSP blocks (products that synthesis finds too small for one: LUTs), or adders in
+LUTs."""
+PLACES: tuple[Place, ...] = get_args(Place)
 
 
 def input_word(mixes: bool, pm: int, pn: int) -> int:
@@ -30,13 +35,19 @@ class Job:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """A sub-accelerator: pm x pn x pp MACs (dense) or pm x pp MACs (depthwise, pn = 1), pq requantised channels per
-    cycle and column, and the program it executes in order, frame after frame."""
+    cycle and column, and the program it executes in order, frame after frame.
+
+    requant, products: what the multipliers of its requantisers and of its MACs (depthwise only) are made of; cycles and
+    bits are the same.
+    """
 
     kind: Kind
     pm: int
     pn: int
     pq: int
     jobs: tuple[Job, ...]
+    requant: Place = "dsp"
+    products: Place = "dsp"
 
     @property
     def mixes(self) -> bool:

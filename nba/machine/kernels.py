@@ -128,15 +128,19 @@ def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
 
 
 @kernel
+def requant_dsp(acc_bits: int, has_residual: bool) -> int:
+    """DSP48E1 blocks per requantised value: a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits
+    (codes of 16 bits: 17 x 17, which is one block too)."""
+    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
+    return scale + (1 if has_residual else 0)
+
+
+@kernel
 def chunk_dsp(
     mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool,
     packing: int,
 ) -> int:  # fmt: skip
-    """DSP48E1 blocks of a chunk (pn = 1 where it does not mix channels).
-
-    MACs, and per requantised value a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of
-    16 bits: 17 x 17, which is one block too).
-    """
+    """DSP48E1 blocks of the MACs and requantisers of a chunk (pn = 1 where it does not mix channels) that has both in
+    DSP blocks."""
     macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits, packing))
-    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
-    return macs + pq * pp * (scale + (1 if has_residual else 0))
+    return macs + pq * pp * requant_dsp(acc_bits, has_residual)

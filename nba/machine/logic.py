@@ -7,11 +7,14 @@ stand with their error in nba.boards.logic. DSP and block RAM are exact; these t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nba.boards import LogicTable, Platform
 from nba.core.compiled import compiled
-from nba.ir.network import MULT_BITS
+from nba.ir.accelerator import Accelerator, Place
+from nba.ir.network import MULT_BITS, Network
 from nba.machine.designs import Designs
 from nba.machine.geometry import input_word
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, is_block, products
@@ -29,7 +32,9 @@ from nba.machine.parts import (
     C_PM,
     C_PN,
     C_PQ,
+    C_PRODUCT_LUT,
     C_PROGRAM_WORDS,
+    C_REQUANT_LUT,
     C_RES,
     C_SRC,
     C_STORE,
@@ -53,8 +58,12 @@ from nba.machine.parts import (
     n_edge_slots,
     parts,
 )  # fmt: skip
-from nba.machine.program import Program
+from nba.machine.placement import choose, chosen_milli, multiplier_table
+from nba.machine.program import Program, lower
 from nba.machine.resources import rom_words
+
+Limits = tuple[int, int]
+"""DSP blocks and LUTs that a design may take."""
 
 FEATURES: tuple[tuple[str, str], ...] = (
     ("array", "accumulator bits"),
@@ -213,9 +222,26 @@ def coefficients(table: LogicTable) -> np.ndarray:
 
 def logic(program: Program, platform: Platform) -> tuple[int, int]:
     """Estimated (LUTs, flip-flops) of `program`; the error of the estimate stands in `platform.logic`."""
-    total = features_of(parts(program), platform) @ coefficients(platform.logic)
-    lut, ff = ((int(t) + 999) // 1000 for t in total)
+    found = parts(program)
+    total = features_of(found, platform) @ coefficients(platform.logic)
+    adders = chosen_milli(found.chunks, found.host, multiplier_table(platform.logic))
+    lut, ff = ((int(t) + more + 999) // 1000 for t, more in zip(total, adders, strict=True))
     return lut, ff
+
+
+def placed(
+    network: Network, accelerator: Accelerator, platform: Platform, limits: Limits, modes: tuple[Network, ...] = ()
+) -> Accelerator:  # fmt: skip
+    """`accelerator` with its multipliers where they meet `limits` with the fewest LUTs (nba.machine.placement)."""
+    found = parts(lower(network, accelerator, modes))
+    total = features_of(found, platform) @ coefficients(platform.logic)[:, 0]
+    choose(found.chunks, found.host, multiplier_table(platform.logic), int(total), *limits)
+    names: tuple[Place, Place] = ("dsp", "lut")
+    chunks = tuple(
+        replace(chunk, requant=names[row[C_REQUANT_LUT]], products=names[row[C_PRODUCT_LUT]])
+        for chunk, row in zip(accelerator.chunks, found.chunks.tolist(), strict=True)
+    )
+    return replace(accelerator, chunks=chunks)
 
 
 # One compiled kernel: its arguments are the arrays of `Designs` and scratch.
@@ -223,10 +249,12 @@ def logic(program: Program, platform: Platform) -> tuple[int, int]:
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
     mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
-    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, min_words: int,
-    min_bits: int, chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
+    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, adders: np.ndarray,
+    max_dsp: int, max_lut: int, min_words: int, min_bits: int, chunks: np.ndarray, edges: np.ndarray,
+    host: np.ndarray, total: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: LUTs and flip-flops of every design; the four arguments before it are scratch."""
+    """found [B, 3]: LUTs and flip-flops of every design, and the DSP blocks that it does not take, with multipliers
+    placed by max_dsp and max_lut (both negative: all in DSP blocks); the four arguments before it are scratch."""
     for b in range(pp.size):
         fill(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b],
@@ -234,19 +262,36 @@ def _many(
         )  # fmt: skip
         total[:] = 0
         features(chunks, edges, host, min_words, min_bits, total)
-        for which in range(2):
-            milli = 0
-            for f in range(len(total)):
-                milli += total[f] * table[f, which]
-            found[b, which] = (milli + 999) // 1000
+        lut = 0
+        ff = 0
+        for f in range(len(total)):
+            lut += total[f] * table[f, 0]
+            ff += total[f] * table[f, 1]
+        found[b, 2] = 0
+        if max_dsp >= 0:
+            found[b, 2] = choose(chunks, host, adders, lut, max_dsp, max_lut)
+            more = chosen_milli(chunks, host, adders)
+            lut += more[0]
+            ff += more[1]
+        found[b, 0] = (lut + 999) // 1000
+        found[b, 1] = (ff + 999) // 1000
 
 
 def logic_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np.ndarray:
-    """int64 [B, 2]: estimated LUTs and flip-flops of every design, equal to `logic` of the lowered designs."""
+    """int64 [B, 2]: estimated LUTs and flip-flops of every design with its multipliers in DSP blocks, equal to `logic`
+    of the lowered designs."""
+    return placed_counts(layers, designs, platform, None)[:, :2]
+
+
+def placed_counts(layers: np.ndarray, designs: Designs, platform: Platform, limits: Limits | None) -> np.ndarray:
+    """int64 [B, 3]: estimated LUTs and flip-flops, and the DSP blocks that are freed, of every design with its
+    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `placed`. None: all in
+    DSP blocks."""
     b, n_chunks = designs.pm.shape
-    found = np.zeros((b, 2), np.int64)
+    found = np.zeros((b, 3), np.int64)
     _many(
-        layers, *designs.arrays(), coefficients(platform.logic), platform.min_block_words, platform.min_block_bits,
+        layers, *designs.arrays(), coefficients(platform.logic), multiplier_table(platform.logic),
+        *(limits or (-1, -1)), platform.min_block_words, platform.min_block_bits,
         np.zeros((n_chunks, CHUNK_COLUMNS), np.int64), np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
         np.zeros(HOST_COLUMNS, np.int64), np.zeros(len(FEATURES), np.int64), found,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring
 from nba.ir.network import Layer, Network
 from nba.ir.operators import MIXING, Kind
 from nba.machine.geometry import (
@@ -196,6 +196,8 @@ class ChunkProgram:
     param_depth: int
     jobs: tuple[JobProgram, ...]
     n_modes: int = 1
+    requant: Place = "dsp"
+    products: Place = "dsp"
 
     @property
     def mixes(self) -> bool:
@@ -404,6 +406,8 @@ def _chunk(
         param_depth=param_base * len(networks),
         jobs=tuple(jobs),
         n_modes=len(networks),
+        requant=chunk.requant,
+        products=chunk.products,
     )
 
 

@@ -108,11 +108,11 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, platform: Platform) -> Chun
             chunk.has_residual, chunk.packing,
         )  # fmt: skip
 
-    macs = dsp(0)
+    macs = 0 if chunk.products == "lut" else dsp(0)
     return ChunkResources(
         chunk=index,
         mac_dsp=macs,
-        requant_dsp=dsp(chunk.pq) - macs,
+        requant_dsp=0 if chunk.requant == "lut" else dsp(chunk.pq) - dsp(0),
         weight_bram18=_of(weight_rom(chunk), platform),
         param_bram18=_of(param_rom(chunk), platform),
     )

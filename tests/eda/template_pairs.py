@@ -42,8 +42,11 @@ WIDE_SEED = 1_000_000
 """Seeds from here on are networks with codes of 16 bits."""
 PACKED_SEED = 2_000_000
 """Seeds from here on are networks of narrow codes on accelerators that pack columns."""
+ADDER_SEED = 3_000_000
+"""Seeds from here on have multipliers made of adders wherever these may be."""
 NEW_SEED = 1000
-"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
+"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and half of
+these multipliers made of adders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -75,8 +78,10 @@ def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
     rng = np.random.default_rng([2, seed])
     limits = LIMITS[seed % len(LIMITS)]
-    narrow, wide = seed >= PACKED_SEED, WIDE_SEED <= seed < PACKED_SEED
-    limits = replace(limits, bits=16 if wide else 8, plain=seed % WIDE_SEED < NEW_SEED, narrow=narrow)
+    narrow, wide = PACKED_SEED <= seed < ADDER_SEED, WIDE_SEED <= seed < PACKED_SEED
+    plain, every = seed % WIDE_SEED < NEW_SEED, seed >= ADDER_SEED
+    limits = replace(limits, bits=16 if wide else 8, plain=plain, narrow=narrow)
+    limits = replace(limits, adders=1.0 if every else 0.0 if plain else 0.5)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)

@@ -443,6 +443,14 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         in_rings(line_machine(TALL), rows=4095),
         "edge chunk 0 -> host main lane 0: words per bank is 135135; legal: 1..65535",
     ),
+    ("multipliers", NETWORK, with_chunk(0, requant="bram"), "requant is 'bram'; legal: dsp, lut"),
+    ("multipliers", NETWORK, with_chunk(0, products="lut"), "products is 'lut'; legal for dense: dsp"),
+    (
+        "narrow products",
+        with_layer(1, act_bits=2, weight_bits=2, weight_store_bits=2),
+        with_chunk(1, products="lut"),
+        "products is 'lut'; legal for products of less than 9 bits: dsp",
+    ),
     ("memories", WIDE, line_machine(WIDE), "chunk 0 (dense pm=1 pn=1 pq=1): weight words is 16769025; legal: 1..65535"),
 ]
 

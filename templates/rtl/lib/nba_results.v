@@ -7,7 +7,7 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
+// PM, PQ, PP, BANKS, DEGREE, C_BITS, ACC_BITS as nba_chunk; HAS_RES, MUL_LUT (of nba_requant) 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE;
 // P_BLOCK: block RAM; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
@@ -20,6 +20,7 @@ module nba_results #(
   parameter integer C_BITS     = 8,
   parameter integer ACC_BITS   = 24,
   parameter integer HAS_RES    = 0,
+  parameter integer MUL_LUT    = 0,
   parameter integer N_RES      = 1,
   parameter integer N_DST      = 1,
   parameter integer P_DEPTH    = 4,
@@ -310,7 +311,8 @@ module nba_results #(
     .PP      (PP),
     .C_BITS  (C_BITS),
     .ACC_BITS(ACC_BITS),
-    .HAS_RES (HAS_RES)
+    .HAS_RES (HAS_RES),
+    .MUL_LUT (MUL_LUT)
   ) u_requant (
     .clk         (clk),
     .s_acc       (lanes),
