@@ -6,12 +6,11 @@ from nba.boards.logic import MultiplierTable
 
 XC7_MULTIPLIERS = MultiplierTable(
     source="yosys synth_xilinx -family xc7, complete; benchmarks/calibrate_multipliers.py",
-    cases=19,
-    lut_mean_error=0.05,
-    lut_worst_error=0.05,
-    ff_mean_error=0.05,
-    ff_worst_error=0.05,
-    row_lut_milli=700,
-    adder_lut_milli=800,
-    register_ff_milli=800,
+    cases=17,
+    lut_mean_error=0.0456,
+    lut_worst_error=0.1191,
+    ff_mean_error=0.0406,
+    ff_worst_error=0.2067,
+    requant=(978, 579, 986),
+    products=(250, 981, 833),
 )

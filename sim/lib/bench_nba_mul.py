@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nba_mul: a product every cycle, and what is added to it; operands at their ends in all combinations, and elsewhere."""
+"""nba_mul: a product every cycle, and what is added to it; operands at their ends in all combinations, and others."""
 
 from __future__ import annotations
 

@@ -45,8 +45,8 @@ PACKED_SEED = 2_000_000
 ADDER_SEED = 3_000_000
 """Seeds from here on have multipliers made of adders wherever these may be."""
 NEW_SEED = 1000
-"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and half of
-these multipliers made of adders."""
+"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
+half of these multipliers made of adders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
