@@ -9,8 +9,8 @@ XC7_MULTIPLIERS = MultiplierTable(
     cases=17,
     lut_mean_error=0.0456,
     lut_worst_error=0.1191,
-    ff_mean_error=0.0406,
-    ff_worst_error=0.2067,
+    ff_mean_error=0.0103,
+    ff_worst_error=0.0581,
     requant=(978, 579, 986),
-    products=(250, 981, 833),
+    products=(250, 981, 989),
 )

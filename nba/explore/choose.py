@@ -23,7 +23,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
 from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
-from nba.explore.refine import Engines, engines_of, refine
+from nba.explore.refine import Engines, engines_of, engines_usage, refine
 from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
@@ -54,6 +54,10 @@ MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+SIFTED = 40
+"""Times as many plans of the exact search are looked at under a budget of LUTs."""
+SPARE = 25
+"""Part of that budget by which a plan may exceed it until its rings are known."""
 CEILING = 50
 """A plan of the exact search is given up once memory costs it this part of its interval."""
 
@@ -199,6 +203,7 @@ class _Search:
         self.least_chunks = min(mixing + other for mixing, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
+        self.free = 0
         self.lower = 0
         self._optimistic: int | None = None
         self.best: Candidate | None = None
@@ -281,7 +286,7 @@ class _Search:
         for n, (pp, shape, owner) in enumerate(jobs):
             self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} {KINDS[0]} + {shape[1]} {KINDS[1]} chunks")
             kinds = np.array([True] * shape[0] + [False] * shape[1])
-            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
+            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp), free=self.free)
             a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), self.share, steps, self.rng)
             if a is not None:
                 found.append(a)
@@ -295,6 +300,8 @@ class _Search:
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
+            if not self._may_fit(self._engines(plan)):
+                return None
             self.report(0, 1, f"exact schedule at interval {plan.interval}")
             before = self.best
             ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
@@ -302,8 +309,23 @@ class _Search:
             return None if found is None else found.speed.interval_cycles
 
         self.report(0, 1, "exact search")
-        _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
-        return lower
+        limits, tries = self.budgets.limits, self.effort.finalists
+        if limits is not None:
+            # The search knows a weighted sum of DSP blocks and LUTs: many plans that keep it exceed one of them.
+            tries *= SIFTED
+        search = ExactSearch(self.network, menu, self.budgets.dsp, judge, limits, self.platform)
+        return search.run(tries)[1]
+
+    def _may_fit(self, engines: Engines) -> bool:
+        """Whether engines can meet the budgets of DSP blocks and LUTs, by the closed forms; rings of a map may take a
+        little more than those that will be."""
+        limits = self.budgets.limits
+        if limits is None:
+            return True
+        limits = limits[0], limits[1] + limits[1] // SPARE
+        used = engines_usage(self.network, self.platform, engines, limits, self.modes)
+        assert used.lut is not None
+        return bool(used.dsp[0] <= limits[0] and used.lut[0] <= limits[1])
 
     def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
         """Search, judge, and polish; see `map_certified`."""
@@ -335,7 +357,13 @@ class _Search:
         return Mapped(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
-        """Short intervals within DSP and memory."""
+        """Short intervals within DSP and memory; under a budget of LUTs also with multipliers in LUTs."""
+        for free in (0,) if self.budgets.limits is None else (0, 1, 2):
+            self.free, self._optimistic = free, None
+            self._fastest_with(start)
+        self.free = 0
+
+    def _fastest_with(self, start: Accelerator | None) -> None:
         for share in MAP_SHARES:
             found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
             for n, a in enumerate(found[: self.effort.finalists]):
@@ -344,6 +372,8 @@ class _Search:
                     ceiling = self.best.speed.interval_cycles
                     if a.interval >= ceiling:
                         break
+                if self.free and not self._may_fit(self._engines(a)):
+                    continue
                 self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(self._engines(a), ceiling)
             if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:

@@ -15,7 +15,8 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import MIXES, M, N, layer_table
-from nba.machine.usage import Objective, needed, usage
+from nba.machine.logic import Limits
+from nba.machine.usage import Objective, Usage, needed, usage
 
 BATCH = 64
 """Variations that are evaluated at once."""
@@ -43,6 +44,19 @@ def engines_of(accelerator: Accelerator) -> Engines:
         owner=tuple(order.index(place[i]) for i in range(len(place))),
         engines=tuple((c.mixes, c.pm, c.pn, c.pq) for c in (accelerator.chunks[k] for k in order)),
     )
+
+
+def engines_usage(
+    network: Network, platform: Platform, engines: Engines, limits: Limits, modes: tuple[Network, ...] = ()
+) -> Usage:  # fmt: skip
+    """Closed forms of one design, with rings of a map and its multipliers placed by `limits`."""
+    layers = layer_table(network, engines.packing, modes)
+    mixes, sizes = [e[0] for e in engines.engines], np.array([e[1:] for e in engines.engines], np.int64)
+    designs = completed(
+        layers, pp=np.array([engines.pp]), mixes=np.array([mixes], np.int64), pm=sizes[None, :, 0].copy(),
+        pn=sizes[None, :, 1].copy(), pq=sizes[None, :, 2].copy(), chunk=np.array([engines.owner], np.int64),
+    )  # fmt: skip
+    return usage(layers, designs, platform, frozenset({"lut"}), limits)
 
 
 def refine(

@@ -37,7 +37,7 @@ def multiplier_bits(
             if second < rows:
                 adders += high - (2 * second - 2)
             if level + 1 == early:
-                registers += max(1, high - low)
+                registers += high - low if first < digits else 1
             first += 2 << level
     return digits * (a_bits + 1), adders, registers
 
