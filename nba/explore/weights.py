@@ -16,7 +16,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.machine.designs import ACC_BITS, ACT_BITS, CODE_BITS, INPUT, PACKED, PACKING, RESIDUAL, WEIGHT_BITS
-from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, mac_dsp, products, requant_dsp
+from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, products, requant_dsp
 from nba.machine.logic import FEATURES, Limits, coefficients, features
 from nba.machine.multipliers import product_bits, requant_bits
 from nba.machine.parts import (
@@ -49,7 +49,7 @@ from nba.machine.parts import (
     H_PP,
     HOST_COLUMNS,
 )
-from nba.machine.placement import multiplier_table
+from nba.machine.placement import compiled_mac_dsp, multiplier_table
 
 PRICES = (3_000, 10_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000, 3_000_000)
 """Thousandths of a LUT that a DSP block is worth, of which the exact search takes the one of the best bound."""
@@ -162,11 +162,11 @@ def _weights(
         macs = pm * pn * pp
         if kind == IN_LUTS:
             small = macs * (table[_SMALL] * product + table[_SMALL + 1] * (least[0] + 1) * least[1])
-            lut += min(small, price * mac_dsp(pm, pn, pp, PAIRED if mixes else SINGLE))
+            lut += min(small, price * compiled_mac_dsp(pm, pn, pp, PAIRED if mixes else SINGLE))
         elif kind == PAIRED:
-            lut += price * mac_dsp(pm, pn, pp, PAIRED)
+            lut += price * compiled_mac_dsp(pm, pn, pp, PAIRED)
         else:
-            blocks = price * mac_dsp(pm, pn, pp, SINGLE)
+            blocks = price * compiled_mac_dsp(pm, pn, pp, SINGLE)
             lut += macs * product * table[_BLOCK_PRODUCTS]
             if not mixes:
                 bits = product_bits(pm, pp, least[0], least[1], least[2])

@@ -31,6 +31,8 @@ from nba.machine.parts import (
     H_PP,
 )
 
+compiled_mac_dsp = compiled(mac_dsp)
+
 REQUANT, PRODUCTS = 0, 1
 """Items of a chunk."""
 
@@ -103,7 +105,7 @@ def choose(
         c = chunks[k]
         if c[C_JOBS] == 0:
             continue
-        dsp += mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT)
+        dsp += compiled_mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT)
         for which in range(2):
             saved = saved_dsp(c, pp, which)
             if saved > 0:
