@@ -149,7 +149,8 @@ def map_certified(
     best = min(found, key=lambda m: m.value(objective))
     if best.certificate is None:
         return best
-    return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles))
+    luts = budgets.lut is not None
+    return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles, luts=luts))
 
 
 # Its arguments are the problem, how hard and from where it is solved, and who is told.
@@ -353,7 +354,9 @@ class _Search:
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = None
         if self.objective == "interval":
-            certificate = certify(self.lower, best.speed.interval_cycles, self.packing)
+            certificate = certify(
+                self.lower, best.speed.interval_cycles, self.packing, self.budgets.lut is not None
+            )  # fmt: skip
         return Mapped(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
@@ -481,8 +484,13 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
 
 
-def certify(lower: int, interval: int, packing: int | None = None) -> Certificate:
-    """What a proved lower bound says about a design's interval. packing: the only one that it was proved for."""
+def certify(lower: int, interval: int, packing: int | None = None, luts: bool = False) -> Certificate:
+    """What a proved lower bound says about a design's interval. packing: the only one that it was proved for; luts:
+    whether for designs within a budget of LUTs, with multipliers in either."""
+    budgets = "the DSP and LUT budgets" if luts else "the DSP budget"
+    relaxed = (
+        "LUTs at the least that the estimate can be, BRAM budget relaxed" if luts else "LUT and BRAM budgets relaxed"
+    )
     of = f" that pack {packing} columns" if packing is not None and packing > 1 else ""
     if lower > interval:
         note = (
@@ -493,9 +501,9 @@ def certify(lower: int, interval: int, packing: int | None = None) -> Certificat
     optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
     note = (
-        f"optimal: no combination of the searched engine sizes{of} within the DSP budget has a shorter interval"
+        f"optimal: no combination of the searched engine sizes{of} within {budgets} has a shorter interval"
         if optimal
         else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
-        f"of the searched engine sizes{of} within the DSP budget (LUT and BRAM budgets relaxed)"
+        f"of the searched engine sizes{of} within {budgets} ({relaxed})"
     )
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -249,7 +249,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("all-block", 2, ADDERS),
         ("all-block", 5, ADDERS),
         ("zc706", 9, ADDERS),
-        ("all-block", 12, ADDERS),
+        ("all-block", 11, ADDERS),
         ("all-block", 3, NARROW),
         ("all-block", 5, NARROW),
         ("zc706", 4, 8),
