@@ -169,6 +169,7 @@ XC7 = LogicTable(
 {rows}
     ),
     multipliers=XC7_MULTIPLIERS,
+    deep_ram_lut_milli={get(PLATFORM).logic.deep_ram_lut_milli},
 )
 '''
 

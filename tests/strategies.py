@@ -56,7 +56,8 @@ class NetworkLimits:
     narrow: bool = False
     """Most layers see codes and weights of at most 4 bits, and the accelerator packs columns."""
     adders: float = 0.0
-    """Share of the multipliers of requantisers, and of products that do not mix channels, that are made of adders."""
+    """Share of the multipliers of requantisers, and of products that do not mix channels, that are made of adders; with
+    any, block RAM may have a price."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -449,7 +450,8 @@ def random_pair(
 
 
 def with_adders(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float) -> Accelerator:
-    """`accelerator` with about a `share` of the multipliers that may be made of adders made of these."""
+    """`accelerator` with about a `share` of the multipliers that may be made of adders made of these, and a price of
+    block RAM."""
     chunks = []
     for chunk, lowered in zip(accelerator.chunks, lower(network, accelerator).chunks, strict=True):
         kind = products(
@@ -458,4 +460,4 @@ def with_adders(rng: np.random.Generator, network: Network, accelerator: Acceler
         may = not chunk.mixes and kind == SINGLE
         places: list[Place] = ["lut" if _chance(rng, share) else "dsp" for _ in range(2)]
         chunks.append(replace(chunk, requant=places[0], products=places[1] if may else "dsp"))
-    return replace(accelerator, chunks=tuple(chunks))
+    return replace(accelerator, chunks=tuple(chunks), block_luts=_pick(rng, [0, 8, 64, 512]))

@@ -37,7 +37,8 @@ class MultiplierTable:
 class LogicTable:
     """A calibration. designs: how many it was fitted to. The errors are shares of what synthesis found, of designs that
     the fit had not seen (leave-one-out): mean of the absolute values, and the worst. multipliers: what is added where
-    these are made of adders."""
+    these are made of adders. deep_ram_lut_milli: thousandths of a LUT per bit and 64 words of a buffer that is built of
+    LUTs because block RAM is dear, beyond its features: multiplexers of what it reads."""
 
     source: str
     designs: int
@@ -47,3 +48,4 @@ class LogicTable:
     ff_worst_error: float
     coefficients: tuple[Coefficient, ...]
     multipliers: MultiplierTable
+    deep_ram_lut_milli: int

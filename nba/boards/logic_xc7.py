@@ -63,4 +63,5 @@ XC7 = LogicTable(
         Coefficient(part="ram", feature="bits of words", lut_milli=0, ff_milli=1000),
     ),
     multipliers=XC7_MULTIPLIERS,
+    deep_ram_lut_milli=600,
 )

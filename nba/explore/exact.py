@@ -47,7 +47,7 @@ from nba.machine.designs import (
 )
 from nba.machine.geometry import ceil_div, input_word, row_beats
 from nba.machine.kernels import chunk_dsp, mac_dsp, products
-from nba.machine.logic import Limits
+from nba.machine.logic import PlaceLimits
 from nba.machine.timing import job_cycles, row_cycles
 
 GOAL_STEP = 1.03
@@ -245,7 +245,7 @@ class ExactSearch:
 
     def __init__(
         self, network: Network, menu: Menu, max_dsp: int, judge: Callable[[Plan], int | None],
-        limits: Limits | None = None, platform: Platform | None = None,
+        limits: PlaceLimits | None = None, platform: Platform | None = None,
     ):  # fmt: skip
         self.network, self.menu, self.max_dsp, self.judge = network, menu, max_dsp, judge
         self.table = layer_table(network, menu.packing)
@@ -263,7 +263,7 @@ class ExactSearch:
         if limits is not None and platform is not None:
             self._choose_price(limits, platform)
 
-    def _choose_price(self, limits: Limits, platform: Platform) -> None:
+    def _choose_price(self, limits: PlaceLimits, platform: Platform) -> None:
         """The price of the best bound."""
         found: list[tuple[float, Budget]] = []
         for price in PRICES:

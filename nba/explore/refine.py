@@ -15,7 +15,7 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.designs import MIXES, M, N, layer_table
-from nba.machine.logic import Limits
+from nba.machine.logic import PlaceLimits
 from nba.machine.usage import Objective, Usage, needed, usage
 
 BATCH = 64
@@ -47,7 +47,7 @@ def engines_of(accelerator: Accelerator) -> Engines:
 
 
 def engines_usage(
-    network: Network, platform: Platform, engines: Engines, limits: Limits, modes: tuple[Network, ...] = ()
+    network: Network, platform: Platform, engines: Engines, limits: PlaceLimits, modes: tuple[Network, ...] = ()
 ) -> Usage:  # fmt: skip
     """Closed forms of one design, with rings of a map and its multipliers placed by `limits`."""
     layers = layer_table(network, engines.packing, modes)

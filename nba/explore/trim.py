@@ -24,7 +24,7 @@ from nba.ir.network import Network
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
 from nba.machine.designs import Designs, designs_of, layer_table
-from nba.machine.logic import Limits
+from nba.machine.logic import PlaceLimits
 from nba.machine.usage import Objective, usage
 
 _SIZES = ("pm", "pn", "pq")
@@ -109,14 +109,16 @@ def trim(
 
 def _promising(
     network: Network, layers: np.ndarray, now: Candidate, platform: Platform, objective: Objective,
-    limits: Limits | None,
+    limits: PlaceLimits | None,
 ) -> Iterator[Accelerator]:  # fmt: skip
     """Accelerators with one dimension lowered that the closed forms do not exclude, the one of fewest LUTs first."""
     trials = list(lower_sizes(now.accelerator))
     if not trials:
         return
     designs = _designs(layers, designs_of(network, [now.accelerator]), trials)
-    used = usage(layers, designs, platform, frozenset({"lut", "energy"}), limits)
+    used = usage(
+        layers, designs, platform, frozenset({"lut", "energy"}), limits, now.accelerator.block_luts
+    )  # fmt: skip
     assert used.lut is not None
     assert used.energy_pj is not None
     value = now.value(objective)
@@ -131,7 +133,7 @@ def _promising(
 
 def _no_worse(
     network: Network, accelerator: Accelerator, now: Candidate, platform: Platform, budgets: Budgets,
-    objective: Objective, modes: tuple[Network, ...], limits: Limits | None,
+    objective: Objective, modes: tuple[Network, ...], limits: PlaceLimits | None,
 ) -> Candidate | None:  # fmt: skip
     """`accelerator` with its exact cost, if it is legal and as good as `now`."""
     if check_accelerator(network, accelerator, modes):

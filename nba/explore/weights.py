@@ -4,7 +4,7 @@
 A design within both budgets also keeps every weighted sum of the two: price x DSP + LUT <= price x budget + budget. An
 engine's share of that sum is at least that of its cheapest placement, with the least that the estimate of LUTs says of
 it whatever layers it gets. So the exact search, which knows one resource, has a bound that is proved for both
-(docs/decisions/0022-multipliers-in-luts.md). LUTs count in thousandths.
+(docs/decisions/0022-placement.md). LUTs count in thousandths.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.machine.designs import ACC_BITS, ACT_BITS, CODE_BITS, INPUT, PACKED, PACKING, RESIDUAL, WEIGHT_BITS
 from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, products, requant_dsp
-from nba.machine.logic import FEATURES, Limits, coefficients, features
+from nba.machine.logic import FEATURES, PlaceLimits, coefficients, features
 from nba.machine.multipliers import product_bits, requant_bits
 from nba.machine.parts import (
     C_ACC,
@@ -66,7 +66,7 @@ class Budget:
     """Limits of DSP blocks and LUTs on a platform, and a price of the one in thousandths of the other."""
 
     platform: Platform
-    limits: Limits
+    limits: PlaceLimits
     price: int
 
     def total(self, layers: np.ndarray, pp: int) -> int:
@@ -87,7 +87,7 @@ def fixed_milli(layers: np.ndarray, pp: int, platform: Platform) -> int:
     edges[0, E_DEPTH] = _MANY_WORDS
     edges[0, E_RINGS] = 1 + int((layers[:, INPUT] >= 0).sum() + (layers[:, RESIDUAL] >= 0).sum())
     found = np.zeros(len(FEATURES), np.int64)
-    features(np.zeros((0, CHUNK_COLUMNS), np.int64), edges, host, 0, 0, found)
+    features(np.zeros((0, CHUNK_COLUMNS), np.int64), edges, host, 0, 0, 0, found)
     return int(found @ _lut_milli(platform))
 
 
@@ -144,7 +144,7 @@ def _weights(
     edges[0, E_RINGS] = 1
     counts = np.zeros(len(kept), np.int64)
     nothing = np.zeros(len(kept), np.int64)
-    features(chunks[:0], edges[:0], host, 0, 0, nothing)
+    features(chunks[:0], edges[:0], host, 0, 0, 0, nothing)
     mixes = chunk[C_MIXES] == 1
     product = min(least[0] + least[1], least[2])
     for o in range(sizes.shape[0]):
@@ -153,7 +153,7 @@ def _weights(
         chunks[0, C_PN] = pn
         chunks[0, C_PQ] = pq
         counts[:] = 0
-        features(chunks, edges, host, 0, 0, counts)
+        features(chunks, edges, host, 0, 0, 0, counts)
         lut = 0
         for f in range(len(kept)):
             lut += (counts[f] - nothing[f]) * kept[f]

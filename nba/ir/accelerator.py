@@ -80,7 +80,9 @@ class Accelerator:
     """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
-    buffers have so many times pp banks, and streams so many times pp columns.
+    buffers have so many times pp banks, and streams so many times pp columns. block_luts: LUTs that a block RAM of 18
+    Kbit is worth: a bank of a buffer is built of LUTs if it takes no more of them (nba.machine.kernels.priced_block);
+    0: by the platform's limits on its size.
     """
 
     pp: int
@@ -88,6 +90,7 @@ class Accelerator:
     rings: tuple[Ring, ...]
     out_lanes: int
     packing: int = 1
+    block_luts: int = 0
 
     @property
     def banks(self) -> int:

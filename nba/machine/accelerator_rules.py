@@ -22,6 +22,8 @@ MAX_WORDS = 65535
 MAX_ROWS = 32767
 """Rows of a ring whose 16-bit counters still compare."""
 MAX_STAGE = 255
+MAX_BLOCK_LUTS = 4095
+"""LUTs that a block RAM may be worth."""
 MAX_CHUNKS = 48
 MAX_JOBS = 128
 """Chunks, and jobs of a chunk, that have counters of their own behind AXI4-Lite (nba_axil)."""
@@ -92,6 +94,10 @@ def _columns(s: MappedNetwork) -> Problems:
             f"accelerator: packing is {s.accelerator.packing}; legal for codes of {s.network.master_bits} bits: 1, "
             "their products fill a multiplier"
         )
+
+
+def _block_price(s: MappedNetwork) -> Problems:
+    yield from limit("accelerator: block_luts", s.accelerator.block_luts, 0, MAX_BLOCK_LUTS)
 
 
 def _chunk_count(s: MappedNetwork) -> Problems:
@@ -259,6 +265,7 @@ def _beats(s: MappedNetwork) -> Problems:
 
 ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="columns", find=_columns, step=0),
+    Rule(name="price of block RAM", find=_block_price, step=0),
     Rule(name="chunk count", find=_chunk_count, step=0),
     Rule(name="engine", find=_engine, step=0),
     Rule(name="job layers", find=_job_layers, step=0),

@@ -58,6 +58,8 @@ def load_design(path: Path) -> tuple[Design, Weights]:
         raise DesignError(str(path), [f"format: is {shown(raw.get('format'))}, this version reads {FORMAT}"])
     if isinstance(raw, dict):
         raw.setdefault("modes", [])
+        if isinstance(raw.get("accelerator"), dict):
+            raw["accelerator"].setdefault("block_luts", 0)
         for chunk in _chunks(raw):
             for name in MULTIPLIERS:
                 chunk.setdefault(name, "dsp")

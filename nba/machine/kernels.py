@@ -74,6 +74,14 @@ def is_block(width: int, words: int, min_words: int, min_bits: int) -> bool:
     return (words >= min_words) & (width * words >= min_bits)
 
 
+def priced_block(width: int, words: int, sub_width: int, block_luts: int) -> bool:
+    """Whether a bank of a buffer is built of block RAM where one of 18 Kbit is worth `block_luts` LUTs.
+
+    In LUTs it takes about two for every bit of its width and 64 words.
+    """
+    return 2 * width * ((words + 63) // 64) > block_luts * bram18(width, words, sub_width)
+
+
 @kernel
 def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.

@@ -15,6 +15,7 @@ from nba.boards import LogicTable, Platform
 from nba.core.compiled import compiled
 from nba.ir.accelerator import Accelerator, Place
 from nba.ir.network import MULT_BITS, Network
+from nba.machine.blocks import compiled_bram18
 from nba.machine.designs import Designs
 from nba.machine.geometry import input_word
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, is_block, products
@@ -58,11 +59,11 @@ from nba.machine.parts import (
     n_edge_slots,
     parts,
 )  # fmt: skip
-from nba.machine.placement import choose, chosen_milli, multiplier_table
+from nba.machine.placement import chosen_milli, multiplier_table, place_multipliers
 from nba.machine.program import Program, lower
 from nba.machine.resources import rom_words
 
-Limits = tuple[int, int]
+PlaceLimits = tuple[int, int]
 """DSP blocks and LUTs that a design may take."""
 
 FEATURES: tuple[tuple[str, str], ...] = (
@@ -128,9 +129,12 @@ def _bits(n: int) -> int:
 # One compiled loop: every part adds to the features in one pass, by their places in FEATURES.
 @compiled
 def features(
-    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
-) -> None:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES."""
+    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, block_luts: int,
+    found: np.ndarray,
+) -> int:  # fmt: skip
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES. Returns what else
+    there is of memories in LUTs, because they are worth it: bits of their words times 64-word stretches."""
+    deep = 0
     pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
     for k in range(len(chunks)):
         c = chunks[k]
@@ -195,7 +199,14 @@ def features(
         found[31] += 1
         found[32] += edge[E_RINGS]
         found[45] += bits
-        if not is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
+        block = is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits)
+        if block_luts > 0:
+            width, sub = edge[E_LANES] * code_bits, edge[E_WRITE] * code_bits
+            stretches = (edge[E_DEPTH] + 63) // 64
+            block = 2 * width * stretches > block_luts * compiled_bram18(width, edge[E_DEPTH], sub)
+            if not block and stretches > 1:
+                deep += bits * stretches
+        if not block:
             found[33] += bits
             found[34] += bits * ((edge[E_DEPTH] + 31) // 32)
         found[35] += 1
@@ -205,12 +216,13 @@ def features(
     found[39] += 1
     found[40] += banks * host[H_IN_LANES] * code_bits
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
+    return deep
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
     """int64 [46]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
-    features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, total)
+    features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, 0, total)
     return total
 
 
@@ -220,22 +232,31 @@ def coefficients(table: LogicTable) -> np.ndarray:
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 
 
+def _milli(found: Parts, platform: Platform, block_luts: int) -> np.ndarray:
+    """int64 [2]: thousandths of LUTs and of flip-flops with all multipliers in DSP blocks."""
+    counts = np.zeros(len(FEATURES), np.int64)
+    limits = platform.min_block_words, platform.min_block_bits
+    deep = features(found.chunks, found.edges, found.host, *limits, block_luts, counts)
+    total: np.ndarray = counts @ coefficients(platform.logic)
+    return total + np.array([platform.logic.deep_ram_lut_milli * deep, 0])
+
+
 def logic(program: Program, platform: Platform) -> tuple[int, int]:
     """Estimated (LUTs, flip-flops) of `program`; the error of the estimate stands in `platform.logic`."""
     found = parts(program)
-    total = features_of(found, platform) @ coefficients(platform.logic)
+    total = _milli(found, platform, program.block_luts)
     adders = chosen_milli(found.chunks, found.host, multiplier_table(platform.logic))
     lut, ff = ((int(t) + more + 999) // 1000 for t, more in zip(total, adders, strict=True))
     return lut, ff
 
 
-def placed(
-    network: Network, accelerator: Accelerator, platform: Platform, limits: Limits, modes: tuple[Network, ...] = ()
+def with_multipliers(
+    network: Network, accelerator: Accelerator, platform: Platform, limits: PlaceLimits, modes: tuple[Network, ...] = ()
 ) -> Accelerator:  # fmt: skip
     """`accelerator` with its multipliers where they meet `limits` with the fewest LUTs (nba.machine.placement)."""
     found = parts(lower(network, accelerator, modes))
-    total = features_of(found, platform) @ coefficients(platform.logic)[:, 0]
-    choose(found.chunks, found.host, multiplier_table(platform.logic), int(total), *limits)
+    total = _milli(found, platform, accelerator.block_luts)
+    place_multipliers(found.chunks, found.host, multiplier_table(platform.logic), int(total[0]), *limits)
     names: tuple[Place, Place] = ("dsp", "lut")
     chunks = tuple(
         replace(chunk, requant=names[row[C_REQUANT_LUT]], products=names[row[C_PRODUCT_LUT]])
@@ -250,8 +271,8 @@ def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
     mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, adders: np.ndarray,
-    max_dsp: int, max_lut: int, min_words: int, min_bits: int, chunks: np.ndarray, edges: np.ndarray,
-    host: np.ndarray, total: np.ndarray, found: np.ndarray,
+    max_dsp: int, max_lut: int, min_words: int, min_bits: int, block_luts: int, deep_milli: int,
+    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
     """found [B, 3]: LUTs and flip-flops of every design, and the DSP blocks that it does not take, with multipliers
     placed by max_dsp and max_lut (both negative: all in DSP blocks); the four arguments before it are scratch."""
@@ -261,15 +282,14 @@ def _many(
             main_rows[b], res_rows[b], chunks, edges, host,
         )  # fmt: skip
         total[:] = 0
-        features(chunks, edges, host, min_words, min_bits, total)
-        lut = 0
+        lut = deep_milli * features(chunks, edges, host, min_words, min_bits, block_luts, total)
         ff = 0
         for f in range(len(total)):
             lut += total[f] * table[f, 0]
             ff += total[f] * table[f, 1]
         found[b, 2] = 0
         if max_dsp >= 0:
-            found[b, 2] = choose(chunks, host, adders, lut, max_dsp, max_lut)
+            found[b, 2] = place_multipliers(chunks, host, adders, lut, max_dsp, max_lut)
             more = chosen_milli(chunks, host, adders)
             lut += more[0]
             ff += more[1]
@@ -283,15 +303,18 @@ def logic_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np
     return placed_counts(layers, designs, platform, None)[:, :2]
 
 
-def placed_counts(layers: np.ndarray, designs: Designs, platform: Platform, limits: Limits | None) -> np.ndarray:
+def placed_counts(
+    layers: np.ndarray, designs: Designs, platform: Platform, limits: PlaceLimits | None, block_luts: int = 0
+) -> np.ndarray:  # fmt: skip
     """int64 [B, 3]: estimated LUTs and flip-flops, and the DSP blocks that are freed, of every design with its
-    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `placed`. None: all in
+    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `with_multipliers`. None: all in
     DSP blocks."""
     b, n_chunks = designs.pm.shape
     found = np.zeros((b, 3), np.int64)
     _many(
         layers, *designs.arrays(), coefficients(platform.logic), multiplier_table(platform.logic),
-        *(limits or (-1, -1)), platform.min_block_words, platform.min_block_bits,
+        *(limits or (-1, -1)), platform.min_block_words, platform.min_block_bits, block_luts,
+        platform.logic.deep_ram_lut_milli,
         np.zeros((n_chunks, CHUNK_COLUMNS), np.int64), np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
         np.zeros(HOST_COLUMNS, np.int64), np.zeros(len(FEATURES), np.int64), found,
     )  # fmt: skip

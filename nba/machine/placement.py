@@ -3,7 +3,7 @@
 the products of one that does not mix channels.
 
 What a budget of DSP blocks lacks is freed with the fewest LUTs: a knapsack of at most two items per chunk, solved
-exactly. Cycles and bits do not depend on it (docs/decisions/0022-multipliers-in-luts.md).
+exactly. Cycles and bits do not depend on it (docs/decisions/0022-placement.md).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def chosen_milli(chunks: np.ndarray, host: np.ndarray, table: np.ndarray) -> tup
 
 # One compiled loop: a knapsack whose tables are local arrays.
 @compiled
-def choose(
+def place_multipliers(
     chunks: np.ndarray, host: np.ndarray, table: np.ndarray, lut_milli: int, max_dsp: int, max_lut: int
 ) -> int:  # fmt: skip
     """Sets C_REQUANT_LUT and C_PRODUCT_LUT of chunks [K, 24] of a design that takes `lut_milli` with everything in DSP

@@ -231,6 +231,7 @@ class Program:
     host_out: Destination
     edges: tuple[EdgeLayout, ...]
     chunks: tuple[ChunkProgram, ...]
+    block_luts: int = 0
 
     @property
     def banks(self) -> int:
@@ -438,6 +439,7 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         host_out=where.ring[out, HOST, "main"],
         edges=edges,
         chunks=tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks),
+        block_luts=accelerator.block_luts,
     )
 
 

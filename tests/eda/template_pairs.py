@@ -25,6 +25,7 @@ from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.program import Program, lower
+from nba.machine.resources import banks, style
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
@@ -283,12 +284,15 @@ def features(case: Subject) -> Mapping[str, bool]:
         "words written in parts": any(edge.lanes > edge.write_lanes for edge in program.edges),
         "columns do not divide pp": any(t.width % program.pp for t in network.tensors),
         "block RAM feature maps": any(
-            platform.memory_style(edge.lanes * edge.code_bits, edge.depth_words) == "block" for edge in program.edges
+            style(banks(edge, program.banks), platform, program.block_luts) == "block" for edge in program.edges
         ),
         "block RAM weights": any(
             platform.memory_style(c.pm * c.pn * c.weight_store_bits, c.weight_depth + 1) == "block"
             for c in program.chunks
         ),
+        "requantisers made of adders": any(chunk.requant == "lut" for chunk in program.chunks),
+        "products made of adders": any(chunk.products == "lut" for chunk in program.chunks),
+        "block RAM with a price": program.block_luts > 0,
         "output one column wide": program.out_cols == 1 and program.pp > 1,
         "output rows of one beat": program.out_col_groups * program.out_chan_words == 1,
         "input rows of one beat": program.in_col_groups * program.in_chan_words == 1,

@@ -322,6 +322,7 @@ TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=3), "accelerator: pp is 3; legal: 1, 2, 4, 8"),
+    ("price of block RAM", NETWORK, replace(ACCELERATOR, block_luts=-1), "block_luts is -1; legal: 0..4095"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
     ("engine", NETWORK, with_chunk(0, kind="sparse"), "chunk 0: kind is 'sparse'; legal: dense, depthwise"),

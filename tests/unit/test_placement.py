@@ -14,18 +14,20 @@ import pytest
 from nba.boards import get
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, map_certified
+from nba.explore.finalise import BLOCK_PRICES, finalise
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
+from nba.machine import kernels
 from nba.machine.blocks import block_counts
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
 from nba.machine.designs import layer_table
 from nba.machine.kernels import SINGLE, products
-from nba.machine.logic import logic, placed, placed_counts
+from nba.machine.logic import logic, placed_counts, with_multipliers
 from nba.machine.multipliers import multiplier_bits
 from nba.machine.program import lower
-from nba.machine.resources import predict
+from nba.machine.resources import banks, predict, style
 from nba.machine.usage import usage
 from tests.strategies import NetworkLimits, random_network
 from tests.tiny import tiny_design
@@ -70,7 +72,7 @@ def test_the_choice_is_the_best_of_all(network: Network, packing: int, seed: int
         for limits in ((max(dsps), min(luts)), (min(dsps), max(luts)), (min(dsps) - 1, max(luts)), *(
             (int(rng.integers(min(dsps), max(dsps) + 1)), int(rng.integers(min(luts), max(luts) + 1))) for _ in range(4)
         )):  # fmt: skip
-            chosen = placed(network, plain, BOARD, limits)
+            chosen = with_multipliers(network, plain, BOARD, limits)
             assert check_accelerator(network, chosen) == ()
             dsp, lut = cost(network, chosen)
             within = [x for d, x in costs if d <= limits[0] and x <= limits[1]]
@@ -106,6 +108,58 @@ def test_everything_else_stays() -> None:
         assert predict(two, BOARD).bram18 == predict(one, BOARD).bram18
 
 
+@pytest.mark.parametrize(("network", "packing"), [(DIGITS, 1), (NARROW, 4)])
+def test_block_ram_has_a_price(network: Network, packing: int) -> None:
+    """By arrays as by programs; the dearer, the fewer blocks; nothing else changes."""
+    where = tuple(range(len(network.layers)))
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in network.layers), packing=packing, columns=(1, 2))
+    layers = layer_table(network, packing)
+    designs = space.decode(space.sample(np.random.default_rng(9), 8), layers, where)
+    limits = (100, 30_000)
+    seen = set()
+    for b in range(8):
+        blocks = []
+        for price in (0, *BLOCK_PRICES):
+            accelerator = replace(accelerator_of(network, designs, b, packing), block_luts=price)
+            assert check_accelerator(network, accelerator) == ()
+            chosen = with_multipliers(network, accelerator, BOARD, limits)
+            program = lower(network, chosen)
+            used = usage(layers, designs, BOARD, frozenset({"lut"}), limits, price)
+            assert used.lut is not None
+            assert (used.dsp[b], used.lut[b]) == cost(network, chosen)
+            assert used.bram18[b] == predict(program, BOARD).bram18
+            for e, edge in enumerate(program.edges):
+                bank = banks(edge, program.banks)
+                if price:
+                    block = kernels.priced_block(bank.width_bits, bank.words, bank.sub_width_bits, price)
+                    assert style(bank, BOARD, price) == ("block" if block else "distributed")
+                assert (predict(program, BOARD).edges[e].bram18 > 0) == (style(bank, BOARD, price) == "block")
+            blocks.append(int(used.bram18[b]))
+        assert blocks[1:] == sorted(blocks[1:], reverse=True)
+        seen |= set(blocks)
+    assert len(seen) > 12
+
+
+def test_memories_make_room_for_each_other() -> None:
+    """A design that lacks block RAM takes LUTs, and one that lacks LUTs takes block RAM; rings stay as they are."""
+    space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in DIGITS.layers), columns=(2,))
+    layers, where = layer_table(DIGITS), tuple(range(len(DIGITS.layers)))
+    base = accelerator_of(DIGITS, space.decode(space.sample(np.random.default_rng(1), 1), layers, where), 0)
+    free = Budgets(dsp=4000, bram=2000.0, lut=400_000)
+    usual = finalise(DIGITS, base, BOARD, free.bram18, "interval", budgets=free)
+    assert usual is not None
+    assert usual.accelerator.block_luts == 0
+    fewer = free.model_copy(update={"bram": usual.cost.bram - 2})
+    less = free.model_copy(update={"lut": usual.cost.lut - 100})
+    for budgets in (fewer, less):
+        found = finalise(DIGITS, base, BOARD, budgets.bram18, "interval", budgets=budgets)
+        assert found is not None
+        assert found.fits(budgets)
+        assert found.accelerator.block_luts > 0
+        assert found.accelerator.rings == usual.accelerator.rings
+        assert found.speed == usual.speed
+
+
 def test_bits_of_small_multipliers() -> None:
     """Counted by hand: one digit and the row of its sign; four digits of nine bits."""
     assert multiplier_bits(3, 2, True, 5, False) == (4, 5, 5 + 4)
@@ -122,6 +176,7 @@ def test_a_design_file_names_what_is_not_usual(tmp_path: Path) -> None:
     text = (tmp_path / "design.json").read_text()
     assert '"requant"' not in text
     assert '"products"' not in text
+    assert "block_luts" not in text
     chunks = design.accelerator.chunks
     changed = replace(
         design, accelerator=replace(design.accelerator, chunks=(replace(chunks[0], requant="lut"), *chunks[1:]))
