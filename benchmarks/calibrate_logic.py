@@ -156,6 +156,7 @@ def module(table: np.ndarray, error: np.ndarray) -> str:
 it."""
 
 from nba.boards.logic import Coefficient, LogicTable
+from nba.boards.logic_mul_xc7 import XC7_MULTIPLIERS
 
 XC7 = LogicTable(
     source="yosys synth_xilinx -family xc7, complete, hierarchy kept; benchmarks/calibrate_logic.py",
@@ -167,6 +168,8 @@ XC7 = LogicTable(
     coefficients=(
 {rows}
     ),
+    multipliers=XC7_MULTIPLIERS,
+    deep_ram_lut_milli={get(PLATFORM).logic.deep_ram_lut_milli},
 )
 '''
 

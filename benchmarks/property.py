@@ -5,12 +5,11 @@
     python benchmarks/property.py --pairs 200 --sim icarus
     python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
 
-Pairs are those of seeds --first-seed, --first-seed + 1, ...; every ninth is one of narrow codes on an accelerator that
-packs columns, of seed --first-seed + 2,000,000 and so on, another ninth has shifts and pad codes per channel, of seed
---first-seed + 4,000,000 and so on; every eleventh is one of any number of columns and strides up to 4, of seed
---first-seed + 3,000,000; every fifth also has random stalls, resets and several batches. Finished pairs are kept in
---log (JSON lines), and a second run goes on where the first one stopped, as long as no source changed; pairs that
-failed are tried again. Exit status 0 only if every pair holds. Prints a table for
+Pairs are those of seeds --first-seed, --first-seed + 1, ... Of every nine, four are of other kinds, whose seeds are
+some millions higher (KINDS): multipliers made of adders; shifts and pad codes per channel; any number of columns and
+strides up to 4; narrow codes on an accelerator that packs columns. Every fifth also has random stalls, resets and
+several batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one stopped, as
+long as no source changed; pairs that failed are tried again. Exit status 0 only if every pair holds. Prints a table for
 benchmarks/RESULTS.md.
 """
 
@@ -34,6 +33,7 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
 
 from template_pairs import (  # noqa: E402
+    ADDER_SEED,
     CHANNEL_SEED,
     COLUMNS_SEED,
     FRAMES,
@@ -46,10 +46,9 @@ from template_pairs import (  # noqa: E402
 
 THOROUGH_EVERY = 5
 VERILATOR_EVERY = 25
-PACKED_EVERY = 9
-CHANNEL_AT = 4
-"""Place, among as many pairs, of the one with shifts and pad codes per channel."""
-COLUMNS_EVERY = 11
+KIND_EVERY = 9
+KINDS = {2: ADDER_SEED, 4: CHANNEL_SEED, 6: COLUMNS_SEED, 8: PACKED_SEED}
+"""Where a pair of another kind stands among KIND_EVERY, and the first seed of that kind."""
 LOG = ROOT / "build" / "property.jsonl"
 
 
@@ -63,22 +62,10 @@ def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
 
 
 def plan(first: int, pairs: int, sim: str) -> list[tuple[int, str, bool]]:
-    """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator. Every ninth packs columns,
-    another ninth has shifts and pad codes per channel, every eleventh any number of columns and strides up to 4."""
+    """(seed, simulator, thorough) of every pair. `sim` both: every 25th in Verilator."""
     chosen = []
     for index in range(pairs):
-        place = index % PACKED_EVERY if first < WIDE_SEED else 0
-        columns = index % COLUMNS_EVERY == COLUMNS_EVERY - 1 and first < WIDE_SEED
-        kind = (
-            PACKED_SEED
-            if place == PACKED_EVERY - 1
-            else CHANNEL_SEED
-            if place == CHANNEL_AT
-            else COLUMNS_SEED
-            if columns
-            else 0
-        )
-        seed = first + index + kind
+        seed = first + index + (KINDS.get(index % KIND_EVERY, 0) if first < WIDE_SEED else 0)
         name = sim if sim != "both" else "verilator" if index % VERILATOR_EVERY == VERILATOR_EVERY - 1 else "icarus"
         chosen.append((seed, name, seed % THOROUGH_EVERY == 0))
     return chosen

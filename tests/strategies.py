@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from math import lcm
 
 import numpy as np
 
 from nba.core.errors import DeadlockError
-from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Place, Ring
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
@@ -31,6 +32,7 @@ from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
+from nba.machine.kernels import SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
 
@@ -58,6 +60,9 @@ class NetworkLimits:
     any_columns: bool = False
     """Strides up to `max_stride`, and accelerators of any number of columns up to 16."""
     max_stride: int = 4
+    adders: float = 0.0
+    """Share of the multipliers of requantisers, and of products that do not mix channels, that are made of adders; with
+    any, block RAM may have a price."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -479,4 +484,22 @@ def random_pair(
         except DeadlockError:
             assert attempts < 50, "roomy accelerators in topological order must not deadlock"
             continue
+        if limits is not None and limits.adders > 0:
+            # Its own copy of the generator: whatever else is drawn stays what it was.
+            accelerator = with_adders(deepcopy(rng), network, accelerator, limits.adders)
+            program = lower(network, accelerator)
         return Pair(network=network, weights=weights, accelerator=accelerator, program=program, attempts=attempts)
+
+
+def with_adders(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float) -> Accelerator:
+    """`accelerator` with about a `share` of the multipliers that may be made of adders made of these, and a price of
+    block RAM."""
+    chunks = []
+    for chunk, lowered in zip(accelerator.chunks, lower(network, accelerator).chunks, strict=True):
+        kind = products(
+            chunk.mixes, lowered.act_bits, lowered.weight_bits, lowered.acc_bits, lowered.packing
+        )  # fmt: skip
+        may = not chunk.mixes and kind == SINGLE
+        places: list[Place] = ["lut" if _chance(rng, share) else "dsp" for _ in range(2)]
+        chunks.append(replace(chunk, requant=places[0], products=places[1] if may else "dsp"))
+    return replace(accelerator, chunks=tuple(chunks), block_luts=_pick(rng, [0, 8, 64, 512]))

@@ -3,6 +3,7 @@
 it."""
 
 from nba.boards.logic import Coefficient, LogicTable
+from nba.boards.logic_mul_xc7 import XC7_MULTIPLIERS
 
 XC7 = LogicTable(
     source="yosys synth_xilinx -family xc7, complete, hierarchy kept; benchmarks/calibrate_logic.py",
@@ -61,4 +62,6 @@ XC7 = LogicTable(
         Coefficient(part="roms", feature="bits of a word", lut_milli=0, ff_milli=49),
         Coefficient(part="ram", feature="bits of words", lut_milli=0, ff_milli=1000),
     ),
+    multipliers=XC7_MULTIPLIERS,
+    deep_ram_lut_milli=600,
 )

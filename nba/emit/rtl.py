@@ -19,7 +19,7 @@ from nba.ir.network import Network, Weights
 from nba.ir.operators import MIXING
 from nba.machine.kernels import PAIRED, products
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, design_programs
-from nba.machine.resources import Memory, pad_rom, param_rom, weight_rom
+from nba.machine.resources import Memory, banks, pad_rom, param_rom, style, weight_rom
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -69,7 +69,7 @@ def _table(edge: EdgeLayout, field: str) -> str:
     return _concat([f"16'd{getattr(ring, field)}" for ring in edge.rings], "16'd0")
 
 
-def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[str, str], ring: int) -> _EdgeView:
+def _edge_view(index: int, edge: EdgeLayout, block: bool, wiring: dict[str, str], ring: int) -> _EdgeView:
     layout = edge.rings[ring]
     return _EdgeView(
         index=index,
@@ -81,7 +81,7 @@ def _edge_view(index: int, edge: EdgeLayout, platform: Platform, wiring: dict[st
         lanes=edge.lanes,
         write_lanes=edge.write_lanes,
         subs=edge.lanes // edge.write_lanes,
-        block=int(platform.memory_style(edge.lanes * edge.code_bits, edge.depth_words) == "block"),
+        block=int(block),
         tables={field: _table(edge, field) for field in TABLES},
         ring=ring,
         col_words=layout.col_words,
@@ -163,6 +163,8 @@ def _chunk_view(
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
         "pack": int(products(mixes, *widths, chunk.packing) == PAIRED),
+        "product_lut": int(chunk.products == "lut"),
+        "requant_lut": int(chunk.requant == "lut"),
         "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
@@ -233,7 +235,8 @@ def _connections(program: Program, platform: Platform) -> tuple[list[dict[str, l
         if edge.producer != HOST:
             ends[edge.producer]["out"].append(index)
         wiring = _wiring(edge, slot, program)
-        views.append(_edge_view(index, edge, platform, wiring, input_ring.get(index, 0)))
+        block = style(banks(edge, program.banks), platform, program.block_luts) == "block"
+        views.append(_edge_view(index, edge, block, wiring, input_ring.get(index, 0)))
     return ends, views
 
 

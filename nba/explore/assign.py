@@ -52,11 +52,13 @@ GRAIN = 64
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """Budgets of the engines alone and the interval that cannot be beaten."""
+    """Budgets of the engines alone and the interval that cannot be beaten. free: what takes no DSP block: 0 nothing, 1
+    requantisers, 2 all of the chunks that do not mix channels, too."""
 
     dsp: int
     bram18: int
     floor: int
+    free: int = 0
 
 
 # One compiled loop: a depth-first search whose state lives in local arrays; its arguments are the columns of a table.
@@ -146,8 +148,8 @@ def _select(load, price, dsp, bram, mixes, kinds, group, n_groups, lanes, pq, ma
 def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ignore[no-untyped-def]
     """Smallest interval < `ceiling` of the partition `owner` [layers]; (interval, price), INFINITE if there is none.
 
-    `t`: the arrays of an EngineTable as `climb` orders them; limits: DSP, BRAM18, floor; weights: price of a DSP and of
-    a block.
+    `t`: the arrays of an EngineTable as `climb` orders them; limits: DSP, BRAM18, floor, free; weights: price of a
+    DSP and of a block.
     """
     pm, pn, pq, pp, packing, lanes, mixes, work, weight_words, param_words, map_words, blocks, bits, group, n_groups = t
     n_chunks = len(kinds)
@@ -197,9 +199,11 @@ def _fit(owner, t, kinds, edges, limits, weights, ceiling, chosen):  # type: ign
                 bram[k, c] += blocks[c, 3 + most[k, 4], min(last, (words[k, c] + GRAIN - 1) // GRAIN)]
                 bram[k, c] += blocks[c, 0, min(last, (params[k, c] + GRAIN - 1) // GRAIN)]
                 dsp[k, c] = chunk_dsp(
-                    kinds[k], pm[c], pn[c], pp, pq[c], most[k, 0], most[k, 1], most[k, 2], most[k, 3] > 0,
-                    engine_packing(kinds[k], packing),
+                    kinds[k], pm[c], pn[c], pp, pq[c] if limits[3] == 0 else 0, most[k, 0], most[k, 1], most[k, 2],
+                    most[k, 3] > 0, engine_packing(kinds[k], packing),
                 )  # fmt: skip
+                if limits[3] == 2 and not kinds[k]:
+                    dsp[k, c] = 0
                 price[k, c] = weights[0] * dsp[k, c] + weights[1] * bram[k, c]
                 if load[k, c] < least and dsp[k, c] <= limits[0]:
                     least = load[k, c]
@@ -300,7 +304,7 @@ def climb(
     )  # fmt: skip
     owner = owner.astype(np.int64).copy()
     draws = rng.integers(0, 1 << 30, size=(steps, 3))
-    bounds = np.array([limits.dsp, limits.bram18, limits.floor], np.int64)
+    bounds = np.array([limits.dsp, limits.bram18, limits.floor, limits.free], np.int64)
     interval, price, chosen = _climb(owner, t, kinds, edges, kinds[owner], bounds, np.array(weights, np.int64), draws)
     if interval >= INFINITE:
         return None

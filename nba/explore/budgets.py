@@ -14,6 +14,7 @@ from nba.core.figures import clock_text
 from nba.core.section import PositiveFloat
 from nba.explore.config import ResourceBudgets, RunBudgets
 from nba.ir.design import Cost
+from nba.machine.logic import PlaceLimits
 from nba.machine.usage import Need, Usage
 
 MAX_CYCLES = 1 << 62
@@ -58,6 +59,12 @@ class Budgets(ResourceBudgets):
         """The limits that are set, in the order of the columns of `excess`."""
         optional = ("lut", "interval_cycles", "latency_cycles", "power_w")
         return ("dsp", "bram", *(name for name in optional if getattr(self, name) is not None))
+
+    @property
+    def limits(self) -> PlaceLimits | None:
+        """DSP blocks and LUTs between which multipliers are placed; None without a budget of LUTs: they then stay in
+        DSP blocks."""
+        return None if self.lut is None else (self.dsp, self.lut)
 
     def needs(self) -> frozenset[Need]:
         """What `excess` needs of a Usage."""

@@ -23,7 +23,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
 from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
-from nba.explore.refine import Engines, engines_of, refine
+from nba.explore.refine import Engines, engines_of, engines_usage, refine
 from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost
@@ -54,6 +54,10 @@ MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+SIFTED = 40
+"""Times as many plans of the exact search are looked at under a budget of LUTs."""
+SPARE = 25
+"""Part of that budget by which a plan may exceed it until its rings are known."""
 CEILING = 50
 """A plan of the exact search is given up once memory costs it this part of its interval."""
 
@@ -150,7 +154,8 @@ def map_certified(
     best = min(found, key=lambda m: m.value(objective))
     if best.certificate is None:
         return best
-    return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles))
+    luts = budgets.lut is not None
+    return replace(best, certificate=certify(min(lowers), best.cost.interval_cycles, luts=luts))
 
 
 # Its arguments are the problem, how hard and from where it is solved, and who is told.
@@ -207,6 +212,7 @@ class _Search:
         self.least_chunks = min(mixing + other for mixing, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
         self.share = 1.0
+        self.free = 0
         self.lower = 0
         self._optimistic: int | None = None
         self.best: Candidate | None = None
@@ -289,7 +295,7 @@ class _Search:
         for n, (pp, shape, owner) in enumerate(jobs):
             self.report(done + n, done + len(jobs), f"pp {pp}, {shape[0]} {KINDS[0]} + {shape[1]} {KINDS[1]} chunks")
             kinds = np.array([True] * shape[0] + [False] * shape[1])
-            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp))
+            bounds = Limits(dsp=limits[0], bram18=limits[1], floor=self.floor(pp), free=self.free)
             a = climb(self.table(pp), pp, owner, kinds, self.edges, bounds, (16, 1), self.share, steps, self.rng)
             if a is not None:
                 found.append(a)
@@ -303,6 +309,8 @@ class _Search:
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
+            if not self._may_fit(self._engines(plan)):
+                return None
             self.report(0, 1, f"exact schedule at interval {plan.interval}")
             before = self.best
             ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
@@ -310,8 +318,23 @@ class _Search:
             return None if found is None else found.speed.interval_cycles
 
         self.report(0, 1, "exact search")
-        _, lower = ExactSearch(self.network, menu, self.budgets.dsp, judge).run(self.effort.finalists)
-        return lower
+        limits, tries = self.budgets.limits, self.effort.finalists
+        if limits is not None:
+            # The search knows a weighted sum of DSP blocks and LUTs: many plans that keep it exceed one of them.
+            tries *= SIFTED
+        search = ExactSearch(self.network, menu, self.budgets.dsp, judge, limits, self.platform)
+        return search.run(tries)[1]
+
+    def _may_fit(self, engines: Engines) -> bool:
+        """Whether engines can meet the budgets of DSP blocks and LUTs, by the closed forms; rings of a map may take a
+        little more than those that will be."""
+        limits = self.budgets.limits
+        if limits is None:
+            return True
+        limits = limits[0], limits[1] + limits[1] // SPARE
+        used = engines_usage(self.network, self.platform, engines, limits, self.modes)
+        assert used.lut is not None
+        return bool(used.dsp[0] <= limits[0] and used.lut[0] <= limits[1])
 
     def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
         """Search, judge, and polish; see `map_certified`."""
@@ -339,11 +362,19 @@ class _Search:
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = None
         if self.objective == "interval":
-            certificate = certify(self.lower, best.speed.interval_cycles, self.packing)
+            certificate = certify(
+                self.lower, best.speed.interval_cycles, self.packing, self.budgets.lut is not None
+            )  # fmt: skip
         return Mapped(accelerator=best.accelerator, cost=best.cost, certificate=certificate)
 
     def _fastest(self, start: Accelerator | None) -> None:
-        """Short intervals within DSP and memory."""
+        """Short intervals within DSP and memory; under a budget of LUTs also with multipliers in LUTs."""
+        for free in (0,) if self.budgets.limits is None else (0, 1, 2):
+            self.free, self._optimistic = free, None
+            self._fastest_with(start)
+        self.free = 0
+
+    def _fastest_with(self, start: Accelerator | None) -> None:
         for share in MAP_SHARES:
             found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
             for n, a in enumerate(found[: self.effort.finalists]):
@@ -352,6 +383,8 @@ class _Search:
                     ceiling = self.best.speed.interval_cycles
                     if a.interval >= ceiling:
                         break
+                if self.free and not self._may_fit(self._engines(a)):
+                    continue
                 self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(self._engines(a), ceiling)
             if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
@@ -460,8 +493,13 @@ def _distinct(found: list[Assignment]) -> list[Assignment]:
     return sorted(unique.values(), key=lambda a: (a.interval, a.price, a.pp, a.owner, a.engines))
 
 
-def certify(lower: int, interval: int, packing: int | None = None) -> Certificate:
-    """What a proved lower bound says about a design's interval. packing: the only one that it was proved for."""
+def certify(lower: int, interval: int, packing: int | None = None, luts: bool = False) -> Certificate:
+    """What a proved lower bound says about a design's interval. packing: the only one that it was proved for; luts:
+    whether for designs within a budget of LUTs, with multipliers in either."""
+    budgets = "the DSP and LUT budgets" if luts else "the DSP budget"
+    relaxed = (
+        "LUTs at the least that the estimate can be, BRAM budget relaxed" if luts else "LUT and BRAM budgets relaxed"
+    )
     of = f" that pack {packing} columns" if packing is not None and packing > 1 else ""
     if lower > interval:
         note = (
@@ -472,9 +510,9 @@ def certify(lower: int, interval: int, packing: int | None = None) -> Certificat
     optimal = lower == interval
     gap = 0.0 if optimal else 1.0 - lower / interval
     note = (
-        f"optimal: no combination of the searched engine sizes{of} within the DSP budget has a shorter interval"
+        f"optimal: no combination of the searched engine sizes{of} within {budgets} has a shorter interval"
         if optimal
         else f"optimality gap at most {ceil(1000 * gap) / 10:g} %: lower bound {lower:,} cycles over all combinations "
-        f"of the searched engine sizes{of} within the DSP budget (LUT and BRAM budgets relaxed)"
+        f"of the searched engine sizes{of} within {budgets} ({relaxed})"
     )
     return Certificate(lower_bound_cycles=lower, interval_cycles=interval, optimal=optimal, note=note)

@@ -7,6 +7,10 @@ bound is below a goal is listed (nba.explore.bounds.tuples); pairs of tuples are
 assigned by branch and bound, and complete designs judged by the caller, until no open bound is below the best design.
 The goal starts near the area-time bound and grows until a design is found below it. Limits are counts, never
 seconds.
+
+Under a budget of LUTs, where multipliers may be made of either, the one resource that is counted is a weighted sum of
+both (nba.explore.weights): the bound then holds for designs within both budgets, and whether a plan is within both is
+for the caller to judge.
 """
 
 from __future__ import annotations
@@ -19,8 +23,10 @@ from math import gcd
 
 import numpy as np
 
+from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.explore.bounds import FORBIDDEN, SLACK, makespan, tuples, undominated
+from nba.explore.weights import PRICES, Budget, engine_weights
 from nba.ir.network import Network
 from nba.machine.designs import (
     ACC_BITS,
@@ -41,6 +47,7 @@ from nba.machine.designs import (
 )
 from nba.machine.geometry import ceil_div, input_word, row_beats, stream_columns
 from nba.machine.kernels import chunk_dsp, mac_dsp, products
+from nba.machine.logic import PlaceLimits
 from nba.machine.timing import job_cycles, row_cycles
 
 GOAL_STEP = 1.03
@@ -189,10 +196,12 @@ def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list
     return found
 
 
-def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) -> _Options:
+def _options(
+    table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int, budget: Budget | None = None
+) -> _Options:  # fmt: skip
     """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
     layers it may get (wide products, long accumulators, residuals), and what DSPs these take: no more than the chunk
-    will, whose widths are the largest of its layers'."""
+    will, whose widths are the largest of its layers'. With a `budget`, DSPs are what they weigh under it."""
     needs = [_needs(layer) for layer in table.tolist()]
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
     sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
@@ -210,6 +219,8 @@ def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) 
             continue
         macs = np.array([mac_dsp(pm, pn, pp, kind) for pm, pn, _ in sizes], np.int64)
         dsp = macs + every[:, 2] * pp * (scale + res)
+        if budget is not None:
+            dsp = engine_weights(table, allowed, (kind, scale, res), mixes, every, pp, budget)
         fits = dsp <= max_dsp
         found.append((every[fits], dsp[fits], np.where(allowed, work, FORBIDDEN)[fits]))
     all_sizes, all_dsp, all_work = (np.concatenate([f[i] for f in found]) for i in range(3))
@@ -226,12 +237,16 @@ def _options(table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int) 
 
 
 class ExactSearch:
-    """Shortest interval of `network` on engines of `menu` within `max_dsp` DSP blocks.
+    """Shortest interval of `network` on engines of `menu` within `max_dsp` DSP blocks, or within the limits of
+    `platform` on DSP blocks and LUTs.
 
     `judge(plan)` makes a plan complete and returns its interval, or None if something else (memory) forbids it.
     """
 
-    def __init__(self, network: Network, menu: Menu, max_dsp: int, judge: Callable[[Plan], int | None]):
+    def __init__(
+        self, network: Network, menu: Menu, max_dsp: int, judge: Callable[[Plan], int | None],
+        limits: PlaceLimits | None = None, platform: Platform | None = None,
+    ):  # fmt: skip
         self.network, self.menu, self.max_dsp, self.judge = network, menu, max_dsp, judge
         self.table = layer_table(network, menu.packing)
         self.kinds = [np.flatnonzero(self.table[:, MIXES] == kind) for kind in (1, 0)]
@@ -243,12 +258,34 @@ class ExactSearch:
         self.rejected = 0
         self.best: Plan | None = None
         self.best_interval: int | None = None
+        self.budget: Budget | None = None
+        self._totals: dict[int, int] = {}
+        if limits is not None and platform is not None:
+            self._choose_price(limits, platform)
+
+    def _choose_price(self, limits: PlaceLimits, platform: Platform) -> None:
+        """The price of the best bound."""
+        found: list[tuple[float, Budget]] = []
+        for price in PRICES:
+            budget = Budget(platform=platform, limits=limits, price=price)
+            self._take(budget)
+            found.append((min(self.root(pp) for pp in self.menu.columns), budget))
+        self._take(max(found, key=lambda f: f[0])[1])
+
+    def _take(self, budget: Budget) -> None:
+        self.budget = budget
+        self._options.clear()
+        self._totals = {pp: budget.total(self.table, pp) for pp in self.menu.columns}
+
+    def total(self, pp: int) -> int:
+        """What the engines of a design at `pp` may take together: DSP blocks, or what they weigh."""
+        return self._totals.get(pp, self.max_dsp)
 
     def options(self, kind: int, pp: int) -> _Options:
         """Engines for the layers that mix channels (kind 0), or for the others (1), at `pp`."""
         if (kind, pp) not in self._options:
             table = np.ascontiguousarray(self.table[self.kinds[kind]])
-            self._options[(kind, pp)] = _options(table, kind == 0, pp, self.menu, self.max_dsp)
+            self._options[(kind, pp)] = _options(table, kind == 0, pp, self.menu, self.total(pp), self.budget)
         return self._options[(kind, pp)]
 
     def shapes(self) -> list[tuple[int, int]]:
@@ -278,7 +315,7 @@ class ExactSearch:
                     return FORBIDDEN
                 area += (o.dsp[:, None] * o.work).min(0).sum()
                 slowest = max(slowest, o.work.min(0).max())
-        return max(slowest, area / self.max_dsp)
+        return max(slowest, area / self.total(pp)) if self.total(pp) > 0 else FORBIDDEN
 
     def run(self, max_rejected: int) -> tuple[Plan | None, int]:
         """(best plan that was judged possible, proved lower bound); gives up after `max_rejected` plans that were not
@@ -306,11 +343,11 @@ class ExactSearch:
         left = goal
         for pp in (pp for pp, root in roots.items() if root < goal):
             least = [self.options(k, pp).dsp.min(initial=0.0) if len(self.kinds[k]) else 0.0 for k in (0, 1)]
-            shapes = [s for s in self.shapes() if s[0] * least[0] + s[1] * least[1] <= self.max_dsp]
+            shapes = [s for s in self.shapes() if s[0] * least[0] + s[1] * least[1] <= self.total(pp)]
             small: dict[int, _Side] = {}
             for n in sorted({s[1] for s in shapes}):
                 beside = min(s[0] for s in shapes if s[1] == n) * least[0]
-                small[n] = self._side(1, n, pp, self.max_dsp - beside, goal)
+                small[n] = self._side(1, n, pp, self.total(pp) - beside, goal)
             # Beside every number of mixing chunks the other side takes at least what the goal asks of it.
             for n in sorted({s[0] for s in shapes}):
                 partners = [small[s[1]] for s in shapes if s[0] == n]
@@ -318,7 +355,7 @@ class ExactSearch:
                 others = min((t.dsp for side in partners for t in side.tuples), default=None)
                 if others is None:
                     continue
-                large = self._side(0, n, pp, self.max_dsp - others, goal)
+                large = self._side(0, n, pp, self.total(pp) - others, goal)
                 left = min(left, large.left)
                 rows.extend(
                     _Row(pp=pp, one=large, two=side, a=a) for side in partners for a in range(len(large.tuples))
@@ -352,7 +389,7 @@ class ExactSearch:
         """Put the next `count` partners of a row into the heap of (lower bound, DSPs, pp, row, partner)."""
         now = rows[row]
         a, two = now.one.tuples[now.a], now.two
-        fits = now.next + np.flatnonzero(two.dsp[now.next :] <= self.max_dsp - a.dsp)[:count]
+        fits = now.next + np.flatnonzero(two.dsp[now.next :] <= self.total(now.pp) - a.dsp)[:count]
         for n in fits.tolist():
             b = two.tuples[n]
             heapq.heappush(heap, (max(a.lower, b.lower, self.floor(now.pp)), a.dsp + b.dsp, now.pp, row, n))

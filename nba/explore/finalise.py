@@ -18,11 +18,14 @@ from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
 from nba.machine.kernels import BLOCK_BITS
+from nba.machine.logic import PlaceLimits, logic, with_multipliers
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
 from nba.machine.usage import Objective, value_of
 
+BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
+"""LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
 UNLIMITED = 1 << 30
 """A limit that no design reaches."""
 
@@ -70,9 +73,13 @@ class Candidate:
 
 
 def judged(
-    network: Network, accelerator: Accelerator, speed: Speed, platform: Platform, modes: tuple[Network, ...] = ()
-) -> Candidate:
-    """A complete accelerator of known exact speed, with its cost if it is to execute `modes` as well."""
+    network: Network, accelerator: Accelerator, speed: Speed, platform: Platform, modes: tuple[Network, ...] = (),
+    limits: PlaceLimits | None = None,
+) -> Candidate:  # fmt: skip
+    """A complete accelerator of known exact speed, with its cost if it is to execute `modes` as well. limits: its
+    multipliers are placed anew, by these."""
+    if limits is not None:
+        accelerator = with_multipliers(network, accelerator, platform, limits, modes)
     cost = cost_at(
         lower(network, accelerator, modes), platform,
         interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
@@ -150,8 +157,8 @@ def finalise(
         except DeadlockError:
             continue
         rows = search.shrink(rows, goal)
-        used = resources(network, search.with_rows(rows), platform, modes)
-        if used[1] > max_bram18:
+        complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
+        if resources(network, complete, platform, modes)[1] > max_bram18:
             smaller = search.fit(
                 rows,
                 lambda a: resources(network, a, platform, modes)[1] <= max_bram18,
@@ -160,12 +167,41 @@ def finalise(
             )
             if smaller is None:
                 continue
-            rows = smaller
-            goal = search.exact(rows)
-        found.append(judged(network, search.with_rows(rows), goal, platform, modes))
+            goal = search.exact(smaller)
+            complete = _priced(network, search.with_rows(smaller), platform, budgets, modes)
+        limits = None if budgets is None else budgets.limits
+        found.append(judged(network, complete, goal, platform, modes, limits))
     return min(
         found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
     )  # fmt: skip
+
+
+def _priced(
+    network: Network, accelerator: Accelerator, platform: Platform, budgets: Budgets | None, modes: tuple[Network, ...]
+) -> Accelerator:  # fmt: skip
+    """`accelerator`, or, where it exceeds a budget of DSP blocks, LUTs or block RAM, with the first price of block RAM
+    that meets all three, or that exceeds them least."""
+    if budgets is None or budgets.lut is None:
+        return accelerator
+
+    def excess(trial: Accelerator) -> float:
+        program = lower(
+            network, with_multipliers(network, trial, platform, (budgets.dsp, budgets.lut or 0), modes), modes
+        )
+        used = predict(program, platform)
+        share = (used.dsp / budgets.dsp, used.bram18 / max(1, budgets.bram18), logic(program, platform)[0] / lut)
+        return sum(max(0.0, x - 1.0) for x in share)
+
+    lut = budgets.lut
+    trials = [replace(accelerator, block_luts=price) for price in BLOCK_PRICES]
+    best, least = accelerator, excess(accelerator)
+    for trial in trials:
+        if least <= 0.0:
+            break
+        now = excess(trial)
+        if now < least:
+            best, least = trial, now
+    return best
 
 
 def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
@@ -195,7 +231,8 @@ def reorder(
     goal = here.exact(here.high)
     if goal.key(objective) >= start.speed.key(objective):
         return start
-    better = judged(network, here.with_rows(here.shrink(here.high, goal)), goal, platform, modes)
+    rows = here.shrink(here.high, goal)
+    better = judged(network, here.with_rows(rows), goal, platform, modes, budgets.limits)
     return better if better.fits(budgets) and better.value(objective) <= start.value(objective) else start
 
 

@@ -25,6 +25,9 @@ from nba.explore.sampling import gradient, resize_engines, vary
 from nba.explore.search import AcceleratorSearch, pack, unpack
 from nba.explore.space import draw_choices
 
+MOST_DSP = 2.0
+"""Times the budget of DSP blocks that engines are drawn for, at most, where multipliers may go to LUTs."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GammaSettings:
@@ -84,8 +87,12 @@ class GammaSearch(AcceleratorSearch):
             if self.objective == "interval" and self.elites.feasible[best]:
                 goal = float(np.exp(self.elites.score[best]))
             wanted = demand(*self.present(), self.rules)
+            limit = self.budgets.dsp
+            if self.budgets.limits is not None:
+                # Multipliers that go to LUTs leave DSP blocks to larger engines: how many, the score tells.
+                limit = int(limit * self.rng.uniform(1.0, MOST_DSP))
             resize_engines(
-                self.rng, self.rules, weights, parents, share, wanted, self.budgets.dsp, goal,
+                self.rng, self.rules, weights, parents, share, wanted, limit, goal,
                 choice[n_samples - n_varied : until],
             )  # fmt: skip
             vary(

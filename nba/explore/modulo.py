@@ -251,7 +251,7 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
             if best is None or key < best[0]:
                 best = (key, jobs)
         assert best is not None
-        chunks.append(Chunk(kind=chunk.kind, pm=chunk.pm, pn=chunk.pn, pq=chunk.pq, jobs=best[1]))
+        chunks.append(replace(chunk, jobs=best[1]))
     return replace(accelerator, chunks=tuple(chunks), rings=())
 
 

@@ -14,7 +14,8 @@ from nba.explore.options import DRAINS, SIZES, sizes_up_to
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.designs import MIXES, M, N, layer_table
-from nba.machine.usage import Objective, needed, usage
+from nba.machine.logic import PlaceLimits
+from nba.machine.usage import Objective, Usage, needed, usage
 
 BATCH = 64
 """Variations that are evaluated at once."""
@@ -44,6 +45,19 @@ def engines_of(accelerator: Accelerator) -> Engines:
     )
 
 
+def engines_usage(
+    network: Network, platform: Platform, engines: Engines, limits: PlaceLimits, modes: tuple[Network, ...] = ()
+) -> Usage:  # fmt: skip
+    """Closed forms of one design, with rings of a map and its multipliers placed by `limits`."""
+    layers = layer_table(network, engines.packing, modes)
+    mixes, sizes = [e[0] for e in engines.engines], np.array([e[1:] for e in engines.engines], np.int64)
+    designs = completed(
+        layers, pp=np.array([engines.pp]), mixes=np.array([mixes], np.int64), pm=sizes[None, :, 0].copy(),
+        pn=sizes[None, :, 1].copy(), pq=sizes[None, :, 2].copy(), chunk=np.array([engines.owner], np.int64),
+    )  # fmt: skip
+    return usage(layers, designs, platform, frozenset({"lut"}), limits)
+
+
 def refine(
     network: Network, platform: Platform, budgets: Budgets, objective: Objective, start: Engines, steps: int,
     rng: np.random.Generator, every_pp: tuple[int, ...], modes: tuple[Network, ...] = (),
@@ -63,7 +77,7 @@ def refine(
             pq=sizes[:, :, 2], chunk=owner,
         )  # fmt: skip
         sizes[:, :, 2] = designs.pq
-        used = usage(layers, designs, platform, needs)
+        used = usage(layers, designs, platform, needs, budgets.limits)
         over = np.log(np.maximum(budgets.excess(used), 1.0)).sum(1)
         return np.asarray(np.log(used.cost(objective)) + np.where(over > 0, 0.5 + _PENALTY * over, 0.0))
 

@@ -129,9 +129,12 @@ class AcceleratorSearch:
         layers = self._layers(network)
         needs = needed(self.objective) | self.budgets.needs()
         parts = [
-            usage(layers, self.space.decode(choice[b : b + BLOCK], layers, slot_of_layer), self.platform, needs)
+            usage(
+                layers, self.space.decode(choice[b : b + BLOCK], layers, slot_of_layer), self.platform, needs,
+                self.budgets.limits,
+            )
             for b in range(0, len(choice), BLOCK)
-        ]
+        ]  # fmt: skip
         used = parts[0] if len(parts) == 1 else _joined(parts)
         excess = np.maximum(self.budgets.excess(used), 1.0)
         feasible = (excess <= 1.0).all(1)

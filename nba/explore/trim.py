@@ -24,6 +24,7 @@ from nba.ir.network import Network
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.check import check_accelerator
 from nba.machine.designs import Designs, designs_of, layer_table
+from nba.machine.logic import PlaceLimits
 from nba.machine.usage import Objective, usage
 
 _SIZES = ("pm", "pn", "pq")
@@ -92,11 +93,12 @@ def trim(
     refused: set[Sizes] = set()
     while improved:
         improved = False
-        for accelerator in _promising(network, layers, now, platform, objective):
+        limits = None if budgets.limits is None else (now.dsp, now.cost.lut)
+        for accelerator in _promising(network, layers, now, platform, objective, limits):
             sizes = sizes_of(accelerator)
             if sizes in refused:
                 continue
-            found = _no_worse(network, accelerator, now, platform, budgets, objective, modes)
+            found = _no_worse(network, accelerator, now, platform, budgets, objective, modes, limits)
             if found is None:
                 refused.add(sizes)
                 continue
@@ -106,14 +108,17 @@ def trim(
 
 
 def _promising(
-    network: Network, layers: np.ndarray, now: Candidate, platform: Platform, objective: Objective
-) -> Iterator[Accelerator]:
+    network: Network, layers: np.ndarray, now: Candidate, platform: Platform, objective: Objective,
+    limits: PlaceLimits | None,
+) -> Iterator[Accelerator]:  # fmt: skip
     """Accelerators with one dimension lowered that the closed forms do not exclude, the one of fewest LUTs first."""
     trials = list(lower_sizes(now.accelerator))
     if not trials:
         return
     designs = _designs(layers, designs_of(network, [now.accelerator]), trials)
-    used = usage(layers, designs, platform, frozenset({"lut", "energy"}))
+    used = usage(
+        layers, designs, platform, frozenset({"lut", "energy"}), limits, now.accelerator.block_luts
+    )  # fmt: skip
     assert used.lut is not None
     assert used.energy_pj is not None
     value = now.value(objective)
@@ -128,13 +133,13 @@ def _promising(
 
 def _no_worse(
     network: Network, accelerator: Accelerator, now: Candidate, platform: Platform, budgets: Budgets,
-    objective: Objective, modes: tuple[Network, ...],
+    objective: Objective, modes: tuple[Network, ...], limits: PlaceLimits | None,
 ) -> Candidate | None:  # fmt: skip
     """`accelerator` with its exact cost, if it is legal and as good as `now`."""
     if check_accelerator(network, accelerator, modes):
         return None
     try:
-        found = judged(network, accelerator, speed(network, accelerator), platform, modes)
+        found = judged(network, accelerator, speed(network, accelerator), platform, modes, limits)
     except DeadlockError:
         return None
     one, two = found.cost, now.cost

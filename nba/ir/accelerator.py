@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from nba.ir.operators import MIXING, Kind
 
@@ -14,6 +14,11 @@ MAX_BANKS = 16
 """Banks of a buffer at most: pp times packing."""
 
 Port = Literal["main", "residual"]
+
+Place = Literal["dsp", "lut"]
+"""What multipliers are made of: DSP blocks (products that synthesis finds too small for one: LUTs), or adders in
+LUTs."""
+PLACES: tuple[Place, ...] = get_args(Place)
 
 
 def input_word(mixes: bool, pm: int, pn: int) -> int:
@@ -32,13 +37,19 @@ class Job:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """A sub-accelerator: pm x pn x pp MACs (dense) or pm x pp MACs (depthwise, pn = 1), pq requantised channels per
-    cycle and column, and the program it executes in order, frame after frame."""
+    cycle and column, and the program it executes in order, frame after frame.
+
+    requant, products: what the multipliers of its requantisers and of its MACs (depthwise only) are made of; cycles and
+    bits are the same.
+    """
 
     kind: Kind
     pm: int
     pn: int
     pq: int
     jobs: tuple[Job, ...]
+    requant: Place = "dsp"
+    products: Place = "dsp"
 
     @property
     def mixes(self) -> bool:
@@ -71,7 +82,8 @@ class Accelerator:
     """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
-    buffers have so many times pp banks.
+    buffers have so many times pp banks. block_luts: LUTs that a block RAM of 18 Kbit is worth: a bank of a buffer is
+    built of LUTs if it takes no more of them (nba.machine.kernels.priced_block); 0: by the platform's limits on its size.
     """
 
     pp: int
@@ -79,6 +91,7 @@ class Accelerator:
     rings: tuple[Ring, ...]
     out_lanes: int
     packing: int = 1
+    block_luts: int = 0
 
     @property
     def banks(self) -> int:

@@ -15,6 +15,9 @@ FORMAT = 2
 """Version of the design.json layout."""
 
 
+MULTIPLIERS = ("requant", "products")
+"""Fields of a chunk that design.json leaves out where they are "dsp"."""
+
 EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
 """Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
 
@@ -70,8 +73,15 @@ class Design:
         return self.networks[index], weights[index * n_layers : (index + 1) * n_layers]
 
     def document(self) -> dict[str, Any]:
-        """The content of design.json. A design of one mode has no key `modes`."""
+        """The content of design.json. A design of one mode has no key `modes`; chunks do not name multipliers that are
+        in DSP blocks, nor the accelerator a price of block RAM that is 0."""
         found = document(self)
+        for chunk in found["accelerator"]["chunks"]:
+            for name in MULTIPLIERS:
+                if chunk[name] == "dsp":
+                    del chunk[name]
+        if not found["accelerator"]["block_luts"]:
+            del found["accelerator"]["block_luts"]
         if not self.modes:
             del found["modes"]
         return found

@@ -6,13 +6,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, PLACES, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
 from nba.machine.geometry import edge_of, reader_word, stream_columns
-from nba.machine.kernels import PAIR_BITS
+from nba.machine.kernels import IN_LUTS, PAIR_BITS, products
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
 MAX_PARALLEL = 4095
@@ -22,6 +22,8 @@ MAX_WORDS = 65535
 MAX_ROWS = 32767
 """Rows of a ring whose 16-bit counters still compare."""
 MAX_STAGE = 255
+MAX_BLOCK_LUTS = 4095
+"""LUTs that a block RAM may be worth."""
 MAX_CHUNKS = 48
 MAX_JOBS = 128
 """Chunks, and jobs of a chunk, that have counters of their own behind AXI4-Lite (nba_axil)."""
@@ -93,6 +95,10 @@ def _columns(s: MappedNetwork) -> Problems:
         )
 
 
+def _block_price(s: MappedNetwork) -> Problems:
+    yield from limit("accelerator: block_luts", s.accelerator.block_luts, 0, MAX_BLOCK_LUTS)
+
+
 def _chunk_count(s: MappedNetwork) -> Problems:
     yield from limit("accelerator: number of chunks", len(s.accelerator.chunks), 1, MAX_CHUNKS)
 
@@ -156,6 +162,23 @@ def _word_of_one(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         if not c.mixes and c.pn != 1:
             yield f"{s.chunk(k)}: pn is {c.pn}; legal for {c.kind}: 1"
+
+
+def _multipliers(s: MappedNetwork) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        for what, value in (("requant", c.requant), ("products", c.products)):
+            if value not in PLACES:
+                yield f"{s.chunk(k)}: {what} is {value!r}; legal: {', '.join(PLACES)}"
+        if c.products == "lut" and c.mixes:
+            yield f"{s.chunk(k)}: products is 'lut'; legal for {c.kind}: dsp"
+
+
+def _narrow_products(s: MappedNetwork) -> Problems:
+    if all(c.products == "dsp" for c in s.accelerator.chunks):
+        return
+    for k, c in enumerate(lower(s.network, s.accelerator, s.modes).chunks):
+        if c.products == "lut" and products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing) == IN_LUTS:
+            yield f"{s.chunk(k)}: products is 'lut'; legal for products of less than 9 bits: dsp (they take none)"
 
 
 def _drain(s: MappedNetwork) -> Problems:
@@ -242,6 +265,7 @@ def _beats(s: MappedNetwork) -> Problems:
 
 ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="columns", find=_columns, step=0),
+    Rule(name="price of block RAM", find=_block_price, step=0),
     Rule(name="chunk count", find=_chunk_count, step=0),
     Rule(name="engine", find=_engine, step=0),
     Rule(name="job layers", find=_job_layers, step=0),
@@ -250,6 +274,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="ring uses", find=_ring_uses, step=0),
     Rule(name="kinds", find=_kinds),
     Rule(name="pn without mixing", find=_word_of_one),
+    Rule(name="multipliers", find=_multipliers),
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
     Rule(name="write lanes", find=_write_lanes),
@@ -259,4 +284,5 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="edge counts", find=_edge_counts),
     Rule(name="stream beats", find=_beats),
     Rule(name="memories", find=_memories, step=2),
+    Rule(name="narrow products", find=_narrow_products, step=2),
 )

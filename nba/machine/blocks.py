@@ -88,6 +88,18 @@ def _memory(
     return values[slot]
 
 
+@compiled
+def _bank(
+    width: int, words: int, sub_width: int, min_words: int, min_bits: int, block_luts: int, keys: np.ndarray,
+    values: np.ndarray,
+) -> int:  # fmt: skip
+    """18 Kib blocks of a bank of a buffer."""
+    if block_luts == 0:
+        return _memory(width, words, sub_width, min_words, min_bits, keys, values)
+    blocks = _memory(width, words, sub_width, 0, 0, keys, values)
+    return blocks if 2 * width * ((words + 63) // 64) > block_luts * blocks else 0
+
+
 _COLUMNS = [
     MIXES, STORED, TAPS, INPUT, RESIDUAL, STRIDE_W, GROUPS, N, M, ROTATE, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS,
     CODE_BITS, PACKING, SHIFT_BITS, PADS,
@@ -117,7 +129,8 @@ def _memory_words(
 def _block_counts(
     ints: np.ndarray, classes: np.ndarray, earlier: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
     out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
-    chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, found: np.ndarray,
+    chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, block_luts: int,
+    found: np.ndarray,
 ) -> None:  # fmt: skip
     """found [B, 2]: DSP and BRAM18 of every design; ints [L, 18] by _COLUMNS, classes [L, 4]: columns, M, N, columns
     of the input by stride, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
@@ -200,19 +213,22 @@ def _block_counts(
                 blocks += _memory(pads, rom_words(words[k, 2]), 0, min_words, min_bits, keys, values)
         for n in range(n_used):
             cell = used[n]
-            blocks += banks * _memory(
-                reads[cell] * code_bits, depth[cell], writes[cell] * code_bits, min_words, min_bits, keys, values
-            )
+            blocks += banks * _bank(
+                reads[cell] * code_bits, depth[cell], writes[cell] * code_bits, min_words, min_bits, block_luts, keys,
+                values,
+            )  # fmt: skip
             depth[cell] = 0
         z = n_layers - 1
         held = out_rows[b] * _ceil_by(classes[z, 0], inverse_banks) * ceil_div(ints[z, 8], out_lanes[b])
         write = pq[b, place[z]]
-        blocks += banks * _memory(out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, keys, values)
+        blocks += banks * _bank(
+            out_lanes[b] * code_bits, held, write * code_bits, min_words, min_bits, block_luts, keys, values
+        )
         found[b, 0] = dsp
         found[b, 1] = blocks
 
 
-def block_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np.ndarray:
+def block_counts(layers: np.ndarray, designs: Designs, platform: Platform, block_luts: int = 0) -> np.ndarray:
     """int64 [B, 2]: DSP blocks and 18-Kbit memory blocks of every design, as nba.machine.resources.predict counts
     them."""
     found = np.empty((len(designs.pp), 2), np.int64)
@@ -222,6 +238,6 @@ def block_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np
         np.ascontiguousarray(layers[:, [EARLIER_USE, EARLIER_RES]].T),
         designs.pp, designs.in_lanes, designs.out_lanes, designs.out_rows,
         designs.mixes, designs.pm, designs.pn, designs.pq, designs.chunk, designs.main_rows, designs.res_rows,
-        platform.min_block_words, platform.min_block_bits, found,
+        platform.min_block_words, platform.min_block_bits, block_luts, found,
     )  # fmt: skip
     return found

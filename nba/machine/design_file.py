@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 from nba.core.errors import DesignError
 from nba.core.jsonfile import read_json, shown
 from nba.core.npzfile import npz_bytes, read_npz
 from nba.ir.decode import decode
-from nba.ir.design import FORMAT, Design
+from nba.ir.design import FORMAT, MULTIPLIERS, Design
 from nba.ir.network import LayerWeights, Weights, weights_digest
 
 
@@ -57,6 +58,11 @@ def load_design(path: Path) -> tuple[Design, Weights]:
         raise DesignError(str(path), [f"format: is {shown(raw.get('format'))}, this version reads {FORMAT}"])
     if isinstance(raw, dict):
         raw.setdefault("modes", [])
+        if isinstance(raw.get("accelerator"), dict):
+            raw["accelerator"].setdefault("block_luts", 0)
+        for chunk in _chunks(raw):
+            for name in MULTIPLIERS:
+                chunk.setdefault(name, "dsp")
     design = decode(Design, raw, "design", problems)
     if problems:
         raise DesignError(str(path), problems)
@@ -74,6 +80,13 @@ def load_design(path: Path) -> tuple[Design, Weights]:
 
     check_design(design, weights, where=str(path))
     return design, weights
+
+
+def _chunks(raw: dict[str, Any]) -> list[dict[str, Any]]:
+    """The chunks of a design.json that may be damaged."""
+    accelerator = raw.get("accelerator")
+    chunks = accelerator.get("chunks") if isinstance(accelerator, dict) else None
+    return [chunk for chunk in chunks if isinstance(chunk, dict)] if isinstance(chunks, list) else []
 
 
 def load_weights(path: Path, n_layers: int, n_modes: int = 1) -> Weights:

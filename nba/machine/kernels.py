@@ -74,6 +74,14 @@ def is_block(width: int, words: int, min_words: int, min_bits: int) -> bool:
     return (words >= min_words) & (width * words >= min_bits)
 
 
+def priced_block(width: int, words: int, sub_width: int, block_luts: int) -> bool:
+    """Whether a bank of a buffer is built of block RAM where one of 18 Kbit is worth `block_luts` LUTs.
+
+    In LUTs it takes about two for every bit of its width and 64 words.
+    """
+    return 2 * width * ((words + 63) // 64) > block_luts * bram18(width, words, sub_width)
+
+
 @kernel
 def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
     """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
@@ -128,15 +136,19 @@ def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
 
 
 @kernel
+def requant_dsp(acc_bits: int, has_residual: bool) -> int:
+    """DSP48E1 blocks per requantised value: a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits
+    (codes of 16 bits: 17 x 17, which is one block too)."""
+    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
+    return scale + (1 if has_residual else 0)
+
+
+@kernel
 def chunk_dsp(
     mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool,
     packing: int,
 ) -> int:  # fmt: skip
-    """DSP48E1 blocks of a chunk (pn = 1 where it does not mix channels).
-
-    MACs, and per requantised value a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits (codes of
-    16 bits: 17 x 17, which is one block too).
-    """
+    """DSP48E1 blocks of the MACs and requantisers of a chunk (pn = 1 where it does not mix channels) that has both in
+    DSP blocks."""
     macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits, packing))
-    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
-    return macs + pq * pp * (scale + (1 if has_residual else 0))
+    return macs + pq * pp * requant_dsp(acc_bits, has_residual)

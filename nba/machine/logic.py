@@ -7,11 +7,15 @@ stand with their error in nba.boards.logic. DSP and block RAM are exact; these t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nba.boards import LogicTable, Platform
 from nba.core.compiled import compiled
-from nba.ir.network import MULT_BITS
+from nba.ir.accelerator import Accelerator, Place
+from nba.ir.network import MULT_BITS, Network
+from nba.machine.blocks import compiled_bram18
 from nba.machine.designs import Designs
 from nba.machine.geometry import input_word
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, is_block, products
@@ -30,7 +34,9 @@ from nba.machine.parts import (
     C_PM,
     C_PN,
     C_PQ,
+    C_PRODUCT_LUT,
     C_PROGRAM_WORDS,
+    C_REQUANT_LUT,
     C_RES,
     C_SHIFT,
     C_SRC,
@@ -56,8 +62,12 @@ from nba.machine.parts import (
     n_edge_slots,
     parts,
 )  # fmt: skip
-from nba.machine.program import Program
+from nba.machine.placement import chosen_milli, multiplier_table, place_multipliers
+from nba.machine.program import Program, lower
 from nba.machine.resources import rom_words
+
+PlaceLimits = tuple[int, int]
+"""DSP blocks and LUTs that a design may take."""
 
 FEATURES: tuple[tuple[str, str], ...] = (
     ("array", "accumulator bits"),
@@ -122,9 +132,12 @@ def _bits(n: int) -> int:
 # One compiled loop: every part adds to the features in one pass, by their places in FEATURES.
 @compiled
 def features(
-    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, found: np.ndarray
-) -> None:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES."""
+    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, block_luts: int,
+    found: np.ndarray,
+) -> int:  # fmt: skip
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES. Returns what else
+    there is of memories in LUTs, because they are worth it: bits of their words times 64-word stretches."""
+    deep = 0
     pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
     for k in range(len(chunks)):
         c = chunks[k]
@@ -191,7 +204,14 @@ def features(
         found[31] += 1
         found[32] += edge[E_RINGS]
         found[45] += bits
-        if not is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits):
+        block = is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits)
+        if block_luts > 0:
+            width, sub = edge[E_LANES] * code_bits, edge[E_WRITE] * code_bits
+            stretches = (edge[E_DEPTH] + 63) // 64
+            block = 2 * width * stretches > block_luts * compiled_bram18(width, edge[E_DEPTH], sub)
+            if not block and stretches > 1:
+                deep += bits * stretches
+        if not block:
             found[33] += bits
             found[34] += bits * ((edge[E_DEPTH] + 31) // 32)
         found[35] += 1
@@ -201,6 +221,7 @@ def features(
     found[39] += 1
     found[40] += host[H_IN_COLS] * host[H_IN_LANES] * code_bits
     found[41] += host[H_OUT_COLS] * host[H_OUT_LANES] * code_bits
+    return deep
 
 
 # What shifts and pad codes per channel add besides bits of memory is not calibrated, but stated, in thousandths of a
@@ -228,7 +249,7 @@ def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
     """int64 [46]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
-    features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, total)
+    features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, 0, total)
     return total
 
 
@@ -238,12 +259,38 @@ def coefficients(table: LogicTable) -> np.ndarray:
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 
 
+def _milli(found: Parts, platform: Platform, block_luts: int) -> np.ndarray:
+    """int64 [2]: thousandths of LUTs and of flip-flops with all multipliers in DSP blocks."""
+    counts = np.zeros(len(FEATURES), np.int64)
+    limits = platform.min_block_words, platform.min_block_bits
+    deep = features(found.chunks, found.edges, found.host, *limits, block_luts, counts)
+    total: np.ndarray = counts @ coefficients(platform.logic)
+    return total + np.array([platform.logic.deep_ram_lut_milli * deep, 0])
+
+
 def logic(program: Program, platform: Platform) -> tuple[int, int]:
     """Estimated (LUTs, flip-flops) of `program`; the error of the estimate stands in `platform.logic`."""
     found = parts(program)
-    total = features_of(found, platform) @ coefficients(platform.logic)
-    lut, ff = ((int(t) + stated(found.chunks, program.code_bits, which) + 999) // 1000 for which, t in enumerate(total))
+    total = _milli(found, platform, program.block_luts)
+    adders = chosen_milli(found.chunks, found.host, multiplier_table(platform.logic))
+    channels = [stated(found.chunks, program.code_bits, which) for which in range(2)]
+    lut, ff = ((int(t) + a + c + 999) // 1000 for t, a, c in zip(total, adders, channels, strict=True))
     return lut, ff
+
+
+def with_multipliers(
+    network: Network, accelerator: Accelerator, platform: Platform, limits: PlaceLimits, modes: tuple[Network, ...] = ()
+) -> Accelerator:  # fmt: skip
+    """`accelerator` with its multipliers where they meet `limits` with the fewest LUTs (nba.machine.placement)."""
+    found = parts(lower(network, accelerator, modes))
+    total = _milli(found, platform, accelerator.block_luts)
+    place_multipliers(found.chunks, found.host, multiplier_table(platform.logic), int(total[0]), *limits)
+    names: tuple[Place, Place] = ("dsp", "lut")
+    chunks = tuple(
+        replace(chunk, requant=names[row[C_REQUANT_LUT]], products=names[row[C_PRODUCT_LUT]])
+        for chunk, row in zip(accelerator.chunks, found.chunks.tolist(), strict=True)
+    )
+    return replace(accelerator, chunks=chunks)
 
 
 # One compiled kernel: its arguments are the arrays of `Designs` and scratch.
@@ -251,30 +298,52 @@ def logic(program: Program, platform: Platform) -> tuple[int, int]:
 def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
     mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
-    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, min_words: int,
-    min_bits: int, chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
+    position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, adders: np.ndarray,
+    max_dsp: int, max_lut: int, min_words: int, min_bits: int, block_luts: int, deep_milli: int,
+    chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
-    """found [B, 2]: LUTs and flip-flops of every design; the four arguments before it are scratch."""
+    """found [B, 3]: LUTs and flip-flops of every design, and the DSP blocks that it does not take, with multipliers
+    placed by max_dsp and max_lut (both negative: all in DSP blocks); the four arguments before it are scratch."""
     for b in range(pp.size):
         fill(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b],
             main_rows[b], res_rows[b], chunks, edges, host,
         )  # fmt: skip
         total[:] = 0
-        features(chunks, edges, host, min_words, min_bits, total)
-        for which in range(2):
-            milli = stated(chunks, host[H_CODE_BITS], which)
-            for f in range(len(total)):
-                milli += total[f] * table[f, which]
-            found[b, which] = (milli + 999) // 1000
+        lut = deep_milli * features(chunks, edges, host, min_words, min_bits, block_luts, total)
+        lut += stated(chunks, host[H_CODE_BITS], 0)
+        ff = stated(chunks, host[H_CODE_BITS], 1)
+        for f in range(len(total)):
+            lut += total[f] * table[f, 0]
+            ff += total[f] * table[f, 1]
+        found[b, 2] = 0
+        if max_dsp >= 0:
+            found[b, 2] = place_multipliers(chunks, host, adders, lut, max_dsp, max_lut)
+            more = chosen_milli(chunks, host, adders)
+            lut += more[0]
+            ff += more[1]
+        found[b, 0] = (lut + 999) // 1000
+        found[b, 1] = (ff + 999) // 1000
 
 
 def logic_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> np.ndarray:
-    """int64 [B, 2]: estimated LUTs and flip-flops of every design, equal to `logic` of the lowered designs."""
+    """int64 [B, 2]: estimated LUTs and flip-flops of every design with its multipliers in DSP blocks, equal to `logic`
+    of the lowered designs."""
+    return placed_counts(layers, designs, platform, None)[:, :2]
+
+
+def placed_counts(
+    layers: np.ndarray, designs: Designs, platform: Platform, limits: PlaceLimits | None, block_luts: int = 0
+) -> np.ndarray:  # fmt: skip
+    """int64 [B, 3]: estimated LUTs and flip-flops, and the DSP blocks that are freed, of every design with its
+    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `with_multipliers`. None: all in
+    DSP blocks."""
     b, n_chunks = designs.pm.shape
-    found = np.zeros((b, 2), np.int64)
+    found = np.zeros((b, 3), np.int64)
     _many(
-        layers, *designs.arrays(), coefficients(platform.logic), platform.min_block_words, platform.min_block_bits,
+        layers, *designs.arrays(), coefficients(platform.logic), multiplier_table(platform.logic),
+        *(limits or (-1, -1)), platform.min_block_words, platform.min_block_bits, block_luts,
+        platform.logic.deep_ram_lut_milli,
         np.zeros((n_chunks, CHUNK_COLUMNS), np.int64), np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
         np.zeros(HOST_COLUMNS, np.int64), np.zeros(len(FEATURES), np.int64), found,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring
 from nba.ir.network import Layer, Network
 from nba.ir.operators import MIXING, Kind
 from nba.machine.geometry import (
@@ -202,6 +202,8 @@ class ChunkProgram:
     n_modes: int = 1
     shift_bits: int = 0
     pad_depth: int = 0
+    requant: Place = "dsp"
+    products: Place = "dsp"
 
     @property
     def mixes(self) -> bool:
@@ -236,6 +238,7 @@ class Program:
     host_out: Destination
     edges: tuple[EdgeLayout, ...]
     chunks: tuple[ChunkProgram, ...]
+    block_luts: int = 0
 
     @property
     def banks(self) -> int:
@@ -422,6 +425,8 @@ def _chunk(
         n_modes=len(networks),
         shift_bits=max([layer.shift_bits for layer in layers]),
         pad_depth=pad_base,
+        requant=chunk.requant,
+        products=chunk.products,
     )
 
 
@@ -453,6 +458,7 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         host_out=where.ring[out, HOST, "main"],
         edges=edges,
         chunks=tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks),
+        block_luts=accelerator.block_luts,
     )
 
 

@@ -106,8 +106,17 @@ def banks(edge: EdgeLayout, count: int) -> Memory:
     )
 
 
-def _of(memory: Memory, platform: Platform) -> int:
-    return memory.bram18(platform.memory_style(memory.width_bits, memory.words))
+def style(memory: Memory, platform: Platform, block_luts: int = 0) -> MemoryStyle:
+    """How `memory` is built: by the platform's limits, or, if it is written to and a block RAM is worth `block_luts`,
+    by that."""
+    if block_luts == 0 or memory.sub_width_bits == 0:
+        return platform.memory_style(memory.width_bits, memory.words)
+    block = kernels.priced_block(memory.width_bits, memory.words, memory.sub_width_bits, block_luts)
+    return "block" if block else "distributed"
+
+
+def _of(memory: Memory, platform: Platform, block_luts: int = 0) -> int:
+    return memory.bram18(style(memory, platform, block_luts))
 
 
 def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: Platform) -> ChunkResources:
@@ -117,11 +126,12 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: P
             chunk.has_residual, chunk.packing,
         )  # fmt: skip
 
-    macs, pads = dsp(0), pad_rom(chunk, code_bits)
+    macs = 0 if chunk.products == "lut" else dsp(0)
+    pads = pad_rom(chunk, code_bits)
     return ChunkResources(
         chunk=index,
         mac_dsp=macs,
-        requant_dsp=dsp(chunk.pq) - macs,
+        requant_dsp=0 if chunk.requant == "lut" else dsp(chunk.pq) - dsp(0),
         weight_bram18=_of(weight_rom(chunk), platform),
         param_bram18=_of(param_rom(chunk), platform) + (0 if pads is None else _of(pads, platform)),
     )
@@ -131,7 +141,8 @@ def predict(program: Program, platform: Platform) -> Resources:
     """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
     chunks = tuple(_chunk(k, chunk, program.pp, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
-        EdgeResources(edge=e, bram18=_of(banks(edge, program.banks), platform)) for e, edge in enumerate(program.edges)
+        EdgeResources(edge=e, bram18=_of(banks(edge, program.banks), platform, program.block_luts))
+        for e, edge in enumerate(program.edges)
     )
     return Resources(
         dsp=sum(c.mac_dsp + c.requant_dsp for c in chunks),

@@ -13,7 +13,7 @@ from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import Designs
 from nba.machine.energy import event_counts, power_w
-from nba.machine.logic import logic_counts
+from nba.machine.logic import PlaceLimits, placed_counts
 
 Objective = Literal["interval", "latency", "energy", "edp"]
 """What is minimised. interval: cycles between frames; latency: cycles from first input to first output; energy: pJ of
@@ -71,18 +71,24 @@ class Usage:
         return self.energy_pj * self.interval if objective == "edp" else self.energy_pj
 
 
-def usage(layers: np.ndarray, designs: Designs, platform: Platform, needs: frozenset[Need] = NOTHING) -> Usage:
+def usage(
+    layers: np.ndarray, designs: Designs, platform: Platform, needs: frozenset[Need] = NOTHING,
+    limits: PlaceLimits | None = None, block_luts: int = 0,
+) -> Usage:  # fmt: skip
     """Closed forms of `designs` for the network of `layers` (nba.machine.designs.layer_table), with what is in
-    `needs`."""
+    `needs`. limits: multipliers are placed by these (nba.machine.placement), which needs LUTs; None: all in DSP
+    blocks. block_luts: of the designs (nba.ir.accelerator.Accelerator)."""
     bounds, busy = speed_bounds(layers, designs)
-    used = block_counts(layers, designs, platform)
-    interval = bounds[:, 0]
-    energy = power = None
+    used = block_counts(layers, designs, platform, block_luts)
+    interval, dsp = bounds[:, 0], used[:, 0]
+    lut = energy = power = None
+    if "lut" in needs:
+        placed = placed_counts(layers, designs, platform, limits, block_luts)
+        lut, dsp = placed[:, 0], dsp - placed[:, 2]
     if "energy" in needs:
         energy = event_counts(layers, designs, platform)[1].sum(1) / 1e6
         power = power_w(energy, interval, platform)
     return Usage(
-        interval=interval, latency=bounds[:, 1], dsp=used[:, 0], bram18=used[:, 1], layer_cycles=busy,
-        lut=logic_counts(layers, designs, platform)[:, 0] if "lut" in needs else None,
-        energy_pj=energy, power_w=power,
+        interval=interval, latency=bounds[:, 1], dsp=dsp, bram18=used[:, 1], layer_cycles=busy,
+        lut=lut, energy_pj=energy, power_w=power,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from nba.emit.env import environment
 from nba.ir.operators import MIXING
 from nba.machine.energy import energy_aj
 from nba.machine.program import Program, design_programs
-from nba.machine.resources import Memory, banks, predict, weight_rom
+from nba.machine.resources import Memory, banks, predict, style, weight_rom
 from nba.machine.total import slowest_mode
 from nba.report import curves, drawing, switchable
 from nba.report.cycle_breakdown import CAUSES, WORK, Account, account
@@ -106,8 +106,8 @@ def memories(program: Program, platform: Platform) -> Memories:
     """The memories of `program` on `platform`."""
 
     def use(m: Memory) -> MemoryUse:
-        style = platform.memory_style(m.width_bits, m.words)
-        return MemoryUse(words=m.words, width_bits=m.width_bits, copies=m.copies, style=style)
+        built = style(m, platform, program.block_luts)
+        return MemoryUse(words=m.words, width_bits=m.width_bits, copies=m.copies, style=built)
 
     return Memories(
         weights=tuple(use(weight_rom(chunk)) for chunk in program.chunks),

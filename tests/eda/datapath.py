@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_sum,
-nba_array, nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_mul,
+nba_sum, nba_array, nba_requant."""
 
 from __future__ import annotations
 
@@ -19,12 +19,15 @@ _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
 _ARRAY_DEGREE = "PM PN PP A_BITS W_BITS ACC_BITS PACK DEGREE"
+_ARRAY_ADDERS = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS MUL_LUT"
+_MUL = "A_W B_W B_SIGNED P_W HAS_C"
 _SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
 _PAIR_DEGREE = "A_BITS W_BITS DEGREE"
 _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
 _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
+_REQUANT_ADDERS = "PQ PP C_BITS ACC_BITS HAS_RES MUL_LUT"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
 _REQUANT_SHIFT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT SHIFT_BITS"
 
@@ -68,6 +71,18 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (3, 3, 1, 8, 8, 20, 1, 4),
         (3, 1, 2, 2, 2, 6, 1, 4),
         (1, 2, 1, 4, 4, 9, 1, 2),
+    )
+    + _sets(_ARRAY_ADDERS, (1, 3, 1, 2, 8, 8, 20, 1), (1, 2, 1, 1, 16, 16, 34, 1), (0, 2, 3, 1, 8, 5, 11, 1)),
+    "nba_mul": _sets(
+        _MUL,
+        (9, 8, 1, 17, 0),
+        (9, 3, 1, 11, 0),
+        (25, 16, 0, 41, 0),
+        (17, 9, 1, 48, 1),
+        (3, 2, 1, 5, 1),
+        (47, 16, 0, 63, 0),
+        (17, 16, 1, 21, 0),
+        (2, 2, 0, 4, 0),
     ),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
     "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
@@ -85,7 +100,8 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (2, 1, 16, 46, 1, 1, 6),
         (4, 1, 8, 12, 1, 1, 1),
         (1, 1, 16, 31, 0, 0, 5),
-    ),
+    )
+    + _sets(_REQUANT_ADDERS, (1, 2, 8, 24, 1, 1), (2, 1, 8, 12, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 31, 1, 1)),
 }
 """Sets of the benches in Icarus."""
 
@@ -97,6 +113,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
     "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
+    "nba_mul": BENCHES["nba_mul"] + _sets(_MUL, (4, 4, 0, 9, 1), (31, 16, 0, 40, 0), (5, 2, 1, 2, 0), (9, 5, 1, 9, 1)),
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
     "nba_requant": BENCHES["nba_requant"]
@@ -116,6 +133,8 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4)),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
+    "nba_mul": _sets(_MUL, (4, 3, 1, 7, 0), (3, 2, 1, 5, 1), (4, 4, 0, 9, 1), (3, 5, 1, 6, 0), (2, 2, 0, 3, 0))
+    + _sets(_MUL, (3, 6, 1, 9, 0)),
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0))
     + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1))
@@ -313,6 +332,78 @@ MUTANTS: tuple[Mutant, ...] = (
         old="{DOTS{s_a[p*LANES*OP_W",
         new="{DOTS{s_a[(PP-1-p)*LANES*OP_W",
         bench=BENCHES["nba_array"][12],
+    ),
+    # Multipliers made of adders: digits without their sign, or not doubled; the 1 of a negative digit left out, of the
+    # last one too; a sum a bit short; what lies below the second of a pair lost; another addend; an unsigned operand
+    # with a sign. Operands of another lane; a residual code without its sign.
+    Mutant(
+        module="nba_mul",
+        old="& {s_a, 1'b0})) ^ {(A_W+1){digit[2]}};",
+        new="& {s_a, 1'b0}));",
+        bench=BENCHES["nba_mul"][0],
+        proof=PROOFS["nba_mul"][0],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="digit == 3'b011 || digit == 3'b100",
+        new="digit == 3'b100",
+        bench=BENCHES["nba_mul"][2],
+        proof=PROOFS["nba_mul"][2],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="row, 1'b0, digits[2*gi], {FROM{1'b0}}};",
+        new="row, 1'b0, 1'b0, {FROM{1'b0}}};",
+        bench=BENCHES["nba_mul"][0],
+        proof=PROOFS["nba_mul"][5],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="{{(FULL-FROM-1){1'b0}}, digits[2*gi], {FROM{1'b0}}};",
+        new="{FULL{1'b0}};",
+        bench=BENCHES["nba_mul"][0],
+        proof=PROOFS["nba_mul"][1],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="TOP   = A_W + 2 * LAST + 2;",
+        new="TOP   = A_W + 2 * LAST + 1;",
+        bench=BENCHES["nba_mul"][0],
+        proof=PROOFS["nba_mul"][5],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="{sum, left[FROM-1:0]};",
+        new="{sum, {FROM{1'b0}}};",
+        bench=BENCHES["nba_mul"][2],
+        proof=PROOFS["nba_mul"][2],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="product_q <= total + s_c;",
+        new="product_q <= total + (s_c >> 1);",
+        bench=BENCHES["nba_mul"][3],
+        proof=PROOFS["nba_mul"][1],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="{(2*DIGITS-B_W+1){(B_SIGNED != 0) && s_b[B_W-1]}}",
+        new="{(2*DIGITS-B_W+1){s_b[B_W-1]}}",
+        bench=BENCHES["nba_mul"][5],
+        proof=PROOFS["nba_mul"][2],
+    ),
+    Mutant(
+        module="nba_dot",
+        top="nba_array",
+        old="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a(s_a),",
+        new="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a({PN{s_a[OP_W-1:0]}}),",
+        bench=BENCHES["nba_array"][22],
+    ),
+    Mutant(
+        module="nba_requant",
+        old=".s_b(value),",
+        new=".s_b({1'b0, code_q2}),",
+        bench=BENCHES["nba_requant"][15],
     ),
     # Columns in fields of one product: halves of two columns are missing, or follow the degree of the next step; the
     # fields of four columns are read as those of two, without their top bit turned over, without their sign, or as the

@@ -25,6 +25,7 @@ from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.program import Program, lower
+from nba.machine.resources import banks, style
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
@@ -49,9 +50,12 @@ COLUMNS_SEED = 3_000_000
 NEW_SEED on, strides are at most 2."""
 CHANNEL_SEED = 4_000_000
 """Seeds from here on are networks with shifts and pad codes per channel; every fourth has codes of 16 bits, another
-fourth narrow ones on accelerators that pack columns. They are drawn as those of a million below."""
+fourth narrow ones on accelerators that pack columns."""
+ADDER_SEED = 5_000_000
+"""Seeds from here on have multipliers made of adders wherever these may be."""
 NEW_SEED = 1000
-"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides."""
+"""Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
+half of these multipliers made of adders."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,10 +85,11 @@ class Outcome:
 
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
-    rng = np.random.default_rng([2, seed if seed < CHANNEL_SEED else seed - WIDE_SEED])
+    # Those of the kinds that came last are drawn as seeds of earlier millions.
+    rng = np.random.default_rng([2, seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)])
     limits = LIMITS[seed % len(LIMITS)]
-    wide, per_channel = WIDE_SEED <= seed < PACKED_SEED, seed >= CHANNEL_SEED
-    columns = COLUMNS_SEED <= seed < CHANNEL_SEED
+    every, wide = seed >= ADDER_SEED, WIDE_SEED <= seed < PACKED_SEED
+    per_channel, columns = CHANNEL_SEED <= seed < ADDER_SEED, COLUMNS_SEED <= seed < CHANNEL_SEED
     narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)
     if per_channel:
         narrow, wide = seed % 4 == 2, seed % 4 == 3
@@ -94,6 +99,7 @@ def subject(seed: int) -> Subject:
         )  # fmt: skip
     plain = seed % WIDE_SEED < NEW_SEED and not per_channel and not columns
     limits = replace(limits, bits=16 if wide else 8, plain=plain, narrow=narrow, per_channel=per_channel)
+    limits = replace(limits, adders=1.0 if every else 0.0 if plain or per_channel or columns else 0.5)
     while True:
         pair = random_pair(rng, limits, n_frames=FRAMES)
         exact = schedule(pair.program, FRAMES)
@@ -303,12 +309,15 @@ def features(case: Subject) -> Mapping[str, bool]:
         "words written in parts": any(edge.lanes > edge.write_lanes for edge in program.edges),
         "columns do not divide pp": any(t.width % program.pp for t in network.tensors),
         "block RAM feature maps": any(
-            platform.memory_style(edge.lanes * edge.code_bits, edge.depth_words) == "block" for edge in program.edges
+            style(banks(edge, program.banks), platform, program.block_luts) == "block" for edge in program.edges
         ),
         "block RAM weights": any(
             platform.memory_style(c.pm * c.pn * c.weight_store_bits, c.weight_depth + 1) == "block"
             for c in program.chunks
         ),
+        "requantisers made of adders": any(chunk.requant == "lut" for chunk in program.chunks),
+        "products made of adders": any(chunk.products == "lut" for chunk in program.chunks),
+        "block RAM with a price": program.block_luts > 0,
         "output one column wide": program.out_cols == 1 and program.pp > 1,
         "output rows of one beat": program.out_col_groups * program.out_chan_words == 1,
         "input rows of one beat": program.in_col_groups * program.in_chan_words == 1,

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from nba.ir.design import Cost, Design
 from nba.ir.network import weights_digest
 from nba.machine import kernels
 from nba.synth import Synthesised, compare, synthesise_bundle, synthesise_rtl
+from nba.synth.yosys import read_library, run_yosys
 from tests.strategies import NetworkLimits, Pair, random_pair
 from tests.unit.test_resources import RECORDED
 
@@ -193,8 +195,42 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
 
 PER_CHANNEL = 0
 """Codes of 8 bits, shifts and pad codes per channel."""
+
+
+@pytest.mark.parametrize(
+    ("command", "blocks"),
+    [
+        ("synth_xilinx -family xc7", "DSP48E1"),
+        ("synth_xilinx -family xcup", "DSP48E2"),
+        ("synth_ecp5", "MULT18X18D"),
+    ],
+)
+def test_multipliers_made_of_adders_take_no_block(command: str, blocks: str, tmp_path: Path) -> None:
+    """On any device; the same product by itself does take one."""
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    (rtl / "nba_mul.v").write_text((LIB / "nba_mul.v").read_text())
+    (rtl / "top.v").write_text(
+        "module top(input wire clk, input wire signed [24:0] a, input wire signed [8:0] b, output wire [40:0] p,\n"
+        "  output wire [16:0] q, output reg signed [33:0] r);\n"
+        "nba_mul #(.A_W(25), .B_W(16), .B_SIGNED(0), .P_W(41)) u_p (.clk(clk), .s_a(a), .s_b(a[15:0]), .s_c(41'd0),\n"
+        "  .m_p(p));\n"
+        "nba_mul u_q (.clk(clk), .s_a(b), .s_b(a[7:0]), .s_c(17'd0), .m_p(q));\n"
+        "always @(posedge clk) r <= a * b;\nendmodule\n"
+    )
+    run_yosys(f"{read_library()}{command} -top top\ntee -o cells.json stat -json\n", tmp_path, "count")
+    found = json.loads((tmp_path / "cells.json").read_text())["modules"]
+    counts = {name: module["num_cells_by_type"].get(blocks, 0) for name, module in found.items()}
+    assert sum(n for name, n in counts.items() if "nba_mul" in name) == 0
+    assert sum(counts.values()) >= 1
+
+
 NARROW = 4
 """Most layers see at most so many bits, and the accelerator packs columns."""
+
+
+ADDERS = 1
+"""About half of the multipliers that may be made of adders are."""
 
 
 def _emit(pair: Pair, platform: str, folder: Path) -> Path:
@@ -221,6 +257,10 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [
+        ("zc706", 7, ADDERS),
+        ("all-block", 5, ADDERS),
+        ("zc706", 19, ADDERS),
+        ("zc706", 4, ADDERS),
         ("all-block", 3, NARROW),
         ("all-block", 5, NARROW),
         ("zc706", 4, 8),
@@ -241,8 +281,12 @@ def test_whole_designs_take_what_is_predicted(
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
-    limits = NetworkLimits(narrow=bits == NARROW, per_channel=bits == PER_CHANNEL, bits=16 if bits == 16 else 8)
+    limits = NetworkLimits(
+        narrow=bits == NARROW, per_channel=bits == PER_CHANNEL, adders=0.5 * (bits == ADDERS),
+        bits=16 if bits == 16 else 8,
+    )  # fmt: skip
     pair = random_pair(np.random.default_rng(seed), limits)
+    assert (bits == ADDERS) == any("lut" in (chunk.requant, chunk.products) for chunk in pair.program.chunks)
     assert bits != 16 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
     assert bits != PER_CHANNEL or any(c.shift_bits for c in pair.program.chunks)
     assert bits != PER_CHANNEL or any(c.pad_depth for c in pair.program.chunks)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from runner import ROOT
 from template_pairs import (
+    ADDER_SEED,
     CHANNEL_SEED,
     COLUMNS_SEED,
     NEW_SEED,
@@ -56,6 +57,8 @@ PACKED_IN_VERILATOR = PACKED_SEED + 2
 CHANNEL_SEEDS = tuple(range(CHANNEL_SEED, CHANNEL_SEED + 8))
 """Shifts and pad codes per channel: all in Icarus, CHANNEL_IN_VERILATOR in Verilator too."""
 CHANNEL_IN_VERILATOR = CHANNEL_SEED + 7
+ADDER_SEEDS = (*range(ADDER_SEED, ADDER_SEED + 6), *range(ADDER_SEED + NEW_SEED, ADDER_SEED + NEW_SEED + 6))
+"""Multipliers made of adders, in Verilator; the first two in Icarus too."""
 BATCH = 10
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -84,6 +87,18 @@ def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> 
 @pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR, *COLUMNS_IN_VERILATOR])
 def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
+    assert not outcome.failure, report(outcome)
+
+
+@pytest.mark.parametrize("first", ADDER_SEEDS[::6])
+def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
+    """As many bits and cycles as with DSP blocks."""
+    for seed in range(first, first + 6):
+        case = subject(seed)
+        assert all(chunk.requant == "lut" for chunk in case.program.chunks)
+        outcome = check(seed, "verilator", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0)
+        assert not outcome.failure, report(outcome)
+    outcome = check(first, "icarus", tmp_path / "icarus", thorough=False)
     assert not outcome.failure, report(outcome)
 
 

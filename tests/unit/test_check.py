@@ -347,6 +347,7 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=17), "accelerator: pp is 17; legal: 1..16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=9, packing=2), "accelerator: pp times packing is 18; legal: up to 16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=5, packing=3), "accelerator: packing is 3; legal: 1, 2, 4"),
+    ("price of block RAM", NETWORK, replace(ACCELERATOR, block_luts=-1), "block_luts is -1; legal: 0..4095"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
     ("engine", NETWORK, with_chunk(0, kind="sparse"), "chunk 0: kind is 'sparse'; legal: dense, depthwise"),
@@ -467,6 +468,14 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         TALL,
         in_rings(line_machine(TALL), rows=4095),
         "edge chunk 0 -> host main lane 0: words per bank is 135135; legal: 1..65535",
+    ),
+    ("multipliers", NETWORK, with_chunk(0, requant="bram"), "requant is 'bram'; legal: dsp, lut"),
+    ("multipliers", NETWORK, with_chunk(0, products="lut"), "products is 'lut'; legal for dense: dsp"),
+    (
+        "narrow products",
+        with_layer(1, act_bits=2, weight_bits=2, weight_store_bits=2),
+        with_chunk(1, products="lut"),
+        "products is 'lut'; legal for products of less than 9 bits: dsp",
     ),
     ("memories", WIDE, line_machine(WIDE), "chunk 0 (dense pm=1 pn=1 pq=1): weight words is 16769025; legal: 1..65535"),
 ]

@@ -10,13 +10,15 @@ import pytest
 
 from nba.boards import get
 from nba.explore.bounds import FORBIDDEN, makespan
-from nba.explore.exact import ExactSearch, Menu, Plan
+from nba.explore.exact import ExactSearch, Menu, Plan, _needs
 from nba.explore.finalise import UNLIMITED, build, finalise
+from nba.explore.refine import Engines, engines_usage
 from nba.explore.space import AcceleratorSpace
+from nba.explore.weights import engine_weights, fixed_milli
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
 from nba.machine.accelerator_rules import columns_of
-from nba.machine.designs import layer_table
+from nba.machine.designs import Designs, layer_table
 from nba.machine.usage import usage
 from tests.unit.hw_networks import DIGITS, blocks_network, mixed_bits
 
@@ -119,6 +121,70 @@ def test_two_groups_and_mixed_bits_on_few_blocks(seed: int) -> None:
     plan, lower = ExactSearch(network, menu_of(space), budget, lambda p: p.interval).run(1)
     assert plan is not None
     assert lower == plan.interval == used.interval[used.dsp <= budget].min()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_bounds_under_budgets_of_dsp_blocks_and_luts(seed: int) -> None:
+    """Multipliers in DSP blocks or LUTs: no design of the whole space within both budgets is faster than the bound,
+    which ends at the interval of the best; and no design weighs less than its engines are said to."""
+    rng = np.random.default_rng([50, seed])
+    network = random_network(rng)
+    packing = 1
+    if seed % 3 == 2:
+        packing = 2
+        network = mixed_bits(network, tuple(int(b) for b in rng.choice([2, 3, 4, 8], 5)))
+    space = replace(random_space(network, rng, packing), n_chunks=2)
+    layers, where = layer_table(network, packing), tuple(range(len(network.layers)))
+    designs = space.decode(space.enumerate(), layers, where)
+    plain = usage(layers, designs, BOARD, frozenset({"lut"}))
+    assert plain.lut is not None
+    dsp = max(1, int(np.quantile(plain.dsp, rng.uniform(0.0, 0.3)) * rng.uniform(0.3, 1.0)))
+    lut = int(np.quantile(plain.lut, rng.uniform(0.3, 0.9)))
+    used = usage(layers, designs, BOARD, frozenset({"lut"}), (dsp, lut))
+    assert used.lut is not None
+    fits = (used.dsp <= dsp) & (used.lut <= lut)
+    best = used.interval[fits].min() if fits.any() else None
+
+    def judge(plan: Plan) -> int | None:
+        engines = Engines(packing=packing, pp=plan.pp, owner=plan.owner, engines=plan.engines)
+        found = engines_usage(network, BOARD, engines, (dsp, lut))
+        assert found.lut is not None
+        return plan.interval if found.dsp[0] <= dsp and found.lut[0] <= lut else None
+
+    search = ExactSearch(network, menu_of(space), dsp, judge, (dsp, lut), BOARD)
+    for pp in space.columns:
+        allowed = designs.pp == pp
+        total = sum(
+            np.where((designs.chunk == k).any(1), weight_of(search, layers, designs, k), 0)
+            for k in range(space.n_chunks)
+        )
+        price = search.budget.price  # type: ignore[union-attr]
+        spent = price * used.dsp + 1000 * used.lut - fixed_milli(layers, pp, BOARD)
+        assert (total <= spent)[allowed].all()
+    plan, lower = search.run(400)
+    if best is None:
+        assert plan is None or plan.interval >= lower
+        return
+    assert lower <= best
+    if plan is not None:
+        assert plan.interval >= best
+
+
+def weight_of(search: ExactSearch, layers: np.ndarray, designs: Designs, k: int) -> np.ndarray:
+    """int64 [B]: what the engine of chunk k of every design weighs at least, for the layers that it gets."""
+    assert search.budget is not None
+    found = np.zeros(len(designs.pp), np.int64)
+    for b in range(len(found)):
+        mine = layers[designs.chunk[b] == k]
+        if not len(mine):
+            continue
+        mixes = bool(designs.mixes[b, k])
+        needs = [_needs(layer) for layer in mine.tolist()]
+        most = tuple(max(n[i] for n in needs) for i in range(3))
+        size = np.array([[designs.pm[b, k], designs.pn[b, k] if mixes else 1, designs.pq[b, k]]])
+        every = np.ones(len(mine), np.bool_)
+        found[b] = engine_weights(mine, every, most, mixes, size, int(designs.pp[b]), search.budget)[0]  # type: ignore[arg-type]
+    return found
 
 
 def test_every_partner_of_a_tuple_counts() -> None:

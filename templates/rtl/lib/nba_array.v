@@ -10,6 +10,7 @@
 // PACK: 1 if outputs 2j and 2j+1 share their multipliers (nba_pair; not PER_CHANNEL; A_BITS, W_BITS <= 8); s_w is then
 // that of the step of the next cycle. DEGREE 1, 2, 4: columns in an operand, at most (PACK; 1 without). A step has
 // 2^s_degree of them, column p + i*PP in field i of operand p (nba_spread): OP_W = 13 (2), 15 (4), else A_BITS + 1.
+// MUL_LUT: 1 if the products are made of adders (nba_mul; not with PACK), 0: as synthesis places them.
 // HAS_MAX: 1 if any job takes the largest product instead of the sum (PER_CHANNEL only; weights of 1: the code).
 // A step with s_valid adds to the accumulators, with s_first too it replaces them; with s_max (not s_first) an
 // accumulator becomes its product where that is larger.
@@ -26,7 +27,8 @@ module nba_array #(
   parameter integer W_BITS      = 8,
   parameter integer ACC_BITS    = 24,
   parameter integer PACK        = 0,
-  parameter integer HAS_MAX     = 0
+  parameter integer HAS_MAX     = 0,
+  parameter integer MUL_LUT     = 0
 ) (
   input  wire                                                    clk,
   input  wire                                                    rst,
@@ -122,6 +124,7 @@ module nba_array #(
     .A_BITS  (A_BITS),
     .W_BITS  (W_BITS),
     .ACC_BITS(ACC_BITS),
+    .MUL_LUT (MUL_LUT),
     .HAS_MAX (HAS_MAX)
   ) u_dot [PP*DOTS-1:0] (
     .clk        (clk),

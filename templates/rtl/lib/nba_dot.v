@@ -3,7 +3,7 @@
 // their sums over the inputs, and the accumulators of these.
 // Latency 3 + T cycles (product in two, then nba_sum), one step per cycle; no stall. T = clog2(PN).
 // SHARE: output channels (1, 2). PN inputs. DEGREE 1, 2, 4: columns in an operand, at most (SHARE = 2; 1 without).
-// A_BITS, W_BITS, ACC_BITS, HAS_MAX as nba_array. OP_W = 13 (DEGREE 2), 15 (4), else A_BITS + 1.
+// A_BITS, W_BITS, ACC_BITS, MUL_LUT, HAS_MAX as nba_array. OP_W = 13 (DEGREE 2), 15 (4), else A_BITS + 1.
 // Packing: input n's operand at s_a[n*OP_W], its weight for channel m at s_w[(m*PN+n)*W_BITS]; the accumulator of
 // channel m, column i of the operand at m_acc[(i*SHARE+m)*ACC_BITS].
 // SHARE = 2: both channels by one multiplier (nba_pair); s_w is that of the step of the next cycle, s_degree_q1 and
@@ -19,6 +19,7 @@ module nba_dot #(
   parameter integer A_BITS   = 8,
   parameter integer W_BITS   = 8,
   parameter integer ACC_BITS = 24,
+  parameter integer MUL_LUT  = 0,
   parameter integer HAS_MAX  = 0
 ) (
   input  wire                                                                 clk,
@@ -45,7 +46,37 @@ module nba_dot #(
   // In simulation, a net that is driven in slices, or joined from wide ones, is evaluated again and bit by bit whenever
   // one of them changes. So every vector here is driven as a whole.
   generate
-    if (SHARE == 1) begin : g_single
+    if (SHARE == 1 && MUL_LUT != 0) begin : g_adders
+      wire [PN*PROD_W-1:0] products;
+      wire                 unused;
+      assign unused = &{1'b0, s_degree_q1, s_degree_q2};
+      nba_mul #(
+        .A_W     (OP_W),
+        .B_W     (W_BITS),
+        .B_SIGNED(1),
+        .P_W     (PROD_W),
+        .HAS_C   (0)
+      ) u_mul [PN-1:0] (
+        .clk(clk),
+        .s_a(s_a),
+        .s_b(s_w),
+        .s_c({(PN*PROD_W){1'b0}}),
+        .m_p(products)
+      );
+      nba_sum #(
+        .PN      (PN),
+        .P_BITS  (PROD_W),
+        .ACC_BITS(ACC_BITS),
+        .HAS_MAX (HAS_MAX)
+      ) u_sum (
+        .clk       (clk),
+        .s_products(products),
+        .s_valid   (s_valid),
+        .s_first   (s_first),
+        .s_max     (s_max),
+        .m_acc     (m_acc)
+      );
+    end else if (SHARE == 1) begin : g_single
       reg signed [OP_W-1:0]      a;
       reg signed [W_BITS-1:0]    w;
       reg signed [PROD_W-1:0]    product;

@@ -4,8 +4,8 @@
 // Reset: none.
 // PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
 // (8, 16). SPLIT: 1 = the product from two narrower ones, added a cycle later, for devices whose multipliers are narrow
-// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). HAS_RES: 1 if any
-// job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
+// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). MUL_LUT: 1 = all
+// products out of adders (nba_mul). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
 // must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
@@ -21,7 +21,8 @@ module nba_requant #(
   parameter integer ACC_BITS = 24,
   parameter integer HAS_RES  = 1,
   parameter integer SPLIT    = 0,
-  parameter integer SHIFT_BITS = 0
+  parameter integer SHIFT_BITS = 0,
+  parameter integer MUL_LUT  = 0
 ) (
   input  wire                      clk,
   input  wire [PQ*PP*ACC_BITS-1:0] s_acc,
@@ -139,7 +140,7 @@ module nba_requant #(
         wire signed [VALUE_W-1:0]  near;
         wire        [VALUE_W-1:0]  moved;
         reg  signed [SUM_W-1:0]    sum_q2;
-        reg  signed [PROD_W-1:0]   product_q4;
+        wire signed [PROD_W-1:0]   product_q4;
         wire signed [TOTAL_W-1:0]  offset_q4;
         reg  signed [TOTAL_W-1:0]  total_q5;
         reg  signed [PART_W-1:0]   part_q6;
@@ -151,51 +152,86 @@ module nba_requant #(
 
         assign acc     = s_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS];
 
-        if (HALVES != 0) begin : g_split
+        if (MUL_LUT != 0) begin : g_adders
+          nba_mul #(
+            .A_W     (SUM_W),
+            .B_W     (16),
+            .B_SIGNED(0),
+            .P_W     (PROD_W),
+            .HAS_C   (0)
+          ) u_mul (
+            .clk(clk),
+            .s_a(sum_q2),
+            .s_b(mult_q2[15:0]),
+            .s_c({PROD_W{1'b0}}),
+            .m_p(product_q4)
+          );
+          wire unused_sign = &{1'b0, mult_q2};
+        end else if (HALVES != 0) begin : g_split
           localparam integer HIGH_W = SUM_W - 17;
           wire signed [17:0]        low_part;
           wire signed [HIGH_W-1:0]  high_part;
           reg  signed [34:0]        low_q3;
           reg  signed [HIGH_W+16:0] high_q3;
           wire [PROD_W-1:0]         low_wide;
+          reg  signed [PROD_W-1:0]  both_q4;
           assign low_part  = {1'b0, sum_q2[16:0]};
           assign high_part = sum_q2[SUM_W-1:17];
           assign low_wide  = {{(PROD_W-33){1'b0}}, low_q3[32:0]};
           always @(posedge clk) begin
-            low_q3     <= low_part * mult_q2;
-            high_q3    <= high_part * mult_q2;
-            product_q4 <= low_wide + {high_q3[PROD_W-18:0], 17'd0};
+            low_q3  <= low_part * mult_q2;
+            high_q3 <= high_part * mult_q2;
+            both_q4 <= low_wide + {high_q3[PROD_W-18:0], 17'd0};
           end
+          assign product_q4 = both_q4;
           wire unused_high = &{1'b0, low_q3[34:33], high_q3};
         end else begin : g_one
           wire signed [PROD_W-1:0] product;
           reg  signed [PROD_W-1:0] product_q3;
+          reg  signed [PROD_W-1:0] whole_q4;
           assign product = sum_q2 * mult_q2;
           always @(posedge clk) begin
             product_q3 <= product;
-            product_q4 <= product_q3;
+            whole_q4   <= product_q3;
           end
+          assign product_q4 = whole_q4;
         end
 
         if (HAS_RES != 0) begin : g_residual
-          localparam integer SCALED_W = C_BITS + 17;
           wire [C_BITS-1:0]           code;
           wire signed [16:0]          factor;
-          wire signed [SCALED_W-1:0]  scaled;
           reg  [C_BITS-1:0]           code_q2;
           wire signed [C_BITS:0]      value;
-          reg  signed [SCALED_W-1:0]  scaled_q3;
-          reg  signed [TOTAL_W-1:0]   sum_q4;
           assign code   = s_res[(gp*PQ+gm)*C_BITS +: C_BITS];
           assign factor = {1'b0, c_res_mult};
           assign value  = {c_res_signed & code_q2[C_BITS-1], code_q2};
-          assign scaled = value * factor;
-          always @(posedge clk) begin
-            code_q2   <= code;
-            scaled_q3 <= scaled;
-            sum_q4    <= {{(TOTAL_W-SCALED_W){scaled_q3[SCALED_W-1]}}, scaled_q3} + round;
+          always @(posedge clk) code_q2 <= code;
+          if (MUL_LUT != 0) begin : g_scaled_by_adders
+            nba_mul #(
+              .A_W     (17),
+              .B_W     (C_BITS + 1),
+              .B_SIGNED(1),
+              .P_W     (TOTAL_W),
+              .HAS_C   (1)
+            ) u_mul (
+              .clk(clk),
+              .s_a(factor),
+              .s_b(value),
+              .s_c(round),
+              .m_p(offset_q4)
+            );
+          end else begin : g_scaled
+            localparam integer SCALED_W = C_BITS + 17;
+            wire signed [SCALED_W-1:0] scaled;
+            reg  signed [SCALED_W-1:0] scaled_q3;
+            reg  signed [TOTAL_W-1:0]  sum_q4;
+            assign scaled = value * factor;
+            always @(posedge clk) begin
+              scaled_q3 <= scaled;
+              sum_q4    <= {{(TOTAL_W-SCALED_W){scaled_q3[SCALED_W-1]}}, scaled_q3} + round;
+            end
+            assign offset_q4 = sum_q4;
           end
-          assign offset_q4 = sum_q4;
         end else begin : g_no_residual
           reg signed [TOTAL_W-1:0] round_q4;
           always @(posedge clk) round_q4 <= round;

@@ -7,9 +7,10 @@
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
 // (xfer_first) on, and for what is used from d0+6 on five cycles later. A job's last group and the first of the next one
 // are at least PM/PQ + 6 cycles apart.
-// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, WIDE, C_BITS, ACC_BITS as nba_chunk; HAS_RES 0/1; N_RES, N_DST 1..15
-// edges; P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift behind the other
-// parameters (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*).
+// SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, WIDE, C_BITS, ACC_BITS as nba_chunk; HAS_RES, MUL_LUT (of nba_requant)
+// 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift
+// behind the other parameters (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS
+// (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
 module nba_results #(
@@ -23,6 +24,7 @@ module nba_results #(
   parameter integer C_BITS     = 8,
   parameter integer ACC_BITS   = 24,
   parameter integer HAS_RES    = 0,
+  parameter integer MUL_LUT    = 0,
   parameter integer N_RES      = 1,
   parameter integer N_DST      = 1,
   parameter integer P_DEPTH    = 4,
@@ -337,7 +339,8 @@ module nba_results #(
     .C_BITS  (C_BITS),
     .ACC_BITS(ACC_BITS),
     .HAS_RES (HAS_RES),
-    .SHIFT_BITS(SHIFT_BITS)
+    .SHIFT_BITS(SHIFT_BITS),
+    .MUL_LUT (MUL_LUT)
   ) u_requant (
     .clk         (clk),
     .s_acc       (lanes),

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Which multipliers of a chunk may be made of adders, what that saves of DSP blocks, and what it takes of logic."""
+
+from __future__ import annotations
+
+from nba.core.compiled import compiled
+from nba.ir.network import MULT_BITS
+
+_TOTAL_BITS = 48
+"""Bits of a requantised value before its shift, at least (nba_requant)."""
+
+
+@compiled
+def multiplier_bits(
+    a_bits: int, b_bits: int, b_signed: bool, product_bits: int, adds: bool
+) -> tuple[int, int, int]:  # fmt: skip
+    """What nba_mul consists of: (bits of its rows, of its adders, of its registers).
+
+    A row is a digit of b times a; rows are added in pairs, each sum as wide as it needs to be, and what lies below the
+    second of a pair is not added."""
+    digits = (b_bits + (1 if b_signed else 2)) // 2
+    rows = digits + (1 if b_signed else 0)
+    levels = 0
+    while (1 << levels) < rows:
+        levels += 1
+    early = (levels + (1 if adds and levels > 1 else 0)) // 2
+    adders = product_bits if adds else 0
+    registers = product_bits
+    if early == 0:
+        registers += digits * (a_bits + 1)
+    for level in range(levels):
+        first = 0
+        while first < rows:
+            second, last = first + (1 << level), min(first + (2 << level), digits) - 1
+            low = max(0, 2 * first - 2)
+            high = min(product_bits, a_bits + 2 * last + 2)
+            if second < rows:
+                adders += high - (2 * second - 2)
+            if level + 1 == early:
+                registers += high - low if first < digits else 1
+            first += 2 << level
+    return digits * (a_bits + 1), adders, registers
+
+
+@compiled
+def requant_bits(pq: int, pp: int, acc_bits: int, code_bits: int, has_residual: bool) -> tuple[int, int, int]:
+    """Bits of rows, adders and registers of the multipliers of pq x pp requantised values, with the operands that a DSP
+    block would have in registers of its own."""
+    rows, adders, registers = multiplier_bits(acc_bits + 1, MULT_BITS, False, acc_bits + 1 + MULT_BITS, False)
+    registers += acc_bits + 1
+    most = acc_bits + (1 if code_bits > 8 else 0)
+    total = most + 18 if most > 30 else _TOTAL_BITS
+    if has_residual:
+        more = multiplier_bits(MULT_BITS + 1, code_bits + 1, True, total, True)
+        rows, adders, registers = rows + more[0], adders + more[1], registers + more[2]
+    values = pq * pp
+    return values * rows, values * adders, values * registers + pq * MULT_BITS
+
+
+@compiled
+def product_bits(pm: int, pp: int, act_bits: int, weight_bits: int, acc_bits: int) -> tuple[int, int, int]:
+    """Bits of rows, adders and registers of the pm x pp multipliers of an engine that does not mix channels."""
+    product = min(act_bits + weight_bits, acc_bits)
+    rows, adders, registers = multiplier_bits(act_bits + 1, weight_bits, True, product, False)
+    values = pm * pp
+    return values * rows, values * adders, values * registers
