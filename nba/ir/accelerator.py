@@ -83,7 +83,8 @@ class Accelerator:
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
     buffers have so many times pp banks. block_luts: LUTs that a block RAM of 18 Kbit is worth: a bank of a buffer is
-    built of LUTs if it takes no more of them (nba.machine.kernels.priced_block); 0: by the platform's limits on its size.
+    built of LUTs if it takes no more of them (nba.machine.kernels.priced_block); 0: by the platform's limits on its
+    size.
     """
 
     pp: int

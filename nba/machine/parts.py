@@ -66,8 +66,8 @@ from nba.machine.timing import drain_cycles
 # steps of the array (each reads a weight word, and a word of every bank), drain steps (each reads a parameter
 # word, and requantises pq x pp values), and those among them that read a residual word from every bank. The largest
 # degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
-# frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill` leaves
-# these two 0).
+# frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
+# leaves these two 0).
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,

@@ -545,7 +545,8 @@ MUTANTS: tuple[Mutant, ...] = (
         new="part_q6 >>> by_rest[1:0]",
         bench=BENCHES["nba_requant"][0],
     ),
-    # What lies above the part that goes on: not looked at, from a bit too high on, or the part's own top bit for its sign.
+    # What lies above the part that goes on: not looked at, or from a bit too high on; the part's own top bit for its
+    # sign.
     Mutant(
         module="nba_requant",
         old="beyond = !same[by_eights];",

@@ -186,15 +186,21 @@ module nba_requant #(
           assign product_q4 = both_q4;
           wire unused_high = &{1'b0, low_q3[34:33], high_q3};
         end else begin : g_one
-          wire signed [PROD_W-1:0] product;
-          reg  signed [PROD_W-1:0] product_q3;
-          reg  signed [PROD_W-1:0] whole_q4;
-          assign product = sum_q2 * mult_q2;
+          // A DSP48E1 takes all of it: bias at its pre-adder, offset at its adder, and every register.
+          reg  signed [ACC_BITS-1:0] acc_q2;
+          reg  signed [ACC_BITS-1:0] bias_q2;
+          reg  signed [SUM_W-1:0]    sum_q3;
+          reg  signed [16:0]         mult_q3;
+          reg  signed [PROD_W-1:0]   whole_q4;
           always @(posedge clk) begin
-            product_q3 <= product;
-            whole_q4   <= product_q3;
+            acc_q2   <= acc;
+            bias_q2  <= bias;
+            sum_q3   <= {acc_q2[ACC_BITS-1], acc_q2} + {bias_q2[ACC_BITS-1], bias_q2};
+            mult_q3  <= mult_q2;
+            whole_q4 <= sum_q3 * mult_q3;
           end
           assign product_q4 = whole_q4;
+          wire unused_sum = &{1'b0, sum_q2};
         end
 
         if (HAS_RES != 0) begin : g_residual
