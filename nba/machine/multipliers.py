@@ -8,6 +8,8 @@ from nba.ir.network import MULT_BITS
 
 _TOTAL_BITS = 48
 """Bits of a requantised value before its shift, at least (nba_requant)."""
+DSP_BITS = 25
+"""Bits of the wider operand of a DSP48E1. A requantiser whose sums are no wider adds bias and offset in the block, too."""
 
 
 @compiled
@@ -50,6 +52,9 @@ def requant_bits(pq: int, pp: int, acc_bits: int, code_bits: int, has_residual: 
     registers += acc_bits + 1
     most = acc_bits + (1 if code_bits > 8 else 0)
     total = most + 18 if most > 30 else _TOTAL_BITS
+    if acc_bits < DSP_BITS:
+        adders += acc_bits + 1 + total
+        registers += total if has_residual else 2 * total
     if has_residual:
         more = multiplier_bits(MULT_BITS + 1, code_bits + 1, True, total, True)
         rows, adders, registers = rows + more[0], adders + more[1], registers + more[2]

@@ -401,9 +401,9 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old=".s_b(value),",
+        old=".s_b(value_bits),",
         new=".s_b({1'b0, code_q2}),",
-        bench=BENCHES["nba_requant"][15],
+        bench=BENCHES["nba_requant"][20],
     ),
     # Columns in fields of one product: halves of two columns are missing, or follow the degree of the next step; the
     # fields of four columns are read as those of two, without their top bit turned over, without their sign, or as the

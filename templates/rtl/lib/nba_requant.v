@@ -153,6 +153,13 @@ module nba_requant #(
         assign acc     = s_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS];
 
         if (MUL_LUT != 0) begin : g_adders
+          // Ports take unsigned nets: for a slice of a signed one, yosys goes over the module twice, and fails.
+          wire [SUM_W-1:0] sum_bits;
+          wire [PROD_W-1:0] product_bits;
+          wire [15:0]       mult_bits;
+          assign mult_bits  = mult_q2[15:0];
+          assign sum_bits   = sum_q2;
+          assign product_q4 = product_bits;
           nba_mul #(
             .A_W     (SUM_W),
             .B_W     (16),
@@ -161,10 +168,10 @@ module nba_requant #(
             .HAS_C   (0)
           ) u_mul (
             .clk(clk),
-            .s_a(sum_q2),
-            .s_b(mult_q2[15:0]),
+            .s_a(sum_bits),
+            .s_b(mult_bits),
             .s_c({PROD_W{1'b0}}),
-            .m_p(product_q4)
+            .m_p(product_bits)
           );
           wire unused_sign = &{1'b0, mult_q2};
         end else if (HALVES != 0) begin : g_split
@@ -213,6 +220,14 @@ module nba_requant #(
           assign value  = {c_res_signed & code_q2[C_BITS-1], code_q2};
           always @(posedge clk) code_q2 <= code;
           if (MUL_LUT != 0) begin : g_scaled_by_adders
+            wire [TOTAL_W-1:0] round_bits;
+            wire [C_BITS:0]    value_bits;
+            wire [16:0]        factor_bits;
+            wire [TOTAL_W-1:0] offset_bits;
+            assign round_bits = round;
+            assign offset_q4  = offset_bits;
+            assign value_bits = value;
+            assign factor_bits = factor;
             nba_mul #(
               .A_W     (17),
               .B_W     (C_BITS + 1),
@@ -221,10 +236,10 @@ module nba_requant #(
               .HAS_C   (1)
             ) u_mul (
               .clk(clk),
-              .s_a(factor),
-              .s_b(value),
-              .s_c(round),
-              .m_p(offset_q4)
+              .s_a(factor_bits),
+              .s_b(value_bits),
+              .s_c(round_bits),
+              .m_p(offset_bits)
             );
           end else begin : g_scaled
             localparam integer SCALED_W = C_BITS + 17;
