@@ -38,7 +38,7 @@ WIDE_SEEDS = (*range(WIDE_SEED, WIDE_SEED + 8), *range(WIDE_SEED + NEW_SEED, WID
 PACKED_SEEDS = (*range(PACKED_SEED, PACKED_SEED + 8), *range(PACKED_SEED + NEW_SEED, PACKED_SEED + NEW_SEED + 4))
 """Accelerators that pack columns: all in Icarus, PACKED_IN_VERILATOR in Verilator too."""
 PACKED_IN_VERILATOR = PACKED_SEED + 2
-CHANNEL_SEEDS = tuple(range(CHANNEL_SEED, CHANNEL_SEED + 8))
+CHANNEL_SEEDS = (*range(CHANNEL_SEED, CHANNEL_SEED + 8), *range(CHANNEL_SEED + 44, CHANNEL_SEED + 48))
 """Shifts and pad codes per channel: all in Icarus, CHANNEL_IN_VERILATOR in Verilator too."""
 CHANNEL_IN_VERILATOR = CHANNEL_SEED + 7
 BATCH = 10
