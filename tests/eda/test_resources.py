@@ -270,9 +270,8 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("all-block", 20, 16),
         ("all-block", 28, 16),
         ("all-block", 40, 16),
-        ("all-block", 1, PER_CHANNEL),
         ("all-block", 7, PER_CHANNEL),
-        ("zc706", 9, PER_CHANNEL),
+        ("all-block", 9, PER_CHANNEL),
     ],
 )
 def test_whole_designs_take_what_is_predicted(
