@@ -186,6 +186,8 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
 
 NARROW = 4
 """Most layers see at most so many bits, and the accelerator packs columns."""
+COLUMNS = 7
+"""Stands for codes of 8 bits on any number of columns, with strides up to 4."""
 
 
 def _emit(pair: Pair, platform: str, folder: Path) -> Path:
@@ -214,6 +216,8 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     [
         ("all-block", 3, NARROW),
         ("all-block", 5, NARROW),
+        ("all-block", 7, COLUMNS),
+        ("all-block", 6, COLUMNS),
         ("zc706", 4, 8),
         ("all-block", 2, 8),
         ("all-block", 11, 8),
@@ -229,7 +233,9 @@ def test_whole_designs_take_what_is_predicted(
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
-    limits = NetworkLimits(narrow=True) if bits == NARROW else NetworkLimits(bits=bits)
+    limits = (
+        NetworkLimits(narrow=True) if bits == NARROW else NetworkLimits(bits=max(8, bits), any_columns=bits == COLUMNS)
+    )
     pair = random_pair(np.random.default_rng(seed), limits)
     assert bits != 16 or max(chunk.acc_bits for chunk in pair.program.chunks) > 30
     assert bits != NARROW or max(job.degree for chunk in pair.program.chunks for job in chunk.jobs) > 1
