@@ -178,6 +178,7 @@ def from_bytes(data: bytes, tensor: Tensor) -> np.ndarray:
     return np.frombuffer(data, kind).astype(tensor.dtype).reshape(-1, tensor.height, tensor.width, tensor.channels)
 
 
+# One call with a value for every field of the context.
 def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDesign:
     """The values that the templates print. Raises NbaError if `top` or `part` is not a plain word."""
     if not _IDENTIFIER.match(top) or top in _RESERVED:

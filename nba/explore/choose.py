@@ -446,7 +446,7 @@ class _Search:
         return found
 
     def _trimmed(self, design: Candidate) -> Candidate:
-        return trim(self.network, design, self.platform, self.budgets, self.objective, self.modes)
+        return trim(self.network, design, self.platform, self.budgets, self.objective, self.modes, self.every_pp)
 
     def optimistic(self) -> int:
         """Interval of the best engines found if rings took no memory."""
@@ -474,13 +474,14 @@ class _Search:
     def _smallest(self, limits: tuple[int, int]) -> Candidate | None:
         """The cheapest design of the smallest engines within `limits`."""
         found: list[Candidate] = []
+        pp = min(self.columns())
         for shape in self.shapes[:1]:
             for owner in self.starts(shape):
                 kinds = np.array([True] * shape[0] + [False] * shape[1])
                 loose = Limits(dsp=limits[0], bram18=limits[1], floor=UNLIMITED)
-                a = climb(self.table(1), 1, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
+                a = climb(self.table(pp), pp, owner, kinds, self.edges, loose, (16, 1), 1.0, 0, self.rng)
                 if a is not None:
-                    base = build(self.network, self.packing, 1, a.owner, a.engines)
+                    base = build(self.network, self.packing, pp, a.owner, a.engines)
                     c = finalise(self.network, base, self.platform, UNLIMITED, "latency")
                     if c is not None:
                         found.append(c)

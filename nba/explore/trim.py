@@ -54,10 +54,10 @@ def sizes_of(accelerator: Accelerator) -> Sizes:
     )  # fmt: skip
 
 
-def lower_sizes(accelerator: Accelerator) -> Iterator[Sizes]:
+def lower_sizes(accelerator: Accelerator, every_pp: tuple[int, ...]) -> Iterator[Sizes]:
     """Every way to lower one dimension, drains not yet legal."""
     now = sizes_of(accelerator)
-    yield from (replace(now, pp=pp) for pp in PARALLEL_COLUMNS if pp < now.pp)
+    yield from (replace(now, pp=pp) for pp in every_pp if pp < now.pp)
     place = accelerator.place()
     drain = accelerator.chunks[place[max(place)]].pq
     yield from (replace(now, out_lanes=n) for n in range(drain, now.out_lanes, drain))
@@ -81,12 +81,13 @@ def _designs(layers: np.ndarray, base: Designs, trials: list[Sizes]) -> Designs:
 
 def trim(
     network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective,
-    modes: tuple[Network, ...] = (),
+    modes: tuple[Network, ...] = (), every_pp: tuple[int, ...] = PARALLEL_COLUMNS,
 ) -> Candidate:  # fmt: skip
     """`start` with the smallest dimensions that cost nothing, by steps that save the most LUTs, then energy.
 
     Program order, stages and rings stay. The value of `objective` is no worse than that of `start`, no resource is
-    larger, and no further budget is exceeded; no single dimension can be lowered on these terms.
+    larger, and no further budget is exceeded; no single dimension can be lowered on these terms. every_pp: the values
+    of pp that are tried.
     """
     layers = layer_table(network, start.accelerator.packing, modes)
     now, improved = start, True
@@ -94,7 +95,7 @@ def trim(
     while improved:
         improved = False
         limits = None if budgets.limits is None else (now.dsp, now.cost.lut)
-        for accelerator in _promising(network, layers, now, platform, objective, limits):
+        for accelerator in _promising(network, layers, now, platform, objective, limits, every_pp):
             sizes = sizes_of(accelerator)
             if sizes in refused:
                 continue
@@ -109,10 +110,10 @@ def trim(
 
 def _promising(
     network: Network, layers: np.ndarray, now: Candidate, platform: Platform, objective: Objective,
-    limits: PlaceLimits | None,
+    limits: PlaceLimits | None, every_pp: tuple[int, ...],
 ) -> Iterator[Accelerator]:  # fmt: skip
     """Accelerators with one dimension lowered that the closed forms do not exclude, the one of fewest LUTs first."""
-    trials = list(lower_sizes(now.accelerator))
+    trials = list(lower_sizes(now.accelerator, every_pp))
     if not trials:
         return
     designs = _designs(layers, designs_of(network, [now.accelerator]), trials)

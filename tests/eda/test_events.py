@@ -37,8 +37,12 @@ module bench;
     .stat_start_job(), .stat_end_pulse(), .stat_end_job());
   integer macs = 0, weight_reads = 0, param_reads = 0, requants = 0, residuals = 0, edge_reads = 0, edge_writes = 0;
   integer host_in_words = 0, host_out_words = 0;
-  function integer ones(input [7:0] bits);
-    ones = bits[0] + bits[1] + bits[2] + bits[3] + bits[4] + bits[5] + bits[6] + bits[7];
+  integer b;
+  function integer ones(input [15:0] bits);
+    begin
+      ones = 0;
+      for (b = 0; b < 16; b = b + 1) ones = ones + bits[b];
+    end
   endfunction
   always @(posedge clk) if (!rst && running) begin
 %(counters)s

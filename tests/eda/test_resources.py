@@ -227,6 +227,8 @@ def test_multipliers_made_of_adders_take_no_block(command: str, blocks: str, tmp
 
 NARROW = 4
 """Most layers see at most so many bits, and the accelerator packs columns."""
+COLUMNS = 7
+"""Stands for codes of 8 bits on any number of columns, with strides up to 4."""
 
 
 ADDERS = 1
@@ -263,6 +265,8 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
         ("zc706", 4, ADDERS),
         ("all-block", 3, NARROW),
         ("all-block", 5, NARROW),
+        ("all-block", 7, COLUMNS),
+        ("all-block", 6, COLUMNS),
         ("zc706", 4, 8),
         ("all-block", 2, 8),
         ("all-block", 11, 8),
@@ -282,7 +286,7 @@ def test_whole_designs_take_what_is_predicted(
     monkeypatch.setitem(table.PLATFORMS, "all-block", block)
     limits = NetworkLimits(
         narrow=bits == NARROW, per_channel=bits == PER_CHANNEL, adders=0.5 * (bits == ADDERS),
-        bits=16 if bits == 16 else 8,
+        any_columns=bits == COLUMNS, bits=16 if bits == 16 else 8,
     )  # fmt: skip
     pair = random_pair(np.random.default_rng(seed), limits)
     assert (bits == ADDERS) == any("lut" in (chunk.requant, chunk.products) for chunk in pair.program.chunks)

@@ -26,6 +26,8 @@ PACKED_PAIRS = 12
 """After these: those that pack columns."""
 CHANNEL_PAIRS = 8
 """After these: those with shifts and pad codes per channel, half of them with codes of 16 bits."""
+COLUMN_PAIRS = 12
+"""After these: any number of columns, and strides up to 4; every second one packs columns."""
 IMAGES = 5
 
 
@@ -45,10 +47,13 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     cases += [random_case(3000 + i, NetworkLimits(bits=16)) for i in range(WIDE_PAIRS)]
     cases += [random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(PACKED_PAIRS)]
     cases += [random_case(5000 + i, NetworkLimits(per_channel=True, bits=8 << i % 2)) for i in range(CHANNEL_PAIRS)]
+    for i in range(COLUMN_PAIRS):
+        limits = NetworkLimits(any_columns=True, max_map=20, narrow=i % 2 == 1)
+        cases.append(random_case(6000 + i, limits))
     return compile_group(tmp_path_factory.mktemp("networks"), tuple(cases))
 
 
-@pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS + PACKED_PAIRS + CHANNEL_PAIRS))
+@pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS + PACKED_PAIRS + CHANNEL_PAIRS + COLUMN_PAIRS))
 def test_random_design(group: Group, index: int) -> None:
     np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
 

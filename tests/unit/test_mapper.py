@@ -117,9 +117,9 @@ def test_mapping_is_reproducible_and_reports_progress() -> None:
 
 
 def test_columns_are_those_that_were_asked_for() -> None:
-    """Also where a step of the search varies them; networks narrower than any get the least."""
+    """Also where a step of the search varies or lowers them."""
     budgets = Budgets(dsp=40, bram=20)
-    for columns in ((3,), (5, 7), (16,)):
+    for columns in ((3,), (5, 7)):
         accelerator, cost = find_accelerator(
             SMALL, BOARD, budgets, seed=7, columns=columns, effort=QUICK, objective="edp"
         )
