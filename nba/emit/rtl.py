@@ -148,13 +148,11 @@ def _chunk_view(
     weight_width = chunk.pm * chunk.pn * chunk.weight_store_bits
     param_width = chunk.pq * (chunk.acc_bits + MULT_BITS)
     weight_words, param_words = chunk.weight_depth + 1, chunk.param_depth + 1
-    mixes = chunk.kind == MIXING
-    widths = chunk.act_bits, chunk.weight_bits, chunk.acc_bits
     return {
         **_chunk_wires(chunk, banks, network.master_bits, ends),
         "index": k,
         "kind": chunk.kind,
-        "per_channel": int(not mixes),
+        "per_channel": int(chunk.kind != MIXING),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -164,9 +162,7 @@ def _chunk_view(
         "weight_store_bits": chunk.weight_store_bits,
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
-        "pack": int(products(mixes, *widths, chunk.packing) == PAIRED),
-        "product_lut": int(chunk.products == "lut"),
-        "requant_lut": int(chunk.requant == "lut"),
+        **_multipliers(chunk),
         "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
@@ -187,6 +183,16 @@ def _chunk_view(
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
         ],
+    }
+
+
+def _multipliers(chunk: ChunkProgram) -> dict[str, int]:
+    """How the chunk multiplies: in pairs; products, and those of its requantisers, made of adders."""
+    kind = products(chunk.mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.packing)
+    return {
+        "pack": int(kind == PAIRED),
+        "product_lut": int(chunk.products == "lut"),
+        "requant_lut": int(chunk.requant == "lut"),
     }
 
 

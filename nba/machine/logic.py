@@ -307,8 +307,8 @@ def placed_counts(
     layers: np.ndarray, designs: Designs, platform: Platform, limits: PlaceLimits | None, block_luts: int = 0
 ) -> np.ndarray:  # fmt: skip
     """int64 [B, 3]: estimated LUTs and flip-flops, and the DSP blocks that are freed, of every design with its
-    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `with_multipliers`. None: all in
-    DSP blocks."""
+    multipliers where they meet `limits` with the fewest LUTs; equal to `logic` of the designs of `with_multipliers`.
+    None: all in DSP blocks."""
     b, n_chunks = designs.pm.shape
     found = np.zeros((b, 3), np.int64)
     _many(
