@@ -145,14 +145,12 @@ def _chunk_view(
     ends: dict[str, list[int]],
     edges: list[_EdgeView],
 ) -> dict[str, object]:
-    mixes = chunk.kind == MIXING
-    widths = chunk.act_bits, chunk.weight_bits, chunk.acc_bits
     return {
         **_chunk_wires(chunk, banks, network.master_bits, ends),
         **_chunk_memories(k, chunk, network.master_bits, platform),
         "index": k,
         "kind": chunk.kind,
-        "per_channel": int(not mixes),
+        "per_channel": int(chunk.kind != MIXING),
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -162,9 +160,7 @@ def _chunk_view(
         "weight_store_bits": chunk.weight_store_bits,
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
-        "pack": int(products(mixes, *widths, chunk.packing) == PAIRED),
-        "product_lut": int(chunk.products == "lut"),
-        "requant_lut": int(chunk.requant == "lut"),
+        **_multipliers(chunk),
         "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
@@ -202,6 +198,16 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
         "weight_file": f"weights_{k}.mem",
         "param_file": f"params_{k}.mem",
         "pad_file": f"pads_{k}.mem",
+    }
+
+
+def _multipliers(chunk: ChunkProgram) -> dict[str, int]:
+    """How the chunk multiplies: in pairs; products, and those of its requantisers, made of adders."""
+    kind = products(chunk.mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.packing)
+    return {
+        "pack": int(kind == PAIRED),
+        "product_lut": int(chunk.products == "lut"),
+        "requant_lut": int(chunk.requant == "lut"),
     }
 
 

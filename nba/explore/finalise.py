@@ -181,18 +181,17 @@ def _priced(
 ) -> Accelerator:  # fmt: skip
     """`accelerator`, or, where it exceeds a budget of DSP blocks, LUTs or block RAM, with the first price of block RAM
     that meets all three, or that exceeds them least."""
-    if budgets is None or budgets.lut is None:
+    limits = None if budgets is None else budgets.limits
+    if budgets is None or limits is None:
         return accelerator
+    blocks = max(1, budgets.bram18)
 
     def excess(trial: Accelerator) -> float:
-        program = lower(
-            network, with_multipliers(network, trial, platform, (budgets.dsp, budgets.lut or 0), modes), modes
-        )
+        program = lower(network, with_multipliers(network, trial, platform, limits, modes), modes)
         used = predict(program, platform)
-        share = (used.dsp / budgets.dsp, used.bram18 / max(1, budgets.bram18), logic(program, platform)[0] / lut)
+        share = used.dsp / limits[0], used.bram18 / blocks, logic(program, platform)[0] / limits[1]
         return sum(max(0.0, x - 1.0) for x in share)
 
-    lut = budgets.lut
     trials = [replace(accelerator, block_luts=price) for price in BLOCK_PRICES]
     best, least = accelerator, excess(accelerator)
     for trial in trials:

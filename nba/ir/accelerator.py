@@ -18,7 +18,7 @@ Port = Literal["main", "residual"]
 Place = Literal["dsp", "lut"]
 """What multipliers are made of: DSP blocks (products that synthesis finds too small for one: LUTs), or adders in
 LUTs."""
-PLACES: tuple[Place, ...] = get_args(Place)
+MULTIPLIER_PLACES: tuple[Place, ...] = get_args(Place)
 
 
 def input_word(mixes: bool, pm: int, pn: int) -> int:

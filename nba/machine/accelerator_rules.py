@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, MAX_BANKS, PLACES, Accelerator, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
@@ -167,8 +167,8 @@ def _word_of_one(s: MappedNetwork) -> Problems:
 def _multipliers(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for what, value in (("requant", c.requant), ("products", c.products)):
-            if value not in PLACES:
-                yield f"{s.chunk(k)}: {what} is {value!r}; legal: {', '.join(PLACES)}"
+            if value not in MULTIPLIER_PLACES:
+                yield f"{s.chunk(k)}: {what} is {value!r}; legal: {', '.join(MULTIPLIER_PLACES)}"
         if c.products == "lut" and c.mixes:
             yield f"{s.chunk(k)}: products is 'lut'; legal for {c.kind}: dsp"
 

@@ -9,7 +9,7 @@ from nba.ir.network import MULT_BITS
 _TOTAL_BITS = 48
 """Bits of a requantised value before its shift, at least (nba_requant)."""
 DSP_BITS = 25
-"""Bits of the wider operand of a DSP48E1. A requantiser whose sums are no wider adds bias and offset in the block, too."""
+"""Bits of the wider operand of a DSP48E1. A requantiser whose sums are no wider adds bias and offset in the block."""
 
 
 @compiled

@@ -33,7 +33,7 @@ from nba.machine.parts import (
 
 compiled_mac_dsp = compiled(mac_dsp)
 
-REQUANT, PRODUCTS = 0, 1
+REQUANT_ITEM, PRODUCT_ITEM = 0, 1
 """Items of a chunk."""
 
 
@@ -45,7 +45,7 @@ def _kind(c: np.ndarray) -> int:
 @compiled
 def saved_dsp(c: np.ndarray, pp: int, which: int) -> int:
     """DSP blocks that a chunk [24] has for its requantisers, or for products that adders may make."""
-    if which == REQUANT:
+    if which == REQUANT_ITEM:
         return c[C_PQ] * pp * requant_dsp(c[C_ACC], c[C_RES] > 0)
     return c[C_PM] * pp if c[C_MIXES] == 0 and _kind(c) == SINGLE else 0
 
@@ -54,7 +54,7 @@ def saved_dsp(c: np.ndarray, pp: int, which: int) -> int:
 def adder_milli(c: np.ndarray, pp: int, code_bits: int, which: int, table: np.ndarray) -> tuple[int, int]:
     """Thousandths of LUTs and of flip-flops that the multipliers of an item of a chunk [24] take as adders; table
     [2, 3]: `multiplier_table`."""
-    if which == REQUANT:
+    if which == REQUANT_ITEM:
         bits = requant_bits(c[C_PQ], pp, c[C_ACC], code_bits, c[C_RES] > 0)
     else:
         bits = product_bits(c[C_PM], pp, c[C_ACT], c[C_WEIGHT], c[C_ACC])
@@ -105,7 +105,7 @@ def place_multipliers(
         c = chunks[k]
         if c[C_JOBS] == 0:
             continue
-        dsp += compiled_mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT)
+        dsp += compiled_mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT_ITEM)
         for which in range(2):
             saved = saved_dsp(c, pp, which)
             if saved > 0:

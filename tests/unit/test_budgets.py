@@ -113,7 +113,7 @@ def test_what_nobody_asks_for_is_not_computed(monkeypatch: pytest.MonkeyPatch) -
         raise AssertionError
 
     monkeypatch.setattr(usage_module, "event_counts", never)
-    monkeypatch.setattr(usage_module, "logic_counts", never)
+    monkeypatch.setattr(usage_module, "placed_counts", never)
     space = AcceleratorSpace(slots=tuple(x.operator.mixes for x in SMALL.layers))
     layers, slots = layer_table(SMALL), tuple(range(len(SMALL.layers)))
     search = GammaSearch(space=space, platform=BOARD, budgets=LOOSE.but(interval_cycles=10**6), seed=0)
