@@ -95,6 +95,10 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({}, ("xc7",)), _case({"DEGREE": 4}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP)),
     ),
     "nba_sum": (_case({"PN": 8}), _case({"PN": 16}, FPGA), _case({"PN": 1, "HAS_MAX": 1}, FPGA)),
+    "nba_mul": (
+        _case({"A_W": 25, "B_W": 16, "B_SIGNED": 0, "P_W": 41}), _case({"A_W": 9, "B_W": 8, "P_W": 17}, FPGA),
+        _case({"A_W": 17, "B_W": 9, "P_W": 48, "HAS_C": 1}, FPGA),
+    ),
     "nba_dot": (
         _case({"SHARE": 2, "PN": 8}, ("xc7",)), _case({"SHARE": 2, "PN": 8, "DEGREE": 4}, ("xc7",)),
         _case({"PN": 8}, FPGA), _case({"PN": 8}, CHIP),

@@ -212,7 +212,7 @@ def test_memories_hold_every_mode(seed: int) -> None:
     design, weights, images = case(seed)
     files = render_bundle(design, weights, images)
     program = lowered(design)
-    sizes = {"C_BITS": program.code_bits}
+    sizes = {"C_BITS": program.code_bits, "WIDE": int(program.wide)}
     fields = tuple((field.name, field.total(sizes)) for section in PROGRAM for field in section.fields)
     low = sum(width for _, width in fields)
     differing: set[str] = set()
