@@ -24,6 +24,15 @@ class Trace:
     beats: list[int] = field(default_factory=list)
 
 
+def beat(dut, memory: list[int], base: int, i: int) -> int:
+    """Beat `i` of a row whose first word is `base`: groups of columns side by side lie in the same words."""
+    words, groups, width = parameter(dut, "CHAN_WORDS"), parameter(dut, "COL_GROUPS"), len(dut.m_data)
+    places = parameter(dut, "PP") // parameter(dut, "OUT_COLS") if groups > 1 else 1
+    group, word = divmod(i, words)
+    across, place = divmod(group, places)
+    return memory[(base + across * words + word) % len(memory)] >> (place * width) & ((1 << width) - 1)
+
+
 async def run(
     dut, frames: int, stall: float, late: float, rand: random.Random, cut: int | None = None
 ) -> tuple[Trace, Sink]:
@@ -50,7 +59,7 @@ async def run(
         assert begun == (wanted and token), f"cycle {now}: tok_start_pulse"
         if begun:
             trace.starts.append(now)
-            trace.beats += [memory[(base + i) & a_mask] & ((1 << len(dut.m_data)) - 1) for i in range(n_beats)]
+            trace.beats += [beat(dut, memory, base, i) for i in range(n_beats)]
             row_open = True
             ready_rows -= 1
             base = rand.randrange(a_mask + 1)

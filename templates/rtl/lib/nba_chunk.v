@@ -3,7 +3,8 @@
 // datapath (docs/template.md: block diagram, cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs; packed, up to DEGREE times as many) per cycle. Every latency is a constant of the template.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1..16, PQ | PM;
-// BANKS = PP * 1, 2, 4, at most 16: of the edges; WIDE: 1 if they are more than 8, or strides above 2; DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
+// BANKS = PP * 1, 2, 4, at most 16: of the edges; WIDE: 1 if they are more than 8, or any stride is above 2, else 0;
+// DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
 // (PACK only; A_BITS, W_BITS <= 8, and 8 / 2^cfg of that job).
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
