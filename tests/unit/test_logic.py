@@ -94,6 +94,19 @@ def test_the_stored_calibration_is_that_of_the_recorded_syntheses(monkeypatch: p
     assert [round(float(e), 4) for e in (*mean, *worst)] == stored
 
 
+def test_the_stored_price_of_multipliers_is_that_of_the_recorded_syntheses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [str(BENCHMARKS), *sys.path])
+    import calibrate_multipliers as script
+
+    found, error, _ = script.fit(script.load())
+    stored = XC7.multipliers
+    assert found.tolist() == [list(stored.requant), list(stored.products)]
+    mean, worst = np.abs(error).mean(0), np.abs(error).max(0)
+    errors = [stored.lut_mean_error, stored.ff_mean_error, stored.lut_worst_error, stored.ff_worst_error]
+    assert [round(float(e), 4) for e in (*mean, *worst)] == errors
+    assert len(error) == stored.cases
+
+
 def test_coefficients_are_complete_and_not_negative() -> None:
     table = coefficients(XC7)
     assert table.shape == (len(FEATURES), 2)
