@@ -68,7 +68,7 @@ def cells(kind: str, case: tuple[int, ...], lut: int) -> tuple[int, int]:
     with tempfile.TemporaryDirectory() as folder:
         rtl = Path(folder) / "rtl"
         rtl.mkdir()
-        for name in ("nba_mul", "nba_sum", "nba_pair", f"nba_{kind}"):
+        for name in ("nba_mul", "nba_dot", "nba_sum", "nba_pair", f"nba_{kind}"):
             shutil.copy(LIB / f"{name}.v", rtl)
         text = (rtl / f"nba_{kind}.v").read_text(encoding="utf-8")
         for name, value in values.items():
