@@ -281,7 +281,10 @@ def _table(metrics: Metrics) -> tuple[Line, ...]:
     if supported is not None:
         routed = supported["routed"]
         text = f"{megahertz(supported['clock_mhz'])} on {supported['family']}, {supported['note']}; "
-        text += f"routed, on {routed['device']}: {megahertz(routed['clock_mhz'])} (commit {routed['commit']})"
+        if routed is None:
+            text += "no design of this version was routed yet"
+        else:
+            text += f"routed, on {routed['device']}: {megahertz(routed['clock_mhz'])} (commit {routed['commit']})"
         lines.append(Line(label="supported clock", value=text))
     proof = metrics.get("certificate")
     if proof is not None:

@@ -268,7 +268,7 @@ class ClockFigures(TypedDict):
     family: str
     clock_mhz: float
     note: str
-    routed: RoutedFigure
+    routed: RoutedFigure | None
 
 
 @_exact

@@ -331,9 +331,10 @@ def test_designs_multiply_one_by_one_where_multipliers_are_narrow() -> None:
 def test_the_supported_clock_is_the_recorded_one() -> None:
     """What platforms promise, and what is printed beside it, are the figures of benchmarks/clock.py."""
     figures = read(FILE)
-    slowest, design = figures["clock.xc7.slowest_module_ns"], figures["clock.ecp5.small_design_mhz"]
+    slowest, design = figures["clock.xc7.slowest_module_ns"], figures.get("clock.ecp5.small_design_mhz")
     assert (SEVEN_SERIES.module_ns, SEVEN_SERIES.commit) == (slowest.value, slowest.commit)
-    assert (ROUTED_ECP5.clock_mhz, ROUTED_ECP5.commit) == (design.value, design.commit)
+    routed = None if ROUTED_ECP5 is None else (ROUTED_ECP5.clock_mhz, ROUTED_ECP5.commit)
+    assert routed == (None if design is None else (design.value, design.commit))
     assert all(platform.clock_mhz == platform.family.clock_mhz for platform in PLATFORMS.values())
     clock = SEVEN_SERIES.clock_mhz
     assert 1000 / (clock + STEP_MHZ) < SEVEN_SERIES.module_ns * SEVEN_SERIES.margin <= 1000 / clock

@@ -124,7 +124,9 @@ def _supported(family: FamilyClock) -> ClockFigures:
     """The clock of a family of devices, and what was routed."""
     from nba.boards.clocks import ROUTED_ECP5 as ROUTED
 
-    routed: RoutedFigure = {"device": ROUTED.device, "clock_mhz": ROUTED.clock_mhz, "commit": ROUTED.commit}
+    routed: RoutedFigure | None = None
+    if ROUTED is not None:
+        routed = {"device": ROUTED.device, "clock_mhz": ROUTED.clock_mhz, "commit": ROUTED.commit}
     return {"family": family.family, "clock_mhz": family.clock_mhz, "note": family.note, "routed": routed}
 
 
