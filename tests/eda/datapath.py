@@ -576,7 +576,7 @@ MUTANTS: tuple[Mutant, ...] = (
         module="nba_align",
         old="{(LANES/N_PADS){pad_q1}}",
         new="{LANES{pad_q1[C_BITS-1:0]}}",
-        bench=BENCHES["nba_align"][12],
+        bench=BENCHES["nba_align"][14],
     ),
     # A shift per channel: that of the job; another shift's or step's rounding constant; the rest of the next step's.
     Mutant(module="nba_requant", old="c_least + wide[5:0];", new="c_least;", bench=BENCHES["nba_requant"][15]),

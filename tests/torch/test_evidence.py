@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks import evidence, joint_vs_sequential, sampling_ablation
+from nba.boards import get
+from nba.core.figures import clock_text
 
 pytestmark = pytest.mark.torch
 
@@ -63,4 +65,4 @@ def test_sampling_ablation(tmp_path: Path) -> None:
     *_, note = table = sampling_ablation.table(results).splitlines()
     assert len(table) == 5
     assert note.startswith(f"accuracies are on {results[0]['images']} test images")
-    assert note.endswith("frames/s at a target clock of 200 MHz (not confirmed)")
+    assert note.endswith(f"frames/s {clock_text(get(evidence.PLATFORM).clock_mhz)}")
