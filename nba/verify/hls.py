@@ -21,9 +21,9 @@ INCLUDE_VARIABLE = "NBA_HLS_INCLUDE"
 """Environment variable that names a folder with ap_int.h and hls_stream.h."""
 _HEADERS = ("ap_int.h", "hls_stream.h")
 _FLAGS = ("-std=c++14", "-O1", "-fno-ivopts", "-Wall", "-Wextra", "-Wno-unknown-pragmas", "-Wno-unused-label")
-"""Induction variables are left as they are (-fno-ivopts): g++ 12.2 at -O1 and -O2 compiles some designs whose columns are
-no power of two to a program that gives other codes than at -O0, under the sanitizers or without that pass; neither
-these nor valgrind find anything in the source (tests/hls/test_networks.py, seeds 6008, 6011)."""
+"""Induction variables are left as they are (-fno-ivopts): g++ 12.2 at -O1 and -O2 compiles some designs whose number
+of columns is no power of two to programs that give other codes than at -O0, under the sanitizers or without that pass.
+Neither these nor valgrind find anything in the source (tests/hls/test_networks.py, seeds 6008, 6011)."""
 _HEADER_NOISE = ("-Wno-uninitialized", "-Wno-maybe-uninitialized")
 """Warnings that ap_int's own constructors cause once they are inlined."""
 
