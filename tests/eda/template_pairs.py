@@ -85,9 +85,10 @@ class Outcome:
 
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
-    # Those of the kinds that came last are drawn as seeds of earlier millions.
-    rng = np.random.default_rng([2, seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)])
-    limits = LIMITS[seed % len(LIMITS)]
+    # Those of the kinds that came last are drawn as seeds of an earlier million.
+    drawn = seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)
+    rng = np.random.default_rng([2, drawn])
+    limits = LIMITS[drawn % len(LIMITS)]
     every, wide = seed >= ADDER_SEED, WIDE_SEED <= seed < PACKED_SEED
     per_channel, columns = CHANNEL_SEED <= seed < ADDER_SEED, COLUMNS_SEED <= seed < CHANNEL_SEED
     narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)
