@@ -83,7 +83,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "nba_host_out",
         "if (tok_start_pulse) addr_q",
         "if (state_q == ST_WAIT) addr_q",
-        0,
+        1,
         0,
     ),
     _mutant("nba_host_out", "last_q    <= row_last && frame_last;", "last_q    <= row_last;", None, 0),
