@@ -57,12 +57,7 @@ def load_design(path: Path) -> tuple[Design, Weights]:
     if isinstance(raw, dict) and raw.get("format") != FORMAT:
         raise DesignError(str(path), [f"format: is {shown(raw.get('format'))}, this version reads {FORMAT}"])
     if isinstance(raw, dict):
-        raw.setdefault("modes", [])
-        if isinstance(raw.get("accelerator"), dict):
-            raw["accelerator"].setdefault("block_luts", 0)
-        for chunk in _chunks(raw):
-            for name in MULTIPLIERS:
-                chunk.setdefault(name, "dsp")
+        add_defaults(raw)
     design = decode(Design, raw, "design", problems)
     if problems:
         raise DesignError(str(path), problems)
@@ -80,6 +75,16 @@ def load_design(path: Path) -> tuple[Design, Weights]:
 
     check_design(design, weights, where=str(path))
     return design, weights
+
+
+def add_defaults(raw: dict[str, Any]) -> None:
+    """Add the fields that a design.json leaves out where they have the value they had before there was such a field."""
+    raw.setdefault("modes", [])
+    if isinstance(raw.get("accelerator"), dict):
+        raw["accelerator"].setdefault("block_luts", 0)
+    for chunk in _chunks(raw):
+        for name in MULTIPLIERS:
+            chunk.setdefault(name, "dsp")
 
 
 def _chunks(raw: dict[str, Any]) -> list[dict[str, Any]]:

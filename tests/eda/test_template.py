@@ -249,7 +249,7 @@ def test_at_least_a_hundred_pairs() -> None:
 
 def test_every_feature_of_the_template_occurs() -> None:
     counts: Counter[str] = Counter()
-    for seed in ICARUS_SEEDS:
+    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS):
         counts.update({name: int(used) for name, used in features(subject(seed)).items()})
     assert counts
     assert not [name for name, count in counts.items() if count == 0], counts

@@ -24,7 +24,7 @@ from nba.ir.network import Weights
 from nba.ir.shared import SharedNetworks, load_shared, save_shared
 from nba.learn.space.architecture_file import architecture_from_json, architecture_json
 from nba.learn.space.network import Architecture, skeleton
-from nba.machine.design_file import load_design, save_design
+from nba.machine.design_file import add_defaults, load_design, save_design
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
 from tests.modes import modes_case, shared_case
@@ -78,7 +78,7 @@ def check_design(folder: Path) -> None:
     design, weights = load_design(folder / "design.json")
     problems: list[str] = []
     raw = json.loads(design.canonical_json())
-    raw.setdefault("modes", [])
+    add_defaults(raw)
     assert decode(Design, raw, "design", problems) == design
     assert not problems
     with tempfile.TemporaryDirectory() as name:

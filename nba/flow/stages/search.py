@@ -155,7 +155,7 @@ STAGE = Stage(
     name="search", title="joint search", folder=places.SEARCH, run=run, check=check, preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
-        *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps")),
+        *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps", "clock_mhz")),
     ),
     packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("search.pt",),
 )  # fmt: skip
