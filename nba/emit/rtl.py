@@ -17,7 +17,7 @@ from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights
 from nba.ir.operators import MIXING
-from nba.machine.kernels import PAIRED, products
+from nba.machine.kernels import PAIR_BITS, PAIRED, chains, products
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, design_programs
 from nba.machine.resources import Memory, banks, pad_rom, param_rom, style, weight_rom
 
@@ -144,6 +144,7 @@ def _chunk_view(
     platform: Platform,
     ends: dict[str, list[int]],
     edges: list[_EdgeView],
+    weights: Weights,
 ) -> dict[str, object]:
     return {
         **_chunk_wires(chunk, banks, network.master_bits, ends),
@@ -160,7 +161,7 @@ def _chunk_view(
         "weight_store_bits": chunk.weight_store_bits,
         "nested_weight": int(chunk.nested_weight),
         "acc_bits": chunk.acc_bits,
-        **_multipliers(chunk),
+        **_multipliers(chunk, weights),
         "degree": chunk.degree,
         "has_residual": int(chunk.has_residual),
         "has_max": int(any(takes_max(network.layers[job.layer]) for job in chunk.jobs)),
@@ -201,14 +202,25 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
     }
 
 
-def _multipliers(chunk: ChunkProgram) -> dict[str, int]:
-    """How the chunk multiplies: in pairs; products, and those of its requantisers, made of adders."""
+def _multipliers(chunk: ChunkProgram, weights: Weights) -> dict[str, int]:
+    """How the chunk multiplies: in pairs, and these in chains; products, and those of its requantisers, of adders."""
     kind = products(chunk.mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.packing)
     return {
         "pack": int(kind == PAIRED),
+        "chain": int(chains(kind, chunk.degree, chunk.pn) and fits_chain(chunk, weights)),
         "product_lut": int(chunk.products == "lut"),
         "requant_lut": int(chunk.requant == "lut"),
     }
+
+
+def fits_chain(chunk: ChunkProgram, weights: Weights) -> bool:
+    """Whether two weights of the chunk fit the 25 bits that a DSP48E1 multiplies, in fields of a bit more than those of
+    a pair: above activations of 8 bits, a weight of -128 does not. One that is nested from 16 bits may become that."""
+    if chunk.act_bits + chunk.weight_bits < 2 * PAIR_BITS:
+        return True
+    least = -(1 << (PAIR_BITS - 1))
+    stored = chunk.weight_store_bits == PAIR_BITS
+    return stored and all(int(weights[job.layer].weight.min()) > least for job in chunk.jobs)
 
 
 def _chunk_wires(chunk: ChunkProgram, banks: int, code_bits: int, ends: dict[str, list[int]]) -> dict[str, str]:
@@ -294,7 +306,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
     platform = get_platform(design.platform)
     ends, views = _connections(program, platform)
     chunks = [
-        _chunk_view(k, chunk, program.banks, design.network, platform, ends[k], views)
+        _chunk_view(k, chunk, program.banks, design.network, platform, ends[k], views, weights)
         for k, chunk in enumerate(program.chunks)
     ]
     context = {

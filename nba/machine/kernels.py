@@ -128,6 +128,13 @@ def products(mixes: bool, act_bits: int, weight_bits: int, acc_bits: int, packin
 
 
 @kernel
+def chains(kind: int, degree: int, pn: int) -> bool:
+    """Whether a chunk whose products are of this `kind` adds its pn inputs two by two within its DSP blocks: where no
+    layer packs columns (degree 1). It then needs weights above -128 (see nba.emit.rtl); resources assume them."""
+    return kind == PAIRED and degree == 1 and pn > 1
+
+
+@kernel
 def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
     """DSP48E1 blocks of pm x pn x pp products. In pairs the last one of an odd pm is alone."""
     if kind == IN_LUTS:

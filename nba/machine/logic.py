@@ -18,7 +18,7 @@ from nba.ir.network import MULT_BITS, Network
 from nba.machine.blocks import compiled_bram18
 from nba.machine.designs import Designs
 from nba.machine.geometry import input_word
-from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, is_block, products
+from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, chains, is_block, products
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
@@ -152,7 +152,10 @@ def features(
         for i in range(1, degree):
             fields += PAIR_BITS if i == 1 else PAIR_BITS // 2
         found[0] += pm * pp * degree * acc
-        found[1] += pm * pp * (pn - 1) * (fields + degree)
+        if chains(kind, degree, pn):
+            found[1] += pm * pp * ((pn + 1) // 2 - 1) * (fields + 2)
+        else:
+            found[1] += pm * pp * (pn - 1) * (fields + degree)
         if kind == IN_LUTS:
             found[2] += pm * pn * pp * product
             found[3] += pm * pn * pp * (act + 1) * weight

@@ -44,6 +44,7 @@ class Model:
         )
         self.has_max = parameter(dut, "HAS_MAX")
         self.pack = parameter(dut, "PACK")
+        self.narrow = int(bool(parameter(dut, "CHAIN")) and self.a_bits + self.w_bits == 16)
         self.most = parameter(dut, "DEGREE")
         self.stages = STAGES + (self.pn - 1).bit_length() + self.pack
         self.lanes = self.pm if self.per_channel else self.pn
@@ -72,7 +73,7 @@ class Model:
         low = -(1 << (self.a_bits - 1)) if self.most == 1 else -most
         columns = self.pp << degree
         a = [[draw(self.rand, low, most) for _ in range(self.lanes)] for _ in range(columns)]
-        w = [draw(self.rand, -half, half - 1) for _ in range(self.pm * self.pn)]
+        w = [draw(self.rand, self.narrow - half, half - 1) for _ in range(self.pm * self.pn)]
         largest = self.rand.random() < 0.5
         self.send(Step(a=a, w=w, degree=degree, valid=valid, first=first, largest=largest))
 
@@ -162,7 +163,7 @@ async def extremes(dut) -> None:
     for degree in range(model.most.bit_length()):
         most, half = model.limits(degree)
         low = -(1 << (model.a_bits - 1)) if model.most == 1 else -most
-        for a_end, w_end in product((low, most), (-half, half - 1)):
+        for a_end, w_end in product((low, most), (model.narrow - half, half - 1)):
             a = [[a_end] * model.lanes] * (model.pp << degree)
             w = [w_end] * (model.pm * model.pn)
             for n in range(6):

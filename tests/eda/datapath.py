@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_mul,
-nba_sum, nba_array, nba_requant."""
+"""Parameter sets and planted bugs of the datapath modules: nba_align, nba_wnest, nba_spread, nba_pair, nba_chain,
+nba_mul, nba_sum, nba_array, nba_requant."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ def _sets(names: str, *rows: tuple[int, ...]) -> tuple[Params, ...]:
 _ALIGN = "BANKS COLUMNS LANES A_BITS NEST"
 _ALIGN_WIDE = "BANKS COLUMNS LANES C_BITS A_BITS NEST"
 _ALIGN_PADS = "BANKS COLUMNS LANES C_BITS A_BITS NEST PADS"
-_WNEST = "N STORE_BITS W_BITS NEST"
+_WNEST = "N STORE_BITS W_BITS"
 _ARRAY = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS"
 _ARRAY_MAX = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS HAS_MAX"
 _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
 _ARRAY_DEGREE = "PM PN PP A_BITS W_BITS ACC_BITS PACK DEGREE"
+_ARRAY_CHAIN = "PM PN PP A_BITS W_BITS ACC_BITS PACK CHAIN"
 _ARRAY_ADDERS = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS MUL_LUT"
 _MUL = "A_W B_W B_SIGNED P_W HAS_C"
 _SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
+_CHAIN = "A_BITS W_BITS"
 _PAIR_DEGREE = "A_BITS W_BITS DEGREE"
 _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
@@ -48,8 +50,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     )
     + _sets(_ALIGN_WIDE, (2, 2, 3, 16, 16, 1), (4, 4, 1, 16, 5, 1), (1, 1, 2, 16, 16, 0))
     + _sets(_ALIGN_PADS, (4, 4, 3, 8, 5, 1, 1), (4, 2, 1, 8, 8, 0, 1), (1, 1, 2, 16, 16, 1, 1)),
-    "nba_wnest": _sets(_WNEST, (1, 8, 8, 1), (3, 8, 4, 1), (2, 8, 2, 1), (4, 4, 4, 0), (5, 6, 3, 0), (1, 2, 2, 1))
-    + _sets(_WNEST, (3, 16, 16, 1), (2, 16, 6, 1), (2, 16, 16, 0)),
+    "nba_wnest": _sets(_WNEST, (1, 8, 8), (3, 8, 4), (2, 8, 2), (5, 6, 3), (1, 2, 2), (3, 16, 16), (2, 16, 6)),
     "nba_array": _sets(
         _ARRAY,
         (0, 1, 1, 1, 8, 8, 16),
@@ -72,6 +73,14 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (3, 1, 2, 2, 2, 6, 1, 4),
         (1, 2, 1, 4, 4, 9, 1, 2),
     )
+    + _sets(
+        _ARRAY_CHAIN,
+        (2, 4, 2, 8, 8, 24, 1, 1),
+        (3, 5, 1, 8, 8, 20, 1, 1),
+        (1, 2, 2, 8, 4, 9, 1, 1),
+        (4, 3, 2, 2, 7, 11, 1, 1),
+        (2, 9, 1, 7, 8, 22, 1, 1),
+    )
     + _sets(_ARRAY_ADDERS, (1, 3, 1, 2, 8, 8, 20, 1), (1, 2, 1, 1, 16, 16, 34, 1), (0, 2, 3, 1, 8, 5, 11, 1)),
     "nba_mul": _sets(
         _MUL,
@@ -87,6 +96,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
     "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
     + _sets(_PAIR_DEGREE, (8, 8, 2), (8, 8, 4), (2, 2, 4), (4, 8, 2), (3, 2, 2)),
+    "nba_chain": _sets(_CHAIN, (8, 8), (8, 2), (2, 7), (5, 4), (7, 8)),
     "nba_sum": _sets(_SUM, (1, 16, 20, 0), (1, 10, 10, 1), (4, 16, 24, 0), (5, 8, 17, 0), (11, 9, 10, 0), (3, 4, 4, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
@@ -110,9 +120,10 @@ VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (("nba_requant", BENCHES["nb
 LINT: dict[str, tuple[Params, ...]] = {
     "nba_align": BENCHES["nba_align"]
     + _sets(_ALIGN, (1, 1, 1, 8, 1), (2, 2, 4, 8, 0), (8, 8, 1, 8, 1), (8, 2, 16, 5, 1)),
-    "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (1, 8, 8, 0), (4, 4, 2, 1), (1, 2, 2, 0)),
+    "nba_wnest": BENCHES["nba_wnest"] + _sets(_WNEST, (4, 4, 2)),
     "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
+    "nba_chain": BENCHES["nba_chain"],
     "nba_mul": BENCHES["nba_mul"] + _sets(_MUL, (4, 4, 0, 9, 1), (31, 16, 0, 40, 0), (5, 2, 1, 2, 0), (9, 5, 1, 9, 1)),
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
@@ -126,11 +137,13 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(_ALIGN, (2, 2, 2, 8, 1), (2, 2, 1, 4, 1), (1, 1, 1, 8, 0), (4, 2, 1, 4, 1))
     + _sets(_ALIGN_WIDE, (1, 1, 1, 16, 16, 1), (1, 1, 1, 16, 6, 1))
     + _sets(_ALIGN_PADS, (2, 2, 2, 8, 4, 1, 1)),
-    "nba_wnest": _sets(_WNEST, (2, 8, 8, 1), (1, 8, 3, 1), (1, 4, 4, 0), (1, 16, 16, 1), (1, 16, 3, 1)),
+    "nba_wnest": _sets(_WNEST, (2, 8, 8), (1, 8, 3), (1, 16, 16), (1, 16, 3)),
     "nba_array": _sets(_ARRAY, (0, 2, 2, 2, 3, 3, 8), (1, 2, 1, 2, 3, 3, 8))
     + _sets(_ARRAY_MAX, (1, 2, 1, 1, 3, 2, 5, 1))
     + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1))
-    + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4)),
+    + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4))
+    + _sets(_ARRAY_CHAIN, (3, 3, 1, 2, 2, 6, 1, 1)),
+    "nba_chain": _sets(_CHAIN, (2, 2), (3, 3), (2, 4)),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
     "nba_mul": _sets(_MUL, (4, 3, 1, 7, 0), (3, 2, 1, 5, 1), (4, 4, 0, 9, 1), (3, 5, 1, 6, 0), (2, 2, 0, 3, 0))
@@ -307,6 +320,48 @@ MUTANTS: tuple[Mutant, ...] = (
         bench=BENCHES["nba_pair"][0],
         proof=PROOFS["nba_pair"][0],
     ),
+    # A chain of two multipliers: no half of a field; a bit less for both weights; the second without its sign, or not
+    # a cycle later; the odd input with the weight of another one.
+    Mutant(
+        module="nba_chain",
+        old="first_product_q + half",
+        new="first_product_q",
+        bench=BENCHES["nba_chain"][0],
+        proof=PROOFS["nba_chain"][0],
+    ),
+    Mutant(
+        module="nba_chain",
+        old="(FIELD + W_BITS < 25) ? FIELD + W_BITS + 1 : 25;",
+        new="FIELD + W_BITS;",
+        bench=BENCHES["nba_chain"][1],
+    ),
+    Mutant(
+        module="nba_chain",
+        old="{{(FIELD+UP){s_w0[2*W_BITS-1]}}, s_w0[2",
+        new="{{(FIELD+UP){1'b0}}, s_w0[2",
+        bench=BENCHES["nba_chain"][3],
+        proof=PROOFS["nba_chain"][2],
+    ),
+    Mutant(
+        module="nba_chain",
+        old="second_pair_q * second_q;",
+        new="second_pair_q * second_d;",
+        bench=BENCHES["nba_chain"][0],
+        proof=PROOFS["nba_chain"][0],
+    ),
+    Mutant(
+        module="nba_chain",
+        old="FIELD  = A_BITS + W_BITS + 1;",
+        new="FIELD  = A_BITS + W_BITS;",
+        bench=BENCHES["nba_chain"][4],
+    ),
+    Mutant(
+        module="nba_dot",
+        top="nba_array",
+        old="{s_w[(PN+EVEN)*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN",
+        new="{s_w[EVEN*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN",
+        bench=BENCHES["nba_array"][21],
+    ),
     Mutant(
         module="nba_dot",
         top="nba_array",
@@ -397,7 +452,7 @@ MUTANTS: tuple[Mutant, ...] = (
         top="nba_array",
         old="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a(s_a),",
         new="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a({PN{s_a[OP_W-1:0]}}),",
-        bench=BENCHES["nba_array"][22],
+        bench=BENCHES["nba_array"][27],
     ),
     Mutant(
         module="nba_requant",

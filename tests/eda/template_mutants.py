@@ -124,8 +124,8 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_operands", "    if (EARLY != 0) begin : g_early", "    if (EARLY == 2) begin : g_early", 1),
     _m(
         "nba_chunk",
-        "    .PACK       (PACK),\n    .HAS_MAX    (HAS_MAX),\n    .MUL_LUT",
-        "    .PACK       (0),\n    .HAS_MAX    (HAS_MAX),\n    .MUL_LUT",
+        "    .PACK       (PACK),\n    .CHAIN      (CHAIN),\n    .HAS_MAX",
+        "    .PACK       (0),\n    .CHAIN      (CHAIN),\n    .HAS_MAX",
         1,
     ),
     # Packed columns. A pass that begins behind the channels of the one before; passes whose columns stay where they

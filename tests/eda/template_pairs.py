@@ -21,10 +21,12 @@ from nba.boards import get
 from nba.core.errors import ToolError
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
+from nba.emit.rtl import fits_chain
 from nba.ir.design import Design
-from nba.ir.network import Weights, weights_digest
+from nba.ir.network import LayerWeights, Weights, weights_digest
 from nba.ir.operators import OPERATORS
-from nba.machine.program import Program, lower
+from nba.machine.kernels import chains, products
+from nba.machine.program import ChunkProgram, Program, lower
 from nba.machine.resources import banks, style
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
@@ -107,6 +109,7 @@ def subject(seed: int) -> Subject:
         if exact.output_cycle[-1] <= MAX_CYCLES:
             break
     platform = get(PLATFORM)
+    weights = pair.weights if seed % 2 == 0 else tuple(_above_least(w) for w in pair.weights)
     design = Design(
         name=f"pair {seed}",
         network=pair.network,
@@ -114,12 +117,18 @@ def subject(seed: int) -> Subject:
         platform=PLATFORM,
         clock_mhz=platform.clock_mhz,
         cost=exact_cost((pair.program,), platform),
-        weights_sha256=weights_digest(pair.weights),
+        weights_sha256=weights_digest(weights),
         seed=seed,
         versions=(),
     )
     images = random_codes(rng, pair.network.tensors[0], FRAMES)
-    return Subject(seed=seed, design=design, weights=pair.weights, program=pair.program, images=images)
+    return Subject(seed=seed, design=design, weights=weights, program=pair.program, images=images)
+
+
+def _above_least(layer: LayerWeights) -> LayerWeights:
+    """The layer without -128, or what is the least of its bits: then its products fit a chain of multipliers."""
+    least = -(1 << (8 * layer.weight.itemsize - 1))
+    return replace(layer, weight=np.maximum(layer.weight, least + 1).astype(layer.weight.dtype))
 
 
 def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
@@ -211,6 +220,12 @@ def report(outcome: Outcome) -> str:
     return f"seed {outcome.seed} ({outcome.simulator}): {outcome.failure}\nagain: {again}\ndesign: {design}"
 
 
+def chained(chunk: ChunkProgram) -> bool:
+    """Whether the chunk adds its inputs in chains if its weights fit them."""
+    kind = products(chunk.mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.packing)
+    return chains(kind, chunk.degree, chunk.pn)
+
+
 def features(case: Subject) -> Mapping[str, bool]:
     """Which features of the template this pair makes use of."""
     network, program = case.design.network, case.program
@@ -266,6 +281,14 @@ def features(case: Subject) -> Mapping[str, bool]:
         "residual equal to the operand": any(layer.residual == layer.input for layer in layers),
         "nested activations": any(layer.act_bits < network.master_bits for layer in layers),
         "nested weights": any(x.operator.stores_weights and x.weight_bits < x.weight_store_bits for x in layers),
+        "inputs added in chains": any(
+            chained(c) and c.act_bits + c.weight_bits == 16 and fits_chain(c, case.weights) for c in program.chunks
+        ),
+        "inputs added in chains, of fewer bits": any(
+            chained(c) and c.act_bits + c.weight_bits < 16 for c in program.chunks
+        ),
+        "an odd input added in a chain": any(chained(c) and c.pn % 2 for c in program.chunks),
+        "weights that do not fit a chain": any(chained(c) and not fits_chain(c, case.weights) for c in program.chunks),
         "shifts per channel": any(chunk.shift_bits for chunk in program.chunks),
         "shifts per channel, with a residual in the chunk": any(
             c.shift_bits and c.has_residual for c in program.chunks

@@ -9,7 +9,8 @@
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
 // ones: 0); N_JOBS 1..128; N_MODES 1..16 sets of jobs and parameters, of which cfg_mode (stable while busy) chooses
 // one. HAS_RES, HAS_MAX: 1 if any job has a residual operand, or takes the largest product of a window (PER_CHANNEL).
-// PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8). PRODUCT_LUT (PER_CHANNEL),
+// PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8). CHAIN: 1 if two inputs are
+// added in a chain of two multipliers (nba_array, with its limits; no job packs columns). PRODUCT_LUT (PER_CHANNEL),
 // REQUANT_LUT: 1 if the products, those of the requantisers, are made of adders instead of DSP blocks.
 // SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
@@ -35,6 +36,7 @@ module nba_chunk #(
   parameter integer W_NEST      = 0,
   parameter integer ACC_BITS    = 24,
   parameter integer PACK        = 0,
+  parameter integer CHAIN       = 0,
   parameter integer PRODUCT_LUT = 0,
   parameter integer REQUANT_LUT = 0,
   parameter integer HAS_RES     = 0,
@@ -291,6 +293,7 @@ module nba_chunk #(
     .W_BITS     (W_BITS),
     .ACC_BITS   (ACC_BITS),
     .PACK       (PACK),
+    .CHAIN      (CHAIN),
     .HAS_MAX    (HAS_MAX),
     .MUL_LUT    (PRODUCT_LUT)
   ) u_array (

@@ -7,7 +7,8 @@
 // Packing: input n's operand at s_a[n*OP_W], its weight for channel m at s_w[(m*PN+n)*W_BITS]; the accumulator of
 // channel m, column i of the operand at m_acc[(i*SHARE+m)*ACC_BITS].
 // SHARE = 2: both channels by one multiplier (nba_pair); s_w is that of the step of the next cycle, s_degree_q1 and
-// s_degree_q2 are those of the steps of one and two cycles ago.
+// s_degree_q2 are those of the steps of one and two cycles ago. CHAIN: 1 = two inputs add up in a pair of multipliers
+// (nba_chain, with its limits; SHARE = 2, DEGREE = 1, PN > 1).
 // s_valid, s_first and s_max come with the sum that they belong to (nba_sum): 2 + T cycles after s_a.
 // Reset: none (data only).
 `default_nettype none
@@ -19,6 +20,7 @@ module nba_dot #(
   parameter integer A_BITS   = 8,
   parameter integer W_BITS   = 8,
   parameter integer ACC_BITS = 24,
+  parameter integer CHAIN    = 0,
   parameter integer MUL_LUT  = 0,
   parameter integer HAS_MAX  = 0
 ) (
@@ -46,23 +48,50 @@ module nba_dot #(
   // In simulation, a net that is driven in slices, or joined from wide ones, is evaluated again and bit by bit whenever
   // one of them changes. So every vector here is driven as a whole.
   generate
-    if (SHARE == 1 && MUL_LUT != 0) begin : g_adders
+    if (SHARE == 1) begin : g_single
       wire [PN*PROD_W-1:0] products;
       wire                 unused;
       assign unused = &{1'b0, s_degree_q1, s_degree_q2};
-      nba_mul #(
-        .A_W     (OP_W),
-        .B_W     (W_BITS),
-        .B_SIGNED(1),
-        .P_W     (PROD_W),
-        .HAS_C   (0)
-      ) u_mul [PN-1:0] (
-        .clk(clk),
-        .s_a(s_a),
-        .s_b(s_w),
-        .s_c({(PN*PROD_W){1'b0}}),
-        .m_p(products)
-      );
+      if (MUL_LUT != 0) begin : g_adders
+        nba_mul #(
+          .A_W     (OP_W),
+          .B_W     (W_BITS),
+          .B_SIGNED(1),
+          .P_W     (PROD_W),
+          .HAS_C   (0)
+        ) u_mul [PN-1:0] (
+          .clk(clk),
+          .s_a(s_a),
+          .s_b(s_w),
+          .s_c({(PN*PROD_W){1'b0}}),
+          .m_p(products)
+        );
+      end else begin : g_plain
+        reg signed [OP_W-1:0]      a;
+        reg signed [W_BITS-1:0]    w;
+        reg signed [PROD_W-1:0]    product;
+        reg        [PN*PROD_W-1:0] products_d;
+        reg        [PN*PROD_W-1:0] products_q1;
+        reg        [PN*PROD_W-1:0] products_q2;
+        integer                    i;
+        always @* begin
+          a          = {OP_W{1'b0}};
+          w          = {W_BITS{1'b0}};
+          product    = {PROD_W{1'b0}};
+          products_d = {(PN*PROD_W){1'b0}};
+          for (i = 0; i < PN; i = i + 1) begin
+            a       = s_a[i*OP_W +: OP_W];
+            w       = s_w[i*W_BITS +: W_BITS];
+            product = a * w;
+            products_d[i*PROD_W +: PROD_W] = product;
+          end
+        end
+        always @(posedge clk) begin
+          products_q1 <= products_d;
+          products_q2 <= products_q1;
+        end
+        assign products = products_q2;
+      end
       nba_sum #(
         .PN      (PN),
         .P_BITS  (PROD_W),
@@ -76,40 +105,62 @@ module nba_dot #(
         .s_max     (s_max),
         .m_acc     (m_acc)
       );
-    end else if (SHARE == 1) begin : g_single
-      reg signed [OP_W-1:0]      a;
-      reg signed [W_BITS-1:0]    w;
-      reg signed [PROD_W-1:0]    product;
-      reg        [PN*PROD_W-1:0] products_d;
-      reg        [PN*PROD_W-1:0] products_q1;
-      reg        [PN*PROD_W-1:0] products_q2;
-      integer                    i;
-      wire                       unused;
+    end else if (CHAIN != 0) begin : g_chain
+      // Inputs two by two; an odd one out is the second of its chain, so that the first multiplier is none.
+      localparam integer LINKS  = (PN + 1) / 2;
+      localparam integer FIELD  = PROD_BITS + 1;
+      localparam integer P_BITS = (FIELD < ACC_BITS) ? FIELD : ACC_BITS;
+      wire [2*LINKS*OP_W-1:0]   operands;
+      wire [2*LINKS*W_BITS-1:0] weights0;
+      wire [2*LINKS*W_BITS-1:0] weights1;
+      wire [LINKS*FIELD-1:0]    sums0;
+      wire [LINKS*FIELD-1:0]    sums1;
+      wire [2*LINKS*P_BITS-1:0] both;
+      wire                      unused;
       assign unused = &{1'b0, s_degree_q1, s_degree_q2};
-      always @* begin
-        a          = {OP_W{1'b0}};
-        w          = {W_BITS{1'b0}};
-        product    = {PROD_W{1'b0}};
-        products_d = {(PN*PROD_W){1'b0}};
-        for (i = 0; i < PN; i = i + 1) begin
-          a       = s_a[i*OP_W +: OP_W];
-          w       = s_w[i*W_BITS +: W_BITS];
-          product = a * w;
-          products_d[i*PROD_W +: PROD_W] = product;
-        end
+      if (PN % 2 != 0) begin : g_odd
+        localparam integer EVEN = PN - 1;
+        assign operands = {s_a[EVEN*OP_W +: OP_W], {OP_W{1'b0}}, s_a[0 +: EVEN*OP_W]};
+        assign weights0 = {s_w[EVEN*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[0 +: EVEN*W_BITS]};
+        assign weights1 = {s_w[(PN+EVEN)*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN*W_BITS +: EVEN*W_BITS]};
+      end else begin : g_even
+        assign operands = s_a;
+        assign weights0 = s_w[PN*W_BITS-1:0];
+        assign weights1 = s_w[2*PN*W_BITS-1:PN*W_BITS];
       end
-      always @(posedge clk) begin
-        products_q1 <= products_d;
-        products_q2 <= products_q1;
+      nba_chain #(
+        .A_BITS(A_BITS),
+        .W_BITS(W_BITS)
+      ) u_chain [LINKS-1:0] (
+        .clk (clk),
+        .s_w0(weights0),
+        .s_w1(weights1),
+        .s_a (operands),
+        .m_p0(sums0),
+        .m_p1(sums1)
+      );
+      if (P_BITS == FIELD) begin : g_whole
+        assign both = {sums1, sums0};
+      end else begin : g_short
+        reg [2*LINKS*P_BITS-1:0] mine;
+        integer                  i;
+        always @* begin
+          mine = {(2*LINKS*P_BITS){1'b0}};
+          for (i = 0; i < LINKS; i = i + 1) begin
+            mine[i*P_BITS +: P_BITS]         = sums0[i*FIELD +: P_BITS];
+            mine[(LINKS+i)*P_BITS +: P_BITS] = sums1[i*FIELD +: P_BITS];
+          end
+        end
+        assign both = mine;
       end
       nba_sum #(
-        .PN      (PN),
-        .P_BITS  (PROD_W),
+        .PN      (LINKS),
+        .P_BITS  (P_BITS),
         .ACC_BITS(ACC_BITS),
         .HAS_MAX (HAS_MAX)
-      ) u_sum (
+      ) u_sum [1:0] (
         .clk       (clk),
-        .s_products(products_q2),
+        .s_products(both),
         .s_valid   (s_valid),
         .s_first   (s_first),
         .s_max     (s_max),

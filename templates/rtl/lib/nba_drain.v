@@ -208,6 +208,11 @@ module nba_drain #(
     lanes_q  <= selected[STEP_W-1:0];
     res_pos_q <= {res_pos_q[5:0], pos_q};
     res_ok_q <= {res_ok_q[1:0], cfg_res_en && res_word_q < cfg_res_words};
+    // The last stages are reset, here and below, so that a delay line is no memory cell to its end: its output is late.
+    if (rst) begin
+      res_pos_q[8:6] <= 3'd0;
+      res_ok_q[2]    <= 1'b0;
+    end
   end
 
   // Step flags travel beside the requantiser: d0 -> d0+10.
@@ -225,7 +230,14 @@ module nba_drain #(
     col_q   <= {col_q[FLAGS-2:0], col_last};
     end_q   <= {end_q[FLAGS-2:0], row_last};
     job_q   <= {job_q[FLAGS-2:0], job_last};
-    if (rst) valid_q <= {FLAGS{1'b0}};
+    if (rst) begin
+      valid_q          <= {FLAGS{1'b0}};
+      again_q[FLAGS-1] <= 1'b0;
+      group_q[FLAGS-1] <= 1'b0;
+      col_q[FLAGS-1]   <= 1'b0;
+      end_q[FLAGS-1]   <= 1'b0;
+      job_q[FLAGS-1]   <= 1'b0;
+    end
   end
 
   assign d_param_addr    = param_q;

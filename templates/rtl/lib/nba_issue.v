@@ -288,7 +288,11 @@ module nba_issue #(
   always @(posedge clk) begin
     xfer_q       <= {xfer_q[WAIT-2:0], slot_end_q2};
     xfer_first_q <= {xfer_first_q[WAIT-2:0], first_slot_q2};
-    if (rst) xfer_q <= {WAIT{1'b0}};
+    // The last stage is reset too, so that this is no memory cell, whose output would be late.
+    if (rst) begin
+      xfer_q               <= {WAIT{1'b0}};
+      xfer_first_q[WAIT-1] <= 1'b0;
+    end
   end
   assign xfer       = xfer_q[WAIT-1];
   assign xfer_first = xfer_q[WAIT-1] && xfer_first_q[WAIT-1];

@@ -93,7 +93,14 @@ module nba_operands #(
     rot_q    <= {rot_q[3:0], s_rot};
     valid_q  <= {valid_q[STAGES-2:0], s_valid};
     first_q  <= {first_q[STAGES-2:0], s_first};
-    if (rst) valid_q <= {STAGES{1'b0}};
+    // The last stages are reset, so that a delay line is no memory cell to its end: the output of that would be late.
+    if (rst) begin
+      valid_q           <= {STAGES{1'b0}};
+      first_q[STAGES-1] <= 1'b0;
+      sel_q[15:12]      <= 4'd0;
+      nest_a_q[4*A_W-1:2*A_W] <= {(2*A_W){1'b0}};
+      nest_w_q[44:27]   <= 18'd0;
+    end
   end
   wire [3:0]     sel    = sel_q[15:12];
   wire [A_W-1:0] nest_a = nest_a_q[3*A_W +: A_W];
@@ -103,7 +110,10 @@ module nba_operands #(
   generate
     if (HAS_MAX != 0) begin : g_max
       reg [STAGES+1:0] max_q;
-      always @(posedge clk) max_q <= {max_q[STAGES:0], cfg_max};
+      always @(posedge clk) begin
+        max_q <= {max_q[STAGES:0], cfg_max};
+        if (rst) max_q[STAGES+1] <= 1'b0;
+      end
       assign m_max = max_q[STAGES+1];
     end else begin : g_no_max
       wire unused = &{1'b0, cfg_max};
@@ -172,6 +182,7 @@ module nba_operands #(
       always @(posedge clk) begin
         degree_q  <= {degree_q[11:0], cfg_degree};
         degree_q8 <= degree_q[13:12];
+        if (rst) degree_q[13:12] <= 2'd0;
       end
       nba_spread #(
         .PP     (PP),
@@ -198,16 +209,21 @@ module nba_operands #(
     end
   endgenerate
 
+  // Weights that are not nested are read the two cycles later that nesting takes.
+  localparam integer W_WAIT = ((EARLY != 0) ? 0 : 1) + ((W_NEST != 0) ? 0 : 2);
   wire [15:0]            w_addr;
   wire [N_W*W_STORE-1:0] w_word;
   generate
-    if (EARLY != 0) begin : g_early
-      wire unused = &{1'b0, nest_w_q[44:36]};
+    if (W_WAIT == 0) begin : g_at_once
       assign w_addr = s_w_addr;
     end else begin : g_late
-      reg [15:0] w_addr_q;
-      always @(posedge clk) w_addr_q <= s_w_addr;
-      assign w_addr = w_addr_q;
+      reg [16*W_WAIT-1:0] w_addr_q;
+      wire [16*W_WAIT+15:0] w_addr_d = {w_addr_q, s_w_addr};
+      always @(posedge clk) begin
+        w_addr_q <= w_addr_d[16*W_WAIT-1:0];
+        if (rst) w_addr_q[16*W_WAIT-1 -: 16] <= 16'd0;
+      end
+      assign w_addr = w_addr_d[16*W_WAIT +: 16];
     end
   endgenerate
   nba_rom #(
@@ -223,17 +239,24 @@ module nba_operands #(
     .data(w_word)
   );
 
-  nba_wnest #(
-    .N         (N_W),
-    .STORE_BITS(W_STORE),
-    .W_BITS    (W_BITS),
-    .NEST      (W_NEST)
-  ) u_wnest (
-    .clk    (clk),
-    .s_data (w_word),
-    .s_shift(nest_w[3:0]),
-    .s_bits (nest_w[8:4]),
-    .m_data (m_w)
-  );
+  generate
+    if (W_NEST != 0) begin : g_nest
+      wire unused = &{1'b0, nest_w_q};
+      nba_wnest #(
+        .N         (N_W),
+        .STORE_BITS(W_STORE),
+        .W_BITS    (W_BITS)
+      ) u_wnest (
+        .clk    (clk),
+        .s_data (w_word),
+        .s_shift(nest_w[3:0]),
+        .s_bits (nest_w[8:4]),
+        .m_data (m_w)
+      );
+    end else begin : g_as_stored
+      wire unused = &{1'b0, nest_w, nest_w_q};
+      assign m_w = w_word;
+    end
+  endgenerate
 endmodule
 `default_nettype wire

@@ -3,7 +3,6 @@
 // Latency 2 cycles (shifted, rounded), N weights per cycle; no stall. Reset: none (data only).
 // N: weights (>= 1). STORE_BITS: width of a stored weight [bits] (2..8, 16); a job that stores fewer
 // bits has its codes sign-extended. W_BITS: width of a nested weight [bits] (2..STORE_BITS).
-// NEST: 1 if any job sees fewer bits than it stores; 0 ignores s_shift and s_bits.
 // s_shift: stored minus seen bits of the job (0..14). s_bits: its seen bits (2..W_BITS).
 // Packing: weight i at s_data[i*STORE_BITS] and m_data[i*W_BITS].
 `default_nettype none
@@ -11,8 +10,7 @@
 module nba_wnest #(
   parameter integer N          = 4,
   parameter integer STORE_BITS = 8,
-  parameter integer W_BITS     = 8,
-  parameter integer NEST       = 1
+  parameter integer W_BITS     = 8
 ) (
   input  wire                    clk,
   input  wire [N*STORE_BITS-1:0] s_data,
@@ -30,36 +28,24 @@ module nba_wnest #(
   genvar gi;
   generate
     for (gi = 0; gi < N; gi = gi + 1) begin : g_weight
-      wire [STORE_BITS-1:0] stored;
-      assign stored = s_data[gi*STORE_BITS +: STORE_BITS];
-
-      if (NEST != 0) begin : g_nest
-        // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
-        wire signed [STORE_BITS:0] pair;
-        wire signed [STORE_BITS:0] shifted;
-        reg         [STORE_BITS:0] shifted_q;
-        wire                       up;
-        assign pair    = {stored, 1'b0};
-        assign shifted = pair >>> s_shift;
-        assign up      = shifted_q[0] && (shifted_q[STORE_BITS:1] != top_q[STORE_BITS-1:0]);
-        always @(posedge clk) begin
-          shifted_q                    <= shifted;
-          nested_q[gi*W_BITS +: W_BITS] <= shifted_q[W_BITS:1] + {{(W_BITS-1){1'b0}}, up};
-        end
-      end else begin : g_plain
-        reg [W_BITS-1:0] stored_q;
-        always @(posedge clk) begin
-          stored_q                     <= stored[W_BITS-1:0];
-          nested_q[gi*W_BITS +: W_BITS] <= stored_q;
-        end
-        wire unused = &{1'b0, stored};
+      // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
+      wire signed [STORE_BITS:0] pair;
+      wire signed [STORE_BITS:0] shifted;
+      reg         [STORE_BITS:0] shifted_q;
+      wire                       up;
+      assign pair    = {s_data[gi*STORE_BITS +: STORE_BITS], 1'b0};
+      assign shifted = pair >>> s_shift;
+      assign up      = shifted_q[0] && (shifted_q[STORE_BITS:1] != top_q[STORE_BITS-1:0]);
+      always @(posedge clk) begin
+        shifted_q                    <= shifted;
+        nested_q[gi*W_BITS +: W_BITS] <= shifted_q[W_BITS:1] + {{(W_BITS-1){1'b0}}, up};
       end
     end
   endgenerate
 
   assign m_data = nested_q;
 
-  wire unused = &{1'b0, s_shift, s_bits, top_q};
+  wire unused = &{1'b0, top_q};
 
 `ifdef FORMAL
   // A stored weight of s_bits + s_shift bits gives a nested weight of s_bits bits.
@@ -84,7 +70,7 @@ module nba_wnest #(
   end
   assign f_store = {1'b0, f_bits_q} + {2'd0, f_shift_q};
   assign f_legal = f_seen_q[1] && (f_bits_q >= 5'd2) && (f_bits_q <= W_BITS)
-                   && (f_store <= STORE_BITS) && ((NEST != 0) || (f_shift_q == 4'd0));
+                   && (f_store <= STORE_BITS);
 
   generate
     for (gi = 0; gi < N; gi = gi + 1) begin : g_formal
