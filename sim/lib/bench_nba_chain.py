@@ -17,7 +17,7 @@ LATENCY = 4
 
 @cocotb.test(timeout_time=1, timeout_unit="ms")
 async def both_sums(dut) -> None:
-    a_bits, w_bits = (parameter(dut, name) for name in ("A_BITS", "W_BITS"))
+    a_bits, w_bits, links = (parameter(dut, name) for name in ("A_BITS", "W_BITS", "LINKS"))
     rand = rng()
     most, half = (1 << a_bits) - 1, 1 << (w_bits - 1)
     least = 1 - half if a_bits + w_bits == 16 else -half
@@ -46,4 +46,4 @@ async def both_sums(dut) -> None:
         dut.s_a.value = pack([operand for _, _, operand in case(cycle - 1)], a_bits + 1)
     assert len(seen) == len(cases)
     for (one, two), found in zip(cases, seen, strict=True):
-        assert found == tuple(one[i] * one[2] + two[i] * two[2] for i in range(2)), (one, two, found)
+        assert found == tuple((links - 1) * one[i] * one[2] + two[i] * two[2] for i in range(2)), (one, two, found)

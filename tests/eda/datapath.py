@@ -24,7 +24,7 @@ _ARRAY_ADDERS = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS MUL_LUT"
 _MUL = "A_W B_W B_SIGNED P_W HAS_C"
 _SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
-_CHAIN = "A_BITS W_BITS"
+_CHAIN = "A_BITS W_BITS LINKS"
 _PAIR_DEGREE = "A_BITS W_BITS DEGREE"
 _SUM = "PN P_BITS ACC_BITS HAS_MAX"
 _REQUANT = "PQ PP ACC_BITS HAS_RES"
@@ -96,7 +96,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
     "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
     + _sets(_PAIR_DEGREE, (8, 8, 2), (8, 8, 4), (2, 2, 4), (4, 8, 2), (3, 2, 2)),
-    "nba_chain": _sets(_CHAIN, (8, 8), (8, 2), (2, 7), (5, 4), (7, 8)),
+    "nba_chain": _sets(_CHAIN, (8, 8, 2), (8, 2, 2), (2, 7, 2), (5, 4, 2), (7, 8, 2), (8, 8, 1)),
     "nba_sum": _sets(_SUM, (1, 16, 20, 0), (1, 10, 10, 1), (4, 16, 24, 0), (5, 8, 17, 0), (11, 9, 10, 0), (3, 4, 4, 1)),
     "nba_requant": _sets(
         _REQUANT, (1, 1, 8, 1), (2, 2, 24, 1), (1, 4, 30, 1), (4, 1, 30, 0), (2, 8, 17, 0), (3, 1, 4, 1)
@@ -143,7 +143,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     + _sets(_ARRAY_PACK, (3, 2, 1, 2, 2, 6, 1))
     + _sets(_ARRAY_DEGREE, (2, 1, 1, 2, 2, 5, 1, 4))
     + _sets(_ARRAY_CHAIN, (3, 3, 1, 2, 2, 6, 1, 1)),
-    "nba_chain": _sets(_CHAIN, (2, 2), (3, 3), (2, 4)),
+    "nba_chain": _sets(_CHAIN, (2, 2, 2), (3, 3, 2), (2, 4, 2), (3, 2, 1)),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
     "nba_mul": _sets(_MUL, (4, 3, 1, 7, 0), (3, 2, 1, 5, 1), (4, 4, 0, 9, 1), (3, 5, 1, 6, 0), (2, 2, 0, 3, 0))
@@ -324,8 +324,8 @@ MUTANTS: tuple[Mutant, ...] = (
     # a cycle later; the odd input with the weight of another one.
     Mutant(
         module="nba_chain",
-        old="first_product_q + half",
-        new="first_product_q",
+        old="<= product_q + half;",
+        new="<= product_q;",
         bench=BENCHES["nba_chain"][0],
         proof=PROOFS["nba_chain"][0],
     ),
@@ -358,8 +358,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_dot",
         top="nba_array",
-        old="{s_w[(PN+EVEN)*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN",
-        new="{s_w[EVEN*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN",
+        old=".s_w1({s_w[(PN+EVEN)*W_BITS +: W_BITS],",
+        new=".s_w1({s_w[EVEN*W_BITS +: W_BITS],",
         bench=BENCHES["nba_array"][21],
     ),
     Mutant(
@@ -450,8 +450,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_dot",
         top="nba_array",
-        old="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a(s_a),",
-        new="      ) u_mul [PN-1:0] (\n        .clk(clk),\n        .s_a({PN{s_a[OP_W-1:0]}}),",
+        old="        ) u_mul [PN-1:0] (\n          .clk(clk),\n          .s_a(s_a),",
+        new="        ) u_mul [PN-1:0] (\n          .clk(clk),\n          .s_a({PN{s_a[OP_W-1:0]}}),",
         bench=BENCHES["nba_array"][27],
     ),
     Mutant(

@@ -2,7 +2,8 @@
 // nba_chain: two operands times two weights each, by two multipliers; the products of both operands are added.
 // Latency 3 cycles from s_a and 4 from s_w0 and s_w1, which come one cycle before s_a; one step per cycle; no stall.
 // Reset: none (data only).
-// A_BITS: activation precision [bits] (2..8). W_BITS: weights (2..8).
+// A_BITS: activation precision [bits] (2..8). W_BITS: weights (2..8). LINKS: operands (2; 1: the last of an odd number,
+// n = 1 alone; what belongs to n = 0 is ignored).
 // Packing: operand n at s_a[n*(A_BITS+1)], its weights at s_w0[n*W_BITS] and s_w1[n*W_BITS], n = 0, 1. An operand is
 // never -2^A_BITS; with weights of 8 bits and operands of 9, neither weight in s_w1 is -128.
 // m_p0 = s_w0[0] * s_a[0] + s_w0[1] * s_a[1], m_p1 = s_w1[0] * s_a[0] + s_w1[1] * s_a[1]: A_BITS + W_BITS + 1 bits each,
@@ -15,7 +16,8 @@
 
 module nba_chain #(
   parameter integer A_BITS = 8,
-  parameter integer W_BITS = 8
+  parameter integer W_BITS = 8,
+  parameter integer LINKS  = 2
 ) (
   input  wire                   clk,
   input  wire [2*W_BITS-1:0]    s_w0,
@@ -38,9 +40,7 @@ module nba_chain #(
   wire signed [PAIR_W-1:0] low_d;
   wire signed [OP_W-1:0]   second_d;
   wire        [WIDTH-1:0]  half;
-  reg  signed [PAIR_W-1:0] first_pair_q;
-  reg  signed [WIDTH-1:0]  first_product_q;
-  reg  signed [WIDTH-1:0]  first_sum_q;
+  wire signed [WIDTH-1:0]  first_sum;
   reg  signed [PAIR_W-1:0] high_q;
   reg  signed [PAIR_W-1:0] low_q;
   reg  signed [OP_W-1:0]   second_q;
@@ -61,16 +61,29 @@ module nba_chain #(
   assign first    = s_a[OP_W-1:0];
   assign second_d = s_a[2*OP_W-1:OP_W];
   assign half     = {{(WIDTH-1){1'b0}}, 1'b1} << (FIELD - 1);
+  generate
+    if (LINKS > 1) begin : g_first
+      reg signed [PAIR_W-1:0] pair_q;
+      reg signed [WIDTH-1:0]  product_q;
+      reg signed [WIDTH-1:0]  first_sum_q;
+      always @(posedge clk) begin
+        pair_q      <= high + low;
+        product_q   <= pair_q * first;
+        first_sum_q <= product_q + half;
+      end
+      assign first_sum = first_sum_q;
+    end else begin : g_alone
+      wire unused = &{1'b0, high, low, first};
+      assign first_sum = half;
+    end
+  endgenerate
   always @(posedge clk) begin
-    first_pair_q     <= high + low;
-    first_product_q  <= first_pair_q * first;
-    first_sum_q      <= first_product_q + half;
     high_q           <= high_d;
     low_q            <= low_d;
     second_q         <= second_d;
     second_pair_q    <= high_q + low_q;
     second_product_q <= second_pair_q * second_q;
-    sum_q            <= second_product_q + first_sum_q;
+    sum_q            <= second_product_q + first_sum;
   end
   // Nothing lies above the upper field, so that it may be negative.
   assign m_p0 = {~sum_q[FIELD-1], sum_q[FIELD-2:0]};
@@ -91,6 +104,8 @@ module nba_chain #(
   wire signed [W_BITS-1:0] f_w01 = f_w0_q[2*W_BITS-1:W_BITS];
   wire signed [W_BITS-1:0] f_w10 = f_w1_q[W_BITS-1:0];
   wire signed [W_BITS-1:0] f_w11 = f_w1_q[2*W_BITS-1:W_BITS];
+  wire signed [FIELD-1:0]  f_first0 = (LINKS > 1) ? f_w00 * first : 32'sd0;
+  wire signed [FIELD-1:0]  f_first1 = (LINKS > 1) ? f_w10 * first : 32'sd0;
   wire        [W_BITS-1:0] f_least = {1'b1, {(W_BITS-1){1'b0}}};
   initial f_seen_q = 4'd0;
   always @* begin
@@ -101,8 +116,8 @@ module nba_chain #(
     f_seen_q <= {f_seen_q[2:0], 1'b1};
     f_w0_q   <= s_w0;
     f_w1_q   <= s_w1;
-    f_p0_q1  <= f_w00 * first + f_w01 * second_d;
-    f_p1_q1  <= f_w10 * first + f_w11 * second_d;
+    f_p0_q1  <= f_first0 + f_w01 * second_d;
+    f_p1_q1  <= f_first1 + f_w11 * second_d;
     f_p0_q2  <= f_p0_q1;
     f_p1_q2  <= f_p1_q1;
     f_p0_q3  <= f_p0_q2;

@@ -106,39 +106,50 @@ module nba_dot #(
         .m_acc     (m_acc)
       );
     end else if (CHAIN != 0) begin : g_chain
-      // Inputs two by two; an odd one out is the second of its chain, so that the first multiplier is none.
+      // Inputs two by two; an odd one is alone.
       localparam integer LINKS  = (PN + 1) / 2;
+      localparam integer EVEN   = PN - PN % 2;
       localparam integer FIELD  = PROD_BITS + 1;
       localparam integer P_BITS = (FIELD < ACC_BITS) ? FIELD : ACC_BITS;
-      wire [2*LINKS*OP_W-1:0]   operands;
-      wire [2*LINKS*W_BITS-1:0] weights0;
-      wire [2*LINKS*W_BITS-1:0] weights1;
+      wire [EVEN/2*FIELD-1:0]   pairs0;
+      wire [EVEN/2*FIELD-1:0]   pairs1;
       wire [LINKS*FIELD-1:0]    sums0;
       wire [LINKS*FIELD-1:0]    sums1;
       wire [2*LINKS*P_BITS-1:0] both;
       wire                      unused;
       assign unused = &{1'b0, s_degree_q1, s_degree_q2};
-      if (PN % 2 != 0) begin : g_odd
-        localparam integer EVEN = PN - 1;
-        assign operands = {s_a[EVEN*OP_W +: OP_W], {OP_W{1'b0}}, s_a[0 +: EVEN*OP_W]};
-        assign weights0 = {s_w[EVEN*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[0 +: EVEN*W_BITS]};
-        assign weights1 = {s_w[(PN+EVEN)*W_BITS +: W_BITS], {W_BITS{1'b0}}, s_w[PN*W_BITS +: EVEN*W_BITS]};
-      end else begin : g_even
-        assign operands = s_a;
-        assign weights0 = s_w[PN*W_BITS-1:0];
-        assign weights1 = s_w[2*PN*W_BITS-1:PN*W_BITS];
-      end
       nba_chain #(
         .A_BITS(A_BITS),
         .W_BITS(W_BITS)
-      ) u_chain [LINKS-1:0] (
+      ) u_chain [EVEN/2-1:0] (
         .clk (clk),
-        .s_w0(weights0),
-        .s_w1(weights1),
-        .s_a (operands),
-        .m_p0(sums0),
-        .m_p1(sums1)
+        .s_w0(s_w[EVEN*W_BITS-1:0]),
+        .s_w1(s_w[(PN+EVEN)*W_BITS-1:PN*W_BITS]),
+        .s_a (s_a[EVEN*OP_W-1:0]),
+        .m_p0(pairs0),
+        .m_p1(pairs1)
       );
+      if (EVEN < PN) begin : g_odd
+        wire [FIELD-1:0] last0;
+        wire [FIELD-1:0] last1;
+        nba_chain #(
+          .A_BITS(A_BITS),
+          .W_BITS(W_BITS),
+          .LINKS (1)
+        ) u_last (
+          .clk (clk),
+          .s_w0({s_w[EVEN*W_BITS +: W_BITS], {W_BITS{1'b0}}}),
+          .s_w1({s_w[(PN+EVEN)*W_BITS +: W_BITS], {W_BITS{1'b0}}}),
+          .s_a ({s_a[EVEN*OP_W +: OP_W], {OP_W{1'b0}}}),
+          .m_p0(last0),
+          .m_p1(last1)
+        );
+        assign sums0 = {last0, pairs0};
+        assign sums1 = {last1, pairs1};
+      end else begin : g_even
+        assign sums0 = pairs0;
+        assign sums1 = pairs1;
+      end
       if (P_BITS == FIELD) begin : g_whole
         assign both = {sums1, sums0};
       end else begin : g_short
