@@ -7,7 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests import object_cache
+from tests import object_cache, sampling
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(sampling.OPTION, action="store_true", help="run all cases of the tests that are marked `sampled`")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -15,3 +19,15 @@ def pytest_configure(config: pytest.Config) -> None:
     shared = ExitStack()
     shared.enter_context(object_cache.shared())
     config.add_cleanup(shared.close)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the cases that this run does not take."""
+    if config.getoption(sampling.OPTION) or any("::" in arg for arg in config.args):
+        return
+    out = sampling.left_out(items)
+    if out:
+        gone = {id(item) for item in out}
+        items[:] = [item for item in items if id(item) not in gone]
+        config.hook.pytest_deselected(items=out)

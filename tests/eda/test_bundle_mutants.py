@@ -62,6 +62,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {seed: _bundle(seed, base / str(seed)) for seed in sorted({bug.seed for bug in PLANTED})}
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     "bug",
     [

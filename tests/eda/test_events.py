@@ -123,6 +123,7 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
     return {w[0]: int(w[1]) for w in words if len(w) == 2 and w[1].isdigit()}
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
     case = subject(seed)

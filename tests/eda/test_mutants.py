@@ -17,6 +17,7 @@ pytestmark = pytest.mark.eda
 NAMES = [f"{mutant.module}-{i}" for i, mutant in enumerate(MUTANTS)]
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.proof is not None], ids=[
     name for name, m in zip(NAMES, MUTANTS, strict=True) if m.proof is not None
 ])  # fmt: skip
@@ -27,6 +28,7 @@ def test_proof_fails(mutant: Mutant, tmp_path: Path) -> None:
         prove(mutant.module, mutant.proof, tmp_path, mutated(mutant, tmp_path))
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("mutant", [m for m in MUTANTS if m.bench is not None], ids=[
     name for name, m in zip(NAMES, MUTANTS, strict=True) if m.bench is not None
 ])  # fmt: skip

@@ -256,6 +256,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     return folder / "rtl"
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [

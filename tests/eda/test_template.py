@@ -64,6 +64,7 @@ THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("first", ICARUS_SEEDS[::BATCH])
 def test_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
@@ -74,6 +75,7 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4], *COLUMNS_SEEDS[::4]])
 def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
@@ -225,6 +227,7 @@ def test_any_columns_and_strides_occur_in_every_way() -> None:
     }, found  # fmt: skip
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("seed", VERILATOR_SEEDS)
 def test_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=seed % 2 == 0)
