@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which cases of the tests marked `sampled(every=n)` a run takes: about one of n, or all with --all-cases.
 
-The choice follows from the name of the case alone, so it is the same on every machine, and adding a case changes none of
+The choice follows from the name of the case alone, so it is the same on every machine, and a new case changes none of
 the others. A case that is asked for by its name (path::test[case]) runs in any case.
 """
 

@@ -53,7 +53,6 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     return compile_group(tmp_path_factory.mktemp("networks"), tuple(cases))
 
 
-@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("index", range(PAIRS + WIDE_PAIRS + PACKED_PAIRS + CHANNEL_PAIRS + COLUMN_PAIRS))
 def test_random_design(group: Group, index: int) -> None:
     np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)

@@ -17,7 +17,6 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
     return compile_group(tmp_path_factory.mktemp("operators"), tuple(operator_case(o) for o in OPERATORS))
 
 
-@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("index", range(len(OPERATORS)), ids=[o.name for o in OPERATORS])
 def test_operator(group: Group, index: int) -> None:
     np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
