@@ -15,7 +15,7 @@ from nba.ir.network import Network, Weights, weights_digest
 from nba.learn.space.config import StageSpace
 from nba.learn.space.network import Architecture, blocks, skeleton
 from tests.spaces import DIGITS_SPACE
-from tests.strategies import random_weights
+from tests.strategies import above_least, random_weights
 
 PLATFORM = "zc706"
 BUDGETS = Budgets(dsp=400, bram=400)
@@ -40,7 +40,9 @@ def large_network(seed: int) -> tuple[Network, Weights]:
     """Expansion 1 in the first block, 3, then 6 in the others; all kernels 3x3, all bits 8; weights from `seed`."""
     n = len(blocks(MACRO))
     ops = tuple("k3_e1" if i == 0 else "k3_e3" if i < 5 else "k3_e6" for i in range(n))
-    return random_weights(np.random.default_rng(seed), skeleton(Architecture(macro=MACRO, ops=ops, bits=(8,) * n)))
+    skeletal = skeleton(Architecture(macro=MACRO, ops=ops, bits=(8,) * n))
+    network, weights = random_weights(np.random.default_rng(seed), skeletal)
+    return network, above_least(weights)
 
 
 def large_design(seed: int = 1) -> tuple[Design, Weights]:

@@ -266,6 +266,17 @@ def random_weights(rng: np.random.Generator, skeleton: Network) -> tuple[Network
     return network, tuple(weights)
 
 
+def above_least(weights: Weights) -> Weights:
+    """The weights without the least of their bits, -128 or -32768, as the project's quantiser makes them."""
+    return tuple(
+        replace(
+            layer,
+            weight=np.maximum(layer.weight, 1 - (1 << (8 * layer.weight.itemsize - 1))).astype(layer.weight.dtype),
+        )
+        for layer in weights
+    )
+
+
 def _grow(rng: np.random.Generator, limits: NetworkLimits) -> tuple[Network, Weights] | None:
     """One attempt at a random network; None if a tensor was left without a consumer."""
     first = _tensor(

@@ -23,7 +23,7 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.ir.design import Design
-from nba.ir.network import LayerWeights, Weights, weights_digest
+from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
@@ -32,7 +32,7 @@ from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, random_codes, random_pair
+from tests.strategies import NetworkLimits, above_least, random_codes, random_pair
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -109,7 +109,7 @@ def subject(seed: int) -> Subject:
         if exact.output_cycle[-1] <= MAX_CYCLES:
             break
     platform = get(PLATFORM)
-    weights = pair.weights if seed % 2 == 0 else tuple(_above_least(w) for w in pair.weights)
+    weights = pair.weights if seed % 2 == 0 else above_least(pair.weights)
     design = Design(
         name=f"pair {seed}",
         network=pair.network,
@@ -123,12 +123,6 @@ def subject(seed: int) -> Subject:
     )
     images = random_codes(rng, pair.network.tensors[0], FRAMES)
     return Subject(seed=seed, design=design, weights=weights, program=pair.program, images=images)
-
-
-def _above_least(layer: LayerWeights) -> LayerWeights:
-    """The layer without -128, or what is the least of its bits: then its products fit a chain of multipliers."""
-    least = -(1 << (8 * layer.weight.itemsize - 1))
-    return replace(layer, weight=np.maximum(layer.weight, least + 1).astype(layer.weight.dtype))
 
 
 def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
