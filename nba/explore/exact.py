@@ -215,7 +215,9 @@ def _options(
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for kind, scale, res in product(*(sorted({u[f] for u in needs}) for f in range(3))):
         allowed = np.array([u[0] <= kind and u[1] <= scale and u[2] <= res for u in needs])
-        if not allowed.any():
+        given = [u for u, may in zip(needs, allowed, strict=True) if may]
+        # A profile that no set of layers has is another one with the same layers.
+        if not given or any(max(u[f] for u in given) < most for f, most in enumerate((kind, scale, res))):
             continue
         macs = np.array([mac_dsp(pm, pn, pp, kind) for pm, pn, _ in sizes], np.int64)
         dsp = macs + every[:, 2] * pp * (scale + res)

@@ -16,7 +16,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.machine.designs import ACC_BITS, ACT_BITS, CODE_BITS, INPUT, PACKED, PACKING, RESIDUAL, WEIGHT_BITS
-from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, products, requant_dsp
+from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, chains, products, requant_dsp
 from nba.machine.logic import FEATURES, PlaceLimits, coefficients, features
 from nba.machine.multipliers import product_bits, requant_bits
 from nba.machine.parts import (
@@ -53,6 +53,7 @@ from nba.machine.placement import compiled_mac_dsp, multiplier_table
 
 PRICES = (3_000, 10_000, 25_000, 50_000, 100_000, 200_000, 400_000, 800_000, 3_000_000)
 """Thousandths of a LUT that a DSP block is worth, of which the exact search takes the one of the best bound."""
+_SUMS = FEATURES.index(("array", "adder bits of the lane sums"))
 _SMALL = FEATURES.index(("array", "bits of products too small for a DSP block"))
 _BLOCK_PRODUCTS = FEATURES.index(("array", "bits of products that have a DSP block each"))
 _PACKED = FEATURES.index(("array", "bits of products that are taken out of a packed one"))
@@ -120,7 +121,7 @@ def engine_weights(
     table = _lut_milli(budget.platform)
     kept = table.copy()
     # How the chunk multiplies is not known from the least widths; `_weights` adds what is.
-    kept[[_SMALL, _SMALL + 1, _BLOCK_PRODUCTS, _PACKED]] = 0
+    kept[[_SUMS, _SMALL, _SMALL + 1, _BLOCK_PRODUCTS, _PACKED]] = 0
     found = np.empty(len(sizes), np.int64)
     _weights(
         sizes, chunk, _host(layers, pp), kept, table, multiplier_table(budget.platform.logic), needs[0], needs[1],
@@ -160,6 +161,9 @@ def _weights(
         # The ring of the edge is among those of all uses.
         lut -= table[_RINGS]
         macs = pm * pn * pp
+        # Chains of two lanes take fewer adders than any other way.
+        lanes, more = ((pn + 1) // 2, 2) if chains(kind, 1, pn) else (pn, 1)
+        lut += table[_SUMS] * pm * pp * (lanes - 1) * (product + more)
         if kind == IN_LUTS:
             small = macs * (table[_SMALL] * product + table[_SMALL + 1] * (least[0] + 1) * least[1])
             lut += min(small, price * compiled_mac_dsp(pm, pn, pp, PAIRED if mixes else SINGLE))

@@ -10,15 +10,15 @@ import pytest
 
 from nba.boards import get
 from nba.explore.bounds import FORBIDDEN, makespan
-from nba.explore.exact import ExactSearch, Menu, Plan, _needs
+from nba.explore.exact import ExactSearch, Menu, Plan, _needs, _options
 from nba.explore.finalise import UNLIMITED, build, finalise
 from nba.explore.refine import Engines, engines_usage
 from nba.explore.space import AcceleratorSpace
-from nba.explore.weights import engine_weights, fixed_milli
+from nba.explore.weights import Budget, engine_weights, fixed_milli
 from nba.ir.check import check_network
 from nba.ir.network import Network, widened
 from nba.machine.accelerator_rules import columns_of
-from nba.machine.designs import Designs, layer_table
+from nba.machine.designs import ACC_BITS, ACT_BITS, MIXES, WEIGHT_BITS, Designs, layer_table
 from nba.machine.usage import usage
 from tests.unit.hw_networks import DIGITS, blocks_network, mixed_bits
 
@@ -168,6 +168,23 @@ def test_bounds_under_budgets_of_dsp_blocks_and_luts(seed: int) -> None:
     assert lower <= best
     if plan is not None:
         assert plan.interval >= best
+
+
+def test_profiles_that_no_layer_asks_for() -> None:
+    """Layers of few bits with short accumulators beside wide ones with long accumulators: no engine multiplies in LUTs
+    and has long accumulators."""
+    layers = layer_table(DIGITS)
+    table = layers[layers[:, MIXES] == 1].copy()
+    table[:, [ACT_BITS, WEIGHT_BITS, ACC_BITS]] = (8, 8, 30)
+    table[0, [ACT_BITS, WEIGHT_BITS, ACC_BITS]] = (4, 4, 20)
+    menu = menu_of(AcceleratorSpace(slots=tuple(x.operator.mixes for x in DIGITS.layers)))
+    found = _options(table, True, 2, menu, 1 << 40, Budget(platform=BOARD, limits=(100, 50_000), price=50_000))
+    wide, narrow = (
+        (found.work < FORBIDDEN).all(1),
+        (found.work[:, 0] < FORBIDDEN) & (found.work[:, 1:] >= FORBIDDEN).all(1),
+    )
+    assert wide.any()
+    assert narrow.any()
 
 
 def weight_of(search: ExactSearch, layers: np.ndarray, designs: Designs, k: int) -> np.ndarray:
