@@ -94,6 +94,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_pair": (
         _case({}, ("xc7",)), _case({"DEGREE": 4}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP)),
     ),
+    "nba_chain": (_case({}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP))),
     "nba_sum": (_case({"PN": 8}), _case({"PN": 16}, FPGA), _case({"PN": 1, "HAS_MAX": 1}, FPGA)),
     "nba_mul": (
         _case({"A_W": 25, "B_W": 16, "B_SIGNED": 0, "P_W": 41}), _case({"A_W": 9, "B_W": 8, "P_W": 17}, FPGA),
@@ -101,11 +102,13 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "nba_dot": (
         _case({"SHARE": 2, "PN": 8}, ("xc7",)), _case({"SHARE": 2, "PN": 8, "DEGREE": 4}, ("xc7",)),
+        _case({"SHARE": 2, "PN": 9, "CHAIN": 1}, ("xc7",)),
         _case({"PN": 8}, FPGA), _case({"PN": 8}, CHIP),
     ),
     "nba_array": (
         _case({"PM": 2, "PN": 8, "PP": 2}, FPGA),
         _case({"PM": 2, "PN": 8, "PP": 2, "PACK": 1}, ("xc7",)),
+        _case({"PM": 2, "PN": 8, "PP": 2, "PACK": 1, "CHAIN": 1}, ("xc7",)),
         _case({"PM": 2, "PN": 8, "PP": 1, "PACK": 1, "DEGREE": 4}, ("xc7",)),
         _case({"PM": 2, "PN": 16, "PP": 1}, FPGA),
         _case({"PER_CHANNEL": 1, "PM": 8, "PN": 1, "PP": 2, "HAS_MAX": 1}, FPGA),
