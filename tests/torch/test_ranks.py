@@ -76,7 +76,7 @@ def test_two_processes_train_like_one(results: list[Result]) -> None:
     assert weights == same
     assert len(alone) == pair.TRAIN.epochs
     for a, b in zip(alone, first, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=5e-3)
+        assert a["loss"] == pytest.approx(b["loss"], rel=2e-2)
         assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
         assert a["learning_rate"] == b["learning_rate"]
 
