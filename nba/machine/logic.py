@@ -22,6 +22,7 @@ from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, chains, is_block, pr
 from nba.machine.parts import (
     C_ACC,
     C_ACT,
+    C_CHAINS,
     C_DEGREE,
     C_DST,
     C_JOBS,
@@ -152,7 +153,7 @@ def features(
         for i in range(1, degree):
             fields += PAIR_BITS if i == 1 else PAIR_BITS // 2
         found[0] += pm * pp * degree * acc
-        if chains(kind, degree, pn):
+        if c[C_CHAINS] == 1 and chains(kind, degree, pn):
             found[1] += pm * pp * ((pn + 1) // 2 - 1) * (fields + 2)
         else:
             found[1] += pm * pp * (pn - 1) * (fields + degree)

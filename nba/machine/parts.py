@@ -67,13 +67,15 @@ from nba.machine.timing import drain_cycles
 # word, and requantises pq x pp values), and those among them that read a residual word from every bank. The largest
 # degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
 # frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
-# leaves these two 0).
+# leaves these two 0). 1 where lanes may add up in chains of DSP blocks: always, but in recorded syntheses of older
+# Verilog.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
     C_SHIFT, C_PAD_WORDS, C_PAD_STEPS, C_REQUANT_LUT, C_PRODUCT_LUT,
-) = range(27)  # fmt: skip
-CHUNK_COLUMNS = 27
+    C_CHAINS,
+) = range(28)  # fmt: skip
+CHUNK_COLUMNS = 28
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from every bank, and sub-words written to single banks.
@@ -88,7 +90,7 @@ HOST_COLUMNS = 9
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 27], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
+    """chunks: int64 [K, 28], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -138,7 +140,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         chunk.param_depth, len(chunk.jobs), sum(e.port == "main" for e in sources),
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
-        chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"),
+        chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"), 1,
     )  # fmt: skip
 
 
@@ -173,6 +175,7 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_DRAINS] += groups * drain * layer[DEGREE]
     row[C_DEGREE] = max(row[C_DEGREE], layer[MOST_DEGREE])
     row[C_PACKING] = layer[PACKED]
+    row[C_CHAINS] = 1
     row[C_SHIFT] = max(row[C_SHIFT], layer[SHIFT_BITS])
     if layer[PADS] == 1:
         row[C_PAD_WORDS] += ceil_div(layer[N], input_word(mixes == 1, pm, pn))
@@ -195,7 +198,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 27], edges [n_edge_slots(K), 6] and host [9].
+    """The parts of one design, into chunks [K, 28], edges [n_edge_slots(K), 6] and host [9].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.
