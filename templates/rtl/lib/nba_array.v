@@ -9,7 +9,8 @@
 // A = ((p*ceil(PM/S) + m/S)*DEGREE + i)*S + m%S; behind the last output of an odd PM lies an arbitrary one (S = 2).
 // PACK: 1 if outputs 2j and 2j+1 share their multipliers (nba_pair; not PER_CHANNEL; A_BITS, W_BITS <= 8); s_w is then
 // that of the step of the next cycle. CHAIN: 1 if inputs 2n and 2n+1 are added in a chain of two multipliers (PACK,
-// DEGREE = 1, PN > 1); with A_BITS and W_BITS of 8 no weight of an odd output is -128 then. DEGREE 1, 2, 4: columns in an operand, at most (PACK; 1 without). A step has
+// DEGREE = 1, PN > 1); with A_BITS and W_BITS of 8 no weight of an odd output is -128 then.
+// DEGREE 1, 2, 4: columns in an operand, at most (PACK; 1 without). A step has
 // 2^s_degree of them, column p + i*PP in field i of operand p (nba_spread): OP_W = 13 (2), 15 (4), else A_BITS + 1.
 // MUL_LUT: 1 if the products are made of adders (nba_mul; not with PACK), 0: as synthesis places them.
 // HAS_MAX: 1 if any job takes the largest product instead of the sum (PER_CHANNEL only; weights of 1: the code).

@@ -10,7 +10,7 @@
 // signed, exact.
 // The weights of an operand are added into one, w1 * 2^FIELD + w0, whose product has both in its fields (nba_pair). The
 // first multiplier adds half of a field, which keeps the lower field from borrowing of the upper one, and the second
-// adds the sum of the first. Each is a DSP48E1: weights at its pre-adder, sum at its adder, cascaded, all registers.
+// adds the sum of the first. Each is a DSP48E1: weights at its pre-adder, sum at its adder, all registers.
 // The second one waits a cycle for the first, in registers that the block has, too.
 `default_nettype none
 
