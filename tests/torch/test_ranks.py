@@ -64,6 +64,11 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     return [*(torch.load(folder / f"{rank}.pt") for rank in range(2)), alone]
 
 
+CODES_APART = (2e-3, 5e-3, 2e-2)
+"""How far the losses of rounded codes may lie apart in the epochs: a sum in another order turns over a code, whose share
+of the loss grows from epoch to epoch, by CPU (0.06, 0.09 and 0.51 % on an AMD EPYC)."""
+
+
 def test_two_processes_train_like_one(results: list[Result]) -> None:
     """The same curves within float tolerance, wider where codes are rounded; the two have the very same weights."""
     (_, _, plain, first, weights, *_), (_, _, other, second, same, *_), (_, _, expected, alone, *_) = results
@@ -75,8 +80,8 @@ def test_two_processes_train_like_one(results: list[Result]) -> None:
     assert first == second
     assert weights == same
     assert len(alone) == pair.TRAIN.epochs
-    for a, b in zip(alone, first, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=2e-2)
+    for a, b, apart in zip(alone, first, CODES_APART, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=apart)
         assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
         assert a["learning_rate"] == b["learning_rate"]
 
