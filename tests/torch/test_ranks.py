@@ -64,9 +64,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     return [*(torch.load(folder / f"{rank}.pt") for rank in range(2)), alone]
 
 
-CODES_APART = (2e-3, 5e-3, 2e-2)
-"""How far the losses of rounded codes may lie apart in the epochs: a sum in another order turns over a code, whose share
-of the loss grows from epoch to epoch, by CPU (0.06, 0.09 and 0.51 % on an AMD EPYC)."""
+CODES_APART = ((2e-3, 0.03), (5e-3, 0.03), (2e-2, 0.06))
+"""How far losses (relative) and accuracies of rounded codes may lie apart, by epoch. A sum in another order turns a
+code over, and what follows grows from epoch to epoch: on an AMD EPYC 0.06, 0.09 and 0.51 % of the loss, and two images
+in the end."""
 
 
 def test_two_processes_train_like_one(results: list[Result]) -> None:
@@ -80,9 +81,9 @@ def test_two_processes_train_like_one(results: list[Result]) -> None:
     assert first == second
     assert weights == same
     assert len(alone) == pair.TRAIN.epochs
-    for a, b, apart in zip(alone, first, CODES_APART, strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=apart)
-        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
+    for a, b, (loss, accuracy) in zip(alone, first, CODES_APART, strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=loss)
+        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=accuracy)
         assert a["learning_rate"] == b["learning_rate"]
 
 
