@@ -97,8 +97,8 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_chain": (_case({}, ("xc7",)), _case({"A_BITS": 4, "W_BITS": 5}, ("ecp5", *CHIP))),
     "nba_sum": (_case({"PN": 8}), _case({"PN": 16}, FPGA), _case({"PN": 1, "HAS_MAX": 1}, FPGA)),
     "nba_mul": (
-        _case({"A_W": 25, "B_W": 16, "B_SIGNED": 0, "P_W": 41}), _case({"A_W": 9, "B_W": 8, "P_W": 17}, FPGA),
-        _case({"A_W": 17, "B_W": 9, "P_W": 48, "HAS_C": 1}, FPGA),
+        _case({"A_W": 25, "B_W": 16, "B_SIGNED": 0, "P_W": 41, "STAGES": 3}),
+        _case({"A_W": 9, "B_W": 8, "P_W": 17}, FPGA), _case({"A_W": 17, "B_W": 9, "P_W": 25}, FPGA),
     ),
     "nba_dot": (
         _case({"SHARE": 2, "PN": 8}, ("xc7",)), _case({"SHARE": 2, "PN": 8, "DEGREE": 4}, ("xc7",)),
@@ -219,18 +219,27 @@ def cases() -> tuple[Case, ...]:
 def verilog(case: Case, flow: str) -> tuple[str, dict[str, str]]:
     """(top module, files by name) of a case: its Verilog and the memory contents.
 
-    On ECP5 designs multiply one by one: a pair takes 25 bits, and a multiplier there has 18.
+    A multiplier of ECP5 has 18 bits, and a pair takes 25. So designs multiply one by one there, and requantisers have
+    their products from two narrower ones.
     """
     if case.kind == "design":
         files = DESIGNS[case.module]()
         if flow == "ecp5":
-            files = {name: re.sub(r"\.PACK( +)\(1\)", r".PACK\1(0)", text) for name, text in files.items()}
+            files = {name: _narrow(text) for name, text in files.items()}
         return "nba_t", {name.removeprefix("rtl/"): text for name, text in files.items() if name.startswith("rtl/")}
     text = {path.name: path.read_text(encoding="utf-8") for path in sorted(library().glob("*.v"))}
+    if flow == "ecp5":
+        text = {name: _narrow(verilog) for name, verilog in text.items()}
     for name, bits, words in case.memories:
         rand = random.Random(f"{name} {bits} {words}")
         text[name] = "".join(f"{rand.getrandbits(bits):0{-(-bits // 4)}x}\n" for _ in range(words))
     return case.module, needed(case.module, text)
+
+
+def _narrow(verilog: str) -> str:
+    """A file for multipliers of 18 bits."""
+    text = re.sub(r"\.PACK( +)\(1\)", r".PACK\1(0)", verilog)
+    return re.sub(r"(parameter integer SPLIT +)= 0", r"\1= 1", text)
 
 
 def needed(top: str, files: dict[str, str]) -> dict[str, str]:

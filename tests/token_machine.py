@@ -96,7 +96,7 @@ class Machine:
             windows.append((min(src.height, top + layer.kernel_h) - first, release))
         residual = None if layer.residual is None else self.ring(layer.residual, i, "residual")
         return Work(
-            i, stage, out.height, max(busy, 2), busy + drain + levels + 19, busy + drain + levels + 9,
+            i, stage, out.height, max(busy, 2), busy + drain + levels + 20, busy + drain + levels + 9,
             self.ring(layer.input, i, "main"), residual, self.sinks(i + 1), windows,
         )  # fmt: skip
 

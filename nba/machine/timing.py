@@ -27,7 +27,7 @@ OVERHEAD_CYCLES = FETCH_CYCLES + 1
 """Engine time of a job besides its rows: the fetch, and the cycle between a start decision and the start."""
 MIN_ROW_CYCLES = 2
 """Shortest distance between two starts of rows."""
-WRITE_CYCLES = 19
+WRITE_CYCLES = 20
 """From the end of a row's work, drain and sum over lanes until the row is seen written."""
 RESIDUAL_CYCLES = 9
 """From the end of a row's work, drain and sum over lanes until the row of its residual operand is seen released."""

@@ -12,7 +12,7 @@ import cocotb
 from lanes import Inputs, draw, pack, stream
 from stepping import parameter, rng
 
-LATENCY = 8
+LATENCY = 9
 N_STEPS = 1500
 
 
@@ -120,10 +120,10 @@ def inputs(
     steps: list[Step], cycle: int, c_bits: int, acc_bits: int, has_res: bool, shift_bits: int, rand: random.Random
 ) -> Inputs:
     """What the ports carry in a cycle: operands of its own step, constants of the steps that they belong to by now."""
-    now, then1, then2, then4, then5, then6 = (
-        steps[max(0, min((cycle - back) // 2, len(steps) - 1))] for back in (0, 1, 2, 4, 5, 6)
+    now, then1, then2, then3, then5, then6, then7 = (
+        steps[max(0, min((cycle - back) // 2, len(steps) - 1))] for back in (0, 1, 2, 3, 5, 6, 7)
     )
-    late = then1 if shift_bits else then2
+    late = then2 if shift_bits else then3
     return {
         "s_acc": pack([value for row in now.acc for value in row], acc_bits),
         "s_bias": pack(now.bias, acc_bits),
@@ -138,10 +138,10 @@ def inputs(
         "c_res_mult": then1.res_mult if has_res else rand.getrandbits(16),
         "c_res_signed": int(then1.res_signed),
         "c_round": pack([(1 << (late.shift - 1)) - late.z_res * late.res_mult], 48),
-        "c_shift": rand.getrandbits(6) if shift_bits else then4.shift & 0x38 | then5.shift & 7,
-        "c_zero": pack([then6.zero], c_bits + 1),
-        "c_min": pack([then6.q_min], c_bits + 1),
-        "c_max": pack([then6.q_max], c_bits + 1),
+        "c_shift": rand.getrandbits(6) if shift_bits else then5.shift & 0x38 | then6.shift & 7,
+        "c_zero": pack([then7.zero], c_bits + 1),
+        "c_min": pack([then7.q_min], c_bits + 1),
+        "c_max": pack([then7.q_max], c_bits + 1),
     }
 
 

@@ -21,7 +21,8 @@ _ARRAY_PACK = "PM PN PP A_BITS W_BITS ACC_BITS PACK"
 _ARRAY_DEGREE = "PM PN PP A_BITS W_BITS ACC_BITS PACK DEGREE"
 _ARRAY_CHAIN = "PM PN PP A_BITS W_BITS ACC_BITS PACK CHAIN"
 _ARRAY_ADDERS = "PER_CHANNEL PM PN PP A_BITS W_BITS ACC_BITS MUL_LUT"
-_MUL = "A_W B_W B_SIGNED P_W HAS_C"
+_MUL = "A_W B_W B_SIGNED P_W"
+_MUL_STAGES = "A_W B_W B_SIGNED P_W STAGES"
 _SPREAD = "PP DEGREE LANES OP_BITS"
 _PAIR = "A_BITS W_BITS"
 _CHAIN = "A_BITS W_BITS LINKS"
@@ -84,14 +85,23 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     + _sets(_ARRAY_ADDERS, (1, 3, 1, 2, 8, 8, 20, 1), (1, 2, 1, 1, 16, 16, 34, 1), (0, 2, 3, 1, 8, 5, 11, 1)),
     "nba_mul": _sets(
         _MUL,
-        (9, 8, 1, 17, 0),
-        (9, 3, 1, 11, 0),
-        (25, 16, 0, 41, 0),
-        (17, 9, 1, 48, 1),
-        (3, 2, 1, 5, 1),
-        (47, 16, 0, 63, 0),
-        (17, 16, 1, 21, 0),
-        (2, 2, 0, 4, 0),
+        (9, 8, 1, 17),
+        (9, 3, 1, 11),
+        (25, 16, 0, 41),
+        (17, 9, 1, 48),
+        (3, 2, 1, 5),
+        (47, 16, 0, 63),
+        (17, 16, 1, 21),
+        (2, 2, 0, 4),
+    )
+    + _sets(
+        _MUL_STAGES,
+        (25, 16, 0, 41, 3),
+        (47, 16, 0, 63, 3),
+        (9, 5, 1, 14, 3),
+        (3, 3, 1, 6, 3),
+        (2, 2, 1, 4, 3),
+        (9, 25, 1, 30, 3),
     ),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 3, 3), (2, 2, 1, 5), (1, 4, 1, 7)),
     "nba_pair": _sets(_PAIR, (8, 8), (8, 2), (2, 7), (5, 4))
@@ -124,7 +134,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_spread": BENCHES["nba_spread"],
     "nba_pair": BENCHES["nba_pair"],
     "nba_chain": BENCHES["nba_chain"],
-    "nba_mul": BENCHES["nba_mul"] + _sets(_MUL, (4, 4, 0, 9, 1), (31, 16, 0, 40, 0), (5, 2, 1, 2, 0), (9, 5, 1, 9, 1)),
+    "nba_mul": BENCHES["nba_mul"] + _sets(_MUL, (4, 4, 0, 9), (31, 16, 0, 40), (5, 2, 1, 2), (9, 5, 1, 9)),
     "nba_sum": BENCHES["nba_sum"] + _sets(_SUM, (2, 2, 2, 1), (16, 16, 24, 0), (7, 32, 35, 0)),
     "nba_array": BENCHES["nba_array"] + _sets(_ARRAY, (0, 2, 16, 1, 2, 2, 12), (0, 3, 5, 8, 4, 4, 17)),
     "nba_requant": BENCHES["nba_requant"]
@@ -146,8 +156,8 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_chain": _sets(_CHAIN, (2, 2, 2), (3, 3, 2), (2, 4, 2), (3, 2, 1)),
     "nba_spread": _sets(_SPREAD, (1, 2, 2, 9), (2, 4, 1, 9), (1, 4, 1, 3)),
     "nba_pair": _sets(_PAIR, (2, 2), (3, 3), (4, 3), (2, 5)) + _sets(_PAIR_DEGREE, (4, 3, 2), (2, 2, 4)),
-    "nba_mul": _sets(_MUL, (4, 3, 1, 7, 0), (3, 2, 1, 5, 1), (4, 4, 0, 9, 1), (3, 5, 1, 6, 0), (2, 2, 0, 3, 0))
-    + _sets(_MUL, (3, 6, 1, 9, 0)),
+    "nba_mul": _sets(_MUL, (4, 3, 1, 7), (3, 2, 1, 5), (4, 4, 0, 9), (3, 5, 1, 6), (2, 2, 0, 3), (3, 6, 1, 9))
+    + _sets(_MUL_STAGES, (3, 3, 1, 6, 3), (2, 2, 1, 4, 3), (2, 16, 0, 18, 3)),
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0))
     + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1))
@@ -389,8 +399,8 @@ MUTANTS: tuple[Mutant, ...] = (
         bench=BENCHES["nba_array"][12],
     ),
     # Multipliers made of adders: digits without their sign, or not doubled; the 1 of a negative digit left out, of the
-    # last one too; a sum a bit short; what lies below the second of a pair lost; another addend; an unsigned operand
-    # with a sign. Operands of another lane; a residual code without its sign.
+    # last one too; a sum a bit short; what lies below the second of a pair lost; an unsigned operand with a
+    # sign. Operands of another lane; a residual code without its sign.
     Mutant(
         module="nba_mul",
         old="& {s_a, 1'b0})) ^ {(A_W+1){digit[2]}};",
@@ -435,17 +445,32 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_mul",
-        old="product_q <= total + s_c;",
-        new="product_q <= total + (s_c >> 1);",
-        bench=BENCHES["nba_mul"][3],
-        proof=PROOFS["nba_mul"][1],
-    ),
-    Mutant(
-        module="nba_mul",
         old="{(2*DIGITS-B_W+1){(B_SIGNED != 0) && s_b[B_W-1]}}",
         new="{(2*DIGITS-B_W+1){s_b[B_W-1]}}",
         bench=BENCHES["nba_mul"][5],
         proof=PROOFS["nba_mul"][2],
+    ),
+    # Saved carries: at their own bit, without one of the three pairs, or what is left second not added.
+    Mutant(
+        module="nba_mul",
+        old="{more[P_W-2:0], 1'b0};",
+        new="more;",
+        bench=BENCHES["nba_mul"][8],
+        proof=PROOFS["nba_mul"][8],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="(x & y) | (x & z) | (y & z)",
+        new="(x & y) | (x & z)",
+        bench=BENCHES["nba_mul"][8],
+        proof=PROOFS["nba_mul"][8],
+    ),
+    Mutant(
+        module="nba_mul",
+        old="assign carries[P_W-1:0] = terms[P_W +: P_W];",
+        new="assign carries[P_W-1:0] = terms[2*P_W +: P_W];",
+        bench=BENCHES["nba_mul"][8],
+        proof=PROOFS["nba_mul"][8],
     ),
     Mutant(
         module="nba_dot",
@@ -576,28 +601,28 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old="part_q7[PART_W-1:C_BITS+1]) || !",
-        new="part_q7[PART_W-1:C_BITS+1]) ||",
+        old="part_q8[PART_W-1:C_BITS+1]) || !",
+        new="part_q8[PART_W-1:C_BITS+1]) ||",
         bench=BENCHES["nba_requant"][0],
     ),
     # The low half of a sum taken with its sign; the high product a bit short.
     Mutant(
         module="nba_requant",
-        old="low_part  = {1'b0, sum_q2[16:0]}",
-        new="low_part  = {sum_q2[16], sum_q2[16:0]}",
+        old="low_part_q3 <= {1'b0, sum_q2[16:0]}",
+        new="low_part_q3 <= {sum_q2[16], sum_q2[16:0]}",
         bench=BENCHES["nba_requant"][11],
     ),
     Mutant(
         module="nba_requant",
-        old="{high_q3[PROD_W-18:0], 17'd0}",
-        new="{1'b0, high_q3[PROD_W-19:0], 17'd0}",
+        old="{high_q4[PROD_W-18:0], 17'd0}",
+        new="{1'b0, high_q4[PROD_W-19:0], 17'd0}",
         bench=BENCHES["nba_requant"][11],
     ),
     Mutant(module="nba_requant", old="total >>> {", new="total >> {", bench=BENCHES["nba_requant"][0]),
     Mutant(
         module="nba_requant",
-        old="part_q6 >>> by_rest",
-        new="part_q6 >>> by_rest[1:0]",
+        old="part_q7 >>> by_rest",
+        new="part_q7 >>> by_rest[1:0]",
         bench=BENCHES["nba_requant"][0],
     ),
     # What lies above the part that goes on: not looked at, or from a bit too high on; the part's own top bit for its
@@ -635,18 +660,18 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     # A shift per channel: that of the job; another shift's or step's rounding constant; the rest of the next step's.
     Mutant(module="nba_requant", old="c_least + wide[5:0];", new="c_least;", bench=BENCHES["nba_requant"][15]),
-    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="common;", bench=BENCHES["nba_requant"][16]),
-    Mutant(module="nba_requant", old="own_q2 ? half : common;", new="half;", bench=BENCHES["nba_requant"][17]),
+    Mutant(module="nba_requant", old="own_q3 ? half : common;", new="common;", bench=BENCHES["nba_requant"][16]),
+    Mutant(module="nba_requant", old="own_q3 ? half : common;", new="half;", bench=BENCHES["nba_requant"][17]),
     Mutant(
         module="nba_requant",
-        old="shift_q2 == SHIFT[5:0];",
-        new="shift_q3 == SHIFT[5:0];",
+        old="shift_q3 == SHIFT[5:0];",
+        new="shift_q4 == SHIFT[5:0];",
         bench=BENCHES["nba_requant"][18],
     ),
     Mutant(
         module="nba_requant",
-        old="by_rest   = rest_q6;",
-        new="by_rest   = shift_q5[2:0];",
+        old="by_rest   = rest_q7;",
+        new="by_rest   = shift_q6[2:0];",
         bench=BENCHES["nba_requant"][19],
     ),
     Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),

@@ -213,9 +213,8 @@ def test_multipliers_made_of_adders_take_no_block(command: str, blocks: str, tmp
     (rtl / "top.v").write_text(
         "module top(input wire clk, input wire signed [24:0] a, input wire signed [8:0] b, output wire [40:0] p,\n"
         "  output wire [16:0] q, output reg signed [33:0] r);\n"
-        "nba_mul #(.A_W(25), .B_W(16), .B_SIGNED(0), .P_W(41)) u_p (.clk(clk), .s_a(a), .s_b(a[15:0]), .s_c(41'd0),\n"
-        "  .m_p(p));\n"
-        "nba_mul u_q (.clk(clk), .s_a(b), .s_b(a[7:0]), .s_c(17'd0), .m_p(q));\n"
+        "nba_mul #(.A_W(25), .B_W(16), .B_SIGNED(0), .P_W(41)) u_p (.clk(clk), .s_a(a), .s_b(a[15:0]), .m_p(p));\n"
+        "nba_mul u_q (.clk(clk), .s_a(b), .s_b(a[7:0]), .m_p(q));\n"
         "always @(posedge clk) r <= a * b;\nendmodule\n"
     )
     run_yosys(f"{read_library()}{command} -top top\ntee -o cells.json stat -json\n", tmp_path, "count")

@@ -64,25 +64,25 @@ def test_by_hand() -> None:
     """Every number follows from docs/template.md by pencil:
 
     input row 0    decision 0, rows of 2 beats: t_s 1, e 2, written seen in 5
-    chunk row 0    fetch 0..4; decision 5: t_s 6, e 9, input released 11, written 6 + 4 + 2 + 19 = 31
+    chunk row 0    fetch 0..4; decision 5: t_s 6, e 9, input released 11, written 6 + 4 + 2 + 20 = 32
     input row 1    ring free in 11: t_s 12, written 16
-    output row 0   decision 31, rows of 4 beats: t_s 32, e 35, released 37
-    chunk row 1    from 9, input in 16, ring free in 37: t_s 38, e 41, released 43, written 63, end 62
-    output row 1   t_s 64, beats issued 64..67, last one handed over in 72, released 69
-    frame 1        input row 0: t_s 44, written 48; chunk fetch 42..46, from 47, ring free in 69: t_s 70, e 73
-    .              input row 1: t_s 76, written 80; output row 0: written 95, t_s 96, released 101
-    .              chunk row 1: from 73, ring free in 101: t_s 102, end 126; output row 1: t_s 128, 131 + 5
+    output row 0   decision 32, rows of 4 beats: t_s 33, e 36, released 38
+    chunk row 1    from 9, input in 16, ring free in 38: t_s 39, e 42, released 44, written 65, end 64
+    output row 1   t_s 66, beats issued 66..69, last one handed over in 74, released 71
+    frame 1        input row 0: t_s 45, written 49; chunk fetch 43..47, from 48, ring free in 71: t_s 72, e 75
+    .              input row 1: t_s 78, written 82; output row 0: written 98, t_s 99, released 104
+    .              chunk row 1: from 75, ring free in 104: t_s 105, end 130; output row 1: t_s 132, 135 + 5
     """
     exact = schedule(lower(*one_layer()), 2)
-    assert exact.row_start[0][0].tolist() == [[6, 38], [70, 102]]
-    assert exact.job_start[0].tolist() == [[6, 70]]
-    assert exact.job_end[0].tolist() == [[62, 126]]
-    assert exact.job_wait[0].tolist() == [[[0, 0, 28], [0, 0, 50]]]
-    assert exact.output_cycle.tolist() == [72, 136]
-    assert exact.first_output_latency_cycles == 73
-    assert exact.interval_cycles == 64
+    assert exact.row_start[0][0].tolist() == [[6, 39], [72, 105]]
+    assert exact.job_start[0].tolist() == [[6, 72]]
+    assert exact.job_end[0].tolist() == [[64, 130]]
+    assert exact.job_wait[0].tolist() == [[[0, 0, 29], [0, 0, 52]]]
+    assert exact.output_cycle.tolist() == [74, 140]
+    assert exact.first_output_latency_cycles == 75
+    assert exact.interval_cycles == 66
     assert schedule(lower(*one_layer()), 1).interval_cycles == -1
-    assert steady_interval(lower(*one_layer())) == 64
+    assert steady_interval(lower(*one_layer())) == 66
 
 
 def assert_equal(exact: Schedule, machine: Machine) -> None:
@@ -203,20 +203,20 @@ def test_steady_interval_is_what_a_long_run_settles_to(group: int) -> None:
 
 
 def test_steady_interval_need_not_be_whole() -> None:
-    """A ring of two rows to the host: written after 3 + 1 + 19 + 1 cycles, released after 3 + 1 + 1, for two frames."""
-    network = Network(name="n", tensors=(square("in", 1, 1), square("out", 1, 3)), layers=(conv("l", 0),))
+    """A ring of two rows to the host: written after 3 + 1 + 1 + 20 + 1 cycles, released after 3 + 1 + 1; two frames."""
+    network = Network(name="n", tensors=(square("in", 1, 2), square("out", 1, 3)), layers=(conv("l", 0),))
     accelerator = Accelerator(
-        pp=1, chunks=(dense_chunk(Job(layer=0)),), rings=(ring(0, 0, 2), ring(1, HOST, 2)), out_lanes=1
+        pp=1, chunks=(dense_chunk(Job(layer=0), pn=2),), rings=(ring(0, 0, 2), ring(1, HOST, 2)), out_lanes=1
     )
     program = lower(*legal(network, accelerator))
     steady = steady_state(program)
-    assert steady.interval_cycles == Fraction(29, 2)
+    assert steady.interval_cycles == Fraction(31, 2)
     assert set(steady.critical) == {(0, 0, 0), (2, 0, 0)}
     output = schedule(program, 20).output_cycle
-    assert output[15] - output[13] == 29
+    assert output[15] - output[13] == 31
     assert output[15] - output[14] != output[14] - output[13]
     shown = reach(program, 16)
-    assert (shown.interval_cycles, shown.period_frames, shown.reached) == (Fraction(29, 2), 2, True)
+    assert (shown.interval_cycles, shown.period_frames, shown.reached) == (Fraction(31, 2), 2, True)
 
 
 def joined() -> tuple[Network, tuple[Chunk, ...], tuple[Ring, ...]]:

@@ -162,12 +162,14 @@ def test_memories_make_room_for_each_other() -> None:
 
 def test_bits_of_small_multipliers() -> None:
     """Counted by hand: one digit and the row of its sign; four digits of nine bits."""
-    assert multiplier_bits(3, 2, True, 5, False) == (4, 5, 5 + 4)
-    rows, adders, registers = multiplier_bits(9, 8, True, 17, False)
+    assert multiplier_bits(3, 2, True, 5, 2) == (4, 5, 5 + 4)
+    rows, adders, registers = multiplier_bits(9, 8, True, 17, 2)
     assert rows == 4 * 10
     # Rows 0 and 1 from bit 0 to 12, rows 2 and 3 from 4 to 16; their sum from bit 2 on; the sign of the last from 6 on.
     assert adders == 13 + 13 + 15 + 11
     assert registers == 13 + 15 + 1 + 17
+    # With three stages a register more: the sum of four rows from bit 0 to 16, and the sign of the last from bit 6.
+    assert multiplier_bits(9, 8, True, 17, 3) == (rows, 13 + 13 + 15 + 17, registers + 17 + 1)
 
 
 def test_a_design_file_names_what_is_not_usual(tmp_path: Path) -> None:

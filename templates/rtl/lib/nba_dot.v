@@ -57,13 +57,11 @@ module nba_dot #(
           .A_W     (OP_W),
           .B_W     (W_BITS),
           .B_SIGNED(1),
-          .P_W     (PROD_W),
-          .HAS_C   (0)
+          .P_W     (PROD_W)
         ) u_mul [PN-1:0] (
           .clk(clk),
           .s_a(s_a),
           .s_b(s_w),
-          .s_c({(PN*PROD_W){1'b0}}),
           .m_p(products)
         );
       end else begin : g_plain

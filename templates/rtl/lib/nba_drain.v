@@ -3,7 +3,7 @@
 // with the addresses of their requantisation parameters and of the residual operand (docs/template.md).
 // A group has PP * 2^cfg_degree columns and is handed on in 2^cfg_degree passes over its channels, PP columns each.
 // xfer in cycle x announces a group whose accumulators are s_acc in x+2; its drain steps have their addresses
-// in x+1.. (d0); the lanes appear in d0+3 (q1), together with the memories' answers; the step flags in d0+10, a cycle
+// in x+1.. (d0); the lanes appear in d0+3 (q1), together with the memories' answers; the step flags in d0+11, a cycle
 // before the code.
 // PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. DEGREE 1, 2, 4: the most passes of any job. BANKS >= PP * DEGREE.
 // xfer comes at most every PM/PQ * 2^cfg_degree cycles.
@@ -43,7 +43,7 @@ module nba_drain #(
   output wire                      m_res_ok,
   output wire [2:0]                m_res_pos,
   output wire [PQ*PP*ACC_BITS-1:0] m_acc,
-  // d0+10
+  // d0+11
   output wire                      m_valid,
   output wire                      m_again,
   output wire                      m_group_last,
@@ -215,8 +215,8 @@ module nba_drain #(
     end
   end
 
-  // Step flags travel beside the requantiser: d0 -> d0+10.
-  localparam integer FLAGS = 10;
+  // Step flags travel beside the requantiser: d0 -> d0+11.
+  localparam integer FLAGS = 11;
   reg [FLAGS-1:0] valid_q;
   reg [FLAGS-1:0] again_q;
   reg [FLAGS-1:0] group_q;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_mul: a signed product out of adders, for multipliers that are to take no DSP block; may add a third number.
-// Latency 2 cycles from s_a and s_b (partial sums, product) and 1 from s_c; one product per cycle; no stall.
+// nba_mul: a signed product out of adders, for multipliers that are to take no DSP block.
+// Latency STAGES cycles (partial sums, product); one product per cycle; no stall.
 // Reset: none (data only).
 // A_W, B_W: operands [bits] (2..48 each). B_SIGNED: 1 = s_b is signed, 0 = unsigned; s_a is signed. P_W: product
-// [bits] (B_W or more): m_p = s_a * s_b + s_c modulo 2^P_W. HAS_C: 0 ignores s_c.
+// [bits] (B_W or more): m_p = s_a * s_b modulo 2^P_W. STAGES: 2 or 3.
 // s_b is recoded in digits -2..2 of two bits each (Booth), so that a digit times s_a is one gate of five inputs per bit.
-// A tree of adders of the widths that their sums need; the first half of its levels lies before the first register.
+// A tree of adders of the widths that their sums need. With two stages half of its levels lie before the register. With
+// three one level lies before each of two registers; what is left then goes through saved carries (three numbers as two
+// of the same sum, bit by bit) into one adder.
 // A digit that is negative inverts its row; the 1 that this lacks is added with the next row, which begins two bits
 // higher.
 `default_nettype none
@@ -15,12 +17,11 @@ module nba_mul #(
   parameter integer B_W      = 8,
   parameter integer B_SIGNED = 1,
   parameter integer P_W      = 17,
-  parameter integer HAS_C    = 0
+  parameter integer STAGES   = 2
 ) (
   input  wire           clk,
   input  wire [A_W-1:0] s_a,
   input  wire [B_W-1:0] s_b,
-  input  wire [P_W-1:0] s_c,
   output wire [P_W-1:0] m_p
 );
 
@@ -28,7 +29,9 @@ module nba_mul #(
   localparam integer DIGITS = (B_W + ((B_SIGNED != 0) ? 1 : 2)) / 2;
   localparam integer ROWS   = DIGITS + ((B_SIGNED != 0) ? 1 : 0);
   localparam integer LEVELS = $clog2(ROWS);
-  localparam integer EARLY  = (HAS_C != 0 && LEVELS > 1) ? (LEVELS + 1) / 2 : LEVELS / 2;
+  localparam integer EARLY  = (STAGES < 3) ? LEVELS / 2 : (LEVELS > 1) ? 1 : 0;
+  localparam integer TREE   = (STAGES < 3 || LEVELS < 2) ? LEVELS : 2;
+  localparam integer LEFT   = (ROWS + (1 << TREE) - 1) >> TREE;
   localparam integer FULL   = A_W + 2 * ROWS + 1 + P_W;
 
   genvar gl;
@@ -66,9 +69,8 @@ module nba_mul #(
   endgenerate
 
   // Level l adds the sums below it in pairs; what lies below the right one of a pair is that of the left one.
-  wire [P_W-1:0] total;
   generate
-    for (gl = 0; gl < LEVELS; gl = gl + 1) begin : g_level
+    for (gl = 0; gl < TREE; gl = gl + 1) begin : g_level
       localparam integer BELOW = (ROWS + (1 << gl) - 1) >> gl;
       localparam integer HERE  = (BELOW + 1) / 2;
       wire [BELOW*P_W-1:0] below;
@@ -117,38 +119,60 @@ module nba_mul #(
       end
     end
   endgenerate
-  assign total = g_level[LEVELS-1].sums;
 
   reg [P_W-1:0] product_q;
   generate
-    if (HAS_C != 0) begin : g_add
-      always @(posedge clk) product_q <= total + s_c;
-    end else begin : g_plain
-      wire unused = &{1'b0, s_c};
-      always @(posedge clk) product_q <= total;
+    if (STAGES < 3) begin : g_two
+      always @(posedge clk) product_q <= g_level[TREE-1].sums;
+    end else begin : g_three
+      localparam integer LAST = (LEFT > 2) ? LEFT - 2 : 0;
+      reg  [LEFT*P_W-1:0]     left_q;
+      wire [(LEFT+1)*P_W-1:0] terms;
+      wire [(LAST+1)*P_W-1:0] ones;
+      wire [(LAST+1)*P_W-1:0] carries;
+      assign terms            = {{P_W{1'b0}}, left_q};
+      assign ones[P_W-1:0]    = terms[P_W-1:0];
+      assign carries[P_W-1:0] = terms[P_W +: P_W];
+      for (gi = 1; gi <= LAST; gi = gi + 1) begin : g_term
+        wire [P_W-1:0] x;
+        wire [P_W-1:0] y;
+        wire [P_W-1:0] z;
+        wire [P_W-1:0] more;
+        wire           unused;
+        assign x    = ones[(gi-1)*P_W +: P_W];
+        assign y    = carries[(gi-1)*P_W +: P_W];
+        assign z    = terms[(gi+1)*P_W +: P_W];
+        assign more = (x & y) | (x & z) | (y & z);
+        assign ones[gi*P_W +: P_W]    = x ^ y ^ z;
+        assign carries[gi*P_W +: P_W] = {more[P_W-2:0], 1'b0};
+        assign unused = &{1'b0, more};
+      end
+      wire unused = &{1'b0, terms};
+      always @(posedge clk) begin
+        left_q    <= g_level[TREE-1].sums;
+        product_q <= ones[LAST*P_W +: P_W] + carries[LAST*P_W +: P_W];
+      end
     end
   endgenerate
   assign m_p = product_q;
 
 `ifdef FORMAL
-  // The product is that of the operands two cycles before, and the addend of the cycle before it.
-  reg         [1:0]     f_seen_q;
-  reg  signed [A_W-1:0] f_a_q1;
-  reg  signed [A_W-1:0] f_a_q2;
-  reg  signed [B_W:0]   f_b_q1;
-  reg  signed [B_W:0]   f_b_q2;
-  reg         [P_W-1:0] f_c_q1;
-  wire signed [P_W-1:0] f_product;
-  initial f_seen_q = 2'd0;
-  assign f_product = f_a_q2 * f_b_q2;
+  // The product is that of the operands STAGES cycles before.
+  reg         [STAGES-1:0]         f_seen_q;
+  reg         [STAGES*A_W-1:0]     f_a_q;
+  reg         [STAGES*(B_W+1)-1:0] f_b_q;
+  wire signed [A_W-1:0]            f_a;
+  wire signed [B_W:0]              f_b;
+  wire signed [P_W-1:0]            f_product;
+  initial f_seen_q = {STAGES{1'b0}};
+  assign f_a       = f_a_q[(STAGES-1)*A_W +: A_W];
+  assign f_b       = f_b_q[(STAGES-1)*(B_W+1) +: B_W+1];
+  assign f_product = f_a * f_b;
   always @(posedge clk) begin
-    f_seen_q <= {f_seen_q[0], 1'b1};
-    f_a_q1   <= s_a;
-    f_a_q2   <= f_a_q1;
-    f_b_q1   <= {(B_SIGNED != 0) && s_b[B_W-1], s_b};
-    f_b_q2   <= f_b_q1;
-    f_c_q1   <= (HAS_C != 0) ? s_c : {P_W{1'b0}};
-    if (f_seen_q[1]) assert (m_p == f_product + f_c_q1);
+    f_seen_q <= {f_seen_q[STAGES-2:0], 1'b1};
+    f_a_q    <= {f_a_q[(STAGES-1)*A_W-1:0], s_a};
+    f_b_q    <= {f_b_q[(STAGES-1)*(B_W+1)-1:0], (B_SIGNED != 0) && s_b[B_W-1], s_b};
+    if (f_seen_q[STAGES-1]) assert (m_p == f_product);
   end
 `endif
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_requant: bias, scaling, residual, rounding, clamp of PQ x PP accumulators (docs/numerics.md).
-// Latency 8 cycles (sum, product in two, total, shift in two, saturated, code), PQ x PP results per cycle; no stall.
+// Latency 9 cycles (sum, product in three, total, shift in two, saturated, code), PQ x PP results per cycle; no stall.
 // Reset: none.
 // PQ: channels, PP: columns (>= 1). ACC_BITS: accumulator and bias width [bits] (2..46). C_BITS: code [bits]
-// (8, 16). SPLIT: 1 = the product from two narrower ones, added a cycle later, for devices whose multipliers are narrow
-// or made of gates (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). MUL_LUT: 1 = all
-// products out of adders (nba_mul). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
+// (8, 16). SPLIT: 1 = the product from two narrower ones, for devices whose multipliers are narrow or made of gates
+// (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). MUL_LUT: 1 = all products out of
+// adders (nba_mul). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
 // c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
-// must hold in: c_res_mult, c_res_signed t+1; c_round t+2; c_shift t+4, t+5; c_zero, c_min, c_max t+6, t+7.
+// must hold in: c_res_signed t+1; c_res_mult t+1, t+2; c_round t+3; c_shift t+5, t+6; c_zero, c_min, c_max t+7, t+8.
 // SHIFT_BITS 1..6: the shift of a channel is c_least + s_shift[m*SHIFT_BITS], at most 47, with s_shift in t; c_least holds
-// in t, c_round in t+1, c_shift is not read. Where s_shift is not 0 the channel adds no residual and rounds by its own
+// in t, c_round in t+2, c_shift is not read. Where s_shift is not 0 the channel adds no residual and rounds by its own
 // shift. 0: c_shift for all channels; s_shift and c_least are ignored.
 `default_nettype none
 
@@ -97,32 +97,36 @@ module nba_requant #(
         wire [SHIFT_BITS-1:0]     more;
         wire [SHIFT_BITS+5:0]     wide;
         reg                       own_q2;
+        reg                       own_q3;
         reg [5:0]                 shift_q2;
         reg [5:0]                 shift_q3;
         reg [5:0]                 shift_q4;
         reg [5:0]                 shift_q5;
-        reg [2:0]                 rest_q6;
-        reg signed [TOTAL_W-1:0]  round_q3;
+        reg [5:0]                 shift_q6;
+        reg [2:0]                 rest_q7;
+        reg signed [TOTAL_W-1:0]  round_q4;
         wire [TOTAL_W-1:0]        half;
         assign more = s_shift[gm*SHIFT_BITS +: SHIFT_BITS];
         assign wide = {6'd0, more};
         for (gp = 0; gp < TOTAL_W; gp = gp + 1) begin : g_half
           localparam [31:0] SHIFT = gp + 1;
-          assign half[gp] = (gp < 47) && shift_q2 == SHIFT[5:0];
+          assign half[gp] = (gp < 47) && shift_q3 == SHIFT[5:0];
         end
         always @(posedge clk) begin
           own_q2   <= |more;
+          own_q3   <= own_q2;
           shift_q2 <= c_least + wide[5:0];
-          round_q3 <= own_q2 ? half : common;
+          round_q4 <= own_q3 ? half : common;
           shift_q3 <= shift_q2;
           shift_q4 <= shift_q3;
           shift_q5 <= shift_q4;
-          rest_q6  <= shift_q5[2:0];
+          shift_q6 <= shift_q5;
+          rest_q7  <= shift_q6[2:0];
         end
         wire unused_wide = &{1'b0, wide};
-        assign by_eights = shift_q5[5:3];
-        assign by_rest   = rest_q6;
-        assign round     = round_q3;
+        assign by_eights = shift_q6[5:3];
+        assign by_rest   = rest_q7;
+        assign round     = round_q4;
       end else begin : g_no_shift
         assign by_eights = c_shift[5:3];
         assign by_rest   = c_shift[2:0];
@@ -140,15 +144,15 @@ module nba_requant #(
         wire signed [VALUE_W-1:0]  near;
         wire        [VALUE_W-1:0]  moved;
         reg  signed [SUM_W-1:0]    sum_q2;
-        wire signed [PROD_W-1:0]   product_q4;
-        wire signed [TOTAL_W-1:0]  offset_q4;
-        reg  signed [TOTAL_W-1:0]  total_q5;
-        reg  signed [PART_W-1:0]   part_q6;
-        reg                        beyond_q6;
+        wire signed [PROD_W-1:0]   product_q5;
+        wire signed [TOTAL_W-1:0]  offset_q5;
+        reg  signed [TOTAL_W-1:0]  total_q6;
         reg  signed [PART_W-1:0]   part_q7;
         reg                        beyond_q7;
-        reg  signed [NEAR_W-1:0]   near_q8;
-        reg  [C_BITS-1:0]          code_q9;
+        reg  signed [PART_W-1:0]   part_q8;
+        reg                        beyond_q8;
+        reg  signed [NEAR_W-1:0]   near_q9;
+        reg  [C_BITS-1:0]          code_q10;
 
         assign acc     = s_acc[(gm*PP+gp)*ACC_BITS +: ACC_BITS];
 
@@ -159,54 +163,64 @@ module nba_requant #(
           wire [15:0]       mult_bits;
           assign mult_bits  = mult_q2[15:0];
           assign sum_bits   = sum_q2;
-          assign product_q4 = product_bits;
+          assign product_q5 = product_bits;
           nba_mul #(
             .A_W     (SUM_W),
             .B_W     (16),
             .B_SIGNED(0),
             .P_W     (PROD_W),
-            .HAS_C   (0)
+            .STAGES  (3)
           ) u_mul (
             .clk(clk),
             .s_a(sum_bits),
             .s_b(mult_bits),
-            .s_c({PROD_W{1'b0}}),
             .m_p(product_bits)
           );
           wire unused_sign = &{1'b0, mult_q2};
         end else if (HALVES != 0) begin : g_split
           localparam integer HIGH_W = SUM_W - 17;
-          wire signed [17:0]        low_part;
+          // The low product is a cycle behind the high one, which its block adds.
           wire signed [HIGH_W-1:0]  high_part;
-          reg  signed [34:0]        low_q3;
+          reg  signed [17:0]        low_part_q3;
+          reg  signed [16:0]        mult_q3;
           reg  signed [HIGH_W+16:0] high_q3;
+          reg  signed [HIGH_W+16:0] high_q4;
+          reg  signed [34:0]        low_q4;
           wire [PROD_W-1:0]         low_wide;
-          reg  signed [PROD_W-1:0]  both_q4;
-          assign low_part  = {1'b0, sum_q2[16:0]};
+          reg  signed [PROD_W-1:0]  both_q5;
           assign high_part = sum_q2[SUM_W-1:17];
-          assign low_wide  = {{(PROD_W-33){1'b0}}, low_q3[32:0]};
+          assign low_wide  = {{(PROD_W-33){1'b0}}, low_q4[32:0]};
           always @(posedge clk) begin
-            low_q3  <= low_part * mult_q2;
-            high_q3 <= high_part * mult_q2;
-            both_q4 <= low_wide + {high_q3[PROD_W-18:0], 17'd0};
+            low_part_q3 <= {1'b0, sum_q2[16:0]};
+            mult_q3     <= mult_q2;
+            high_q3     <= high_part * mult_q2;
+            high_q4     <= high_q3;
+            low_q4      <= low_part_q3 * mult_q3;
+            both_q5     <= low_wide + {high_q4[PROD_W-18:0], 17'd0};
           end
-          assign product_q4 = both_q4;
-          wire unused_high = &{1'b0, low_q3[34:33], high_q3};
+          assign product_q5 = both_q5;
+          wire unused_high = &{1'b0, low_q4[34:33], high_q4};
         end else begin : g_one
           // A DSP48E1 takes all of it: bias at its pre-adder, offset at its adder, and every register.
           reg  signed [ACC_BITS-1:0] acc_q2;
+          reg  signed [ACC_BITS-1:0] acc_q3;
           reg  signed [ACC_BITS-1:0] bias_q2;
-          reg  signed [SUM_W-1:0]    sum_q3;
+          reg  signed [ACC_BITS-1:0] bias_q3;
+          reg  signed [SUM_W-1:0]    sum_q4;
           reg  signed [16:0]         mult_q3;
-          reg  signed [PROD_W-1:0]   whole_q4;
+          reg  signed [16:0]         mult_q4;
+          reg  signed [PROD_W-1:0]   whole_q5;
           always @(posedge clk) begin
             acc_q2   <= acc;
+            acc_q3   <= acc_q2;
             bias_q2  <= bias;
-            sum_q3   <= {acc_q2[ACC_BITS-1], acc_q2} + {bias_q2[ACC_BITS-1], bias_q2};
+            bias_q3  <= bias_q2;
+            sum_q4   <= {acc_q3[ACC_BITS-1], acc_q3} + {bias_q3[ACC_BITS-1], bias_q3};
             mult_q3  <= mult_q2;
-            whole_q4 <= sum_q3 * mult_q3;
+            mult_q4  <= mult_q3;
+            whole_q5 <= sum_q4 * mult_q4;
           end
-          assign product_q4 = whole_q4;
+          assign product_q5 = whole_q5;
           wire unused_sum = &{1'b0, sum_q2};
         end
 
@@ -214,55 +228,53 @@ module nba_requant #(
           wire [C_BITS-1:0]           code;
           wire signed [16:0]          factor;
           reg  [C_BITS-1:0]           code_q2;
-          wire signed [C_BITS:0]      value;
           assign code   = s_res[(gp*PQ+gm)*C_BITS +: C_BITS];
           assign factor = {1'b0, c_res_mult};
-          assign value  = {c_res_signed & code_q2[C_BITS-1], code_q2};
-          always @(posedge clk) code_q2 <= code;
-          if (MUL_LUT != 0) begin : g_scaled_by_adders
-            wire [TOTAL_W-1:0] round_bits;
-            wire [C_BITS:0]    value_bits;
-            wire [16:0]        factor_bits;
-            wire [TOTAL_W-1:0] offset_bits;
-            assign round_bits = round;
-            assign offset_q4  = offset_bits;
-            assign value_bits = value;
+          localparam integer SCALED_W = C_BITS + 17;
+          wire signed [SCALED_W-1:0] scaled_q4;
+          reg  signed [TOTAL_W-1:0]  sum_q5;
+          if (MUL_LUT != 0) begin : g_by_adders
+            wire [C_BITS:0]     value_bits;
+            wire [16:0]         factor_bits;
+            wire [SCALED_W-1:0] scaled_bits;
+            assign value_bits  = {c_res_signed & code_q2[C_BITS-1], code_q2};
             assign factor_bits = factor;
+            assign scaled_q4   = scaled_bits;
             nba_mul #(
               .A_W     (17),
               .B_W     (C_BITS + 1),
               .B_SIGNED(1),
-              .P_W     (TOTAL_W),
-              .HAS_C   (1)
+              .P_W     (SCALED_W)
             ) u_mul (
               .clk(clk),
               .s_a(factor_bits),
               .s_b(value_bits),
-              .s_c(round_bits),
-              .m_p(offset_bits)
+              .m_p(scaled_bits)
             );
-          end else begin : g_scaled
-            localparam integer SCALED_W = C_BITS + 17;
-            wire signed [SCALED_W-1:0] scaled;
-            reg  signed [SCALED_W-1:0] scaled_q3;
-            reg  signed [TOTAL_W-1:0]  sum_q4;
-            assign scaled = value * factor;
+          end else begin : g_whole
+            reg signed [C_BITS:0]     value_q3;
+            reg signed [SCALED_W-1:0] product_q4;
+            assign scaled_q4 = product_q4;
             always @(posedge clk) begin
-              scaled_q3 <= scaled;
-              sum_q4    <= {{(TOTAL_W-SCALED_W){scaled_q3[SCALED_W-1]}}, scaled_q3} + round;
+              value_q3   <= {c_res_signed & code_q2[C_BITS-1], code_q2};
+              product_q4 <= value_q3 * factor;
             end
-            assign offset_q4 = sum_q4;
           end
+          always @(posedge clk) begin
+            code_q2 <= code;
+            sum_q5  <= {{(TOTAL_W-SCALED_W){scaled_q4[SCALED_W-1]}}, scaled_q4} + round;
+          end
+          assign offset_q5 = sum_q5;
         end else begin : g_no_residual
-          reg signed [TOTAL_W-1:0] round_q4;
-          always @(posedge clk) round_q4 <= round;
-          assign offset_q4 = round_q4;
+          reg signed [TOTAL_W-1:0] round_q5;
+          always @(posedge clk) round_q5 <= round;
+          assign offset_q5 = round_q5;
         end
 
         // The shift in two parts: multiples of 8, then the rest, at most 7. Of the first only the bits that the second
         // can bring into the result go on; whether any above them differs from the sign is a flag. A value that is too
         // large for PART_W bits is so for the result after any rest.
-        assign total  = total_q5;
+        assign total  = total_q6;
         assign coarse = total >>> {by_eights, 3'd0};
         for (gs = 0; gs < 6; gs = gs + 1) begin : g_same
           if (8*gs + PART_W < TOTAL_W) begin : g_bits
@@ -273,29 +285,29 @@ module nba_requant #(
         end
         assign same[7:6] = 2'b11;
         assign beyond = !same[by_eights];
-        assign fine   = part_q6 >>> by_rest;
+        assign fine   = part_q7 >>> by_rest;
 
         // Saturating to C_BITS + 2 bits first changes no result (beyond them the sum with the zero point is
         // at or beyond every limit of C_BITS + 1), and keeps the last adder and the comparators small.
-        assign fits   = !beyond_q7 && ((&part_q7[PART_W-1:C_BITS+1]) || !(|part_q7[PART_W-1:C_BITS+1]));
-        assign near   = {near_q8[NEAR_W-1], near_q8};
+        assign fits   = !beyond_q8 && ((&part_q8[PART_W-1:C_BITS+1]) || !(|part_q8[PART_W-1:C_BITS+1]));
+        assign near   = {near_q9[NEAR_W-1], near_q9};
         assign moved  = near + zero;
 
         always @(posedge clk) begin
           sum_q2     <= {acc[ACC_BITS-1], acc} + {bias[ACC_BITS-1], bias};
-          total_q5   <= {{(TOTAL_W-PROD_W+1){product_q4[PROD_W-1]}}, product_q4[PROD_W-2:0]} + offset_q4;
+          total_q6   <= {{(TOTAL_W-PROD_W+1){product_q5[PROD_W-1]}}, product_q5[PROD_W-2:0]} + offset_q5;
           // The sign goes on for itself: that of the part is not the total's where it is too large.
-          part_q6    <= {coarse[TOTAL_W-1], coarse[PART_W-2:0]};
-          beyond_q6  <= beyond;
-          part_q7    <= fine;
-          beyond_q7  <= beyond_q6;
-          near_q8    <= fits ? part_q7[C_BITS+1:0]
-                             : {part_q7[PART_W-1], {(C_BITS+1){!part_q7[PART_W-1]}}};
-          code_q9    <= (near < below_q) ? low[C_BITS-1:0]
+          part_q7    <= {coarse[TOTAL_W-1], coarse[PART_W-2:0]};
+          beyond_q7  <= beyond;
+          part_q8    <= fine;
+          beyond_q8  <= beyond_q7;
+          near_q9    <= fits ? part_q8[C_BITS+1:0]
+                             : {part_q8[PART_W-1], {(C_BITS+1){!part_q8[PART_W-1]}}};
+          code_q10    <= (near < below_q) ? low[C_BITS-1:0]
                       : (near > above_q) ? high[C_BITS-1:0] : moved[C_BITS-1:0];
         end
 
-        assign m_code[(gp*PQ+gm)*C_BITS +: C_BITS] = code_q9;
+        assign m_code[(gp*PQ+gm)*C_BITS +: C_BITS] = code_q10;
 
         wire unused = &{1'b0, moved};
       end

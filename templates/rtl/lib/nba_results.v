@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // nba_results: the drain side of a chunk: finished accumulators (nba_drain) with the parameters and the residual
 // operand of their job, requantised (nba_requant), and handed to the writers of the output edges.
-// xfer in cycle x announces accumulators in x+2: drain steps in x+1.., their flags (step_*) ten cycles later, their codes
+// xfer in cycle x announces accumulators in x+2: drain steps in x+1.., their flags (step_*) eleven cycles later, their codes
 // (step_data) another cycle later (docs/template.md, pipeline).
 // The drain works on a job while later ones are fetched and started, so it has its own copies of the job's fields: put
 // by when the job starts (s_start_pulse: s_job and the word; at most four jobs wait), in force from its first group
