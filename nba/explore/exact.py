@@ -161,6 +161,16 @@ def _side_of(options: _Options | None, layers: np.ndarray, listed: list[_Tuple],
 
 
 @compiled
+def _partner(dsp: np.ndarray, alone: np.ndarray, first: int, room: int, ceiling: float) -> int:
+    """The first tuple from `first` on that takes at most `room` and is not known to be too slow; their number if none
+    is."""
+    for n in range(first, len(dsp)):
+        if dsp[n] <= room and alone[n] < ceiling:
+            return n
+    return len(dsp)
+
+
+@compiled
 def _work(layers: np.ndarray, pp: int, sizes: np.ndarray) -> np.ndarray:
     """float64 [n, L]: cycles per frame of every layer of the table on engines of sizes [n, 3]."""
     found = np.empty((sizes.shape[0], layers.shape[0]))
@@ -387,15 +397,21 @@ class ExactSearch:
         listed.sort(key=lambda t: (t.lower, t.dsp, t.options))
         return _side_of(o, self.kinds[kind], listed, left)
 
-    def _queue(self, row: int, rows: list[_Row], count: int, heap: list[tuple[int, int, int, int, int]]) -> None:
-        """Put the next `count` partners of a row into the heap of (lower bound, DSPs, pp, row, partner)."""
+    def _queue(
+        self, row: int, rows: list[_Row], count: int, heap: list[tuple[int, int, int, int, int]], ceiling: float
+    ) -> None:
+        """Put the next `count` partners of a row into the heap of (lower bound, DSPs, pp, row, partner), but for those
+        that are known to be too slow by themselves."""
         now = rows[row]
         a, two = now.one.tuples[now.a], now.two
-        fits = now.next + np.flatnonzero(two.dsp[now.next :] <= self.total(now.pp) - a.dsp)[:count]
-        for n in fits.tolist():
+        room = self.total(now.pp) - a.dsp
+        for _ in range(count):
+            n = _partner(two.dsp, two.alone, now.next, room, ceiling)
+            now.next = n + 1
+            if n == len(two.tuples):
+                return
             b = two.tuples[n]
             heapq.heappush(heap, (max(a.lower, b.lower, self.floor(now.pp)), a.dsp + b.dsp, now.pp, row, n))
-        now.next = int(fits[-1]) + 1 if len(fits) else len(two.tuples)
 
     def _alone(self, side: _Side, n: int, ceiling: float) -> float:
         """Proved bound of tuple `n` of a side for the layers of its kind by themselves."""
@@ -415,7 +431,7 @@ class ExactSearch:
         """Solve pairs, lowest bound first, until none is below the best design."""
         heap: list[tuple[int, int, int, int, int]] = []
         for row in range(len(rows)):
-            self._queue(row, rows, AHEAD, heap)
+            self._queue(row, rows, AHEAD, heap, goal)
         stuck = goal
         while heap:
             lower, _, pp, row, n = heap[0]
@@ -430,7 +446,7 @@ class ExactSearch:
             # A tuple that is too slow by itself is so beside every other.
             if self._alone(one, a, ceiling) >= ceiling:
                 continue
-            self._queue(row, rows, 1, heap)
+            self._queue(row, rows, 1, heap, ceiling)
             if self._alone(two, n, ceiling) >= ceiling:
                 continue
             self.pairs += 1
