@@ -62,7 +62,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Path]:
     return {seed: _bundle(seed, base / str(seed)) for seed in sorted({bug.seed for bug in PLANTED})}
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize(
     "bug",
     [
@@ -80,6 +80,7 @@ def test_planted_bug_is_found(bug: Planted, bundles: dict[int, Path], tmp_path: 
         assert bug.test in batch.failed or not batch.cycles_equal
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("seed", sorted({bug.seed for bug in PLANTED}))
 def test_without_a_bug_everything_holds(seed: int, bundles: dict[int, Path], tmp_path: Path) -> None:
     batch = _run(bundles[seed], ONE_MODE_TESTS, tmp_path)

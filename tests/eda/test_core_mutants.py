@@ -19,7 +19,7 @@ PAIRS = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTA
 PROVED = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTANTS) if m.mutant.proof is not None]
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("planted", PAIRS)
 def test_pair_differs(planted: CoreMutant, tmp_path: Path) -> None:
     assert planted.seed is not None
@@ -29,7 +29,7 @@ def test_pair_differs(planted: CoreMutant, tmp_path: Path) -> None:
     assert batch.mismatches or not batch.cycles_equal
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("planted", PROVED)
 def test_proof_fails(planted: CoreMutant, tmp_path: Path) -> None:
     params = planted.mutant.proof
@@ -38,7 +38,7 @@ def test_proof_fails(planted: CoreMutant, tmp_path: Path) -> None:
         prove(planted.mutant.module, params or {}, tmp_path, mutated(planted.mutant, tmp_path))
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("seed", sorted({m.seed for m in MUTANTS if m.seed is not None}))
 def test_unmutated_pair_is_equal(seed: int, tmp_path: Path) -> None:
     """Under the same early time-out as the planted bugs."""

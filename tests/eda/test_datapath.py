@@ -23,20 +23,20 @@ def _cases(table: Mapping[str, Iterable[Params]]) -> list:
     ]
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize(("module", "params"), _cases(LINT))
 def test_gate(gate: str, module: str, params: Params, tmp_path: Path) -> None:
     lint(gate, module, params, tmp_path)
 
 
-@pytest.mark.sampled(every=2)
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("module", "params"), _cases(PROOFS))
 def test_proof(module: str, params: Params, tmp_path: Path) -> None:
     prove(module, params, tmp_path)
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize(("module", "params"), _cases(BENCHES))
 def test_icarus(module: str, params: Params, tmp_path: Path) -> None:
     bench(module, params, tmp_path)
@@ -86,7 +86,7 @@ def test_a_wrong_field_among_all_is_found(tmp_path: Path) -> None:
     assert all_pairs(lib, tmp_path, 4) == f"{CASES[4]} cases, {7**4 * 4**2} wrong"
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[f"{mutant.module}-{i}" for i, mutant in enumerate(MUTANTS)])
 def test_mutant_is_killed(mutant: Mutant, tmp_path: Path) -> None:
     lib = mutated(mutant, tmp_path)

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.eda, pytest.mark.xdist_group("gates")]
 CASES = [(module, params) for module in modules() for params in ({}, *LINT.get(module, ()))]
 
 
-@pytest.mark.sampled(every=4)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize(("module", "params"), CASES, ids=[f"{m}-{i}" for i, (m, _) in enumerate(CASES)])
 def test_gate(gate: str, module: str, params: Params, tmp_path: Path) -> None:

@@ -90,12 +90,14 @@ def _all_hold(batches: tuple[RtlResult, ...], n_modes: int, tests: tuple[str, ..
         assert batch.holds
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize(("seed", "n_modes"), ICARUS)
 def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
     _all_hold(_run(tmp_path, "icarus", seed), n_modes)
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
 def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
@@ -118,6 +120,7 @@ def test_shifts_that_differ_from_mode_to_mode(tmp_path: Path) -> None:
     _all_hold(_run(tmp_path, "icarus", CHANNELS[0]), CHANNELS[1])
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("seed", "n_modes"), PACKED)
 def test_modes_that_pack_more_columns_than_others(seed: int, n_modes: int, tmp_path: Path) -> None:
     """Every mode has cycles of its own, and batches of different modes follow each other."""
@@ -193,6 +196,7 @@ def _rtl(seed: int, n_modes: int, folder: Path, platform: str) -> Path:
     return folder / "rtl"
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("seed", "n_modes"), [(18, 3), (12, 3), (2, 4)])
 def test_machines_take_what_is_predicted(
     seed: int, n_modes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -210,6 +214,7 @@ def test_machines_take_what_is_predicted(
     assert found.dsp == predict(program, block).dsp
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize(("seed", "n_modes"), [(3, 3), (2, 4), (1, 2)])
 def test_gates(seed: int, n_modes: int, tmp_path: Path) -> None:
     """Verilator, Icarus, yosys and Pyverilog over the top of a machine with modes."""

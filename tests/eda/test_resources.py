@@ -105,6 +105,7 @@ def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
     return blocks
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_memories_take_the_predicted_blocks(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
@@ -255,7 +256,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     return folder / "rtl"
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [

@@ -64,7 +64,7 @@ THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("first", ICARUS_SEEDS[::BATCH])
 def test_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
@@ -75,7 +75,7 @@ def test_icarus(first: int, tmp_path: Path) -> None:
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("first", [*WIDE_SEEDS[::4], *PACKED_SEEDS[::4], *CHANNEL_SEEDS[::4], *COLUMNS_SEEDS[::4]])
 def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
     outcomes = [
@@ -86,12 +86,14 @@ def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> 
     assert not failed, "\n".join(report(outcome) for outcome in failed)
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("seed", [*WIDE_SEEDS[-2:], PACKED_IN_VERILATOR, CHANNEL_IN_VERILATOR, *COLUMNS_IN_VERILATOR])
 def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=False)
     assert not outcome.failure, report(outcome)
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("first", ADDER_SEEDS[::6])
 def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     """As many bits and cycles as with DSP blocks."""

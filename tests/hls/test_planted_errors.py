@@ -59,6 +59,7 @@ def _mutated(case: Case, mutant: Mutant, folder: Path) -> Path:
     return folder / "hls"
 
 
+@pytest.mark.sampled(every=2)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[m.path for m in MUTANTS])
 def test_mutant_is_caught(case: Case, mutant: Mutant, tmp_path: Path) -> None:
     folder = _mutated(case, mutant, tmp_path)

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("run")]
 SPEC = """
 name: small
 seed: 3
-dataset: {{name: digits}}
+dataset: {{name: digits, train_images: 300}}
 network:
   stem_channels: 6
   stages: [{{channels: 6, blocks: 1}}, {{channels: 8, blocks: 1, stride: 2}}]
@@ -43,6 +43,7 @@ def nba(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
+@pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_an_objective_goes_through(objective: str, tmp_path: Path) -> None:
     """From the spec to a bundle within all budgets; the curves and the figures are those of the objective."""

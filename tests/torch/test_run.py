@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")
 SPEC = """
 name: small
 seed: 3
-dataset: {name: digits}
+dataset: {name: digits, train_images: 300}
 network:
   stem_channels: 8
   stem_pool: {kernel: 3, stride: [1, 2]}

@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")
 SPEC = """
 name: small
 seed: 3
-dataset: {name: digits}
+dataset: {name: digits, train_images: 300}
 network:
   stem_channels: 8
   stages: [{channels: 8, blocks: 1, stride: 2}, {channels: 12, blocks: 1}]
