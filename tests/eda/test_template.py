@@ -130,9 +130,9 @@ def test_a_short_batch_proves_its_own_interval_only(tmp_path: Path) -> None:
         assert row.holds
         interval = cycles["simulated"]["icarus"]["batch_interval_cycles"]  # type: ignore[index]
         seen[frames] = (interval, cycles["steady"]["interval_cycles"], cycles["steady"]["reached"])  # type: ignore[index]
-        assert ("steady interval 397" in row.value) == (frames == 8)
+        assert ("steady interval 398" in row.value) == (frames == 8)
         assert (f"interval within the batch {interval}" in row.value) == (frames == 2)
-    assert seen == {2: (187, 397, False), 8: (397, 397, True)}
+    assert seen == {2: (188, 398, False), 8: (398, 398, True)}
 
 
 def test_wide_codes_occur_in_every_place() -> None:

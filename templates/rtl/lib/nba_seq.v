@@ -98,8 +98,8 @@ module nba_seq #(
     started_q    <= go && first_q;
     frame_q      <= {1'b0, round_q} - {25'd0, cfg_stage};
     skip_q       <= frame_q[32] || (cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames);
-    end_q        <= {1'b0, cfg_frames} + {1'b0, STAGE_MAX};
-    last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} + 33'd1 == end_q;
+    end_q        <= {1'b0, cfg_frames} + ({1'b0, STAGE_MAX} - 33'd1);
+    last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} == end_q;
     need_n_q     <= (bottom_n_q < height) ? window : to_end;
     rel_n_q      <= last_n_q ? to_end : passed;
     if (go || load) begin
