@@ -35,7 +35,7 @@ def test_a_batch_that_is_shorter_than_the_transient_shows_no_steady_interval() -
     found = {n: reach(program, n) for n in (1, 2, 4, 8, 16)}
     assert {n: r.reached for n, r in found.items()} == {1: False, 2: False, 4: False, 8: True, 16: True}
     intervals = {n: schedule(program, n).interval_cycles for n in (2, 4, 8, 16)}
-    assert intervals == {2: 138, 4: 251, 8: steady, 16: steady}
+    assert intervals == {2: 139, 4: 251, 8: steady, 16: steady}
     assert {(r.interval_cycles, r.first_frame, r.period_frames) for r in found.values()} == {(steady, 3, 1)}
 
 
@@ -91,10 +91,10 @@ def said(seed: int, n_frames: int, **steady: object) -> str:
 
 
 def test_the_table_says_which_interval_was_compared() -> None:
-    assert said(10, 2).startswith("yes: latency 969, ")
-    assert said(10, 2, first_output_latency_cycles=1000).startswith("yes: latency within the batch 969, ")
-    assert ", interval within the batch 187 cycles, " in said(10, 2)
+    assert said(10, 2).startswith("yes: latency 971, ")
+    assert said(10, 2, first_output_latency_cycles=1000).startswith("yes: latency within the batch 971, ")
+    assert ", interval within the batch 188 cycles, " in said(10, 2)
     assert said(10, 2).endswith(" x 2 frames; too few frames for the steady state, which begins with frame 3")
-    assert ", steady interval 397 cycles, " in said(10, 8)
+    assert ", steady interval 398 cycles, " in said(10, 8)
     assert said(10, 8).endswith(" x 8 frames")
     assert "interval" not in said(10, 1).partition(";")[0], "one frame has none"
