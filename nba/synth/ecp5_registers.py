@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Output registers of ECP5 multipliers.
 
-A MULT18X18D has a register behind its product (Lattice, sysDSP usage guide, TN1267), and the template has one behind
-every product. yosys leaves it outside the block, where the way to it takes a third of the cycle. `take_registers`
-moves it in, in the netlist that yosys writes as JSON; nothing else of the netlist changes.
+A MULT18X18D has a register behind its product (Lattice, sysDSP usage guide of ECP5), and the template has one behind
+every product. yosys leaves it outside the block. `take_registers` moves it in, in the netlist that yosys writes as JSON;
+nothing else of the netlist changes (docs/decisions/0025-a-cycle-more-in-the-requantiser.md has what that gains).
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def _registers(
             if not readers[bit]:
                 continue
             name, at = readers[bit][0]
-            if len(readers[bit]) > 1 or at != "DI" or not _plain(cells[name]):
+            if len(readers[bit]) > 1 or at != "DI" or name not in cells or not _plain(cells[name]):
                 return None
             found[port] = name
             clocks.update(cells[name]["connections"]["CLK"])
