@@ -2,8 +2,8 @@
 """Output registers of ECP5 multipliers.
 
 A MULT18X18D has a register behind its product (Lattice, sysDSP usage guide of ECP5), and the template has one behind
-every product. yosys leaves it outside the block. `take_registers` moves it in, in the netlist that yosys writes as JSON;
-nothing else of the netlist changes (docs/decisions/0025-a-cycle-more-in-the-requantiser.md has what that gains).
+every product. yosys leaves it outside the block. `take_registers` moves it in, in the netlist that yosys writes as
+JSON; nothing else of the netlist changes. docs/decisions/0025-a-cycle-more-in-the-requantiser.md has what that gains.
 """
 
 from __future__ import annotations
