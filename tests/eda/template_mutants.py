@@ -104,12 +104,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "in_rows && rows_end_q && walk_last", "in_rows && rows_end_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
-    _m("nba_drain", "        param_q          <= cfg_p_base;\n", "", 88, 0),
+    _m("nba_drain", "        param_q       <= cfg_p_base;\n", "", 88, 0),
     _m("nba_drain", "= end_q[FLAGS-1];", "= end_q[FLAGS-2];", 52),
     _m("nba_drain", "= job_q[FLAGS-1];", "= job_q[FLAGS-2];", 52),
-    _m("nba_drain", "cfg_res_en && res_word_q < cfg_res_words", "cfg_res_en && res_word_q <= cfg_res_words", 1),
-    _m("nba_drain", "        busy_q           <= 1'b0;\n", "", None, 0),
-    _m("nba_drain", "        res_col_q        <= res_next;\n", "", 85),
+    _m("nba_drain", "cfg_res_en && !words_end", "cfg_res_en", 1),
+    _m("nba_drain", "        busy_q        <= 1'b0;\n", "", None, 0),
+    _m("nba_drain", "        res_col_q     <= res_next;\n", "", 85),
     # Accumulators are taken a cycle too late, a cycle too early.
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", _LATE, 52),
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", "assign xfer       = xfer_q[WAIT-2];", 52),
@@ -171,12 +171,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # that leaves its parameters as they were.
     _m("nba_drain", "*DEGREE+i)*SHARE+m%SHARE", "*DEGREE+DEGREE-1-i)*SHARE+m%SHARE", PACKED_SEED + 16),
     _m("nba_drain", "res_pos_q[8:6];", "res_pos_q[5:3];", PACKED_SEED + 25),
-    _m("nba_drain", "        pos_q            <= pos_group_q;\n", "", PACKED_SEED + 25),
-    _m("nba_drain", "        param_q    <= param_group_q;\n", "", PACKED_SEED + 16, 2),
+    _m("nba_drain", "        pos_q         <= pos_group_q;\n", "", PACKED_SEED + 25),
+    _m("nba_drain", "        param_q      <= param_group_q;\n", "", PACKED_SEED + 16, 2),
     _m(
         "nba_drain",
-        "        res_q      <= res_group_q;\n        res_word_q <= res_word_group_q;\n",
-        "        res_q      <= res_group_q;\n",
+        "        res_q        <= res_group_q;\n        words_left_q <= words_group_q;\n",
+        "        res_q        <= res_group_q;\n",
         PACKED_SEED + 25,
     ),
     _m("nba_drain", "(cfg_degree == 2'd1) ? 2'd1 : 2'd3", "2'd1", PACKED_SEED + 27),

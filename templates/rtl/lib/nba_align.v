@@ -43,14 +43,10 @@ module nba_align #(
   reg  [N_PADS*C_BITS-1:0]       pad_q1;
   reg                            signed_q1;
   reg  [3:0]                     shift_q1;
-  reg  [C_BITS:0]                top_q2;
+  reg  [C_BITS-2:0]              low_q1;
   reg  [COLUMNS*LANES*OP_W-1:0]  operands_q;
-  wire [C_BITS:0]                top;
 
   assign stages[0 +: BANKS*WORD_W] = s_data;
-
-  // The largest nested code: rounding up stops there.
-  assign top = {1'b0, !signed_q1, {(C_BITS-1){1'b1}}} >> shift_q1;
 
   always @(posedge clk) begin
     columns_q1 <= stages[ROT_W*BANKS*WORD_W +: COLUMNS*WORD_W];
@@ -58,7 +54,7 @@ module nba_align #(
     pad_q1     <= s_pad;
     signed_q1  <= s_signed;
     shift_q1   <= s_shift;
-    top_q2     <= top;
+    low_q1     <= ~({(C_BITS-1){1'b1}} << s_shift);
   end
 
   genvar gi;
@@ -82,16 +78,22 @@ module nba_align #(
         assign code = {signed_q1 & word[gn*C_BITS+C_BITS-1], word[gn*C_BITS +: C_BITS]};
 
         if (NEST != 0) begin : g_nest
-          // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out.
+          // Bit 0 of the shifted pair is the half to round by; it is 0 when nothing is shifted out. The largest nested
+          // code is not rounded up: of its code only bits that are shifted out may be 0.
           wire signed [C_BITS+1:0] pair;
           wire signed [C_BITS+1:0] shifted;
-          reg         [C_BITS+1:0] shifted_q2;
+          wire                     largest;
+          reg         [OP_W:0]     shifted_q2;
+          reg                      largest_q2;
           wire                     up;
+          wire                     unused = &{1'b0, shifted};
           assign pair    = {code, 1'b0};
           assign shifted = pair >>> shift_q1;
-          assign up      = shifted_q2[0] && (shifted_q2[C_BITS+1:1] != top_q2);
+          assign largest = !code[C_BITS] && (signed_q1 || code[C_BITS-1]) && (&(code[C_BITS-2:0] | low_q1));
+          assign up      = shifted_q2[0] && !largest_q2;
           always @(posedge clk) begin
-            shifted_q2                              <= shifted;
+            shifted_q2                             <= shifted[OP_W:0];
+            largest_q2                             <= largest;
             operands_q[(gj*LANES+gn)*OP_W +: OP_W] <= shifted_q2[OP_W:1] + {{A_BITS{1'b0}}, up};
           end
         end else begin : g_plain
@@ -107,19 +109,19 @@ module nba_align #(
 
   assign m_data = operands_q;
 
-  wire unused = &{1'b0, s_rot, s_ok, stages, top_q2};
+  wire unused = &{1'b0, s_rot, s_ok, stages, shift_q1, low_q1};
 
 `ifdef FORMAL
-  // Every operand of a legal shift lies in the range of its nested code.
+  // Every operand of a legal shift lies in the range of its nested code: up to f_top.
   reg [2:0] f_legal_q;
   reg [2:0] f_signed_q;
-  reg [C_BITS:0] f_top_q;
+  reg [3*(C_BITS+1)-1:0] f_top_q;
   initial f_legal_q = 3'd0;
   always @(posedge clk) begin
     f_legal_q  <= {f_legal_q[1:0], (NEST == 0)
                    || (({28'd0, s_shift} + A_BITS >= C_BITS) && ({28'd0, s_shift} + 32'd2 <= C_BITS))};
     f_signed_q <= {f_signed_q[1:0], s_signed};
-    f_top_q    <= (NEST == 0) ? {1'b0, !f_signed_q[1], {(C_BITS-1){1'b1}}} : top_q2;
+    f_top_q    <= {f_top_q[2*(C_BITS+1)-1:0], {1'b0, !s_signed, {(C_BITS-1){1'b1}}} >> ((NEST == 0) ? 4'd0 : s_shift)};
   end
 
   generate
@@ -130,7 +132,7 @@ module nba_align #(
       wire signed [C_BITS+1:0] f_low;
       assign f_operand = operands_q[gi*OP_W +: OP_W];
       assign f_value   = f_operand;
-      assign f_top     = {1'b0, f_top_q};
+      assign f_top     = {1'b0, f_top_q[2*(C_BITS+1) +: C_BITS+1]};
       assign f_low     = f_signed_q[2] ? ~f_top : {(C_BITS+2){1'b0}};
       always @(posedge clk) begin
         if (f_legal_q[2]) begin

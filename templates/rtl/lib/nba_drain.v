@@ -8,7 +8,8 @@
 // PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. DEGREE 1, 2, 4: the most passes of any job. BANKS >= PP * DEGREE.
 // xfer comes at most every PM/PQ * 2^cfg_degree cycles.
 // s_acc: as nba_array's m_acc, SHARE = 1 or, with PACK, 2. xfer_first marks the first group of a job:
-// load_p_base is the new job's first parameter word; cfg_* become the new job's in the next cycle (x+1).
+// load_* are the new job's fields; cfg_* become the new job's in the next cycle (x+1).
+// What is left of a column, a row and a job is counted down; a flag beside each count says that nothing is left.
 // The residual operand of the PP columns lies in banks m_res_pos * PP and up of the word at d_res_off.
 // m_again: the last step of a pass that another one follows; m_group_last: of the last pass of a group.
 // Reset: no step is under way.
@@ -28,10 +29,13 @@ module nba_drain #(
   input  wire                      xfer_first,
   input  wire [PP*((PM+SHARE-1)/SHARE)*SHARE*DEGREE*ACC_BITS-1:0] s_acc,
   input  wire [1:0]                cfg_degree,
+  input  wire [12:0]               load_m_last,
+  input  wire [11:0]               load_g_last,
+  input  wire [11:0]               load_rows,
+  input  wire [15:0]               load_p_base,
+  input  wire [12:0]               load_res_words,
   input  wire [12:0]               cfg_m_last,
   input  wire [11:0]               cfg_g_last,
-  input  wire [11:0]               cfg_rows,
-  input  wire [15:0]               load_p_base,
   input  wire [15:0]               cfg_p_base,
   input  wire                      cfg_res_en,
   // drain step (d0)
@@ -65,16 +69,19 @@ module nba_drain #(
   reg [1:0]        pass_q;
   reg [2:0]        pos_q;
   reg [2:0]        pos_group_q;
-  reg [12:0]       m_q;
-  reg [11:0]       g_q;
-  reg [11:0]       row_q;
+  reg [12:0]       m_left_q;
+  reg [11:0]       g_left_q;
+  reg [11:0]       rows_left_q;
+  reg              m_end_q;
+  reg              g_end_q;
+  reg              rows_end_q;
   reg [15:0]       param_q;
   reg [15:0]       param_group_q;
   reg [15:0]       res_q;
   reg [15:0]       res_group_q;
   reg [15:0]       res_col_q;
-  reg [12:0]       res_word_q;
-  reg [12:0]       res_word_group_q;
+  reg [12:0]       words_left_q;
+  reg [12:0]       words_group_q;
   reg [2:0]        res_ok_q;
   reg [8:0]        res_pos_q;
   reg [1:0]        load_q;
@@ -86,14 +93,13 @@ module nba_drain #(
   wire d_last   = d_q == LAST[CNT_W-1:0];
   wire again    = d_last && pass_q != pass_last;
   wire group_last = d_last && pass_q == pass_last;
-  wire m_end    = m_q == cfg_m_last;
-  wire g_end    = g_q == cfg_g_last;
-  wire col_last = group_last && m_end;
-  wire row_last = col_last && g_end;
-  wire job_last = row_last && (row_q + 12'd1 == cfg_rows);
+  wire col_last = group_last && m_end_q;
+  wire row_last = col_last && g_end_q;
+  wire job_last = row_last && rows_end_q;
   wire        pos_last = pos_q == POS_LAST[2:0];
   wire [15:0] res_next = pos_last ? res_col_q + {3'd0, cfg_res_words} : res_col_q;
-  wire [12:0] word_next = (res_word_q < cfg_res_words) ? res_word_q + 13'd1 : res_word_q;
+  wire        words_end = words_left_q == 13'd0;
+  wire [12:0] words_next = words_end ? 13'd0 : words_left_q - 13'd1;
 
   always @(posedge clk) begin
     if (busy_q) begin
@@ -101,7 +107,7 @@ module nba_drain #(
       param_q <= param_q + 16'd1;
       res_q   <= res_q + 16'd1;
       // Steps past the last word of a column have no operand; the count stops there.
-      res_word_q <= word_next;
+      words_left_q <= words_next;
       if (d_last) begin
         d_q    <= {CNT_W{1'b0}};
         pass_q <= pass_q + 2'd1;
@@ -109,35 +115,40 @@ module nba_drain #(
       end
       // The next pass has the same channels.
       if (again) begin
-        param_q    <= param_group_q;
-        res_q      <= res_group_q;
-        res_word_q <= res_word_group_q;
+        param_q      <= param_group_q;
+        res_q        <= res_group_q;
+        words_left_q <= words_group_q;
       end
       if (group_last) begin
-        busy_q           <= 1'b0;
-        pass_q           <= 2'd0;
-        pos_q            <= pos_group_q;
-        m_q              <= m_q + 13'd1;
-        param_group_q    <= param_q + 16'd1;
-        res_group_q      <= res_q + 16'd1;
-        res_word_group_q <= word_next;
+        busy_q        <= 1'b0;
+        pass_q        <= 2'd0;
+        pos_q         <= pos_group_q;
+        m_left_q      <= m_left_q - 13'd1;
+        m_end_q       <= m_left_q == 13'd1;
+        param_group_q <= param_q + 16'd1;
+        res_group_q   <= res_q + 16'd1;
+        words_group_q <= words_next;
       end
       if (col_last) begin
-        m_q              <= 13'd0;
-        g_q              <= g_q + 12'd1;
-        pos_q            <= pos_last ? 3'd0 : pos_q + 3'd1;
-        pos_group_q      <= pos_last ? 3'd0 : pos_q + 3'd1;
-        param_q          <= cfg_p_base;
-        param_group_q    <= cfg_p_base;
-        res_q            <= res_next;
-        res_group_q      <= res_next;
-        res_col_q        <= res_next;
-        res_word_q       <= 13'd0;
-        res_word_group_q <= 13'd0;
+        m_left_q      <= cfg_m_last;
+        m_end_q       <= cfg_m_last == 13'd0;
+        g_left_q      <= g_left_q - 12'd1;
+        g_end_q       <= g_left_q == 12'd1;
+        pos_q         <= pos_last ? 3'd0 : pos_q + 3'd1;
+        pos_group_q   <= pos_last ? 3'd0 : pos_q + 3'd1;
+        param_q       <= cfg_p_base;
+        param_group_q <= cfg_p_base;
+        res_q         <= res_next;
+        res_group_q   <= res_next;
+        res_col_q     <= res_next;
+        words_left_q  <= cfg_res_words;
+        words_group_q <= cfg_res_words;
       end
       if (row_last) begin
-        g_q         <= 12'd0;
-        row_q       <= row_q + 12'd1;
+        g_left_q    <= cfg_g_last;
+        g_end_q     <= cfg_g_last == 12'd0;
+        rows_left_q <= rows_left_q - 12'd1;
+        rows_end_q  <= rows_left_q == 12'd2;
         pos_q       <= 3'd0;
         pos_group_q <= 3'd0;
         res_q       <= 16'd0;
@@ -148,18 +159,21 @@ module nba_drain #(
     if (xfer) begin
       busy_q <= 1'b1;
       if (xfer_first) begin
-        m_q       <= 13'd0;
-        g_q       <= 12'd0;
-        row_q     <= 12'd0;
-        d_q       <= {CNT_W{1'b0}};
-        pass_q      <= 2'd0;
-        pos_q       <= 3'd0;
-        pos_group_q <= 3'd0;
-        res_q       <= 16'd0;
-        res_group_q <= 16'd0;
-        res_col_q   <= 16'd0;
-        res_word_q  <= 13'd0;
-        res_word_group_q <= 13'd0;
+        m_left_q      <= load_m_last;
+        m_end_q       <= load_m_last == 13'd0;
+        g_left_q      <= load_g_last;
+        g_end_q       <= load_g_last == 12'd0;
+        rows_left_q   <= load_rows;
+        rows_end_q    <= load_rows == 12'd1;
+        d_q           <= {CNT_W{1'b0}};
+        pass_q        <= 2'd0;
+        pos_q         <= 3'd0;
+        pos_group_q   <= 3'd0;
+        res_q         <= 16'd0;
+        res_group_q   <= 16'd0;
+        res_col_q     <= 16'd0;
+        words_left_q  <= load_res_words;
+        words_group_q <= load_res_words;
         param_q       <= load_p_base;
         param_group_q <= load_p_base;
       end
@@ -207,7 +221,7 @@ module nba_drain #(
   always @(posedge clk) begin
     lanes_q  <= selected[STEP_W-1:0];
     res_pos_q <= {res_pos_q[5:0], pos_q};
-    res_ok_q <= {res_ok_q[1:0], cfg_res_en && res_word_q < cfg_res_words};
+    res_ok_q <= {res_ok_q[1:0], cfg_res_en && !words_end};
     // The last stages are reset, here and below, so that a delay line is no memory cell to its end: its output is late.
     if (rst) begin
       res_pos_q[8:6] <= 3'd0;
@@ -260,7 +274,7 @@ module nba_drain #(
   reg         f_seen_q;
   reg [9:0]   f_age_q;
   wire [9:0]  f_steps = DRAIN_C[9:0] * ({8'd0, pass_last} + 10'd1);
-  wire [15:0] f_m = {3'd0, m_q};
+  wire [15:0] f_m = {3'd0, cfg_m_last - m_left_q};
   wire [15:0] f_d = {{(16-CNT_W){1'b0}}, d_q};
   wire        f_new = xfer && xfer_first;
   always @(posedge clk) begin
@@ -281,7 +295,8 @@ module nba_drain #(
   always @(posedge clk) begin
     if (!f_init_q) begin
       if ($past(f_new)) begin
-        assume (cfg_p_base == $past(load_p_base));
+        assume (cfg_p_base == $past(load_p_base) && cfg_res_words == $past(load_res_words));
+        assume (cfg_m_last == $past(load_m_last) && cfg_g_last == $past(load_g_last));
       end else begin
         assume (cfg_p_base == $past(cfg_p_base) && cfg_res_words == $past(cfg_res_words));
         assume (cfg_m_last == $past(cfg_m_last) && cfg_g_last == $past(cfg_g_last));
@@ -294,9 +309,11 @@ module nba_drain #(
       if (xfer && busy_q) assert (group_last);
       if (busy_q) assert (f_seen_q);
       if (f_seen_q) begin
-        assert (m_q <= cfg_m_last);
-        assert (g_q <= cfg_g_last);
-        assert (res_word_q <= cfg_res_words && res_word_group_q <= cfg_res_words);
+        assert (m_end_q == (m_left_q == 13'd0) && g_end_q == (g_left_q == 12'd0));
+        assert (rows_end_q == (rows_left_q == 12'd1));
+        assert (m_left_q <= cfg_m_last);
+        assert (g_left_q <= cfg_g_last);
+        assert (words_left_q <= cfg_res_words && words_group_q <= cfg_res_words);
         assert (param_q == cfg_p_base + f_m * DRAIN_C[15:0] + f_d);
         assert (param_group_q == cfg_p_base + f_m * DRAIN_C[15:0]);
       end

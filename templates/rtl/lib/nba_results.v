@@ -188,7 +188,7 @@ module nba_results #(
     end
   endgenerate
 
-  // Of the job that comes next only the first parameter word is looked at.
+  // Of the job that comes next, what the drain counts is looked at when its first group comes.
   wire [11:0]       next_rows;
   wire [12:0]       next_m_last;
   wire [11:0]       next_g_last;
@@ -208,9 +208,31 @@ module nba_results #(
     .cfg_res_sel (next_res_sel),
     .cfg_res_ring(next_res_ring)
   );
-  wire unused = &{1'b0, next_rows, next_m_last, next_g_last, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
+  wire [12:0]       next_res_words;
+  wire [15:0]       next_res_mult;
+  wire              next_res_signed;
+  wire [47:0]       next_round;
+  wire [5:0]        next_shift;
+  wire [C_BITS:0]   next_zero;
+  wire [C_BITS:0]   next_min;
+  wire [C_BITS:0]   next_max;
+  nba_word_drain #(
+    .C_BITS(C_BITS)
+  ) u_word_drain_next (
+    .s_word        (next_word[ROW_W +: DRAIN_W]),
+    .cfg_res_words (next_res_words),
+    .cfg_res_mult  (next_res_mult),
+    .cfg_res_signed(next_res_signed),
+    .cfg_round     (next_round),
+    .cfg_shift     (next_shift),
+    .cfg_zero      (next_zero),
+    .cfg_min       (next_min),
+    .cfg_max       (next_max)
+  );
+  wire unused = &{1'b0, o_rows, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
                   words_m_valid, words_count, early_zero, early_min, early_max, late_res_words,
-                  late_res_mult, late_res_signed, late_round};
+                  late_res_mult, late_res_signed, late_round, next_res_mult, next_res_signed, next_round,
+                  next_shift, next_zero, next_min, next_max};
 
   // ---------------------------------------------------------------- drain
   wire [15:0]               param_addr;
@@ -234,10 +256,13 @@ module nba_results #(
     .xfer_first     (xfer_first),
     .s_acc          (s_acc),
     .cfg_degree     (o_degree),
+    .load_m_last    (next_m_last),
+    .load_g_last    (next_g_last),
+    .load_rows      (next_rows),
+    .load_p_base    (next_p_base),
+    .load_res_words (next_res_words),
     .cfg_m_last     (o_m_last),
     .cfg_g_last     (o_g_last),
-    .cfg_rows       (o_rows),
-    .load_p_base    (next_p_base),
     .cfg_p_base     (o_p_base),
     .cfg_res_en     (o_res_en),
     .d_param_addr   (param_addr),
