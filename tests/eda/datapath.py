@@ -33,6 +33,7 @@ _REQUANT_WIDE = "PQ PP C_BITS ACC_BITS HAS_RES"
 _REQUANT_ADDERS = "PQ PP C_BITS ACC_BITS HAS_RES MUL_LUT"
 _REQUANT_SPLIT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT"
 _REQUANT_SHIFT = "PQ PP C_BITS ACC_BITS HAS_RES SPLIT SHIFT_BITS"
+_REQUANT_RANGE = "PQ PP C_BITS ACC_BITS HAS_RES SHIFT_BITS SHIFT_LEAST SHIFT_MOST"
 
 BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_align": _sets(
@@ -121,7 +122,17 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         (4, 1, 8, 12, 1, 1, 1),
         (1, 1, 16, 31, 0, 0, 5),
     )
-    + _sets(_REQUANT_ADDERS, (1, 2, 8, 24, 1, 1), (2, 1, 8, 12, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 31, 1, 1)),
+    + _sets(_REQUANT_ADDERS, (1, 2, 8, 24, 1, 1), (2, 1, 8, 12, 0, 1), (1, 1, 16, 46, 1, 1), (1, 1, 8, 31, 1, 1))
+    + _sets(
+        _REQUANT_RANGE,
+        (1, 2, 8, 24, 1, 0, 20, 27),
+        (2, 1, 8, 24, 1, 0, 17, 32),
+        (1, 1, 8, 12, 0, 0, 13, 13),
+        (1, 1, 8, 8, 1, 0, 9, 25),
+        (2, 1, 8, 24, 1, 3, 19, 25),
+        (1, 1, 16, 30, 0, 0, 22, 23),
+        (1, 1, 8, 24, 0, 6, 8, 40),
+    ),
 }
 """Sets of the benches in Icarus."""
 
@@ -161,14 +172,15 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_sum": _sets(_SUM, (1, 3, 5, 1), (2, 2, 2, 1), (3, 3, 6, 0), (5, 2, 4, 0)),
     "nba_requant": _sets(_REQUANT, (2, 1, 24, 1), (1, 2, 30, 0))
     + _sets(_REQUANT_WIDE, (1, 1, 16, 40, 1))
-    + _sets(_REQUANT_SHIFT, (2, 1, 8, 24, 1, 0, 4)),
+    + _sets(_REQUANT_SHIFT, (2, 1, 8, 24, 1, 0, 4))
+    + _sets(_REQUANT_RANGE, (1, 1, 8, 24, 1, 0, 20, 27), (1, 1, 8, 12, 0, 0, 13, 13)),
 }
 
 MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_align",
-        old="&& (shifted_q2[C_BITS+1:1] != top_q2)",
-        new="&& (shifted_q2[C_BITS+1:1] != {(C_BITS+1){1'b1}})",
+        old="largest_q2                             <= largest;",
+        new="largest_q2                             <= 1'b0;",
         bench=BENCHES["nba_align"][2],
         proof=PROOFS["nba_align"][1],
     ),
@@ -601,8 +613,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old="part_q8[PART_W-1:C_BITS+1]) || !",
-        new="part_q8[PART_W-1:C_BITS+1]) ||",
+        old="part_q8[PART_W-1:NEAR_W-1]) || !",
+        new="part_q8[PART_W-1:NEAR_W-1]) ||",
         bench=BENCHES["nba_requant"][0],
     ),
     # The low half of a sum taken with its sign; the high product a bit short.
@@ -619,6 +631,10 @@ MUTANTS: tuple[Mutant, ...] = (
         bench=BENCHES["nba_requant"][11],
     ),
     Mutant(module="nba_requant", old="total >>> {", new="total >> {", bench=BENCHES["nba_requant"][0]),
+    # The least shift left out, of one for all channels and of one for each; one of the rest missing.
+    Mutant(module="nba_requant", old="(c_shift - LEAST) & MASK", new="c_shift & MASK", bench=BENCHES["nba_requant"][24]),
+    Mutant(module="nba_requant", old="(shift_q5 - LEAST) & MASK", new="shift_q5 & MASK", bench=BENCHES["nba_requant"][28]),
+    Mutant(module="nba_requant", old="(RANGE < 7) ? RANGE : 7", new="6", bench=BENCHES["nba_requant"][24]),
     Mutant(
         module="nba_requant",
         old="part_q7 >>> by_rest",
@@ -647,8 +663,8 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(
         module="nba_requant",
-        old="c_res_signed & code_q2[C_BITS-1]",
-        new="code_q2[C_BITS-1]",
+        old="value_q3   <= {c_res_signed & code_q2[C_BITS-1]",
+        new="value_q3   <= {code_q2[C_BITS-1]",
         bench=BENCHES["nba_requant"][1],
     ),
     # Codes per lane beyond the map: the first one in all lanes.
@@ -671,12 +687,12 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         module="nba_requant",
         old="by_rest   = rest_q7;",
-        new="by_rest   = shift_q6[2:0];",
+        new="by_rest   = rest_q6[2:0];",
         bench=BENCHES["nba_requant"][19],
     ),
-    Mutant(module="nba_requant", old="+ 18 : 48;", new="+ 18 : 47;", bench=BENCHES["nba_requant"][3]),
-    Mutant(module="nba_requant", old="MOST + 18 : 48;", new="MOST + 16 : 48;", bench=BENCHES["nba_requant"][6]),
-    Mutant(module="nba_requant", old="(C_BITS > 8) ? 1 : 0", new="0", bench=BENCHES["nba_requant"][10]),
+    Mutant(module="nba_requant", old="? LARGE + 2 :", new="? LARGE + 1 :", bench=BENCHES["nba_requant"][3]),
+    Mutant(module="nba_requant", old="LARGE + 3 :", new="LARGE + 2 :", bench=BENCHES["nba_requant"][10]),
+    Mutant(module="nba_requant", old="OTHER + 3;", new="OTHER + 2;", bench=BENCHES["nba_requant"][27]),
     Mutant(
         module="nba_requant", old="PROD_W  = SUM_W + 16;", new="PROD_W  = SUM_W + 15;", bench=BENCHES["nba_requant"][4]
     ),

@@ -7,9 +7,10 @@
 // (sums above 19 bits); 0 = only where the sum does not fit one DSP48 (above 25 bits). MUL_LUT: 1 = all products out of
 // adders (nba_mul). HAS_RES: 1 if any job adds a residual; 0 ignores s_res, c_res_mult and c_res_signed.
 // Packing: channel m, column p at s_acc[(m*PP+p)*ACC_BITS], s_res and m_code[(p*PQ+m)*C_BITS].
-// c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift 1..47. With inputs in cycle t the constants
-// must hold in: c_res_signed t+1; c_res_mult t+1, t+2; c_round t+3; c_shift t+5, t+6; c_zero, c_min, c_max t+7, t+8.
-// SHIFT_BITS 1..6: the shift of a channel is c_least + s_shift[m*SHIFT_BITS], at most 47, with s_shift in t; c_least holds
+// SHIFT_LEAST, SHIFT_MOST: least and largest shift of any job and channel (1 <= SHIFT_LEAST <= SHIFT_MOST <= 47).
+// c_round = 2^(c_shift-1) - z_res*c_res_mult, c_shift SHIFT_LEAST..SHIFT_MOST. With inputs in cycle t the constants
+// must hold in: c_res_signed t+1; c_res_mult t+1, t+2; c_round t+3; c_shift t+4, t+5; c_zero, c_min, c_max t+7, t+8.
+// SHIFT_BITS 1..6: the shift of a channel is c_least + s_shift[m*SHIFT_BITS], at most SHIFT_MOST, with s_shift in t; c_least holds
 // in t, c_round in t+2, c_shift is not read. Where s_shift is not 0 the channel adds no residual and rounds by its own
 // shift. 0: c_shift for all channels; s_shift and c_least are ignored.
 `default_nettype none
@@ -22,6 +23,8 @@ module nba_requant #(
   parameter integer HAS_RES  = 1,
   parameter integer SPLIT    = 0,
   parameter integer SHIFT_BITS = 0,
+  parameter integer SHIFT_LEAST = 1,
+  parameter integer SHIFT_MOST = 47,
   parameter integer MUL_LUT  = 0
 ) (
   input  wire                      clk,
@@ -41,39 +44,50 @@ module nba_requant #(
   output wire [PP*PQ*C_BITS-1:0]   m_code
 );
 
-  // With A accumulator bits and codes of C bits |total| <= 2^A * (2^16 - 1) + 2^46 + 2^C * (2^16 - 1).
-  // 48 bits hold that up to A = 30 (C = 8) or 29 (C = 16); beyond, it is less than 2^(A+17) or 2^(A+18).
+  // With A accumulator bits, codes of C bits and shifts up to S, |total| <= 2^A * (2^16 - 1) + 2^(S-1) + 2^C * (2^16 - 1);
+  // the last of the three only where there are residuals. LARGE is the exponent of the larger of the first two.
   localparam integer SUM_W   = ACC_BITS + 1;
   localparam integer PROD_W  = SUM_W + 16;
-  localparam integer MOST    = ACC_BITS + ((C_BITS > 8) ? 1 : 0);
-  localparam integer TOTAL_W = (MOST > 30) ? MOST + 18 : 48;
+  localparam integer LARGE   = (ACC_BITS + 16 > SHIFT_MOST - 1) ? ACC_BITS + 16 : SHIFT_MOST - 1;
+  localparam integer OTHER   = C_BITS + 16;
+  localparam integer TWO     = (HAS_RES == 0 || (LARGE > OTHER && (ACC_BITS >= OTHER || ACC_BITS + 17 != SHIFT_MOST))) ? 1 : 0;
+  localparam integer TOTAL_W = (TWO != 0) ? LARGE + 2 : (LARGE > OTHER) ? LARGE + 3 : OTHER + 3;
 
-  localparam integer VALUE_W = C_BITS + 3;
-  localparam integer NEAR_W  = C_BITS + 2;
-  localparam integer PART_W  = NEAR_W + 7;
+  // A shift is SHIFT_LEAST, which is wires, and a rest of 0..RANGE.
+  localparam integer RANGE   = SHIFT_MOST - SHIFT_LEAST;
+  localparam [31:0]  LEAST32 = SHIFT_LEAST;
+  localparam [5:0]   LEAST   = LEAST32[5:0];
+  localparam [5:0]   MASK    = (RANGE < 1) ? 6'd0 : (RANGE < 2) ? 6'd1 : (RANGE < 4) ? 6'd3 : (RANGE < 8) ? 6'd7
+                             : (RANGE < 16) ? 6'd15 : (RANGE < 32) ? 6'd31 : 6'd63;
+
+  localparam integer VALUE_W = C_BITS + 2;
+  localparam integer NEAR_W  = C_BITS + 1;
+  localparam integer PART_W  = NEAR_W + ((RANGE < 7) ? RANGE : 7);
   localparam integer HALVES  = ((SPLIT != 0 && SUM_W > 19) || SUM_W > 25) ? 1 : 0;
 
   wire signed [VALUE_W-1:0] zero;
   wire signed [VALUE_W-1:0] low;
   wire signed [VALUE_W-1:0] high;
   wire signed [TOTAL_W-1:0] common;
-  assign zero = {{2{c_zero[C_BITS]}}, c_zero};
-  assign low  = {{2{c_min[C_BITS]}}, c_min};
-  assign high = {{2{c_max[C_BITS]}}, c_max};
+  assign zero = {c_zero[C_BITS], c_zero};
+  assign low  = {c_min[C_BITS], c_min};
+  assign high = {c_max[C_BITS], c_max};
   generate
     if (TOTAL_W > 48) begin : g_round
       assign common = {{(TOTAL_W-48){c_round[47]}}, c_round};
     end else begin : g_round_as_is
-      assign common = c_round;
+      assign common = c_round[TOTAL_W-1:0];
     end
   endgenerate
 
   // The limits of what the zero point is added to: a value is compared while it is moved.
   reg signed [VALUE_W-1:0] below_q;
   reg signed [VALUE_W-1:0] above_q;
+  reg [5:0]                rest_q;
   always @(posedge clk) begin
     below_q <= low - zero;
     above_q <= high - zero;
+    rest_q  <= (c_shift - LEAST) & MASK;
   end
 
   genvar gm;
@@ -102,7 +116,7 @@ module nba_requant #(
         reg [5:0]                 shift_q3;
         reg [5:0]                 shift_q4;
         reg [5:0]                 shift_q5;
-        reg [5:0]                 shift_q6;
+        reg [5:0]                 rest_q6;
         reg [2:0]                 rest_q7;
         reg signed [TOTAL_W-1:0]  round_q4;
         wire [TOTAL_W-1:0]        half;
@@ -110,7 +124,7 @@ module nba_requant #(
         assign wide = {6'd0, more};
         for (gp = 0; gp < TOTAL_W; gp = gp + 1) begin : g_half
           localparam [31:0] SHIFT = gp + 1;
-          assign half[gp] = (gp < 47) && shift_q3 == SHIFT[5:0];
+          assign half[gp] = (gp < SHIFT_MOST) && shift_q3 == SHIFT[5:0];
         end
         always @(posedge clk) begin
           own_q2   <= |more;
@@ -120,16 +134,16 @@ module nba_requant #(
           shift_q3 <= shift_q2;
           shift_q4 <= shift_q3;
           shift_q5 <= shift_q4;
-          shift_q6 <= shift_q5;
-          rest_q7  <= shift_q6[2:0];
+          rest_q6  <= (shift_q5 - LEAST) & MASK;
+          rest_q7  <= rest_q6[2:0];
         end
         wire unused_wide = &{1'b0, wide};
-        assign by_eights = shift_q6[5:3];
+        assign by_eights = rest_q6[5:3];
         assign by_rest   = rest_q7;
         assign round     = round_q4;
       end else begin : g_no_shift
-        assign by_eights = c_shift[5:3];
-        assign by_rest   = c_shift[2:0];
+        assign by_eights = rest_q[5:3];
+        assign by_rest   = rest_q[2:0];
         assign round     = common;
       end
 
@@ -271,10 +285,10 @@ module nba_requant #(
           assign offset_q5 = round_q5;
         end
 
-        // The shift in two parts: multiples of 8, then the rest, at most 7. Of the first only the bits that the second
+        // The rest of the shift in two parts: multiples of 8, then what is left, at most 7. Of the first only the bits that the second
         // can bring into the result go on; whether any above them differs from the sign is a flag. A value that is too
         // large for PART_W bits is so for the result after any rest.
-        assign total  = total_q6;
+        assign total  = total_q6 >>> SHIFT_LEAST;
         assign coarse = total >>> {by_eights, 3'd0};
         for (gs = 0; gs < 6; gs = gs + 1) begin : g_same
           if (8*gs + PART_W < TOTAL_W) begin : g_bits
@@ -287,9 +301,9 @@ module nba_requant #(
         assign beyond = !same[by_eights];
         assign fine   = part_q7 >>> by_rest;
 
-        // Saturating to C_BITS + 2 bits first changes no result (beyond them the sum with the zero point is
-        // at or beyond every limit of C_BITS + 1), and keeps the last adder and the comparators small.
-        assign fits   = !beyond_q8 && ((&part_q8[PART_W-1:C_BITS+1]) || !(|part_q8[PART_W-1:C_BITS+1]));
+        // Saturating to C_BITS + 1 bits first changes no result (at their ends and beyond, the sum with the zero point
+        // is at or beyond every limit of a code), and keeps the last adder and the comparators small.
+        assign fits   = !beyond_q8 && ((&part_q8[PART_W-1:NEAR_W-1]) || !(|part_q8[PART_W-1:NEAR_W-1]));
         assign near   = {near_q9[NEAR_W-1], near_q9};
         assign moved  = near + zero;
 
@@ -301,25 +315,25 @@ module nba_requant #(
           beyond_q7  <= beyond;
           part_q8    <= fine;
           beyond_q8  <= beyond_q7;
-          near_q9    <= fits ? part_q8[C_BITS+1:0]
-                             : {part_q8[PART_W-1], {(C_BITS+1){!part_q8[PART_W-1]}}};
-          code_q10    <= (near < below_q) ? low[C_BITS-1:0]
-                      : (near > above_q) ? high[C_BITS-1:0] : moved[C_BITS-1:0];
+          near_q9    <= fits ? part_q8[NEAR_W-1:0]
+                             : {part_q8[PART_W-1], {(NEAR_W-1){!part_q8[PART_W-1]}}};
+          code_q10   <= (near < below_q) ? low[C_BITS-1:0]
+                     : (near > above_q) ? high[C_BITS-1:0] : moved[C_BITS-1:0];
         end
 
         assign m_code[(gp*PQ+gm)*C_BITS +: C_BITS] = code_q10;
 
-        wire unused = &{1'b0, moved};
+        wire unused = &{1'b0, moved, total_q6};
       end
     end
   endgenerate
 
-  wire unused = &{1'b0, s_res, c_res_mult, c_res_signed, s_shift, c_least, c_shift};
+  wire unused = &{1'b0, s_res, c_res_mult, c_res_signed, s_shift, c_least, c_round, rest_q};
 
 `ifdef FORMAL
   // A code lies within the limits of the two cycles before it, whatever the total was.
   // The least signed code.
-  wire signed [VALUE_W-1:0] f_least = {{4{1'b1}}, {(C_BITS-1){1'b0}}};
+  wire signed [VALUE_W-1:0] f_least = {{3{1'b1}}, {(C_BITS-1){1'b0}}};
   reg               f_legal_q;
   reg               f_same_q;
   reg signed [VALUE_W-1:0] f_zero_q;
@@ -343,7 +357,7 @@ module nba_requant #(
       wire [C_BITS-1:0]         f_code;
       wire signed [VALUE_W-1:0] f_value;
       assign f_code  = m_code[gp*C_BITS +: C_BITS];
-      assign f_value = {{3{!f_unsigned_q && f_code[C_BITS-1]}}, f_code};
+      assign f_value = {{2{!f_unsigned_q && f_code[C_BITS-1]}}, f_code};
       always @(posedge clk) begin
         if (f_legal_q) begin
           assert (f_value >= f_low_q);
