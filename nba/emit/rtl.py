@@ -192,6 +192,8 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
         "param_words": params.words,
         "param_block": block(params),
         "shift_bits": chunk.shift_bits,
+        "shift_least": chunk.shift_least,
+        "shift_most": chunk.shift_most,
         "pad_words": 0 if pads is None else pads.words,
         "pad_block": 0 if pads is None else block(pads),
         "pad_table": _concat([f"17'd{entry}" for entry in entries], ""),

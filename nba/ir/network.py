@@ -118,7 +118,12 @@ class Layer:
     @property
     def shift_bits(self) -> int:
         """Bits that hold how far the shift of any channel is above `shift`; 0 where all are equal."""
-        return 0 if self.shifts is None else (max(self.shifts) - self.shift).bit_length()
+        return (self.most_shift - self.shift).bit_length()
+
+    @property
+    def most_shift(self) -> int:
+        """The largest shift of any channel; `shift` is the least."""
+        return self.shift if self.shifts is None else max(self.shifts)
 
     def pad_row(self, source: Tensor) -> tuple[int, ...]:
         """The master codes [N] that padding inserts, of a layer that reads `source`."""

@@ -18,9 +18,10 @@ from nba.machine.timing import drain_cycles, engine_packing, slot_cycles, work_c
 (
     MIXES, STORED, M, N, TAPS, ROWS, COLS, HEIGHT_IN, WIDTH_IN, STRIDE_H, STRIDE_W, PAD_TOP, KERNEL_H, INPUT, RESIDUAL,
     FIRST_NEED, LAST_NEED, FIRST_RELEASE, EARLIER_USE, EARLIER_RES, ACT_BITS, WEIGHT_BITS, STORE_BITS, ACC_BITS, GROUPS,
-    ROTATE, CODE_BITS, DEGREE, PACKED, PACKING, MOST_DEGREE, SHIFT_BITS, PADS,
-) = range(33)  # fmt: skip
-_COLUMNS = 33
+    ROTATE, CODE_BITS, DEGREE, PACKED, PACKING, MOST_DEGREE, SHIFT_BITS, PADS, SHIFT_LEAST,
+    SHIFT_MOST,
+) = range(35)  # fmt: skip
+_COLUMNS = 35
 
 _A = np.ndarray
 _Arrays = tuple[_A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A, _A]
@@ -59,13 +60,15 @@ class Designs:
 
 
 def layer_table(network: Network, packing: int = 1, modes: tuple[Network, ...] = ()) -> np.ndarray:
-    """int64 [L, 33]: what the closed forms know of every layer in designs of this packing, by the column names of this
+    """int64 [L, 35]: what the closed forms know of every layer in designs of this packing, by the column names of this
     module. DEGREE: times pp columns that it works on at once; PACKED: the packing of its engine; PACKING: that of the
-    designs, in every row; MOST_DEGREE, SHIFT_BITS: the largest degree and the most bits of a channel's shift in
-    `network` and the further `modes` of the designs; PADS: 1 where padding inserts a code per channel."""
+    designs, in every row; MOST_DEGREE, SHIFT_BITS, SHIFT_LEAST, SHIFT_MOST: the largest degree, the most bits of a
+    channel's shift above its layer's, and the least and largest shift in `network` and the further `modes` of the
+    designs; PADS: 1 where padding inserts a code per channel."""
     table = np.zeros((len(network.layers), _COLUMNS), np.int64)
     earlier = earlier_uses(network, "main"), earlier_uses(network, "residual")
     for i, layer in enumerate(network.layers):
+        versions = [n.layers[i] for n in (network, *modes)]
         out, src = network.result(i), network.source(layer)
         last_top = (out.height - 1) * layer.stride_h - layer.pad_top
         first_release = 0
@@ -81,8 +84,9 @@ def layer_table(network: Network, packing: int = 1, modes: tuple[Network, ...] =
             layer.act_bits, operator.operand_bits(layer), operator.memory_bits(layer), network.acc_bits(i),
             layer.groups, layer.rotate, network.master_bits,
             job_degree(layer, packing), engine_packing(operator.mixes, packing), packing,
-            max([job_degree(n.layers[i], packing) for n in (network, *modes)]),
-            max([n.layers[i].shift_bits for n in (network, *modes)]), layer.pad_codes is not None,
+            max([job_degree(version, packing) for version in versions]),
+            max([version.shift_bits for version in versions]), layer.pad_codes is not None,
+            min([version.shift for version in versions]), max([version.most_shift for version in versions]),
         )  # fmt: skip
     return table
 
@@ -121,7 +125,7 @@ def words_of(layer: np.ndarray, pm: int, pn: int) -> int:
 
 @kernel
 def source_rows(layers: np.ndarray, tensor: int) -> int:
-    """Rows of a tensor of the network of layers [L, 33]: 0 is its input, i + 1 what layer i writes."""
+    """Rows of a tensor of the network of layers [L, 35]: 0 is its input, i + 1 what layer i writes."""
     rows = layers[tensor - 1, ROWS] if tensor > 0 else layers[0, HEIGHT_IN]
     return rows
 
@@ -141,5 +145,5 @@ def column_groups(layer: np.ndarray, pp: int) -> int:
 
 @kernel
 def bank_count(layers: np.ndarray, pp: int) -> int:
-    """Banks of the buffers of designs of pp columns for the network of layers [L, 33]."""
+    """Banks of the buffers of designs of pp columns for the network of layers [L, 35]."""
     return pp * layers[0, PACKING]

@@ -40,6 +40,8 @@ from nba.machine.parts import (
     C_REQUANT_LUT,
     C_RES,
     C_SHIFT,
+    C_SHIFT_LEAST,
+    C_SHIFT_MOST,
     C_SRC,
     C_STORE,
     C_WEIGHT,
@@ -117,6 +119,8 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("align", "bits of columns, times banks less one"),
     ("roms", "bits of a word"),
     ("ram", "bits of words"),
+    ("requant", "values times multiples of eight that shifts differ by"),
+    ("requant", "values times bits that shifts differ by, at most seven"),
 )
 """(part, what is counted): the columns of `features`."""
 
@@ -136,7 +140,7 @@ def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, block_luts: int,
     found: np.ndarray,
 ) -> int:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [46], by FEATURES. Returns what else
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [48], by FEATURES. Returns what else
     there is of memories in LUTs, because they are worth it: bits of their words times 64-word stretches."""
     deep = 0
     pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
@@ -175,6 +179,9 @@ def features(
         found[13] += pq * pp * acc
         found[14] += min(1, c[C_RES]) * pq * pp
         found[15] += pq
+        apart = c[C_SHIFT_MOST] - c[C_SHIFT_LEAST]
+        found[46] += pq * pp * (apart // 8)
+        found[47] += pq * pp * min(apart, 7)
         found[16] += 1
         found[17] += pm * pp * degree * acc
         found[18] += pm * pp * degree * acc if pm * degree > pq else 0
@@ -251,14 +258,14 @@ def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
-    """int64 [46]: the features of a design, or of some of its parts."""
+    """int64 [48]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
     features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, 0, total)
     return total
 
 
 def coefficients(table: LogicTable) -> np.ndarray:
-    """int64 [46, 2]: thousandths of a LUT and of a flip-flop per feature."""
+    """int64 [48, 2]: thousandths of a LUT and of a flip-flop per feature."""
     assert tuple((c.part, c.feature) for c in table.coefficients) == FEATURES
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 

@@ -32,6 +32,8 @@ from nba.machine.designs import (
     RESIDUAL,
     ROWS,
     SHIFT_BITS,
+    SHIFT_LEAST,
+    SHIFT_MOST,
     STORE_BITS,
     STORED,
     STRIDE_W,
@@ -68,14 +70,14 @@ from nba.machine.timing import drain_cycles
 # degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
 # frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
 # leaves these two 0). 1 where lanes may add up in chains of DSP blocks: always, but in recorded syntheses of older
-# Verilog.
+# Verilog. The least and the largest shift.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
     C_SHIFT, C_PAD_WORDS, C_PAD_STEPS, C_REQUANT_LUT, C_PRODUCT_LUT,
-    C_CHAINS,
-) = range(28)  # fmt: skip
-CHUNK_COLUMNS = 28
+    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST,
+) = range(30)  # fmt: skip
+CHUNK_COLUMNS = 30
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from every bank, and sub-words written to single banks.
@@ -90,7 +92,7 @@ HOST_COLUMNS = 9
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 28], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
+    """chunks: int64 [K, 30], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -141,6 +143,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
         chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"), 1,
+        chunk.shift_least, chunk.shift_most,
     )  # fmt: skip
 
 
@@ -177,6 +180,9 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_PACKING] = layer[PACKED]
     row[C_CHAINS] = 1
     row[C_SHIFT] = max(row[C_SHIFT], layer[SHIFT_BITS])
+    if row[C_JOBS] == 1 or layer[SHIFT_LEAST] < row[C_SHIFT_LEAST]:
+        row[C_SHIFT_LEAST] = layer[SHIFT_LEAST]
+    row[C_SHIFT_MOST] = max(row[C_SHIFT_MOST], layer[SHIFT_MOST])
     if layer[PADS] == 1:
         row[C_PAD_WORDS] += ceil_div(layer[N], input_word(mixes == 1, pm, pn))
         row[C_PAD_STEPS] += groups * steps

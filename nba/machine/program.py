@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import gcd
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring
-from nba.ir.network import Layer, Network
+from nba.ir.network import MAX_SHIFT, Layer, Network
 from nba.ir.operators import MIXING, Kind
 from nba.machine.geometry import (
     PORTS,
@@ -178,7 +178,8 @@ class ChunkProgram:
 
     Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
     in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes. shift_bits: of the
-    shift of a channel in the parameter word. pad_depth: words of the memory of pad codes.
+    shift of a channel in the parameter word; shift_least, shift_most: of any channel in any mode. pad_depth: words of
+    the memory of pad codes.
     """
 
     kind: Kind
@@ -201,6 +202,8 @@ class ChunkProgram:
     jobs: tuple[JobProgram, ...]
     n_modes: int = 1
     shift_bits: int = 0
+    shift_least: int = 1
+    shift_most: int = MAX_SHIFT
     pad_depth: int = 0
     requant: Place = "dsp"
     products: Place = "dsp"
@@ -424,6 +427,8 @@ def _chunk(
         jobs=tuple(jobs),
         n_modes=len(networks),
         shift_bits=max([layer.shift_bits for layer in layers]),
+        shift_least=min([layer.shift for layer in layers]),
+        shift_most=max([layer.most_shift for layer in layers]),
         pad_depth=pad_base,
         requant=chunk.requant,
         products=chunk.products,

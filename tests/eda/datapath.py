@@ -632,8 +632,12 @@ MUTANTS: tuple[Mutant, ...] = (
     ),
     Mutant(module="nba_requant", old="total >>> {", new="total >> {", bench=BENCHES["nba_requant"][0]),
     # The least shift left out, of one for all channels and of one for each; one of the rest missing.
-    Mutant(module="nba_requant", old="(c_shift - LEAST) & MASK", new="c_shift & MASK", bench=BENCHES["nba_requant"][24]),
-    Mutant(module="nba_requant", old="(shift_q5 - LEAST) & MASK", new="shift_q5 & MASK", bench=BENCHES["nba_requant"][28]),
+    Mutant(
+        module="nba_requant", old="(c_shift - LEAST) & MASK", new="c_shift & MASK", bench=BENCHES["nba_requant"][24]
+    ),
+    Mutant(
+        module="nba_requant", old="(shift_q5 - LEAST) & MASK", new="shift_q5 & MASK", bench=BENCHES["nba_requant"][28]
+    ),
     Mutant(module="nba_requant", old="(RANGE < 7) ? RANGE : 7", new="6", bench=BENCHES["nba_requant"][24]),
     Mutant(
         module="nba_requant",

@@ -78,7 +78,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # A row of one cycle without its idle cycle.
     _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
     _m("nba_walk", "place < rot_q;", "place <= rot_q;", 28, 0),
-    _m("nba_walk", "wait_last_q <= wait_left_q == 12'd2;", "wait_last_q <= wait_left_q == 12'd1;", 28, 0),
+    _m("nba_walk", "slot_end_q  <= wait_left_q == 12'd2;", "slot_end_q  <= wait_left_q == 12'd1;", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
     _m("nba_walk", "rot_wrap ? {ROT_W{1'b0}} : rot_q + 1'b1", "rot_q + 1'b1", 88, 0),
@@ -101,7 +101,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "(!walk_run || walk_last)", "!walk_run", 88),
     _m("nba_seq", "(!walk_run || walk_last)", "1'b1", None, 0),
     _m("nba_seq", "last_n_q ? to_end : passed", "passed", 52, 0),
-    _m("nba_seq", "in_rows && rows_end_q && walk_last", "in_rows && rows_end_q", None, 0),
+    _m("nba_seq", "in_rows && !open_q && walk_last", "in_rows && !open_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
     _m("nba_drain", "        param_q       <= cfg_p_base;\n", "", 88, 0),
@@ -114,14 +114,14 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", _LATE, 52),
     _m("nba_issue", "assign xfer       = xfer_q[WAIT-1];", "assign xfer       = xfer_q[WAIT-2];", 52),
     _m("nba_decide", "src_ok && res_ok && (", "src_ok && (", 52, 0),
-    _m("nba_decide", "&(dst_free | ~cfg_dst_en)", "|(dst_free | ~cfg_dst_en)", 28, 0),
+    _m("nba_decide", "&(dst_free | ~dst_is_q)", "|(dst_free | ~dst_is_q)", 28, 0),
     # The drain's fields change under the rows that are still under way.
     _m("nba_results", "if (xfer_first) own_q <= next_word;", "own_q <= next_word;", 52),
     _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 28),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
     # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.
     _m("nba_operands", "(EARLY != 0) ? nest_w_q[35:27] :", "(EARLY != 0) ? {cfg_w_bits, cfg_w_shift} :", 1),
-    _m("nba_operands", "    if (EARLY != 0) begin : g_early", "    if (EARLY == 2) begin : g_early", 1),
+    _m("nba_operands", "((EARLY != 0) ? 0 : 1)", "((EARLY == 2) ? 0 : 1)", 1),
     _m(
         "nba_chunk",
         "    .PACK       (PACK),\n    .CHAIN      (CHAIN),\n    .HAS_MAX",

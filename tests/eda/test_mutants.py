@@ -7,7 +7,9 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import datapath
 import pytest
+import template_mutants
 from mutants import MUTANTS
 from params import BENCHES, PROOFS
 from runner import GateError, Mutant, bench, mutated, prove
@@ -42,3 +44,11 @@ def test_bench_fails(mutant: Mutant, tmp_path: Path) -> None:
 def test_two_mutants_for_every_module_with_a_bench() -> None:
     counts = Counter(mutant.module for mutant in MUTANTS if mutant.proof is not None or mutant.bench is not None)
     assert all(counts[module] >= 2 for module in BENCHES), counts
+
+
+def test_every_planted_bug_finds_its_place(tmp_path: Path) -> None:
+    """Also those that a sample leaves out: the text of each occurs once in its module."""
+    planted = (*MUTANTS, *datapath.MUTANTS, *(planted.mutant for planted in template_mutants.MUTANTS))
+    for i, mutant in enumerate(planted):
+        (tmp_path / str(i)).mkdir()
+        mutated(mutant, tmp_path / str(i))

@@ -19,7 +19,7 @@ from nba.ir.check import check_network
 from nba.ir.network import Network, document, widened
 from nba.learn.quant.fixed import LEAST_MULT, channel_fixed_point, fixed_point
 from nba.machine.blocks import block_counts
-from nba.machine.designs import designs_of, layer_table
+from nba.machine.designs import SHIFT_BITS, designs_of, layer_table
 from nba.machine.logic import logic
 from nba.machine.program import lower
 from nba.machine.resources import pad_rom, param_rom, predict
@@ -127,7 +127,7 @@ def test_a_machine_without_them_is_todays() -> None:
             assert pad_rom(bare, 8) is None
             assert param_rom(chunk).width_bits - param_rom(bare).width_bits == chunk.pq * chunk.shift_bits
             jobs = tuple(replace(job, pad_base=None, pad_words=0) for job in chunk.jobs)
-            assert replace(chunk, shift_bits=0, pad_depth=0, jobs=jobs) == bare
+            assert replace(chunk, shift_bits=0, shift_most=bare.shift_most, pad_depth=0, jobs=jobs) == bare
         grown = any(chunk.shift_bits or chunk.pad_depth for chunk in pair.program.chunks)
         assert (logic(pair.program, platform) > logic(plain, platform)) == grown
 
@@ -158,7 +158,7 @@ def test_modes_may_differ_in_their_shifts() -> None:
             assert chunk.shift_bits == max(bits)
             differing += len(set(bits)) > 1
         table = layer_table(design.network, design.accelerator.packing, design.modes)
-        assert table[:, -2].max() == max(chunk.shift_bits for chunk in program.chunks)
+        assert table[:, SHIFT_BITS].max() == max(chunk.shift_bits for chunk in program.chunks)
     assert differing > 3
 
 

@@ -12,7 +12,8 @@
 // PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8). CHAIN: 1 if two inputs are
 // added in a chain of two multipliers (nba_array, with its limits; no job packs columns). PRODUCT_LUT (PER_CHANNEL),
 // REQUANT_LUT: 1 if the products, those of the requantisers, are made of adders instead of DSP blocks.
-// SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's (nba_requant).
+// SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's;
+// SHIFT_LEAST, SHIFT_MOST: of any job and channel (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
 // Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
@@ -55,6 +56,8 @@ module nba_chunk #(
   parameter         WEIGHT_FILE  = "weights.mem",
   parameter         PARAM_FILE   = "params.mem",
   parameter integer SHIFT_BITS  = 0,
+  parameter integer SHIFT_LEAST = 1,
+  parameter integer SHIFT_MOST  = 47,
   parameter integer PAD_DEPTH   = 0,
   parameter integer PAD_BLOCK   = 0,
   parameter [N_JOBS*17-1:0] PAD_TABLE = {N_JOBS{17'd0}},
@@ -329,6 +332,8 @@ module nba_chunk #(
     .P_BLOCK   (P_BLOCK),
     .PARAM_FILE(PARAM_FILE),
     .SHIFT_BITS(SHIFT_BITS),
+    .SHIFT_LEAST(SHIFT_LEAST),
+    .SHIFT_MOST(SHIFT_MOST),
     .ROW_W     (ROW_W),
     .DRAIN_W   (DRAIN_W),
     .DST_W     (DST_W)

@@ -59,41 +59,41 @@ module nba_decide #(
 
   wire       go;
   wire       release_row;
-  reg        src_ok;
-  reg        res_ok;
-  reg [15:0] row_off;
-  always @* begin
-    src_ok  = 1'b0;
-    row_off = 16'd0;
-    for (i = 0; i < N_SRC; i = i + 1) begin
-      if (cfg_src_sel == i[3:0]) begin
-        src_ok  = src_avail[i];
-        row_off = src_row_off[i*16 +: 16];
-      end
-    end
-    res_ok = !cfg_res_en;
-    for (i = 0; i < N_RES; i = i + 1) begin
-      if (cfg_res_en && cfg_res_sel == i[3:0]) res_ok = res_avail[i];
-    end
-  end
-  wire tok_ready = src_ok && res_ok && (&(dst_free | ~cfg_dst_en));
+
+  // The edges that the job uses. Its fields lie still long before its first decision.
+  reg [N_SRC-1:0] src_is_q;
+  reg [N_RES-1:0] res_is_q;
+  reg [N_DST-1:0] dst_is_q;
+  always @(posedge clk) dst_is_q <= cfg_dst_en;
+  wire src_ok    = |(src_avail & src_is_q);
+  wire res_ok    = !cfg_res_en || (|(res_avail & res_is_q));
+  wire tok_ready = src_ok && res_ok && (&(dst_free | ~dst_is_q));
 
   // The ring's pointer moves with a decision, and the next decision comes two cycles later at the earliest.
+  reg [15:0] row_off;
   reg [15:0] row_off_q;
+  always @* begin
+    row_off = 16'd0;
+    for (i = 0; i < N_SRC; i = i + 1) begin
+      if (src_is_q[i]) row_off = row_off | src_row_off[i*16 +: 16];
+    end
+  end
   always @(posedge clk) row_off_q <= row_off;
 
   generate
     for (gi = 0; gi < N_SRC; gi = gi + 1) begin : g_src
       localparam [31:0] ID = gi;
-      assign src_hold_pulse[gi]    = go && cfg_src_sel == ID[3:0];
-      assign src_release_pulse[gi] = release_row && cfg_src_sel == ID[3:0];
+      always @(posedge clk) src_is_q[gi] <= cfg_src_sel == ID[3:0];
+      assign src_hold_pulse[gi]    = go && src_is_q[gi];
+      assign src_release_pulse[gi] = release_row && src_is_q[gi];
     end
     for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res
       localparam [31:0] ID = gi;
-      assign res_hold_pulse[gi] = go && cfg_res_en && cfg_res_sel == ID[3:0];
+      always @(posedge clk) res_is_q[gi] <= cfg_res_sel == ID[3:0];
+      assign res_hold_pulse[gi] = go && cfg_res_en && res_is_q[gi];
     end
     for (gi = 0; gi < N_DST; gi = gi + 1) begin : g_dst
-      assign dst_start_pulse[gi] = go && cfg_dst_en[gi];
+      assign dst_start_pulse[gi] = go && dst_is_q[gi];
     end
   endgenerate
   assign go_pulse = go;
@@ -130,18 +130,28 @@ module nba_decide #(
   );
 `ifdef FORMAL
   // No row starts without the tokens of every edge that it needs, and it takes exactly those.
+  reg       f_init_q = 1'b1;
   reg [4:0] f_held;
+  reg [4:0] f_chosen;
+  always @(posedge clk) f_init_q <= 1'b0;
   always @* begin
-    f_held = 5'd0;
-    for (i = 0; i < N_SRC; i = i + 1) f_held = f_held + {4'd0, src_hold_pulse[i]};
+    f_held   = 5'd0;
+    f_chosen = 5'd0;
+    for (i = 0; i < N_SRC; i = i + 1) begin
+      f_held   = f_held + {4'd0, src_hold_pulse[i]};
+      f_chosen = f_chosen + {4'd0, src_is_q[i]};
+    end
   end
   always @* begin
-    if (go_pulse) begin
+    if (!f_init_q) assert (f_chosen <= 5'd1);
+    if (f_init_q) begin
+      // The registers hold nothing yet.
+    end else if (go_pulse) begin
       assert (f_held == 5'd1);
       assert ((src_hold_pulse & ~src_avail) == {N_SRC{1'b0}});
       assert ((res_hold_pulse & ~res_avail) == {N_RES{1'b0}});
       assert ((dst_start_pulse & ~dst_free) == {N_DST{1'b0}});
-      assert (dst_start_pulse == cfg_dst_en);
+      assert (dst_start_pulse == dst_is_q);
       if (cfg_res_en) assert (res_hold_pulse != {N_RES{1'b0}});
     end else begin
       assert ({src_hold_pulse, res_hold_pulse, dst_start_pulse} == {(N_SRC+N_RES+N_DST){1'b0}});

@@ -9,7 +9,7 @@
 // are at least PM/PQ + 6 cycles apart.
 // SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, WIDE, C_BITS, ACC_BITS as nba_chunk; HAS_RES, MUL_LUT (of nba_requant)
 // 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift
-// behind the other parameters (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS
+// behind the other parameters, SHIFT_LEAST, SHIFT_MOST (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS
 // (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
@@ -31,6 +31,8 @@ module nba_results #(
   parameter integer P_BLOCK    = 0,
   parameter         PARAM_FILE = "params.mem",
   parameter integer SHIFT_BITS = 0,
+  parameter integer SHIFT_LEAST = 1,
+  parameter integer SHIFT_MOST = 47,
   parameter integer ROW_W      = 66,
   parameter integer DRAIN_W    = 111,
   parameter integer DST_W      = 37
@@ -365,6 +367,8 @@ module nba_results #(
     .ACC_BITS(ACC_BITS),
     .HAS_RES (HAS_RES),
     .SHIFT_BITS(SHIFT_BITS),
+    .SHIFT_LEAST(SHIFT_LEAST),
+    .SHIFT_MOST(SHIFT_MOST),
     .MUL_LUT (MUL_LUT)
   ) u_requant (
     .clk         (clk),

@@ -57,10 +57,10 @@ module nba_seq #(
   reg        skip_q;
   reg [32:0] end_q;
   reg        last_round_q;
-  // The row that is decided next.
+  // The row that is decided next; whether there is one (ST_ROWS).
   reg        first_q;
   reg        last_q;
-  reg        rows_end_q;
+  reg        open_q;
   reg [12:0] top_q;
   reg [12:0] need_q;
   reg [12:0] rel_q;
@@ -87,8 +87,8 @@ module nba_seq #(
   wire [12:0] passed   = after_n_q[12] ? 13'd0 : top_n_q[12] ? after_n_q : stride;
 
   wire in_rows = state_q == ST_ROWS;
-  wire go      = in_rows && !rows_end_q && (!walk_run || walk_last) && tok_ready;
-  wire done    = in_rows && rows_end_q && walk_last;
+  wire go      = open_q && (!walk_run || walk_last) && tok_ready;
+  wire done    = in_rows && !open_q && walk_last;
   wire fetched = state_q == ST_FETCH && fetch_q == FETCH_LAST;
   wire load    = state_q == ST_FETCH && fetch_q == FETCH_LOAD;
   wire advance = done || (fetched && skip_q);
@@ -117,10 +117,9 @@ module nba_seq #(
     end
     if (go) begin
       run_rel_q  <= rel_q;
-      rows_end_q <= last_q;
+      open_q     <= !last_q;
     end
     if (state_q == ST_FETCH && !load && !fetched) begin
-      rows_end_q    <= 1'b0;
       first_row_n_q <= 1'b1;
       left_n_q      <= cfg_rows - 12'd1;
       last_n_q      <= cfg_rows == 12'd1;
@@ -128,7 +127,10 @@ module nba_seq #(
       bottom_n_q    <= kernel - {6'd0, cfg_pad_top};
       after_n_q     <= stride - {6'd0, cfg_pad_top};
     end
-    if (fetched && !skip_q) state_q <= ST_ROWS;
+    if (fetched && !skip_q) begin
+      state_q <= ST_ROWS;
+      open_q  <= 1'b1;
+    end
     if (advance) begin
       state_q <= ST_FETCH;
       fetch_q <= 3'd0;
@@ -146,6 +148,7 @@ module nba_seq #(
     end
     if (rst) begin
       state_q   <= ST_IDLE;
+      open_q    <= 1'b0;
       started_q <= 1'b0;
     end
   end
@@ -214,15 +217,15 @@ module nba_seq #(
       if (state_q == ST_FETCH) assert (f_fetch_q == fetch_q && fetch_q <= FETCH_LAST);
       if (state_q == ST_ROWS && $past(state_q) == ST_FETCH) assert ($past(f_fetch_q) == FETCH_LAST);
       if (go_pulse) assert (tok_ready && state_q == ST_ROWS && (!f_run_q || walk_last));
-      if (state_q != ST_ROWS) assert (!f_run_q);
+      if (state_q != ST_ROWS) assert (!f_run_q && !open_q);
       if (state_q == ST_ROWS) begin
         assert (f_row_q <= cfg_rows);
-        assert (rows_end_q == (f_row_q == cfg_rows));
-        assert (f_run_q || !rows_end_q);
+        assert (open_q == (f_row_q != cfg_rows));
+        assert (f_run_q || open_q);
         assert (first_q == (f_row_q == 12'd0));
         assert (!first_row_n_q);
         if (first_q) assert (!f_run_q);
-        if (!rows_end_q) begin
+        if (open_q) begin
           assert (last_q == f_last);
           assert (left_n_q == cfg_rows - f_row_q - 12'd2);
           assert (top_q == f_top);
@@ -238,7 +241,7 @@ module nba_seq #(
       end
       if (state_q == ST_FETCH && (fetch_q == 3'd2 || fetch_q == 3'd3)) begin
         assert (first_row_n_q && left_n_q == cfg_rows - 12'd1 && last_n_q == (cfg_rows == 12'd1));
-        assert (top_n_q == 13'd0 - {6'd0, cfg_pad_top} && !rows_end_q);
+        assert (top_n_q == 13'd0 - {6'd0, cfg_pad_top});
         assert (bottom_n_q == top_n_q + {6'd0, cfg_ky_last} + 13'd1);
         assert (after_n_q == top_n_q + stride);
       end

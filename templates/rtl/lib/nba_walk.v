@@ -155,12 +155,11 @@ module nba_walk #(
   reg         job_first_q;
   reg         tap_first_q;
   reg         wait_q;
-  reg         wait_last_q;
   reg [11:0]  wait_left_q;
   reg         c_last_q;
   reg         kernel_x_end_q;
   reg         taps_last_q;
-  reg         step_last_q;
+  reg         slot_end_q;
   reg [12:0]  c_left_q;
   reg [12:0]  word_q;
   reg         half_q;
@@ -199,8 +198,9 @@ module nba_walk #(
   wire m_last_d  = m_last_q ? m_one_q : m_left_q == 13'd1;
   wire g_last_d  = m_last_q ? g_left_q == 12'd1 : g_last_q;
 
-  wire slot_end  = run_q && (wait_q ? wait_last_q : step_last_q && !pad_q);
-  wire row_end   = slot_end && groups_last_q;
+  // The last cycle of a slot, known a cycle before: a step, or the last cycle that the slot waits.
+  wire slot_end  = slot_end_q;
+  wire row_end   = slot_end_q && groups_last_q;
 
   // The half of the words that the channel group reads, and the next one.
   wire        half_next = m_last_q ? cfg_half_first : half_q ^ turn_q;
@@ -209,7 +209,7 @@ module nba_walk #(
 
   // A row of a single cycle is followed by one idle cycle: the next decision needs two.
   assign walk_run  = run_q;
-  assign walk_last = run_q && (pad_q || (row_end && !fresh_q));
+  assign walk_last = pad_q || (row_end && !fresh_q);
 
   wire [15:0] off_sum  = off_q + cfg_row_words;
   wire [16:0] off_over = {1'b0, off_q} + row_over_q;
@@ -236,7 +236,7 @@ module nba_walk #(
         c_last_q       <= c_last_d;
         kernel_x_end_q <= c_last_d && kx_last_d;
         taps_last_q    <= c_last_d && kx_last_d && ky_last_d;
-        step_last_q    <= c_last_d && kx_last_d && ky_last_d && !extra_q;
+        slot_end_q     <= extra_q ? taps_last_q && extra_one_q : c_last_d && kx_last_d && ky_last_d;
         c_left_q       <= c_last_q ? cfg_c_last : c_left_q - 13'd1;
         word_q         <= c_last_q ? word_base : word_q + 13'd1;
         kx_last_q      <= kx_last_d;
@@ -273,12 +273,11 @@ module nba_walk #(
       end
       if (wait_q) begin
         wait_left_q <= wait_left_q - 12'd1;
-        wait_last_q <= wait_left_q == 12'd2;
+        slot_end_q  <= wait_left_q == 12'd2;
       end
       if (slot_end) begin
         wait_q      <= 1'b0;
         wait_left_q <= cfg_slot_extra;
-        wait_last_q <= extra_one_q;
         job_first_q <= 1'b0;
         tap_first_q <= 1'b1;
         half_q      <= half_next;
@@ -307,7 +306,8 @@ module nba_walk #(
         end
       end
       if (row_end) begin
-        pad_q <= 1'b1;
+        pad_q      <= 1'b1;
+        slot_end_q <= 1'b0;
       end
       if (walk_last) begin
         run_q <= 1'b0;
@@ -322,12 +322,11 @@ module nba_walk #(
       tap_first_q <= 1'b1;
       wait_q      <= 1'b0;
       wait_left_q <= cfg_slot_extra;
-      wait_last_q <= extra_one_q;
       c_left_q    <= cfg_c_last;
       c_last_q    <= c_one_q;
       kernel_x_end_q <= c_one_q && kx_one_q;
       taps_last_q <= c_one_q && kx_one_q && ky_one_q;
-      step_last_q <= c_one_q && kx_one_q && ky_one_q && !extra_q;
+      slot_end_q  <= c_one_q && kx_one_q && ky_one_q && !extra_q;
       word_q      <= word0_q;
       half_q      <= cfg_half_first;
       turn_q      <= turn0_q;
@@ -357,8 +356,9 @@ module nba_walk #(
       w_q         <= cfg_w_base;
     end
     if (rst) begin
-      run_q <= 1'b0;
-      pad_q <= 1'b0;
+      run_q      <= 1'b0;
+      pad_q      <= 1'b0;
+      slot_end_q <= 1'b0;
     end
   end
 
@@ -543,7 +543,7 @@ module nba_walk #(
       assert (f_stable_q == 2'd3);
     end
     if (!f_init_q) begin
-      assert (run_q || !pad_q);
+      assert (run_q || (!pad_q && !slot_end_q));
       if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
       if (f_stable_q == 2'd3 && f_same) begin
         assert (columns_q == ((DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree));
@@ -565,7 +565,8 @@ module nba_walk #(
         assert (m_left_q <= cfg_m_last && m_last_q == (m_left_q == 13'd0) && m_q == cfg_m_last - m_left_q);
         if (!pad_q) assert (g_left_q <= cfg_g_last && g_last_q == (g_left_q == 12'd0));
         assert (kernel_x_end_q == (c_last_q && kx_last_q) && taps_last_q == (kernel_x_end_q && ky_last_q));
-        assert (step_last_q == (taps_last_q && !extra_q) && groups_last_q == (m_last_q && g_last_q));
+        assert (groups_last_q == (m_last_q && g_last_q));
+        assert (slot_end_q == (wait_q ? wait_left_q == 12'd1 : taps_last_q && !extra_q && !pad_q));
         assert (tap_first_q == (!wait_q && c_left_q == cfg_c_last && kx_left_q == cfg_kx_last
                                 && ky_left_q == cfg_ky_last));
         assert (turn_q == (m_q == cfg_m_lo_last || m_q == cfg_m_hi_last));
@@ -577,7 +578,6 @@ module nba_walk #(
         assert (far_q == near_q + {3'd0, cfg_col_words} && g_far_q == g_near_q + {3'd0, cfg_col_words});
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_left_q <= cfg_slot_extra && (!extra_q || wait_left_q != 12'd0));
-        assert (wait_last_q == (wait_left_q == 12'd1));
         if (wait_q) begin
           assert (extra_q && c_left_q == cfg_c_last && kx_left_q == cfg_kx_last && ky_left_q == cfg_ky_last);
         end else begin
