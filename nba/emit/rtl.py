@@ -53,7 +53,13 @@ class _EdgeView:
     class_words: int = 0
 
 
-TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words")
+LEAST_ADDRESS_BITS = 4
+TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows")
+
+
+def address_bits(program: Program) -> int:
+    """Bits of an address of the deepest edge; no less than the modules take."""
+    return max(LEAST_ADDRESS_BITS, max((edge.depth_words - 1).bit_length() for edge in program.edges))
 
 
 def _concat(items: list[str], none: str) -> str:
@@ -321,6 +327,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         "pp": program.pp,
         "banks": program.banks,
         "wide": int(program.wide),
+        "address_bits": address_bits(program),
         "code_bits": program.code_bits,
         "n_modes": len(design.networks),
         "chunks": chunks,

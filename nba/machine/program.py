@@ -89,6 +89,7 @@ class RingLayout:
     init_words: int
     step_words: int
     last_step_words: int
+    most_rows: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -275,12 +276,12 @@ def input_lanes(network: Network, accelerator: Accelerator) -> int:
 def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int) -> RingLayout:
     tensor = network.tensors[ring.tensor]
     col_words = ceil_div(tensor.channels, lanes)
-    stride, pad_top, rows_out, columns = 1, 0, tensor.height, 1
+    stride, pad_top, rows_out, columns, most_rows = 1, 0, tensor.height, 1, 1
     if ring.consumer != HOST and ring.port == "main":
         layer = network.layers[ring.consumer]
         stride, pad_top = layer.stride_h, layer.pad_top
         rows_out = network.result(ring.consumer).height
-        columns = layer.stride_w
+        columns, most_rows = layer.stride_w, tensor.height
     row_words = bank_columns(tensor.width, accelerator.banks, columns) * col_words
     return RingLayout(
         tensor=ring.tensor,
@@ -295,6 +296,7 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         init_words=(-pad_top % ring.rows) * row_words,
         step_words=(stride % ring.rows) * row_words,
         last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
+        most_rows=most_rows,
     )
 
 

@@ -37,6 +37,7 @@ LINT: dict[str, tuple[Params, ...]] = {
     "nba_ring": (
         {"ROWS": 1, "ROW_WORDS": 1, "RING_WORDS": 1, "STEP_WORDS": 0, "LAST_WORDS": 0},
         {"ROWS": 224, "ROW_WORDS": 56, "RING_WORDS": 12544, "BASE": 700, "INIT_WORDS": 12488, "STEP_WORDS": 112},
+        {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 4, "STEP_WORDS": 4, "LAST_WORDS": 8, "HEIGHT": 1},
     ),
     "nba_edge": (
         {"BANKS": 1, "LANES": 1, "WLANES": 1, "DEPTH": 1},
@@ -51,6 +52,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PP": 2, "BANKS": 8, "LANES": 4, "WLANES": 2},
         {"PP": 1, "BANKS": 4, "LANES": 4, "WLANES": 4},
         {"PP": 7, "BANKS": 14, "LANES": 4, "WLANES": 2, "WIDE": 1},
+        {"PP": 2, "BANKS": 4, "LANES": 4, "WLANES": 2, "WIDE": 1, "AW": 4},
         {"PP": 1, "BANKS": 15, "WIDE": 1},
         {"PP": 3, "BANKS": 3, "LANES": 4, "WLANES": 2},
     ),
@@ -61,12 +63,13 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 0, "PP": 2, "BANKS": 8, "DEGREE": 4},
         {"PER_CHANNEL": 0, "PP": 7, "BANKS": 14, "DEGREE": 2, "WIDE": 1},
         {"PER_CHANNEL": 1, "PP": 5, "BANKS": 5},
+        {"PER_CHANNEL": 0, "PP": 7, "BANKS": 7, "WIDE": 1, "AW": 4},
     ),
     "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
     "nba_drain": (
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 3},
         {"PM": 12, "PQ": 4, "PP": 2, "BANKS": 2, "ACC_BITS": 30},
-        {"PM": 4, "PQ": 4, "PP": 8, "BANKS": 8, "ACC_BITS": 17},
+        {"PM": 4, "PQ": 4, "PP": 8, "BANKS": 8, "ACC_BITS": 17, "P_AW": 2, "AW": 4},
         {"PM": 2, "PQ": 2, "PP": 1, "BANKS": 4, "DEGREE": 2, "ACC_BITS": 9},
     ),
     "nba_program": (
@@ -176,6 +179,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_ring": (
         {},
         {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
+        {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 5, "STEP_WORDS": 8, "LAST_WORDS": 4, "HEIGHT": 6},
     ),
     "nba_walk": (
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 2, "DEGREE": 2},
@@ -183,6 +187,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 1, "PP": 1, "BANKS": 1},
         {"PER_CHANNEL": 0, "PP": 3, "BANKS": 3, "WIDE": 1},
         {"PER_CHANNEL": 0, "PP": 3, "BANKS": 6, "DEGREE": 2},
+        {"PER_CHANNEL": 0, "PP": 2, "BANKS": 2, "AW": 5},
     ),
     "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
     "nba_decide": (
@@ -192,7 +197,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_stats": ({"N_JOBS": 2},),
     "nba_drain": (
         {"PM": 6, "PQ": 2, "PP": 1, "ACC_BITS": 3},
-        {"PM": 2, "PQ": 2, "PP": 2, "BANKS": 2, "ACC_BITS": 3},
+        {"PM": 2, "PQ": 2, "PP": 2, "BANKS": 2, "ACC_BITS": 3, "P_AW": 5, "AW": 6},
         {"PM": 4, "PQ": 2, "PP": 1, "BANKS": 4, "DEGREE": 4, "ACC_BITS": 3},
         {"PM": 2, "PQ": 2, "PP": 2, "BANKS": 8, "DEGREE": 2, "ACC_BITS": 3},
     ),

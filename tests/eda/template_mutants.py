@@ -27,16 +27,16 @@ _LATE = "reg late_q;\n  always @(posedge clk) late_q <= xfer_q[WAIT-1];\n  assig
 
 MUTANTS: tuple[CoreMutant, ...] = (
     # One row too many is started: a row is overwritten before its release.
-    _m("nba_ring", "in_use_q[15] || in_use_q < ROWS", "in_use_q[15] || in_use_q <= ROWS", 30, 0),
+    _m("nba_ring", "in_use_q[CNT_W-1] || in_use_q < ROWS", "in_use_q[CNT_W-1] || in_use_q <= ROWS", 30, 0),
     # Signs: rows released before they are written.
-    _m("nba_ring", "free_q   <= in_use_q[15] || in_use_q <", "free_q   <= in_use_q <", None, 0),
-    _m("nba_ring", "!ready_q[15] && ready_q >= need", "ready_q >= need", 1, 0),
+    _m("nba_ring", "free_q   <= in_use_q[CNT_W-1] || in_use_q <", "free_q   <= in_use_q <", None, 0),
+    _m("nba_ring", "!ready_q[CNT_W-1] && ready_q >= need", "ready_q >= need", 1, 0),
     _m("nba_ring", "ready_q >= need", "ready_q > need", 52, 0),
-    _m("nba_ring", "rnext_last ? LAST_C[15:0] : STEP_C[15:0]", "STEP_C[15:0]", 1),
-    _m("nba_ring", "r_off_q  <= INIT_C[15:0]", "r_off_q  <= 16'd0", 88),
-    _m("nba_ring", "w_over[16] ? w_sum : w_over[15:0]", "w_sum", 88, 0),
+    _m("nba_ring", "rnext_last ? LAST_C[OFF_W-1:0] : STEP_C[OFF_W-1:0]", "STEP_C[OFF_W-1:0]", 1),
+    _m("nba_ring", "r_off_q  <= INIT_C[OFF_W-1:0]", "r_off_q  <= {OFF_W{1'b0}}", 88),
+    _m("nba_ring", "w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0]", "w_sum", 88, 0),
     # The row that a residual operand is read from lags behind the pointer.
-    _m("nba_ring", "r_addr_q <= BASE_C[15:0] + r_next;", "r_addr_q <= BASE_C[15:0] + r_off_q;", 1, 0),
+    _m("nba_ring", "BASE_C[ADR_W-1:0] + r_next_long[ADR_W-1:0]", "BASE_C[ADR_W-1:0] + r_off_long[ADR_W-1:0]", 1, 0),
     # Decisions on the ring that is being written.
     _m("nba_edge", "p_hit[gi] = p_ring ==", "p_hit[gi] = w_ring ==", 52),
     _m("nba_edge", "(w_sub & {SUBS{w_en[gi]}})", "({SUBS{w_en[gi]}})", 52),
@@ -80,7 +80,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "place < rot_q;", "place <= rot_q;", 28, 0),
     _m("nba_walk", "slot_end_q  <= wait_left_q == 12'd2;", "slot_end_q  <= wait_left_q == 12'd1;", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
-    _m("nba_walk", "off_over[16] ? off_sum : off_over[15:0];", "off_sum;", 52, 0),
+    _m("nba_walk", "off_over[AW] ? off_sum : off_over[AW-1:0];", "off_sum;", 52, 0),
     _m("nba_walk", "rot_wrap ? {ROT_W{1'b0}} : rot_q + 1'b1", "rot_q + 1'b1", 88, 0),
     # Two groups: the half of the words never changes; changes a group late; does not change back; begins wrong.
     _m("nba_walk", "half_q ^ turn_q", "half_q", 85, 0),
@@ -104,7 +104,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "in_rows && !open_q && walk_last", "in_rows && !open_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
-    _m("nba_drain", "        param_q       <= cfg_p_base;\n", "", 88, 0),
+    _m("nba_drain", "        param_q       <= cfg_p_base[P_AW-1:0];\n", "", 88, 0),
     _m("nba_drain", "= end_q[FLAGS-1];", "= end_q[FLAGS-2];", 52),
     _m("nba_drain", "= job_q[FLAGS-1];", "= job_q[FLAGS-2];", 52),
     _m("nba_drain", "cfg_res_en && !words_end", "cfg_res_en", 1),
@@ -205,15 +205,15 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", ": ID3[13:0])", ": {ID[12:0], 1'b0})", None, 3),
     _m(
         "nba_walk",
-        "? class3_q : {cfg_class_words[14:0], 1'b0})",
-        "? class3_q : cfg_class_words)",
+        "? class3_q : {class_words[AW-2:0], 1'b0})",
+        "? class3_q : class_words)",
         COLUMNS_SEED,
         3,
     ),
     _m(
         "nba_walk",
-        "class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};",
-        "class3_q    <= {cfg_class_words[14:0], 1'b0};",
+        "class3_q    <= class_words + {class_words[AW-2:0], 1'b0};",
+        "class3_q    <= {class_words[AW-2:0], 1'b0};",
         COLUMNS_SEED + 12,
     ),
     _m(
@@ -225,8 +225,8 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "(cfg_stride_h[0] ? 13'd4 : 13'd3)", "13'd4", COLUMNS_SEED),
     _m(
         "nba_writer",
-        "base3_q1    <= cfg_row_addr + class3_q;",
-        "base3_q1    <= cfg_row_addr + cfg_class_words;",
+        "base3_q1    <= row_addr + class3_q;",
+        "base3_q1    <= row_addr + class_words;",
         COLUMNS_SEED + 12,
     ),
     _m("nba_writer", "hit2 = gs > 1", "hit2 = gs > 2", COLUMNS_SEED),

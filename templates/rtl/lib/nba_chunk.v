@@ -15,7 +15,7 @@
 // SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's;
 // SHIFT_LEAST, SHIFT_MOST: of any job and channel (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
-// Depths in words; *_BLOCK: block RAM.
+// AW 4..16: bits of an address of the edges. Depths in words; *_BLOCK: block RAM.
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
 // (nba_word_*). Weight word: weight (m, n) at (m*PN+n)*W_STORE. Codes: channel m of column p is number p*PQ+m.
 // Reset (or a batch's start after it) begins with empty rings. Files are bare names resolved by the runner.
@@ -55,6 +55,7 @@ module nba_chunk #(
   parameter         PROGRAM_FILE = "program.mem",
   parameter         WEIGHT_FILE  = "weights.mem",
   parameter         PARAM_FILE   = "params.mem",
+  parameter integer AW          = 16,
   parameter integer SHIFT_BITS  = 0,
   parameter integer SHIFT_LEAST = 1,
   parameter integer SHIFT_MOST  = 47,
@@ -177,6 +178,7 @@ module nba_chunk #(
     .N_JOBS     (N_JOBS),
     .MAX_STAGE  (MAX_STAGE),
     .XFER       (XFER),
+    .AW         (AW),
     .ISSUE_W    (ISSUE_W),
     .ROW_W      (ROW_W),
     .DST_W      (DST_W)
@@ -334,6 +336,7 @@ module nba_chunk #(
     .SHIFT_BITS(SHIFT_BITS),
     .SHIFT_LEAST(SHIFT_LEAST),
     .SHIFT_MOST(SHIFT_MOST),
+    .AW        (AW),
     .ROW_W     (ROW_W),
     .DRAIN_W   (DRAIN_W),
     .DST_W     (DST_W)

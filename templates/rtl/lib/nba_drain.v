@@ -12,6 +12,7 @@
 // What is left of a column, a row and a job is counted down; a flag beside each count says that nothing is left.
 // The residual operand of the PP columns lies in banks m_res_pos * PP and up of the word at d_res_off.
 // m_again: the last step of a pass that another one follows; m_group_last: of the last pass of a group.
+// P_AW, AW 2..16: bits of an address of the parameters, of the residual edges.
 // Reset: no step is under way.
 `default_nettype none
 module nba_drain #(
@@ -21,7 +22,9 @@ module nba_drain #(
   parameter integer PP       = 1,
   parameter integer BANKS    = 1,
   parameter integer DEGREE   = 1,
-  parameter integer ACC_BITS = 24
+  parameter integer ACC_BITS = 24,
+  parameter integer P_AW     = 16,
+  parameter integer AW       = 16
 ) (
   input  wire                      clk,
   input  wire                      rst,
@@ -75,11 +78,11 @@ module nba_drain #(
   reg              m_end_q;
   reg              g_end_q;
   reg              rows_end_q;
-  reg [15:0]       param_q;
-  reg [15:0]       param_group_q;
-  reg [15:0]       res_q;
-  reg [15:0]       res_group_q;
-  reg [15:0]       res_col_q;
+  reg [P_AW-1:0]   param_q;
+  reg [P_AW-1:0]   param_group_q;
+  reg [AW-1:0]     res_q;
+  reg [AW-1:0]     res_group_q;
+  reg [AW-1:0]     res_col_q;
   reg [12:0]       words_left_q;
   reg [12:0]       words_group_q;
   reg [2:0]        res_ok_q;
@@ -97,15 +100,16 @@ module nba_drain #(
   wire row_last = col_last && g_end_q;
   wire job_last = row_last && rows_end_q;
   wire        pos_last = pos_q == POS_LAST[2:0];
-  wire [15:0] res_next = pos_last ? res_col_q + {3'd0, cfg_res_words} : res_col_q;
+  wire [15:0] words_long = {3'd0, cfg_res_words};
+  wire [AW-1:0] res_next = pos_last ? res_col_q + words_long[AW-1:0] : res_col_q;
   wire        words_end = words_left_q == 13'd0;
   wire [12:0] words_next = words_end ? 13'd0 : words_left_q - 13'd1;
 
   always @(posedge clk) begin
     if (busy_q) begin
       d_q     <= d_q + 1'b1;
-      param_q <= param_q + 16'd1;
-      res_q   <= res_q + 16'd1;
+      param_q <= param_q + 1'b1;
+      res_q   <= res_q + 1'b1;
       // Steps past the last word of a column have no operand; the count stops there.
       words_left_q <= words_next;
       if (d_last) begin
@@ -125,8 +129,8 @@ module nba_drain #(
         pos_q         <= pos_group_q;
         m_left_q      <= m_left_q - 13'd1;
         m_end_q       <= m_left_q == 13'd1;
-        param_group_q <= param_q + 16'd1;
-        res_group_q   <= res_q + 16'd1;
+        param_group_q <= param_q + 1'b1;
+        res_group_q   <= res_q + 1'b1;
         words_group_q <= words_next;
       end
       if (col_last) begin
@@ -136,8 +140,8 @@ module nba_drain #(
         g_end_q       <= g_left_q == 12'd1;
         pos_q         <= pos_last ? 3'd0 : pos_q + 3'd1;
         pos_group_q   <= pos_last ? 3'd0 : pos_q + 3'd1;
-        param_q       <= cfg_p_base;
-        param_group_q <= cfg_p_base;
+        param_q       <= cfg_p_base[P_AW-1:0];
+        param_group_q <= cfg_p_base[P_AW-1:0];
         res_q         <= res_next;
         res_group_q   <= res_next;
         res_col_q     <= res_next;
@@ -151,9 +155,9 @@ module nba_drain #(
         rows_end_q  <= rows_left_q == 12'd2;
         pos_q       <= 3'd0;
         pos_group_q <= 3'd0;
-        res_q       <= 16'd0;
-        res_group_q <= 16'd0;
-        res_col_q   <= 16'd0;
+        res_q       <= {AW{1'b0}};
+        res_group_q <= {AW{1'b0}};
+        res_col_q   <= {AW{1'b0}};
       end
     end
     if (xfer) begin
@@ -169,13 +173,13 @@ module nba_drain #(
         pass_q        <= 2'd0;
         pos_q         <= 3'd0;
         pos_group_q   <= 3'd0;
-        res_q         <= 16'd0;
-        res_group_q   <= 16'd0;
-        res_col_q     <= 16'd0;
+        res_q         <= {AW{1'b0}};
+        res_group_q   <= {AW{1'b0}};
+        res_col_q     <= {AW{1'b0}};
         words_left_q  <= load_res_words;
         words_group_q <= load_res_words;
-        param_q       <= load_p_base;
-        param_group_q <= load_p_base;
+        param_q       <= load_p_base[P_AW-1:0];
+        param_group_q <= load_p_base[P_AW-1:0];
       end
     end
     if (rst) begin
@@ -217,7 +221,7 @@ module nba_drain #(
     selected = acc_q;
     for (s = 0; s < INDEX_W; s = s + 1) if (index_q[s]) selected = selected >> (STEP_W << s);
   end
-  wire unused = &{1'b0, selected};
+  wire unused = &{1'b0, selected, words_long, cfg_p_base, load_p_base, param_long, res_long};
   always @(posedge clk) begin
     lanes_q  <= selected[STEP_W-1:0];
     res_pos_q <= {res_pos_q[5:0], pos_q};
@@ -254,8 +258,10 @@ module nba_drain #(
     end
   end
 
-  assign d_param_addr    = param_q;
-  assign d_res_off       = res_q;
+  wire [16:0] param_long = {{(17-P_AW){1'b0}}, param_q};
+  wire [16:0] res_long   = {{(17-AW){1'b0}}, res_q};
+  assign d_param_addr    = param_long[15:0];
+  assign d_res_off       = res_long[15:0];
   assign d_res_row_pulse = busy_q && row_last && cfg_res_en;
   assign m_res_ok        = res_ok_q[2];
   assign m_res_pos       = res_pos_q[8:6];
@@ -276,6 +282,7 @@ module nba_drain #(
   wire [9:0]  f_steps = DRAIN_C[9:0] * ({8'd0, pass_last} + 10'd1);
   wire [15:0] f_m = {3'd0, cfg_m_last - m_left_q};
   wire [15:0] f_d = {{(16-CNT_W){1'b0}}, d_q};
+  wire [15:0] f_param = cfg_p_base + f_m * DRAIN_C[15:0];
   wire        f_new = xfer && xfer_first;
   always @(posedge clk) begin
     f_init_q <= 1'b0;
@@ -314,8 +321,8 @@ module nba_drain #(
         assert (m_left_q <= cfg_m_last);
         assert (g_left_q <= cfg_g_last);
         assert (words_left_q <= cfg_res_words && words_group_q <= cfg_res_words);
-        assert (param_q == cfg_p_base + f_m * DRAIN_C[15:0] + f_d);
-        assert (param_group_q == cfg_p_base + f_m * DRAIN_C[15:0]);
+        assert (param_q == f_param[P_AW-1:0] + f_d[P_AW-1:0]);
+        assert (param_group_q == f_param[P_AW-1:0]);
       end
     end
   end

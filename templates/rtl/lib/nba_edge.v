@@ -21,7 +21,8 @@ module nba_edge #(
   parameter [N_RINGS*16-1:0] BASE       = {N_RINGS{16'd0}},
   parameter [N_RINGS*16-1:0] INIT_WORDS = {N_RINGS{16'd0}},
   parameter [N_RINGS*16-1:0] STEP_WORDS = {N_RINGS{16'd1}},
-  parameter [N_RINGS*16-1:0] LAST_WORDS = {N_RINGS{16'd1}}
+  parameter [N_RINGS*16-1:0] LAST_WORDS = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] HEIGHT     = {N_RINGS{16'd4095}}
 ) (
   input  wire                      clk,
   input  wire                      rst,
@@ -84,7 +85,8 @@ module nba_edge #(
         .BASE      ({16'd0, BASE[gi*16 +: 16]}),
         .INIT_WORDS({16'd0, INIT_WORDS[gi*16 +: 16]}),
         .STEP_WORDS({16'd0, STEP_WORDS[gi*16 +: 16]}),
-        .LAST_WORDS({16'd0, LAST_WORDS[gi*16 +: 16]})
+        .LAST_WORDS({16'd0, LAST_WORDS[gi*16 +: 16]}),
+        .HEIGHT    ({16'd0, HEIGHT[gi*16 +: 16]})
       ) u_ring (
         .clk          (clk),
         .rst          (rst),

@@ -3,7 +3,7 @@
 // and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its addresses (i+2); its fields are the job's in cycle i; one step per cycle.
 // xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
-// XFER: 4 or more. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
+// XFER: 4 or more. AW: bits of an address of the input edges. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
 // ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
 // Reset: idle; no step is under way.
 `default_nettype none
@@ -20,6 +20,7 @@ module nba_issue #(
   parameter integer N_JOBS      = 1,
   parameter integer MAX_STAGE   = 0,
   parameter integer XFER        = 8,
+  parameter integer AW          = 16,
   parameter integer ISSUE_W     = 274,
   parameter integer ROW_W       = 66,
   parameter integer DST_W       = 37
@@ -235,7 +236,8 @@ module nba_issue #(
     .PP         (PP),
     .BANKS      (BANKS),
     .DEGREE     (DEGREE),
-    .WIDE       (WIDE)
+    .WIDE       (WIDE),
+    .AW         (AW)
   ) u_walk (
     .clk             (clk),
     .rst             (rst),

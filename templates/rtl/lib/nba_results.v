@@ -9,7 +9,8 @@
 // are at least PM/PQ + 6 cycles apart.
 // SHARE as nba_drain; PM, PQ, PP, BANKS, DEGREE, WIDE, C_BITS, ACC_BITS as nba_chunk; HAS_RES, MUL_LUT (of nba_requant)
 // 0/1; N_RES, N_DST 1..15 edges; P_DEPTH: words of PARAM_FILE; P_BLOCK: block RAM; SHIFT_BITS 0..6: of a channel's shift
-// behind the other parameters, SHIFT_LEAST, SHIFT_MOST (nba_requant); ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS
+// behind the other parameters, SHIFT_LEAST, SHIFT_MOST (nba_requant); AW: bits
+// of an address of the residual edges; ROW_W, DRAIN_W, DST_W: bits of the sections of a program word for C_BITS
 // (nba_word_*).
 // Codes: channel m of column p is number p*PQ+m. Reset: no step is under way.
 `default_nettype none
@@ -33,6 +34,7 @@ module nba_results #(
   parameter integer SHIFT_BITS = 0,
   parameter integer SHIFT_LEAST = 1,
   parameter integer SHIFT_MOST = 47,
+  parameter integer AW         = 16,
   parameter integer ROW_W      = 66,
   parameter integer DRAIN_W    = 111,
   parameter integer DST_W      = 37
@@ -70,6 +72,7 @@ module nba_results #(
 );
   localparam integer RES_W   = PP * PQ * C_BITS;
   localparam integer PARAM_W = PQ * (ACC_BITS + 16 + SHIFT_BITS);
+  localparam integer P_AW    = (P_DEPTH > 4) ? $clog2(P_DEPTH) : 2;
   localparam integer SHIFT_W = (SHIFT_BITS != 0) ? SHIFT_BITS : 1;
   localparam integer DSTS_W  = N_DST * DST_W;
   localparam integer LATE_W  = ROW_W + DRAIN_W + DSTS_W;
@@ -250,7 +253,9 @@ module nba_results #(
     .PP      (PP),
     .BANKS   (BANKS),
     .DEGREE  (DEGREE),
-    .ACC_BITS(ACC_BITS)
+    .ACC_BITS(ACC_BITS),
+    .P_AW    (P_AW),
+    .AW      (AW)
   ) u_drain (
     .clk            (clk),
     .rst            (rst),
@@ -308,13 +313,16 @@ module nba_results #(
       end
     end
   end
-  reg [15:0] res_addr_q;
-  reg [15:0] param_addr_q;
+  reg [AW-1:0]   res_addr_q;
+  reg [P_AW-1:0] param_addr_q;
+  wire [16:0]    res_addr_long   = {{(17-AW){1'b0}}, res_addr_q};
+  wire [16:0]    param_addr_long = {{(17-P_AW){1'b0}}, param_addr_q};
   always @(posedge clk) begin
-    res_addr_q   <= res_row_sel + res_off;
-    param_addr_q <= param_addr;
+    res_addr_q   <= res_row_sel[AW-1:0] + res_off[AW-1:0];
+    param_addr_q <= param_addr[P_AW-1:0];
   end
-  assign res_addr = res_addr_q;
+  assign res_addr = res_addr_long[15:0];
+  wire unused_addr = &{1'b0, res_row_sel, res_off, param_addr, res_addr_long, param_addr_long};
   generate
     for (gi = 0; gi < N_RES; gi = gi + 1) begin : g_res_next
       localparam [31:0] ID = gi;
@@ -335,7 +343,7 @@ module nba_results #(
     .OUT_REG(1)
   ) u_params (
     .clk (clk),
-    .addr(param_addr_q),
+    .addr(param_addr_long[15:0]),
     .data(param)
   );
   nba_word_param #(

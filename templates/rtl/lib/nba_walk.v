@@ -10,6 +10,7 @@
 // cfg_*: fields of the running job, stable from three cycles before row_go to walk_last; *_last are counts minus one.
 // A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
 // half cfg_half_first; the half changes after the groups cfg_m_lo_last and cfg_m_hi_last. Else cfg_half_words is 0.
+// AW 4..16: bits of an address of the input edges, whose words number 2^AW at most.
 // Reset stops the walk.
 `default_nettype none
 module nba_walk #(
@@ -17,7 +18,8 @@ module nba_walk #(
   parameter integer PP          = 2,
   parameter integer BANKS       = 2,
   parameter integer DEGREE      = 1,
-  parameter integer WIDE        = 0
+  parameter integer WIDE        = 0,
+  parameter integer AW          = 16
 ) (
   input  wire              clk,
   input  wire              rst,
@@ -103,6 +105,12 @@ module nba_walk #(
   endfunction
   localparam [63:0] OFFSETS = offsets(BANKS);
 
+  // Fields and sums of addresses, as wide as these are.
+  wire [15:0]     col_long    = {3'd0, cfg_col_words};
+  wire [AW-1:0]   col_words   = col_long[AW-1:0];
+  wire [AW-1:0]   class_words = cfg_class_words[AW-1:0];
+  wire [AW-1:0]   row_words   = cfg_row_words[AW-1:0];
+  wire [16:0]     ring_words  = {1'b0, cfg_ring_words};
   wire [2+WIDE:0] stride_long = {2'b00, cfg_stride_w};
   wire [1:0]      stride      = stride_long[1:0];
 
@@ -119,16 +127,16 @@ module nba_walk #(
   reg [12:0]  hi_before_q;
   reg [12:0]  word0_q;
   reg [13:0]  xs0_q;
-  reg [15:0]  near0_q;
-  reg [15:0]  far0_q;
-  reg [16:0]  row_over_q;
+  reg [AW-1:0] near0_q;
+  reg [AW-1:0] far0_q;
+  reg [AW:0]  row_over_q;
   reg [COL_W-1:0] columns_q;
   reg [13:0]  columns3_q;
-  reg [15:0]  class3_q;
+  reg [AW-1:0] class3_q;
   always @(posedge clk) begin
     columns_q   <= (DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree;
     columns3_q  <= columns + {columns[12:0], 1'b0};
-    class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};
+    class3_q    <= class_words + {class_words[AW-2:0], 1'b0};
     c_one_q     <= (PER_CHANNEL != 0) || cfg_c_last == 13'd0;
     kx_one_q    <= cfg_kx_last == 7'd0;
     ky_one_q    <= cfg_ky_last == 7'd0;
@@ -141,9 +149,9 @@ module nba_walk #(
     hi_before_q <= cfg_m_hi_last - 13'd1;
     word0_q     <= cfg_half_first ? cfg_half_words : 13'd0;
     xs0_q       <= 14'd0 - {7'd0, cfg_pad_left};
-    near0_q     <= cfg_base + cfg_qoff0;
-    far0_q      <= near0_q + {3'd0, cfg_col_words};
-    row_over_q  <= {1'b0, cfg_row_words} - {1'b0, cfg_ring_words};
+    near0_q     <= cfg_base[AW-1:0] + cfg_qoff0[AW-1:0];
+    far0_q      <= near0_q + col_words;
+    row_over_q  <= {1'b0, row_words} - ring_words[AW:0];
   end
 
   wire [13:0] columns = {{(14-COL_W){1'b0}}, columns_q};
@@ -175,17 +183,17 @@ module nba_walk #(
   reg         groups_last_q;
   reg [11:0]  g_left_q;
   // Address state: row in the ring; column of tap 0 in the row, with the ring's first word, and the column behind it.
-  reg [15:0]  top_off_q;
-  reg [15:0]  off_q;
+  reg [AW-1:0] top_off_q;
+  reg [AW-1:0] off_q;
   reg [12:0]  top_ri_q;
   reg [12:0]  ri_q;
   reg [ROT_W-1:0] rot_q;
   reg [ROT_W-1:0] g_rot_q;
   reg [WIDE:0] class_q;
-  reg [15:0]  near_q;
-  reg [15:0]  far_q;
-  reg [15:0]  g_near_q;
-  reg [15:0]  g_far_q;
+  reg [AW-1:0] near_q;
+  reg [AW-1:0] far_q;
+  reg [AW-1:0] g_near_q;
+  reg [AW-1:0] g_far_q;
   reg [13:0]  xs_q;
   reg [13:0]  g_xs_q;
   reg [15:0]  w_q;
@@ -211,8 +219,8 @@ module nba_walk #(
   assign walk_run  = run_q;
   assign walk_last = pad_q || (row_end && !fresh_q);
 
-  wire [15:0] off_sum  = off_q + cfg_row_words;
-  wire [16:0] off_over = {1'b0, off_q} + row_over_q;
+  wire [AW-1:0] off_sum = off_q + row_words;
+  wire [AW:0] off_over = {1'b0, off_q} + row_over_q;
   wire        rot_wrap = rot_q == BANKS_LAST[ROT_W-1:0];
   wire        rot_step = class_q == cfg_stride_w;
   wire [13:0] xs_step  = stride[1] ? (stride[0] ? {columns[11:0], 2'b00} : columns3_q)
@@ -224,8 +232,8 @@ module nba_walk #(
   wire [ROT_W-1:0] rot_less  = rot_over[ROT_W-1:0] - BANKS_C[ROT_W-1:0];
   wire [ROT_W-1:0] rot_group = (POWER != 0) ? rot_over[ROT_W-1:0] & BANKS_LAST[ROT_W-1:0]
                                             : g_wrap ? rot_less : rot_over[ROT_W-1:0];
-  wire [15:0] far_next = far_q + {3'd0, cfg_col_words};
-  wire [15:0] far_group = g_far_q + {3'd0, cfg_col_words};
+  wire [AW-1:0] far_next = far_q + col_words;
+  wire [AW-1:0] far_group = g_far_q + col_words;
 
   always @(posedge clk) begin
     if (run_q) begin
@@ -262,7 +270,7 @@ module nba_walk #(
           far_q     <= g_far_q;
           ky_left_q <= ky_left_q - 7'd1;
           ri_q      <= ri_q + 13'd1;
-          off_q     <= off_over[16] ? off_sum : off_over[15:0];
+          off_q     <= off_over[AW] ? off_sum : off_over[AW-1:0];
         end
         if (taps_last_q) begin
           ky_left_q <= cfg_ky_last;
@@ -340,8 +348,8 @@ module nba_walk #(
       g_left_q    <= cfg_g_last;
       g_last_q    <= g_one_q;
       groups_last_q <= m_one_q && g_one_q;
-      top_off_q   <= row_off;
-      off_q       <= row_off;
+      top_off_q   <= row_off[AW-1:0];
+      off_q       <= row_off[AW-1:0];
       top_ri_q    <= row_top;
       ri_q        <= row_top;
       rot_q       <= cfg_rot0;
@@ -372,12 +380,13 @@ module nba_walk #(
   // Words from the first class of columns to that of the step.
   wire [2+WIDE:0] class_long = {2'b00, class_q};
   wire [1:0]      class_i    = class_long[1:0];
-  wire [15:0]     class_off  = class_i[1] ? (class_i[0] ? class3_q : {cfg_class_words[14:0], 1'b0})
-                                          : (class_i[0] ? cfg_class_words : 16'd0);
+  wire [AW-1:0]   class_off  = class_i[1] ? (class_i[0] ? class3_q : {class_words[AW-2:0], 1'b0})
+                                          : (class_i[0] ? class_words : {AW{1'b0}});
+  wire [15:0]     word_long  = {3'd0, word};
 
-  reg [15:0]  near_q1;
-  reg [15:0]  far_q1;
-  reg [15:0]  word_q1;
+  reg [AW-1:0] near_q1;
+  reg [AW-1:0] far_q1;
+  reg [AW-1:0] word_q1;
   reg         row_ok_q1;
   reg [15:0]  w_addr_q1;
   reg [3:0]   rot_q1;
@@ -394,7 +403,7 @@ module nba_walk #(
   always @(posedge clk) begin
     near_q1       <= off_q + near_q;
     far_q1        <= off_q + far_q;
-    word_q1       <= {3'd0, word} + class_off;
+    word_q1       <= word_long[AW-1:0] + class_off;
     row_ok_q1     <= !ri_q[12] && (ri_q < {1'b0, cfg_height});
     w_addr_q1     <= w_q;
     rot_q1        <= rot;
@@ -434,7 +443,8 @@ module nba_walk #(
       reg         left_q1;
       reg         right_q1;
       reg         beyond_q1;
-      reg [15:0]  addr_q2;
+      reg [AW-1:0] addr_q2;
+      wire [16:0] addr_long = {{(17-AW){1'b0}}, addr_q2};
       reg         ok_q2;
       wire signed [13:0] xs = xs_q;
       wire [13:0] x = xs_q + shift;
@@ -454,13 +464,14 @@ module nba_walk #(
         addr_q2   <= (beyond_q1 ? far_q1 : near_q1) + word_q1;
         ok_q2     <= row_ok_q1 && left_q1 && right_q1;
       end
-      wire unused = &{1'b0, x[12:0]};
-      assign m_addr[gi*16 +: 16] = addr_q2;
+      wire unused = &{1'b0, x[12:0], addr_long};
+      assign m_addr[gi*16 +: 16] = addr_long[15:0];
       assign m_ok[gi]            = ok_q2;
     end
   endgenerate
 
-  wire unused = &{1'b0, cfg_degree, stride_long, class_long};
+  wire unused = &{1'b0, cfg_degree, stride_long, class_long, col_long, word_long, ring_words, row_off, cfg_base,
+                  cfg_qoff0, cfg_row_words, cfg_class_words};
 
   assign m_word       = word;
   assign m_w_addr     = w_addr_q2;
@@ -495,23 +506,25 @@ module nba_walk #(
     assume ({1'b0, cfg_rot0} < BANKS_C[ROT_W:0] && cfg_class0 <= cfg_stride_w);
     assume ((1 << cfg_degree) <= DEGREE);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words && cfg_ring_words != 16'd0);
+    assume ({1'b0, cfg_ring_words} <= (17'd1 << AW));
     assume (cfg_slot_extra != 12'hfff);
     assume (cfg_half_words == 13'd0 || cfg_m_lo_last < cfg_m_hi_last);
     assume (PER_CHANNEL == 0 || cfg_c_last == 13'd0);
   end
   // The addresses of two cycles ago, as plain sums.
-  reg [15:0]  f_addr_q1;
-  reg [15:0]  f_addr_q2;
+  reg [AW-1:0] f_addr_q1;
+  reg [AW-1:0] f_addr_q2;
   reg [BANKS-1:0] f_ok_q1;
   reg [BANKS-1:0] f_ok_q2;
   reg [BANKS-1:0] f_far_q1;
   reg [BANKS-1:0] f_far_q2;
-  reg [15:0]  f_col_q1;
-  reg [15:0]  f_col_q2;
+  reg [AW-1:0] f_col_q1;
+  reg [AW-1:0] f_col_q2;
   reg         f_step_q1;
   reg         f_step_q2;
   reg [BANKS*14-1:0] f_x;
-  wire [15:0] f_class3 = 3 * cfg_class_words;
+  wire [AW-1:0] f_class3 = 3 * cfg_class_words;
+  wire [AW-1:0] f_near0 = cfg_base + cfg_qoff0;
   integer f_b;
   always @* begin
     for (f_b = 0; f_b < BANKS; f_b = f_b + 1) f_x[f_b*14 +: 14] = xs_q + (stride + 1) * f_b;
@@ -533,7 +546,7 @@ module nba_walk #(
     if (!f_init_q && f_step_q2) begin
       for (f_b = 0; f_b < BANKS; f_b = f_b + 1) begin
         assert (m_ok[f_b] == f_ok_q2[f_b]);
-        assert (m_addr[f_b*16 +: 16] == f_addr_q2 + (f_far_q2[f_b] ? f_col_q2 : 16'd0));
+        assert (m_addr[f_b*16 +: 16] == ((f_addr_q2 + (f_far_q2[f_b] ? f_col_q2 : 16'd0)) & ((17'd1 << AW) - 17'd1)));
       end
     end
   end
@@ -551,9 +564,9 @@ module nba_walk #(
         assert (c_one_q == (PER_CHANNEL != 0 || cfg_c_last == 13'd0) && kx_one_q == (cfg_kx_last == 7'd0));
         assert (ky_one_q == (cfg_ky_last == 7'd0) && m_one_q == (cfg_m_last == 13'd0));
         assert (g_one_q == (cfg_g_last == 12'd0) && extra_q == (cfg_slot_extra != 12'd0));
-        assert (extra_one_q == (cfg_slot_extra == 12'd1) && near0_q == cfg_base + cfg_qoff0);
-        assert (far0_q == near0_q + {3'd0, cfg_col_words} && xs0_q == 14'd0 - {7'd0, cfg_pad_left});
-        assert (row_over_q == {1'b0, cfg_row_words} - {1'b0, cfg_ring_words});
+        assert (extra_one_q == (cfg_slot_extra == 12'd1) && near0_q == f_near0);
+        assert (far0_q - near0_q == col_words && xs0_q == 14'd0 - {7'd0, cfg_pad_left});
+        assert ({1'b0, row_words} - row_over_q == ring_words[AW:0]);
         assert (turn0_q == (cfg_m_lo_last == 13'd0 || cfg_m_hi_last == 13'd0));
         assert (lo_before_q == cfg_m_lo_last - 13'd1 && hi_before_q == cfg_m_hi_last - 13'd1);
         assert (word0_q == (cfg_half_first ? cfg_half_words : 13'd0));
@@ -575,7 +588,7 @@ module nba_walk #(
         end
         if (PER_CHANNEL == 0) assert (word_q == cfg_c_last - c_left_q + (half_q ? cfg_half_words : 13'd0));
         assert ({1'b0, rot_q} < BANKS_C[ROT_W:0] && {1'b0, g_rot_q} < BANKS_C[ROT_W:0] && class_q <= cfg_stride_w);
-        assert (far_q == near_q + {3'd0, cfg_col_words} && g_far_q == g_near_q + {3'd0, cfg_col_words});
+        assert (far_q - near_q == col_words && g_far_q - g_near_q == col_words);
         assert (off_q < cfg_ring_words && top_off_q < cfg_ring_words);
         assert (wait_left_q <= cfg_slot_extra && (!extra_q || wait_left_q != 12'd0));
         if (wait_q) begin

@@ -8,6 +8,7 @@
 // BANKS 1..16; PP divides BANKS. WIDE: 1 if cfg_split may be above 1, or BANKS above 8; else 0. LANES = codes per word of the edge, WLANES divides LANES. C_BITS: code [bits]
 // (8, 16). s_data: channel m of column p is code p*WLANES + m. cfg_*: the current job's ring, stable over
 // its steps and two cycles before; cfg_split: the stride of its reader - 1.
+// AW 4..16: bits of an address of the edge, whose words number 2^AW at most.
 // Steps whose channels lie beyond cfg_words words per column write nothing. Reset clears the position.
 `default_nettype none
 module nba_writer #(
@@ -16,7 +17,8 @@ module nba_writer #(
   parameter integer WIDE   = 0,
   parameter integer LANES  = 4,
   parameter integer WLANES = 2,
-  parameter integer C_BITS = 8
+  parameter integer C_BITS = 8,
+  parameter integer AW     = 16
 ) (
   input  wire                    clk,
   input  wire                    rst,
@@ -88,7 +90,7 @@ module nba_writer #(
   reg [SUBS-1:0] sub_group_q;
   reg [12:0]     word_q;
   reg [12:0]     word_group_q;
-  reg [15:0]     col_q;
+  reg [AW-1:0]   col_q;
   reg [PLACE_W-1:0] place_q;
   reg [PLACE_W-1:0] place_group_q;
   reg            en_q1;
@@ -96,12 +98,19 @@ module nba_writer #(
   reg [PLACE_W-1:0] place_q1;
   reg [SUBS-1:0] wsub_q1;
   reg [SUBS-1:0] wsub_q2;
-  reg [15:0]     word_q1;
-  reg [15:0]     class3_q;
-  reg [15:0]     base0_q1;
-  reg [15:0]     base1_q1;
-  reg [15:0]     base2_q1;
-  reg [15:0]     base3_q1;
+  reg [AW-1:0]   word_q1;
+  reg [AW-1:0]   class3_q;
+  reg [AW-1:0]   base0_q1;
+  reg [AW-1:0]   base1_q1;
+  reg [AW-1:0]   base2_q1;
+  reg [AW-1:0]   base3_q1;
+
+  // Fields of addresses, as wide as these are.
+  wire [15:0]    words_long  = {3'd0, cfg_words};
+  wire [15:0]    word_long   = {3'd0, word_q};
+  wire [AW-1:0]  row_addr    = cfg_row_addr[AW-1:0];
+  wire [AW-1:0]  class_words = cfg_class_words[AW-1:0];
+  wire           unused      = &{1'b0, words_long, word_long, cfg_row_addr, cfg_class_words};
 
   wire        fire    = s_valid && cfg_en;
   wire        row_end = s_col_last && s_row_last;
@@ -143,10 +152,10 @@ module nba_writer #(
         word_group_q  <= 13'd0;
         place_q       <= place_next;
         place_group_q <= place_next;
-        if (place_last) col_q <= col_q + {3'd0, cfg_words};
+        if (place_last) col_q <= col_q + words_long[AW-1:0];
       end
       if (row_end) begin
-        col_q         <= 16'd0;
+        col_q         <= {AW{1'b0}};
         place_q       <= {PLACE_W{1'b0}};
         place_group_q <= {PLACE_W{1'b0}};
       end
@@ -156,7 +165,7 @@ module nba_writer #(
       sub_group_q   <= SUB_FIRST;
       word_q        <= 13'd0;
       word_group_q  <= 13'd0;
-      col_q         <= 16'd0;
+      col_q         <= {AW{1'b0}};
       place_q       <= {PLACE_W{1'b0}};
       place_group_q <= {PLACE_W{1'b0}};
     end
@@ -167,12 +176,12 @@ module nba_writer #(
     split_q1    <= split[SPLIT_W-1:0];
     place_q1    <= place_q;
     wsub_q1     <= sub_q;
-    word_q1     <= col_q + {3'd0, word_q};
-    class3_q    <= cfg_class_words + {cfg_class_words[14:0], 1'b0};
-    base0_q1    <= cfg_row_addr;
-    base1_q1    <= cfg_row_addr + cfg_class_words;
-    base2_q1    <= cfg_row_addr + {cfg_class_words[14:0], 1'b0};
-    base3_q1    <= cfg_row_addr + class3_q;
+    word_q1     <= col_q + word_long[AW-1:0];
+    class3_q    <= class_words + {class_words[AW-2:0], 1'b0};
+    base0_q1    <= row_addr;
+    base1_q1    <= row_addr + class_words;
+    base2_q1    <= row_addr + {class_words[AW-2:0], 1'b0};
+    base3_q1    <= row_addr + class3_q;
     wsub_q2     <= wsub_q1;
   end
 
@@ -207,17 +216,19 @@ module nba_writer #(
                                                   : s_data[(X0 % PP)*STEP_W +: STEP_W];
       end
       reg              en_q2;
-      reg [15:0]       addr_q;
+      reg [AW-1:0]     addr_q;
+      wire [16:0]      addr_long = {{(17-AW){1'b0}}, addr_q};
+      wire             unused_top = addr_long[16];
       reg [STEP_W-1:0] data_q;
       wire [1:0]       class_i = (WIDE != 0) ? class_of[split_q1*2 +: 2] : {1'b0, split_q1[0] && class_of[2]};
-      wire [15:0]      base    = class_i[1] ? (class_i[0] ? base3_q1 : base2_q1) : (class_i[0] ? base1_q1 : base0_q1);
+      wire [AW-1:0]    base    = class_i[1] ? (class_i[0] ? base3_q1 : base2_q1) : (class_i[0] ? base1_q1 : base0_q1);
       always @(posedge clk) begin
         en_q2  <= en_q1 && (PLACES == 1 || here[split_q1]) && !rst;
         addr_q <= base + word_q1;
         data_q <= data[split_q1*STEP_W +: STEP_W];
       end
       assign w_en[gi]                    = en_q2;
-      assign w_addr[gi*16 +: 16]         = addr_q;
+      assign w_addr[gi*16 +: 16]         = addr_long[15:0];
       assign w_data[gi*STEP_W +: STEP_W] = data_q;
     end
   endgenerate
