@@ -72,7 +72,7 @@ def verilog_digest() -> str:
 
 
 def samples(found: Sample) -> list[tuple[str, np.ndarray, tuple[int, int]]]:
-    """(part of the model, its features [48], (LUTs, flip-flops)) of every part of a design."""
+    """(part of the model, its features [53], (LUTs, flip-flops)) of every part of a design."""
     tables, platform = found.tables, get(PLATFORM)
     totals: dict[tuple[str, str], tuple[int, int]] = {}
     for name, (lut, ff) in found.cells.items():
@@ -97,7 +97,7 @@ def samples(found: Sample) -> list[tuple[str, np.ndarray, tuple[int, int]]]:
 
 
 def fit(rows: list[tuple[str, np.ndarray, tuple[int, int]]]) -> np.ndarray:
-    """int64 [48, 2]: thousandths of a LUT and of a flip-flop per feature, every part by itself."""
+    """int64 [53, 2]: thousandths of a LUT and of a flip-flop per feature, every part by itself."""
     result = np.zeros((len(FEATURES), 2), np.int64)
     for kind in sorted({part for part, _ in FEATURES}):
         columns = [i for i, (part, _) in enumerate(FEATURES) if part == kind]

@@ -17,6 +17,7 @@ from nba.ir.accelerator import HOST
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights
 from nba.ir.operators import MIXING
+from nba.machine.geometry import address_bits
 from nba.machine.kernels import PAIR_BITS, PAIRED, chains, products
 from nba.machine.program import ChunkProgram, EdgeLayout, Program, design_programs
 from nba.machine.resources import Memory, banks, pad_rom, param_rom, style, weight_rom
@@ -53,13 +54,7 @@ class _EdgeView:
     class_words: int = 0
 
 
-LEAST_ADDRESS_BITS = 4
 TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows")
-
-
-def address_bits(program: Program) -> int:
-    """Bits of an address of the deepest edge; no less than the modules take."""
-    return max(LEAST_ADDRESS_BITS, max((edge.depth_words - 1).bit_length() for edge in program.edges))
 
 
 def _concat(items: list[str], none: str) -> str:
@@ -327,7 +322,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         "pp": program.pp,
         "banks": program.banks,
         "wide": int(program.wide),
-        "address_bits": address_bits(program),
+        "address_bits": address_bits(max(edge.depth_words for edge in program.edges)),
         "code_bits": program.code_bits,
         "n_modes": len(design.networks),
         "chunks": chunks,

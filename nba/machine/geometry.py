@@ -33,6 +33,21 @@ def ceil_div(a: int, b: int) -> int:
 input_word = kernel(accelerator.input_word, inlined=False)
 
 
+LEAST_ADDRESS_BITS = 4
+"""The modules of the template take no fewer."""
+
+
+def _address_bits(words: int) -> int:
+    """Bits of an address of the edges of a design whose deepest has so many words in a bank."""
+    bits = LEAST_ADDRESS_BITS
+    while (1 << bits) < words:
+        bits += 1
+    return bits
+
+
+address_bits = kernel(_address_bits, inlined=False)
+
+
 @kernel
 def use_word(port: int, word: int, pq: int) -> int:
     """Channels in a word of the buffer that a use on `port` (0 main, 1 residual) reads, by a chunk whose input words

@@ -52,6 +52,7 @@ from nba.machine.parts import (
     E_RINGS,
     E_WRITE,
     EDGE_COLUMNS,
+    H_ADDRESS,
     H_BANKS,
     H_CODE_BITS,
     H_IN_COLS,
@@ -121,6 +122,11 @@ FEATURES: tuple[tuple[str, str], ...] = (
     ("ram", "bits of words"),
     ("requant", "values times multiples of eight that shifts differ by"),
     ("requant", "values times bits that shifts differ by, at most seven"),
+    ("control", "address bits"),
+    ("control", "banks times address bits"),
+    ("rings", "rings times address bits"),
+    ("writer", "address bits"),
+    ("writer", "banks times address bits"),
 )
 """(part, what is counted): the columns of `features`."""
 
@@ -140,10 +146,10 @@ def features(
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, min_words: int, min_bits: int, block_luts: int,
     found: np.ndarray,
 ) -> int:  # fmt: skip
-    """Adds the features of one design's parts (nba.machine.parts) to found int64 [48], by FEATURES. Returns what else
+    """Adds the features of one design's parts (nba.machine.parts) to found int64 [53], by FEATURES. Returns what else
     there is of memories in LUTs, because they are worth it: bits of their words times 64-word stretches."""
     deep = 0
-    pp, banks, code_bits = host[H_PP], host[H_BANKS], host[H_CODE_BITS]
+    pp, banks, code_bits, address = host[H_PP], host[H_BANKS], host[H_CODE_BITS], host[H_ADDRESS]
     for k in range(len(chunks)):
         c = chunks[k]
         if c[C_JOBS] == 0:
@@ -203,6 +209,8 @@ def features(
         found[25] += 1
         found[26] += c[C_MIXES]
         found[27] += banks
+        found[48] += address
+        found[49] += banks * address
         found[28] += (c[C_SRC] - 1) * banks * lanes * code_bits
         found[29] += c[C_RES] * banks * pq * code_bits
         found[30] += c[C_DST]
@@ -214,6 +222,7 @@ def features(
         bits = banks * edge[E_LANES] * code_bits
         found[31] += 1
         found[32] += edge[E_RINGS]
+        found[50] += edge[E_RINGS] * address
         found[45] += bits
         block = is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits)
         if block_luts > 0:
@@ -227,6 +236,8 @@ def features(
             found[34] += bits * ((edge[E_DEPTH] + 31) // 32)
         found[35] += 1
         found[36] += banks
+        found[51] += address
+        found[52] += banks * address
         found[37] += banks * edge[E_WRITE] * code_bits
         found[38] += edge[E_LANES] // edge[E_WRITE]
     found[39] += 1
@@ -258,14 +269,14 @@ def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
 
 
 def features_of(found: Parts, platform: Platform) -> np.ndarray:
-    """int64 [48]: the features of a design, or of some of its parts."""
+    """int64 [53]: the features of a design, or of some of its parts."""
     total = np.zeros(len(FEATURES), np.int64)
     features(found.chunks, found.edges, found.host, platform.min_block_words, platform.min_block_bits, 0, total)
     return total
 
 
 def coefficients(table: LogicTable) -> np.ndarray:
-    """int64 [48, 2]: thousandths of a LUT and of a flip-flop per feature."""
+    """int64 [53, 2]: thousandths of a LUT and of a flip-flop per feature."""
     assert tuple((c.part, c.feature) for c in table.coefficients) == FEATURES
     return np.array([(c.lut_milli, c.ff_milli) for c in table.coefficients], np.int64)
 

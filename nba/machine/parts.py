@@ -48,6 +48,7 @@ from nba.machine.designs import (
 )
 from nba.machine.geometry import (
     MAX_LANES,
+    address_bits,
     bank_columns,
     ceil_div,
     edge_number,
@@ -85,14 +86,17 @@ E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES = range(6)
 EDGE_COLUMNS = 6
 
 # Columns of the host's row: columns of the engines; channels per input and output beat, columns per output beat; beats
-# of a frame; bits of a code, in the whole machine; banks of every buffer; columns per input beat.
-H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS, H_IN_COLS = range(9)
-HOST_COLUMNS = 9
+# of a frame; bits of a code, in the whole machine; banks of every buffer; columns per input beat; bits of an address
+# of the edges.
+H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS, H_IN_COLS, H_ADDRESS = range(
+    10
+)
+HOST_COLUMNS = 10
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 30], edges: int64 [E, 6], host: int64 [9], by the columns of this module."""
+    """chunks: int64 [K, 30], edges: int64 [E, 6], host: int64 [10], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -112,7 +116,7 @@ def parts(program: Program) -> Parts:
     chunks = np.array([_chunk(program, k, chunk, edges) for k, chunk in enumerate(program.chunks)], np.int64)
     host = (
         program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits,
-        program.banks, program.in_cols,
+        program.banks, program.in_cols, address_bits(int(edges[:, E_DEPTH].max())),
     )  # fmt: skip
     return Parts(chunks=chunks, edges=edges, host=np.array(host, np.int64))
 
@@ -204,7 +208,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 28], edges [n_edge_slots(K), 6] and host [9].
+    """The parts of one design, into chunks [K, 30], edges [n_edge_slots(K), 6] and host [10].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.
@@ -268,6 +272,7 @@ def fill(
     host[H_OUT_COLS] = 1 if layer[COLS] == 1 else in_cols
     host[H_BANKS] = banks
     host[H_IN_COLS] = in_cols
+    host[H_ADDRESS] = address_bits(edges[:, E_DEPTH].max())
     host[H_IN_BEATS] = in_beats
     host[H_OUT_BEATS] = layer[ROWS] * out_groups * out_words
     host[H_CODE_BITS] = layers[0, CODE_BITS]
