@@ -271,9 +271,19 @@ def _spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
 
 
 @app.command(name="doctor")
-def _doctor(debug: Debug = False) -> None:
+def _doctor(
+    compile_ahead: Annotated[
+        bool, typer.Option("--compile", help="Instead, compile now what is else compiled on first use (some minutes).")
+    ] = False,
+    debug: Debug = False,
+) -> None:
     """Print the version of every package and tool, and say what is missing, what needs it and how to install it."""
     with guard(debug):
+        if compile_ahead:
+            from nba.flow.compile_ahead import compile_ahead as compile_now
+
+            compile_now(print)
+            return
         from nba.doctor import inspect
 
         lacking = show_tools(inspect())

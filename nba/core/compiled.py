@@ -51,6 +51,12 @@ def kernel(function: F, *, inlined: bool = True) -> F:
     return function
 
 
+def place() -> Path | None:
+    """The folder that machine code is kept in; None if none can be written."""
+    folder = _folder(__name__)
+    return None if folder is None else folder.parent
+
+
 def _compiled(function: F, **options: Any) -> F:
     folder = _folder(function.__module__)
     if folder is None:

@@ -64,13 +64,15 @@ CEILING = 50
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Effort:
-    """How hard `map_certified` tries."""
+    """How hard `map_certified` tries. exact: whether the engines of the shortest interval are also searched exactly;
+    without that there is no certificate."""
 
     scout_steps: int = SCOUT_STEPS
     climb_steps: int = CLIMB_STEPS
     finalists: int = FINALISTS
     reorder_steps: int = REORDER_STEPS
     refine_steps: int = REFINE_STEPS
+    exact: bool = True
 
 
 # Its arguments are the problem, how hard and from where it is solved, and who is told.
@@ -338,7 +340,8 @@ class _Search:
 
     def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
         """Search, judge, and polish; see `map_certified`."""
-        if self.objective == "interval":
+        proves = self.objective == "interval" and self.effort.exact
+        if proves:
             self.lower = self.exact(min_chunks, max_chunks)
         if self.best is None or self.best.speed.interval_cycles > self.lower * SETTLED:
             self._fastest(start)
@@ -361,7 +364,7 @@ class _Search:
         assert not problems, problems
         self.report(1, 1, f"interval {best.speed.interval_cycles}")
         certificate = None
-        if self.objective == "interval":
+        if proves:
             certificate = certify(
                 self.lower, best.speed.interval_cycles, self.packing, self.budgets.lut is not None
             )  # fmt: skip

@@ -28,7 +28,9 @@ class Pool(NamedTuple):
 
 
 def new_pool(n: int, depth: int) -> Pool:
-    plan = np.ones((n, 3, depth, 8), np.int64)
+    """n members that any mapping is better than. A pool of one has an unused row more: without it numpy calls the
+    parts of the plan contiguous, and everything would be compiled for two types of pools."""
+    plan = np.ones((max(n, 2), 3, depth, 8), np.int64)
     plan[:, 2] = np.arange(8)
     return Pool(
         plan=plan,

@@ -39,11 +39,13 @@ def _verilator(top: str, files: list[str], rtl: Path) -> None:
     _silent(["verilator", *flags, *files], rtl)
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_verilator(seed: int, tmp_path: Path) -> None:
     _verilator(*_rtl(seed, tmp_path))
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_icarus(seed: int, tmp_path: Path) -> None:
     top, files, rtl = _rtl(seed, tmp_path)
@@ -51,6 +53,7 @@ def test_icarus(seed: int, tmp_path: Path) -> None:
         _silent(["iverilog", standard, "-Wall", "-tnull", "-s", top, *files], rtl)
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_yosys(seed: int, tmp_path: Path) -> None:
     top, files, rtl = _rtl(seed, tmp_path)
@@ -59,6 +62,7 @@ def test_yosys(seed: int, tmp_path: Path) -> None:
     assert not [line for line in log.splitlines() if "Warning" in line]
 
 
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("seed", SEEDS)
 def test_pyverilog(seed: int, tmp_path: Path) -> None:
     from pyverilog.vparser.parser import VerilogParser

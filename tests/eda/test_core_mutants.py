@@ -29,7 +29,7 @@ def test_pair_differs(planted: CoreMutant, tmp_path: Path) -> None:
     assert batch.mismatches or not batch.cycles_equal
 
 
-@pytest.mark.sampled(every=8)
+@pytest.mark.sampled(every=24)
 @pytest.mark.parametrize("planted", PROVED)
 def test_proof_fails(planted: CoreMutant, tmp_path: Path) -> None:
     params = planted.mutant.proof

@@ -90,14 +90,14 @@ def _all_hold(batches: tuple[RtlResult, ...], n_modes: int, tests: tuple[str, ..
         assert batch.holds
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize(("seed", "n_modes"), ICARUS)
 def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
     _all_hold(_run(tmp_path, "icarus", seed), n_modes)
 
 
-@pytest.mark.sampled(every=2)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
 def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")

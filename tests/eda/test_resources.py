@@ -256,7 +256,7 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     return folder / "rtl"
 
 
-@pytest.mark.sampled(every=6)
+@pytest.mark.sampled(every=16)
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [

@@ -6,18 +6,22 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from nba.api import load_spec
 from nba.boards import get, names
 from nba.core.errors import InfeasibleError, SpecError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator
 from nba.explore.gamma import GammaSearch
 from nba.explore.space import AcceleratorSpace
+from nba.flow.data import macro
 from nba.flow.limits import budgets_of, check_limits
+from nba.flow.stages import search
 from nba.ir.design import Cost
 from nba.machine import usage as usage_module
 from nba.machine.designs import layer_table
@@ -196,3 +200,21 @@ def test_the_spec_gives_all_budgets() -> None:
 def test_what_no_design_on_the_platform_can_meet(budgets: str, said: str) -> None:
     with pytest.raises(SpecError, match=said.replace(".", r"\.")):
         check_limits(spec_with(budgets))
+
+
+def test_a_feasible_space_needs_no_exact_search() -> None:
+    """Before a search only the budgets are asked about: the exact search is left for where the others find nothing."""
+    spec = load_spec("digits")
+    for refused, efforts in ((False, [False]), (True, [False, True])):
+        asked: list[bool] = []
+
+        def tried(
+            network: object, spec: object, effort: Effort, refused: bool = refused, to: list[bool] = asked
+        ) -> None:
+            to.append(effort.exact)
+            if refused and not effort.exact:
+                raise InfeasibleError("nothing found")
+
+        with patch.object(search, "mapped", tried):
+            search.fits(macro(spec, 10), spec)
+        assert asked == efforts

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nba.core import arithmetic
@@ -127,11 +128,17 @@ def largest(space: Macro) -> Architecture:
 
 def fits(space: Macro, spec: Spec) -> None:
     """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
+    from nba.core.errors import InfeasibleError
     from nba.explore.choose import Effort
     from nba.learn.space.network import skeleton
 
-    quick = Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20)
-    mapped(skeleton(smallest(space)), spec, quick)
+    network = skeleton(smallest(space))
+    quick = Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20, exact=False)
+    try:
+        mapped(network, spec, quick)
+    except InfeasibleError:
+        # The exact search, which takes most of the time, may find what the others do not.
+        mapped(network, spec, replace(quick, exact=True))
 
 
 def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
