@@ -93,7 +93,7 @@ def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -
     assert not outcome.failure, report(outcome)
 
 
-@pytest.mark.sampled(every=6)
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("first", ADDER_SEEDS[::2])
 def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     """As many bits and cycles as with DSP blocks."""

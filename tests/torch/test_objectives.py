@@ -15,7 +15,7 @@ from nba.core.sources import PACKAGE
 from nba.machine.design_file import load_design
 from nba.machine.usage import OBJECTIVES, UNITS
 
-pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("run")]
+pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("objectives")]
 
 SPEC = """
 name: small

@@ -18,7 +18,7 @@ from nba.learn.quant.export import accuracy, exact_codes
 from tests.documented import undocumented
 from tests.torch.test_run import nba
 
-pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run")]
+pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run-switchable")]
 
 SPEC = """
 name: small
