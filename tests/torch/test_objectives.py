@@ -43,7 +43,7 @@ def nba(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=cwd, env=env, capture_output=True, text=True)
 
 
-@pytest.mark.sampled(every=3)
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_an_objective_goes_through(objective: str, tmp_path: Path) -> None:
     """From the spec to a bundle within all budgets; the curves and the figures are those of the objective."""
