@@ -272,6 +272,7 @@ class ExactSearch:
         self.best_interval: int | None = None
         self.budget: Budget | None = None
         self._totals: dict[int, int] = {}
+        self._floors = {pp: self.floor(pp) for pp in menu.columns}
         if limits is not None and platform is not None:
             self._choose_price(limits, platform)
 
@@ -389,12 +390,12 @@ class ExactSearch:
             o.work, o.dsp, o.lanes, o.sizes[:, 2].copy(), parent, n_chunks, budget, goal, max_nodes, found, bound
         )  # fmt: skip
         self.nodes += visited
-        listed = []
-        for n in range(count):
-            which = tuple(found[n].tolist())
-            lower = int(np.ceil(bound[n] * (1 - SLACK) - SLACK))
-            listed.append(_Tuple(options=which, dsp=int(o.dsp[list(which)].sum()), lower=lower))
-        listed.sort(key=lambda t: (t.lower, t.dsp, t.options))
+        which = found[:count]
+        dsp = o.dsp[which].sum(1).astype(np.int64)
+        lower = np.ceil(bound[:count] * (1 - SLACK) - SLACK).astype(np.int64)
+        order = np.lexsort((*which.T[::-1], dsp, lower))
+        columns = (which[order].tolist(), dsp[order].tolist(), lower[order].tolist())
+        listed = [_Tuple(options=tuple(w), dsp=d, lower=b) for w, d, b in zip(*columns, strict=True)]
         return _side_of(o, self.kinds[kind], listed, left)
 
     def _queue(
@@ -404,14 +405,14 @@ class ExactSearch:
         that are known to be too slow by themselves."""
         now = rows[row]
         a, two = now.one.tuples[now.a], now.two
-        room = self.total(now.pp) - a.dsp
+        room, floor = self.total(now.pp) - a.dsp, self._floors[now.pp]
         for _ in range(count):
             n = _partner(two.dsp, two.alone, now.next, room, ceiling)
             now.next = n + 1
             if n == len(two.tuples):
                 return
             b = two.tuples[n]
-            heapq.heappush(heap, (max(a.lower, b.lower, self.floor(now.pp)), a.dsp + b.dsp, now.pp, row, n))
+            heapq.heappush(heap, (max(a.lower, b.lower, floor), a.dsp + b.dsp, now.pp, row, n))
 
     def _alone(self, side: _Side, n: int, ceiling: float) -> float:
         """Proved bound of tuple `n` of a side for the layers of its kind by themselves."""
