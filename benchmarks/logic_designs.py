@@ -39,6 +39,8 @@ PLATFORM = "zc706"
 MACS = (16, 240)
 """Multipliers of a design, least and most: large designs take yosys very long."""
 MIN_CHUNKS = 2
+NESTED = (7, 9)
+"""Seeds of designs whose weights are all stored with 8 bits, whatever their layers use."""
 
 Parts = dict[str, tuple[int, int]]
 """Part of a design (`chunk0/array`, `edge3/ram`, `writer3`, `host_in`, ...) -> its (LUTs, flip-flops)."""
@@ -46,7 +48,7 @@ Parts = dict[str, tuple[int, int]]
 
 def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
     """The design of `seed`: even ones of random layers, odd ones of blocks with 2 to 6 bits; every third one packs
-    columns of narrow layers."""
+    columns of narrow layers; those of NESTED nest their weights."""
     rng = np.random.default_rng([7, seed])
     packs = seed % 3 == 2
     most = 4 if packs else 8
@@ -60,7 +62,10 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
             drawn = rng.integers(2, most + 1, 16), rng.integers(2, min(most, 6) + 1, 16)
             bits = tuple((int(b), int(w)) for b, w in zip(*drawn, strict=True))
             layers = tuple(
-                replace(layer, act_bits=bits[i][0], weight_bits=bits[i][1], weight_store_bits=bits[i][1])
+                replace(
+                    layer, act_bits=bits[i][0], weight_bits=bits[i][1],
+                    weight_store_bits=8 if seed in NESTED else bits[i][1],
+                )  # fmt: skip
                 for i, layer in enumerate(skeleton.layers)
             )
             network, weights = random_weights(rng, replace(skeleton, layers=layers))
@@ -147,7 +152,7 @@ CHUNK_PARTS = {
 
 def part_of(path: str) -> str:
     """The part that the instance at `path` (below the top, names joined by /) belongs to."""
-    names = path.split("/")[1:]
+    names = [name.rpartition(".")[2] for name in path.split("/")[1:]]  # without the generate block
     if not names:
         return "top"
     chunk = re.fullmatch(r"u_chunk_(\d+)", names[0])

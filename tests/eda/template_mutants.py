@@ -36,7 +36,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "r_off_q  <= INIT_C[OFF_W-1:0]", "r_off_q  <= {OFF_W{1'b0}}", 88),
     _m("nba_ring", "w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0]", "w_sum", 88, 0),
     # The row that a residual operand is read from lags behind the pointer.
-    _m("nba_ring", "BASE_C[ADR_W-1:0] + r_next_long[ADR_W-1:0]", "BASE_C[ADR_W-1:0] + r_off_long[ADR_W-1:0]", 1, 0),
+    _m("nba_ring", "r_next_long = {{(17-OFF_W){1'b0}}, r_next}", "r_next_long = {{(17-OFF_W){1'b0}}, r_off_q}", 1, 0),
     # Decisions on the ring that is being written.
     _m("nba_edge", "p_hit[gi] = p_ring ==", "p_hit[gi] = w_ring ==", 52),
     _m("nba_edge", "(w_sub & {SUBS{w_en[gi]}})", "({SUBS{w_en[gi]}})", 52),

@@ -81,7 +81,7 @@ def counters(case: Subject) -> str:
     for k, chunk in enumerate(case.program.chunks):
         unit = f"dut.u_chunk_{k}"
         drain = f"{unit}.u_results.u_drain"
-        residual = f"{drain}.busy_q && {drain}.cfg_res_en && {drain}.res_word_q < {drain}.cfg_res_words"
+        residual = f"{drain}.busy_q && {drain}.cfg_res_en && !{drain}.words_end"
         lines += [
             f"if ({unit}.u_array.s_valid) macs = macs + {chunk.pm * chunk.pn * pp};",
             f"if ({unit}.u_issue.u_walk.m_valid) weight_reads = weight_reads + 1;",
