@@ -63,7 +63,9 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
             bits = tuple((int(b), int(w)) for b, w in zip(*drawn, strict=True))
             layers = tuple(
                 replace(
-                    layer, act_bits=bits[i][0], weight_bits=bits[i][1],
+                    layer,
+                    act_bits=bits[i][0],
+                    weight_bits=bits[i][1],
                     weight_store_bits=8 if seed in NESTED else bits[i][1],
                 )  # fmt: skip
                 for i, layer in enumerate(skeleton.layers)

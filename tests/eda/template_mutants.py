@@ -34,7 +34,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "ready_q >= need", "ready_q > need", 52, 0),
     _m("nba_ring", "rnext_last ? LAST_C[OFF_W-1:0] : STEP_C[OFF_W-1:0]", "STEP_C[OFF_W-1:0]", 1),
     _m("nba_ring", "r_off_q  <= INIT_C[OFF_W-1:0]", "r_off_q  <= {OFF_W{1'b0}}", 88),
-    _m("nba_ring", "w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0]", "w_sum", 88, 0),
+    _m("nba_ring", "w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0]", "w_sum", 88, 2),
     # The row that a residual operand is read from lags behind the pointer.
     _m("nba_ring", "r_next_long = {{(17-OFF_W){1'b0}}, r_next}", "r_next_long = {{(17-OFF_W){1'b0}}, r_off_q}", 1, 0),
     # Decisions on the ring that is being written.
