@@ -67,7 +67,7 @@ def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:
                     act_bits=bits[i][0],
                     weight_bits=bits[i][1],
                     weight_store_bits=8 if seed in NESTED else bits[i][1],
-                )  # fmt: skip
+                )
                 for i, layer in enumerate(skeleton.layers)
             )
             network, weights = random_weights(rng, replace(skeleton, layers=layers))

@@ -51,7 +51,7 @@ def kernel(function: F, *, inlined: bool = True) -> F:
     return function
 
 
-def place() -> Path | None:
+def kept_in() -> Path | None:
     """The folder that machine code is kept in; None if none can be written."""
     folder = _folder(__name__)
     return None if folder is None else folder.parent

@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
     "budgets": {"dsp": 48},
 }
 """What is changed in the built-in example."""
-CLASSES = 10
+N_CLASSES = 10
 SAMPLES = 40
 """Designs of a step of a search."""
 HIERARCHY = "mcu-class"
@@ -38,12 +38,12 @@ PROVE_SECONDS = 0.5
 def compile_ahead(say: Callable[[str], None]) -> None:
     """Compile the functions that search, mapping, exact schedule and loop nests call, those left out that are compiled
     already. say: gets a line about where the code is kept, and one about every part with the seconds that it took."""
-    folder = compiled.place()
+    folder = compiled.kept_in()
     if folder is None:
         say("nothing is compiled ahead: no folder for compiled code can be written, so every process compiles anew")
         return
     say(f"compiled code is kept in {folder}")
-    for title, work in PARTS.items():
+    for title, work in AHEAD_WORK.items():
         since = time.monotonic()
         work()
         say(f"compiled for {title}: {time.monotonic() - since:.1f} s")
@@ -60,7 +60,7 @@ def _architecture(spec: Spec) -> Architecture:
     from nba.flow.data import macro
     from nba.flow.stages.search import largest
 
-    return largest(macro(spec, CLASSES))
+    return largest(macro(spec, N_CLASSES))
 
 
 def _network(spec: Spec) -> Network:
@@ -108,7 +108,7 @@ def _loop_nests() -> None:
     map_loop_nests(layers, load_hierarchy(HIERARCHY), effort=SAMPLES, prove_seconds=PROVE_SECONDS)
 
 
-PARTS: dict[str, Callable[[], None]] = {
+AHEAD_WORK: dict[str, Callable[[], None]] = {
     "the search of accelerators": _search,
     "the mapping onto an accelerator and its exact schedule": _map,
     "loop nests on memory hierarchies": _loop_nests,

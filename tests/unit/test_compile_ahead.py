@@ -25,7 +25,7 @@ def test_it_says_what_it_does(tmp_path: Path) -> None:
     done: list[str] = []
     said: list[str] = []
     parts = {"one": lambda: done.append("one"), "two": lambda: done.append("two")}
-    with patch.object(compile_ahead, "PARTS", parts), patch.object(compiled, "place", lambda: tmp_path):
+    with patch.object(compile_ahead, "AHEAD_WORK", parts), patch.object(compiled, "kept_in", lambda: tmp_path):
         compile_ahead.compile_ahead(said.append)
     assert done == ["one", "two"]
     assert said[0] == f"compiled code is kept in {tmp_path}"
@@ -37,8 +37,8 @@ def test_without_a_folder_nothing_is_compiled() -> None:
     done: list[str] = []
     said: list[str] = []
     with (
-        patch.object(compile_ahead, "PARTS", {"one": lambda: done.append("one")}),
-        patch.object(compiled, "place", lambda: None),
+        patch.object(compile_ahead, "AHEAD_WORK", {"one": lambda: done.append("one")}),
+        patch.object(compiled, "kept_in", lambda: None),
     ):
         compile_ahead.compile_ahead(said.append)
     assert done == []
@@ -65,7 +65,7 @@ def test_every_function_is_compiled(tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(PACKAGE.parent), "NUMBA_CACHE_DIR": str(tmp_path)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("\n") == 1 + len(compile_ahead.PARTS)
+    assert done.stdout.count("\n") == 1 + len(compile_ahead.AHEAD_WORK)
     kept: set[str] = set()
     for path in tmp_path.rglob("*.nbi"):  # compiled/<module>-<digest>/<folder>/<file>.<function>-<line>.<version>.nbi
         module = path.relative_to(tmp_path / "compiled").parts[0].rpartition("-")[0]
