@@ -37,15 +37,21 @@ LEAST_ADDRESS_BITS = 4
 """The modules of the template take no fewer."""
 
 
-def _address_bits(words: int) -> int:
+def _bits_below(n: int) -> int:
+    found = 0
+    while (1 << found) < n:
+        found += 1
+    return found
+
+
+bits_below = kernel(_bits_below, inlined=False)
+"""Bits of a number below n."""
+
+
+@kernel
+def address_bits(words: int) -> int:
     """Bits of an address of the edges of a design whose deepest has so many words in a bank."""
-    bits = LEAST_ADDRESS_BITS
-    while (1 << bits) < words:
-        bits += 1
-    return bits
-
-
-address_bits = kernel(_address_bits, inlined=False)
+    return max(LEAST_ADDRESS_BITS, bits_below(words))
 
 
 @kernel

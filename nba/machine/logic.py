@@ -17,7 +17,7 @@ from nba.ir.accelerator import Accelerator, Place
 from nba.ir.network import MULT_BITS, Network
 from nba.machine.blocks import compiled_bram18
 from nba.machine.designs import Designs
-from nba.machine.geometry import input_word
+from nba.machine.geometry import bits_below, input_word
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, SINGLE, chains, is_block, products
 from nba.machine.parts import (
     C_ACC,
@@ -131,15 +131,6 @@ FEATURES: tuple[tuple[str, str], ...] = (
 """(part, what is counted): the columns of `features`."""
 
 
-@compiled
-def _bits(n: int) -> int:
-    """Bits of a number below n."""
-    found = 0
-    while (1 << found) < n:
-        found += 1
-    return found
-
-
 # One compiled loop: every part adds to the features in one pass, by their places in FEATURES.
 @compiled
 def features(
@@ -175,7 +166,7 @@ def features(
         if degree > 1:
             found[5] += pm * pn * pp * fields
         found[6] += pp * degree * lanes * (act + 1)
-        found[7] += banks * lanes * code_bits * _bits(banks)
+        found[7] += banks * lanes * code_bits * bits_below(banks)
         found[8] += c[C_NEST_ACT] * pp * degree * lanes * (act + 1)
         if c[C_PACKING] > 1:
             found[9] += pp * lanes * (act + 1 if degree == 1 else 11 + degree)
@@ -204,7 +195,7 @@ def features(
                 found[21] += width * ((words + 63) // 64)
         if c[C_JOBS] > 1:
             found[22] += 1
-        found[23] += _bits(c[C_PROGRAM_WORDS])
+        found[23] += bits_below(c[C_PROGRAM_WORDS])
         found[24] += (c[C_JOBS] + 31) // 32
         found[25] += 1
         found[26] += c[C_MIXES]
