@@ -26,7 +26,7 @@ EXAMPLES ?=
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 
-setup: $(VENV)/.stamp ## Create .venv from constraints.txt; install g++, make, perl, iverilog where they are missing
+setup: $(VENV)/.stamp ## Create .venv from constraints.txt; install g++, make, perl, iverilog, ccache where they are missing
 
 $(VENV)/.stamp: pyproject.toml constraints.txt .ci/setup
 	@PYTHON='$(PYTHON)' .ci/setup '$(VENV)'
