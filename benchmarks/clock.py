@@ -33,6 +33,7 @@ from rich.table import Table
 
 from benchmarks.clock_cases import FLOWS, GOALS_MHZ, GOALS_NS, Case, cases, verilog
 from benchmarks.figures_file import ROOT, commit, machine, record
+from benchmarks.logic_designs import as_synthesised
 from nba.core.errors import NbaError, ToolError
 from nba.core.files import write_atomic
 from nba.core.progress import on_stderr
@@ -79,12 +80,13 @@ class Task:
     files: dict[str, str]
 
     def digest(self, versions: dict[str, str]) -> str:
-        """Of all that the result depends on."""
+        """Of all that the result depends on, which comments and proofs are not part of."""
         flow = {"ecp5": nextpnr.flow(), "xc7": xc7.XC7_SCRIPT}.get(self.flow)
         if flow is None:
             library = opensta.LIBRARIES[self.flow]
             flow = f"{library} {opensta.synthesis(library)} {opensta.ABC}"
-        kept = [flow, versions, self.seed, self.top, self.case.values, sorted(self.files.items())]
+        files = sorted((name, as_synthesised(text)) for name, text in self.files.items())
+        kept = [flow, versions, self.seed, self.top, self.case.values, files]
         return digest_json([*kept, wrapper(self.top, {}, SAMPLE)])[:24]
 
 

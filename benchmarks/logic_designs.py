@@ -35,6 +35,8 @@ from tests.strategies import (  # noqa: E402
 )
 from tests.unit.hw_networks import DIGITS, blocks_network  # noqa: E402
 
+COMMENTS_AND_PROOFS = re.compile(r"[ \t]*//[^\n]*|^`ifdef FORMAL\n.*?^`endif\n", re.M | re.S)
+
 PLATFORM = "zc706"
 MACS = (16, 240)
 """Multipliers of a design, least and most: large designs take yosys very long."""
@@ -44,6 +46,11 @@ NESTED = (7, 9)
 
 Parts = dict[str, tuple[int, int]]
 """Part of a design (`chunk0/array`, `edge3/ram`, `writer3`, `host_in`, ...) -> its (LUTs, flip-flops)."""
+
+
+def as_synthesised(verilog: str) -> str:
+    """Verilog without its comments and FORMAL blocks, on which no netlist depends."""
+    return COMMENTS_AND_PROOFS.sub("", verilog)
 
 
 def draw(seed: int) -> tuple[Network, Weights, Accelerator, Program]:

@@ -129,7 +129,8 @@ module nba_decide #(
     .stat_start_pulse(stat_start_pulse)
   );
 `ifdef FORMAL
-  // No row starts without the tokens of every edge that it needs, and it takes exactly those.
+  // The fields of a job lie still before its first decision. Then no row starts without the tokens of every edge that
+  // it needs, and it takes exactly those.
   reg       f_init_q = 1'b1;
   reg [4:0] f_held;
   reg [4:0] f_chosen;
@@ -142,6 +143,15 @@ module nba_decide #(
       f_chosen = f_chosen + {4'd0, src_is_q[i]};
     end
   end
+  always @(posedge clk) begin
+    if (!f_init_q && go_pulse) begin
+      assume (cfg_dst_en == $past(cfg_dst_en) && cfg_src_sel == $past(cfg_src_sel));
+      assume (cfg_res_sel == $past(cfg_res_sel));
+      assert (dst_start_pulse == cfg_dst_en);
+      for (i = 0; i < N_SRC; i = i + 1) assert (src_hold_pulse[i] == (cfg_src_sel == i));
+      for (i = 0; i < N_RES; i = i + 1) assert (res_hold_pulse[i] == (cfg_res_en && cfg_res_sel == i));
+    end
+  end
   always @* begin
     if (!f_init_q) assert (f_chosen <= 5'd1);
     if (f_init_q) begin
@@ -151,7 +161,6 @@ module nba_decide #(
       assert ((src_hold_pulse & ~src_avail) == {N_SRC{1'b0}});
       assert ((res_hold_pulse & ~res_avail) == {N_RES{1'b0}});
       assert ((dst_start_pulse & ~dst_free) == {N_DST{1'b0}});
-      assert (dst_start_pulse == dst_is_q);
       if (cfg_res_en) assert (res_hold_pulse != {N_RES{1'b0}});
     end else begin
       assert ({src_hold_pulse, res_hold_pulse, dst_start_pulse} == {(N_SRC+N_RES+N_DST){1'b0}});
