@@ -66,7 +66,8 @@ _RINGS: Values = {
     "LAST_WORDS": "{16'd28, 16'd56}",
 }  # fmt: skip
 _CHUNK: Values = {
-    "PM": 4, "PN": 4, "PP": 2, "PQ": 2, "HAS_RES": 1, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 8, "MAX_STAGE": 3,
+    "PM": 4, "PN": 4, "PP": 2, "PQ": 2, "HAS_RES": 1, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 8, "N_TURNS": 100,
+    "MAX_STAGE": 3,
 }  # fmt: skip
 _PROGRAM_BITS = 600
 """More than a word of the program has: what is above its width is not read."""
@@ -143,24 +144,26 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({"PER_CHANNEL": 1, "PP": 8, "BANKS": 8}, FPGA),
         _case({"PER_CHANNEL": 0, "PP": 2, "BANKS": 8, "DEGREE": 4}, FPGA),
     ),
-    "nba_seq": (_case({"N_JOBS": 16, "MAX_STAGE": 4}),),
+    "nba_seq": (_case({"N_TURNS": 200, "MAX_STAGE": 4}),),
     "nba_drain": (
         _case({"PM": 8, "PQ": 2, "PP": 4, "BANKS": 4, "ACC_BITS": 24}, FPGA),
         _case({"PM": 4, "PQ": 2, "PP": 2, "BANKS": 8, "DEGREE": 4, "ACC_BITS": 24}, FPGA),
         _case({"PM": 4, "PQ": 2, "PP": 2, "BANKS": 2, "ACC_BITS": 24}, CHIP),
     ),
     "nba_program": (
-        _case({"WIDTH": 480, "N_JOBS": 16}, FPGA, program=(480, 16)),
-        _case({"WIDTH": 480, "N_JOBS": 16, "N_MODES": 4}, FPGA, program=(480, 64)),
-        _case({"WIDTH": 64, "N_JOBS": 16}, CHIP, program=(64, 16)),
+        _case({"WIDTH": 480, "N_JOBS": 16, "N_TURNS": 200}, FPGA, program=(480, 16), turns=(43, 200)),
+        _case({"WIDTH": 480, "N_JOBS": 16, "N_MODES": 4}, FPGA, program=(480, 64), turns=(43, 2)),
+        _case({"WIDTH": 64, "N_JOBS": 16}, CHIP, program=(64, 16), turns=(43, 2)),
     ),
     "nba_decide": (
-        _case({"N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 16, "MAX_STAGE": 4}),
-        _case({"N_SRC": 6, "N_RES": 3, "N_DST": 6, "N_JOBS": 16, "MAX_STAGE": 4}, FPGA),
+        _case({"N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4}),
+        _case({"N_SRC": 6, "N_RES": 3, "N_DST": 6, "N_TURNS": 200, "MAX_STAGE": 4}, FPGA),
     ),
     "nba_issue": (
-        _case({"PP": 4, "BANKS": 4, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 16, "MAX_STAGE": 4}, FPGA),
-        _case({"PER_CHANNEL": 1, "PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_JOBS": 8, "MAX_STAGE": 4}),
+        _case({"PP": 4, "BANKS": 4, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4}, FPGA),
+        _case({
+            "PER_CHANNEL": 1, "PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4,
+        }),
     ),
     "nba_operands": (
         _case({"PM": 4, "PN": 8, "PP": 2, "BANKS": 2, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 512,
@@ -187,15 +190,15 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_stats": (_case({"N_JOBS": 8}),),
     "nba_chunk": (
         _case({**_CHUNK, "W_DEPTH": 256, "W_BLOCK": 1, "P_DEPTH": 64, "P_BLOCK": 1},
-              FPGA, program=(_PROGRAM_BITS, 8), weights=(128, 256), params=(96, 64)),
+              FPGA, program=(_PROGRAM_BITS, 8), turns=(43, 100), weights=(128, 256), params=(96, 64)),
         _case({**_CHUNK, "PER_CHANNEL": 1, "PM": 8, "PN": 1, "HAS_MAX": 1, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2,
                "W_DEPTH": 32, "P_DEPTH": 32},
-              FPGA, program=(_PROGRAM_BITS, 16), weights=(64, 32), params=(96, 32)),
+              FPGA, program=(_PROGRAM_BITS, 16), turns=(43, 100), weights=(64, 32), params=(96, 32)),
         _case({**_CHUNK, "BANKS": 8, "DEGREE": 4, "PACK": 1, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2, "W_DEPTH": 256,
                "W_BLOCK": 1, "P_DEPTH": 64, "P_BLOCK": 1},
-              ("xc7",), program=(_PROGRAM_BITS, 16), weights=(128, 256), params=(96, 64)),
+              ("xc7",), program=(_PROGRAM_BITS, 16), turns=(43, 100), weights=(128, 256), params=(96, 64)),
         _case({"PM": 2, "PN": 4, "HAS_RES": 1, "N_JOBS": 2, "W_DEPTH": 8, "P_DEPTH": 8},
-              CHIP, program=(_PROGRAM_BITS, 2), weights=(64, 8), params=(48, 8)),
+              CHIP, program=(_PROGRAM_BITS, 2), turns=(43, 1), weights=(64, 8), params=(48, 8)),
     ),
 }  # fmt: skip
 """Module -> its parameter sets. `name=(bits, words)`: the file name.mem, with random words."""

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from math import ceil, gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Ring
+from nba.ir.accelerator import HOST, Accelerator, Ring, Turn
 from nba.ir.network import Network
 
 FETCH = 5
@@ -59,7 +59,7 @@ class Machine:
         self.rings = [Counters(ring) for ring in accelerator.rings]
         self.events: dict[int, list[tuple[Counters, str, int]]] = defaultdict(list)
         self.chunks = [
-            Sequencer(self, [self.layer_work(k, job.layer, job.stage) for job in chunk.jobs], FETCH)
+            Sequencer(self, [self.layer_work(k, job.layer, job.stage) for job in chunk.jobs], FETCH, chunk.turns)
             for k, chunk in enumerate(accelerator.chunks)
         ]
         self.input = Sequencer(self, [self.input_work()], 0)
@@ -144,20 +144,32 @@ class Machine:
 
 
 class Sequencer:
-    """Fetches jobs and starts rows. `left`: cycles left in the states fetch and row."""
+    """Fetches turns and starts rows. `left`: cycles left in the states fetch and row. Every job has its next row."""
 
-    def __init__(self, machine: Machine, works: list[Work], fetch: int):
+    def __init__(self, machine: Machine, works: list[Work], fetch: int, turns: tuple[Turn, ...] = ()):
         self.machine, self.works, self.fetch = machine, works, fetch
-        self.rounds = machine.n_frames + max(work.stage for work in works)
-        self.round = self.job = self.row = 0
+        self.turns = turns or tuple(Turn(job=j, rows=work.rows) for j, work in enumerate(works))
+        self.rounds = machine.n_frames + max(works[turn.job].stage + turn.late for turn in self.turns)
+        self.round = self.turn = self.done = 0
+        self.rows = [0] * len(works)
         self.state, self.left = ("fetch", fetch) if fetch else ("decide", 0)
 
-    def next_job(self) -> None:
-        """On to the next job of the program, or to idle after the last round."""
-        self.row = 0
-        self.job += 1
-        if self.job == len(self.works):
-            self.job = 0
+    @property
+    def work(self) -> Work:
+        """The job of the present turn."""
+        return self.works[self.turns[self.turn].job]
+
+    @property
+    def frame(self) -> int:
+        """The frame that the present turn is of."""
+        return self.round - self.work.stage - self.turns[self.turn].late
+
+    def next_turn(self) -> None:
+        """On to the next turn of the program, or to idle after the last round."""
+        self.done = 0
+        self.turn += 1
+        if self.turn == len(self.turns):
+            self.turn = 0
             self.round += 1
         self.state, self.left = ("fetch", self.fetch) if self.fetch else ("decide", 0)
         if self.round == self.rounds:
@@ -168,26 +180,28 @@ class Sequencer:
         if self.state == "fetch":
             self.left -= 1
             if self.left == 0:
-                if 0 <= self.round - self.works[self.job].stage < self.machine.n_frames:
+                if 0 <= self.frame < self.machine.n_frames:
                     self.state = "decide"
                 else:
-                    self.next_job()
+                    self.next_turn()
         elif self.state == "decide":
             self.decide(cycle)
         elif self.state == "row":
             self.left -= 1
             if self.left == 0:
-                self.row += 1
+                j = self.turns[self.turn].job
+                self.rows[j] = (self.rows[j] + 1) % self.work.rows
+                self.done += 1
                 self.state = "decide"
-                if self.row == self.works[self.job].rows:
-                    self.next_job()
+                if self.done == self.turns[self.turn].rows:
+                    self.next_turn()
                 if self.state == "decide":
                     self.decide(cycle)
 
     def decide(self, cycle: int) -> None:
         """Start the row if all tokens are there; the counters change with the next cycle."""
-        work = self.works[self.job]
-        need, release = work.windows[self.row] if work.windows else (0, 0)
+        work, row = self.work, self.rows[self.turns[self.turn].job]
+        need, release = work.windows[row] if work.windows else (0, 0)
         source, residual, sinks = work.source, work.residual, work.sinks
         if source and signed16(source.written - source.held) < need:
             return
@@ -198,7 +212,7 @@ class Sequencer:
         start = cycle + 1
         end = start + work.row_cycles - 1
         events = self.machine.events
-        work.starts[self.round - work.stage, self.row] = start
+        work.starts[self.frame, row] = start
         if source:
             events[cycle + 1].append((source, "held", release))
             events[end + 2].append((source, "released", release))

@@ -95,7 +95,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
         "latency_cycles": latency,
         "interval_cycles": interval,
         "timeout_cycles": 40 * (latency + interval) + 20_000,
-        "stages": [max(job.stage for job in chunk.jobs) for chunk in program.chunks],
+        "stages": [chunk.last_stage for chunk in program.chunks],
         "jobs": [[{"layer": job.layer, "name": names[job.layer]} for job in chunk.jobs] for chunk in program.chunks],
     }
 

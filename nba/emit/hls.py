@@ -93,6 +93,7 @@ class HlsChunk:
     weight_parts: int
     last_stage: int
     jobs: tuple[HlsJob, ...]
+    turns: tuple[str, ...]
     sources: tuple[HlsEdge, ...]
     residuals: tuple[HlsEdge, ...]
     destinations: tuple[HlsEdge, ...]
@@ -269,6 +270,7 @@ def _job_fields(
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
     own: dict[str, int | str] = {
+        "rows_out": job.rows_out,
         "width_out": out.width,
         "degree": job.degree,
         "col_groups": job.col_groups,
@@ -281,6 +283,7 @@ def _job_fields(
         "slot_cycles": job.slot_cycles,
         "stride_h": job.stride_h,
         "stride_w": job.stride_w,
+        "pad_top": job.pad_top,
         "src_ring": ring_index[job.src_edge, job.src_ring],
         "act_hi": (1 << nested_bits) - 1,
         "weight_hi": (1 << (layer.operator.operand_bits(layer) - 1)) - 1,
@@ -334,7 +337,8 @@ def _chunk(
         weight_store_bits=store,
         weight_lanes=lanes,
         weight_parts=-(-lanes // (64 // store)),
-        last_stage=max(job.stage for job in chunk.jobs),
+        last_stage=chunk.last_stage,
+        turns=tuple(braces(turn.job, turn.rows, turn.stage, turn.first) for turn in chunk.turns),
         jobs=tuple(
             HlsJob(
                 layer=job.layer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, SHIFT, Member, WordField, WordSection
+from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""
@@ -63,7 +63,9 @@ def _range(fields: tuple[WordField, ...]) -> str:
 def verilog(section: WordSection) -> str:
     """The library module that takes a word of `section` apart."""
     name, parameters = module_name(section), _parameters(section)
-    kinds = {PARAM.name: "a parameter word", SHIFT.name: "the shifts of a parameter word"}
+    kinds = {
+        PARAM.name: "a parameter word", SHIFT.name: "the shifts of a parameter word", TURN.name: "the word of a turn",
+    }  # fmt: skip
     what = kinds.get(section.name, f"the {section.name} section of a program word")
     whole = _range(section.fields)
     ranges = [_range((field,)) for field in section.fields]
@@ -93,7 +95,7 @@ def verilog(section: WordSection) -> str:
 
 def widths() -> str:
     """The localparams of nba_chunk.v: bits of the sections."""
-    rows = ((s.name.upper(), expression(s.fields).replace("*", " * ")) for s in (*PROGRAM, DST))
+    rows = ((s.name.upper(), expression(s.fields).replace("*", " * ")) for s in (*PROGRAM, DST, TURN))
     return "".join(f"  localparam integer {name + '_W':<8} = {text};\n" for name, text in rows)
 
 
@@ -111,6 +113,7 @@ def job_struct() -> str:
 def _section_table(section: WordSection) -> str:
     what = {
         PARAM.name: "Parameter word",
+        TURN.name: "Word of a turn",
         DST.name: "Section `dst` of the program word, for each output edge",
         SHIFT.name: "Behind it, in chunks with shifts per channel",
     }

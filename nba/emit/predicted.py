@@ -70,6 +70,7 @@ class ScheduleTables(TypedDict):
     start of a row of the output stream to the hand-over of its last beat."""
 
     jobs: list[list[int]]
+    turns: list[list[int]]
     agents: list[list[int]]
     dests: list[int]
     ring_rows: list[int]
@@ -82,6 +83,7 @@ def recurrence_tables(program: Program) -> ScheduleTables:
     flat = tables(program)
     return {
         "jobs": flat.jobs.tolist(),
+        "turns": flat.turns.tolist(),
         "agents": flat.agents.tolist(),
         "dests": flat.dests.tolist(),
         "ring_rows": flat.ring_rows.tolist(),

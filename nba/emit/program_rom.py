@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nba.ir.network import Layer, Network
-from nba.machine.layout import NO_DST, pack_program, program_width
+from nba.machine.layout import NO_DST, TURN, pack_program, program_width
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, job_slots
 
 Values = dict[str, int]
@@ -29,12 +29,10 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
     place = -pad // job.stride_w
     operator = layer.operator
     return {
-        "stage": job.stage,
         "height": job.height_in,
         "width": job.width_in,
         "stride_h": job.stride_h - 1,
         "stride_w": job.stride_w - 1,
-        "pad_top": job.pad_top,
         "pad_left": pad,
         "kx_last": job.kernel_w - 1,
         "ky_last": job.kernel_h - 1,
@@ -69,7 +67,6 @@ def row_values(network: Network, job: JobProgram, res_sel: int, param_base: int)
     """The row fields of `job`, with its residual operand on residual edge number `res_sel` of its chunk and its
     parameters from word `param_base` on."""
     return {
-        "rows": job.rows_out,
         "m_last": job.m_groups - 1,
         "g_last": job.col_groups - 1,
         "degree": job.degree.bit_length() - 1,
@@ -114,6 +111,25 @@ def _dst_values(edge: EdgeLayout, ring: int | None) -> Mapping[str, int]:
         "split": layout.stride - 1,
         "class_words": layout.class_words,
     }
+
+
+def turn_words(chunk: ChunkProgram) -> tuple[list[int], int]:
+    """(words, width in bits) of the memory of turns of `chunk`."""
+    words = [
+        TURN.pack(
+            {
+                "job": turn.job,
+                "rows": turn.rows,
+                "stage": turn.stage,
+                "top": turn.top,
+                "opens": int(turn.first == 0),
+                "ends": int(turn.ends),
+            },
+            {},
+        )
+        for turn in chunk.turns
+    ]
+    return words, TURN.width({})
 
 
 def program_words(

@@ -11,7 +11,7 @@ from nba.core import assets
 from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, pad_memory, param_memory, weight_memory
-from nba.emit.program_rom import program_words, takes_max
+from nba.emit.program_rom import program_words, takes_max, turn_words
 from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
@@ -171,7 +171,8 @@ def _chunk_view(
         "n_dst": len(ends["out"]),
         "n_modes": chunk.n_modes,
         "dst": [edges[e] for e in ends["out"]],
-        "max_stage": max(job.stage for job in chunk.jobs),
+        "max_stage": chunk.last_stage,
+        "n_turns": len(chunk.turns),
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
@@ -198,6 +199,7 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
         "pad_words": 0 if pads is None else pads.words,
         "pad_block": 0 if pads is None else block(pads),
         "pad_table": _concat([f"17'd{entry}" for entry in entries], ""),
+        "turn_file": f"turns_{k}.mem",
         "program_file": f"program_{k}.mem",
         "weight_file": f"weights_{k}.mem",
         "param_file": f"params_{k}.mem",
@@ -337,6 +339,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
             design.networks, programs, k, tuple(ends[k]["main"]), tuple(ends[k]["residual"]), tuple(ends[k]["out"])
         )
         files[f"rtl/program_{k}.mem"] = hex_lines(words, width)
+        files[f"rtl/turns_{k}.mem"] = hex_lines(*turn_words(chunk))
         files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
         files[f"rtl/params_{k}.mem"] = param_memory(chunk, modes)
         if chunk.pad_depth:

@@ -39,7 +39,7 @@ class Speed:
 
 def frames_in_flight(accelerator: Accelerator) -> int:
     """Frames that may be inside the machine at once, by stage offsets and by the number of chunks."""
-    return max(job.stage for chunk in accelerator.chunks for job in chunk.jobs) + len(accelerator.chunks) + 1
+    return max(chunk.last_stage for chunk in accelerator.chunks) + len(accelerator.chunks) + 1
 
 
 def measure_speed(program: Program, flat: Tables, in_flight: int) -> Speed:

@@ -28,17 +28,29 @@ def input_word(mixes: bool, pm: int, pn: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One entry of a chunk's program: in round r the chunk executes `layer` on frame r - `stage`."""
+    """A layer that a chunk executes, in round r on frame r - `stage`."""
 
     layer: int
     stage: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """The next `rows` output rows of job number `job` of a chunk. late: how many rounds after its job's frame begins
+    they are computed, 0 or 1: in round r they are of frame r - stage - late."""
+
+    job: int
+    rows: int
+    late: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Chunk:
     """A sub-accelerator: pm x pn x pp MACs (dense) or pm x pp MACs (depthwise, pn = 1), pq requantised channels per
-    cycle and column, and the program it executes in order, frame after frame.
+    cycle and column, and the jobs that it executes.
 
+    turns: the order in which it executes their rows, round after round; none: every job once per round, all its rows,
+    in the order of `jobs`.
     requant, products: what the multipliers of its requantisers and of its MACs (depthwise only) are made of; cycles and
     bits are the same.
     """
@@ -48,6 +60,7 @@ class Chunk:
     pn: int
     pq: int
     jobs: tuple[Job, ...]
+    turns: tuple[Turn, ...] = ()
     requant: Place = "dsp"
     products: Place = "dsp"
 
@@ -55,6 +68,12 @@ class Chunk:
     def mixes(self) -> bool:
         """Whether an output channel is a sum over many input channels (pn of them per cycle), or over its own alone."""
         return self.kind == MIXING
+
+    @property
+    def last_stage(self) -> int:
+        """Rounds that the chunk takes more than there are frames."""
+        late = [job.stage for job in self.jobs] + [self.jobs[turn.job].stage + turn.late for turn in self.turns]
+        return max(late)
 
     @property
     def lanes(self) -> int:

@@ -74,12 +74,14 @@ class Design:
 
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`; chunks do not name multipliers that are
-        in DSP blocks, nor the accelerator a price of block RAM that is 0."""
+        in DSP blocks, nor turns where they have none, nor the accelerator a price of block RAM that is 0."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
                 if chunk[name] == "dsp":
                     del chunk[name]
+            if not chunk["turns"]:
+                del chunk["turns"]
         if not found["accelerator"]["block_luts"]:
             del found["accelerator"]["block_luts"]
         if not self.modes:

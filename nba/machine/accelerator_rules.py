@@ -22,6 +22,8 @@ MAX_WORDS = 65535
 MAX_ROWS = 32767
 """Rows of a ring whose 16-bit counters still compare."""
 MAX_STAGE = 255
+MAX_TURNS = 4096
+"""Turns of a round of a chunk."""
 MAX_BLOCK_LUTS = 4095
 """LUTs that a block RAM may be worth."""
 MAX_CHUNKS = 48
@@ -190,7 +192,41 @@ def _drain(s: MappedNetwork) -> Problems:
 def _stages(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for j, job in enumerate(c.jobs):
-            yield from limit(f"{s.chunk(k)}: stage of job {j} (layer {job.layer})", job.stage, 0, MAX_STAGE)
+            yield from limit(
+                f"{s.chunk(k)}: stage of job {j} (layer {job.layer})",
+                job.stage,
+                0,
+                MAX_STAGE - any(turn.late for turn in c.turns),
+            )
+
+
+def _turns(s: MappedNetwork) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        yield from limit(f"{s.chunk(k)}: number of turns", len(c.turns), 0, MAX_TURNS)
+        rows, late = [0] * len(c.jobs), [False] * len(c.jobs)
+        heights = [s.network.result(job.layer).height for job in c.jobs]
+        bad: list[str] = []
+        for i, turn in enumerate(c.turns):
+            what = f"{s.chunk(k)}: turn {i}"
+            bad += limit(f"{what}: job", turn.job, 0, len(c.jobs) - 1)
+            bad += limit(f"{what}: late", turn.late, 0, 1)
+            if not bad:
+                bad += limit(f"{what}: rows of job {turn.job}", turn.rows, 1, heights[turn.job])
+        yield from bad
+        if bad or not c.turns:
+            continue
+        # Backwards, so that a turn that is late shows that all before it must be.
+        for i, turn in reversed(list(enumerate(c.turns))):
+            rows[turn.job] += turn.rows
+            if turn.late == 0 and late[turn.job]:
+                yield (
+                    f"{s.chunk(k)}: turn {i} of job {turn.job} begins a frame before a late one ends that before it; "
+                    "legal: all late turns of a job before its others"
+                )
+            late[turn.job] |= turn.late == 1
+        for j, (found, height) in enumerate(zip(rows, heights, strict=True)):
+            if found != height:
+                yield f"{s.chunk(k)}: turns of job {j} (layer {c.jobs[j].layer}) have {found} rows; legal: {height}"
 
 
 def _write_lanes(s: MappedNetwork) -> Problems:
@@ -277,6 +313,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="multipliers", find=_multipliers),
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
+    Rule(name="turns", find=_turns),
     Rule(name="write lanes", find=_write_lanes),
     Rule(name="ring rows", find=_ring_rows),
     Rule(name="ring lanes", find=_ring_lanes),

@@ -32,7 +32,7 @@ from nba.machine.designs import (
     source_rows,
 )
 from nba.machine.geometry import edge_number, row_beats, stream_columns, use_lane
-from nba.machine.recurrence import N_DEST
+from nba.machine.recurrence import N_DEST, N_TURNS, ROWS_OUT, TURN_FIRST, TURN_ROWS
 from nba.machine.schedule import Tables
 from nba.machine.timing import (
     FETCH_CYCLES,
@@ -46,17 +46,17 @@ from nba.machine.timing import (
     written_cycles,
 )
 
-_JOB = N_DEST + 1
+_JOB, _TURN, _AGENT = N_DEST + 1, TURN_FIRST + 1, N_TURNS + 1
 _advance = pipeline._advance
 
 
 @compiled
 def _programs(
     chunk: np.ndarray, stage: np.ndarray, position: np.ndarray, n_chunks: int, agent: np.ndarray, order: np.ndarray,
-    agents: np.ndarray,
+    turns: np.ndarray, agents: np.ndarray,
 ) -> int:  # fmt: skip
-    """Fills agent [K] (number of a chunk among those in use, or -1), order [L] (layers, agent by agent) and the rows
-    of `agents` that belong to chunks; returns how many there are."""
+    """Fills agent [K] (number of a chunk among those in use, or -1), order [L] (layers, agent by agent), and of
+    `turns` and `agents` what belongs to chunks, but for the rows of a turn; returns how many such agents there are."""
     n_layers = chunk.size
     n_agents = 0
     n_jobs = 0
@@ -76,8 +76,10 @@ def _programs(
         agent[k] = -1
         if n_jobs > begin:
             agent[k] = n_agents
-            agents[n_agents] = (begin, n_jobs - begin, FETCH_CYCLES, 1, high)
+            agents[n_agents] = (begin, n_jobs - begin, FETCH_CYCLES, 1, high, begin, n_jobs - begin)
             n_agents += 1
+            for at in range(begin, n_jobs):
+                turns[at] = (at, 0, stage[order[at]], 0)
     return n_agents
 
 
@@ -133,8 +135,8 @@ def _rings(
 def _flatten(
     layers: np.ndarray, pp: int, in_lanes: int, out_lanes: int, out_rows: int, mixes: np.ndarray, pm: np.ndarray,
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray, position: np.ndarray, main_rows: np.ndarray,
-    res_rows: np.ndarray, jobs: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
-    ring_height: np.ndarray,
+    res_rows: np.ndarray, jobs: np.ndarray, turns: np.ndarray, agents: np.ndarray, dests: np.ndarray,
+    ring_rows: np.ndarray, ring_height: np.ndarray,
 ) -> tuple[int, int]:  # fmt: skip
     """Fills the arrays of Tables, of the greatest size that is possible; returns the numbers of agents and rings."""
     n_layers, n_chunks = chunk.size, pm.size
@@ -142,7 +144,7 @@ def _flatten(
     order = np.empty(n_layers, np.int64)
     source = np.empty((n_layers + 1, 2), np.int64)
     dest_of = np.empty((n_layers + 1, 2), np.int64)
-    n_agents = _programs(chunk, stage, position, n_chunks, agent, order, agents)
+    n_agents = _programs(chunk, stage, position, n_chunks, agent, order, turns, agents)
     n_rings = _rings(layers, chunk, main_rows, res_rows, out_rows, agent, source, dest_of, ring_rows, ring_height)
     # Destinations follow the jobs, the input stream's after them.
     n = 0
@@ -167,25 +169,28 @@ def _flatten(
         work, drain = row_work(layer, pp, pm[k], pn[k], pq[k]), layer[DEGREE] * drain_cycles(pm[k], pq[k])
         lanes = lane_cycles(pn[k], layer[PACKED])
         jobs[j] = (
-            stage[i], layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
+            layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
             released_cycles(row_cycles(work)), residual_cycles(work, drain, lanes), layer[STRIDE_H], layer[PAD_TOP],
             layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
             source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
         )  # fmt: skip
+        turns[j, TURN_ROWS] = layer[ROWS]
     columns = stream_columns(bank_count(layers, pp))
     beats = row_beats(layers[0, WIDTH_IN], layers[0, N], columns, in_lanes)
     rows = layers[0, HEIGHT_IN]
-    agents[n_agents] = (n_layers, 1, 0, 0, 0)
+    agents[n_agents] = (n_layers, 1, 0, 0, 0, n_layers, 1)
+    turns[n_layers] = (n_layers, rows, 0, 0)
     jobs[n_layers] = (
-        0, rows, row_cycles(beats), host_written_cycles(beats), 0, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
+        rows, row_cycles(beats), host_written_cycles(beats), 0, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
         dest_of[0, 1],
     )  # fmt: skip
     z = n_layers - 1
     beats = row_beats(layers[z, COLS], layers[z, M], columns, out_lanes)
     rows = layers[z, ROWS]
-    agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0)
+    agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0, n_layers + 1, 1)
+    turns[n_layers + 1] = (n_layers + 1, rows, 0, 0)
     jobs[n_layers + 1] = (
-        0, rows, row_cycles(beats), 0, released_cycles(row_cycles(beats)), 0, 1, 0, 1, rows, source[n_layers, 0], -1,
+        rows, row_cycles(beats), 0, released_cycles(row_cycles(beats)), 0, 1, 0, 1, rows, source[n_layers, 0], -1,
         n_rings, 0,
     )  # fmt: skip
     return n_agents + 2, n_rings
@@ -202,7 +207,8 @@ def _outputs(
     n_layers, n_chunks = layers.shape[0], pm.shape[1]
     most = 2 * n_layers + 2
     jobs = np.empty((n_layers + 2, _JOB), np.int64)
-    agents = np.empty((n_chunks + 2, 5), np.int64)
+    turns = np.empty((n_layers + 2, _TURN), np.int64)
+    agents = np.empty((n_chunks + 2, _AGENT), np.int64)
     dests = np.empty(most, np.int64)
     ring_rows = np.empty(most, np.int64)
     ring_height = np.empty(most, np.int64)
@@ -211,16 +217,17 @@ def _outputs(
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
-            position[b], main_rows[b], res_rows[b], jobs, agents, dests, ring_rows, ring_height,
+            position[b], main_rows[b], res_rows[b], jobs, turns, agents, dests, ring_rows, ring_height,
         )  # fmt: skip
         n_rows = 0
         for j in range(n_layers + 2):
             base[j] = n_rows
-            n_rows += jobs[j, 1] * n_frames
+            n_rows += jobs[j, ROWS_OUT] * n_frames
         row_start = np.empty(n_rows, np.int64)
         finished = _advance(
-            jobs, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], n_frames, base, row_start,
-            wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64), np.zeros(n_rings, np.int64),
+            jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], n_frames, base,
+            row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
+            np.zeros(n_rings, np.int64),
         )  # fmt: skip
         z = n_layers + 1
         columns = stream_columns(bank_count(layers, pp[b]))
@@ -228,7 +235,7 @@ def _outputs(
         for f in range(n_frames):
             output[b, f] = -1
             if finished:
-                output[b, f] = row_start[base[z] + (f + 1) * jobs[z, 1] - 1] + last_beat_cycles(beats)
+                output[b, f] = row_start[base[z] + (f + 1) * jobs[z, ROWS_OUT] - 1] + last_beat_cycles(beats)
 
 
 def output_cycles(layers: np.ndarray, designs: Designs, n_frames: int) -> np.ndarray:
@@ -245,15 +252,16 @@ def schedule_tables(layers: np.ndarray, designs: Designs, b: int) -> Tables:
     n_layers = len(layers)
     most = 2 * n_layers + 2
     jobs = np.empty((n_layers + 2, _JOB), np.int64)
-    agents = np.empty((designs.pm.shape[1] + 2, 5), np.int64)
+    turns = np.empty((n_layers + 2, _TURN), np.int64)
+    agents = np.empty((designs.pm.shape[1] + 2, _AGENT), np.int64)
     dests, rows, height = (np.empty(most, np.int64) for _ in range(3))
     d = designs
     n_agents, n_rings = _flatten(
         layers, int(d.pp[b]), int(d.in_lanes[b]), int(d.out_lanes[b]), int(d.out_rows[b]), d.mixes[b], d.pm[b],
-        d.pn[b], d.pq[b], d.chunk[b], d.stage[b], d.position[b], d.main_rows[b], d.res_rows[b], jobs, agents, dests,
-        rows, height,
+        d.pn[b], d.pq[b], d.chunk[b], d.stage[b], d.position[b], d.main_rows[b], d.res_rows[b], jobs, turns,
+        agents, dests, rows, height,
     )  # fmt: skip
     return Tables(
-        jobs=jobs, agents=agents[:n_agents], dests=dests[:n_rings], ring_rows=rows[:n_rings],
+        jobs=jobs, turns=turns, agents=agents[:n_agents], dests=dests[:n_rings], ring_rows=rows[:n_rings],
         ring_height=height[:n_rings],
     )  # fmt: skip

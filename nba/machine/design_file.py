@@ -83,6 +83,7 @@ def add_defaults(raw: dict[str, Any]) -> None:
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
     for chunk in _chunks(raw):
+        chunk.setdefault("turns", [])
         for name in MULTIPLIERS:
             chunk.setdefault(name, "dsp")
 

@@ -84,12 +84,10 @@ ISSUE = WordSection(
     name="issue",
     contract="what the decision and the row walk need",
     fields=(
-        _f("stage", 8, "in round r the job runs on frame r - stage", "frames"),
         _f("height", 12, "height of the input map", "rows"),
         _f("width", 12, "width of the input map", "columns"),
         _wide("stride_h", 1, "input rows from one output row to the next - 1", "rows"),
         _wide("stride_w", 1, "as much for columns, and classes of the columns of the input ring - 1", "columns"),
-        _f("pad_top", 7, "rows of padding above the map", "rows"),
         _f("pad_left", 7, "columns of padding left of the map", "columns"),
         _f("kx_last", 7, "width of the kernel - 1", "taps"),
         _f("ky_last", 7, "height of the kernel - 1", "taps"),
@@ -123,7 +121,6 @@ ROW = WordSection(
     name="row",
     contract="what the decision and the walk need, and later the drain",
     fields=(
-        _f("rows", 12, "rows of the output map", "rows"),
         _f("m_last", 13, "channel groups - 1", "groups"),
         _f("g_last", 12, "column groups - 1", "groups"),
         _f("degree", 2, "a column group has Pp * 2^degree columns"),
@@ -185,9 +182,22 @@ SHIFT = WordSection(
     ),
 )
 """Behind PARAM in a parameter word, in chunks where SHIFT_BITS is not 0."""
+TURN = WordSection(
+    name="turn",
+    contract="the next rows that a chunk computes",
+    fields=(
+        _f("job", 8, "job that they are of"),
+        _f("rows", 12, "how many", "rows"),
+        _f("stage", 8, "in round r they are of frame r - stage", "frames"),
+        WordField(name="top", bits=13, signed=True, unit="rows", meaning="first input row of the first one's window"),
+        _f("opens", 1, "the first of them is the first of its frame"),
+        _f("ends", 1, "the last of them is the last of its frame"),
+    ),
+)
+"""A word of the memory of turns."""
 PROGRAM = (ISSUE, ROW, DRAIN)
 """Sections of a program word, the first in the low bits; behind them one DST for every output edge of the chunk."""
-SECTIONS = (*PROGRAM, DST, PARAM, SHIFT)
+SECTIONS = (*PROGRAM, DST, TURN, PARAM, SHIFT)
 
 
 def program_width(sizes: Mapping[str, int], n_dst: int) -> int:
@@ -246,8 +256,7 @@ def _own(name: str, meaning: str, count: str = "") -> Member:
 
 
 JOB: tuple[Member, ...] = (
-    _same("stage"),
-    _same("rows_out", "rows"),
+    _own("rows_out", "rows of the output map [rows]"),
     _own("width_out", "width of the output map [columns]"),
     _own("degree", "a column group has so many times PP columns"),
     _own("col_groups", "column groups of a row [groups]"),
@@ -262,7 +271,7 @@ JOB: tuple[Member, ...] = (
     _own("slot_cycles", "cycles of a slot, S [cycles]"),
     _own("stride_h", "input rows from one output row to the next [rows]"),
     _own("stride_w", "as much for columns [columns]"),
-    _same("pad_top"),
+    _own("pad_top", "rows of padding above the map [rows]"),
     _same("pad_left"),
     _same("height_in", "height"),
     _same("width_in", "width"),

@@ -8,10 +8,11 @@ of stride s are split into s classes. All functions assume a design that passed 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn
 from nba.ir.network import MAX_SHIFT, Layer, Network
 from nba.ir.operators import MIXING, Kind
 from nba.machine.geometry import (
@@ -174,8 +175,22 @@ class JobProgram:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TurnProgram:
+    """`rows` output rows of job number `job`, the first of them row number `first`: in round r of frame r - `stage`.
+    top: first input row of the first one's window, negative in the padding above the map. ends: the last of them is the
+    last of its frame."""
+
+    job: int
+    rows: int
+    stage: int
+    first: int
+    top: int
+    ends: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkProgram:
-    """A chunk's program and the parameters of its engine.
+    """A chunk's program and the parameters of its engine: `turns`, in order, are a round.
 
     Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
     in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes. shift_bits: of the
@@ -201,6 +216,7 @@ class ChunkProgram:
     weight_depth: int
     param_depth: int
     jobs: tuple[JobProgram, ...]
+    turns: tuple[TurnProgram, ...]
     n_modes: int = 1
     shift_bits: int = 0
     shift_least: int = 1
@@ -213,6 +229,11 @@ class ChunkProgram:
     def mixes(self) -> bool:
         """Whether the engine mixes channels."""
         return self.kind == MIXING
+
+    @property
+    def last_stage(self) -> int:
+        """Largest stage of a turn: the chunk takes so many rounds more than there are frames."""
+        return max([turn.stage for turn in self.turns])
 
     @property
     def mode_params(self) -> int:
@@ -388,6 +409,29 @@ def _job(
     )
 
 
+def turn_programs(chunk: Chunk, jobs: Sequence[JobProgram]) -> tuple[TurnProgram, ...]:
+    """The turns of a round of `chunk`, of whose jobs `jobs` are the programs. Late turns of a job are those behind its
+    others: they finish the frame that these began a round before."""
+    turns = chunk.turns or tuple([Turn(job=j, rows=job.rows_out) for j, job in enumerate(jobs)])
+    done, first = [0] * len(jobs), [0] * len(turns)
+    for late in (0, 1):
+        for i, turn in enumerate(turns):
+            if turn.late == late:
+                first[i] = done[turn.job]
+                done[turn.job] += turn.rows
+    return tuple(
+        TurnProgram(
+            job=turn.job,
+            rows=turn.rows,
+            stage=jobs[turn.job].stage + turn.late,
+            first=at,
+            top=at * jobs[turn.job].stride_h - jobs[turn.job].pad_top,
+            ends=at + turn.rows == jobs[turn.job].rows_out,
+        )
+        for turn, at in zip(turns, first, strict=True)
+    )
+
+
 def job_degree(layer: Layer, packing: int) -> int:
     """Times pp columns that `layer` works on at once in a design of this packing."""
     return degree(layer.operator.mixes, layer.act_bits, layer.operator.operand_bits(layer), packing)
@@ -427,6 +471,7 @@ def _chunk(
         weight_depth=weight_base,
         param_depth=param_base * len(networks),
         jobs=tuple(jobs),
+        turns=turn_programs(chunk, jobs),
         n_modes=len(networks),
         shift_bits=max([layer.shift_bits for layer in layers]),
         shift_least=min([layer.shift for layer in layers]),

@@ -13,24 +13,28 @@ from typing import Any
 
 # Columns of the job table.
 (
-    STAGE, ROWS_OUT, ROW_CYCLES, WRITTEN, RELEASED, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST,
+    ROWS_OUT, ROW_CYCLES, WRITTEN, RELEASED, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST,
     N_DEST,
-) = range(14)  # fmt: skip
+) = range(13)  # fmt: skip
 # Columns of the agent table.
-FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS = range(5)
+FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS, FIRST_TURN, N_TURNS = range(7)
+# Columns of the turn table: a number in the job table, rows, and as nba.machine.program.TurnProgram.
+TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST = range(4)
 
 
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
 def advance(
-    jobs: Any, agents: Any, dests: Any, ring_rows: Any, n_frames: int, row_base: Any, row_start: Any, wait: Any,
-    position: Any, n_written: Any, n_released: Any, base: Any, written: Any, released: Any, ready: Any, entered: Any,
+    jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, n_frames: int, row_base: Any, row_start: Any,
+    wait: Any, position: Any, n_written: Any, n_released: Any, base: Any, written: Any, released: Any, ready: Any,
+    entered: Any,
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
     Fills row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
-    position: [n_agents, 3], where every agent stopped: round, job of the round, row. n_written, n_released: [n_rings],
-    all rows ever written and released; written, released: the cycles of these, those of ring r from base[r] on.
-    ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its job is fetched.
+    position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
+    n_released: [n_rings], all rows ever written and released; written, released: the cycles of these, those of ring r
+    from base[r] on.
+    ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its turn is fetched.
     position, wait, n_written, n_released, ready and entered must come in as zeros.
     """
     n_agents = len(ready)
@@ -42,17 +46,20 @@ def advance(
             rounds = n_frames + agents[a, ROUNDS]
             fetch = agents[a, FETCH]
             while position[a, 0] < rounds:
-                j = agents[a, FIRST_JOB] + position[a, 1]
-                frame = position[a, 0] - jobs[j, STAGE]
-                y = position[a, 2]
-                rows_out = jobs[j, ROWS_OUT]
-                if y == 0 and not entered[a]:
+                turn = agents[a, FIRST_TURN] + position[a, 1]
+                j = turns[turn, TURN_JOB]
+                frame = position[a, 0] - turns[turn, TURN_STAGE]
+                step = position[a, 2]
+                steps = turns[turn, TURN_ROWS]
+                if step == 0 and not entered[a]:
                     ready[a] += fetch
                     if 0 <= frame < n_frames:
                         entered[a] = True
                     else:
-                        y = rows_out
-                if y < rows_out:
+                        step = steps
+                if step < steps:
+                    y = turns[turn, TURN_FIRST] + step
+                    rows_out = jobs[j, ROWS_OUT]
                     # The row's conditions; an event that has not happened yet stops this agent.
                     at = ready[a]
                     reason = -1
@@ -112,16 +119,16 @@ def advance(
                         written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
                         n_written[dests[d]] += 1
                     ready[a] = end
-                    y += 1
-                    position[a, 2] = y
-                    if y == rows_out:
+                    step += 1
+                    position[a, 2] = step
+                    if step == steps:
                         ready[a] += agents[a, GAP]
-                if y == rows_out:
+                if step == steps:
                     progress = True
                     entered[a] = False
                     position[a, 2] = 0
                     position[a, 1] += 1
-                    if position[a, 1] == agents[a, N_JOBS]:
+                    if position[a, 1] == agents[a, N_TURNS]:
                         position[a, 1] = 0
                         position[a, 0] += 1
                         if position[a, 0] == rounds:
@@ -129,11 +136,11 @@ def advance(
     return finished == n_agents
 
 
-def batch_cycles(last_start: Any, jobs: Any, agents: Any, last_beat: int) -> int:
+def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat: int) -> int:
     """What the register CYCLES holds when the batch is done: its last frame is out and every agent is idle.
 
     last_start: [n_jobs], the start of the last row of every job's last frame. last_beat: cycles from the start of a
-    row of the output stream to the hand-over of its last beat. Behind its last row an agent fetches and skips the jobs
+    row of the output stream to the hand-over of its last beat. Behind its last row an agent fetches and skips the turns
     of its program that have no frame left; a chunk is idle only when its last row is in memory.
     """
     n_agents = len(agents)
@@ -143,8 +150,10 @@ def batch_cycles(last_start: Any, jobs: Any, agents: Any, last_beat: int) -> int
         if a == n_agents - 1:
             idle = max(idle, int(last_start[first]) + last_beat)
             continue
-        last = max(range(first, first + n_jobs), key=lambda j: (jobs[j][STAGE], j))
-        skipped = first + n_jobs - 1 - last
+        first_turn, n_turns = int(agents[a][FIRST_TURN]), int(agents[a][N_TURNS])
+        turn = max(range(first_turn, first_turn + n_turns), key=lambda i: (turns[i][TURN_STAGE], i))
+        last = int(turns[turn][TURN_JOB])
+        skipped = first_turn + n_turns - 1 - turn
         idle = max(idle, int(last_start[last] + jobs[last][ROW_CYCLES]) + int(agents[a][FETCH]) * skipped)
         if a < n_agents - 2:
             idle = max(idle, *(int(last_start[j] + jobs[j][WRITTEN]) - 1 for j in range(first, first + n_jobs)))
@@ -154,10 +163,10 @@ def batch_cycles(last_start: Any, jobs: Any, agents: Any, last_beat: int) -> int
 def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
 
-    tables: `jobs`, `agents`, `dests`, `ring_rows`, `ring_height`, lists of lists as in nba.machine.schedule.Tables, and
-    `last_beat`, see `batch_cycles`.
+    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, lists of lists as in
+    nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
     """
-    jobs, agents, ring_rows = tables["jobs"], tables["agents"], tables["ring_rows"]
+    jobs, turns, agents, ring_rows = tables["jobs"], tables["turns"], tables["agents"], tables["ring_rows"]
     n_rings = len(ring_rows)
     row_base, base = [0], [0]
     for job in jobs:
@@ -168,9 +177,9 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     position: defaultdict[tuple[int, int], int] = defaultdict(int)
     finished = advance(
-        _by_place(jobs), _by_place(agents), tables["dests"], ring_rows, n_frames, row_base, row_start, wait,
-        position, [0] * n_rings, [0] * n_rings, base, [0] * base[-1], [0] * base[-1], [0] * len(agents),
-        [False] * len(agents),
+        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, n_frames, row_base,
+        row_start, wait, position, [0] * n_rings, [0] * n_rings, base, [0] * base[-1], [0] * base[-1],
+        [0] * len(agents), [False] * len(agents),
     )  # fmt: skip
     if not finished:
         return None
@@ -185,7 +194,7 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
         "frames": n_frames,
         "first_output_latency": output[0] + 1,
         "batch_interval_cycles": output[middle] - output[middle - 1] if n_frames > 1 else -1,
-        "batch": batch_cycles([starts[-1] for starts in last], jobs, agents, tables["last_beat"]),
+        "batch": batch_cycles([starts[-1] for starts in last], jobs, turns, agents, tables["last_beat"]),
         "outputs": output,
         "jobs": [
             {

@@ -21,6 +21,7 @@ from nba.machine.program import ChunkProgram, Destination, JobProgram, Program
 from nba.machine.recurrence import (
     DEST,
     FIRST_JOB,
+    FIRST_TURN,
     HEIGHT_IN,
     KERNEL_H,
     N_DEST,
@@ -30,7 +31,6 @@ from nba.machine.recurrence import (
     ROUNDS,
     ROWS_OUT,
     SRC,
-    STAGE,
     STRIDE,
     WRITTEN,
     advance,
@@ -43,14 +43,16 @@ WAIT_REASONS = ("input", "residual", "output")
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Tables:
-    """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs in
-    agent order, one for each stream. Rings are numbered edge by edge.
+    """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
+    in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 13] and agents: [n_chunks + 2, 5] by the column names of this module; dests: ring numbers that
-    `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its tensor per frame.
+    jobs: [n_jobs, 13], turns: [n_turns, 4] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
+    dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
+    tensor per frame.
     """
 
     jobs: np.ndarray
+    turns: np.ndarray
     agents: np.ndarray
     dests: np.ndarray
     ring_rows: np.ndarray
@@ -87,7 +89,7 @@ def last_beat(program: Program) -> int:
 
 
 def _job_row(chunk: ChunkProgram, job: JobProgram, first_ring: list[int]) -> tuple[int, ...]:
-    """The row of a chunk's job in the job table, but for what it writes: columns STAGE to RES."""
+    """The row of a chunk's job in the job table, but for what it writes: columns ROWS_OUT to RES."""
     work = timing.work_cycles(job.col_groups, job.m_groups, job.slot_cycles)
     drain = job.degree * chunk.drain_cycles
     res = -1
@@ -96,7 +98,7 @@ def _job_row(chunk: ChunkProgram, job: JobProgram, first_ring: list[int]) -> tup
     lanes = timing.lane_cycles(chunk.pn, chunk.packing)
     written, released = timing.written_cycles(work, drain, lanes), timing.released_cycles(job.row_cycles)
     return (
-        job.stage, job.rows_out, job.row_cycles, written, released, timing.residual_cycles(work, drain, lanes),
+        job.rows_out, job.row_cycles, written, released, timing.residual_cycles(work, drain, lanes),
         job.stride_h, job.pad_top, job.kernel_h, job.height_in, first_ring[job.src_edge] + job.src_ring, res,
     )  # fmt: skip
 
@@ -110,6 +112,7 @@ def tables(program: Program) -> Tables:
     ring_rows = [ring.rows for edge in program.edges for ring in edge.rings]
     ring_height = [0] * n_rings
     jobs: list[tuple[int, ...]] = []
+    turns: list[tuple[int, ...]] = []
     agents: list[tuple[int, ...]] = []
     dests: list[int] = []
 
@@ -122,19 +125,25 @@ def tables(program: Program) -> Tables:
         return begin, len(destinations)
 
     for chunk in program.chunks:
-        agents.append((len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, max([job.stage for job in chunk.jobs])))
+        agents.append(
+            (len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, chunk.last_stage, len(turns), len(chunk.turns))
+        )
+        turns += [(len(jobs) + turn.job, turn.rows, turn.stage, turn.first) for turn in chunk.turns]
         for job in chunk.jobs:
             jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out)))
     rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
     row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
-    agents.append((len(jobs), 1, 0, 0, 0))
-    jobs.append((0, rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
+    agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
+    turns.append((len(jobs), rows, 0, 0))
+    jobs.append((rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
     rows, row = program.out_rows, timing.row_cycles(program.out_col_groups * program.out_chan_words)
-    agents.append((len(jobs), 1, 0, 0, 0))
+    agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
+    turns.append((len(jobs), rows, 0, 0))
     source = first_ring[program.host_out.edge] + program.host_out.ring
-    jobs.append((0, rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0))
+    jobs.append((rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0))
     return Tables(
         jobs=np.array(jobs, np.int64),
+        turns=np.array(turns, np.int64),
         agents=np.array(agents, np.int64),
         dests=np.array(dests, np.int64),
         ring_rows=np.array(ring_rows, np.int64),
@@ -149,6 +158,7 @@ _recurrence = compiled(advance)
 @compiled
 def _advance(
     jobs: np.ndarray,
+    turns: np.ndarray,
     agents: np.ndarray,
     dests: np.ndarray,
     ring_rows: np.ndarray,
@@ -163,8 +173,9 @@ def _advance(
 ) -> bool:
     """Fill row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
 
-    position: [n_agents, 3], where every agent stopped: round, job of the round, row. n_written, n_released: [n_rings],
-    all rows ever written and released. These and wait must come in as zeros. False if deadlocked.
+    position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
+    n_released: [n_rings], all rows ever written and released. These and wait must come in as zeros. False if
+    deadlocked.
     """
     n_rings = ring_rows.size
     n_agents = agents.shape[0]
@@ -172,7 +183,7 @@ def _advance(
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
     return _recurrence(
-        jobs, agents, dests, ring_rows, n_frames, row_base, row_start, wait, position, n_written, n_released,
+        jobs, turns, agents, dests, ring_rows, n_frames, row_base, row_start, wait, position, n_written, n_released,
         base, np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64), np.zeros(n_agents, np.int64),
         np.zeros(n_agents, np.bool_),
     )  # fmt: skip
@@ -200,7 +211,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     n_written = np.zeros(flat.ring_rows.size, np.int64)
     n_released = np.zeros(flat.ring_rows.size, np.int64)
     if not _advance(
-        jobs, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames,
+        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames,
         row_base, row_start, wait, position, n_written, n_released,
     ):  # fmt: skip
         raise DeadlockError(
@@ -224,7 +235,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
         output_cycle=output,
         first_output_latency_cycles=int(output[0]) + 1,
         interval_cycles=int(output[middle] - output[middle - 1]) if n_frames > 1 else -1,
-        batch_cycles=batch_cycles(last[:, -1], jobs, flat.agents, last_beat(program)),
+        batch_cycles=batch_cycles(last[:, -1], jobs, flat.turns, flat.agents, last_beat(program)),
     )
 
 
@@ -238,11 +249,12 @@ def _blocked(
             names.append(f"ring {r} of edge {e} (tensor {ring.tensor} -> {_consumer(ring.consumer)}, {ring.rows} rows)")
     lines = []
     for a, agent in enumerate(flat.agents.tolist()):
-        round_, job, y = position[a].tolist()
+        round_, turn, step = position[a].tolist()
         if round_ >= n_frames + agent[ROUNDS]:
             continue
-        j = flat.jobs[agent[FIRST_JOB] + job].tolist()
-        frame = round_ - j[STAGE]
+        number, _, stage, first = flat.turns[agent[FIRST_TURN] + turn].tolist()
+        j = flat.jobs[number].tolist()
+        frame, y, job = round_ - stage, first + step, number - agent[FIRST_JOB]
         row = frame * j[ROWS_OUT] + y
         reasons = []
         for what, ring in (("input", j[SRC]), ("residual", j[RES])):

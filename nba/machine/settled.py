@@ -74,7 +74,7 @@ def _events(exact: Schedule) -> list[np.ndarray]:
 def long_run(program: Program) -> LongRun:
     """Schedule as many frames as it takes until the cycles repeat. Raises DeadlockError."""
     flat, state = tables(program), steady_state(program)
-    stages = max(job.stage for chunk in program.chunks for job in chunk.jobs)
+    stages = max(chunk.last_stage for chunk in program.chunks)
     ratio = state.interval_cycles
     n_frames = MIN_FRAMES + 4 * stages
     while True:

@@ -22,11 +22,12 @@ from nba.machine.recurrence import (
     DEST,
     FETCH,
     FIRST_JOB,
+    FIRST_TURN,
     GAP,
     HEIGHT_IN,
     KERNEL_H,
     N_DEST,
-    N_JOBS,
+    N_TURNS,
     PAD_TOP,
     RELEASED,
     RES,
@@ -34,7 +35,6 @@ from nba.machine.recurrence import (
     ROW_CYCLES,
     ROWS_OUT,
     SRC,
-    STAGE,
     STRIDE,
     WRITTEN,
 )
@@ -94,14 +94,13 @@ def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.nd
     begin = first_row.tolist()
     edges: list[tuple[int, int, int, int]] = []
     for agent in flat.agents.tolist():
-        mine = range(agent[FIRST_JOB], agent[FIRST_JOB] + agent[N_JOBS])
-        for j in mine:
-            previous = j - 1 if j > mine[0] else mine[-1]
-            row_cycles = jobs[j][ROW_CYCLES]
-            edges += [(begin[j] + y - 1, begin[j] + y, row_cycles, 0) for y in range(1, jobs[j][ROWS_OUT])]
-            frames = jobs[previous][STAGE] - jobs[j][STAGE] + (j == mine[0])
-            turn = jobs[previous][ROW_CYCLES] + agent[FETCH] + agent[GAP]
-            edges.append((begin[previous + 1] - 1, begin[j], turn, frames))
+        mine = flat.turns[agent[FIRST_TURN] : agent[FIRST_TURN] + agent[N_TURNS]].tolist()
+        for i, (j, rows, stage, first) in enumerate(mine):
+            row_cycles, at = jobs[j][ROW_CYCLES], begin[j] + first
+            edges += [(at + y - 1, at + y, row_cycles, 0) for y in range(1, rows)]
+            before, rows_before, stage_before, first_before = mine[i - 1]
+            turn = jobs[before][ROW_CYCLES] + agent[FETCH] + agent[GAP]
+            edges.append((begin[before] + first_before + rows_before - 1, at, turn, stage_before - stage + (i == 0)))
     producer = {}
     for j, job in enumerate(jobs):
         for ring in flat.dests[job[DEST] : job[DEST] + job[N_DEST]].tolist():

@@ -29,7 +29,7 @@ def slowest_mode(programs: tuple[Program, ...]) -> int:
 def mode_cost(program: Program, platform: Platform) -> Cost:
     """Latency by the schedule of one frame that others follow, interval rounded up from the exact rate, and `cost_at`
     that speed. Raises DeadlockError."""
-    frames = max(job.stage for chunk in program.chunks for job in chunk.jobs) + len(program.chunks) + 2
+    frames = max(chunk.last_stage for chunk in program.chunks) + len(program.chunks) + 2
     latency = int(schedule(program, frames).first_output_latency_cycles)
     return cost_at(program, platform, interval_cycles=ceil(steady_interval(program)), latency_cycles=latency)
 

@@ -65,7 +65,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 1, "PP": 5, "BANKS": 5},
         {"PER_CHANNEL": 0, "PP": 7, "BANKS": 7, "WIDE": 1, "AW": 4},
     ),
-    "nba_seq": ({"N_JOBS": 1, "MAX_STAGE": 0}, {"N_JOBS": 255, "MAX_STAGE": 255}),
+    "nba_seq": ({"N_TURNS": 1, "MAX_STAGE": 0}, {"N_TURNS": 4096, "MAX_STAGE": 255}),
     "nba_drain": (
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 3},
         {"PM": 12, "PQ": 4, "PP": 2, "BANKS": 2, "ACC_BITS": 30},
@@ -73,15 +73,15 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 2, "PQ": 2, "PP": 1, "BANKS": 4, "DEGREE": 2, "ACC_BITS": 9},
     ),
     "nba_program": (
-        {"WIDTH": 5, "N_JOBS": 1},
-        {"WIDTH": 40, "N_JOBS": 255},
+        {"WIDTH": 5, "N_JOBS": 1, "N_TURNS": 1},
+        {"WIDTH": 40, "N_JOBS": 255, "N_TURNS": 4096},
         {"WIDTH": 12, "N_JOBS": 1, "N_MODES": 2},
         {"WIDTH": 12, "N_JOBS": 128, "N_MODES": 16},
     ),
-    "nba_decide": ({"N_JOBS": 1}, {"N_SRC": 15, "N_RES": 15, "N_DST": 15, "N_JOBS": 255, "MAX_STAGE": 255}),
+    "nba_decide": ({"N_TURNS": 1}, {"N_SRC": 15, "N_RES": 15, "N_DST": 15, "N_TURNS": 4096, "MAX_STAGE": 255}),
     "nba_issue": (
         {"PER_CHANNEL": 1, "PP": 8, "BANKS": 8, "N_DST": 3},
-        {"PP": 4, "BANKS": 4, "N_SRC": 3, "N_RES": 2, "N_JOBS": 7, "MAX_STAGE": 2},
+        {"PP": 4, "BANKS": 4, "N_SRC": 3, "N_RES": 2, "N_TURNS": 7, "MAX_STAGE": 2},
         {"PP": 2, "BANKS": 4, "DEGREE": 2},
     ),
     "nba_operands": (
@@ -189,10 +189,10 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 0, "PP": 3, "BANKS": 6, "DEGREE": 2},
         {"PER_CHANNEL": 0, "PP": 2, "BANKS": 2, "AW": 5},
     ),
-    "nba_seq": ({"N_JOBS": 3, "MAX_STAGE": 1},),
+    "nba_seq": ({"N_TURNS": 3, "MAX_STAGE": 1},),
     "nba_decide": (
-        {"N_SRC": 3, "N_RES": 2, "N_DST": 2, "N_JOBS": 3, "MAX_STAGE": 1},
-        {"N_SRC": 1, "N_RES": 1, "N_DST": 3, "N_JOBS": 1},
+        {"N_SRC": 3, "N_RES": 2, "N_DST": 2, "N_TURNS": 3, "MAX_STAGE": 1},
+        {"N_SRC": 1, "N_RES": 1, "N_DST": 3, "N_TURNS": 1},
     ),
     "nba_stats": ({"N_JOBS": 2},),
     "nba_drain": (

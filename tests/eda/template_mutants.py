@@ -100,13 +100,13 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "frame_q[31:0] >= cfg_frames", "frame_q[31:0] > cfg_frames", 52),
     _m("nba_seq", "(!walk_run || walk_last)", "!walk_run", 88),
     _m("nba_seq", "(!walk_run || walk_last)", "1'b1", None, 0),
-    _m("nba_seq", "last_n_q ? to_end : passed", "passed", 52, 0),
+    _m("nba_seq", "(last_n_q && ends_q) ? to_end : passed", "passed", 52, 0),
     _m("nba_seq", "in_rows && !open_q && walk_last", "in_rows && !open_q", None, 0),
     # What a row needs, of the row before it.
     _m("nba_seq", "      need_q     <= need_n_q;\n", "      need_q     <= need_q;\n", 52, 0),
     _m("nba_drain", "        param_q       <= cfg_p_base[P_AW-1:0];\n", "", 88, 0),
     _m("nba_drain", "= end_q[FLAGS-1];", "= end_q[FLAGS-2];", 52),
-    _m("nba_drain", "= job_q[FLAGS-1];", "= job_q[FLAGS-2];", 52),
+    _m("nba_drain", "= turn_q[FLAGS-1];", "= turn_q[FLAGS-2];", 52),
     _m("nba_drain", "cfg_res_en && !words_end", "cfg_res_en", 1),
     _m("nba_drain", "        busy_q        <= 1'b0;\n", "", None, 0),
     _m("nba_drain", "        res_col_q     <= res_next;\n", "", 85),
@@ -116,7 +116,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_decide", "src_ok && res_ok && (", "src_ok && (", 52, 0),
     _m("nba_decide", "&(dst_free | ~dst_is_q)", "|(dst_free | ~dst_is_q)", 28, 0),
     # The drain's fields change under the rows that are still under way.
-    _m("nba_results", "if (xfer_first) own_q <= next_word;", "own_q <= next_word;", 52),
+    _m("nba_results", "if (xfer_first) own_q <=", "own_q <=", 52),
     _m("nba_results", "if (renew_q[4]) tail_q", "if (xfer_first) tail_q", 28),
     _m("nba_operands", "if (sel == i[3:0])", "if (cfg_sel == i[3:0])", 83),
     # Packed products: weights rounded as a later job asks; weights a step late; products of weights a step early.

@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from unittest.mock import patch
 
@@ -22,6 +23,7 @@ from nba.core.errors import ToolError
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
+from nba.explore.turns import with_turns
 from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
@@ -55,6 +57,8 @@ CHANNEL_SEED = 4_000_000
 fourth narrow ones on accelerators that pack columns."""
 ADDER_SEED = 5_000_000
 """Seeds from here on have multipliers made of adders wherever these may be."""
+TURN_SEED = 6_000_000
+"""Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -85,8 +89,28 @@ class Outcome:
     failure: str
 
 
+TURNED = (0, WIDE_SEED, PACKED_SEED, COLUMNS_SEED, CHANNEL_SEED)
+"""The kinds of pairs that get row programs, in turn."""
+
+
+def with_row_programs(seed: int) -> Subject:
+    """The pair of a seed from TURN_SEED on."""
+    number = seed - TURN_SEED
+    case = subject(TURNED[number % len(TURNED)] + NEW_SEED + 500 + number)
+    rng = np.random.default_rng([6, seed])
+    slack, spare = Fraction(int(rng.integers(0, 5)), 2), int(rng.integers(0, 3))
+    accelerator = with_turns(case.design.network, case.design.accelerator, slack, spare)
+    program = lower(case.design.network, accelerator)
+    cost = exact_cost((program,), get(PLATFORM))
+    design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+    return replace(case, seed=seed, design=design, program=program)
+
+
 def subject(seed: int) -> Subject:
-    """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames."""
+    """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
+    where there are row programs)."""
+    if seed >= TURN_SEED:
+        return with_row_programs(seed)
     # Those of the kinds that came last are drawn as seeds of an earlier million.
     drawn = seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)
     rng = np.random.default_rng([2, drawn])
@@ -312,6 +336,10 @@ def features(case: Subject) -> Mapping[str, bool]:
         "ring of several frames": any(ring.rows > network.tensors[ring.tensor].height for _, ring in rings),
         "stages, skipped jobs": any(job.stage > 0 for _, job, _ in jobs),
         "stages within a chunk": any(len({job.stage for job in chunk.jobs}) > 1 for chunk in program.chunks),
+        "several turns of a job": any(len(chunk.turns) > len(chunk.jobs) for chunk in program.chunks),
+        "turns of a frame that began a round before": any(
+            turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns
+        ),
         "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
         "self edge": any(edge.producer == edge.consumer for edge in program.edges),
         "two lanes": any(edge.lane > 0 for edge in program.edges),

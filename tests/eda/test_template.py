@@ -15,6 +15,7 @@ from template_pairs import (
     COLUMNS_SEED,
     NEW_SEED,
     PACKED_SEED,
+    TURN_SEED,
     WIDE_SEED,
     check,
     features,
@@ -59,6 +60,9 @@ CHANNEL_SEEDS = (*range(CHANNEL_SEED, CHANNEL_SEED + 8), *range(CHANNEL_SEED + 4
 CHANNEL_IN_VERILATOR = CHANNEL_SEED + 7
 ADDER_SEEDS = (*range(ADDER_SEED, ADDER_SEED + 6), *range(ADDER_SEED + NEW_SEED, ADDER_SEED + NEW_SEED + 6))
 """Multipliers made of adders, in Verilator; every second in Icarus too."""
+TURN_SEEDS = tuple(range(TURN_SEED, TURN_SEED + 60))
+"""Row programs in Icarus, TURNS_IN_VERILATOR in Verilator too."""
+TURNS_IN_VERILATOR = (TURN_SEED + 61, TURN_SEED + 65, TURN_SEED + 68)
 BATCH = 5
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -104,6 +108,35 @@ def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
         assert not outcome.failure, report(outcome)
     outcome = check(first, "icarus", tmp_path / "icarus", thorough=False)
     assert not outcome.failure, report(outcome)
+
+
+@pytest.mark.sampled(every=6)
+@pytest.mark.parametrize("first", TURN_SEEDS[::BATCH])
+def test_row_programs_in_icarus(first: int, tmp_path: Path) -> None:
+    """One pair of every kind, the first of them thoroughly."""
+    outcomes = [
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first) for seed in range(first, first + BATCH)
+    ]
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.sampled(every=3)
+@pytest.mark.parametrize("seed", TURNS_IN_VERILATOR)
+def test_row_programs_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=True)
+    assert not outcome.failure, report(outcome)
+
+
+def test_a_bundle_with_row_programs_verifies(tmp_path: Path) -> None:
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
+    case = subject(TURN_SEED + 9)
+    assert any(turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns)
+    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
+    wanted = {"icarus": 3, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
 
 
 def test_a_wide_bundle_verifies(tmp_path: Path) -> None:
@@ -254,7 +287,7 @@ def test_at_least_a_hundred_pairs() -> None:
 
 def test_every_feature_of_the_template_occurs() -> None:
     counts: Counter[str] = Counter()
-    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS):
+    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *TURN_SEEDS[:12]):
         counts.update({name: int(used) for name, used in features(subject(seed)).items()})
     assert counts
     assert not [name for name, count in counts.items() if count == 0], counts

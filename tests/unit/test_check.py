@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nba.core.errors import DesignError
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import Cost, Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
@@ -427,6 +427,12 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         "stage of job 0 (layer 1) is 256; legal: 0..255",
     ),
     ("stages", NETWORK, with_chunk(1, jobs=(Job(layer=1, stage=-1),)), "stage of job 0 (layer 1) is -1"),
+    (
+        "turns",
+        NETWORK,
+        with_chunk(1, turns=(Turn(job=1, rows=1),)),
+        "chunk 1 (depthwise pm=2 pn=1 pq=2): turn 0: job is 1; legal: 0..0",
+    ),
     ("write lanes", NETWORK, with_chunk(0, pn=3), "writes pq 2 lanes; legal: divisors of the lanes of chunk 0, 3"),
     ("write lanes", NETWORK, with_chunk(1, pm=3, pq=1), "divisors of the lanes of chunk 1, 3"),
     ("write lanes", NETWORK, replace(ACCELERATOR, out_lanes=3), "divisors of the out_lanes, 3"),

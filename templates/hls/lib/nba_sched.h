@@ -20,8 +20,8 @@ struct RingState {
 };
 
 struct ChunkState {
-  int job;
-  int row;
+  int turn;
+  int row;               // of the turn
   unsigned round;
   bool done;
 };
@@ -76,18 +76,19 @@ rooms_loop:
 }
 
 // The row that a chunk starts in this step, if any.
-template <int USES, int N_JOBS, int N_RINGS>
-Start decide(const Job (&jobs)[N_JOBS], const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS],
+template <int USES, int N_JOBS, int N_TURNS, int N_RINGS>
+Start decide(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS],
              const ChunkState &chunk, unsigned n_frames) {
 #pragma HLS INLINE
-  const Job &job = jobs[chunk.job];
+  const Turn &turn = turns[chunk.turn];
+  const Job &job = jobs[turn.job];
   Start start;
-  start.job = chunk.job;
-  start.row = chunk.row;
-  start.skip = !chunk.done && (chunk.round < unsigned(job.stage) || chunk.round - job.stage >= n_frames);
+  start.job = turn.job;
+  start.row = turn.first + chunk.row;
+  start.skip = !chunk.done && (chunk.round < unsigned(turn.stage) || chunk.round - turn.stage >= n_frames);
   bool go = !chunk.done && !start.skip;
   start.place.src = state[job.src_ring].read_words;
-  go = go && rows_held(state[job.src_ring]) >= need_rows(job, chunk.row);
+  go = go && rows_held(state[job.src_ring]) >= need_rows(job, start.row);
   start.place.res = 0;
   if (job.has_residual) {
     start.place.res = rings[job.res_ring].base + state[job.res_ring].read_words;
@@ -119,26 +120,27 @@ void rows_released(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], in
   state[ring].read_words = wrap(state[ring].read_words, words, rings[ring].ring_words);
 }
 
-// After the step: counters, and the chunk's next row, job or round.
-template <int USES, int N_JOBS, int N_RINGS>
-void commit(const Job (&jobs)[N_JOBS], const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], ChunkState &chunk,
+// After the step: counters, and the chunk's next row, turn or round.
+template <int USES, int N_JOBS, int N_TURNS, int N_RINGS>
+void commit(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], ChunkState &chunk,
             const Start &start, unsigned last_round) {
 #pragma HLS INLINE
-  const Job &job = jobs[chunk.job];
-  const bool last_row = chunk.row == job.rows_out - 1;
+  const Job &job = jobs[start.job];
+  const bool last_row = start.row == job.rows_out - 1;
+  const bool last_of_turn = chunk.row == turns[chunk.turn].rows - 1;
   if (start.go) {
     const Ring &src = rings[job.src_ring];
-    rows_released(rings, state, job.src_ring, release_rows(job, chunk.row), last_row ? src.last_step_words : src.step_words);
+    rows_released(rings, state, job.src_ring, release_rows(job, start.row), last_row ? src.last_step_words : src.step_words);
     if (job.has_residual) {
       rows_released(rings, state, job.res_ring, 1, rings[job.res_ring].row_words);
     }
     rows_written<USES>(rings, state, job.uses);
     ++chunk.row;
   }
-  if (start.skip || (start.go && last_row)) {
+  if (start.skip || (start.go && last_of_turn)) {
     chunk.row = 0;
-    if (++chunk.job == N_JOBS) {
-      chunk.job = 0;
+    if (++chunk.turn == N_TURNS) {
+      chunk.turn = 0;
       chunk.done = chunk.round == last_round;
       ++chunk.round;
     }

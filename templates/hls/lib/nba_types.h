@@ -37,7 +37,6 @@ struct Ring {
 // Everything a chunk needs to execute one layer. Written from nba/machine/layout.py by python -m benchmarks.render_layout.
 // generated: Job
 struct Job {
-  int stage;             // in round r the job runs on frame r - stage [frames]
   int rows_out;          // rows of the output map [rows]
   int width_out;         // width of the output map [columns]
   int degree;            // a column group has so many times PP columns
@@ -82,6 +81,14 @@ struct Job {
 };
 // end of generated
 
+// The next rows that a chunk computes: `rows` output rows of job `job` from row `first` on, in round r of frame r - stage.
+struct Turn {
+  int job;
+  int rows;
+  int stage;
+  int first;
+};
+
 // Word addresses, within their buffers, of one started row.
 struct Place {
   int src;               // relative to the ring: the (possibly absent) input row at y * stride_h - pad_top
@@ -92,7 +99,7 @@ struct Place {
 // What a chunk does in one step of the machine.
 struct Start {
   bool go;
-  bool skip;             // the job has no frame in this round
+  bool skip;             // the turn has no frame in this round
   int job;
   int row;
   Place place;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_chunk: a sub-accelerator, executing the program in PROGRAM_FILE job by job, row by row: the wiring of its
+// nba_chunk: a sub-accelerator, executing the turns in TURN_FILE row by row, each of a job in PROGRAM_FILE: the wiring of its
 // datapath (docs/template.md: block diagram, cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs; packed, up to DEGREE times as many) per cycle. Every latency is a constant of the template.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1..16, PQ | PM;
@@ -46,12 +46,14 @@ module nba_chunk #(
   parameter integer N_RES       = 1,
   parameter integer N_DST       = 1,
   parameter integer N_JOBS      = 1,
+  parameter integer N_TURNS     = 1,
   parameter integer N_MODES     = 1,
   parameter integer MAX_STAGE   = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
   parameter integer P_DEPTH     = 4,
   parameter integer P_BLOCK     = 0,
+  parameter         TURN_FILE    = "turns.mem",
   parameter         PROGRAM_FILE = "program.mem",
   parameter         WEIGHT_FILE  = "weights.mem",
   parameter         PARAM_FILE   = "params.mem",
@@ -118,10 +120,11 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W  = 266 + 4 * WIDE + C_BITS;
-  localparam integer ROW_W    = 66;
+  localparam integer ISSUE_W  = 251 + 4 * WIDE + C_BITS;
+  localparam integer ROW_W    = 54;
   localparam integer DRAIN_W  = 87 + 3 * C_BITS;
   localparam integer DST_W    = 37 + WIDE;
+  localparam integer TURN_W   = 43;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
   // The sum over the lanes takes a cycle for every level of its tree, the packing of operands one.
@@ -129,18 +132,25 @@ module nba_chunk #(
   localparam integer OP_W   = (DEGREE == 1) ? A_BITS + 1 : (DEGREE == 2) ? 13 : 15;
   localparam integer PROG_W = ISSUE_W + ROW_W + DRAIN_W + DSTS_W;
 
+  wire [11:0]        turn;
+  wire [TURN_W-1:0]  turn_word;
   wire [7:0]         job;
   wire [PROG_W-1:0]  word;
   wire [ROW_W-1:0]   row  = word[ISSUE_W +: ROW_W];
   wire [DSTS_W-1:0]  dsts = word[ISSUE_W+ROW_W+DRAIN_W +: DSTS_W];
   nba_program #(
-    .WIDTH  (PROG_W),
-    .N_JOBS (N_JOBS),
-    .N_MODES(N_MODES),
-    .FILE   (PROGRAM_FILE)
+    .WIDTH    (PROG_W),
+    .N_JOBS   (N_JOBS),
+    .N_MODES  (N_MODES),
+    .TURN_W   (TURN_W),
+    .N_TURNS  (N_TURNS),
+    .FILE     (PROGRAM_FILE),
+    .TURN_FILE(TURN_FILE)
   ) u_program (
     .clk     (clk),
     .cfg_mode(cfg_mode),
+    .turn    (turn),
+    .m_turn  (turn_word),
     .job     (job),
     .m_word  (word)
   );
@@ -165,6 +175,9 @@ module nba_chunk #(
   wire              row_go;
   wire              issue_busy;
   wire              start_row;
+  wire              start_turn;
+  wire [11:0]       turn_rows;
+  wire              turn_ends;
   nba_issue #(
     .PER_CHANNEL(PER_CHANNEL),
     .PP         (PP),
@@ -175,18 +188,21 @@ module nba_chunk #(
     .N_SRC      (N_SRC),
     .N_RES      (N_RES),
     .N_DST      (N_DST),
-    .N_JOBS     (N_JOBS),
+    .N_TURNS    (N_TURNS),
     .MAX_STAGE  (MAX_STAGE),
     .XFER       (XFER),
     .AW         (AW),
     .ISSUE_W    (ISSUE_W),
     .ROW_W      (ROW_W),
-    .DST_W      (DST_W)
+    .DST_W      (DST_W),
+    .TURN_W     (TURN_W)
   ) u_issue (
     .clk              (clk),
     .rst              (rst),
     .start_pulse      (start_pulse),
     .cfg_frames       (cfg_frames),
+    .turn             (turn),
+    .s_turn           (turn_word),
     .job              (job),
     .s_issue          (word[ISSUE_W-1:0]),
     .s_row            (row),
@@ -224,6 +240,9 @@ module nba_chunk #(
     .xfer             (xfer),
     .xfer_first       (xfer_first),
     .row_go_pulse     (row_go),
+    .turn_pulse       (start_turn),
+    .turn_rows        (turn_rows),
+    .turn_ends        (turn_ends),
     .stat_busy        (issue_busy),
     .stat_start_pulse (start_row)
   );
@@ -343,8 +362,10 @@ module nba_chunk #(
   ) u_results (
     .clk              (clk),
     .rst              (rst),
-    .s_start_pulse    (start_row),
+    .s_start_pulse    (start_turn),
     .s_job            (job),
+    .s_rows           (turn_rows),
+    .s_ends           (turn_ends),
     .s_row            (row),
     .s_drain          (word[ISSUE_W+ROW_W +: DRAIN_W]),
     .s_dst            (dsts),

@@ -3,7 +3,7 @@
 // the edges that the job reads and writes (docs/template.md, row tokens).
 // A decision in cycle t (go) starts the row in t+1. Its pulses to the edges come in cycle t, the release of input
 // rows in the last cycle of the row.
-// N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0); N_JOBS 1..255; MAX_STAGE [rounds] 0..255.
+// N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0); N_TURNS, MAX_STAGE, turn, next_*, turn_* as nba_seq.
 // cfg_*: fields of the job that is issued, stable from the second fetch cycle on and until the next fetch; the flags
 // of the edges answer src_need a cycle later. Rows take at least two cycles.
 // Edge i of a kind is bit i, and lane i of a packed port. Reset: idle.
@@ -12,20 +12,24 @@ module nba_decide #(
   parameter integer N_SRC     = 1,
   parameter integer N_RES     = 1,
   parameter integer N_DST     = 1,
-  parameter integer N_JOBS    = 2,
+  parameter integer N_TURNS   = 2,
   parameter integer MAX_STAGE = 0
 ) (
   input  wire                clk,
   input  wire                rst,
   input  wire                start_pulse,
   input  wire [31:0]         cfg_frames,
+  output wire [11:0]         turn,
+  input  wire [7:0]          next_job,
+  input  wire [7:0]          next_stage,
+  input  wire [11:0]         next_rows,
+  input  wire [12:0]         next_top,
+  input  wire                next_opens,
+  input  wire                next_ends,
   output wire [7:0]          job,
   // job
-  input  wire [7:0]          cfg_stage,
-  input  wire [11:0]         cfg_rows,
   input  wire [11:0]         cfg_height,
   input  wire [1:0]          cfg_stride_h,
-  input  wire [6:0]          cfg_pad_top,
   input  wire [6:0]          cfg_ky_last,
   input  wire [3:0]          cfg_src_sel,
   input  wire                cfg_res_en,
@@ -51,6 +55,9 @@ module nba_decide #(
   output wire [15:0]         go_off,
   input  wire                walk_run,
   input  wire                walk_last,
+  output wire                turn_pulse,
+  output wire [11:0]         turn_rows,
+  output wire                turn_ends,
   output wire                stat_busy,
   output wire                stat_start_pulse
 );
@@ -100,19 +107,23 @@ module nba_decide #(
   assign go_off   = row_off_q;
 
   nba_seq #(
-    .N_JOBS   (N_JOBS),
+    .N_TURNS  (N_TURNS),
     .MAX_STAGE(MAX_STAGE)
   ) u_seq (
     .clk             (clk),
     .rst             (rst),
     .start_pulse     (start_pulse),
     .cfg_frames      (cfg_frames),
+    .turn            (turn),
+    .next_job        (next_job),
+    .next_stage      (next_stage),
+    .next_rows       (next_rows),
+    .next_top        (next_top),
+    .next_opens      (next_opens),
+    .next_ends       (next_ends),
     .job             (job),
-    .cfg_stage       (cfg_stage),
-    .cfg_rows        (cfg_rows),
     .cfg_height      (cfg_height),
     .cfg_stride_h    (cfg_stride_h),
-    .cfg_pad_top     (cfg_pad_top),
     .cfg_ky_last     (cfg_ky_last),
     .tok_ready       (tok_ready),
     .walk_run        (walk_run),
@@ -125,6 +136,9 @@ module nba_decide #(
     .go_top          (go_top),
     .release_pulse   (release_row),
     .release_rows    (src_release_rows),
+    .turn_pulse      (turn_pulse),
+    .turn_rows       (turn_rows),
+    .turn_ends       (turn_ends),
     .stat_busy       (stat_busy),
     .stat_start_pulse(stat_start_pulse)
   );

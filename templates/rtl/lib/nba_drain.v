@@ -7,9 +7,9 @@
 // before the code.
 // PM, PQ, PP, ACC_BITS as the engine; PQ divides PM. DEGREE 1, 2, 4: the most passes of any job. BANKS >= PP * DEGREE.
 // xfer comes at most every PM/PQ * 2^cfg_degree cycles.
-// s_acc: as nba_array's m_acc, SHARE = 1 or, with PACK, 2. xfer_first marks the first group of a job:
-// load_* are the new job's fields; cfg_* become the new job's in the next cycle (x+1).
-// What is left of a column, a row and a job is counted down; a flag beside each count says that nothing is left.
+// s_acc: as nba_array's m_acc, SHARE = 1 or, with PACK, 2. xfer_first marks the first group of a turn:
+// load_* are the fields of its job, and its rows; cfg_* become its job's in the next cycle (x+1).
+// What is left of a column, a row and a turn is counted down; a flag beside each count says that nothing is left.
 // The residual operand of the PP columns lies in banks m_res_pos * PP and up of the word at d_res_off.
 // m_again: the last step of a pass that another one follows; m_group_last: of the last pass of a group.
 // P_AW, AW 2..16: bits of an address of the parameters, of the residual edges.
@@ -56,7 +56,7 @@ module nba_drain #(
   output wire                      m_group_last,
   output wire                      m_col_last,
   output wire                      m_row_last,
-  output wire                      m_job_last
+  output wire                      m_turn_last
 );
   localparam integer DRAIN  = PM / PQ;
   localparam integer DOTS   = (PM + SHARE - 1) / SHARE;
@@ -98,7 +98,7 @@ module nba_drain #(
   wire group_last = d_last && pass_q == pass_last;
   wire col_last = group_last && m_end_q;
   wire row_last = col_last && g_end_q;
-  wire job_last = row_last && rows_end_q;
+  wire turn_last = row_last && rows_end_q;
   wire        pos_last = pos_q == POS_LAST[2:0];
   wire [15:0] words_long = {3'd0, cfg_res_words};
   wire [AW-1:0] res_next = pos_last ? res_col_q + words_long[AW-1:0] : res_col_q;
@@ -240,21 +240,21 @@ module nba_drain #(
   reg [FLAGS-1:0] group_q;
   reg [FLAGS-1:0] col_q;
   reg [FLAGS-1:0] end_q;
-  reg [FLAGS-1:0] job_q;
+  reg [FLAGS-1:0] turn_q;
   always @(posedge clk) begin
     valid_q <= {valid_q[FLAGS-2:0], busy_q};
     again_q <= {again_q[FLAGS-2:0], again};
     group_q <= {group_q[FLAGS-2:0], group_last};
     col_q   <= {col_q[FLAGS-2:0], col_last};
     end_q   <= {end_q[FLAGS-2:0], row_last};
-    job_q   <= {job_q[FLAGS-2:0], job_last};
+    turn_q  <= {turn_q[FLAGS-2:0], turn_last};
     if (rst) begin
       valid_q          <= {FLAGS{1'b0}};
       again_q[FLAGS-1] <= 1'b0;
       group_q[FLAGS-1] <= 1'b0;
       col_q[FLAGS-1]   <= 1'b0;
       end_q[FLAGS-1]   <= 1'b0;
-      job_q[FLAGS-1]   <= 1'b0;
+      turn_q[FLAGS-1]  <= 1'b0;
     end
   end
 
@@ -271,10 +271,10 @@ module nba_drain #(
   assign m_group_last    = group_q[FLAGS-1];
   assign m_col_last      = col_q[FLAGS-1];
   assign m_row_last      = end_q[FLAGS-1];
-  assign m_job_last      = job_q[FLAGS-1];
+  assign m_turn_last      = turn_q[FLAGS-1];
 `ifdef FORMAL
-  // A group comes when the drain has done with the one before, the first after a reset is the first of a job, and the
-  // job's fields change with its first group only. Then no group meets a busy drain except in its last step.
+  // A group comes when the drain has done with the one before, the first after a reset is the first of a turn, and the
+  // fields change with its first group only. Then no group meets a busy drain except in its last step.
   localparam [31:0] DRAIN_C = DRAIN;
   reg         f_init_q = 1'b1;
   reg         f_seen_q;

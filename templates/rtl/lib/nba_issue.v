@@ -3,8 +3,9 @@
 // and says for every step where its operands lie and how they are read (docs/template.md, pipeline rows i to i+2).
 // Latency 2 cycles from a step's cycle i to its addresses (i+2); its fields are the job's in cycle i; one step per cycle.
 // xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
-// XFER: 4 or more. AW: bits of an address of the input edges. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_JOBS, MAX_STAGE as nba_chunk;
-// ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later.
+// XFER: 4 or more. AW: bits of an address of the input edges. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_TURNS, MAX_STAGE as nba_chunk;
+// ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later; s_turn: that of `turn`.
+// turn_*: as nba_seq.
 // Reset: idle; no step is under way.
 `default_nettype none
 module nba_issue #(
@@ -17,18 +18,21 @@ module nba_issue #(
   parameter integer N_SRC       = 1,
   parameter integer N_RES       = 1,
   parameter integer N_DST       = 1,
-  parameter integer N_JOBS      = 1,
+  parameter integer N_TURNS     = 1,
   parameter integer MAX_STAGE   = 0,
   parameter integer XFER        = 8,
   parameter integer AW          = 16,
   parameter integer ISSUE_W     = 274,
   parameter integer ROW_W       = 66,
-  parameter integer DST_W       = 37
+  parameter integer DST_W       = 37,
+  parameter integer TURN_W      = 43
 ) (
   input  wire                   clk,
   input  wire                   rst,
   input  wire                   start_pulse,
   input  wire [31:0]            cfg_frames,
+  output wire [11:0]            turn,
+  input  wire [TURN_W-1:0]      s_turn,
   output wire [7:0]             job,
   input  wire [ISSUE_W-1:0]     s_issue,
   input  wire [ROW_W-1:0]       s_row,
@@ -70,15 +74,16 @@ module nba_issue #(
   output wire                   xfer,
   output wire                   xfer_first,
   output wire                   row_go_pulse,
+  output wire                   turn_pulse,
+  output wire [11:0]            turn_rows,
+  output wire                   turn_ends,
   output wire                   stat_busy,
   output wire                   stat_start_pulse
 );
-  wire [7:0]        f_stage;
   wire [11:0]       f_height;
   wire [11:0]       f_width;
   wire [WIDE:0]     f_stride_h;
   wire [WIDE:0]     f_stride_w;
-  wire [6:0]        f_pad_top;
   wire [6:0]        f_pad_left;
   wire [6:0]        f_kx_last;
   wire [6:0]        f_ky_last;
@@ -103,12 +108,10 @@ module nba_issue #(
     .WIDE  (WIDE)
   ) u_word_issue (
     .s_word          (s_issue),
-    .cfg_stage       (f_stage),
     .cfg_height      (f_height),
     .cfg_width       (f_width),
     .cfg_stride_h    (f_stride_h),
     .cfg_stride_w    (f_stride_w),
-    .cfg_pad_top     (f_pad_top),
     .cfg_pad_left    (f_pad_left),
     .cfg_kx_last     (f_kx_last),
     .cfg_ky_last     (f_ky_last),
@@ -138,7 +141,6 @@ module nba_issue #(
     .cfg_take_max    (m_max)
   );
 
-  wire [11:0]       row_rows;
   wire [12:0]       row_m_last;
   wire [11:0]       row_g_last;
   wire [15:0]       row_p_base;
@@ -146,7 +148,6 @@ module nba_issue #(
   wire [3:0]        row_res_sel;
   nba_word_row u_word_row (
     .s_word      (s_row),
-    .cfg_rows    (row_rows),
     .cfg_m_last  (row_m_last),
     .cfg_g_last  (row_g_last),
     .cfg_degree  (m_degree),
@@ -178,6 +179,21 @@ module nba_issue #(
   // The drain side takes its fields from its own copy of the word.
   wire unused = &{1'b0, row_p_base, dst_words, dst_split, dst_class_words, stride_h_long};
 
+  wire [7:0]  next_job;
+  wire [7:0]  next_stage;
+  wire [11:0] next_rows;
+  wire [12:0] next_top;
+  wire        next_opens;
+  wire        next_ends;
+  nba_word_turn u_word_turn (
+    .s_word    (s_turn),
+    .cfg_job   (next_job),
+    .cfg_rows  (next_rows),
+    .cfg_stage (next_stage),
+    .cfg_top   (next_top),
+    .cfg_opens (next_opens),
+    .cfg_ends  (next_ends)
+  );
   wire [2+WIDE:0] stride_h_long = {2'b00, f_stride_h};
   wire        go;
   wire        go_first;
@@ -190,19 +206,23 @@ module nba_issue #(
     .N_SRC    (N_SRC),
     .N_RES    (N_RES),
     .N_DST    (N_DST),
-    .N_JOBS   (N_JOBS),
+    .N_TURNS  (N_TURNS),
     .MAX_STAGE(MAX_STAGE)
   ) u_decide (
     .clk              (clk),
     .rst              (rst),
     .start_pulse      (start_pulse),
     .cfg_frames       (cfg_frames),
+    .turn             (turn),
+    .next_job         (next_job),
+    .next_stage       (next_stage),
+    .next_rows        (next_rows),
+    .next_top         (next_top),
+    .next_opens       (next_opens),
+    .next_ends        (next_ends),
     .job              (job),
-    .cfg_stage        (f_stage),
-    .cfg_rows         (row_rows),
     .cfg_height       (f_height),
     .cfg_stride_h     (stride_h_long[1:0]),
-    .cfg_pad_top      (f_pad_top),
     .cfg_ky_last      (f_ky_last),
     .cfg_src_sel      (m_sel),
     .cfg_res_en       (row_res_en),
@@ -226,6 +246,9 @@ module nba_issue #(
     .go_off           (go_off),
     .walk_run         (walk_run),
     .walk_last        (walk_last),
+    .turn_pulse       (turn_pulse),
+    .turn_rows        (turn_rows),
+    .turn_ends        (turn_ends),
     .stat_busy        (stat_busy),
     .stat_start_pulse (stat_start_pulse)
   );

@@ -43,6 +43,8 @@ module nba_results #(
   input  wire                          rst,
   input  wire                          s_start_pulse,
   input  wire [7:0]                    s_job,
+  input  wire [11:0]                   s_rows,
+  input  wire                          s_ends,
   input  wire [ROW_W-1:0]              s_row,
   input  wire [DRAIN_W-1:0]            s_drain,
   input  wire [N_DST*DST_W-1:0]        s_dst,
@@ -81,31 +83,33 @@ module nba_results #(
   genvar  gi;
 
   // ---------------------------------------------------------------- fields of the job
-  localparam integer TAIL_W = DRAIN_W + DSTS_W + 8;
+  localparam integer TAIL_W = DRAIN_W + DSTS_W + 9;
 
-  wire [LATE_W+7:0]  next_word;
-  reg [LATE_W+7:0]   own_q;
+  wire [LATE_W+20:0] next_word;
+  reg [LATE_W+8:0]   own_q;
   reg [TAIL_W-1:0]   tail_q;
   reg [4:0]          renew_q;
   always @(posedge clk) begin
     renew_q <= {renew_q[3:0], xfer_first};
-    if (xfer_first) own_q <= next_word;
-    if (renew_q[4]) tail_q <= own_q[LATE_W+7:ROW_W];
+    if (xfer_first) own_q <= next_word[LATE_W+8:0];
+    if (renew_q[4]) tail_q <= own_q[LATE_W+8:ROW_W];
     if (rst) renew_q <= 5'd0;
   end
   wire [DSTS_W-1:0] tail_dst = tail_q[DRAIN_W +: DSTS_W];
-  assign step_job = tail_q[DRAIN_W+DSTS_W +: 8];
+  wire              turn_last;
+  assign step_job      = tail_q[DRAIN_W+DSTS_W +: 8];
+  assign step_job_last = turn_last && tail_q[DRAIN_W+DSTS_W+8];
 
   wire       words_s_ready;
   wire       words_m_valid;
   wire [2:0] words_count;
   nba_fifo #(
-    .W    (LATE_W + 8),
+    .W    (LATE_W + 21),
     .DEPTH(4)
   ) u_words (
     .clk    (clk),
     .rst    (rst),
-    .s_data ({s_job, s_dst, s_drain, s_row}),
+    .s_data ({s_rows, s_ends, s_job, s_dst, s_drain, s_row}),
     .s_valid(s_start_pulse),
     .s_ready(words_s_ready),
     .m_data (next_word),
@@ -114,7 +118,6 @@ module nba_results #(
     .count  (words_count)
   );
 
-  wire [11:0]       o_rows;
   wire [12:0]       o_m_last;
   wire [11:0]       o_g_last;
   wire [1:0]        o_degree;
@@ -139,7 +142,6 @@ module nba_results #(
   wire [47:0]       late_round;
   nba_word_row u_word_row (
     .s_word      (own_q[ROW_W-1:0]),
-    .cfg_rows    (o_rows),
     .cfg_m_last  (o_m_last),
     .cfg_g_last  (o_g_last),
     .cfg_degree  (o_degree),
@@ -194,7 +196,7 @@ module nba_results #(
   endgenerate
 
   // Of the job that comes next, what the drain counts is looked at when its first group comes.
-  wire [11:0]       next_rows;
+  wire [11:0]       next_rows = next_word[LATE_W+9 +: 12];
   wire [12:0]       next_m_last;
   wire [11:0]       next_g_last;
   wire [1:0]        next_degree;
@@ -204,7 +206,6 @@ module nba_results #(
   wire [5:0]        next_res_ring;
   nba_word_row u_word_next (
     .s_word      (next_word[ROW_W-1:0]),
-    .cfg_rows    (next_rows),
     .cfg_m_last  (next_m_last),
     .cfg_g_last  (next_g_last),
     .cfg_degree  (next_degree),
@@ -234,7 +235,7 @@ module nba_results #(
     .cfg_min       (next_min),
     .cfg_max       (next_max)
   );
-  wire unused = &{1'b0, o_rows, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
+  wire unused = &{1'b0, next_degree, res_pos, next_res_en, next_res_sel, next_res_ring, words_s_ready,
                   words_m_valid, words_count, early_zero, early_min, early_max, late_res_words,
                   late_res_mult, late_res_signed, late_round, next_res_mult, next_res_signed, next_round,
                   next_shift, next_zero, next_min, next_max};
@@ -284,7 +285,7 @@ module nba_results #(
     .m_group_last   (step_group_last),
     .m_col_last     (step_col_last),
     .m_row_last     (step_row_last),
-    .m_job_last     (step_job_last)
+    .m_turn_last    (turn_last)
   );
 
   // ---------------------------------------------------------------- residual operand, parameters

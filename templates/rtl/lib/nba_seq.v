@@ -1,28 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_seq: a chunk's sequencer: fetches the jobs of its program in order, round after round, and decides in which
-// cycle each output row may start (docs/template.md, row tokens and cycles).
+// nba_seq: a chunk's sequencer: takes the turns of its program in order, round after round, and decides in which
+// cycle each output row may start (docs/template.md, row tokens and cycles). A turn is some rows of a job.
 // A decision (go_pulse) in cycle t starts the row in t+1; rows take at least two cycles. A fetch takes five cycles; a
-// skipped job costs a fetch. need_rows is that of the next decision from the cycle before it on: what a row needs and
+// skipped turn costs a fetch. need_rows is that of the next decision from the cycle before it on: what a row needs and
 // releases is computed while the row before it waits (*_n_q).
-// N_JOBS 1..255; MAX_STAGE [rounds] 0..255, the largest stage of the program.
+// N_TURNS 1..4096; MAX_STAGE [rounds] 0..255, the largest stage of a turn.
+// turn: the turn that comes next; its fields next_* arrive from the program ROM one cycle later. start_pulse comes
+// three cycles after a reset, or after the chunk was busy, at the earliest.
 // cfg_frames: frames of this batch, 0 = without end. cfg_* fields arrive from the program ROM one cycle after
 // `job`, are stable from the second fetch cycle on and until the next fetch.
+// go_first: the row is the first of its turn; go_last: the last of its frame. turn_pulse: the first row of a turn
+// starts, of which turn_rows come and, with turn_ends, the last is that of its frame.
 // Reset: idle.
 `default_nettype none
 module nba_seq #(
-  parameter integer N_JOBS    = 2,
+  parameter integer N_TURNS   = 2,
   parameter integer MAX_STAGE = 0
 ) (
   input  wire        clk,
   input  wire        rst,
   input  wire        start_pulse,
   input  wire [31:0] cfg_frames,
+  output wire [11:0] turn,
+  input  wire [7:0]  next_job,
+  input  wire [7:0]  next_stage,
+  input  wire [11:0] next_rows,
+  input  wire [12:0] next_top,
+  input  wire        next_opens,
+  input  wire        next_ends,
   output wire [7:0]  job,
-  input  wire [7:0]  cfg_stage,
-  input  wire [11:0] cfg_rows,
   input  wire [11:0] cfg_height,
   input  wire [1:0]  cfg_stride_h,
-  input  wire [6:0]  cfg_pad_top,
   input  wire [6:0]  cfg_ky_last,
   input  wire        tok_ready,
   input  wire        walk_run,
@@ -35,6 +43,9 @@ module nba_seq #(
   output wire [12:0] go_top,
   output wire        release_pulse,
   output wire [15:0] release_rows,
+  output wire        turn_pulse,
+  output wire [11:0] turn_rows,
+  output wire        turn_ends,
   output wire        stat_busy,
   output wire        stat_start_pulse
 );
@@ -42,17 +53,24 @@ module nba_seq #(
   localparam [1:0] ST_FETCH = 2'd1;
   localparam [1:0] ST_ROWS  = 2'd2;
 
-  localparam [31:0] LAST_JOB  = N_JOBS - 1;
+  localparam [31:0] LAST_TURN = N_TURNS - 1;
   localparam [31:0] STAGE_MAX = MAX_STAGE;
   localparam [2:0]  FETCH_LAST = 3'd4;
   localparam [2:0]  FETCH_LOAD = 3'd3;
 
   reg [1:0]  state_q;
   reg [2:0]  fetch_q;
-  reg [7:0]  job_q;
   reg [31:0] round_q;
+  // The number of the next turn, and the fields of the present one.
+  reg [11:0] turn_q;
+  reg [7:0]  job_q;
+  reg [7:0]  stage_q;
+  reg [11:0] rows_q;
+  reg [12:0] begin_q;
+  reg        opens_q;
+  reg        ends_q;
   reg        started_q;
-  // The frame of this job in this round, and whether it lies before the first or behind the last.
+  // The frame of this turn in this round, and whether it lies before the first or behind the last.
   reg [32:0] frame_q;
   reg        skip_q;
   reg [32:0] end_q;
@@ -75,10 +93,10 @@ module nba_seq #(
   reg [12:0] rel_n_q;
   reg        first_row_n_q;
 
-  wire last_job = job_q == LAST_JOB[7:0];
+  wire last_turn = turn_q == 12'd0;
 
   // Rows needed and released, from the first input row that is still held:
-  // min(bottom, height) - max(top, 0), and (last row ? height : max(after, 0)) - max(top, 0).
+  // min(bottom, height) - max(top, 0), and (last row of the frame ? height : max(after, 0)) - max(top, 0).
   wire [12:0] stride   = cfg_stride_h[1] ? (cfg_stride_h[0] ? 13'd4 : 13'd3) : (cfg_stride_h[0] ? 13'd2 : 13'd1);
   wire [12:0] kernel   = {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] height   = {1'b0, cfg_height};
@@ -92,16 +110,17 @@ module nba_seq #(
   wire fetched = state_q == ST_FETCH && fetch_q == FETCH_LAST;
   wire load    = state_q == ST_FETCH && fetch_q == FETCH_LOAD;
   wire advance = done || (fetched && skip_q);
+  wire start   = start_pulse && state_q == ST_IDLE;
 
   always @(posedge clk) begin
     fetch_q      <= fetch_q + 3'd1;
     started_q    <= go && first_q;
-    frame_q      <= {1'b0, round_q} - {25'd0, cfg_stage};
+    frame_q      <= {1'b0, round_q} - {25'd0, stage_q};
     skip_q       <= frame_q[32] || (cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames);
     end_q        <= {1'b0, cfg_frames} + ({1'b0, STAGE_MAX} - 33'd1);
     last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} == end_q;
     need_n_q     <= (bottom_n_q < height) ? window : to_end;
-    rel_n_q      <= last_n_q ? to_end : passed;
+    rel_n_q      <= (last_n_q && ends_q) ? to_end : passed;
     if (go || load) begin
       first_q    <= first_row_n_q;
       last_q     <= last_n_q;
@@ -121,11 +140,11 @@ module nba_seq #(
     end
     if (state_q == ST_FETCH && !load && !fetched) begin
       first_row_n_q <= 1'b1;
-      left_n_q      <= cfg_rows - 12'd1;
-      last_n_q      <= cfg_rows == 12'd1;
-      top_n_q       <= 13'd0 - {6'd0, cfg_pad_top};
-      bottom_n_q    <= kernel - {6'd0, cfg_pad_top};
-      after_n_q     <= stride - {6'd0, cfg_pad_top};
+      left_n_q      <= rows_q - 12'd1;
+      last_n_q      <= rows_q == 12'd1;
+      top_n_q       <= begin_q;
+      bottom_n_q    <= begin_q + kernel;
+      after_n_q     <= begin_q + stride;
     end
     if (fetched && !skip_q) begin
       state_q <= ST_ROWS;
@@ -134,40 +153,53 @@ module nba_seq #(
     if (advance) begin
       state_q <= ST_FETCH;
       fetch_q <= 3'd0;
-      job_q   <= last_job ? 8'd0 : job_q + 8'd1;
-      if (last_job) begin
-        round_q <= round_q + 32'd1;
-        if (last_round_q) state_q <= ST_IDLE;
-      end
+      if (last_turn) round_q <= round_q + 32'd1;
     end
-    if (start_pulse && state_q == ST_IDLE) begin
+    if (start) begin
       state_q <= ST_FETCH;
       fetch_q <= 3'd0;
-      job_q   <= 8'd0;
       round_q <= 32'd0;
+    end
+    if (advance || start) begin
+      turn_q  <= (turn_q == LAST_TURN[11:0]) ? 12'd0 : turn_q + 12'd1;
+      job_q   <= next_job;
+      stage_q <= next_stage;
+      rows_q  <= next_rows;
+      begin_q <= next_top;
+      opens_q <= next_opens;
+      ends_q  <= next_ends;
+    end
+    if (advance && last_turn && last_round_q) begin
+      state_q <= ST_IDLE;
+      turn_q  <= 12'd0;
     end
     if (rst) begin
       state_q   <= ST_IDLE;
+      turn_q    <= 12'd0;
       open_q    <= 1'b0;
       started_q <= 1'b0;
     end
   end
 
+  assign turn             = turn_q;
   assign job              = job_q;
   assign need_rows        = {3'd0, need_q};
   assign go_pulse         = go;
   assign go_first         = first_q;
-  assign go_last          = last_q;
+  assign go_last          = last_q && ends_q;
   assign go_rows          = {3'd0, rel_q};
   assign go_top           = top_q;
   assign release_pulse    = walk_last;
   assign release_rows     = {3'd0, run_rel_q};
   assign stat_busy        = state_q != ST_IDLE;
-  assign stat_start_pulse = started_q;
+  assign turn_pulse       = started_q;
+  assign turn_rows        = rows_q;
+  assign turn_ends        = ends_q;
+  assign stat_start_pulse = started_q && opens_q;
 `ifdef FORMAL
   // The walk of a row begins in the cycle after its decision, takes at least two cycles and ends in the cycle of
-  // walk_last; program fields are stable but for the first fetch cycle. Then rows are decided one by one, each with
-  // what its window needs and leaves behind, as the plain formulae say.
+  // walk_last; program fields are stable but for the first fetch cycle. Then the rows of a turn are decided one by one,
+  // each with what its window needs and leaves behind, as the plain formulae say.
   reg        f_init_q = 1'b1;
   reg        f_run_q;
   reg        f_go_q;
@@ -191,25 +223,28 @@ module nba_seq #(
   wire [12:0] f_once   = {1'b0, f_row_q};
   wire [12:0] f_place  = cfg_stride_h[1] ? (cfg_stride_h[0] ? {f_once[10:0], 2'b00} : {f_once[11:0], 1'b0} + f_once)
                                          : (cfg_stride_h[0] ? {f_once[11:0], 1'b0} : f_once);
-  wire [12:0] f_top    = f_place - {6'd0, cfg_pad_top};
+  wire [12:0] f_top    = f_place + begin_q;
   wire [12:0] f_bottom = f_top + {6'd0, cfg_ky_last} + 13'd1;
   wire [12:0] f_after  = f_top + stride;
   wire [12:0] f_first  = f_top[12] ? 13'd0 : f_top;
   wire [12:0] f_limit  = (f_bottom < f_height) ? f_bottom : f_height;
-  wire        f_last   = f_row_q + 12'd1 == cfg_rows;
-  wire [12:0] f_kept   = f_last ? f_height : f_after[12] ? 13'd0 : f_after;
+  wire        f_last   = f_row_q + 12'd1 == rows_q;
+  wire [12:0] f_kept   = (f_last && ends_q) ? f_height : f_after[12] ? 13'd0 : f_after;
   wire [12:0] f_place_n = f_place + stride;
-  wire [12:0] f_top_n  = f_place_n - {6'd0, cfg_pad_top};
+  wire [12:0] f_top_n  = f_place_n + begin_q;
+  // The highest place that the windows of the turn reach.
+  wire [15:0] f_reach  = {{3{begin_q[12]}}, begin_q} + {4'd0, rows_q} * {13'd0, stride[2:0]} + {9'd0, cfg_ky_last};
   always @* begin
     if (f_init_q) assume (rst);
     assume (walk_run == f_run_q);
     assume (!walk_last || (walk_run && !f_go_q));
-    assume (cfg_rows != 12'd0 && cfg_rows < (cfg_stride_h[1] ? 12'd1024 : 12'd2048) && cfg_height < 12'd2048);
-    assume (cfg_pad_top <= cfg_ky_last);
+    assume (next_rows != 12'd0 && next_rows < 12'd2048 && cfg_height < 12'd2048);
+    assume (next_top[12] ? next_top >= 13'd8065 : next_top < 13'd2048);
+    if (f_fields) assume (f_reach[15] || f_reach < 16'd4094);
   end
   always @(posedge clk) begin
     if (f_fields) begin
-      assume (cfg_rows == $past(cfg_rows) && cfg_height == $past(cfg_height) && cfg_pad_top == $past(cfg_pad_top));
+      assume (cfg_height == $past(cfg_height));
       assume (cfg_ky_last == $past(cfg_ky_last) && cfg_stride_h == $past(cfg_stride_h));
     end
     if (!f_init_q) begin
@@ -219,20 +254,20 @@ module nba_seq #(
       if (go_pulse) assert (tok_ready && state_q == ST_ROWS && (!f_run_q || walk_last));
       if (state_q != ST_ROWS) assert (!f_run_q && !open_q);
       if (state_q == ST_ROWS) begin
-        assert (f_row_q <= cfg_rows);
-        assert (open_q == (f_row_q != cfg_rows));
+        assert (f_row_q <= rows_q);
+        assert (open_q == (f_row_q != rows_q));
         assert (f_run_q || open_q);
         assert (first_q == (f_row_q == 12'd0));
         assert (!first_row_n_q);
         if (first_q) assert (!f_run_q);
         if (open_q) begin
           assert (last_q == f_last);
-          assert (left_n_q == cfg_rows - f_row_q - 12'd2);
+          assert (left_n_q == rows_q - f_row_q - 12'd2);
           assert (top_q == f_top);
           assert (need_q == f_limit - f_first);
           assert (rel_q == f_kept - f_first);
           if (!f_last) begin
-            assert (last_n_q == (f_row_q + 12'd2 == cfg_rows));
+            assert (last_n_q == (f_row_q + 12'd2 == rows_q));
             assert (top_n_q == f_top_n);
             assert (bottom_n_q == f_top_n + {6'd0, cfg_ky_last} + 13'd1);
             assert (after_n_q == f_top_n + stride);
@@ -240,13 +275,18 @@ module nba_seq #(
         end
       end
       if (state_q == ST_FETCH && (fetch_q == 3'd2 || fetch_q == 3'd3)) begin
-        assert (first_row_n_q && left_n_q == cfg_rows - 12'd1 && last_n_q == (cfg_rows == 12'd1));
-        assert (top_n_q == 13'd0 - {6'd0, cfg_pad_top});
+        assert (first_row_n_q && left_n_q == rows_q - 12'd1 && last_n_q == (rows_q == 12'd1));
+        assert (top_n_q == begin_q);
         assert (bottom_n_q == top_n_q + {6'd0, cfg_ky_last} + 13'd1);
         assert (after_n_q == top_n_q + stride);
       end
-      if (state_q != ST_IDLE) assert (job_q <= LAST_JOB[7:0]);
-      if (stat_start_pulse) assert (f_run_q && f_row_q == 12'd1);
+      assert (turn_q <= LAST_TURN[11:0]);
+      if (state_q == ST_IDLE) assert (turn_q == 12'd0);
+      if (state_q != ST_IDLE) begin
+        assert (rows_q != 12'd0 && rows_q < 12'd2048);
+        assert (begin_q[12] ? begin_q >= 13'd8065 : begin_q < 13'd2048);
+      end
+      if (turn_pulse) assert (f_run_q && f_row_q == 12'd1);
     end
   end
 `endif

@@ -9,13 +9,11 @@ module nba_word_issue #(
   parameter integer WIDE   = 0,
   parameter integer C_BITS = 8
 ) (
-  input  wire [266+4*WIDE+C_BITS-1:0] s_word,
-  output wire [7:0]                   cfg_stage,
+  input  wire [251+4*WIDE+C_BITS-1:0] s_word,
   output wire [11:0]                  cfg_height,
   output wire [11:0]                  cfg_width,
   output wire [WIDE:0]                cfg_stride_h,
   output wire [WIDE:0]                cfg_stride_w,
-  output wire [6:0]                   cfg_pad_top,
   output wire [6:0]                   cfg_pad_left,
   output wire [6:0]                   cfg_kx_last,
   output wire [6:0]                   cfg_ky_last,
@@ -72,12 +70,10 @@ module nba_word_issue #(
     cfg_ky_last,
     cfg_kx_last,
     cfg_pad_left,
-    cfg_pad_top,
     cfg_stride_w,
     cfg_stride_h,
     cfg_width,
-    cfg_height,
-    cfg_stage
+    cfg_height
   } = s_word;
 endmodule
 `default_nettype wire

@@ -4,8 +4,7 @@
 // Written from nba/machine/layout.py by python -m benchmarks.render_layout; do not edit.
 `default_nettype none
 module nba_word_row (
-  input  wire [65:0] s_word,
-  output wire [11:0] cfg_rows,
+  input  wire [53:0] s_word,
   output wire [12:0] cfg_m_last,
   output wire [11:0] cfg_g_last,
   output wire [1:0]  cfg_degree,
@@ -21,8 +20,7 @@ module nba_word_row (
     cfg_p_base,
     cfg_degree,
     cfg_g_last,
-    cfg_m_last,
-    cfg_rows
+    cfg_m_last
   } = s_word;
 endmodule
 `default_nettype wire
