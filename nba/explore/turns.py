@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from nba.explore.modulo import uses_of
 from nba.explore.rings import Use
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Turn
 from nba.ir.network import Network
@@ -91,37 +92,35 @@ def turns_of(network: Network, chunk: Chunk, begins: tuple[Fraction, ...]) -> Ch
     return replace(chunk, jobs=jobs, turns=tuple(turns))
 
 
+def most_held(seen: Window, start: Fraction, begin: Fraction) -> int:
+    """The most rows that a ring holds in a serial execution, the one that is being written among them: row r of a frame
+    is written at the time start + r / height, and row y of its reader computed at begin + y / rows."""
+    released, y = [], 0
+    for r in range(seen.height):
+        while seen.passed(y) <= r:
+            y += 1
+        released.append(begin + Fraction(y, seen.rows))
+    most = 1
+    for r in range(seen.height):
+        now, held = start + Fraction(r, seen.height), 1
+        # Rows before r that are not yet released, those of earlier frames too.
+        while True:
+            frame, row = divmod(r - held, seen.height)
+            if released[row] + frame < now:
+                break
+            held += 1
+        most = max(most, held)
+    return most
+
+
 def serial_rows(network: Network, begins: tuple[Fraction, ...]) -> dict[Use, int]:
     """The rows of every ring that the serial execution in the order of virtual times needs."""
     found: dict[Use, int] = {}
-    out = len(network.layers)
-    for tensor in range(out + 1):
-        uses: list[tuple[int, Port]] = [*network.consumers(tensor)]
-        if tensor == out:
-            uses.append((HOST, "main"))
-        height = network.tensors[tensor].height
+    for tensor, consumer, port in uses_of(network):
         start = Fraction(0) if tensor == 0 else begins[tensor - 1]
-        for consumer, port in uses:
-            seen = window(network, consumer, port, tensor)
-            begin = start if consumer == HOST else begins[consumer]
-            # Row r of a frame is written at start + r / height, and released by the row of the consumer that passes it.
-            released, y = [], 0
-            for r in range(height):
-                while seen.passed(y) <= r:
-                    y += 1
-                released.append(begin + Fraction(y, seen.rows))
-            most = 1
-            for r in range(height):
-                now = start + Fraction(r, height)
-                # Rows before r that are not yet released, those of earlier frames too.
-                held, age = 1, 1
-                while True:
-                    back, old = divmod(r - age, height)
-                    if released[old] + back < now:
-                        break
-                    held, age = held + 1, age + 1
-                most = max(most, held)
-            found[tensor, consumer, port] = max(most, min_ring_rows(network, consumer, port))
+        seen = window(network, consumer, port, tensor)
+        held = most_held(seen, start, start if consumer == HOST else begins[consumer])
+        found[tensor, consumer, port] = max(held, min_ring_rows(network, consumer, port))
     return found
 
 

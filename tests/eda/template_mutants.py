@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED
+from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, TURN_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -223,6 +223,17 @@ MUTANTS: tuple[CoreMutant, ...] = (
         COLUMNS_SEED + 12,
     ),
     _m("nba_seq", "(cfg_stride_h[0] ? 13'd4 : 13'd3)", "13'd4", COLUMNS_SEED),
+    # Turns: their last row is taken for the last of its frame, for the ring and for what is released; all begin at the
+    # top of the map; late ones are of the wrong frame; starts and ends of turns are those of jobs; the drain counts the
+    # rows of another turn.
+    _m("nba_seq", "= last_q && ends_q;", "= last_q;", TURN_SEED + 4),
+    _m("nba_seq", "(last_n_q && ends_q) ? to_end", "last_n_q ? to_end", TURN_SEED + 4, 0),
+    _m("nba_seq", "top_n_q       <= begin_q;", "top_n_q       <= 13'd0;", TURN_SEED + 4, 0),
+    _m("nba_seq", "{25'd0, stage_q}", "33'd0", TURN_SEED + 4),
+    _m("nba_seq", "started_q && opens_q;", "started_q;", TURN_SEED + 4),
+    _m("nba_seq", "      rows_q  <= next_rows;\n", "      rows_q  <= rows_q;\n", TURN_SEED + 4, 0),
+    _m("nba_results", "turn_last && tail_q[DRAIN_W+DSTS_W+8]", "turn_last", TURN_SEED + 4),
+    _m("nba_program", ".addr(turn)", ".addr({4'd0, job})", TURN_SEED + 4),
     _m(
         "nba_writer",
         "base3_q1    <= row_addr + class3_q;",

@@ -14,9 +14,9 @@ import pytest
 
 from nba.boards import get
 from nba.emit.predicted import predicted_cycles, recurrence_tables
-from nba.explore.turns import phases, serial_rows, with_turns
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Turn
-from nba.ir.network import Network
+from nba.explore.turns import phases, serial_rows, turns_of, with_turns
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Turn
+from nba.ir.network import Network, Tensor
 from nba.machine import recurrence
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
@@ -28,6 +28,7 @@ from nba.machine.total import exact_cost
 from tests.strategies import random_accelerator, random_network
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
+from tests.unit.hw_networks import TINY
 from tests.unit.test_pipeline import assert_equal
 
 
@@ -115,6 +116,21 @@ def test_rings_are_those_of_a_serial_execution(seed: int) -> None:
     found = serial_rows(network, begins)
     for use in uses:
         assert most[use] <= found[use]
+
+
+def test_the_example_of_the_documentation() -> None:
+    """docs/template.md, Turns."""
+    tensors = tuple(Tensor(name=f"t{i}", height=8, width=8, channels=2, signed=True) for i in range(4))
+    layers = tuple(replace(TINY.layers[0], name=f"l{i}", input=i, act_bits=8) for i in range(3))
+    network = Network(name="three", tensors=tensors, layers=layers)
+    begins = phases(network, dict.fromkeys(range(3), Fraction(0)))
+    assert begins == (Fraction(1, 8), Fraction(2, 8), Fraction(3, 8))
+    chunk = Chunk(kind="dense", pm=2, pn=2, pq=2, jobs=tuple(Job(layer=i) for i in range(3)))
+    turns = turns_of(network, chunk, begins).turns
+    assert [(turn.job, turn.rows) for turn in turns] == [(0, 1), (1, 1), (2, 1)] * 8
+    assert [sum(turn.late for turn in turns if turn.job == j) for j in range(3)] == [1, 2, 3]
+    rows = serial_rows(network, begins)
+    assert rows[1, 1, "main"] == rows[2, 2, "main"] == 3
 
 
 def _one(turns: tuple[Turn, ...], k: int = 0) -> Callable[[Accelerator], Accelerator]:

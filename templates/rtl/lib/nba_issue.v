@@ -22,8 +22,8 @@ module nba_issue #(
   parameter integer MAX_STAGE   = 0,
   parameter integer XFER        = 8,
   parameter integer AW          = 16,
-  parameter integer ISSUE_W     = 274,
-  parameter integer ROW_W       = 66,
+  parameter integer ISSUE_W     = 259,
+  parameter integer ROW_W       = 54,
   parameter integer DST_W       = 37,
   parameter integer TURN_W      = 43
 ) (

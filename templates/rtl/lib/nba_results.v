@@ -35,7 +35,7 @@ module nba_results #(
   parameter integer SHIFT_LEAST = 1,
   parameter integer SHIFT_MOST = 47,
   parameter integer AW         = 16,
-  parameter integer ROW_W      = 66,
+  parameter integer ROW_W      = 54,
   parameter integer DRAIN_W    = 111,
   parameter integer DST_W      = 37
 ) (
