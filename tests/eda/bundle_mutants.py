@@ -33,7 +33,6 @@ def _v(module: str, old: str, new: str, test: str = "control", seed: int = STAGE
     return Planted(module=module, old=old, new=new, test=test, seed=seed, variant=True)
 
 
-_LATE = "{1'b0, cfg_frames} + {1'b0, STAGE_MAX}"
 _FIFO_FIRE = "wire s_fire = s_valid && s_ready_q;"
 _FIFO_LATE = (
     "reg [3:0] late_q;\n  always @(posedge clk) late_q <= rst ? 4'd0 : {late_q[2:0], s_ready_q};\n"
@@ -44,7 +43,7 @@ them (tests/eda/mutants.py)."""
 
 PLANTED: tuple[Planted, ...] = (
     # ---- the end of a batch: DONE two rounds late, one cycle late, before the chunks are idle; the counter goes on
-    _p("nba_seq", _LATE, _LATE + " + 33'd2", "cycles", MANY_JOBS),
+    _p("nba_seq", "left_q    <= cfg_frames;", "left_q    <= cfg_frames + 32'd2;", "cycles", MANY_JOBS),
     _v("top", "if (finished) begin", "fin_q <= finished;\n    if (fin_q) begin", "cycles"),
     _p("top", "(last_frame || out_done_q) && !core_busy", "(last_frame || out_done_q)", "cycles", BUSY_ON),
     _v("top", "      cycle_q    <= 64'd0;\n    end\n    if (rst", "    end\n    if (rst", "batches"),
@@ -78,7 +77,7 @@ PLANTED: tuple[Planted, ...] = (
     _v("nba_axil", "ctrl_we && wdata_q[0] &&", "ctrl_we && (wdata_q[2:0] != 3'd0) &&"),
     _v("nba_axil", "if (start_d) cfg_frames_q <= n_frames_q;", "cfg_frames_q <= n_frames_q;"),
     # ---- N_FRAMES = 0
-    _p("nba_seq", "(cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames)", "(frame_q[31:0] >= cfg_frames)"),
+    _p("nba_seq", "      one_q     <= cfg_frames == 32'd1;", "      one_q     <= cfg_frames <= 32'd1;"),
     _v("nba_host_in", "frame_last && left_q == 32'd1", "frame_last && left_q <= 32'd1"),
     _v("nba_host_out", "frame_last && left_q == 32'd1", "frame_last && left_q <= 32'd1"),
     # ---- what a register says

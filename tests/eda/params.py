@@ -189,7 +189,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 0, "PP": 3, "BANKS": 6, "DEGREE": 2},
         {"PER_CHANNEL": 0, "PP": 2, "BANKS": 2, "AW": 5},
     ),
-    "nba_seq": ({"N_TURNS": 3, "MAX_STAGE": 1},),
+    "nba_seq": ({"N_TURNS": 3, "MAX_STAGE": 1}, {"N_TURNS": 1, "MAX_STAGE": 0}, {"N_TURNS": 5, "MAX_STAGE": 5}),
     "nba_decide": (
         {"N_SRC": 3, "N_RES": 2, "N_DST": 2, "N_TURNS": 3, "MAX_STAGE": 1},
         {"N_SRC": 1, "N_RES": 1, "N_DST": 3, "N_TURNS": 1},

@@ -55,12 +55,21 @@ module nba_seq #(
 
   localparam [31:0] LAST_TURN = N_TURNS - 1;
   localparam [31:0] STAGE_MAX = MAX_STAGE;
+  localparam integer S_W      = (MAX_STAGE > 0) ? $clog2(MAX_STAGE + 1) : 1;
+  localparam [31:0] STAGE_LAST = STAGE_MAX - 32'd1;
   localparam [2:0]  FETCH_LAST = 3'd4;
   localparam [2:0]  FETCH_LOAD = 3'd3;
 
   reg [1:0]  state_q;
   reg [2:0]  fetch_q;
-  reg [31:0] round_q;
+  // In this round: frames that have not begun before it, and whether these are the last one, or none; rounds before it,
+  // and those of them without a frame that begins; both at most MAX_STAGE.
+  reg [31:0]    left_q;
+  reg           one_q;
+  reg           none_q;
+  reg           endless_q;
+  reg [S_W-1:0] begun_q;
+  reg [S_W-1:0] over_q;
   // The number of the next turn, and the fields of the present one.
   reg [11:0] turn_q;
   reg [7:0]  job_q;
@@ -70,11 +79,8 @@ module nba_seq #(
   reg        opens_q;
   reg        ends_q;
   reg        started_q;
-  // The frame of this turn in this round, and whether it lies before the first or behind the last.
-  reg [32:0] frame_q;
+  // The frame of this turn in this round lies before the first or behind the last.
   reg        skip_q;
-  reg [32:0] end_q;
-  reg        last_round_q;
   // The row that is decided next; whether there is one (ST_ROWS).
   reg        first_q;
   reg        last_q;
@@ -93,7 +99,9 @@ module nba_seq #(
   reg [12:0] rel_n_q;
   reg        first_row_n_q;
 
-  wire last_turn = turn_q == 12'd0;
+  wire last_turn  = turn_q == 12'd0;
+  wire last_round = (MAX_STAGE == 0) ? one_q : none_q && over_q == STAGE_LAST[S_W-1:0];
+  wire unused     = &{1'b0, stage_q};
 
   // Rows needed and released, from the first input row that is still held:
   // min(bottom, height) - max(top, 0), and (last row of the frame ? height : max(after, 0)) - max(top, 0).
@@ -115,10 +123,7 @@ module nba_seq #(
   always @(posedge clk) begin
     fetch_q      <= fetch_q + 3'd1;
     started_q    <= go && first_q;
-    frame_q      <= {1'b0, round_q} - {25'd0, stage_q};
-    skip_q       <= frame_q[32] || (cfg_frames != 32'd0 && frame_q[31:0] >= cfg_frames);
-    end_q        <= {1'b0, cfg_frames} + ({1'b0, STAGE_MAX} - 33'd1);
-    last_round_q <= cfg_frames != 32'd0 && {1'b0, round_q} == end_q;
+    skip_q       <= begun_q < stage_q[S_W-1:0] || (none_q && over_q >= stage_q[S_W-1:0]);
     need_n_q     <= (bottom_n_q < height) ? window : to_end;
     rel_n_q      <= (last_n_q && ends_q) ? to_end : passed;
     if (go || load) begin
@@ -153,12 +158,23 @@ module nba_seq #(
     if (advance) begin
       state_q <= ST_FETCH;
       fetch_q <= 3'd0;
-      if (last_turn) round_q <= round_q + 32'd1;
+    end
+    if (advance && last_turn) begin
+      left_q <= left_q - 32'd1;
+      one_q  <= left_q == 32'd2 && !endless_q;
+      if (one_q) none_q <= 1'b1;
+      if (none_q) over_q <= over_q + 1'b1;
+      if (begun_q != STAGE_MAX[S_W-1:0]) begun_q <= begun_q + 1'b1;
     end
     if (start) begin
-      state_q <= ST_FETCH;
-      fetch_q <= 3'd0;
-      round_q <= 32'd0;
+      state_q   <= ST_FETCH;
+      fetch_q   <= 3'd0;
+      left_q    <= cfg_frames;
+      one_q     <= cfg_frames == 32'd1;
+      none_q    <= 1'b0;
+      endless_q <= cfg_frames == 32'd0;
+      begun_q   <= {S_W{1'b0}};
+      over_q    <= {S_W{1'b0}};
     end
     if (advance || start) begin
       turn_q  <= (turn_q == LAST_TURN[11:0]) ? 12'd0 : turn_q + 12'd1;
@@ -169,7 +185,7 @@ module nba_seq #(
       opens_q <= next_opens;
       ends_q  <= next_ends;
     end
-    if (advance && last_turn && last_round_q) begin
+    if (advance && last_turn && last_round) begin
       state_q <= ST_IDLE;
       turn_q  <= 12'd0;
     end
@@ -205,7 +221,13 @@ module nba_seq #(
   reg        f_go_q;
   reg [2:0]  f_fetch_q;
   reg [11:0] f_row_q;
+  reg [31:0] f_round_q;
+  wire [31:0] f_frame = f_round_q - {24'd0, stage_q};
+  wire [31:0] f_over  = f_round_q - cfg_frames;
+  wire        f_skip  = f_round_q < {24'd0, stage_q} || (cfg_frames != 32'd0 && f_frame >= cfg_frames);
   always @(posedge clk) begin
+    if (advance && last_turn) f_round_q <= f_round_q + 32'd1;
+    if (start) f_round_q <= 32'd0;
     f_init_q  <= 1'b0;
     f_run_q   <= go || (f_run_q && !walk_last);
     f_go_q    <= go;
@@ -239,6 +261,7 @@ module nba_seq #(
     assume (walk_run == f_run_q);
     assume (!walk_last || (walk_run && !f_go_q));
     assume (next_rows != 12'd0 && next_rows < 12'd2048 && cfg_height < 12'd2048);
+    assume (next_stage <= STAGE_MAX[7:0] && f_round_q < 32'hfffffe00 && cfg_frames < 32'hfffffe00);
     assume (next_top[12] ? next_top >= 13'd8065 : next_top < 13'd2048);
     if (f_fields) assume (f_reach[15] || f_reach < 16'd4094);
   end
@@ -246,6 +269,20 @@ module nba_seq #(
     if (f_fields) begin
       assume (cfg_height == $past(cfg_height));
       assume (cfg_ky_last == $past(cfg_ky_last) && cfg_stride_h == $past(cfg_stride_h));
+    end
+    if (!f_init_q && state_q != ST_IDLE && $past(state_q) != ST_IDLE) assume (cfg_frames == $past(cfg_frames));
+    if (!f_init_q && $past(start)) assume (cfg_frames == $past(cfg_frames));
+    // A turn has its frame in a round, or is skipped, as the plain formulae say; so does the last round.
+    if (!f_init_q && state_q != ST_IDLE) begin
+      assert (stage_q <= STAGE_MAX[7:0] && endless_q == (cfg_frames == 32'd0));
+      assert (begun_q == ((f_round_q < STAGE_MAX) ? f_round_q[S_W-1:0] : STAGE_MAX[S_W-1:0]));
+      assert (none_q == (!endless_q && f_round_q >= cfg_frames));
+      assert (one_q == (!endless_q && f_round_q + 32'd1 == cfg_frames));
+      assert (left_q == cfg_frames - f_round_q);
+      assert (!none_q || (f_over < STAGE_MAX && over_q == f_over[S_W-1:0]));
+      assert (none_q || over_q == {S_W{1'b0}});
+      if (fetch_q != 3'd0 && state_q == ST_FETCH) assert (skip_q == f_skip);
+      assert (last_round == (!endless_q && f_round_q == cfg_frames + STAGE_MAX - 32'd1));
     end
     if (!f_init_q) begin
       assert (state_q != 2'd3);
