@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import product
 
 import numpy as np
 
@@ -12,6 +15,7 @@ from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
 from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, Speed, Use
+from nba.explore.turns import with_turns
 from nba.ir.accelerator import Accelerator, Chunk, Job
 from nba.ir.design import Cost
 from nba.ir.network import Network
@@ -26,6 +30,14 @@ from nba.machine.usage import Objective, value_of
 
 BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
 """LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
+SLACKS = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(5, 2), Fraction(4))
+"""Rows that the layers of a row program wait beyond those that they need (nba.explore.turns)."""
+BURSTS = (1, 2, 4)
+"""Rows that they compute at a time."""
+TURNED = 3
+"""Row programs that are made complete."""
+SPARE_ROWS = 2
+"""Rows that rings have at first beyond those of a serial execution."""
 UNLIMITED = 1 << 30
 """A limit that no design reaches."""
 
@@ -144,21 +156,26 @@ def finalise(
     budgets: Budgets | None = None,
     modes: tuple[Network, ...] = (),
 ) -> Candidate | None:
-    """The best complete design on these engines: stall-free with stages, or in network order with stage 0; of these one
-    that meets all `budgets`, if there is one.
+    """The best complete design on these engines: stall-free with stages, or in network order with stage 0; with row
+    programs where neither is within `max_bram18` at full speed; of these one that meets all `budgets`, if there is one.
 
     None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
     further only if the budget asks.
     """
     found: list[Candidate] = []
+    roomy = False
     for search, rows in _programs(network, accelerator):
+        if roomy and search.accelerator.chunks[0].turns:
+            continue
         try:
             goal = search.exact(rows)
         except DeadlockError:
             continue
         rows = search.shrink(rows, goal)
         complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
-        if resources(network, complete, platform, modes)[1] > max_bram18:
+        fits = resources(network, complete, platform, modes)[1] <= max_bram18
+        roomy = roomy or fits
+        if not fits:
             smaller = search.fit(
                 rows,
                 lambda a: resources(network, a, platform, modes)[1] <= max_bram18,
@@ -203,9 +220,23 @@ def _priced(
     return best
 
 
-def _programs(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
+def _programs(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:
+    """Programs in the order in which they are tried, each with rings that let it go fast."""
+    yield pipelined(network, accelerator)
     in_order = RingSearch(network, accelerator)
-    return [pipelined(network, accelerator), (in_order, in_order.high)]
+    yield in_order, in_order.high
+    yield from turned(network, accelerator)
+
+
+def turned(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
+    """The TURNED fastest of the row programs that are tried, each with rings of SPARE_ROWS more than it needs."""
+    found: list[tuple[int, int, int, RingSearch, dict[Use, int]]] = []
+    for burst, slack in product(BURSTS, SLACKS):
+        trial, rows = with_turns(network, accelerator, slack, burst)
+        search = RingSearch(network, trial)
+        rows = {use: max(rows[use] + SPARE_ROWS, search.low[use]) for use in search.uses}
+        found.append((search.quick(rows).interval_cycles, sum(rows.values()), len(found), search, rows))
+    return [(search, rows) for *_, search, rows in sorted(found, key=lambda f: f[:3])[:TURNED]]
 
 
 def reorder(

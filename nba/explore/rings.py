@@ -80,7 +80,7 @@ class RingSearch:
         place = accelerator.place()
         stages = {job.layer: job.stage for chunk in accelerator.chunks for job in chunk.jobs}
         order = {job.layer: n for chunk in accelerator.chunks for n, job in enumerate(chunk.jobs)}
-        spread = max(stages.values()) + 1
+        spread = max(chunk.last_stage for chunk in accelerator.chunks) + 1
         self.low: dict[Use, int] = {}
         self.high: dict[Use, int] = {}
         problems = []
@@ -88,7 +88,8 @@ class RingSearch:
             height = network.tensors[tensor].height
             low, high = min_ring_rows(network, consumer, port), height * (spread + 1)
             producer = tensor - 1
-            if producer >= 0 and consumer >= 0 and place[producer] == place[consumer]:
+            shared = producer >= 0 and consumer >= 0 and place[producer] == place[consumer]
+            if shared and not accelerator.chunks[place[consumer]].turns:
                 wait = stages[consumer] - stages[producer]
                 frames = wait + (order[producer] < order[consumer])
                 if frames <= 0:

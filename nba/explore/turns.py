@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row programs: all layers of a chunk advance together over the frame, so that rings hold rows and not maps.
 
-Every layer has a virtual time: a frame takes the time 1, the rows of a map of H rows follow each other every 1 / H, and
-a layer begins as soon as the rows that its windows need are there, plus a slack (`phases`). The rows of all layers in
-the order of their virtual times are a serial execution of the machine: what every ring holds in it is enough
-(`serial_rows`), and since every chunk keeps to that order, a machine with such rings never stands still.
+Every layer has a virtual time: a frame takes the time 1, the rows of a map of H rows follow each other every 1 / H, or
+some of them at once every so many times 1 / H (a burst), and a layer begins as soon as the rows that its windows need
+are there, plus a slack (`phases`). The rows of all layers in the order of their virtual times, those of a layer before
+those of later ones, are a serial execution of the machine: what every ring holds in it is enough (`serial_rows`), and
+since every chunk keeps to that order, a machine with such rings never stands still.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -50,59 +51,64 @@ def window(network: Network, consumer: int, port: Port, tensor: int) -> Window:
     return Window(stride=layer.stride_h, pad=layer.pad_top, kernel=layer.kernel_h, rows=rows, height=height)
 
 
-def phases(network: Network, slack: Mapping[int, Fraction]) -> tuple[Fraction, ...]:
-    """The virtual time at which every layer begins with a frame that enters at 0: row y of layer i comes at the time
-    phases[i] + y / (its rows), slack[i] rows of its input later than the rows that it needs."""
+def row_times(begin: Fraction, rows: int, burst: int) -> list[Fraction]:
+    """The virtual times of the rows of a layer that begins at `begin` and computes `burst` of them at a time."""
+    return [begin + Fraction(y - y % burst, rows) for y in range(rows)]
+
+
+def phases(network: Network, slack: Fraction, burst: int = 1) -> tuple[Fraction, ...]:
+    """The virtual time at which every layer begins with a frame that enters at 0: all that it needs is there then, and
+    before each of its later bursts, and it waits `slack` rows of its input longer."""
     begins: list[Fraction] = []
     for i, layer in enumerate(network.layers):
-        rows = network.result(i).height
+        mine = row_times(Fraction(0), network.result(i).height, burst)
         begin = Fraction(0)
         uses: list[tuple[int, Port]] = [(layer.input, "main")]
         if layer.residual is not None:
             uses.append((layer.residual, "residual"))
         for tensor, port in uses:
-            height = network.tensors[tensor].height
-            source = Fraction(0) if tensor == 0 else begins[tensor - 1]
-            seen = window(network, i, port, tensor)
-            wait = max(Fraction(seen.needed(y) - 1, height) - Fraction(y, rows) for y in range(rows))
-            begin = max(begin, source + wait + slack[i] / height)
+            there, seen = produced(network, tensor, begins, burst), window(network, i, port, tensor)
+            wait = max(there[seen.needed(y) - 1] - at for y, at in enumerate(mine))
+            begin = max(begin, wait + slack / network.tensors[tensor].height)
         begins.append(begin)
     return tuple(begins)
 
 
-def turns_of(network: Network, chunk: Chunk, begins: tuple[Fraction, ...]) -> Chunk:
+def produced(network: Network, tensor: int, begins: Sequence[Fraction], burst: int) -> list[Fraction]:
+    """When every row of `tensor` is written; those of the input of the network one by one."""
+    height = network.tensors[tensor].height
+    return row_times(Fraction(0), height, 1) if tensor == 0 else row_times(begins[tensor - 1], height, burst)
+
+
+def turns_of(network: Network, chunk: Chunk, begins: Sequence[Fraction], burst: int = 1) -> Chunk:
     """`chunk` with its jobs' rows in the order of their virtual times, and the stages that these have."""
     first = min(begins[job.layer] // 1 for job in chunk.jobs)
-    stages = [int(begins[job.layer] // 1 - first) for job in chunk.jobs]
-    order: list[tuple[Fraction, int, int]] = []
+    jobs, order = [], []
     for j, job in enumerate(chunk.jobs):
-        rows = network.result(job.layer).height
-        at = begins[job.layer] % 1
-        for y in range(rows):
-            time = at + Fraction(y, rows)
-            order.append((time % 1, job.layer, j if time < 1 else ~j))
+        begin = begins[job.layer]
+        jobs.append(Job(layer=job.layer, stage=int(begin // 1 - first)))
+        for time in row_times(begin % 1, network.result(job.layer).height, burst):
+            order.append((time % 1, job.layer, j, int(time // 1)))
     turns: list[Turn] = []
-    for _, _, code in sorted(order):
-        j, late = (code, 0) if code >= 0 else (~code, 1)
+    for _, _, j, late in sorted(order):
         if turns and (turns[-1].job, turns[-1].late) == (j, late):
             turns[-1] = replace(turns[-1], rows=turns[-1].rows + 1)
         else:
             turns.append(Turn(job=j, rows=1, late=late))
-    jobs = tuple([Job(layer=job.layer, stage=stage) for job, stage in zip(chunk.jobs, stages, strict=True)])
-    return replace(chunk, jobs=jobs, turns=tuple(turns))
+    return replace(chunk, jobs=tuple(jobs), turns=tuple(turns))
 
 
-def most_held(seen: Window, start: Fraction, begin: Fraction) -> int:
-    """The most rows that a ring holds in a serial execution, the one that is being written among them: row r of a frame
-    is written at the time start + r / height, and row y of its reader computed at begin + y / rows."""
+def most_held(seen: Window, written: Sequence[Fraction], read: Sequence[Fraction]) -> int:
+    """The most rows that a ring holds in a serial execution, the one that is being written among them. written: when
+    each row of a frame is written; read: when each row of its reader is computed."""
     released, y = [], 0
     for r in range(seen.height):
         while seen.passed(y) <= r:
             y += 1
-        released.append(begin + Fraction(y, seen.rows))
+        released.append(read[y])
     most = 1
-    for r in range(seen.height):
-        now, held = start + Fraction(r, seen.height), 1
+    for r, now in enumerate(written):
+        held = 1
         # Rows before r that are not yet released, those of earlier frames too.
         while True:
             frame, row = divmod(r - held, seen.height)
@@ -113,23 +119,29 @@ def most_held(seen: Window, start: Fraction, begin: Fraction) -> int:
     return most
 
 
-def serial_rows(network: Network, begins: tuple[Fraction, ...]) -> dict[Use, int]:
+def serial_rows(network: Network, begins: Sequence[Fraction], burst: int = 1) -> dict[Use, int]:
     """The rows of every ring that the serial execution in the order of virtual times needs."""
     found: dict[Use, int] = {}
     for tensor, consumer, port in uses_of(network):
-        start = Fraction(0) if tensor == 0 else begins[tensor - 1]
-        seen = window(network, consumer, port, tensor)
-        held = most_held(seen, start, start if consumer == HOST else begins[consumer])
+        written, seen = produced(network, tensor, begins, burst), window(network, consumer, port, tensor)
+        read = written if consumer == HOST else row_times(begins[consumer], seen.rows, burst)
+        held = most_held(seen, written, read)
         found[tensor, consumer, port] = max(held, min_ring_rows(network, consumer, port))
     return found
 
 
 def with_turns(
-    network: Network, accelerator: Accelerator, slack: Fraction = Fraction(1), spare: int = 1
-) -> Accelerator:
-    """`accelerator` with a row program in every chunk, `slack` [rows of the input] after what a layer needs, and rings
-    of `spare` rows more than a serial execution needs."""
-    begins = phases(network, dict.fromkeys(range(len(network.layers)), slack))
-    rows = serial_rows(network, begins)
-    rings = tuple([replace(r, rows=rows[r.tensor, r.consumer, r.port] + spare) for r in accelerator.rings])
-    return replace(accelerator, chunks=tuple([turns_of(network, c, begins) for c in accelerator.chunks]), rings=rings)
+    network: Network, accelerator: Accelerator, slack: Fraction = Fraction(1), burst: int = 1
+) -> tuple[Accelerator, dict[Use, int]]:
+    """`accelerator` with a row program in every chunk, in which layers compute `burst` rows at a time, `slack` [rows of
+    the input] later than they could; and the rows that its rings need at least (those of the result are the old
+    ones)."""
+    begins = phases(network, slack, burst)
+    chunks = tuple([turns_of(network, chunk, begins, burst) for chunk in accelerator.chunks])
+    return replace(accelerator, chunks=chunks), serial_rows(network, begins, burst)
+
+
+def with_rows(accelerator: Accelerator, rows: Mapping[Use, int], spare: int = 0) -> Accelerator:
+    """`accelerator` with rings of `rows`, and `spare` rows more."""
+    rings = [replace(r, rows=rows[r.tensor, r.consumer, r.port] + spare) for r in accelerator.rings]
+    return replace(accelerator, rings=tuple(rings))

@@ -23,7 +23,7 @@ from nba.core.errors import ToolError
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
-from nba.explore.turns import with_turns
+from nba.explore.turns import with_rows, with_turns
 from nba.ir.design import Design
 from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
@@ -98,8 +98,8 @@ def with_row_programs(seed: int) -> Subject:
     number = seed - TURN_SEED
     case = subject(TURNED[number % len(TURNED)] + NEW_SEED + 500 + number)
     rng = np.random.default_rng([6, seed])
-    slack, spare = Fraction(int(rng.integers(0, 5)), 2), int(rng.integers(0, 3))
-    accelerator = with_turns(case.design.network, case.design.accelerator, slack, spare)
+    slack, spare, burst = Fraction(int(rng.integers(0, 5)), 2), int(rng.integers(0, 3)), int(rng.integers(1, 3))
+    accelerator = with_rows(*with_turns(case.design.network, case.design.accelerator, slack, burst), spare)
     program = lower(case.design.network, accelerator)
     cost = exact_cost((program,), get(PLATFORM))
     design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)

@@ -14,13 +14,13 @@ import pytest
 
 from nba.boards import get
 from nba.emit.predicted import predicted_cycles, recurrence_tables
-from nba.explore.turns import phases, serial_rows, turns_of, with_turns
+from nba.explore.turns import phases, serial_rows, turns_of, with_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Turn
 from nba.ir.network import Network, Tensor
 from nba.machine import recurrence
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
-from nba.machine.program import lower
+from nba.machine.program import lower, min_ring_rows
 from nba.machine.schedule import schedule
 from nba.machine.settled import long_run
 from nba.machine.steady import steady_interval
@@ -37,7 +37,8 @@ def drawn(seed: int) -> tuple[Network, Accelerator]:
     rng = np.random.default_rng([seed, 21])
     network, _ = random_network(rng)
     accelerator = random_accelerator(rng, network)
-    return network, with_turns(network, accelerator, Fraction(int(rng.integers(0, 5)), 2), int(rng.integers(0, 3)))
+    slack, spare, burst = Fraction(int(rng.integers(0, 5)), 2), int(rng.integers(0, 3)), int(rng.integers(1, 4))
+    return network, with_rows(*with_turns(network, accelerator, slack, burst), spare)
 
 
 @pytest.mark.parametrize("group", range(10))
@@ -80,7 +81,8 @@ def test_rings_are_those_of_a_serial_execution(seed: int) -> None:
     """Every row alone in the order of virtual times: the most rows that a ring holds, counted one by one."""
     network, _ = random_network(np.random.default_rng([seed, 22]))
     n_layers = len(network.layers)
-    begins = phases(network, dict.fromkeys(range(n_layers), Fraction(seed % 3, 2)))
+    burst = 1 + seed // 3 % 3
+    begins = phases(network, Fraction(seed % 3, 2), burst)
     frames = 3 + int(max(begins))
     events = [
         (Fraction(f) + Fraction(y, network.tensors[0].height), -1, f, y)
@@ -89,7 +91,7 @@ def test_rings_are_those_of_a_serial_execution(seed: int) -> None:
     ]
     for i in range(n_layers):
         rows = network.result(i).height
-        events += [(f + begins[i] + Fraction(y, rows), i, f, y) for f in range(frames) for y in range(rows)]
+        events += [(f + begins[i] + Fraction(y - y % burst, rows), i, f, y) for f in range(frames) for y in range(rows)]
     uses = [(t, c, p) for t in range(n_layers + 1) for c, p in network.consumers(t)] + [(n_layers, HOST, "main")]
     held, most = dict.fromkeys(uses, 0), dict.fromkeys(uses, 0)
     written = dict.fromkeys(uses, 0)
@@ -113,9 +115,11 @@ def test_rings_are_those_of_a_serial_execution(seed: int) -> None:
                 assert held[layer.residual, i, "residual"] >= 0
         if i == n_layers - 1:
             held[n_layers, HOST, "main"] -= 1
-    found = serial_rows(network, begins)
-    for use in uses:
-        assert most[use] <= found[use]
+    found = serial_rows(network, begins, burst)
+    assert most[uses[-1]] <= found[uses[-1]]
+    for tensor, consumer, port in uses[:-1]:
+        least = min_ring_rows(network, consumer, port)
+        assert found[tensor, consumer, port] == max(most[tensor, consumer, port], least)
 
 
 def test_the_example_of_the_documentation() -> None:
@@ -123,7 +127,7 @@ def test_the_example_of_the_documentation() -> None:
     tensors = tuple(Tensor(name=f"t{i}", height=8, width=8, channels=2, signed=True) for i in range(4))
     layers = tuple(replace(TINY.layers[0], name=f"l{i}", input=i, act_bits=8) for i in range(3))
     network = Network(name="three", tensors=tensors, layers=layers)
-    begins = phases(network, dict.fromkeys(range(3), Fraction(0)))
+    begins = phases(network, Fraction(0))
     assert begins == (Fraction(1, 8), Fraction(2, 8), Fraction(3, 8))
     chunk = Chunk(kind="dense", pm=2, pn=2, pq=2, jobs=tuple(Job(layer=i) for i in range(3)))
     turns = turns_of(network, chunk, begins).turns
@@ -170,7 +174,7 @@ def test_illegal_turns_are_refused_by_name() -> None:
 
 def test_a_design_file_keeps_them(tmp_path: Path) -> None:
     design, weights = tiny_design()
-    accelerator = with_turns(design.network, design.accelerator)
+    accelerator = with_rows(*with_turns(design.network, design.accelerator))
     cost = exact_cost((lower(design.network, accelerator),), get(design.platform))
     turned = replace(design, accelerator=accelerator, cost=cost)
     save_design(turned, weights, tmp_path)
