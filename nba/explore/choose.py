@@ -439,6 +439,8 @@ class _Search:
             found = finalise(*args, UNLIMITED, self.objective, None, self.budgets, self.modes)
         if found is None:
             return None
+        if check_accelerator(self.network, found.accelerator, self.modes):
+            return None  # a memory of more words than its addresses reach: a small engine with many weights
         found = self._trimmed(found)
         if not found.fits(self.budgets):
             if self.closest is None or found.excess(self.budgets) < self.closest.excess(self.budgets):
@@ -465,6 +467,13 @@ class _Search:
                 if closest is not None:
                     break
         assert closest is not None
+        illegal = check_accelerator(self.network, closest.accelerator, self.modes)
+        if illegal:
+            return (
+                f"network {self.network.name!r}: no accelerator within {self.budgets.field('dsp')} and "
+                f"{self.budgets.field('bram')} on {self.platform.name} holds it; of the smallest one, {illegal[0]}. "
+                "Relax the budget, or allow a smaller network (fewer channels, fewer bits)"
+            )
         over = tuple(name for name, x in self.budgets.excess_of(closest.cost).items() if x > 1.0)
         shown = tuple(dict.fromkeys(("dsp", "bram", *over)))
         return (

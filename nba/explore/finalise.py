@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from itertools import product
 
 import numpy as np
 
@@ -23,7 +22,7 @@ from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
 from nba.machine.kernels import BLOCK_BITS
 from nba.machine.logic import PlaceLimits, logic, with_multipliers
-from nba.machine.program import lower
+from nba.machine.program import Program, lower, with_rings
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
 from nba.machine.usage import Objective, value_of
@@ -34,8 +33,6 @@ SLACKS = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(5, 2), Fraction(
 """Rows that the layers of a row program wait beyond those that they need (nba.explore.turns)."""
 BURSTS = (1, 2, 4)
 """Rows that they compute at a time."""
-TURNED = 3
-"""Row programs that are made complete."""
 SPARE_ROWS = 2
 """Rows that rings have at first beyond those of a serial execution."""
 UNLIMITED = 1 << 30
@@ -99,20 +96,9 @@ def judged(
     return Candidate(accelerator=accelerator, speed=speed, cost=cost)
 
 
-def resources(
-    network: Network, accelerator: Accelerator, platform: Platform, modes: tuple[Network, ...] = ()
-) -> tuple[int, int]:
-    """Exact (DSP, BRAM18) of a complete accelerator."""
-    found = predict(lower(network, accelerator, modes), platform)
-    return found.dsp, found.bram18
-
-
-def _memory_size(
-    network: Network, accelerator: Accelerator, platform: Platform, modes: tuple[Network, ...]
-) -> int:  # fmt: skip
+def _memory_size(program: Program, platform: Platform) -> int:
     """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
     before it saves a whole block."""
-    program = lower(network, accelerator, modes)
     bits = sum(e.depth_words * e.lanes * e.code_bits * program.banks for e in program.edges)
     return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
@@ -167,19 +153,27 @@ def finalise(
     for search, rows in _programs(network, accelerator):
         if roomy and search.accelerator.chunks[0].turns:
             continue
+        base = lower(network, search.with_rows(search.low), modes)
+
+        def program(trial: Accelerator, base: Program = base) -> Program:
+            return with_rings(base, network, trial)
+
+        if (budgets is None or budgets.limits is None) and predict(base, platform).bram18 > max_bram18:
+            continue
         try:
             goal = search.exact(rows)
         except DeadlockError:
             continue
         rows = search.shrink(rows, goal)
-        complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
-        fits = resources(network, complete, platform, modes)[1] <= max_bram18
+        complete = search.with_rows(rows)
+        complete = _priced(network, complete, platform, budgets, modes)
+        fits = predict(program(complete), platform).bram18 <= max_bram18
         roomy = roomy or fits
         if not fits:
             smaller = search.fit(
                 rows,
-                lambda a: resources(network, a, platform, modes)[1] <= max_bram18,
-                lambda a: _memory_size(network, a, platform, modes),
+                lambda a: predict(program(a), platform).bram18 <= max_bram18,
+                lambda a: _memory_size(program(a), platform),
                 ceiling,
             )
             if smaller is None:
@@ -228,15 +222,17 @@ def _programs(network: Network, accelerator: Accelerator) -> Iterator[tuple[Ring
     yield from turned(network, accelerator)
 
 
-def turned(network: Network, accelerator: Accelerator) -> list[tuple[RingSearch, dict[Use, int]]]:
-    """The TURNED fastest of the row programs that are tried, each with rings of SPARE_ROWS more than it needs."""
-    found: list[tuple[int, int, int, RingSearch, dict[Use, int]]] = []
-    for burst, slack in product(BURSTS, SLACKS):
-        trial, rows = with_turns(network, accelerator, slack, burst)
-        search = RingSearch(network, trial)
-        rows = {use: max(rows[use] + SPARE_ROWS, search.low[use]) for use in search.uses}
-        found.append((search.quick(rows).interval_cycles, sum(rows.values()), len(found), search, rows))
-    return [(search, rows) for *_, search, rows in sorted(found, key=lambda f: f[:3])[:TURNED]]
+def turned(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:
+    """The fastest row program of every burst, with rings of SPARE_ROWS more than it needs."""
+    for burst in BURSTS:
+        found: list[tuple[int, int, RingSearch, dict[Use, int]]] = []
+        for n, slack in enumerate(SLACKS):
+            trial, least = with_turns(network, accelerator, slack, burst)
+            search = RingSearch(network, trial)
+            rows = {use: max(least[use] + SPARE_ROWS, search.low[use]) for use in search.uses}
+            found.append((search.quick(rows).interval_cycles, n, search, rows))
+        _, _, search, rows = min(found, key=lambda f: f[:2])
+        yield search, rows
 
 
 def reorder(

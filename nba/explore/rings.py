@@ -13,7 +13,7 @@ from nba.core.errors import DeadlockError
 from nba.explore.modulo import make_rings, uses_of
 from nba.ir.accelerator import Accelerator, Port
 from nba.ir.network import Network
-from nba.machine.program import Program, lower, min_ring_rows
+from nba.machine.program import Program, lower, min_ring_rows, with_rings
 from nba.machine.schedule import Tables, run_tables, tables
 from nba.machine.steady import steady_interval
 
@@ -102,6 +102,7 @@ class RingSearch:
             self.high[(tensor, consumer, port)] = max(low, high)
         if problems:
             raise DeadlockError("accelerator program", problems)
+        self._in_flight = frames_in_flight(accelerator)
         self._program = lower(network, self.with_rows(self.high))
         self._tables = tables(self._program)
         self._index = self._ring_index()
@@ -118,12 +119,14 @@ class RingSearch:
 
     def exact(self, rows: dict[Use, int]) -> Speed:
         """Exact speed with rings of these sizes. Raises DeadlockError."""
-        return speed(self.network, self.with_rows(rows))
+        program = with_rings(self._program, self.network, self.with_rows(rows))
+        latency = run_tables(program, tables(program), self._in_flight + 1).first_output_latency_cycles
+        return Speed(interval_cycles=ceil(steady_interval(program)), first_output_latency_cycles=latency)
 
     def quick(self, rows: dict[Use, int]) -> Speed:
         """Speed with rings of these sizes by `measure_speed`, for trials. Raises DeadlockError."""
         flat = replace(self._tables, ring_rows=np.array([rows[use] for use in self._index], np.int64))
-        return measure_speed(self._program, flat, frames_in_flight(self.accelerator))
+        return measure_speed(self._program, flat, self._in_flight)
 
     def meets(self, rows: dict[Use, int], goal: Speed, exactly: bool = True) -> bool:
         """Whether rings of these sizes are as fast as `goal`."""

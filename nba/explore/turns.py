@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 
 from nba.explore.modulo import uses_of
 from nba.explore.rings import Use
@@ -56,6 +57,7 @@ def row_times(begin: Fraction, rows: int, burst: int) -> list[Fraction]:
     return [begin + Fraction(y - y % burst, rows) for y in range(rows)]
 
 
+@lru_cache
 def phases(network: Network, slack: Fraction, burst: int = 1) -> tuple[Fraction, ...]:
     """The virtual time at which every layer begins with a frame that enters at 0: all that it needs is there then, and
     before each of its later bursts, and it waits `slack` rows of its input longer."""
@@ -119,7 +121,8 @@ def most_held(seen: Window, written: Sequence[Fraction], read: Sequence[Fraction
     return most
 
 
-def serial_rows(network: Network, begins: Sequence[Fraction], burst: int = 1) -> dict[Use, int]:
+@lru_cache
+def serial_rows(network: Network, begins: tuple[Fraction, ...], burst: int = 1) -> Mapping[Use, int]:
     """The rows of every ring that the serial execution in the order of virtual times needs."""
     found: dict[Use, int] = {}
     for tensor, consumer, port in uses_of(network):
@@ -132,7 +135,7 @@ def serial_rows(network: Network, begins: Sequence[Fraction], burst: int = 1) ->
 
 def with_turns(
     network: Network, accelerator: Accelerator, slack: Fraction = Fraction(1), burst: int = 1
-) -> tuple[Accelerator, dict[Use, int]]:
+) -> tuple[Accelerator, Mapping[Use, int]]:
     """`accelerator` with a row program in every chunk, in which layers compute `burst` rows at a time, `slack` [rows of
     the input] later than they could; and the rows that its rings need at least (those of the result are the old
     ones)."""

@@ -9,7 +9,7 @@ of stride s are split into s classes. All functions assume a design that passed 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import gcd
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn
@@ -512,6 +512,12 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         chunks=tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks),
         block_luts=accelerator.block_luts,
     )
+
+
+def with_rings(program: Program, network: Network, accelerator: Accelerator) -> Program:
+    """The program of `accelerator`, made of that of one which differs only in the rows of rings and in the price of
+    block RAM."""
+    return replace(program, edges=_edges(network, accelerator, program.in_lanes), block_luts=accelerator.block_luts)
 
 
 def design_programs(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]) -> tuple[Program, ...]:

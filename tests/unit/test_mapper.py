@@ -24,7 +24,7 @@ from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.steady import steady_interval
 from nba.machine.total import exact_cost
-from tests.unit.hw_networks import DIGITS, SMALL, TINY
+from tests.unit.hw_networks import DIGITS, SMALL, TINY, blocks_network
 
 pytestmark = pytest.mark.slow
 
@@ -170,3 +170,22 @@ def test_certificate_of_a_digits_mapping() -> None:
     assert tight.certificate.optimal == (tight.certificate.lower_bound_cycles == tight.cost.interval_cycles)
     latency = map_certified(SMALL, BOARD, Budgets(dsp=40, bram=20), seed=1, effort=QUICK, objective="latency")
     assert latency.certificate is None
+
+
+def test_row_programs_fit_where_whole_maps_do_not() -> None:
+    """The digits with less block RAM than rings of whole maps take at full speed: hardly slower than with ample block
+    RAM."""
+    ample = map_certified(DIGITS, get("zc706"), Budgets(dsp=60, bram=40), effort=QUICK)
+    tight = map_certified(DIGITS, get("zc706"), Budgets(dsp=60, bram=18), effort=QUICK)
+    assert not any(chunk.turns for chunk in ample.accelerator.chunks)
+    assert all(chunk.turns for chunk in tight.accelerator.chunks)
+    assert tight.cost.bram <= 18 < ample.cost.bram
+    assert tight.cost == exact_cost((lower(DIGITS, tight.accelerator),), get("zc706"))
+    assert tight.cost.interval_cycles <= 1.15 * ample.cost.interval_cycles
+    assert check_accelerator(DIGITS, tight.accelerator) == ()
+
+
+def test_weights_beyond_the_addresses_of_a_memory_are_refused_in_words() -> None:
+    network = blocks_network(((256, 1, 3, 1),), size=2, stem=256, head=400)
+    with pytest.raises(InfeasibleError, match=r"budgets\.dsp: 3 .*weight words is 174240; legal: 1\.\.65535"):
+        find_accelerator(network, get("zc706"), Budgets(dsp=3, bram=100), effort=QUICK)
