@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where the cycles of a steady frame go: an exact account per job whose parts add up to the interval of its chunk.
 
-The turn of a job lasts from the end of the job before it in its chunk to the end of its own last row. It splits into
+The time of a job is what lies between the end of what its chunk computed before it and the end of its own last row;
+with row programs, of all its turns. It splits into
 
-    fetch + waits (input, residual, output ring) + rows * row_cycles
+    fetches + waits (input, residual, output ring) + rows * row_cycles
 
 and the engine's time into full use of all multipliers, lanes and columns that stay empty because sizes do not divide,
 cycles in which the drain holds up the next group (D > R), and the padding of rows shorter than two cycles.
@@ -11,9 +12,10 @@ cycles in which the drain holds up the next group (D > R), and the padding of ro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
+from nba.ir.accelerator import Job
 from nba.ir.design import Design
 from nba.machine.closed_form import speed_bounds
 from nba.machine.designs import designs_of, layer_table
@@ -33,13 +35,13 @@ CAUSES: dict[str, str] = {
     "fetch": "fetch",
     **{f"wait_{reason}": f"wait: {reason}" for reason in WAIT_REASONS},
 }
-"""Parts of a turn, in the order of the account, and how the page calls them."""
+"""Parts of the time of a job, in the order of the account, and how the page calls them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobAccount:
     """One job in a steady frame. start, end: cycles since the frame's first input row began. steps: cycles in which the
-    engine works on its products. engine: cycles of its rows. parts: cycles by cause, of sum `turn`; averages over the
+    engine works on its products. engine: cycles of its rows. parts: cycles by cause, of sum `total`; averages over the
     period."""
 
     chunk: int
@@ -50,7 +52,7 @@ class JobAccount:
     products: int
     steps: int
     engine: int
-    turn: Fraction
+    total: Fraction
     parts: dict[str, Fraction]
 
     @property
@@ -72,13 +74,13 @@ class ChunkAccount:
     chunk: int
     multipliers: int
     jobs: tuple[JobAccount, ...]
-    turn: Fraction
+    total: Fraction
     bound: int
 
     @property
     def utilisation(self) -> Fraction:
         """Share of the chunk's multipliers that is busy, over the whole interval."""
-        return sum((job.parts[WORK] for job in self.jobs), Fraction(0)) / self.turn
+        return sum((job.parts[WORK] for job in self.jobs), Fraction(0)) / self.total
 
     def part(self, cause: str) -> Fraction:
         """Cycles per frame of one cause."""
@@ -128,10 +130,29 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     }
 
 
+def _bounds(design: Design, program: Program) -> tuple[list[int], int, int]:
+    """Lower bounds: cycles of every chunk per frame, of the interval, of the latency. The closed forms are of jobs
+    that hold their chunk from their first row to their last. A row program is bounded by the rows and fetches of its
+    chunk, and by what the closed forms say if every layer had an engine of its own."""
+    network, accelerator = design.network, design.accelerator
+    turned = any(chunk.turns for chunk in accelerator.chunks)
+    if turned:
+        chunks = [replace(c, jobs=(Job(layer=job.layer),), turns=()) for c in accelerator.chunks for job in c.jobs]
+        accelerator = replace(accelerator, chunks=tuple(chunks))
+    bounds, busy = speed_bounds(layer_table(network, accelerator.packing), designs_of(network, [accelerator]))
+    interval, latency = bounds[0].tolist()
+    if not turned:
+        return [sum(int(busy[0, job.layer]) for job in chunk.jobs) for chunk in program.chunks], interval, latency
+    loads = [
+        sum(job.rows_out * job.row_cycles for job in chunk.jobs) + OVERHEAD_CYCLES * len(chunk.turns)
+        for chunk in program.chunks
+    ]
+    return loads, max(interval, *loads), latency
+
+
 def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
     """The account of `design`, whose tables are `program`, in the steady frames `frames`."""
-    layers = layer_table(design.network, design.accelerator.packing)
-    bounds, busy = speed_bounds(layers, designs_of(design.network, [design.accelerator]))
+    loads, interval_bound, latency_bound = _bounds(design, program)
     exact, first, period = frames.schedule, frames.frame, frames.period
     origin = int(frames.rows[len(program.chunks)][0][first, 0])
     chunks = []
@@ -140,7 +161,7 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
         for j, job in enumerate(chunk.jobs):
             waits = exact.job_wait[k][j, first : first + period].sum(axis=0)
             parts = _engine_parts(design, program, k, job)
-            parts["fetch"] = Fraction(OVERHEAD_CYCLES)
+            parts["fetch"] = Fraction(OVERHEAD_CYCLES * sum(turn.job == j for turn in chunk.turns))
             for reason, cycles in zip(WAIT_REASONS, waits.tolist(), strict=True):
                 parts[f"wait_{reason}"] = Fraction(cycles, period)
             jobs.append(
@@ -153,7 +174,7 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
                     products=design.network.products(job.layer),
                     steps=job.rows_out * job.col_groups * job.m_groups * job.steps,
                     engine=job.rows_out * job.row_cycles,
-                    turn=sum(parts.values(), Fraction(0)),
+                    total=sum(parts.values(), Fraction(0)),
                     parts=parts,
                 )
             )
@@ -162,13 +183,13 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
                 chunk=k,
                 multipliers=chunk.pm * chunk.pn * program.pp,
                 jobs=tuple(jobs),
-                turn=sum((job.turn for job in jobs), Fraction(0)),
-                bound=sum(int(busy[0, job.layer]) for job in chunk.jobs),
+                total=sum((job.total for job in jobs), Fraction(0)),
+                bound=loads[k],
             )
         )
     return Account(
         chunks=tuple(chunks),
         interval=frames.interval,
-        interval_bound=int(bounds[0, 0]),
-        latency_bound=int(bounds[0, 1]),
+        interval_bound=interval_bound,
+        latency_bound=latency_bound,
     )

@@ -285,7 +285,7 @@ def shares(chunks: tuple[ChunkAccount, ...]) -> Picture:
         x, y = LEFT, 4 + n * lane
         texts.append(Text(x=LEFT - 10, y=y + 16, text=f"chunk {chunk.chunk}", css="head", anchor="end"))
         for cause, name in CAUSES.items():
-            share = float(chunk.part(cause) / chunk.turn)
+            share = float(chunk.part(cause) / chunk.total)
             w = share * (_WIDTH - LEFT - 4)
             if w > 0:
                 label = f"{100 * share:.0f} %"

@@ -23,6 +23,7 @@ from nba.core.errors import DesignError, NbaError
 from nba.core.figures import clock_text
 from nba.core.sources import PACKAGE
 from nba.emit.predicted import predicted_cycles
+from nba.explore.turns import with_rows, with_turns
 from nba.flow.stages.report import write
 from nba.ir.design import Design
 from nba.machine.design_file import save_design
@@ -33,13 +34,14 @@ from nba.machine.resources import predict
 from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
 from nba.machine.timing import HOST_OUT_CYCLES
+from nba.machine.total import exact_cost
 from nba.report.curves import panels, svg
 from nba.report.cycle_breakdown import CAUSES, WORK, account
 from nba.report.drawing import bits_by_epoch
 from nba.report.inputs import SCALARS, SearchCurves
 from nba.report.page import limits, number
 from nba.report.steady import steady_frames
-from tests.strategies import random_pair
+from tests.strategies import Pair, random_pair
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
 
@@ -48,6 +50,8 @@ pytestmark = pytest.mark.xdist_group("report")
 HOSTILE = "<script>alert('1')</script>\"&amp;{{ 7 * 7 }}"
 VOID = {"meta", "br", "hr", "img", "input", "link"}
 SEED = 8
+TURNED = 25
+"""A tiny design in whose chunks many layers take turns."""
 
 
 class Page(HTMLParser):
@@ -304,6 +308,20 @@ def test_hostile_names_are_only_text(tmp_path: Path) -> None:
     assert f"numpy {HOSTILE}" in page.text
 
 
+def test_row_programs_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "SEED", TURNED)
+
+    def change(design: Design) -> Design:
+        accelerator = with_rows(*with_turns(design.network, design.accelerator), spare=1)
+        cost = exact_cost((lower(design.network, accelerator),), get(design.platform))
+        return replace(design, accelerator=accelerator, cost=cost)
+
+    design = save_build(tmp_path, change)
+    text, _ = report(tmp_path)
+    assert any(len(chunk.turns) > len(chunk.jobs) for chunk in design.accelerator.chunks)
+    assert design.id[:12] in text
+
+
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:
     save_build(tmp_path)
     text, _ = report(tmp_path)
@@ -339,23 +357,33 @@ def test_errors_name_the_file(tmp_path: Path) -> None:
         report(tmp_path)
 
 
+def turned(pair: Pair) -> Pair:
+    """The pair with a row program in every chunk."""
+    accelerator = with_rows(*with_turns(pair.network, pair.accelerator), spare=1)
+    return replace(pair, accelerator=accelerator, program=lower(pair.network, accelerator))
+
+
+@pytest.mark.parametrize("rows", [False, True], ids=["jobs", "rows"])
 @pytest.mark.parametrize("seed", [*range(9), 20])
-def test_the_account_adds_up(seed: int) -> None:
+def test_the_account_adds_up(seed: int, rows: bool) -> None:
     pair = random_pair(np.random.default_rng(seed))
+    if rows:
+        pair = turned(pair)
     design, _ = tiny_design(SEED)
     design = replace(design, network=pair.network, accelerator=pair.accelerator)
     frames = steady_frames(pair.program)
     found = account(design, pair.program, frames)
     assert frames.settled
     assert found.interval == steady_interval(pair.program) >= found.interval_bound
+    assert frames.schedule.first_output_latency_cycles >= found.latency_bound
     for chunk in found.chunks:
-        assert chunk.turn == found.interval
+        assert chunk.total == found.interval >= chunk.bound
         for job in chunk.jobs:
             assert set(job.parts) == set(CAUSES)
             assert min(job.parts.values()) >= 0
             assert job.parts[WORK] == Fraction(job.products, chunk.multipliers)
-            rows = sum(job.parts[cause] for cause in ("work", "columns", "outputs", "inputs", "drain", "short"))
-            assert rows == job.engine
+            engine = sum(job.parts[cause] for cause in ("work", "columns", "outputs", "inputs", "drain", "short"))
+            assert engine == job.engine
 
 
 @pytest.mark.parametrize("seed", range(6))
