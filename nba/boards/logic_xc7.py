@@ -18,7 +18,9 @@ XC7 = LogicTable(
         Coefficient(part="array", feature="bits of products too small for a DSP block", lut_milli=0, ff_milli=1600),
         Coefficient(part="array", feature="operand bits times operand bits of these", lut_milli=1379, ff_milli=69),
         Coefficient(part="array", feature="bits of products that have a DSP block each", lut_milli=245, ff_milli=0),
-        Coefficient(part="array", feature="bits of products that are taken out of a packed one", lut_milli=593, ff_milli=0),
+        Coefficient(
+            part="array", feature="bits of products that are taken out of a packed one", lut_milli=593, ff_milli=0
+        ),
         Coefficient(part="align", feature="operand bits", lut_milli=151, ff_milli=2608),
         Coefficient(part="align", feature="bits per stage of the rotator", lut_milli=70, ff_milli=0),
         Coefficient(part="align", feature="operand bits that are nested", lut_milli=4502, ff_milli=565),
@@ -59,8 +61,15 @@ XC7 = LogicTable(
         Coefficient(part="align", feature="bits of columns, times banks less one", lut_milli=603, ff_milli=120),
         Coefficient(part="roms", feature="bits of a word", lut_milli=0, ff_milli=57),
         Coefficient(part="ram", feature="bits of words", lut_milli=0, ff_milli=1000),
-        Coefficient(part="requant", feature="values times multiples of eight that shifts differ by", lut_milli=7691, ff_milli=0),
-        Coefficient(part="requant", feature="values times bits that shifts differ by, at most seven", lut_milli=6932, ff_milli=1375),
+        Coefficient(
+            part="requant", feature="values times multiples of eight that shifts differ by", lut_milli=7691, ff_milli=0
+        ),
+        Coefficient(
+            part="requant",
+            feature="values times bits that shifts differ by, at most seven",
+            lut_milli=6932,
+            ff_milli=1375,
+        ),
         Coefficient(part="control", feature="address bits", lut_milli=0, ff_milli=12285),
         Coefficient(part="control", feature="banks times address bits", lut_milli=988, ff_milli=1604),
         Coefficient(part="rings", feature="rings times address bits", lut_milli=0, ff_milli=1665),

@@ -239,7 +239,10 @@ def reorder(
     network: Network, start: Candidate, platform: Platform, budgets: Budgets, objective: Objective, steps: int,
     rng: np.random.Generator, modes: tuple[Network, ...] = (),
 ) -> Candidate:  # fmt: skip
-    """Local search over program order and stages, everything else kept: lower latency at no longer an interval."""
+    """Local search over program order and stages, everything else kept: lower latency at no longer an interval. Row
+    programs stay as they are."""
+    if any(chunk.turns for chunk in start.accelerator.chunks):
+        return start
     goal = start.speed
     here = RingSearch(network, start.accelerator)
     improved = False

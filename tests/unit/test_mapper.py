@@ -13,6 +13,7 @@ from nba.boards import get
 from nba.core.errors import DeadlockError, InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator, map_certified
+from nba.explore.finalise import judged, reorder
 from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
 from nba.explore.rings import RingSearch, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
@@ -189,3 +190,12 @@ def test_weights_beyond_the_addresses_of_a_memory_are_refused_in_words() -> None
     network = blocks_network(((256, 1, 3, 1),), size=2, stem=256, head=400)
     with pytest.raises(InfeasibleError, match=r"budgets\.dsp: 3 .*weight words is 174240; legal: 1\.\.65535"):
         find_accelerator(network, get("zc706"), Budgets(dsp=3, bram=100), effort=QUICK)
+
+
+def test_row_programs_keep_their_order() -> None:
+    """Its turns name jobs by number, so nothing may move these."""
+    found = map_certified(DIGITS, get("zc706"), Budgets(dsp=60, bram=18), effort=QUICK)
+    start = judged(DIGITS, found.accelerator, speed(DIGITS, found.accelerator), get("zc706"))
+    budgets = Budgets(dsp=60, bram=18)
+    rng = np.random.default_rng(0)
+    assert reorder(DIGITS, start, get("zc706"), budgets, "interval", 50, rng) is start
