@@ -153,38 +153,48 @@ def finalise(
     for search, rows in _programs(network, accelerator):
         if roomy and search.accelerator.chunks[0].turns:
             continue
-        base = lower(network, search.with_rows(search.low), modes)
-
-        def program(trial: Accelerator, base: Program = base) -> Program:
-            return with_rings(base, network, trial)
-
-        if (budgets is None or budgets.limits is None) and predict(base, platform).bram18 > max_bram18:
-            continue
-        try:
-            goal = search.exact(rows)
-        except DeadlockError:
-            continue
-        rows = search.shrink(rows, goal)
-        complete = search.with_rows(rows)
-        complete = _priced(network, complete, platform, budgets, modes)
-        fits = predict(program(complete), platform).bram18 <= max_bram18
-        roomy = roomy or fits
-        if not fits:
-            smaller = search.fit(
-                rows,
-                lambda a: predict(program(a), platform).bram18 <= max_bram18,
-                lambda a: _memory_size(program(a), platform),
-                ceiling,
-            )
-            if smaller is None:
-                continue
-            goal = search.exact(smaller)
-            complete = _priced(network, search.with_rows(smaller), platform, budgets, modes)
-        limits = None if budgets is None else budgets.limits
-        found.append(judged(network, complete, goal, platform, modes, limits))
+        candidate, whole = _complete(network, search, rows, platform, max_bram18, ceiling, budgets, modes)
+        roomy = roomy or whole
+        if candidate is not None:
+            found.append(candidate)
     return min(
         found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
     )  # fmt: skip
+
+
+def _complete(
+    network: Network, search: RingSearch, rows: dict[Use, int], platform: Platform, max_bram18: int,
+    ceiling: int | None, budgets: Budgets | None, modes: tuple[Network, ...],
+) -> tuple[Candidate | None, bool]:  # fmt: skip
+    """One program of `finalise` with the smallest rings that are as fast as `rows`, or else with ones that fit; and
+    whether the former fit. None: no rings fit, or the program cannot run."""
+    base = lower(network, search.with_rows(search.low), modes)
+
+    def blocks(trial: Accelerator) -> int:
+        return predict(with_rings(base, network, trial), platform).bram18
+
+    if (budgets is None or budgets.limits is None) and predict(base, platform).bram18 > max_bram18:
+        return None, False
+    try:
+        goal = search.exact(rows)
+    except DeadlockError:
+        return None, False
+    rows = search.shrink(rows, goal)
+    complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
+    fits = blocks(complete) <= max_bram18
+    if not fits:
+        smaller = search.fit(
+            rows,
+            lambda a: blocks(a) <= max_bram18,
+            lambda a: _memory_size(with_rings(base, network, a), platform),
+            ceiling,
+        )
+        if smaller is None:
+            return None, False
+        goal = search.exact(smaller)
+        complete = _priced(network, search.with_rows(smaller), platform, budgets, modes)
+    limits = None if budgets is None else budgets.limits
+    return judged(network, complete, goal, platform, modes, limits), fits
 
 
 def _priced(
