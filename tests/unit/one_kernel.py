@@ -131,7 +131,7 @@ def report(accelerator: Accelerator) -> dict[str, object]:
         cost=exact_cost((program,), BOARD), weights_sha256="0" * 64, seed=0, versions=(),
     )  # fmt: skip
     shown = account(design, program, steady_frames(program))
-    assert all(chunk.turn == shown.interval for chunk in shown.chunks)
+    assert all(chunk.total == shown.interval for chunk in shown.chunks)
     assert shown.interval == steady_interval(program)
     return {"report": [str(part) for chunk in shown.chunks for job in chunk.jobs for part in job.parts.values()]}
 
