@@ -120,7 +120,7 @@ def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     assert not outcome.failure, report(outcome)
 
 
-@pytest.mark.sampled(every=20)
+@pytest.mark.sampled(every=60)
 @pytest.mark.parametrize("first", TURN_SEEDS[::BATCH])
 def test_row_programs_in_icarus(first: int, tmp_path: Path) -> None:
     """One pair of every kind, the first of them thoroughly."""
