@@ -62,8 +62,12 @@ def measure_speed(program: Program, flat: Tables, in_flight: int) -> Speed:
 
 def speed(network: Network, accelerator: Accelerator) -> Speed:
     """Steady-state interval and first-output latency of a complete, legal design. Raises DeadlockError."""
-    program = lower(network, accelerator)
-    latency = run_tables(program, tables(program), frames_in_flight(accelerator) + 1).first_output_latency_cycles
+    return speed_of(lower(network, accelerator), frames_in_flight(accelerator))
+
+
+def speed_of(program: Program, in_flight: int) -> Speed:
+    """`speed` of a lowered design with at most so many frames inside the machine at once."""
+    latency = run_tables(program, tables(program), in_flight + 1).first_output_latency_cycles
     return Speed(interval_cycles=ceil(steady_interval(program)), first_output_latency_cycles=latency)
 
 
@@ -119,9 +123,7 @@ class RingSearch:
 
     def exact(self, rows: dict[Use, int]) -> Speed:
         """Exact speed with rings of these sizes. Raises DeadlockError."""
-        program = with_rings(self._program, self.network, self.with_rows(rows))
-        latency = run_tables(program, tables(program), self._in_flight + 1).first_output_latency_cycles
-        return Speed(interval_cycles=ceil(steady_interval(program)), first_output_latency_cycles=latency)
+        return speed_of(with_rings(self._program, self.network, self.with_rows(rows)), self._in_flight)
 
     def quick(self, rows: dict[Use, int]) -> Speed:
         """Speed with rings of these sizes by `measure_speed`, for trials. Raises DeadlockError."""
