@@ -19,7 +19,7 @@ PAIRS = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTA
 PROVED = [pytest.param(m, id=f"{m.mutant.module}-{i}") for i, m in enumerate(MUTANTS) if m.mutant.proof is not None]
 
 
-@pytest.mark.sampled(every=12)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize("planted", PAIRS)
 def test_pair_differs(planted: CoreMutant, tmp_path: Path) -> None:
     assert planted.seed is not None
@@ -29,7 +29,7 @@ def test_pair_differs(planted: CoreMutant, tmp_path: Path) -> None:
     assert batch.mismatches or not batch.cycles_equal
 
 
-@pytest.mark.sampled(every=40)
+@pytest.mark.sampled(every=24)
 @pytest.mark.parametrize("planted", PROVED)
 def test_proof_fails(planted: CoreMutant, tmp_path: Path) -> None:
     params = planted.mutant.proof

@@ -16,7 +16,7 @@ PROVED = [module for module in modules() if "`ifdef FORMAL" in (LIB / f"{module}
 CASES = [(module, params) for module in PROVED if module not in DATAPATH_PROOFS for params in PROOFS.get(module, ({},))]
 
 
-@pytest.mark.sampled(every=8)
+@pytest.mark.sampled(every=4)
 @pytest.mark.parametrize(("module", "params"), CASES, ids=[f"{m}-{i}" for i, (m, _) in enumerate(CASES)])
 def test_proof(module: str, params: Params, tmp_path: Path) -> None:
     prove(module, params, tmp_path)

@@ -28,6 +28,7 @@ from nba.emit.bundle import emit_bundle
 from nba.emit.vectors import default_images
 from nba.flow.metrics import table
 from nba.verify import verify_bundle
+from tests.sampling import OPTION
 from tests.tiny import tiny_design
 
 pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
@@ -68,11 +69,13 @@ THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
 MOST_WORK = 50_000
 """Multipliers times cycles of a frame that wide codes, packed columns and the like may have to be simulated so
-thoroughly: Icarus takes a minute for twice as many."""
+thoroughly in a sample: Icarus takes a minute for twice as many."""
 
 
-def affordable(seed: int) -> bool:
-    """Whether the pair has no more than MOST_WORK."""
+def affordable(seed: int, request: pytest.FixtureRequest) -> bool:
+    """Whether the pair has no more than MOST_WORK, which does not matter where all cases are run."""
+    if not request.config.getoption(OPTION):
+        return True
     case = subject(seed)
     multipliers = sum(chunk.pm * chunk.pn for chunk in case.program.chunks) * case.program.pp
     return multipliers * case.design.cost.interval_cycles <= MOST_WORK
@@ -91,9 +94,9 @@ def test_icarus(first: int, tmp_path: Path) -> None:
 
 @pytest.mark.sampled(every=12)
 @pytest.mark.parametrize("first", [*WIDE_SEEDS[::2], *PACKED_SEEDS[::2], *CHANNEL_SEEDS[::2], *COLUMNS_SEEDS[::2]])
-def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path) -> None:
+def test_wide_codes_and_packed_columns_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     outcomes = [
-        check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0 and affordable(seed))
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed % THOROUGH_EVERY == 0 and affordable(seed, request))
         for seed in range(first, first + 2)
     ]
     failed = [outcome for outcome in outcomes if outcome.failure]
@@ -107,7 +110,7 @@ def test_wide_codes_and_packed_columns_in_verilator(seed: int, tmp_path: Path) -
     assert not outcome.failure, report(outcome)
 
 
-@pytest.mark.sampled(every=20)
+@pytest.mark.sampled(every=5)
 @pytest.mark.parametrize("first", ADDER_SEEDS[::2])
 def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     """As many bits and cycles as with DSP blocks."""
@@ -120,12 +123,12 @@ def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     assert not outcome.failure, report(outcome)
 
 
-@pytest.mark.sampled(every=60)
+@pytest.mark.sampled(every=6)
 @pytest.mark.parametrize("first", TURN_SEEDS[::BATCH])
-def test_row_programs_in_icarus(first: int, tmp_path: Path) -> None:
+def test_row_programs_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """One pair of every kind, the first of them thoroughly."""
     outcomes = [
-        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed))
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
         for seed in range(first, first + BATCH)
     ]
     failed = [outcome for outcome in outcomes if outcome.failure]
