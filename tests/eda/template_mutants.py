@@ -75,10 +75,10 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_walk", "xs < limit_q", "xs <= limit_q", 88, 0),
     _m("nba_walk", "(ri_q < {1'b0, cfg_height})", "(ri_q <= {1'b0, cfg_height})", 88),
     _m("nba_walk", "          w_q      <= cfg_w_base;\n", "", 1, 0),
-    # A row of one cycle without its idle cycle.
-    _m("nba_walk", "(row_end && !fresh_q)", "row_end", None, 0),
+    # The idle cycle behind a row of one cycle is not its last.
+    _m("nba_walk", "last_d        = row_end ||", "last_d        =", None, 0),
     _m("nba_walk", "place < rot_q;", "place <= rot_q;", 28, 0),
-    _m("nba_walk", "slot_end_q  <= wait_left_q == 12'd2;", "slot_end_q  <= wait_left_q == 12'd1;", 28, 0),
+    _m("nba_walk", "wait_q ? wait_left_q == 12'd2", "wait_q ? wait_left_q == 12'd1", 28, 0),
     _m("nba_walk", "          xs_q      <= g_xs_q;\n", "", 88, 0),
     _m("nba_walk", "off_over[AW] ? off_sum : off_over[AW-1:0];", "off_sum;", 52, 0),
     _m("nba_walk", "rot_wrap ? {ROT_W{1'b0}} : rot_q + 1'b1", "rot_q + 1'b1", 88, 0),
@@ -98,8 +98,8 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_seq", "FETCH_LAST = 3'd4", "FETCH_LAST = 3'd3", 52, 0),
     _m("nba_seq", "<= begun_q < stage_q[S_W-1:0] ||", "<=", 52, 0),
     _m("nba_seq", "over_q >= stage_q[S_W-1:0]", "over_q > stage_q[S_W-1:0]", 52, 0),
-    _m("nba_seq", "(!walk_run || walk_last)", "!walk_run", 88),
-    _m("nba_seq", "(!walk_run || walk_last)", "1'b1", None, 0),
+    _m("nba_seq", "open_q && walk_ready &&", "open_q && walk_ready && !walk_last &&", 88),
+    _m("nba_seq", "open_q && walk_ready &&", "open_q &&", None, 0),
     _m("nba_seq", "(last_n_q && ends_q) ? to_end : passed", "passed", 52, 0),
     _m("nba_seq", "in_rows && !open_q && walk_last", "in_rows && !open_q", None, 0),
     # What a row needs, of the row before it.

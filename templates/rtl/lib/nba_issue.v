@@ -199,7 +199,7 @@ module nba_issue #(
   wire        go_first;
   wire [12:0] go_top;
   wire [15:0] go_off;
-  wire        walk_run;
+  wire        walk_ready;
   wire        walk_last;
   assign row_go_pulse = go;
   nba_decide #(
@@ -244,7 +244,7 @@ module nba_issue #(
     .go_first         (go_first),
     .go_top           (go_top),
     .go_off           (go_off),
-    .walk_run         (walk_run),
+    .walk_ready       (walk_ready),
     .walk_last        (walk_last),
     .turn_pulse       (turn_pulse),
     .turn_rows        (turn_rows),
@@ -268,7 +268,7 @@ module nba_issue #(
     .row_first       (go_first),
     .row_off         (go_off),
     .row_top         (go_top),
-    .walk_run        (walk_run),
+    .walk_ready       (walk_ready),
     .walk_last       (walk_last),
     .cfg_c_last      (f_c_last),
     .cfg_kx_last     (f_kx_last),

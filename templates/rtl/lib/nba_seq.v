@@ -33,7 +33,7 @@ module nba_seq #(
   input  wire [1:0]  cfg_stride_h,
   input  wire [6:0]  cfg_ky_last,
   input  wire        tok_ready,
-  input  wire        walk_run,
+  input  wire        walk_ready,
   input  wire        walk_last,
   output wire [15:0] need_rows,
   output wire        go_pulse,
@@ -113,12 +113,14 @@ module nba_seq #(
   wire [12:0] passed   = after_n_q[12] ? 13'd0 : top_n_q[12] ? after_n_q : stride;
 
   wire in_rows = state_q == ST_ROWS;
-  wire go      = open_q && (!walk_run || walk_last) && tok_ready;
+  wire go      = open_q && walk_ready && tok_ready;
   wire done    = in_rows && !open_q && walk_last;
   wire fetched = state_q == ST_FETCH && fetch_q == FETCH_LAST;
   wire load    = state_q == ST_FETCH && fetch_q == FETCH_LOAD;
   wire advance = done || (fetched && skip_q);
   wire start   = start_pulse && state_q == ST_IDLE;
+  // The job changes with the end of a turn, which is known late; all else that does, in the cycle after it.
+  reg  advance_q;
 
   always @(posedge clk) begin
     fetch_q      <= fetch_q + 3'd1;
@@ -155,11 +157,13 @@ module nba_seq #(
       state_q <= ST_ROWS;
       open_q  <= 1'b1;
     end
+    advance_q <= advance;
     if (advance) begin
       state_q <= ST_FETCH;
       fetch_q <= 3'd0;
+      job_q   <= next_job;
     end
-    if (advance && last_turn) begin
+    if (advance_q && last_turn) begin
       left_q <= left_q - 32'd1;
       one_q  <= left_q == 32'd2 && !endless_q;
       if (one_q) none_q <= 1'b1;
@@ -175,10 +179,10 @@ module nba_seq #(
       endless_q <= cfg_frames == 32'd0;
       begun_q   <= {S_W{1'b0}};
       over_q    <= {S_W{1'b0}};
+      job_q     <= next_job;
     end
-    if (advance || start) begin
+    if (advance_q || start) begin
       turn_q  <= (turn_q == LAST_TURN[11:0]) ? 12'd0 : turn_q + 12'd1;
-      job_q   <= next_job;
       stage_q <= next_stage;
       rows_q  <= next_rows;
       begin_q <= next_top;
@@ -186,12 +190,13 @@ module nba_seq #(
       ends_q  <= next_ends;
     end
     if (advance && last_turn && last_round) begin
-      state_q <= ST_IDLE;
-      turn_q  <= 12'd0;
+      state_q   <= ST_IDLE;
+      advance_q <= 1'b0;
     end
     if (rst) begin
       state_q   <= ST_IDLE;
       turn_q    <= 12'd0;
+      advance_q <= 1'b0;
       open_q    <= 1'b0;
       started_q <= 1'b0;
     end
@@ -226,7 +231,7 @@ module nba_seq #(
   wire [31:0] f_over  = f_round_q - cfg_frames;
   wire        f_skip  = f_round_q < {24'd0, stage_q} || (cfg_frames != 32'd0 && f_frame >= cfg_frames);
   always @(posedge clk) begin
-    if (advance && last_turn) f_round_q <= f_round_q + 32'd1;
+    if (advance_q && last_turn) f_round_q <= f_round_q + 32'd1;
     if (start) f_round_q <= 32'd0;
     f_init_q  <= 1'b0;
     f_run_q   <= go || (f_run_q && !walk_last);
@@ -258,8 +263,8 @@ module nba_seq #(
   wire [15:0] f_reach  = {{3{begin_q[12]}}, begin_q} + {4'd0, rows_q} * {13'd0, stride[2:0]} + {9'd0, cfg_ky_last};
   always @* begin
     if (f_init_q) assume (rst);
-    assume (walk_run == f_run_q);
-    assume (!walk_last || (walk_run && !f_go_q));
+    assume (walk_ready == (!f_run_q || walk_last));
+    assume (!walk_last || (f_run_q && !f_go_q));
     assume (next_rows != 12'd0 && next_rows < 12'd2048 && cfg_height < 12'd2048);
     assume (next_stage <= STAGE_MAX[7:0] && f_round_q < 32'hfffffe00 && cfg_frames < 32'hfffffe00);
     assume (next_top[12] ? next_top >= 13'd8065 : next_top < 13'd2048);
@@ -281,11 +286,12 @@ module nba_seq #(
       assert (left_q == cfg_frames - f_round_q);
       assert (!none_q || (f_over < STAGE_MAX && over_q == f_over[S_W-1:0]));
       assert (none_q || over_q == {S_W{1'b0}});
-      if (fetch_q != 3'd0 && state_q == ST_FETCH) assert (skip_q == f_skip);
+      if (fetch_q > 3'd1 && state_q == ST_FETCH) assert (skip_q == f_skip);
       assert (last_round == (!endless_q && f_round_q == cfg_frames + STAGE_MAX - 32'd1));
     end
     if (!f_init_q) begin
       assert (state_q != 2'd3);
+      if (advance_q) assert (state_q == ST_FETCH && fetch_q == 3'd0);
       if (state_q == ST_FETCH) assert (f_fetch_q == fetch_q && fetch_q <= FETCH_LAST);
       if (state_q == ST_ROWS && $past(state_q) == ST_FETCH) assert ($past(f_fetch_q) == FETCH_LAST);
       if (go_pulse) assert (tok_ready && state_q == ST_ROWS && (!f_run_q || walk_last));

@@ -5,7 +5,8 @@
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (channel group m reads word m). BANKS 1..16.
 // WIDE: 1 if there are more than 8 banks, or strides above 2; else 0: fields are shorter.
 // A column group has PP * 2^cfg_degree columns, BANKS at most; DEGREE 1, 2, 4: the largest 2^cfg_degree of all jobs.
-// row_go in cycle t starts the row in t+1; walk_last marks its last cycle.
+// row_go in cycle t starts the row in t+1; walk_last marks its last cycle; walk_ready: no row runs, or it is its last
+// cycle. Both are registers.
 // The row takes max(groups * slot, 2) cycles. m_first_slot: this slot is the first of the job.
 // cfg_*: fields of the running job, stable from three cycles before row_go to walk_last; *_last are counts minus one.
 // A layer of two groups: a channel group walks one half of the words, from half * cfg_half_words on. Group 0 reads
@@ -27,7 +28,7 @@ module nba_walk #(
   input  wire              row_first,
   input  wire [15:0]       row_off,
   input  wire [12:0]       row_top,
-  output wire              walk_run,
+  output wire              walk_ready,
   output wire              walk_last,
   input  wire [12:0]       cfg_c_last,
   input  wire [6:0]        cfg_kx_last,
@@ -159,7 +160,6 @@ module nba_walk #(
   // Loop state (cycle i). A loop counts down; its flag says that it is at its last value.
   reg         run_q;
   reg         pad_q;
-  reg         fresh_q;
   reg         job_first_q;
   reg         tap_first_q;
   reg         wait_q;
@@ -215,9 +215,16 @@ module nba_walk #(
   wire [12:0] word_base = half_q ? cfg_half_words : 13'd0;
   wire [12:0] word_next = half_next ? cfg_half_words : 13'd0;
 
-  // A row of a single cycle is followed by one idle cycle: the next decision needs two.
-  assign walk_run  = run_q;
-  assign walk_last = pad_q || (row_end && !fresh_q);
+  // The last cycle of a row, known a cycle before, too. A row of a single cycle is followed by one idle cycle: the next
+  // decision needs two.
+  reg         last_q;
+  reg         ready_q;
+  wire slot_end_d    = !row_end && (wait_q ? wait_left_q == 12'd2 : extra_q ? taps_last_q && extra_one_q
+                                           : c_last_d && kx_last_d && ky_last_d);
+  wire groups_last_d = slot_end ? m_last_d && g_last_d : groups_last_q;
+  wire last_d        = row_end || (slot_end_d && groups_last_d);
+  assign walk_last  = last_q;
+  assign walk_ready = ready_q;
 
   wire [AW-1:0] off_sum = off_q + row_words;
   wire [AW:0] off_over = {1'b0, off_q} + row_over_q;
@@ -237,14 +244,12 @@ module nba_walk #(
 
   always @(posedge clk) begin
     if (run_q) begin
-      fresh_q <= 1'b0;
       if (step) begin
         tap_first_q <= 1'b0;
         if (cfg_w_step) w_q <= w_q + 16'd1;
         c_last_q       <= c_last_d;
         kernel_x_end_q <= c_last_d && kx_last_d;
         taps_last_q    <= c_last_d && kx_last_d && ky_last_d;
-        slot_end_q     <= extra_q ? taps_last_q && extra_one_q : c_last_d && kx_last_d && ky_last_d;
         c_left_q       <= c_last_q ? cfg_c_last : c_left_q - 13'd1;
         word_q         <= c_last_q ? word_base : word_q + 13'd1;
         kx_last_q      <= kx_last_d;
@@ -281,7 +286,6 @@ module nba_walk #(
       end
       if (wait_q) begin
         wait_left_q <= wait_left_q - 12'd1;
-        slot_end_q  <= wait_left_q == 12'd2;
       end
       if (slot_end) begin
         wait_q      <= 1'b0;
@@ -292,7 +296,6 @@ module nba_walk #(
         word_q      <= word_next;
         m_last_q      <= m_last_d;
         g_last_q      <= g_last_d;
-        groups_last_q <= m_last_d && g_last_d;
         if (!m_last_q) begin
           m_q      <= m_q + 13'd1;
           m_left_q <= m_left_q - 13'd1;
@@ -313,19 +316,18 @@ module nba_walk #(
           g_far_q  <= g_wrap ? far_group : g_far_q;
         end
       end
-      if (row_end) begin
-        pad_q      <= 1'b1;
-        slot_end_q <= 1'b0;
-      end
-      if (walk_last) begin
-        run_q <= 1'b0;
-        pad_q <= 1'b0;
-      end
+      slot_end_q    <= slot_end_d;
+      groups_last_q <= groups_last_d;
+      last_q        <= last_d;
+      ready_q       <= last_d;
+      if (row_end) pad_q <= 1'b1;
     end
-    if (row_go) begin
-      run_q       <= 1'b1;
+    // A row's start is loaded in every cycle in which one may be decided: the decision comes late and moves few registers.
+    if (ready_q) begin
+      run_q       <= row_go;
+      ready_q     <= !row_go;
+      last_q      <= 1'b0;
       pad_q       <= 1'b0;
-      fresh_q     <= 1'b1;
       job_first_q <= row_first;
       tap_first_q <= 1'b1;
       wait_q      <= 1'b0;
@@ -334,7 +336,7 @@ module nba_walk #(
       c_last_q    <= c_one_q;
       kernel_x_end_q <= c_one_q && kx_one_q;
       taps_last_q <= c_one_q && kx_one_q && ky_one_q;
-      slot_end_q  <= c_one_q && kx_one_q && ky_one_q && !extra_q;
+      slot_end_q  <= row_go && c_one_q && kx_one_q && ky_one_q && !extra_q;
       word_q      <= word0_q;
       half_q      <= cfg_half_first;
       turn_q      <= turn0_q;
@@ -365,6 +367,8 @@ module nba_walk #(
     end
     if (rst) begin
       run_q      <= 1'b0;
+      last_q     <= 1'b0;
+      ready_q    <= 1'b1;
       pad_q      <= 1'b0;
       slot_end_q <= 1'b0;
     end
@@ -486,6 +490,7 @@ module nba_walk #(
   // says what its counter does, and the addresses are the plain sums.
   reg       f_init_q = 1'b1;
   reg [1:0] f_stable_q;
+  reg       f_fresh_q;
   wire [251+3*WIDE:0] f_fields = {
     cfg_c_last, cfg_kx_last, cfg_ky_last, cfg_m_last, cfg_g_last, cfg_slot_extra, cfg_ring_words,
     cfg_row_words, cfg_rot0, cfg_class0, cfg_half_words, cfg_half_first, cfg_m_lo_last, cfg_m_hi_last,
@@ -496,13 +501,14 @@ module nba_walk #(
   wire      f_same = f_fields == f_fields_q;
   always @(posedge clk) begin
     f_init_q   <= 1'b0;
+    f_fresh_q  <= row_go;
     f_fields_q <= f_fields;
     if (f_init_q || !f_same) f_stable_q <= 2'd0;
     else if (f_stable_q != 2'd3) f_stable_q <= f_stable_q + 2'd1;
   end
   always @* begin
     if (f_init_q) assume (rst);
-    assume (!row_go || ((!run_q || walk_last) && f_stable_q == 2'd3 && f_same));
+    assume (!row_go || (walk_ready && f_stable_q == 2'd3 && f_same));
     assume ({1'b0, cfg_rot0} < BANKS_C[ROT_W:0] && cfg_class0 <= cfg_stride_w);
     assume ((1 << cfg_degree) <= DEGREE);
     assume (cfg_row_words <= cfg_ring_words && row_off < cfg_ring_words && cfg_ring_words != 16'd0);
@@ -557,7 +563,8 @@ module nba_walk #(
     end
     if (!f_init_q) begin
       assert (run_q || (!pad_q && !slot_end_q));
-      if (walk_last) assert (run_q && !fresh_q && !$past(row_go));
+      if (walk_last) assert (run_q && !f_fresh_q);
+      assert (walk_last == (pad_q || (row_end && !f_fresh_q)) && walk_ready == (!run_q || walk_last));
       if (f_stable_q == 2'd3 && f_same) begin
         assert (columns_q == ((DEGREE == 1) ? PP_C[COL_W-1:0] : PP_C[COL_W-1:0] << cfg_degree));
         assert (columns3_q == 3 * columns && class3_q == f_class3);
