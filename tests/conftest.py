@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import gc
 from contextlib import ExitStack
 
 import pytest
@@ -31,3 +32,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         gone = {id(item) for item in out}
         items[:] = [item for item in items if id(item) not in gone]
         config.hook.pytest_deselected(items=out)
+
+
+def pytest_collection_finish() -> None:
+    """What thousands of collected tests consist of is not garbage: collections need not visit it again and again."""
+    gc.collect()
+    gc.freeze()

@@ -107,32 +107,41 @@ def modules_of(package: Path = PACKAGE) -> list[str]:
     return sorted(name.removesuffix(".__init__") for name in names)
 
 
-@cache
 def imported_names(module: str, *, lazy: bool = True, package: Path = PACKAGE) -> frozenset[str]:
     """Like `imports`, of any package; `from a import b` gives both a and a.b, which need not be a module."""
+    at_once, in_functions = _imported_names(module, package)
+    return at_once | in_functions if lazy else at_once
+
+
+_STATEMENTS = ("body", "orelse", "finalbody", "handlers", "cases")
+"""Fields of syntax nodes that hold statements, in which alone an import can stand."""
+
+
+@cache
+def _imported_names(module: str, package: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """What a module imports when it is imported, and what its functions import when they are called."""
     path = module_file(module, package)
     assert path is not None, module
-    found: set[str] = set()
-    todo: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    holder = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
+    found: tuple[set[str], set[str]] = (set(), set())
+    todo: list[tuple[ast.AST, bool]] = [(ast.parse(path.read_text(encoding="utf-8")), False)]
     while todo:
-        node = todo.pop()
-        if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
-            todo.extend(node.orelse)
-            continue
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
-            continue
-        todo.extend(ast.iter_child_nodes(node))
+        node, called = todo.pop()
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            found[called].update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
-                holder = module.split(".") if path.name == "__init__.py" else module.split(".")[:-1]
                 parts = holder[: len(holder) - node.level + 1] + ([node.module] if node.module else [])
                 base = ".".join(parts)
-            found.add(base)
-            found.update(f"{base}.{alias.name}" for alias in node.names)
-    return frozenset(found)
+            found[called].add(base)
+            found[called].update(f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+            todo.extend((child, called) for child in node.orelse)
+        else:
+            inside = called or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            todo.extend((child, inside) for name in _STATEMENTS for child in getattr(node, name, ()))
+    return frozenset(found[False]), frozenset(found[True])
 
 
 def closure(modules: Iterable[str]) -> tuple[str, ...]:

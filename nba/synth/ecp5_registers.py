@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import Any
 
 MULTIPLIER = "MULT18X18D"
-MEMORY = "DP16KD"
+RAM_CELL = "DP16KD"
 REGISTER = "TRELLIS_FF"
 PRODUCT_BITS = 36
-MEMORY_BITS = 18
+PORT_BITS = 18
 """Of a port."""
-WHOLE = 2 * MEMORY_BITS
+WORD_BITS = 2 * PORT_BITS
 """Bits of a word that is read through both ports at once, by the clock of port B."""
 
 Bit = int | str
@@ -48,13 +48,13 @@ def _stages(cell: Cell) -> Iterator[_Stage]:
             parameters={"REG_OUTPUT_CLK": "CLK0", "REG_OUTPUT_CE": "CE0", "REG_OUTPUT_RST": "RST0"},
             inputs={"CE0": "1", "RST0": "0"},
         )  # fmt: skip
-    if cell["type"] == MEMORY:
-        both = int(str(parameters["DATA_WIDTH_A"]), 2) == WHOLE
+    if cell["type"] == RAM_CELL:
+        both = int(str(parameters["DATA_WIDTH_A"]), 2) == WORD_BITS
         for sides in ("AB",) if both else ("A", "B"):
             clock = f"CLK{sides[-1]}"
             if all(parameters[f"REGMODE_{s}"] == "NOREG" for s in sides) and parameters[f"{clock}MUX"] == clock:
                 yield _Stage(
-                    outputs=tuple(f"DO{s}{i}" for s in sides for i in range(MEMORY_BITS)), clock=clock, given=True,
+                    outputs=tuple(f"DO{s}{i}" for s in sides for i in range(PORT_BITS)), clock=clock, given=True,
                     parameters={f"REGMODE_{s}": "OUTREG" for s in sides}, inputs={f"OCE{s}": "1" for s in sides},
                 )  # fmt: skip
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nba.synth.ecp5_registers import MEMORY, MULTIPLIER, REGISTER, take_registers
+from nba.synth.ecp5_registers import MULTIPLIER, RAM_CELL, REGISTER, take_registers
 from nba.synth.yosys import run_yosys
 
 pytestmark = pytest.mark.eda
@@ -113,10 +113,10 @@ def test_the_register_of_a_memory_is_moved_into_the_block(bits: int, words: int,
     found = synthesised(tmp_path, body)
     before = counts(found)
     outputs = list(found["modules"]["top"]["ports"]["p"]["bits"])
-    assert before[MEMORY] == 1
+    assert before[RAM_CELL] == 1
     assert take_registers(found) == 1
     assert before - counts(found) == Counter({REGISTER: bits})
-    (cell,) = (c for c in found["modules"]["top"]["cells"].values() if c["type"] == MEMORY)
+    (cell,) = (c for c in found["modules"]["top"]["cells"].values() if c["type"] == RAM_CELL)
     given = [bit for port, bits_ in cell["connections"].items() if port.startswith("DO") for bit in bits_]
     assert set(outputs) <= set(given)
     modes = {name: cell["parameters"][name] for name in ("REGMODE_A", "REGMODE_B")}
@@ -143,6 +143,6 @@ ALWAYS = "always @(posedge clk) p <= word;"
 def test_other_registers_of_memories_stay_outside(always: str, tmp_path: Path) -> None:
     found = synthesised(tmp_path, MEMORY_BODY.format(address=9, last=17, words=1024, always=always))
     same = json.dumps(found)
-    assert counts(found)[MEMORY] == 1
+    assert counts(found)[RAM_CELL] == 1
     assert take_registers(found) == 0
     assert json.dumps(found) == same

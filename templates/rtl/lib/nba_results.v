@@ -302,6 +302,9 @@ module nba_results #(
       end
     end
   endgenerate
+  // One cycle later than own_q is early enough, and spares the way from the FIFO's memory to all multipliers.
+  reg [15:0]      res_mult_q;
+  always @(posedge clk) res_mult_q <= o_res_mult;
   reg [15:0]      res_row_sel;
   reg [RES_W-1:0] res_word;
   always @* begin
@@ -386,7 +389,7 @@ module nba_results #(
     .s_mult      (mult),
     .s_shift     (more),
     .s_res       (res_word),
-    .c_res_mult  (o_res_mult),
+    .c_res_mult  (res_mult_q),
     .c_res_signed(o_res_signed),
     .c_round     (o_round),
     .c_least     (early_shift),
