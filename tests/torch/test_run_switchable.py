@@ -20,24 +20,25 @@ from tests.torch.test_run import nba
 
 pytestmark = [pytest.mark.torch, pytest.mark.eda, pytest.mark.xdist_group("run-switchable")]
 
-SPEC = """
+MAPPING_EFFORT = 12_000
+SPEC = f"""
 name: small
 seed: 3
-dataset: {name: digits, train_images: 300}
+dataset: {{name: digits, train_images: 300}}
 network:
   stem_channels: 8
-  stages: [{channels: 8, blocks: 1, stride: 2}, {channels: 12, blocks: 1}]
+  stages: [{{channels: 8, blocks: 1, stride: 2}}, {{channels: 12, blocks: 1}}]
   operators: [k3_e1, k3_e2, skip]
   head_channels: 16
 precision: switchable
-switchable: {bitwidths: [2, 4, 32], hierarchy: mcu-class}
+switchable: {{bitwidths: [2, 4, 32], hierarchy: mcu-class, mapping_effort: {MAPPING_EFFORT}}}
 platform: pynq-z2
-budgets: {dsp: 40, bram: 20}
+budgets: {{dsp: 40, bram: 20}}
 objective: edp
 schedule:
-  search: {pretrain_epochs: 1, joint_epochs: 1}
-  train: {epochs: 3}
-verify: {verilator: 0, icarus: 2, hls: 4}
+  search: {{pretrain_epochs: 1, joint_epochs: 1}}
+  train: {{epochs: 3}}
+verify: {{verilator: 0, icarus: 2, hls: 4}}
 """
 
 
@@ -84,6 +85,7 @@ def test_every_bitwidth_is_mapped_and_shown(built: Path) -> None:
         assert found["edp_pj_cycles"] == found["energy_pj"] * found["latency_cycles"]
         mapping = json.loads((built / "build" / "mapping" / f"at{bits}.json").read_text())
         assert sum(layer["cost"]["cycles"] for layer in mapping["layers"]) == found["latency_cycles"]
+        assert mapping["evaluations"] < 2 * MAPPING_EFFORT * len(mapping["layers"])
         assert "parallel-for" in (built / "build" / "mapping" / f"at{bits}.txt").read_text()
     page = (built / "build" / "report" / "report.html").read_text()
     assert "accuracy against EDP" in page

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def run(context: Context) -> None:
     """Writes at<bits>.json (mappings, costs) and at<bits>.txt (the loop nests, to be read) for every bitwidth."""
     from nba.learn.space.network import skeleton
+    from nba.loopnest.evolve import EVALUATIONS
     from nba.loopnest.network import layers_of
     from nba.loopnest.network_map import map_loop_nests
     from nba.loopnest.report import mapping_json, network_text
@@ -35,6 +36,7 @@ def run(context: Context) -> None:
         )  # fmt: skip
         results[bits] = map_loop_nests(
             layers, found, objective=loopnest_objective(spec), seed=spec.seed,
+            effort=wanted.mapping_effort or EVALUATIONS,
             progress=LayerProgress(context.progress, f"loop nests at {bits} bits"),
         )  # fmt: skip
         write_atomic(context.folder / f"at{bits}.json", mapping_json(results[bits]))
@@ -79,7 +81,7 @@ STAGE = Stage(
     after=("cascade",),
     sections=(
         "seed", "objective", "switchable.bitwidths", "switchable.stem_bits", "switchable.classifier_bits",
-        "switchable.hierarchy",
+        "switchable.hierarchy", "switchable.mapping_effort",
     ),
     package_data=(HIERARCHIES,), packages=("numpy", "numba"),
 )  # fmt: skip

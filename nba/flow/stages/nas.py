@@ -37,6 +37,7 @@ def run(context: Context) -> None:
     from nba.learn.switchable.search_result import save_switchable_search
     from nba.learn.switchable.tabulate import efficiency_table
     from nba.learn.train import ranks
+    from nba.loopnest.evolve import EVALUATIONS
 
     spec, wanted = context.spec, context.spec.switched
     dataset = load_data(context, spec.schedule.search.resized_crop)
@@ -44,8 +45,9 @@ def run(context: Context) -> None:
     mapped_on = hierarchy.of(spec)
     config = spec.schedule.search.in_cycles(mapped_on.clock_mhz)
     table = efficiency_table(
-        space, wanted.bitwidths[0], mapped_on, efficiency_objective(spec), spec.seed, progress=context.progress,
-        stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
+        space, wanted.bitwidths[0], mapped_on, efficiency_objective(spec), spec.seed,
+        wanted.mapping_effort or EVALUATIONS, context.progress, stem_bits=wanted.stem_bits,
+        classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
     checkpoint = context.folder / _CHECKPOINT
     found = search_switchable(
@@ -71,7 +73,7 @@ STAGE = Stage(
     preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "objective", "schedule.search", *CASCADE,
-        "switchable.architecture_bits", "switchable.hierarchy",
+        "switchable.architecture_bits", "switchable.hierarchy", "switchable.mapping_effort",
     ),
     package_data=(HIERARCHIES,), packages=("torch", "numpy", "scikit-learn", "numba"), together=True,
     scratch=(_CHECKPOINT,),

@@ -69,8 +69,9 @@ class Switchable(Cascade):
     The weights of the search see every bitwidth; architecture_bits: what its operators are chosen by, the lowest, the
     highest or all of them. hierarchy: the loop-nest model whose energy and latency are the cost of the search, and on
     which every bitwidth is mapped: eyeriss-like, tpu-like, mcu-class, chunk-<platform> (our own template, which has no
-    12 and 32 bits), or the path of a description in YAML. hardware_bits: the one bitwidth (8
-    or less) that is emitted as hardware (null: all of them, as modes of one accelerator, chosen at run time).
+    12 and 32 bits), or the path of a description in YAML. mapping_effort: loop nests that are evaluated for every layer
+    (null: as many as `map` does). hardware_bits: the one bitwidth (8 or less) that is emitted as hardware (null: all of
+    them, as modes of one accelerator, chosen at run time).
     """
 
     bitwidths: Annotated[
@@ -78,6 +79,7 @@ class Switchable(Cascade):
     ] = (4, 8, 12, 16, 32)
     architecture_bits: ArchitectureBits = "lowest"
     hierarchy: Annotated[str, Field(min_length=1)] = "eyeriss-like"
+    mapping_effort: Annotated[int, Field(ge=100, le=100_000_000, strict=True)] | None = None
     hardware_bits: Annotated[int, Field(ge=2, le=MASTER_BITS, strict=True)] | None = None
 
     @model_validator(mode="after")
