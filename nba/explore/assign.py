@@ -289,13 +289,13 @@ def climb(
     edges: np.ndarray,
     limits: Limits,
     weights: tuple[int, int],
-    share: float,
+    share: float | np.ndarray,
     steps: int,
     rng: np.random.Generator,
 ) -> Assignment | None:
     """Local search from the partition `owner` [layers]; kinds bool [K] (mixes?); edges int64 [E, 3] (producer layer
     or -1, consumer layer, 1 for residual); `weights`: price of a DSP and of a BRAM18; `share`: part of a map that a
-    ring is taken to hold. None if nothing is within `limits`."""
+    ring is taken to hold, of all or [layers, 2, 1] of every input and residual. None if nothing is within `limits`."""
     names, group = np.unique(table.pq * 4096 + table.lanes, return_inverse=True)
     t = (
         table.pm, table.pn, table.pq, pp, table.packing, table.lanes, table.mixes, table.work, table.weight_words,

@@ -21,7 +21,7 @@ from nba.core.errors import InfeasibleError
 from nba.explore.assign import Assignment, EngineTable, Limits, climb
 from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
-from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder
+from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder, turned_shares
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
 from nba.explore.refine import Engines, engines_of, engines_usage, refine
 from nba.explore.trim import trim
@@ -51,7 +51,8 @@ DSP_SHARES = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 """Parts of the DSP budget that are tried in turn while some other budget is exceeded: smaller engines need less of
 everything."""
 MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
-"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn."""
+"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn; at last what
+those of row programs hold."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
 SIFTED = 40
@@ -213,7 +214,7 @@ class _Search:
         self.shapes = self._shapes(min_chunks, max_chunks)
         self.least_chunks = min(mixing + other for mixing, other in self.shapes)
         self.tables: dict[int, EngineTable] = {}
-        self.share = 1.0
+        self.share: float | np.ndarray = 1.0
         self.free = 0
         self.lower = 0
         self._optimistic: int | None = None
@@ -273,8 +274,11 @@ class _Search:
             owners.append(owner)
         return owners
 
-    def assignments(self, limits: tuple[int, int], start: Accelerator | None, share: float) -> list[Assignment]:
-        """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map."""
+    def assignments(
+        self, limits: tuple[int, int], start: Accelerator | None, share: float | np.ndarray
+    ) -> list[Assignment]:
+        """The best assignments within `limits` (DSP, BRAM18), best first; rings are taken to hold `share` of a map (as
+        `climb` has it)."""
         self.share = share
         jobs = [(pp, shape, owner) for pp in self.columns() for shape in self.shapes for owner in self.starts(shape)]
         if start is not None and start.pp in self.columns():
@@ -378,7 +382,7 @@ class _Search:
         self.free = 0
 
     def _fastest_with(self, start: Accelerator | None) -> None:
-        for share in MAP_SHARES:
+        for share in (*MAP_SHARES, turned_shares(self.network)):
             found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
             for n, a in enumerate(found[: self.effort.finalists]):
                 ceiling = None

@@ -13,14 +13,13 @@ from nba.boards import Platform
 from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
 from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
-from nba.explore.rings import RingSearch, Speed, Use
-from nba.explore.turns import with_turns
-from nba.ir.accelerator import Accelerator, Chunk, Job
+from nba.explore.rings import RingMemory, RingSearch, Speed, Use
+from nba.explore.turns import phases, serial_rows, with_turns
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.design import Cost
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
-from nba.machine.kernels import BLOCK_BITS
 from nba.machine.logic import PlaceLimits, logic, with_multipliers
 from nba.machine.program import Program, lower, with_rings
 from nba.machine.resources import predict
@@ -31,6 +30,8 @@ BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
 """LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
 SLACKS = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(5, 2), Fraction(4))
 """Rows that the layers of a row program wait beyond those that they need (nba.explore.turns)."""
+TYPICAL_SLACK = SLACKS[1]
+"""What the search for engines takes their rings for."""
 BURSTS = (1, 2, 4)
 """Rows that they compute at a time."""
 SPARE_ROWS = 2
@@ -94,13 +95,6 @@ def judged(
         interval_cycles=speed.interval_cycles, latency_cycles=speed.first_output_latency_cycles,
     )  # fmt: skip
     return Candidate(accelerator=accelerator, speed=speed, cost=cost)
-
-
-def _memory_size(program: Program, platform: Platform) -> int:
-    """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring shows
-    before it saves a whole block."""
-    bits = sum(e.depth_words * e.lanes * e.code_bits * program.banks for e in program.edges)
-    return predict(program, platform).bram18 * BLOCK_BITS + bits // 4
 
 
 def build(
@@ -173,7 +167,8 @@ def _complete(
     def blocks(trial: Accelerator) -> int:
         return predict(with_rings(base, network, trial), platform).bram18
 
-    if (budgets is None or budgets.limits is None) and predict(base, platform).bram18 > max_bram18:
+    limits = None if budgets is None else budgets.limits
+    if limits is None and predict(base, platform).bram18 > max_bram18:
         return None, False
     try:
         goal = search.exact(rows)
@@ -183,18 +178,27 @@ def _complete(
     complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
     fits = blocks(complete) <= max_bram18
     if not fits:
-        smaller = search.fit(
-            rows,
-            lambda a: blocks(a) <= max_bram18,
-            lambda a: _memory_size(with_rings(base, network, a), platform),
-            ceiling,
-        )
+        smaller = _smaller(search, rows, base, platform, max_bram18, ceiling, limits is not None)
         if smaller is None:
             return None, False
-        goal = search.exact(smaller)
-        complete = _priced(network, search.with_rows(smaller), platform, budgets, modes)
-    limits = None if budgets is None else budgets.limits
+        rows, price = smaller
+        goal = search.exact(rows)
+        complete = _priced(network, replace(search.with_rows(rows), block_luts=price), platform, budgets, modes)
     return judged(network, complete, goal, platform, modes, limits), fits
+
+
+def _smaller(
+    search: RingSearch, rows: dict[Use, int], base: Program, platform: Platform, max_bram18: int, ceiling: int | None,
+    priced: bool,
+) -> tuple[dict[Use, int], int] | None:  # fmt: skip
+    """Rings of `base` within `max_bram18`, and the price of block RAM with which they are: that of `base`, or the first
+    one with which there are such rings."""
+    for price in (base.block_luts, *(BLOCK_PRICES if priced else ())):
+        memory = RingMemory(replace(base, block_luts=price), platform)
+        found = search.fit(rows, memory, max_bram18, ceiling)
+        if found is not None:
+            return found, price
+    return None
 
 
 def _priced(
@@ -243,6 +247,15 @@ def turned(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSea
             found.append((search.quick(rows).interval_cycles, n, search, rows))
         _, _, search, rows = min(found, key=lambda f: f[:2])
         yield search, rows
+
+
+def turned_shares(network: Network) -> np.ndarray:
+    """Part of a map that the rings of row programs hold, float [layers, 2, 1] (input, residual)."""
+    found = np.zeros((len(network.layers), 2, 1))
+    for (tensor, consumer, port), rows in serial_rows(network, phases(network, TYPICAL_SLACK)).items():
+        if consumer != HOST:
+            found[consumer, int(port == "residual"), 0] = rows / network.tensors[tensor].height
+    return found
 
 
 def reorder(

@@ -3,17 +3,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import ceil
 
 import numpy as np
 
+from nba.boards import Platform
 from nba.core.errors import DeadlockError
 from nba.explore.modulo import make_rings, uses_of
 from nba.ir.accelerator import Accelerator, Port
 from nba.ir.network import Network
+from nba.machine.kernels import BLOCK_BITS
 from nba.machine.program import Program, lower, min_ring_rows, with_rings
+from nba.machine.resources import edge_bram18, predict
 from nba.machine.schedule import Tables, run_tables, tables
 from nba.machine.steady import steady_interval
 
@@ -69,6 +72,44 @@ def speed_of(program: Program, in_flight: int) -> Speed:
     """`speed` of a lowered design with at most so many frames inside the machine at once."""
     latency = run_tables(program, tables(program), in_flight + 1).first_output_latency_cycles
     return Speed(interval_cycles=ceil(steady_interval(program)), first_output_latency_cycles=latency)
+
+
+class RingMemory:
+    """The block RAM of a design whose rings have any number of rows; all else of it is that of `program`."""
+
+    def __init__(self, program: Program, platform: Platform):
+        self._program, self._platform = program, platform
+        self._rings = [
+            [((ring.tensor, ring.consumer, edge.port), ring.row_words) for ring in edge.rings] for edge in program.edges
+        ]
+        found = predict(program, platform)
+        self._fixed = found.bram18 - sum(edge.bram18 for edge in found.edges)
+        self._blocks: dict[tuple[int, int], int] = {}
+
+    def _depths(self, rows: Mapping[Use, int]) -> list[int]:
+        return [sum(rows[use] * words for use, words in rings) for rings in self._rings]
+
+    def _edge(self, number: int, depth: int) -> int:
+        found = self._blocks.get((number, depth))
+        if found is None:
+            edge = replace(self._program.edges[number], depth_words=depth)
+            found = edge_bram18(edge, self._program.banks, self._platform, self._program.block_luts)
+            self._blocks[number, depth] = found
+        return found
+
+    def bram18(self, rows: Mapping[Use, int]) -> int:
+        """18 Kib block RAMs of the design with rings of these sizes."""
+        return self._fixed + sum(self._edge(number, depth) for number, depth in enumerate(self._depths(rows)))
+
+    def size(self, rows: Mapping[Use, int]) -> int:
+        """Memory in bits as it counts against the budget, with a share of the bits themselves, so that cutting a ring
+        shows before it saves a whole block."""
+        program, depths = self._program, self._depths(rows)
+        bits = sum(
+            depth * edge.lanes * edge.code_bits * program.banks
+            for depth, edge in zip(depths, program.edges, strict=True)
+        )
+        return self.bram18(rows) * BLOCK_BITS + bits // 4
 
 
 class RingSearch:
@@ -164,26 +205,22 @@ class RingSearch:
         return tensor.width * tensor.channels
 
     def fit(
-        self,
-        rows: dict[Use, int],
-        fits: Callable[[Accelerator], bool],
-        size: Callable[[Accelerator], int],
-        ceiling: int | None = None,
+        self, rows: dict[Use, int], memory: RingMemory, max_bram18: int, ceiling: int | None = None
     ) -> dict[Use, int] | None:
-        """Smaller rings until `fits`: step by step the ring that saves most `size` per cycle lost. None if even the
-        smallest rings that work do not fit, or if the interval reaches `ceiling`."""
+        """Smaller rings until `memory` takes at most `max_bram18`: step by step the ring that saves most memory per
+        cycle lost. None if even the smallest rings that work do not fit, or if the interval reaches `ceiling`."""
         rows = dict(rows)
-        if not fits(self.with_rows(self.low)):
+        if memory.bram18(self.low) > max_bram18:
             return None
-        while not fits(self.with_rows(rows)):
-            before, cost = size(self.with_rows(rows)), self.quick(rows).interval_cycles
+        while memory.bram18(rows) > max_bram18:
+            before, cost = memory.size(rows), self.quick(rows).interval_cycles
             if ceiling is not None and cost >= ceiling:
                 return None
             best: tuple[float, Use, int] | None = None
             for use in self.uses:
                 for target in {self.low[use], (self.low[use] + rows[use]) // 2}:
                     trial = {**rows, use: target}
-                    saved = before - size(self.with_rows(trial)) if target < rows[use] else 0
+                    saved = before - memory.size(trial) if target < rows[use] else 0
                     if saved <= 0:
                         continue
                     try:

@@ -137,11 +137,16 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: P
     )
 
 
+def edge_bram18(edge: EdgeLayout, count: int, platform: Platform, block_luts: int) -> int:
+    """18 Kib block RAMs of the `count` banks of an edge, where a block RAM is worth `block_luts`."""
+    return _of(banks(edge, count), platform, block_luts)
+
+
 def predict(program: Program, platform: Platform) -> Resources:
     """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
     chunks = tuple(_chunk(k, chunk, program.pp, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
-        EdgeResources(edge=e, bram18=_of(banks(edge, program.banks), platform, program.block_luts))
+        EdgeResources(edge=e, bram18=edge_bram18(edge, program.banks, platform, program.block_luts))
         for e, edge in enumerate(program.edges)
     )
     return Resources(

@@ -13,14 +13,15 @@ from nba.boards import get
 from nba.core.errors import DeadlockError, InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator, map_certified
-from nba.explore.finalise import judged, reorder
+from nba.explore.finalise import judged, reorder, turned_shares
 from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
-from nba.explore.rings import RingSearch, speed
+from nba.explore.rings import RingMemory, RingSearch, speed
 from nba.explore.space import AcceleratorSpace, accelerator_of
 from nba.ir.accelerator import Accelerator, Job, Ring
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
 from nba.machine.designs import layer_table
+from nba.machine.kernels import BLOCK_BITS
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.steady import steady_interval
@@ -70,6 +71,36 @@ def test_rings_are_minimal_and_as_fast_as_unlimited_ones() -> None:
         for use, size in rows.items():
             if size > search.low[use]:
                 assert not search.meets({**rows, use: size - 1}, goal), use
+
+
+@pytest.mark.parametrize("block_luts", [0, 128])
+def test_memory_of_rings_is_that_of_the_whole_design(block_luts: int) -> None:
+    platform, rng = get("zc706"), np.random.default_rng(block_luts)
+    accelerator = replace(find_accelerator(SMALL, platform, Budgets(dsp=40, bram=60))[0], block_luts=block_luts)
+    search = RingSearch(SMALL, accelerator)
+    memory = RingMemory(lower(SMALL, accelerator), platform)
+    sizes = set()
+    for _ in range(20):
+        rows = {use: int(rng.integers(1, 60)) for use in search.uses}
+        program = lower(SMALL, search.with_rows(rows))
+        blocks = predict(program, platform).bram18
+        assert memory.bram18(rows) == blocks
+        bits = sum(e.depth_words * e.lanes * e.code_bits * program.banks for e in program.edges)
+        assert memory.size(rows) == blocks * BLOCK_BITS + bits // 4
+        sizes.add(blocks)
+    assert len(sizes) > 5
+
+
+def test_rings_of_row_programs_hold_parts_of_maps() -> None:
+    shares = turned_shares(DIGITS)
+    assert shares.shape == (len(DIGITS.layers), 2, 1)
+    residual = [layer.residual is not None for layer in DIGITS.layers]
+    assert (shares[:, 0] > 0).all()
+    assert ((shares[:, 1, 0] > 0) == residual).all()
+    for i, layer in enumerate(DIGITS.layers):
+        height = DIGITS.tensors[layer.input].height
+        assert shares[i, 0, 0] * height >= min(layer.kernel_h, height)
+    assert shares[0, 0, 0] < 1
 
 
 def test_rings_inside_a_chunk_hold_whole_maps() -> None:
