@@ -257,12 +257,10 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
 
 def uses_of(network: Network) -> list[tuple[int, int, Port]]:
     """(tensor, consumer or HOST, port) of every ring that a design of `network` has, in a fixed order."""
-    uses: list[tuple[int, int, Port]] = []
-    for tensor in range(len(network.tensors)):
-        for layer, port in network.consumers(tensor):
-            uses.append((tensor, layer, "main" if port == "main" else "residual"))
+    uses: list[tuple[int, int, Port]] = [(layer.input, i, "main") for i, layer in enumerate(network.layers)]
+    uses += [(layer.residual, i, "residual") for i, layer in enumerate(network.layers) if layer.residual is not None]
     uses.append((len(network.layers), HOST, "main"))
-    return uses
+    return sorted(uses)
 
 
 def make_rings(network: Network, accelerator: Accelerator, rows: dict[tuple[int, int, Port], int]) -> tuple[Ring, ...]:
