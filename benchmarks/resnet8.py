@@ -89,11 +89,11 @@ def all_precisions(platform: Platform, budgets: Budgets) -> tuple[Design, Weight
     return modes_design(shared, found.accelerator, platform, name="resnet8 modes", seed=8)
 
 
-def simulated(design: Design, weights: Weights) -> list[RtlResult]:
+def simulated(design: Design, weights: Weights, most_frames: int = MOST_FRAMES) -> list[RtlResult]:
     """A batch in every mode, so long that its interval in the middle is the steady one."""
     programs = design_programs(design.network, design.accelerator, design.modes)
-    frames = next(n for n in range(4, MOST_FRAMES + 1) if all(reach(p, n).reached for p in programs))
-    with tempfile.TemporaryDirectory(prefix="nba-resnet8-") as name:
+    frames = next(n for n in range(4, most_frames + 1) if all(reach(p, n).reached for p in programs))
+    with tempfile.TemporaryDirectory(prefix=f"nba-{design.name.split()[0]}-") as name:
         folder = Path(name)
         emit_bundle(design, weights, folder / "bundle", default_images(design, frames))
         run = simulate_rtl(
