@@ -101,10 +101,13 @@ def figures(name: str, case: Case) -> dict[str, tuple[float, str]]:
 def main() -> None:
     """Map, emit, simulate, print; record on request."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("cases", nargs="*", choices=[*CASES, []], default=list(CASES), help="default: all")
+    parser.add_argument("cases", nargs="*", metavar="NAME", help=f"{', '.join(CASES)} (default: all)")
     parser.add_argument("--record", action="store_true", help="put the figures into benchmarks/figures.json")
     args = parser.parse_args()
-    for name in args.cases:
+    unknown = sorted(set(args.cases) - set(CASES))
+    if unknown:
+        parser.error(f"{', '.join(unknown)}: not there; there are {', '.join(CASES)}")
+    for name in args.cases or CASES:
         found = figures(name, CASES[name])
         table = Table(title=name, title_justify="left", box=None)
         table.add_column("figure")
