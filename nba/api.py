@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nba.boards import Platform, get, names
+from nba.boards import Platform, load_board, names
 from nba.core import assets
 from nba.core.progress import Progress, Silent
 from nba.core.section import merged
@@ -149,21 +149,24 @@ def map_network(
 ) -> Mapped:  # fmt: skip
     """An accelerator for an integer network on a board, within hard budgets.
 
-    platform: a board, or its name. objective: what is made small: interval, latency, energy or edp. The same arguments
-    give the same accelerator. columns: how many columns of a map an engine may work on, numbers of 1..16; None: 1, 2, 4
-    or 8. effort: how long to look. progress: called with (done, total, note) now and then.
+    platform: a board, its name, or the path of a board file. objective: what is made small: interval, latency, energy
+    or edp. The same arguments give the same accelerator. columns: how many columns of a map an engine may work on,
+    numbers of 1..16; None: 1, 2, 4 or 8. effort: how long to look. progress: called with (done, total, note) now and
+    then.
 
     The result holds the accelerator, its exact cost and, where the interval is the objective, what is proved about it.
     Raises SpecError for an unknown board; InfeasibleError, which names the budget that cannot be met and the closest
     design found.
     """
     from nba.explore.choose import Effort, map_certified
+    from nba.machine.resources import searched_exactly
 
-    board = get(platform) if isinstance(platform, str) else platform
-    return map_certified(
+    board = load_board(platform) if isinstance(platform, str) else platform
+    found = map_certified(
         network, board, budgets, objective=objective, seed=seed, min_chunks=min_chunks, max_chunks=max_chunks,
         columns=columns, effort=effort or Effort(), progress=progress,
     )  # fmt: skip
+    return found if searched_exactly(network, board) else replace(found, certificate=None)
 
 
 def make_design(
@@ -175,11 +178,11 @@ def make_design(
     Raises DesignError if the weights do not fit the network, or the accelerator the template."""
     from nba.machine.check import check_design
 
-    board = get(platform) if isinstance(platform, str) else platform
+    board = load_board(platform) if isinstance(platform, str) else platform
     design = Design(
         name=name or network.name, network=network, accelerator=mapping.accelerator, platform=board.name,
         clock_mhz=board.clock_mhz, cost=mapping.cost, weights_sha256=weights_digest(weights), seed=seed,
-        versions=(("nba-codesign", __version__),),
+        versions=(("nba-codesign", __version__),), board=board.described,
     )  # fmt: skip
     check_design(design, weights, where=f"design {design.name!r}")
     return design

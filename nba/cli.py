@@ -19,7 +19,8 @@ app = typer.Typer(
     name="nba-codesign",
     help="Turn a dataset and a hardware budget into a matched network, bitwidths and accelerator. Verilog and HLS C++ "
     "are checked to compute the integers of the network bit for bit, and the Verilog to take the predicted cycles.",
-    epilog=f"Built-in specs: {', '.join(assets.examples())}. Boards: {', '.join(names())}.",
+    epilog=f"Built-in specs: {', '.join(assets.examples())}. Boards: {', '.join(names())}, or a YAML "
+    "file that describes one (docs/boards.md).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -168,7 +169,7 @@ def _verify(
 
 @app.command(name="synth")
 def _synth(bundle: Bundle, debug: Debug = False) -> None:
-    """Synthesise a bundle for Xilinx 7-series with yosys, and compare DSP and BRAM with the prediction.
+    """Synthesise a bundle with yosys for the family of its device, and compare DSP and BRAM with the prediction.
 
     The exit status is 1 if they differ.
     """

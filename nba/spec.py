@@ -15,9 +15,10 @@ from pydantic import (
     model_validator,
 )
 
+from nba.boards.table import unknown_board
 from nba.core.errors import SpecError
 from nba.core.section import Section, with_preset
-from nba.core.yamlfile import dump_yaml, explain, names_a_file, near, parse_yaml, report, value_at
+from nba.core.yamlfile import dump_yaml, explain, names_a_file, parse_yaml, report, value_at
 from nba.explore.config import ChunkLimits, RunBudgets
 from nba.learn.data.config import DataConfig
 from nba.learn.search.config import SWITCHABLE_SEARCH, SearchSchedule
@@ -67,9 +68,10 @@ class Verify(Section):
 
 
 class Spec(Section):
-    """One run of nba-codesign. precision: `mixed` gives every block bits of its own; `switchable` gives one network
-    that works at several bitwidths, as the section of that name says. architecture: a file with the operator and the
-    bits of every block (docs/architecture-file.md); nothing is searched then."""
+    """One run of nba-codesign. platform: a built-in board, or a file that describes one (docs/boards.md). precision:
+    `mixed` gives every block bits of its own; `switchable` gives one network that works at several bitwidths, as the
+    section of that name says. architecture: a file with the operator and the bits of every block
+    (docs/architecture-file.md); nothing is searched then."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
@@ -172,7 +174,8 @@ class Spec(Section):
 
 def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str]) -> Spec:
     """The spec written in `text`; `where` names it in messages, `platforms` are the legal names of the field
-    `platform`. Relative paths (`PATHS`) are relative to `folder`. Raises SpecError with every error of the text."""
+    `platform`, which may name a file as well. Relative paths (`PATHS`) are relative to `folder`. Raises SpecError with
+    every error of the text."""
     raw = parse_yaml(text, where=where, what="spec", fields=Spec.model_fields)
     problems: list[str] = []
     spec: Spec | None = None
@@ -181,9 +184,8 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     except ValidationError as err:
         problems.extend(explain(err, Spec))
     platform = raw.get("platform")
-    if isinstance(platform, str) and platform not in platforms:
-        legal = ", ".join(sorted(platforms))
-        problems.append(f"platform: {platform!r} is not known{near(platform, platforms)}; legal: {legal}")
+    if isinstance(platform, str) and platform not in platforms and not names_a_file(platform):
+        problems.append(unknown_board(platform, platforms))
     if problems or spec is None:
         raise SpecError(report(where, problems))
     for field, path in paths_of(spec).items():
@@ -194,6 +196,7 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
 PATHS: dict[str, Callable[[str], bool]] = {
     "architecture": lambda text: True,
     "dataset.path": lambda text: True,
+    "platform": names_a_file,
     "switchable.hierarchy": names_a_file,
     "schedule.train.distillation.teacher": lambda text: text != "float",
 }

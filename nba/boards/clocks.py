@@ -8,7 +8,7 @@ beside it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 STEP_MHZ = 5.0
 """Supported clocks are multiples of this, rounded down."""
@@ -28,13 +28,15 @@ class FamilyClock:
     """The clock of a family of devices.
 
     module_ns: the slowest library module without wires [ns], measured at `commit`; margin: what this is multiplied
-    with, for wires and for paths between modules.
+    with, for wires and for paths between modules. measured_on: the family whose delays these are, where it is another
+    one.
     """
 
     family: str
     module_ns: float
     margin: float
     commit: str
+    measured_on: str | None = None
 
     @property
     def clock_mhz(self) -> float:
@@ -44,8 +46,9 @@ class FamilyClock:
     @property
     def note(self) -> str:
         """What kind of figure it is, and where it is from."""
+        where = f"that of {self.measured_on}, whose silicon is slower, " if self.measured_on else ""
         return (
-            f"an estimate: {self.module_ns:g} ns for the slowest module without wires, times {self.margin:g} "
+            f"an estimate: {where}{self.module_ns:g} ns for the slowest module without wires, times {self.margin:g} "
             f"(commit {self.commit})"
         )
 
@@ -53,6 +56,10 @@ class FamilyClock:
 SEVEN_SERIES = FamilyClock(family="7-series", module_ns=2.78, margin=2.2, commit="6164cbadc7a6")
 """Figure clock.xc7.slowest_module_ns. The margin: 2 for wires, and 1.1 for paths between modules, which whole designs
 have (3.07 ns in benchmarks/RESULTS.md)."""
+
+ULTRASCALE_PLUS = replace(SEVEN_SERIES, family="ultrascale+", measured_on="7-series")
+"""yosys knows no delays of the DSP blocks and block RAMs of UltraScale+, so that nothing could be measured. Its silicon
+(16 nm) is faster than that of 7-series (28 nm): the clock of 7-series is on the safe side."""
 
 ROUTED_ECP5: RoutedClock | None = None
 """Figure clock.ecp5.small_design_mhz: the slower of two small designs on an LFE5U-85F, speed grade 8, median of three

@@ -140,6 +140,7 @@ def _context(
         "name": design.name,
         "top": identifier(design.name),
         "part": platform.part,
+        "family": platform.family,
         "clock_mhz": design.clock_mhz,
         "rtl_files": sorted(p.removeprefix("rtl/") for p in text if p.startswith("rtl/") and p.endswith(".v")),
         "memory_files": sorted(p.removeprefix("rtl/") for p in text if p.endswith(".mem")),
@@ -186,7 +187,7 @@ def render_bundle(
     """
     programs = design_programs(design.network, design.accelerator, design.modes)
     program = programs[0]
-    platform = get_platform(design.platform)
+    platform = get_platform(design.platform, design.board)
     _check_cost(design, programs, platform)
     top = identifier(design.name)
     x = default_images(design, FRAMES) if images is None else images

@@ -308,7 +308,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
     """
     programs = programs or design_programs(design.network, design.accelerator, design.modes)
     program = programs[0]
-    platform = get_platform(design.platform)
+    platform = get_platform(design.platform, design.board)
     ends, views = _connections(program, platform)
     chunks = [
         _chunk_view(k, chunk, program.banks, design.network, platform, ends[k], views, weights)

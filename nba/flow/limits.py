@@ -15,11 +15,19 @@ if TYPE_CHECKING:
     from nba.spec import Spec
 
 
-def platform_of(spec: Spec) -> Platform:
-    """The platform of a spec, at the clock that the spec asks for."""
-    from nba.boards import get
+BOARDS = "boards/platforms"
+"""Folder of the package with the boards that have a name."""
 
-    platform, wanted = get(spec.platform), spec.budgets.clock_mhz
+
+def platform_of(spec: Spec) -> Platform:
+    """The platform of a spec, at the clock that the spec asks for. Raises SpecError for a file that describes none."""
+    from nba.boards import load_board
+
+    try:
+        platform = load_board(spec.platform)
+    except SpecError as err:
+        raise SpecError(f"platform: {str(err).removeprefix('platform: ')}") from None
+    wanted = spec.budgets.clock_mhz
     return platform if wanted is None else replace(platform, clock_mhz=wanted)
 
 
@@ -43,11 +51,12 @@ def check_limits(spec: Spec) -> None:
         for name, wanted, there in device
         if wanted is not None and wanted > there
     ]
-    supported = platform.family.clock_mhz
+    family = platform.family.clock
+    supported = family.clock_mhz
     if platform.clock_mhz > supported:
         problems.append(
             f"budgets.clock_mhz: {platform.clock_mhz:.12g}, but {megahertz(supported)} are supported on "
-            f"{platform.family.family} ({platform.family.note}); give at most that"
+            f"{family.family} ({family.note}); give at most that"
         )
     cycles = budgets_of(spec)
     if cycles.interval_cycles == 0:

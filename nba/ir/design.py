@@ -8,6 +8,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from nba.boards.schema import BoardText
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network, Weights, document
 
@@ -48,6 +49,8 @@ class Design:
     A design of several modes executes `network` (mode 0) or one of `modes` (1, 2, ...), chosen at run time, from the
     same stored weights (nba.ir.mode_rules). The weights of such a design, wherever they go with it, are those of all
     modes one after the other, in this order; `mode` takes them apart.
+
+    board: the description of the platform, where it is no built-in board (nba.boards.get takes both).
     """
 
     name: str
@@ -61,6 +64,7 @@ class Design:
     versions: tuple[tuple[str, str], ...]
     format: int = FORMAT
     modes: tuple[Network, ...] = ()
+    board: BoardText | None = None
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -73,8 +77,9 @@ class Design:
         return self.networks[index], weights[index * n_layers : (index + 1) * n_layers]
 
     def document(self) -> dict[str, Any]:
-        """The content of design.json. A design of one mode has no key `modes`; chunks do not name multipliers that are
-        in DSP blocks, nor turns where they have none, nor the accelerator a price of block RAM that is 0."""
+        """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
+        chunks do not name multipliers that are in DSP blocks, nor turns where they have none, nor the accelerator a
+        price of block RAM that is 0."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -86,6 +91,9 @@ class Design:
             del found["accelerator"]["block_luts"]
         if not self.modes:
             del found["modes"]
+        del found["board"]
+        if self.board is not None:
+            found["board"] = self.board.model_dump(mode="json", exclude_none=True)
         return found
 
     def canonical_json(self) -> str:

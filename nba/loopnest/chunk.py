@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from nba.boards import PLATFORMS, Platform, get
+from nba.boards import Platform, get, names
 from nba.boards.energy import Entry
 from nba.ir.accelerator import Chunk
 from nba.ir.network import LEGAL_BITS, Network
@@ -38,7 +38,7 @@ ALL: tuple[Operand, ...] = ("weights", "inputs", "outputs")
 
 def chunk_names() -> tuple[str, ...]:
     """Names of the chunk template on each platform."""
-    return tuple(PREFIX + name for name in sorted(PLATFORMS))
+    return tuple(PREFIX + name for name in names())
 
 
 def sum_bits(bits: int) -> int:

@@ -130,7 +130,7 @@ def _block_counts(
     ints: np.ndarray, classes: np.ndarray, earlier: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray,
     out_lanes: np.ndarray, out_rows: np.ndarray, mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray,
     chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, min_words: int, min_bits: int, block_luts: int,
-    found: np.ndarray,
+    wide_bits: int, found: np.ndarray,
 ) -> None:  # fmt: skip
     """found [B, 2]: DSP and BRAM18 of every design; ints [L, 18] by _COLUMNS, classes [L, 4]: columns, M, N, columns
     of the input by stride, less 0.5; earlier [2, L]: uses of the same tensor before, by port.
@@ -203,6 +203,7 @@ def _block_counts(
             dsp += chunk_dsp(
                 mixes[b, k] == 1, pm[b, k], pn[b, k] if mixes[b, k] == 1 else 1, pp[b], pq[b, k], most[k, 0],
                 most[k, 1], most[k, 3], most[k, _ADDS] > 0, engine_packing(mixes[b, k] == 1, packing),
+                wide_bits,
             )  # fmt: skip
             store = max(most[k, 1], most[k, 2])
             blocks += _memory(macs * store, rom_words(words[k, 0]), 0, min_words, min_bits, keys, values)
@@ -238,6 +239,6 @@ def block_counts(layers: np.ndarray, designs: Designs, platform: Platform, block
         np.ascontiguousarray(layers[:, [EARLIER_USE, EARLIER_RES]].T),
         designs.pp, designs.in_lanes, designs.out_lanes, designs.out_rows,
         designs.mixes, designs.pm, designs.pn, designs.pq, designs.chunk, designs.main_rows, designs.res_rows,
-        platform.min_block_words, platform.min_block_bits, block_luts, found,
+        platform.min_block_words, platform.min_block_bits, block_luts, platform.family.wide_bits, found,
     )  # fmt: skip
     return found

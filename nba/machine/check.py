@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
+from nba.boards.table import board_problems
 from nba.core.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.check import check_modes, check_network, check_weights
@@ -55,6 +56,10 @@ def check_design(design: Design, weights: Weights, where: str) -> None:
     if len(design.versions) > MAX_VERSIONS:
         problems.append(f"versions: {len(design.versions)} entries; legal: at most {MAX_VERSIONS}")
     problems.extend(check_cost(design.cost))
+    if design.board is not None:
+        problems.extend(f"board.{problem}" for problem in board_problems(design.board))
+        if design.board.name != design.platform:
+            problems.append(f"board.name is {design.board.name!r}, but platform is {design.platform!r}")
     if problems:
         raise DesignError(where, problems)
 

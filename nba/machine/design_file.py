@@ -80,6 +80,7 @@ def load_design(path: Path) -> tuple[Design, Weights]:
 def add_defaults(raw: dict[str, Any]) -> None:
     """Add the fields that a design.json leaves out where they have the value they had before there was such a field."""
     raw.setdefault("modes", [])
+    raw.setdefault("board", None)
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
     for chunk in _chunks(raw):

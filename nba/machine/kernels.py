@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DSP and block-RAM counts of Xilinx 7-series synthesis, as plain integer functions.
+"""DSP and block-RAM counts of synthesis for Xilinx 7-series and UltraScale+, as plain integer functions.
 
 They use nothing but integers, constant tuples and builtins, so that numba compiles them as they are. Each states what
-yosys (synth_xilinx -family xc7) builds; tests/eda/test_resources.py compares them.
+yosys (synth_xilinx -family xc7, -family xcup) builds; tests/eda/test_resources.py compares them. The two families
+differ in one thing: the bits of a multiplier's wider operand.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BLOCK_SHAPES = (
 )
 """Ways to use block RAM: address bits at width 1, how many of BLOCK_WIDTHS it offers, twice its cost to the mapper,
 18 Kib blocks. Two cascaded RAMB36E1; true dual port RAMB36E1, RAMB18E1; simple dual port RAMB36E1, RAMB18E1: in the
-order in which the mapper takes the first of equal cost."""
+order in which the mapper takes the first of equal cost. RAMB36E2 and RAMB18E2 are the same."""
 
 BYTE_BITS = 9
 """Bits that share a write enable."""
@@ -82,16 +83,20 @@ def priced_block(width: int, words: int, sub_width: int, block_luts: int) -> boo
     return 2 * width * ((words + 63) // 64) > block_luts * bram18(width, words, sub_width)
 
 
-@kernel
-def product_dsp(a_bits: int, b_bits: int, product_bits: int) -> int:
-    """DSP48E1 blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
+WIDE_BITS_EVERYWHERE = 25
+"""Bits of the wider operand that a DSP block of every family multiplies (nba.boards.Family.wide_bits)."""
 
-    A block multiplies 25 x 18 bits. A longer first operand is cut into slices of 17 bits below a last one of up to 25,
-    a longer second one into slices of 17 below a last one of up to 18. Products of less than 9 bits, or with a 1-bit
-    operand, go to LUTs.
+
+@kernel
+def product_dsp(a_bits: int, b_bits: int, product_bits: int, wide_bits: int = WIDE_BITS_EVERYWHERE) -> int:
+    """DSP blocks of a signed product of a_bits x b_bits bits of which product_bits are used.
+
+    A block multiplies wide_bits x 18 bits. A longer first operand is cut into slices of 17 bits below a last one of up
+    to wide_bits, a longer second one into slices of 17 below a last one of up to 18. Products of less than 9 bits, or
+    with a 1-bit operand, go to LUTs.
     """
     wide, narrow = max(a_bits, b_bits), min(a_bits, b_bits)
-    wide_slices = 1 if wide <= 25 else (wide - 9) // 17 + 1
+    wide_slices = 1 if wide <= wide_bits else (wide - wide_bits + 16) // 17 + 1
     narrow_slices = 1 if narrow <= 18 else (narrow - 2) // 17 + 1
     return 0 if narrow < 2 or product_bits < 9 else wide_slices * narrow_slices
 
@@ -136,26 +141,28 @@ def chains(kind: int, degree: int, pn: int) -> bool:
 
 @kernel
 def mac_dsp(pm: int, pn: int, pp: int, kind: int) -> int:
-    """DSP48E1 blocks of pm x pn x pp products. In pairs the last one of an odd pm is alone."""
+    """DSP blocks of pm x pn x pp products. In pairs the last one of an odd pm is alone."""
     if kind == IN_LUTS:
         return 0
     return ((pm + 1) // 2 if kind == PAIRED else pm) * pn * pp
 
 
 @kernel
-def requant_dsp(acc_bits: int, has_residual: bool) -> int:
-    """DSP48E1 blocks per requantised value: a product of (acc_bits + 1) x 17 and, with residuals, one of 9 x 17 bits
-    (codes of 16 bits: 17 x 17, which is one block too)."""
-    scale = 1 if acc_bits <= 24 else (acc_bits - 8) // 17 + 1
+def requant_dsp(acc_bits: int, has_residual: bool, wide_bits: int = WIDE_BITS_EVERYWHERE) -> int:
+    """DSP blocks per requantised value: a product of (acc_bits + 1) x 17, above 25 bits in two (nba_requant: one of 18
+    and one of acc_bits - 16), and, with residuals, one of 9 x 17 bits (codes of 16 bits: 17 x 17, one block too)."""
+    above = 1 if acc_bits - 16 <= wide_bits else (acc_bits - wide_bits) // 17 + 1
+    scale = 1 if acc_bits <= 24 else 1 + above
     return scale + (1 if has_residual else 0)
 
 
+# Its arguments are the numbers that describe a chunk.
 @kernel
 def chunk_dsp(
     mixes: bool, pm: int, pn: int, pp: int, pq: int, act_bits: int, weight_bits: int, acc_bits: int, has_residual: bool,
-    packing: int,
+    packing: int, wide_bits: int = WIDE_BITS_EVERYWHERE,
 ) -> int:  # fmt: skip
-    """DSP48E1 blocks of the MACs and requantisers of a chunk (pn = 1 where it does not mix channels) that has both in
+    """DSP blocks of the MACs and requantisers of a chunk (pn = 1 where it does not mix channels) that has both in
     DSP blocks."""
     macs = mac_dsp(pm, pn, pp, products(mixes, act_bits, weight_bits, acc_bits, packing))
-    return macs + pq * pp * requant_dsp(acc_bits, has_residual)
+    return macs + pq * pp * requant_dsp(acc_bits, has_residual, wide_bits)

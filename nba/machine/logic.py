@@ -297,7 +297,9 @@ def with_multipliers(
     """`accelerator` with its multipliers where they meet `limits` with the fewest LUTs (nba.machine.placement)."""
     found = parts(lower(network, accelerator, modes))
     total = _milli(found, platform, accelerator.block_luts)
-    place_multipliers(found.chunks, found.host, multiplier_table(platform.logic), int(total[0]), *limits)
+    place_multipliers(
+        found.chunks, found.host, multiplier_table(platform.logic), int(total[0]), *limits, platform.family.wide_bits
+    )
     names: tuple[Place, Place] = ("dsp", "lut")
     chunks = tuple(
         replace(chunk, requant=names[row[C_REQUANT_LUT]], products=names[row[C_PRODUCT_LUT]])
@@ -312,7 +314,7 @@ def _many(
     layers: np.ndarray, pp: np.ndarray, in_lanes: np.ndarray, out_lanes: np.ndarray, out_rows: np.ndarray,
     mixes: np.ndarray, pm: np.ndarray, pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, stage: np.ndarray,
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, adders: np.ndarray,
-    max_dsp: int, max_lut: int, min_words: int, min_bits: int, block_luts: int, deep_milli: int,
+    max_dsp: int, max_lut: int, wide_bits: int, min_words: int, min_bits: int, block_luts: int, deep_milli: int,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, total: np.ndarray, found: np.ndarray,
 ) -> None:  # fmt: skip
     """found [B, 3]: LUTs and flip-flops of every design, and the DSP blocks that it does not take, with multipliers
@@ -331,7 +333,7 @@ def _many(
             ff += total[f] * table[f, 1]
         found[b, 2] = 0
         if max_dsp >= 0:
-            found[b, 2] = place_multipliers(chunks, host, adders, lut, max_dsp, max_lut)
+            found[b, 2] = place_multipliers(chunks, host, adders, lut, max_dsp, max_lut, wide_bits)
             more = chosen_milli(chunks, host, adders)
             lut += more[0]
             ff += more[1]
@@ -355,7 +357,7 @@ def placed_counts(
     found = np.zeros((b, 3), np.int64)
     _many(
         layers, *designs.arrays(), coefficients(platform.logic), multiplier_table(platform.logic),
-        *(limits or (-1, -1)), platform.min_block_words, platform.min_block_bits, block_luts,
+        *(limits or (-1, -1)), platform.family.wide_bits, platform.min_block_words, platform.min_block_bits, block_luts,
         platform.logic.deep_ram_lut_milli,
         np.zeros((n_chunks, CHUNK_COLUMNS), np.int64), np.zeros((n_edge_slots(n_chunks), EDGE_COLUMNS), np.int64),
         np.zeros(HOST_COLUMNS, np.int64), np.zeros(len(FEATURES), np.int64), found,

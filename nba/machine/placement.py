@@ -43,10 +43,10 @@ def _kind(c: np.ndarray) -> int:
 
 
 @compiled
-def saved_dsp(c: np.ndarray, pp: int, which: int) -> int:
+def saved_dsp(c: np.ndarray, pp: int, which: int, wide_bits: int) -> int:
     """DSP blocks that a chunk [24] has for its requantisers, or for products that adders may make."""
     if which == REQUANT_ITEM:
-        return c[C_PQ] * pp * requant_dsp(c[C_ACC], c[C_RES] > 0)
+        return c[C_PQ] * pp * requant_dsp(c[C_ACC], c[C_RES] > 0, wide_bits)
     return c[C_PM] * pp if c[C_MIXES] == 0 and _kind(c) == SINGLE else 0
 
 
@@ -84,7 +84,7 @@ def chosen_milli(chunks: np.ndarray, host: np.ndarray, table: np.ndarray) -> tup
 # One compiled loop: a knapsack whose tables are local arrays.
 @compiled
 def place_multipliers(
-    chunks: np.ndarray, host: np.ndarray, table: np.ndarray, lut_milli: int, max_dsp: int, max_lut: int
+    chunks: np.ndarray, host: np.ndarray, table: np.ndarray, lut_milli: int, max_dsp: int, max_lut: int, wide_bits: int
 ) -> int:  # fmt: skip
     """Sets C_REQUANT_LUT and C_PRODUCT_LUT of chunks [K, 24] of a design that takes `lut_milli` with everything in DSP
     blocks; the DSP blocks that are freed.
@@ -105,9 +105,9 @@ def place_multipliers(
         c = chunks[k]
         if c[C_JOBS] == 0:
             continue
-        dsp += compiled_mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT_ITEM)
+        dsp += compiled_mac_dsp(c[C_PM], c[C_PN], pp, _kind(c)) + saved_dsp(c, pp, REQUANT_ITEM, wide_bits)
         for which in range(2):
-            saved = saved_dsp(c, pp, which)
+            saved = saved_dsp(c, pp, which, wide_bits)
             if saved > 0:
                 units[n_items] = saved // pp
                 costs[n_items] = adder_milli(c, pp, code_bits, which, table)[0]

@@ -8,9 +8,10 @@ from functools import lru_cache
 
 from nba.boards import MemoryStyle, Platform
 from nba.core.compiled import kernel
-from nba.ir.network import MULT_BITS
+from nba.ir.network import MULT_BITS, Network
 from nba.ir.operators import MIXING
 from nba.machine import kernels
+from nba.machine.designs import ACC_BITS, layer_table
 from nba.machine.program import ChunkProgram, EdgeLayout, Program
 
 _bram18 = lru_cache(maxsize=65536)(kernels.bram18)
@@ -61,7 +62,7 @@ class EdgeResources:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """DSP48E1 blocks and 18 Kib block RAMs of a design, in total and by part. Program ROMs, FIFOs and counters use
+    """DSP blocks and 18 Kib block RAMs of a design, in total and by part. Program ROMs, FIFOs and counters use
     neither."""
 
     dsp: int
@@ -71,7 +72,7 @@ class Resources:
 
     @property
     def bram(self) -> float:
-        """Block RAMs in units of RAMB36E1, as vendors count them."""
+        """Block RAMs in units of 36 Kib, as vendors count them."""
         return self.bram18 / 2
 
 
@@ -123,7 +124,7 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: P
     def dsp(pq: int) -> int:
         return kernels.chunk_dsp(
             chunk.kind == MIXING, chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
-            chunk.has_residual, chunk.packing,
+            chunk.has_residual, chunk.packing, platform.family.wide_bits,
         )  # fmt: skip
 
     macs = 0 if chunk.products == "lut" else dsp(0)
@@ -140,6 +141,15 @@ def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: P
 def edge_bram18(edge: EdgeLayout, count: int, platform: Platform, block_luts: int) -> int:
     """18 Kib block RAMs of the `count` banks of an edge, where a block RAM is worth `block_luts`."""
     return _of(banks(edge, count), platform, block_luts)
+
+
+def searched_exactly(network: Network, platform: Platform) -> bool:
+    """Whether the exact search of accelerators (nba.explore.exact), which counts the DSP blocks of 7-series, counts
+    those of `platform` for every layer of `network`. If not, it counts a block too many for each value that is
+    requantised from sums of 42 or 43 bits, so that what it proves need not hold."""
+    bits = {int(row[ACC_BITS]) for row in layer_table(network)}
+    wide_bits = platform.family.wide_bits
+    return all(kernels.requant_dsp(acc, False) == kernels.requant_dsp(acc, False, wide_bits) for acc in bits)
 
 
 def predict(program: Program, platform: Platform) -> Resources:

@@ -146,7 +146,7 @@ def charts(inputs: Inputs, program: Program, frames: SteadyFrames) -> tuple[draw
 def render(inputs: Inputs) -> str:
     """The page. Raises DeadlockError for a design that cannot run, SpecError for an unknown platform."""
     design = inputs.design
-    platform = get(design.platform)
+    platform = get(design.platform, design.board)
     programs = design_programs(design.network, design.accelerator, design.modes)
     slowest = slowest_mode(programs)
     program = programs[slowest]

@@ -33,7 +33,7 @@ class Comparison:
 
 
 def compare(program: Program, platform: Platform, synthesised: Synthesised) -> Comparison:
-    """Predict `program` and compare DSP48E1 blocks and 18 Kib block RAMs with the netlist's."""
+    """Predict `program` and compare DSP blocks and 18 Kib block RAMs with the netlist's."""
     want = predict(program, platform)
     pairs = (("dsp", want.dsp, synthesised.dsp), ("bram18", want.bram18, synthesised.bram18))
     return Comparison(

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from nba.boards import FAMILIES
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.core.files import naming, write_atomic
@@ -37,11 +38,19 @@ LUT_CELLS = {
     "RAM256X1S": 4,
     "RAM32M": 4,
     "RAM64M": 4,
+    "RAM256X1D": 8,
+    "RAM512X1S": 8,
+    "RAM32M16": 8,
+    "RAM64M8": 8,
+    "RAM32X16DR8": 8,
+    "RAM64X8SW": 8,
 }
-"""LUT sites that a cell of 7-series takes."""
+"""LUT sites that a cell of 7-series or UltraScale+ takes."""
 FF_CELLS = frozenset({"FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_1", "FDPE_1"})
-BRAM18_CELLS = {"RAMB18E1": 1, "RAMB36E1": 2}
-DSP_CELLS = {"DSP48E1": 1}
+BRAM18_CELLS = {
+    cell: blocks for family in FAMILIES.values() for cell, blocks in ((family.bram18, 1), (family.bram36, 2))
+}
+DSP_CELLS = {family.dsp: 1 for family in FAMILIES.values()}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,7 +76,7 @@ class Synthesised:
 
     @property
     def bram(self) -> float:
-        """Block RAMs in units of RAMB36E1."""
+        """Block RAMs in units of 36 Kib."""
         return self.bram18 / 2
 
 
@@ -146,12 +155,16 @@ def synthesise_bundle(bundle: Path, work: Path) -> Synthesised:
     return _yosys(work, "count", HANG_S)
 
 
-def synthesise_rtl(rtl: Path, top: str, work: Path, *, mode: Mode = "count", timeout_s: float = HANG_S) -> Synthesised:
-    """As `synthesise_bundle`, for any folder of Verilog and memory contents with top module `top`; mode `full` is
-    complete synthesis (yosys.log). Raises ToolError also if yosys is not done after `timeout_s`."""
+def synthesise_rtl(
+    rtl: Path, top: str, work: Path, *, mode: Mode = "count", family: str = "7-series", timeout_s: float = HANG_S
+) -> Synthesised:
+    """As `synthesise_bundle`, for any folder of Verilog and memory contents with top module `top`, and a family of
+    devices (nba.boards.FAMILIES); mode `full` is complete synthesis (yosys.log). Raises ToolError also if yosys is not
+    done after `timeout_s`."""
     _fresh_copy(rtl, work / "rtl")
     text = environment().get_template(f"synth/{SCRIPTS[mode]}.ys.j2").render(
-        version=__version__, design_id="0" * 64, top=top, rtl_files=sorted(p.name for p in rtl.glob("*.v"))
+        version=__version__, design_id="0" * 64, top=top, family=FAMILIES[family],
+        rtl_files=sorted(p.name for p in rtl.glob("*.v")),
     )  # fmt: skip
     write_atomic(work / "synth" / f"{SCRIPTS[mode]}.ys", text)
     shutil.copy(assets.root("templates") / "synth" / RUNNER, work / "synth")

@@ -20,19 +20,24 @@ import sys
 from pathlib import Path
 
 DESIGN = Path("..") / "design.json"
+FAMILIES = ("E1", "E2")
+"""How the names of blocks end: of 7-series, of UltraScale+."""
+BLOCKS = ("DSP48", "RAMB18", "RAMB36")
 
 
 def compare(stat):
     """Print predicted and synthesised resources; 0 if they are equal. stat: what `stat -json` of the script wrote."""
     try:
         cells = json.loads(stat.read_text())["design"]["num_cells_by_type"]
-        made = {"dsp": cells.get("DSP48E1", 0), "bram": cells.get("RAMB36E1", 0) + cells.get("RAMB18E1", 0) / 2}
+        family = next((name for name in FAMILIES if any(f"{block}{name}" in cells for block in BLOCKS)), FAMILIES[0])
+        blocks = {n: cells.get(f"RAMB{n}{family}", 0) for n in (18, 36)}
+        made = {"dsp": cells.get(f"DSP48{family}", 0), "bram": blocks[36] + blocks[18] / 2}
         cost = json.loads(DESIGN.read_text())["cost"]
         wanted = {name: cost[name] for name in made}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         sys.stderr.write(f"predicted and synthesised resources cannot be compared ({err!r})\n")
         return 1
-    for name, title in (("dsp", "DSP48E1"), ("bram", "block RAM (36 Kbit)")):
+    for name, title in (("dsp", f"DSP48{family}"), ("bram", "block RAM (36 Kbit)")):
         equal = made[name] == wanted[name]
         print(f"{title}: predicted {wanted[name]:g}, synthesised {made[name]:g}: {'=' if equal else 'DIFFERS'}")
     print("PASSED" if made == wanted else "FAILED")

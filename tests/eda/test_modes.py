@@ -204,7 +204,7 @@ def test_machines_take_what_is_predicted(
     """On a platform that puts small memories into block RAM too: weights once, parameters as often as there are
     modes."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
-    monkeypatch.setitem(table.PLATFORMS, "all-block", block)
+    monkeypatch.setitem(table.LOADED, "all-block", block)
     design, _, _ = modes_case(seed, n_modes)
     program = lower(design.network, design.accelerator, design.modes)
     found = synthesise_rtl(_rtl(seed, n_modes, tmp_path, "all-block"), "nba_t", tmp_path / "work")

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nba.boards import get, table
+from nba.boards import FAMILIES, get, table
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.emit.rtl import render_rtl
@@ -71,7 +71,7 @@ def _shapes(seed: int, count: int) -> list[Shape]:
     return found
 
 
-def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
+def _memories(shapes: list[Shape], folder: Path, family: str = "7-series") -> dict[int, int]:
     """18 Kib blocks of every shape, each in a renamed copy of the library module, all in one run of yosys."""
     rtl = folder / "rtl"
     rtl.mkdir()
@@ -95,7 +95,7 @@ def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
                 f"(.clk(clk), .addr(a{i}), .data(q{i}));"
             )
     (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
-    found = synthesise_rtl(rtl, "top", folder / "work")
+    found = synthesise_rtl(rtl, "top", folder / "work", family=family)
     blocks = dict.fromkeys(range(len(shapes)), 0)
     for module in found.modules:
         match = re.search(r"nba_r[ao]m_(\d+)$", module.module)
@@ -106,12 +106,12 @@ def _memories(shapes: list[Shape], folder: Path) -> dict[int, int]:
 
 
 @pytest.mark.sampled(every=2)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_memories_take_the_predicted_blocks(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("family", "seed"), [("7-series", 1), ("7-series", 2), ("ultrascale+", 2), ("ultrascale+", 3)])
+def test_memories_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(seed)
     shapes = _shapes(seed, 30)
     shapes += [Shape(width=w, words=n, sub_width=s) if s else _rom(rng, w, n) for w, n, s, _ in RECORDED if seed == 2]
-    blocks = _memories(shapes, tmp_path)
+    blocks = _memories(shapes, tmp_path, family)
     wrong = [
         (s.width, s.words, s.sub_width, blocks[i], want)
         for i, s in enumerate(shapes)
@@ -127,10 +127,14 @@ def test_without_the_guard_the_contents_change_the_count(tmp_path: Path) -> None
     assert blocks[0] < kernels.bram18(72, 512, 0)
 
 
-def test_products_take_the_predicted_dsps(tmp_path: Path) -> None:
+BOTH = pytest.mark.parametrize("family", FAMILIES)
+
+
+@BOTH
+def test_products_take_the_predicted_dsps(family: str, tmp_path: Path) -> None:
     rng = np.random.default_rng(5)
     cases = [(int(a), int(b)) for a, b in rng.integers(2, 45, (40, 2))]
-    cases += [(a, b) for a in (2, 3, 25, 26, 42, 43) for b in (2, 6, 17, 18, 19)]
+    cases += [(a, b) for a in (2, 3, 25, 26, 27, 28, 42, 43, 44, 45) for b in (2, 6, 17, 18, 19)]
     rtl = tmp_path / "rtl"
     rtl.mkdir()
     text = []
@@ -143,11 +147,12 @@ def test_products_take_the_predicted_dsps(tmp_path: Path) -> None:
         ports += [f"input wire [{a - 1}:0] a{i}", f"input wire [{b - 1}:0] b{i}", f"output wire [{a + b - 1}:0] y{i}"]
         body.append(f"mul_{i} u{i} (.a(a{i}), .b(b{i}), .y(y{i}));")
     (rtl / "top.v").write_text("".join(text) + f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
-    found = {m.module: m.dsp for m in synthesise_rtl(rtl, "top", tmp_path / "work").modules}
+    found = {m.module: m.dsp for m in synthesise_rtl(rtl, "top", tmp_path / "work", family=family).modules}
+    wide = FAMILIES[family].wide_bits
     wrong = [
         (a, b, found.get(f"mul_{i}", 0), want)
         for i, (a, b) in enumerate(cases)
-        if found.get(f"mul_{i}", 0) != (want := kernels.product_dsp(a, b, a + b))
+        if found.get(f"mul_{i}", 0) != (want := kernels.product_dsp(a, b, a + b, wide))
     ]
     assert not wrong, f"(a_bits, b_bits, synthesised, predicted): {wrong}"
 
@@ -158,7 +163,8 @@ ENGINES = ((1, 3, 1, 8, 8, 20, 1), (2, 2, 2, 8, 8, 24, 1), (5, 2, 1, 8, 2, 16, 1
 """pm, pn, pp, bits of activations, weights and accumulators, packing of chunks that mix channels."""
 
 
-def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
+@BOTH
+def test_arrays_take_the_predicted_dsps(family: str, tmp_path: Path) -> None:
     """In pairs, with odd and even pm; too narrow for a DSP; too wide for pairs; of packed columns, of any width."""
     rtl = tmp_path / "rtl"
     rtl.mkdir()
@@ -183,7 +189,7 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
             f".s_first(v{i}), .s_max(1'b0), .s_degree(d{i}), .m_acc(y{i}));"
         )
     (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
-    found = synthesise_rtl(rtl, "top", tmp_path / "work")
+    found = synthesise_rtl(rtl, "top", tmp_path / "work", family=family)
     want = [kernels.chunk_dsp(True, pm, pn, pp, 0, *bits, False, packing) for pm, pn, pp, *bits, packing in ENGINES]
     assert found.dsp == sum(want)
     single = {int(m.module.rsplit("nba_dot_", 1)[1]): m.dsp for m in found.modules if "nba_dot_" in m.module}
@@ -192,6 +198,34 @@ def test_arrays_take_the_predicted_dsps(tmp_path: Path) -> None:
         for i, engine in enumerate(ENGINES)
         if kernels.products(True, *engine[3:]) == kernels.SINGLE
     }
+
+
+SUM_BITS = (16, 24, 25, 41, 42, 43, 44, 46)
+"""Of accumulators: what one block takes, two, and three; 42 and 43 differ between the families."""
+
+
+@BOTH
+def test_requantisers_take_the_predicted_dsps(family: str, tmp_path: Path) -> None:
+    """Codes of 16 bits with residuals."""
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    (rtl / "nba_mul.v").write_text((LIB / "nba_mul.v").read_text())
+    text, outputs, body = (LIB / "nba_requant.v").read_text(), [], []
+    for bits in SUM_BITS:
+        (rtl / f"nba_requant_{bits}.v").write_text(text.replace("module nba_requant ", f"module nba_requant_{bits} "))
+        outputs.append(f"input wire [{bits - 1}:0] a{bits}, b{bits}, output wire [15:0] y{bits}")
+        body.append(
+            f"nba_requant_{bits} #(.PQ(1), .PP(1), .C_BITS(16), .ACC_BITS({bits}), .HAS_RES(1)) u{bits} (.clk(clk), "
+            f".s_acc(a{bits}), .s_bias(b{bits}), .s_mult(m), .s_shift(1'b0), .s_res(m), .c_res_mult(n), "
+            ".c_res_signed(m[0]), .c_round({m, n, m}), .c_least(6'd0), .c_shift(n[5:0]), .c_zero(z), .c_min(z), "
+            f".c_max({{1'b0, n}}), .m_code(y{bits}));"
+        )
+    ports = ["input wire clk, input wire [15:0] m, n, input wire [16:0] z", *outputs]
+    (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
+    found = synthesise_rtl(rtl, "top", tmp_path / "work", family=family)
+    made = {int(match[1]): m.dsp for m in found.modules if (match := re.search(r"nba_requant_(\d+)$", m.module))}
+    wide = FAMILIES[family].wide_bits
+    assert made == {bits: kernels.requant_dsp(bits, True, wide) for bits in SUM_BITS}
 
 
 PER_CHANNEL = 0
@@ -256,10 +290,15 @@ def _emit(pair: Pair, platform: str, folder: Path) -> Path:
     return folder / "rtl"
 
 
-@pytest.mark.sampled(every=16)
+@pytest.mark.sampled(every=8)
 @pytest.mark.parametrize(
     ("platform", "seed", "bits"),
     [
+        ("kv260", 4, 8),
+        ("all-block-kv260", 3, NARROW),
+        ("all-block-kv260", 11, 8),
+        ("all-block-kv260", 20, 16),
+        ("zcu102", 7, ADDERS),
         ("zc706", 7, ADDERS),
         ("all-block", 5, ADDERS),
         ("zc706", 19, ADDERS),
@@ -283,8 +322,9 @@ def test_whole_designs_take_what_is_predicted(
     platform: str, seed: int, bits: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """all-block: a platform that puts the small memories of random designs into block RAM too."""
-    block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
-    monkeypatch.setitem(table.PLATFORMS, "all-block", block)
+    for name, board in (("all-block", "zc706"), ("all-block-kv260", "kv260")):
+        block = replace(get(board), name=name, min_block_words=2, min_block_bits=1)
+        monkeypatch.setitem(table.LOADED, name, block)
     limits = NetworkLimits(
         narrow=bits == NARROW, per_channel=bits == PER_CHANNEL, adders=0.5 * (bits == ADDERS),
         any_columns=bits == COLUMNS, bits=16 if bits == 16 else 8,
@@ -296,10 +336,12 @@ def test_whole_designs_take_what_is_predicted(
     assert bits != PER_CHANNEL or any(c.pad_depth for c in pair.program.chunks)
     assert bits != NARROW or max(job.degree for chunk in pair.program.chunks for job in chunk.jobs) > 1
     rtl = _emit(pair, platform, tmp_path)
-    found = synthesise_rtl(rtl, "nba_t", tmp_path / "work")
+    found = synthesise_rtl(rtl, "nba_t", tmp_path / "work", family=get(platform).family.name)
     assert found.dsp > 0
     assert found.bram18 > 0
     assert compare(pair.program, get(platform), found).differences == ()
+    cells = json.loads((tmp_path / "work" / "synth" / "yosys_count.json").read_text())["design"]["num_cells_by_type"]
+    assert {family.dsp for family in FAMILIES.values()} & set(cells) == {get(platform).family.dsp}
 
 
 def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:

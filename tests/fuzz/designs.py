@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from nba.boards.schema import parse_board
 from nba.flow.artifacts import load_classes, load_images, load_network, read_part, save_images, save_network
 from nba.flow.load_layers import load_nests
 from nba.flow.stages.emit import emit
@@ -27,6 +28,7 @@ from nba.learn.space.network import Architecture, skeleton
 from nba.machine.design_file import add_defaults, load_design, save_design
 from tests.fuzz import mutate
 from tests.fuzz.outcome import Target
+from tests.fuzz.specs import board_texts
 from tests.modes import modes_case, shared_case
 from tests.spaces import DIGITS_SPACE
 from tests.tiny import tiny_design
@@ -39,6 +41,14 @@ def cases() -> tuple[Case, ...]:
     """Small designs, the last one of several modes."""
     design, weights, _ = modes_case(1, 3)
     return (*(tiny_design(seed) for seed in (3, 4, 5)), (design, weights))
+
+
+@cache
+def for_own_board() -> Case:
+    """A small design for a board that is no built-in one, which it carries."""
+    design, weights = tiny_design(6)
+    board = parse_board(board_texts()[-1], where="board")
+    return replace(design, platform=board.name, board=board), weights
 
 
 def arrays(weights: Weights, n_layers: int) -> dict[str, np.ndarray]:
@@ -60,7 +70,7 @@ def _sample(folder: Path) -> float:
 
 
 def _design(rng: random.Random, folder: Path) -> None:
-    design, weights = rng.choice(cases())
+    design, weights = rng.choice((*cases(), for_own_board()))
     save_design(design, weights, folder)
     pool = (
         mutate.VALUES
@@ -100,7 +110,7 @@ def _costed(design: Design) -> Design:
     from nba.machine.total import exact_cost
 
     program = lower(design.network, design.accelerator, design.modes)
-    return replace(design, cost=exact_cost((program,), get(design.platform)))
+    return replace(design, cost=exact_cost((program,), get(design.platform, design.board)))
 
 
 def _weights(rng: random.Random, folder: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cases of what a user writes in YAML: specs and hierarchies of memories."""
+"""Cases of what a user writes in YAML: specs, boards, and hierarchies of memories."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from pathlib import Path
 import yaml
 
 from nba.api import load_spec
-from nba.boards import names
+from nba.boards import get, load_board, names
+from nba.boards.schema import BoardText
+from nba.boards.table import board_files
 from nba.core import assets
 from nba.flow import pipelines
 from nba.learn.space.architecture_file import architecture_text, read_architecture
@@ -107,6 +109,31 @@ def check_spec(folder: Path) -> None:
     pipelines.check(spec)
 
 
+def board_texts() -> tuple[str, ...]:
+    """The built-in boards as board files, and the same under names of their own."""
+    ready = [path.read_text(encoding="utf-8") for path in board_files().values()]
+    return (*ready, *(text.replace("\nname: ", "\nname: my-", 1) for text in ready))
+
+
+def _board(rng: random.Random, folder: Path) -> None:
+    source, how = rng.choice(board_texts()), rng.random()
+    made = mutate.text(rng, source) if how < 0.45 else mutate.yaml_text(rng, yaml.safe_load(source))
+    content = mutate.damaged(rng, source.encode()) if how > 0.9 else mutate.encoded(made)
+    (folder / "board.yaml").write_bytes(content)
+    (folder / "spec.yaml").write_text(spec_texts()[-1].replace("platform: pynq-z2", "platform: board.yaml"))
+
+
+def check_board(folder: Path) -> None:
+    """A board that is accepted reads back the same from a design, and its limits are those of a spec."""
+    board = load_board(str(folder / "board.yaml"))
+    assert 1 <= board.clock_mhz <= 1000
+    assert board.part.replace("-", "").isalnum()
+    if board.described is not None:
+        again = BoardText.model_validate(board.described.model_dump(mode="json"))
+        assert get(board.name, again) == board
+    pipelines.check(load_spec(folder / "spec.yaml"))
+
+
 def hierarchy_texts() -> tuple[str, ...]:
     """The ready hierarchies."""
     return tuple(path.read_text(encoding="utf-8") for path in hierarchy_files().values())
@@ -161,6 +188,7 @@ TARGETS = (
     Target(name="spec-value", make=_spec_value, check=check_spec, share=10),
     Target(name="spec-soup", make=_spec_soup, check=check_spec, share=4),
     Target(name="spec-bytes", make=_spec_bytes, check=check_spec, share=2),
+    Target(name="board", make=_board, check=check_board, share=4),
     Target(name="hierarchy", make=_hierarchy, check=check_hierarchy, share=6, limit_s=60.0),
     Target(name="architecture-file", make=_architecture_file, check=check_architecture_file, share=3),
 )

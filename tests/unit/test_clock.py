@@ -13,8 +13,8 @@ import pytest
 from benchmarks import clock
 from benchmarks.clock_cases import FLOWS, WIRING, Case, cases, library, needed, verilog
 from benchmarks.figures_file import FILE, read
+from nba.boards import get, names
 from nba.boards.clocks import ROUTED_ECP5, SEVEN_SERIES, STEP_MHZ
-from nba.boards.table import PLATFORMS
 from nba.core.errors import ToolError
 from nba.synth import nextpnr, opensta, xc7
 from nba.synth.path import TimingPath, place, register_name
@@ -337,6 +337,6 @@ def test_the_supported_clock_is_the_recorded_one() -> None:
     assert (SEVEN_SERIES.module_ns, SEVEN_SERIES.commit) == (slowest.value, slowest.commit)
     routed = None if ROUTED_ECP5 is None else (ROUTED_ECP5.clock_mhz, ROUTED_ECP5.commit)
     assert routed == (None if design is None else (design.value, design.commit))
-    assert all(platform.clock_mhz == platform.family.clock_mhz for platform in PLATFORMS.values())
+    assert all(get(name).clock_mhz == get(name).family.clock.clock_mhz for name in names())
     clock = SEVEN_SERIES.clock_mhz
     assert 1000 / (clock + STEP_MHZ) < SEVEN_SERIES.module_ns * SEVEN_SERIES.margin <= 1000 / clock

@@ -295,6 +295,16 @@ def test_make_synth_compares_with_the_prediction(script: str, emitted: Path) -> 
     assert f"block RAM (36 Kbit): predicted {cost.bram:g}, synthesised {cost.bram:g}: =\nPASSED\n" in said
 
 
+def test_make_synth_knows_the_blocks_of_both_families(emitted: Path) -> None:
+    stat = re.sub(r"(DSP48|RAMB36|RAMB18)E1", r"\1E2", _stat(dsp=1))
+    assert stat != _stat(dsp=1)
+    status, said, _ = _make_synth(emitted, yosys=True, pyosys=False, stat=stat)
+    cost = tiny_design()[0].cost
+    assert f"DSP48E2: predicted {cost.dsp}, synthesised {cost.dsp + 1}: DIFFERS\n" in said
+    assert f"block RAM (36 Kbit): predicted {cost.bram:g}, synthesised {cost.bram:g}: =\nFAILED\n" in said
+    assert status == 2
+
+
 @pytest.mark.parametrize("package", [False, True])
 @pytest.mark.parametrize(
     ("stat", "message"),

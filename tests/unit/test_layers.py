@@ -14,8 +14,8 @@ from nba.core.sources import PACKAGE, closure, import_circles, imported_names, i
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.core",),
-    ("nba.ir",),
     ("nba.boards",),
+    ("nba.ir",),
     ("nba.machine",),
     ("nba.explore", "nba.loopnest"),
     ("nba.learn",),

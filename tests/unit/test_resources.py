@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -12,7 +13,7 @@ import numba
 import numpy as np
 import pytest
 
-from nba.boards import PLATFORMS, get, names
+from nba.boards import FAMILIES, get, names
 from nba.core.errors import SpecError, ToolError
 from nba.emit.env import environment
 from nba.ir.network import MULT_BITS
@@ -41,17 +42,18 @@ RECORDED = (
 
 
 def test_unknown_platform_lists_legal_names() -> None:
-    with pytest.raises(SpecError, match="did you mean zc706") as caught:
+    with pytest.raises(SpecError, match="did you mean 'zc706'") as caught:
         get("zc760")
     assert all(name in str(caught.value) for name in names())
 
 
 def test_platforms_are_sane() -> None:
-    for name, platform in PLATFORMS.items():
+    for name in names():
+        platform = get(name)
         assert platform.name == name
         assert platform.source
-        assert platform.ff == 2 * platform.lut, "two flip-flops per LUT in 7-series"
-        assert platform.part.startswith("xc7")
+        assert platform.ff == 2 * platform.lut, "two flip-flops per LUT in both families"
+        assert platform.part.startswith(platform.family.parts)
         assert platform.clock_mhz > 0
     assert (get("zc706").dsp, get("zc706").bram18, get("zc706").lut) == (900, 2 * 545, 218_600)
 
@@ -89,22 +91,27 @@ def test_kernels_compile_to_the_same_numbers() -> None:
         assert bram18(width, words, sub) == kernels.bram18(width, words, sub)
         a, b = int(rng.integers(1, 60)), int(rng.integers(1, 60))
         assert product(a, b, a + b) == kernels.product_dsp(a, b, a + b) == kernels.product_dsp(b, a, a + b)
+        assert product(a, b, a + b, 27) == kernels.product_dsp(a, b, a + b, 27) <= product(a, b, a + b)
         engine = (bool(rng.integers(2)), *(int(v) for v in rng.integers(1, 11, 6)), int(rng.integers(4, 31)), True)
         engine = (*engine, int(rng.choice([1, 2, 4])))
         assert chunk(*engine) == kernels.chunk_dsp(*engine)
+        assert chunk(*engine, 27) == kernels.chunk_dsp(*engine, 27) <= chunk(*engine)
 
 
 def test_chunk_dsp_is_the_sum_of_its_products() -> None:
     """Where a chunk mixes channels, two output channels of codes of up to 8 bits share a block; five need three."""
-    for mixes, act, weight in product((False, True), *2 * ((2, 3, 4, 5, 6, 7, 8, 16),)):
+    widths = (2, 3, 4, 5, 6, 7, 8, 16)
+    for mixes, act, weight, wide in product((False, True), widths, widths, (25, 27)):
         for acc in range(3, 47):
-            mac = kernels.product_dsp(act + 1, weight, min(act + weight, acc))
-            scale = kernels.product_dsp(acc + 1, 17, acc + 17)
+            mac = kernels.product_dsp(act + 1, weight, min(act + weight, acc), wide)
+            # nba_requant cuts what 25 bits do not hold, on every family.
+            high = kernels.product_dsp(acc - 16, 17, acc + 1, wide)
+            scale = kernels.product_dsp(acc + 1, 17, acc + 17) if acc <= 24 else 1 + high
             residual = kernels.product_dsp(9, 17, 26)
             assert residual == kernels.product_dsp(17, 17, 34)
             rows = 3 if mixes and act < 16 and weight < 16 else 5
             want = rows * 7 * 2 * mac + 4 * 2 * (scale + residual)
-            assert kernels.chunk_dsp(mixes, 5, 7, 2, 4, act, weight, acc, True, 1) == want
+            assert kernels.chunk_dsp(mixes, 5, 7, 2, 4, act, weight, acc, True, 1, wide) == want
 
 
 def test_a_pair_fits_a_block() -> None:
@@ -172,8 +179,9 @@ def test_statistics_are_parsed(tmp_path: Path) -> None:
 
 
 def test_scripts_need_only_their_documented_context() -> None:
-    context = {
+    context: dict[str, object] = {
         "version": "1.2.3",
+        "family": FAMILIES["7-series"],
         "design_id": "f" * 64,
         "top": "nba_t",
         "part": "xc7z020clg400-1",
@@ -193,3 +201,6 @@ def test_scripts_need_only_their_documented_context() -> None:
         lines = text[name].splitlines()
         assert "read_verilog -defer ../rtl/nba_ram.v" in lines
         assert sum(line.startswith("synth_xilinx -family xc7 -top nba_t") for line in lines) == 1
+        other = environment().get_template(f"synth/{name}.j2").render({**context, "family": FAMILIES["ultrascale+"]})
+        assert sum(line.startswith("synth_xilinx -family xcup -top nba_t") for line in other.splitlines()) == 1
+        assert not re.search(r"xc7|7-series|E1\b", other)

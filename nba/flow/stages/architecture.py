@@ -11,6 +11,7 @@ from nba.core.files import write_atomic
 from nba.flow import data, places
 from nba.flow.architecture import WHOLE, save
 from nba.flow.data import learning_preflight, load_data, macro
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -61,6 +62,6 @@ STAGE = Stage(
         "seed", "dataset", "network", "bitwidths", "precision", "switchable", "architecture", "platform", "objective",
         "accelerator", "budgets",
     ),
-    packages=("torch", "numpy"),
+    package_data=(BOARDS,), packages=("torch", "numpy"),
 )  # fmt: skip
 """What takes the place of a search where the spec names an architecture."""

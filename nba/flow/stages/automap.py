@@ -10,6 +10,7 @@ from nba.flow import hierarchy, places
 from nba.flow.architecture import chosen
 from nba.flow.artifacts import write_part
 from nba.flow.hierarchy import HIERARCHIES, check_hierarchy
+from nba.flow.limits import BOARDS
 from nba.flow.load_layers import LayerProgress
 from nba.flow.stage import Context, Stage
 
@@ -83,5 +84,5 @@ STAGE = Stage(
         "seed", "objective", "switchable.bitwidths", "switchable.stem_bits", "switchable.classifier_bits",
         "switchable.hierarchy", "switchable.mapping_effort",
     ),
-    package_data=(HIERARCHIES,), packages=("numpy", "numba"),
+    package_data=(HIERARCHIES, BOARDS), packages=("numpy", "numba"),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from nba.core.errors import DesignError
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_classes, load_images
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 from nba.machine.design_file import load_design
 
@@ -59,5 +60,5 @@ def emit(design_json: Path, folder: Path, n_images: int) -> str:
 
 STAGE = Stage(
     name="emit", title="emission", folder=places.BUNDLE, run=run, after=("map",), sections=("verify",),
-    asset_kinds=("templates", "sim"), packages=("jinja2", "numpy"),
+    asset_kinds=("templates", "sim"), package_data=(BOARDS,), packages=("jinja2", "numpy"),
 )  # fmt: skip

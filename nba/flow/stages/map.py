@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
-from nba.flow.limits import budgets_of, check_limits, platform_of
+from nba.flow.limits import BOARDS, budgets_of, check_limits, platform_of
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
@@ -39,7 +39,7 @@ def run(context: Context) -> None:
     spec, train = context.spec, context.of(places.TRAIN)
     design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
     network, *modes = (replace(network, name=spec.name) for network in design.networks)
-    design = replace(design, network=network, modes=tuple(modes))
+    design = replace(design, network=network, modes=tuple(modes), board=platform_of(spec).described)
     save_design(design, weights, context.folder)
     for name in (IMAGES, CLASSES):
         shutil.copyfile(train / name, context.folder / name)
@@ -64,7 +64,7 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
         "design_id": design.id,
         "platform": design.platform,
         "clock_mhz": design.clock_mhz,
-        "supported_clock": _supported(platform.family),
+        "supported_clock": _supported(platform.family.clock),
         "steady_interval_cycles": float(interval),
         "first_output_latency_cycles": cost.first_output_latency_cycles,
         "certificate": None if certificate is None else proof(certificate),
@@ -140,7 +140,7 @@ def _by_bits(design: Design, bits: tuple[int, ...]) -> dict[str, ModeCost]:
     found: dict[str, ModeCost] = {}
     programs = design_programs(design.network, design.accelerator, design.modes)
     for own, program in zip(bits, programs, strict=True):
-        cost, interval = mode_cost(program, get(design.platform)), steady_interval(program)
+        cost, interval = mode_cost(program, get(design.platform, design.board)), steady_interval(program)
         found[str(own)] = {
             "steady_interval_cycles": float(interval),
             "first_output_latency_cycles": cost.first_output_latency_cycles,
@@ -159,11 +159,12 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
     from nba.explore.choose import map_certified
+    from nba.machine.resources import searched_exactly
 
-    spec = context.spec
-    return map_certified(
+    spec, platform = context.spec, platform_of(context.spec)
+    found = map_certified(
         network,
-        platform_of(spec),
+        platform,
         budgets,
         objective=spec.objective,
         seed=spec.seed,
@@ -173,6 +174,7 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
         columns=spec.accelerator.columns,
         progress=_Steps(context.progress),
     )
+    return found if searched_exactly(network, platform) else replace(found, certificate=None)
 
 
 def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
@@ -276,5 +278,5 @@ STAGE = Stage(
         "name", "seed", "platform", "budgets", "objective", "accelerator", "switchable.bitwidths",
         "switchable.hardware_bits",
     ),
-    packages=("numpy", "torch"),
+    package_data=(BOARDS,), packages=("numpy", "torch"),
 )  # fmt: skip

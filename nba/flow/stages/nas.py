@@ -11,6 +11,7 @@ from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
 from nba.flow.data import learning_preflight, load_data, macro
 from nba.flow.hierarchy import HIERARCHIES
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 from nba.flow.stages.cascade import CASCADE
 from nba.flow.stages.search import check_space
@@ -75,6 +76,6 @@ STAGE = Stage(
         "seed", "dataset", "network", "bitwidths", "objective", "schedule.search", *CASCADE,
         "switchable.architecture_bits", "switchable.hierarchy", "switchable.mapping_effort",
     ),
-    package_data=(HIERARCHIES,), packages=("torch", "numpy", "scikit-learn", "numba"), together=True,
+    package_data=(HIERARCHIES, BOARDS), packages=("torch", "numpy", "scikit-learn", "numba"), together=True,
     scratch=(_CHECKPOINT,),
 )  # fmt: skip

