@@ -47,8 +47,8 @@ def run(context: Context) -> None:
     config = spec.schedule.search.in_cycles(mapped_on.clock_mhz)
     table = efficiency_table(
         space, wanted.bitwidths[0], mapped_on, efficiency_objective(spec), spec.seed,
-        wanted.mapping_effort or EVALUATIONS, context.progress, stem_bits=wanted.stem_bits,
-        classifier_bits=wanted.classifier_bits,
+        effort=wanted.mapping_effort or EVALUATIONS, progress=context.progress,
+        stem_bits=wanted.stem_bits, classifier_bits=wanted.classifier_bits,
     )  # fmt: skip
     checkpoint = context.folder / _CHECKPOINT
     found = search_switchable(

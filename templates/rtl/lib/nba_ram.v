@@ -74,7 +74,7 @@ module nba_ram #(
 
   generate
     if (BLOCK != 0) begin : g_block
-      (* ram_style = "block", no_rw_check *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
+      (* ram_style = "block" *) (* no_rw_check *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
       reg [WIDTH-1:0] r_data_q;
       integer i;
 `ifndef SYNTHESIS
