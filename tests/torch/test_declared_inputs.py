@@ -18,8 +18,6 @@ from nba.flow.pipelines import stages_of, up_to
 from nba.flow.stage import Context, Stage
 from nba.flow.stages import synth, verify
 from nba.learn.space.config import NetworkFrame, StemPoolSpace
-from nba.learn.switchable import tabulate
-from nba.loopnest import network_map
 from nba.spec import Spec
 
 pytestmark = pytest.mark.torch
@@ -48,7 +46,7 @@ SWITCHABLE = Spec.model_validate(
     {
         **SMALL,
         "precision": "switchable",
-        "switchable": {"bitwidths": [4, 8], "hierarchy": "mcu-class"},
+        "switchable": {"bitwidths": [4, 8], "hierarchy": "mcu-class", "mapping_effort": 1000},
         "schedule": {**SMALL["schedule"], "train": {"epochs": 1}},
     }
 )
@@ -96,7 +94,7 @@ class Recorder:
 
 @pytest.fixture
 def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
-    """The fields that each stage read; simulators and synthesis are left out, loop nests searched briefly."""
+    """The fields that each stage read; simulators and synthesis are left out."""
     found: dict[str, set[str]] = {}
     real = runner.Context
 
@@ -107,8 +105,6 @@ def read(monkeypatch: pytest.MonkeyPatch) -> dict[str, set[str]]:
     monkeypatch.setattr(runner, "Context", recorded)
     monkeypatch.setattr(verify, "verify", lambda *given, **options: {})
     monkeypatch.setattr(synth, "synthesise", lambda *given, **options: {})
-    monkeypatch.setattr(tabulate, "efficiency_table", partial(tabulate.efficiency_table, effort=1000))
-    monkeypatch.setattr(network_map, "map_loop_nests", partial(network_map.map_loop_nests, effort=1000))
     return found
 
 

@@ -64,10 +64,10 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[Result]:
     return [*(torch.load(folder / f"{rank}.pt") for rank in range(2)), alone]
 
 
-CODES_APART = ((2e-3, 0.03), (5e-3, 0.03), (2e-2, 0.06))
+CODES_APART = ((5e-3, 0.03), (5e-3, 0.03), (2e-2, 0.06))
 """How far losses (relative) and accuracies of rounded codes may lie apart, by epoch. A sum in another order turns a
-code over, and what follows grows from epoch to epoch: on an AMD EPYC 0.06, 0.09 and 0.51 % of the loss, and two images
-in the end."""
+code over, and what follows grows from epoch to epoch: on one AMD EPYC 0.06, 0.09 and 0.51 % of the loss, and two images
+in the end; on one with AVX-512, whose sums are in yet another order, 0.24 % in the first epoch."""
 
 
 def test_two_processes_train_like_one(results: list[Result]) -> None:
