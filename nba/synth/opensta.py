@@ -45,6 +45,9 @@ LIBRARIES = {library.name: library for library in (SKY130, NANGATE45)}
 ABC = """strash
 ifraig
 scorr
+dc2
+if -g -K 6
+st
 dch -f
 map -B 0.9 -D 1
 topo
@@ -53,8 +56,9 @@ upsize
 dnsize
 stime -p
 """
-"""For speed, as tools for chips map: the structure that is least deep, then buffers and sizes. (ABC's default script
-looks for little area, which turns fast adders back into ripple-carry ones: a third to twice as slow.)"""
+"""For speed, as tools for chips map: logic balanced by its delay (`if -g`), the structure that is least deep, then
+buffers and sizes. (ABC's default script looks for little area, which turns fast adders back into ripple-carry ones: a
+third to twice as slow. Without the balancing, multipliers are half as slow again.)"""
 
 
 def require_opensta() -> str:
