@@ -70,10 +70,16 @@ def verilog_digest() -> str:
     return digest_json({path.name: as_synthesised(path.read_text(encoding="utf-8")) for path in files})[:12]
 
 
+OPTIONAL = ("nest",)
+"""Parts that some chunks do not have; there they take no cells."""
+
+
 def samples(found: Sample) -> list[tuple[str, np.ndarray, tuple[int, int]]]:
     """(part of the model, its features [53], (LUTs, flip-flops)) of every part of a design."""
     tables, platform = found.tables, get(PLATFORM)
-    totals: dict[tuple[str, str], tuple[int, int]] = {}
+    totals: dict[tuple[str, str], tuple[int, int]] = {
+        (f"chunk{k}", kind): (0, 0) for k in range(len(tables.chunks)) for kind in OPTIONAL
+    }
     for name, (lut, ff) in found.cells.items():
         place, _, kind = name.rpartition("/")
         key = place, MODELS.get(kind, kind)

@@ -107,6 +107,13 @@ def test_the_stored_price_of_multipliers_is_that_of_the_recorded_syntheses(monke
     assert len(error) == stored.cases
 
 
+def test_a_chunk_without_nested_weights_pays_nothing_for_them() -> None:
+    """The calibration counts chunks that have no such part as ones in which it takes no cell."""
+    paid = {c.feature: c.lut_milli for c in XC7.coefficients if c.part == "nest"}
+    assert paid["weight bits"] == 0
+    assert paid["weight bits that are nested"] > 1000
+
+
 def test_coefficients_are_complete_and_not_negative() -> None:
     table = coefficients(XC7)
     assert table.shape == (len(FEATURES), 2)
