@@ -53,7 +53,7 @@ class FamilyClock:
         )
 
 
-SEVEN_SERIES = FamilyClock(family="7-series", module_ns=2.78, margin=2.2, commit="6164cbadc7a6")
+SEVEN_SERIES = FamilyClock(family="7-series", module_ns=2.78, margin=2.2, commit="b74dc8b66f04")
 """Figure clock.xc7.slowest_module_ns. The margin: 2 for wires, and 1.1 for paths between modules, which whole designs
 have (3.07 ns in benchmarks/RESULTS.md)."""
 
