@@ -88,14 +88,22 @@ def found(folder: Path) -> list[dict[str, object]]:
     return [asdict(r) for r in run.records]
 
 
+def computed(folder: Path) -> tuple[object, ...]:
+    """All of the above."""
+    return (found(folder), switched(folder), floated(), *trained(folder), *searched(folder))
+
+
+def alone(out: str) -> None:
+    """A process by itself."""
+    torch.save(computed(Path(out)), Path(out) / "alone.pt")
+
+
 def main(rank: int, port: int, out: str) -> None:
     """One of the two processes."""
     folder, store = Path(out), distributed.TCPStore("127.0.0.1", port, 2, is_master=rank == 0)
     with ranks.together(store, rank, 2) as world:
         assert world == ranks.World(rank=rank, size=2)
-        torch.save(
-            (found(folder), switched(folder), floated(), *trained(folder), *searched(folder)), folder / f"{rank}.pt"
-        )
+        torch.save(computed(folder), folder / f"{rank}.pt")
     assert ranks.current() == ranks.World()
 
 
