@@ -32,6 +32,7 @@ from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
+from nba.machine.geometry import reader_word
 from nba.machine.kernels import SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
@@ -514,3 +515,44 @@ def with_adders(rng: np.random.Generator, network: Network, accelerator: Acceler
         places: list[Place] = ["lut" if _chance(rng, share) else "dsp" for _ in range(2)]
         chunks.append(replace(chunk, requant=places[0], products=places[1] if may else "dsp"))
     return replace(accelerator, chunks=tuple(chunks), block_luts=_pick(rng, [0, 8, 64, 512]))
+
+
+def _slicings(network: Network, accelerator: Accelerator, chunk: Chunk, layer: int) -> list[int]:
+    """Numbers of slices, above 1, in which `chunk` may compute `layer`."""
+    if not chunk.mixes or network.layers[layer].groups != 1:
+        return []
+    channels = network.result(layer).channels
+    groups = -(-channels // chunk.pm)
+    place = accelerator.place()
+    words = [chunk.pq] if network.layers[layer].residual is not None else []
+    for ring in accelerator.rings:
+        if ring.tensor == layer + 1:
+            host = ring.consumer == HOST
+            words.append(
+                accelerator.out_lanes if host else reader_word(accelerator.chunks[place[ring.consumer]], ring.port)
+            )
+    made = groups * chunk.pm
+    if any(-(-channels // word) * word != made for word in words):
+        return []
+    return [n for n in range(2, groups + 1) if groups % n == 0 and all(made // n % word == 0 for word in words)]
+
+
+def sliced(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.8) -> Accelerator:
+    """`accelerator` with slices in a `share` of the jobs that may have some, whose rings hold whole maps."""
+    chunks, touched = [], set()
+    for chunk in accelerator.chunks:
+        jobs = []
+        for job in chunk.jobs:
+            legal = _slicings(network, accelerator, chunk, job.layer)
+            if legal and _chance(rng, share):
+                job = replace(job, slices=_pick(rng, legal))
+                touched.add(job.layer)
+            jobs.append(job)
+        chunks.append(replace(chunk, jobs=tuple(jobs)))
+    rings = [
+        replace(ring, rows=max(ring.rows, network.tensors[ring.tensor].height + int(rng.integers(0, 3))))
+        if ring.consumer in touched or ring.tensor - 1 in touched
+        else ring
+        for ring in accelerator.rings
+    ]
+    return replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))

@@ -12,7 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from math import ceil, gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Ring, Turn
+from nba.ir.accelerator import HOST, Accelerator, Job, Ring, Turn
 from nba.ir.network import Network
 
 FETCH = 5
@@ -36,11 +36,13 @@ class Counters:
 
 @dataclass(slots=True)
 class Work:
-    """One job: what it reads and writes, and how long its rows take. layer is HOST for the streams."""
+    """One job: what it reads and writes, and how long its rows take. layer is HOST for the streams. Of the rows of a
+    frame, `rows` are those of a slice."""
 
     layer: int
     stage: int
     rows: int
+    slices: int
     row_cycles: int
     written_after: int
     residual_after: int
@@ -59,7 +61,7 @@ class Machine:
         self.rings = [Counters(ring) for ring in accelerator.rings]
         self.events: dict[int, list[tuple[Counters, str, int]]] = defaultdict(list)
         self.chunks = [
-            Sequencer(self, [self.layer_work(k, job.layer, job.stage) for job in chunk.jobs], FETCH, chunk.turns)
+            Sequencer(self, [self.layer_work(k, job) for job in chunk.jobs], FETCH, chunk.turns)
             for k, chunk in enumerate(accelerator.chunks)
         ]
         self.input = Sequencer(self, [self.input_work()], 0)
@@ -73,8 +75,9 @@ class Machine:
         """All rings that `tensor` is written to."""
         return [c for c in self.rings if c.ring.tensor == tensor]
 
-    def layer_work(self, k: int, i: int, stage: int) -> Work:
-        """Rules of "Engine", "Row tokens" and "Cycles" for layer `i` on chunk `k`."""
+    def layer_work(self, k: int, job: Job) -> Work:
+        """Rules of "Engine", "Row tokens", "Slices" and "Cycles" for `job` on chunk `k`."""
+        i = job.layer
         chunk, layer = self.accelerator.chunks[k], self.network.layers[i]
         src, out = self.network.tensors[layer.input], self.network.tensors[i + 1]
         words = ceil(src.channels / chunk.pn) if chunk.kind == "dense" else 1
@@ -84,7 +87,7 @@ class Machine:
                 words //= 2
         steps = words * layer.kernel_h * layer.kernel_w
         drain = chunk.pm // chunk.pq
-        slots = ceil(out.width / self.accelerator.pp) * ceil(out.channels / chunk.pm)
+        slots = ceil(out.width / self.accelerator.pp) * (ceil(out.channels / chunk.pm) // job.slices)
         busy = slots * max(steps, drain)
         levels = (chunk.pn - 1).bit_length()
         windows = []
@@ -96,7 +99,7 @@ class Machine:
             windows.append((min(src.height, top + layer.kernel_h) - first, release))
         residual = None if layer.residual is None else self.ring(layer.residual, i, "residual")
         return Work(
-            i, stage, out.height, max(busy, 2), busy + drain + levels + 20, busy + drain + levels + 9,
+            i, job.stage, out.height, job.slices, max(busy, 2), busy + drain + levels + 20, busy + drain + levels + 9,
             self.ring(layer.input, i, "main"), residual, self.sinks(i + 1), windows,
         )  # fmt: skip
 
@@ -111,14 +114,14 @@ class Machine:
                 if layer.residual == 0:
                     lanes = gcd(lanes, chunk.pq)
         beats = ceil(first.width / self.accelerator.pp) * ceil(first.channels / lanes)
-        return Work(HOST, 0, first.height, max(beats, 2), beats + 2, 0, None, None, self.sinks(0))
+        return Work(HOST, 0, first.height, 1, max(beats, 2), beats + 2, 0, None, None, self.sinks(0))
 
     def output_work(self) -> Work:
         """The output stream."""
         last = self.network.tensors[-1]
         self.out_beats = ceil(last.width / self.accelerator.pp) * ceil(last.channels / self.accelerator.out_lanes)
         ring = self.ring(len(self.network.layers), HOST, "main")
-        return Work(HOST, 0, last.height, max(self.out_beats, 2), 0, 0, ring, None, [], [(1, 1)] * last.height)
+        return Work(HOST, 0, last.height, 1, max(self.out_beats, 2), 0, 0, ring, None, [], [(1, 1)] * last.height)
 
     def run(self) -> bool:
         """Advance cycle by cycle until every frame has left."""
@@ -148,7 +151,9 @@ class Sequencer:
 
     def __init__(self, machine: Machine, works: list[Work], fetch: int, turns: tuple[Turn, ...] = ()):
         self.machine, self.works, self.fetch = machine, works, fetch
-        self.turns = turns or tuple(Turn(job=j, rows=work.rows) for j, work in enumerate(works))
+        self.turns = turns or tuple(
+            Turn(job=j, rows=work.rows) for j, work in enumerate(works) for _ in range(work.slices)
+        )
         self.rounds = machine.n_frames + max(works[turn.job].stage + turn.late for turn in self.turns)
         self.round = self.turn = self.done = 0
         self.rows = [0] * len(works)
@@ -190,7 +195,7 @@ class Sequencer:
             self.left -= 1
             if self.left == 0:
                 j = self.turns[self.turn].job
-                self.rows[j] = (self.rows[j] + 1) % self.work.rows
+                self.rows[j] = (self.rows[j] + 1) % (self.work.rows * self.work.slices)
                 self.done += 1
                 self.state = "decide"
                 if self.done == self.turns[self.turn].rows:
@@ -201,13 +206,19 @@ class Sequencer:
     def decide(self, cycle: int) -> None:
         """Start the row if all tokens are there; the counters change with the next cycle."""
         work, row = self.work, self.rows[self.turns[self.turn].job]
-        need, release = work.windows[row] if work.windows else (0, 0)
+        piece, y = divmod(row, work.rows)
+        first, last = piece == 0, piece == work.slices - 1
+        need, release = work.windows[y] if work.windows else (0, 0)
         source, residual, sinks = work.source, work.residual, work.sinks
+        one = 1
+        if not last:
+            need = self.machine.network.tensors[source.ring.tensor].height if source else 0
+            one, release = work.rows, 0
         if source and signed16(source.written - source.held) < need:
             return
-        if residual and signed16(residual.written - residual.held) < 1:
+        if residual and signed16(residual.written - residual.held) < one:
             return
-        if any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
+        if first and any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
             return
         start = cycle + 1
         end = start + work.row_cycles - 1
@@ -216,10 +227,12 @@ class Sequencer:
         if source:
             events[cycle + 1].append((source, "held", release))
             events[end + 2].append((source, "released", release))
-        if residual:
+        if residual and last:
             events[cycle + 1].append((residual, "held", 1))
             events[start + work.residual_after].append((residual, "released", 1))
         for sink in sinks:
-            events[cycle + 1].append((sink, "started", 1))
-            events[start + work.written_after].append((sink, "written", 1))
+            if first:
+                events[cycle + 1].append((sink, "started", 1))
+            if last:
+                events[start + work.written_after].append((sink, "written", 1))
         self.state, self.left = "row", work.row_cycles

@@ -275,6 +275,7 @@ def _job_fields(
         "degree": job.degree,
         "col_groups": job.col_groups,
         "m_groups": job.m_groups,
+        "slices": job.slices,
         "chan_words": job.chan_words,
         "turn_lo": job.halves.turn_lo,
         "turn_hi": job.halves.turn_hi,
@@ -338,7 +339,7 @@ def _chunk(
         weight_lanes=lanes,
         weight_parts=-(-lanes // (64 // store)),
         last_stage=chunk.last_stage,
-        turns=tuple(braces(turn.job, turn.rows, turn.stage, turn.first) for turn in chunk.turns),
+        turns=tuple(braces(turn.job, turn.rows, turn.stage, turn.first, turn.slice) for turn in chunk.turns),
         jobs=tuple(
             HlsJob(
                 layer=job.layer,

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
+from nba.machine.layout import DST, JOB, PARAM, PROGRAM, ROW, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""
@@ -94,9 +94,10 @@ def verilog(section: WordSection) -> str:
 
 
 def widths() -> str:
-    """The localparams of nba_chunk.v: bits of the sections."""
-    rows = ((s.name.upper(), expression(s.fields).replace("*", " * ")) for s in (*PROGRAM, DST, TURN))
-    return "".join(f"  localparam integer {name + '_W':<8} = {text};\n" for name, text in rows)
+    """The localparams of nba_chunk.v: bits of the sections, and where the first parameter of a job lies in its own."""
+    rows = [(f"{s.name.upper()}_W", expression(s.fields).replace("*", " * ")) for s in (*PROGRAM, DST, TURN)]
+    (low,) = (low for field, low, _ in ROW.places({}) if field.name == "p_base")
+    return "".join(f"  localparam integer {name:<9} = {text};\n" for name, text in [*rows, ("P_BASE_AT", str(low))])
 
 
 def _member(member: Member) -> str:

@@ -45,7 +45,7 @@ def job_weights(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWei
     on an engine that mixes channels, else [pm]. Absent channels hold 0; where no weights are stored there is one word
     of ones. A channel group that reads one half of the
     input words has the weights of that half only."""
-    pm, pn, groups = chunk.pm, chunk.pn, job.m_groups
+    pm, pn, groups = chunk.pm, chunk.pn, job.all_groups
     if not layer.operator.stores_weights:
         return np.ones((1, pm), np.int64)
     w = lw.weight.astype(np.int64)
@@ -61,7 +61,7 @@ def job_weights(chunk: ChunkProgram, job: JobProgram, layer: Layer, lw: LayerWei
 
 def job_params(chunk: ChunkProgram, job: JobProgram, lw: LayerWeights) -> tuple[np.ndarray, np.ndarray]:
     """Bias and multiplier of a job in the order of its drain steps, int64 [param_words, pq] each; 0 where absent."""
-    room = job.m_groups * chunk.pm - lw.bias.shape[0]
+    room = job.all_groups * chunk.pm - lw.bias.shape[0]
     bias = np.pad(lw.bias.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
     return bias, np.pad(lw.mult.astype(np.int64), (0, room)).reshape(-1, chunk.pq)
 
@@ -72,7 +72,7 @@ def job_shifts(chunk: ChunkProgram, job: JobProgram, layer: Layer) -> np.ndarray
     if layer.shifts is None:
         return np.zeros((job.param_words, chunk.pq), np.int64)
     more = np.array(layer.shifts, np.int64) - layer.shift
-    return np.pad(more, (0, job.m_groups * chunk.pm - len(more))).reshape(-1, chunk.pq)
+    return np.pad(more, (0, job.all_groups * chunk.pm - len(more))).reshape(-1, chunk.pq)
 
 
 def pad_words(chunk: ChunkProgram, network: Network) -> np.ndarray:

@@ -122,8 +122,11 @@ def turn_words(chunk: ChunkProgram) -> tuple[list[int], int]:
                 "rows": turn.rows,
                 "stage": turn.stage,
                 "top": turn.top,
-                "opens": int(turn.first == 0),
+                "opens": int(turn.first == 0 and turn.slice == 0),
                 "ends": int(turn.ends),
+                "closes": int(turn.closes),
+                "first_step": turn.first_step,
+                "first_weight": turn.first_weight,
             },
             {},
         )

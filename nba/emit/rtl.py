@@ -37,6 +37,7 @@ class _EdgeView:
     write_lanes: int
     subs: int
     block: int
+    sliced: bool
     tables: dict[str, str]
     c_ring: str
     c_need: str
@@ -54,7 +55,10 @@ class _EdgeView:
     class_words: int = 0
 
 
-TABLES = ("rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows")
+TABLES = (
+    "rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows", "map_rows",
+    "write_slices", "write_back_words", "write_last_words", "read_slices", "read_rows", "read_back_words", "read_counts",
+)  # fmt: skip
 
 
 def _concat(items: list[str], none: str) -> str:
@@ -83,6 +87,7 @@ def _edge_view(index: int, edge: EdgeLayout, block: bool, wiring: dict[str, str]
         write_lanes=edge.write_lanes,
         subs=edge.lanes // edge.write_lanes,
         block=int(block),
+        sliced=any(max(ring.write_slices, ring.read_slices) > 1 for ring in edge.rings),
         tables={field: _table(edge, field) for field in TABLES},
         ring=ring,
         col_words=layout.col_words,
@@ -173,6 +178,7 @@ def _chunk_view(
         "dst": [edges[e] for e in ends["out"]],
         "max_stage": chunk.last_stage,
         "n_turns": len(chunk.turns),
+        "sliced": int(any(job.slices > 1 for job in chunk.jobs)),
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)

@@ -28,16 +28,21 @@ def input_word(mixes: bool, pm: int, pn: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A layer that a chunk executes, in round r on frame r - `stage`."""
+    """A layer that a chunk executes, in round r on frame r - `stage`.
+
+    slices: parts of its output channels, of as many channel groups each. With more than one, a frame is computed slice
+    after slice, each on all rows of the map: so the weights of a slice are used up before those of the next one.
+    """
 
     layer: int
     stage: int = 0
+    slices: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """The next `rows` output rows of job number `job` of a chunk. late: how many rounds after its job's frame begins
-    they are computed, 0 or 1: in round r they are of frame r - stage - late."""
+    """The next `rows` output rows of job number `job` of a chunk, all of one slice. late: how many rounds after its
+    job's frame begins they are computed, 0 or 1: in round r they are of frame r - stage - late."""
 
     job: int
     rows: int
@@ -49,8 +54,8 @@ class Chunk:
     """A sub-accelerator: pm x pn x pp MACs (dense) or pm x pp MACs (depthwise, pn = 1), pq requantised channels per
     cycle and column, and the jobs that it executes.
 
-    turns: the order in which it executes their rows, round after round; none: every job once per round, all its rows,
-    in the order of `jobs`.
+    turns: the order in which it executes their rows, round after round; none: every job once per round, all its rows
+    (slice after slice), in the order of `jobs`.
     requant, products: what the multipliers of its requantisers and of its MACs (depthwise only) are made of; cycles and
     bits are the same.
     """

@@ -78,8 +78,8 @@ class Design:
 
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
-        chunks do not name multipliers that are in DSP blocks, nor turns where they have none, nor the accelerator a
-        price of block RAM that is 0."""
+        chunks do not name multipliers that are in DSP blocks, nor turns where they have none, jobs do not name a single
+        slice, nor the accelerator a price of block RAM that is 0."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -87,6 +87,9 @@ class Design:
                     del chunk[name]
             if not chunk["turns"]:
                 del chunk["turns"]
+            for job in chunk["jobs"]:
+                if job["slices"] == 1:
+                    del job["slices"]
         if not found["accelerator"]["block_luts"]:
             del found["accelerator"]["block_luts"]
         if not self.modes:

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
-from nba.machine.geometry import edge_of, reader_word, stream_columns
+from nba.machine.geometry import ceil_div, edge_of, reader_word, stream_columns
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, products
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
@@ -22,6 +22,8 @@ MAX_WORDS = 65535
 MAX_ROWS = 32767
 """Rows of a ring whose 16-bit counters still compare."""
 MAX_STAGE = 255
+MAX_SLICES = 255
+"""Slices of a job."""
 MAX_TURNS = 4096
 """Turns of a round of a chunk."""
 MAX_BLOCK_LUTS = 4095
@@ -200,9 +202,50 @@ def _stages(s: MappedNetwork) -> Problems:
             )
 
 
+def _slices(s: MappedNetwork) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        for j, job in enumerate(c.jobs):
+            what, layer = f"{s.chunk(k)}: slices of job {j} (layer {job.layer})", s.network.layers[job.layer]
+            yield from limit(what, job.slices, 1, MAX_SLICES)
+            if job.slices == 1:
+                continue
+            groups = ceil_div(s.network.result(job.layer).channels, c.pm)
+            if not c.mixes or layer.groups != 1:
+                yield f"{what} is {job.slices}; legal for a layer that does not mix all its channels: 1"
+            elif groups % job.slices:
+                yield f"{what} is {job.slices}; legal: divisors of its {groups} groups of {c.pm} channels"
+
+
+def _slice_words(s: MappedNetwork) -> Problems:
+    """Slices begin and end with words of all rings, and every slice finds the whole map of what it touches."""
+    sliced = {
+        job.layer: (k, job.slices) for k, c in enumerate(s.accelerator.chunks) for job in c.jobs if job.slices > 1
+    }
+    for i, r in enumerate(s.accelerator.rings):
+        height = s.network.tensors[r.tensor].height
+        for layer, port in ((r.tensor - 1, "output"), (r.consumer, r.port)):
+            if layer not in sliced:
+                continue
+            k, slices = sliced[layer]
+            if r.rows < height:
+                yield f"{s.ring(i)}: rows is {r.rows}; legal: {height}..{MAX_ROWS}, maps of layer {layer} with its slices"
+            if port == "main":
+                continue
+            reader = s.accelerator.out_lanes
+            if r.consumer != HOST:
+                reader = reader_word(s.accelerator.chunks[s.place[r.consumer]], r.port)
+            channels = s.network.result(layer).channels
+            made = ceil_div(channels, s.accelerator.chunks[k].pm) * s.accelerator.chunks[k].pm
+            if made % (slices * reader) or ceil_div(channels, reader) * reader != made:
+                yield (
+                    f"{s.ring(i)}: layer {layer} has {slices} slices of {made // slices} channels, of {channels} in all; "
+                    f"legal: multiples of the {reader} channels of a word, without empty words behind the last"
+                )
+
+
 def _turns(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
-        yield from limit(f"{s.chunk(k)}: number of turns", len(c.turns), 0, MAX_TURNS)
+        yield from limit(f"{s.chunk(k)}: number of turns", _n_turns(c), 0, MAX_TURNS)
         rows, late = [0] * len(c.jobs), [False] * len(c.jobs)
         heights = [s.network.result(job.layer).height for job in c.jobs]
         bad: list[str] = []
@@ -225,8 +268,30 @@ def _turns(s: MappedNetwork) -> Problems:
                 )
             late[turn.job] |= turn.late == 1
         for j, (found, height) in enumerate(zip(rows, heights, strict=True)):
-            if found != height:
-                yield f"{s.chunk(k)}: turns of job {j} (layer {c.jobs[j].layer}) have {found} rows; legal: {height}"
+            if found != height * c.jobs[j].slices:
+                legal = (
+                    f"{height}" if c.jobs[j].slices == 1 else f"{height * c.jobs[j].slices}, {height} of every slice"
+                )
+                yield f"{s.chunk(k)}: turns of job {j} (layer {c.jobs[j].layer}) have {found} rows; legal: {legal}"
+        yield from _within_slices(s, k, heights)
+
+
+def _n_turns(chunk: Chunk) -> int:
+    """Turns of a round, those of a program that does not name them included."""
+    return len(chunk.turns) or sum(job.slices for job in chunk.jobs)
+
+
+def _within_slices(s: MappedNetwork, k: int, heights: list[int]) -> Problems:
+    """No turn goes on from one slice to the next. Late turns are those behind the others (nba.machine.program)."""
+    done = [0] * len(heights)
+    for late in (0, 1):
+        for i, turn in enumerate(s.accelerator.chunks[k].turns):
+            if turn.late == late:
+                height = heights[turn.job]
+                left = height - done[turn.job] % height
+                if turn.rows > left:
+                    yield f"{s.chunk(k)}: turn {i} has {turn.rows} rows of job {turn.job}; legal: {left}, to the slice's end"
+                done[turn.job] += turn.rows
 
 
 def _write_lanes(s: MappedNetwork) -> Problems:
@@ -313,7 +378,9 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="multipliers", find=_multipliers),
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
+    Rule(name="slices", find=_slices),
     Rule(name="turns", find=_turns),
+    Rule(name="words of slices", find=_slice_words, step=2),
     Rule(name="write lanes", find=_write_lanes),
     Rule(name="ring rows", find=_ring_rows),
     Rule(name="ring lanes", find=_ring_lanes),

@@ -32,7 +32,7 @@ from nba.machine.designs import (
     source_rows,
 )
 from nba.machine.geometry import edge_number, row_beats, stream_columns, use_lane
-from nba.machine.recurrence import N_DEST, N_TURNS, ROWS_OUT, TURN_FIRST, TURN_ROWS
+from nba.machine.recurrence import N_TURNS, ROWS_OUT, SLICES, TURN_ROWS, TURN_SLICE
 from nba.machine.schedule import Tables
 from nba.machine.timing import (
     FETCH_CYCLES,
@@ -46,7 +46,7 @@ from nba.machine.timing import (
     written_cycles,
 )
 
-_JOB, _TURN, _AGENT = N_DEST + 1, TURN_FIRST + 1, N_TURNS + 1
+_JOB, _TURN, _AGENT = SLICES + 1, TURN_SLICE + 1, N_TURNS + 1
 _advance = pipeline._advance
 
 
@@ -79,7 +79,7 @@ def _programs(
             agents[n_agents] = (begin, n_jobs - begin, FETCH_CYCLES, 1, high, begin, n_jobs - begin)
             n_agents += 1
             for at in range(begin, n_jobs):
-                turns[at] = (at, 0, stage[order[at]], 0)
+                turns[at] = (at, 0, stage[order[at]], 0, 0)
     return n_agents
 
 
@@ -172,26 +172,26 @@ def _flatten(
             layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
             released_cycles(row_cycles(work)), residual_cycles(work, drain, lanes), layer[STRIDE_H], layer[PAD_TOP],
             layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
-            source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1],
+            source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1], 1,
         )  # fmt: skip
         turns[j, TURN_ROWS] = layer[ROWS]
     columns = stream_columns(bank_count(layers, pp))
     beats = row_beats(layers[0, WIDTH_IN], layers[0, N], columns, in_lanes)
     rows = layers[0, HEIGHT_IN]
     agents[n_agents] = (n_layers, 1, 0, 0, 0, n_layers, 1)
-    turns[n_layers] = (n_layers, rows, 0, 0)
+    turns[n_layers] = (n_layers, rows, 0, 0, 0)
     jobs[n_layers] = (
         rows, row_cycles(beats), host_written_cycles(beats), 0, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
-        dest_of[0, 1],
+        dest_of[0, 1], 1,
     )  # fmt: skip
     z = n_layers - 1
     beats = row_beats(layers[z, COLS], layers[z, M], columns, out_lanes)
     rows = layers[z, ROWS]
     agents[n_agents + 1] = (n_layers + 1, 1, 0, 0, 0, n_layers + 1, 1)
-    turns[n_layers + 1] = (n_layers + 1, rows, 0, 0)
+    turns[n_layers + 1] = (n_layers + 1, rows, 0, 0, 0)
     jobs[n_layers + 1] = (
         rows, row_cycles(beats), 0, released_cycles(row_cycles(beats)), 0, 1, 0, 1, rows, source[n_layers, 0], -1,
-        n_rings, 0,
+        n_rings, 0, 1,
     )  # fmt: skip
     return n_agents + 2, n_rings
 

@@ -87,6 +87,10 @@ def add_defaults(raw: dict[str, Any]) -> None:
         chunk.setdefault("turns", [])
         for name in MULTIPLIERS:
             chunk.setdefault(name, "dsp")
+        jobs = chunk.get("jobs")
+        for job in jobs if isinstance(jobs, list) else []:
+            if isinstance(job, dict):
+                job.setdefault("slices", 1)
 
 
 def _chunks(raw: dict[str, Any]) -> list[dict[str, Any]]:

@@ -190,8 +190,11 @@ TURN = WordSection(
         _f("rows", 12, "how many", "rows"),
         _f("stage", 8, "in round r they are of frame r - stage", "frames"),
         WordField(name="top", bits=13, signed=True, unit="rows", meaning="first input row of the first one's window"),
-        _f("opens", 1, "the first of them is the first of its frame"),
-        _f("ends", 1, "the last of them is the last of its frame"),
+        _f("opens", 1, "the first of them is the first of its frame, in its first slice"),
+        _f("ends", 1, "the last of them is the last of the map"),
+        _f("closes", 1, "and their slice the last of its frame"),
+        _f("first_step", 16, "drain steps of the job before those of the slice"),
+        _f("first_weight", 16, "weight words of the job before those of the slice", "words"),
     ),
 )
 """A word of the memory of turns."""
@@ -260,7 +263,8 @@ JOB: tuple[Member, ...] = (
     _own("width_out", "width of the output map [columns]"),
     _own("degree", "a column group has so many times PP columns"),
     _own("col_groups", "column groups of a row [groups]"),
-    _own("m_groups", "channel groups of a column group [groups]"),
+    _own("m_groups", "channel groups of a column group, of one slice [groups]"),
+    _own("slices", "slices of a frame"),
     _own("chan_words", "channel words that a channel group walks for one tap [words]"),
     _same("half_words"),
     _same("half_first"),

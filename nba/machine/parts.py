@@ -125,7 +125,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
     """The row of chunk `k`; adds its reads and writes to `edges`."""
     steps = drains = res_drains = pad_steps = 0
     for job in chunk.jobs:
-        groups = job.rows_out * job.col_groups * job.m_groups
+        groups = job.rows_out * job.col_groups * job.all_groups
         steps += groups * job.steps
         pad_steps += groups * job.steps if job.pad_words else 0
         drains += groups * chunk.drain_cycles * job.degree
@@ -137,7 +137,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         for use in job.destinations:
             edge = program.edges[use.edge]
             col_words = edge.rings[use.ring].col_words
-            written = written_words(job.m_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
+            written = written_words(job.all_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
             edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * program.pp
     sources = [e for e in program.edges if e.consumer == k]
     return (

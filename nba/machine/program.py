@@ -76,7 +76,12 @@ def halves(layer: Layer, n: int, m: int, pn: int, pm: int) -> Halves:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RingLayout:
-    """Where one ring lives in its edge buffer; all sizes in words of the edge (per bank)."""
+    """Where one ring lives in its edge buffer; all sizes in words of the edge (per bank).
+
+    map_rows: of the tensor. write_slices, read_slices: of the job that writes it and of the one that reads it.
+    read_rows: rows that the reader computes of a slice. *_back_words: the pointer's step behind the last row of a slice
+    that others follow, write_last_words: behind that of the last slice. read_counts: 1 for residual operands.
+    """
 
     tensor: int
     consumer: int
@@ -91,6 +96,14 @@ class RingLayout:
     step_words: int
     last_step_words: int
     most_rows: int
+    map_rows: int
+    write_slices: int
+    write_back_words: int
+    write_last_words: int
+    read_slices: int
+    read_rows: int
+    read_back_words: int
+    read_counts: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +152,8 @@ def _uses(edges: tuple[EdgeLayout, ...]) -> Uses:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobProgram:
     """Everything that a chunk needs to execute one layer; counts as in docs/template.md. A column group has `degree`
-    times pp columns. pad_base, pad_words: its words in the chunk's memory of pad codes; None: it has one pad code."""
+    times pp columns. pad_base, pad_words: its words in the chunk's memory of pad codes; None: it has one pad code.
+    slices: how often it computes the rows of a frame, m_groups channel groups each time."""
 
     layer: int
     stage: int
@@ -172,20 +186,36 @@ class JobProgram:
     destinations: tuple[Destination, ...]
     pad_base: int | None = None
     pad_words: int = 0
+    slices: int = 1
+
+    @property
+    def frame_rows(self) -> int:
+        """Rows that it computes of a frame, those of all slices."""
+        return self.rows_out * self.slices
+
+    @property
+    def all_groups(self) -> int:
+        """Channel groups of all slices."""
+        return self.m_groups * self.slices
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TurnProgram:
-    """`rows` output rows of job number `job`, the first of them row number `first`: in round r of frame r - `stage`.
-    top: first input row of the first one's window, negative in the padding above the map. ends: the last of them is the
-    last of its frame."""
+    """`rows` output rows of job number `job`, the first of them row number `first` of slice number `slice`: in round r
+    of frame r - `stage`. top: first input row of the first one's window, negative in the padding above the map. ends:
+    the last of them is the last of the map; closes: and the slice the last of its frame. first_step, first_weight: of
+    the slice, among the drain steps and the weight words of its job."""
 
     job: int
     rows: int
     stage: int
     first: int
+    slice: int
     top: int
     ends: bool
+    closes: bool
+    first_step: int
+    first_weight: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -294,7 +324,14 @@ def input_lanes(network: Network, accelerator: Accelerator) -> int:
     return lanes
 
 
-def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int) -> RingLayout:
+def _slices(accelerator: Accelerator) -> dict[int, int]:
+    """Layer -> the slices in which it is computed."""
+    return {job.layer: job.slices for chunk in accelerator.chunks for job in chunk.jobs}
+
+
+def _ring_layout(
+    network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int, slices: dict[int, int]
+) -> RingLayout:
     tensor = network.tensors[ring.tensor]
     col_words = ceil_div(tensor.channels, lanes)
     stride, pad_top, rows_out, columns, most_rows = 1, 0, tensor.height, 1, 1
@@ -304,6 +341,12 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         rows_out = network.result(ring.consumer).height
         columns, most_rows = layer.stride_w, tensor.height
     row_words = bank_columns(tensor.width, accelerator.banks, columns) * col_words
+    write, read = slices.get(ring.tensor - 1, 1), slices.get(ring.consumer, 1)
+    read_rows = tensor.height if ring.consumer == HOST else network.result(ring.consumer).height
+    ring_words, map_words = row_words * ring.rows, row_words * tensor.height
+    last_words = (tensor.height - (rows_out - 1) * stride) * row_words
+    # The next slice of a residual operand lies behind this one, in every column.
+    further = col_words // read if ring.port == "residual" else 0
     return RingLayout(
         tensor=ring.tensor,
         consumer=ring.consumer,
@@ -311,18 +354,26 @@ def _ring_layout(network: Network, accelerator: Accelerator, ring: Ring, lanes: 
         base=base,
         col_words=col_words,
         row_words=row_words,
-        ring_words=row_words * ring.rows,
+        ring_words=ring_words,
         stride=columns,
         class_words=class_columns(tensor.width, accelerator.banks, columns) * col_words if columns > 1 else 0,
         init_words=(-pad_top % ring.rows) * row_words,
         step_words=(stride % ring.rows) * row_words,
-        last_step_words=((tensor.height - (rows_out - 1) * stride) % ring.rows) * row_words,
+        last_step_words=(last_words - (read - 1) * further) % ring_words,
         most_rows=most_rows,
+        map_rows=tensor.height,
+        write_slices=write,
+        write_back_words=(row_words - map_words + col_words // write) % ring_words if write > 1 else 0,
+        write_last_words=(row_words - (write - 1) * (col_words // write)) % ring_words if write > 1 else 0,
+        read_slices=read,
+        read_rows=read_rows,
+        read_back_words=(last_words - map_words + further) % ring_words if read > 1 else 0,
+        read_counts=int(ring.port == "residual"),
     )
 
 
 def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[EdgeLayout, ...]:
-    place = accelerator.place()
+    place, slices = accelerator.place(), _slices(accelerator)
     groups: dict[tuple[int, int, Port, int], list[Ring]] = {}
     for ring in accelerator.rings:
         groups.setdefault(edge_of(ring, place), []).append(ring)
@@ -341,7 +392,7 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
         layouts: list[RingLayout] = []
         base = 0
         for ring in rings:
-            layouts.append(_ring_layout(network, accelerator, ring, lanes, base))
+            layouts.append(_ring_layout(network, accelerator, ring, lanes, base, slices))
             base += layouts[-1].ring_words
         edges.append(
             EdgeLayout(
@@ -370,7 +421,8 @@ def _job(
     words = tap_words(operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
     taps, drain = layer.kernel_h * layer.kernel_w, drain_cycles(chunk.pm, chunk.pq)
     times = job_degree(layer, accelerator.packing)
-    m_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, times * accelerator.pp)
+    all_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, times * accelerator.pp)
+    m_groups = all_groups // job.slices
     slot = slot_cycles(words, taps, drain, engine_packing(chunk.mixes, accelerator.packing))
     main = where.ring[layer.input, job.layer, "main"]
     res = None if layer.residual is None else where.ring[layer.residual, job.layer, "residual"]
@@ -399,36 +451,46 @@ def _job(
         res_edge=None if res is None else res.edge,
         res_ring=None if res is None else res.ring,
         weight_base=weight_base,
-        weight_words=weight_words(operator.stores_weights, m_groups, words * taps),
+        weight_words=weight_words(operator.stores_weights, all_groups, words * taps),
         weight_step=operator.stores_weights,
         param_base=param_base,
-        param_words=param_words(m_groups, drain),
+        param_words=param_words(all_groups, drain),
         destinations=where.of_tensor[job.layer + 1],
         pad_base=None if layer.pad_codes is None else pad_base,
         pad_words=0 if layer.pad_codes is None else ceil_div(n, chunk.lanes),
+        slices=job.slices,
     )
 
 
 def turn_programs(chunk: Chunk, jobs: Sequence[JobProgram]) -> tuple[TurnProgram, ...]:
     """The turns of a round of `chunk`, of whose jobs `jobs` are the programs. Late turns of a job are those behind its
     others: they finish the frame that these began a round before."""
-    turns = chunk.turns or tuple([Turn(job=j, rows=job.rows_out) for j, job in enumerate(jobs)])
+    turns = chunk.turns or [Turn(job=j, rows=job.rows_out) for j, job in enumerate(jobs) for _ in range(job.slices)]
+    drain = drain_cycles(chunk.pm, chunk.pq)
     done, first = [0] * len(jobs), [0] * len(turns)
     for late in (0, 1):
         for i, turn in enumerate(turns):
             if turn.late == late:
                 first[i] = done[turn.job]
                 done[turn.job] += turn.rows
-    return tuple(
-        TurnProgram(
-            job=turn.job,
-            rows=turn.rows,
-            stage=jobs[turn.job].stage + turn.late,
-            first=at,
-            top=at * jobs[turn.job].stride_h - jobs[turn.job].pad_top,
-            ends=at + turn.rows == jobs[turn.job].rows_out,
-        )
-        for turn, at in zip(turns, first, strict=True)
+    return tuple([_turn(jobs[turn.job], turn, at, drain) for turn, at in zip(turns, first, strict=True)])
+
+
+def _turn(job: JobProgram, turn: Turn, at: int, drain: int) -> TurnProgram:
+    """The program of a turn whose first row is number `at` of all rows that `job` computes of a frame."""
+    piece, first = divmod(at, job.rows_out)
+    ends = first + turn.rows == job.rows_out
+    return TurnProgram(
+        job=turn.job,
+        rows=turn.rows,
+        stage=job.stage + turn.late,
+        first=first,
+        slice=piece,
+        top=first * job.stride_h - job.pad_top,
+        ends=ends,
+        closes=ends and piece == job.slices - 1,
+        first_step=piece * job.m_groups * drain,
+        first_weight=piece * job.m_groups * job.steps if job.weight_step else 0,
     )
 
 

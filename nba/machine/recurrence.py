@@ -14,12 +14,12 @@ from typing import Any
 # Columns of the job table.
 (
     ROWS_OUT, ROW_CYCLES, WRITTEN, RELEASED, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST,
-    N_DEST,
-) = range(13)  # fmt: skip
+    N_DEST, SLICES,
+) = range(14)  # fmt: skip
 # Columns of the agent table.
 FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS, FIRST_TURN, N_TURNS = range(7)
 # Columns of the turn table: a number in the job table, rows, and as nba.machine.program.TurnProgram.
-TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST = range(4)
+TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST, TURN_SLICE = range(5)
 
 
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
@@ -30,7 +30,8 @@ def advance(
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
-    Fills row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
+    Fills row_start (flat, row y of slice s of job j's frame f at row_base[j] + (f*SLICES + s)*ROWS_OUT + y) and wait
+    [n_jobs, n_frames, 3].
     position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
     n_released: [n_rings], all rows ever written and released; written, released: the cycles of these, those of ring r
     from base[r] on.
@@ -60,6 +61,8 @@ def advance(
                 if step < steps:
                     y = turns[turn, TURN_FIRST] + step
                     rows_out = jobs[j, ROWS_OUT]
+                    piece = turns[turn, TURN_SLICE]
+                    ends = piece == jobs[j, SLICES] - 1
                     # The row's conditions; an event that has not happened yet stops this agent.
                     at = ready[a]
                     reason = -1
@@ -73,6 +76,10 @@ def advance(
                         after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
                         release = after - first
                         row = frame * height + first + need - 1
+                        if not ends:
+                            # A slice behind which others come needs, and keeps, the whole map.
+                            row = (frame + 1) * height - 1
+                            release = 0
                         if row >= n_written[src]:
                             break
                         t = written[base[src] + row]
@@ -82,9 +89,10 @@ def advance(
                     res = jobs[j, RES]
                     row = frame * rows_out + y
                     if res >= 0:
-                        if row >= n_written[res]:
+                        whole = row if ends else (frame + 1) * rows_out - 1
+                        if whole >= n_written[res]:
                             break
-                        t = written[base[res] + row]
+                        t = written[base[res] + whole]
                         if t > at:
                             at = t
                             reason = 1
@@ -92,7 +100,7 @@ def advance(
                     for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
                         ring = dests[d]
                         old = row - ring_rows[ring]
-                        if old >= 0:
+                        if piece == 0 and old >= 0:
                             if old >= n_released[ring]:
                                 blocked = True
                                 break
@@ -106,18 +114,19 @@ def advance(
                     if reason >= 0:
                         wait[j, frame, reason] += at - ready[a]
                     start = at + 1
-                    row_start[row_base[j] + row] = start
+                    row_start[row_base[j] + (frame * jobs[j, SLICES] + piece) * rows_out + y] = start
                     end = start + jobs[j, ROW_CYCLES] - 1
                     if src >= 0:
                         for _ in range(release):
                             released[base[src] + n_released[src]] = start + jobs[j, RELEASED]
                             n_released[src] += 1
-                    if res >= 0:
-                        released[base[res] + row] = start + jobs[j, RES_RELEASED]
-                        n_released[res] += 1
-                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
-                        written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
-                        n_written[dests[d]] += 1
+                    if ends:
+                        if res >= 0:
+                            released[base[res] + row] = start + jobs[j, RES_RELEASED]
+                            n_released[res] += 1
+                        for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                            written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
+                            n_written[dests[d]] += 1
                     ready[a] = end
                     step += 1
                     position[a, 2] = step
@@ -170,7 +179,7 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     n_rings = len(ring_rows)
     row_base, base = [0], [0]
     for job in jobs:
-        row_base.append(row_base[-1] + job[ROWS_OUT] * n_frames)
+        row_base.append(row_base[-1] + job[ROWS_OUT] * job[SLICES] * n_frames)
     for height in tables["ring_height"]:
         base.append(base[-1] + height * n_frames)
     row_start = [0] * row_base[-1]
@@ -184,10 +193,9 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     if not finished:
         return None
     frames = range(n_frames)
-    first = [[row_start[b + f * job[ROWS_OUT]] for f in frames] for b, job in zip(row_base, jobs, strict=False)]
-    last = [
-        [row_start[b + (f + 1) * job[ROWS_OUT] - 1] for f in frames] for b, job in zip(row_base, jobs, strict=False)
-    ]
+    of_frame = [(b, job[ROWS_OUT] * job[SLICES]) for b, job in zip(row_base, jobs, strict=False)]
+    first = [[row_start[b + f * rows] for f in frames] for b, rows in of_frame]
+    last = [[row_start[b + (f + 1) * rows - 1] for f in frames] for b, rows in of_frame]
     output = [start + tables["last_beat"] for start in last[-1]]
     middle = n_frames // 2
     return {

@@ -30,6 +30,7 @@ from nba.machine.recurrence import (
     RES,
     ROUNDS,
     ROWS_OUT,
+    SLICES,
     SRC,
     STRIDE,
     WRITTEN,
@@ -46,7 +47,7 @@ class Tables:
     """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
     in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 13], turns: [n_turns, 4] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
+    jobs: [n_jobs, 14], turns: [n_turns, 5] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
     dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
     tensor per frame.
     """
@@ -66,7 +67,7 @@ class Schedule:
     job_start[k][j, f]: first cycle of the first row of job j of chunk k on frame f. job_end[k][j, f]: cycle of the
     last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
-    row_start[k][j][f, y]: first cycle of every row. output_cycle[f]: cycle of the last beat of frame f.
+    row_start[k][j][f, y]: first cycle of every row, those of one slice behind those of another. output_cycle[f]: cycle of the last beat of frame f.
     interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
     neither its beginning nor its end shows; -1 if there is only one frame. batch_cycles: from the start until the last
     frame is out and every agent is idle, as the register CYCLES counts them. All int64.
@@ -128,19 +129,19 @@ def tables(program: Program) -> Tables:
         agents.append(
             (len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, chunk.last_stage, len(turns), len(chunk.turns))
         )
-        turns += [(len(jobs) + turn.job, turn.rows, turn.stage, turn.first) for turn in chunk.turns]
+        turns += [(len(jobs) + turn.job, turn.rows, turn.stage, turn.first, turn.slice) for turn in chunk.turns]
         for job in chunk.jobs:
-            jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out)))
+            jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out), job.slices))
     rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
     row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
     agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
-    turns.append((len(jobs), rows, 0, 0))
-    jobs.append((rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows)))
+    turns.append((len(jobs), rows, 0, 0, 0))
+    jobs.append((rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows), 1))
     rows, row = program.out_rows, timing.row_cycles(program.out_col_groups * program.out_chan_words)
     agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
-    turns.append((len(jobs), rows, 0, 0))
+    turns.append((len(jobs), rows, 0, 0, 0))
     source = first_ring[program.host_out.edge] + program.host_out.ring
-    jobs.append((rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0))
+    jobs.append((rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0, 1))
     return Tables(
         jobs=np.array(jobs, np.int64),
         turns=np.array(turns, np.int64),
@@ -171,7 +172,7 @@ def _advance(
     n_written: np.ndarray,
     n_released: np.ndarray,
 ) -> bool:
-    """Fill row_start (flat, job j's frame f row y at row_base[j] + f*ROWS_OUT + y) and wait [n_jobs, n_frames, 3].
+    """Fill row_start and wait, see nba.machine.recurrence.advance.
 
     position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
     n_released: [n_rings], all rows ever written and released. These and wait must come in as zeros. False if
@@ -202,7 +203,8 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     assert n_frames >= 1, n_frames
     jobs = flat.jobs
     n_jobs = jobs.shape[0]
-    rows = jobs[:, ROWS_OUT] * n_frames
+    of_frame = jobs[:, ROWS_OUT] * jobs[:, SLICES]
+    rows = of_frame * n_frames
     row_base = np.zeros(n_jobs, np.int64)
     np.cumsum(rows[:-1], out=row_base[1:])
     row_start = np.empty(int(row_base[-1] + rows[-1]), np.int64)
@@ -219,8 +221,8 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
             _blocked(program, flat, n_frames, position, n_written, n_released),
         )
     frames = np.arange(n_frames)
-    first = row_start[row_base[:, None] + frames * jobs[:, ROWS_OUT, None]]
-    last = row_start[row_base[:, None] + (frames + 1) * jobs[:, ROWS_OUT, None] - 1]
+    first = row_start[row_base[:, None] + frames * of_frame[:, None]]
+    last = row_start[row_base[:, None] + (frames + 1) * of_frame[:, None] - 1]
     end = last + (jobs[:, WRITTEN, None] - 1)
     output = last[-1] + last_beat(program)
     middle = n_frames // 2
@@ -252,16 +254,18 @@ def _blocked(
         round_, turn, step = position[a].tolist()
         if round_ >= n_frames + agent[ROUNDS]:
             continue
-        number, _, stage, first = flat.turns[agent[FIRST_TURN] + turn].tolist()
+        number, _, stage, first, piece = flat.turns[agent[FIRST_TURN] + turn].tolist()
         j = flat.jobs[number].tolist()
         frame, y, job = round_ - stage, first + step, number - agent[FIRST_JOB]
         row = frame * j[ROWS_OUT] + y
+        ends = piece == j[SLICES] - 1
         reasons = []
         for what, ring in (("input", j[SRC]), ("residual", j[RES])):
             if ring < 0:
                 continue
-            held, need = row, 1
-            if what == "input":
+            height = j[HEIGHT_IN] if what == "input" else j[ROWS_OUT]
+            held, need = (row, 1) if ends else (frame * height, height)
+            if what == "input" and ends:
                 top = y * j[STRIDE] - j[PAD_TOP]
                 held = frame * j[HEIGHT_IN] + max(0, top)
                 need = min(j[HEIGHT_IN], top + j[KERNEL_H]) - max(0, top)
@@ -270,7 +274,7 @@ def _blocked(
                 reasons.append(f"{what} {names[ring]} needs {need} row(s), has {max(0, has)}")
         for ring in flat.dests[j[DEST] : j[DEST] + j[N_DEST]].tolist():
             used = row - int(n_released[ring])
-            if used >= flat.ring_rows[ring]:
+            if piece == 0 and used >= flat.ring_rows[ring]:
                 reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
         lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")
     return lines

@@ -34,6 +34,7 @@ from nba.machine.recurrence import (
     RES_RELEASED,
     ROW_CYCLES,
     ROWS_OUT,
+    SLICES,
     SRC,
     STRIDE,
     WRITTEN,
@@ -60,7 +61,7 @@ def steady_state(program: Program) -> Steady:
     flat = tables(program)
     jobs = flat.jobs
     first_row = np.zeros(jobs.shape[0] + 1, np.int64)
-    np.cumsum(jobs[:, ROWS_OUT], out=first_row[1:])
+    np.cumsum(jobs[:, ROWS_OUT] * jobs[:, SLICES], out=first_row[1:])
     source, target, weight, distance = _event_graph(flat, first_row)
     ratio, cycle = Fraction(0), np.zeros(0, np.int64)
     while True:
@@ -89,18 +90,20 @@ def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, in
 
 
 def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Edges (source row, target row, cycles, frames) of the recurrence; rows are numbered job by job."""
+    """Edges (source row, target row, cycles, frames) of the recurrence; rows are numbered job by job, and slice by
+    slice in a job."""
     jobs = flat.jobs.tolist()
     begin = first_row.tolist()
     edges: list[tuple[int, int, int, int]] = []
     for agent in flat.agents.tolist():
         mine = flat.turns[agent[FIRST_TURN] : agent[FIRST_TURN] + agent[N_TURNS]].tolist()
-        for i, (j, rows, stage, first) in enumerate(mine):
-            row_cycles, at = jobs[j][ROW_CYCLES], begin[j] + first
+        place = [begin[j] + piece * jobs[j][ROWS_OUT] + first for j, _, _, first, piece in mine]
+        for i, (j, rows, stage, *_) in enumerate(mine):
+            row_cycles, at = jobs[j][ROW_CYCLES], place[i]
             edges += [(at + y - 1, at + y, row_cycles, 0) for y in range(1, rows)]
-            before, rows_before, stage_before, first_before = mine[i - 1]
+            before, rows_before, stage_before, *_ = mine[i - 1]
             turn = jobs[before][ROW_CYCLES] + agent[FETCH] + agent[GAP]
-            edges.append((begin[before] + first_before + rows_before - 1, at, turn, stage_before - stage + (i == 0)))
+            edges.append((place[i - 1] + rows_before - 1, at, turn, stage_before - stage + (i == 0)))
     producer = {}
     for j, job in enumerate(jobs):
         for ring in flat.dests[job[DEST] : job[DEST] + job[N_DEST]].tolist():
@@ -113,6 +116,11 @@ def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.nd
             written = jobs[p][WRITTEN] + 1
             release = job[RELEASED if main else RES_RELEASED] + 1
             releaser = []
+            # Its producer has written a row when the last slice has; all slices but its own last need the whole map.
+            done = begin[p] + (jobs[p][SLICES] - 1) * jobs[p][ROWS_OUT]
+            early = (job[SLICES] - 1) * job[ROWS_OUT]
+            mine = begin[j] + early
+            edges += [(done + height - 1, begin[j] + y, written, 0) for y in range(early)]
             for y in range(job[ROWS_OUT]):
                 last = y
                 if main:
@@ -122,10 +130,10 @@ def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.nd
                     releaser += [y] * (after - max(0, top))
                 else:
                     releaser.append(y)
-                edges.append((begin[p] + last, begin[j] + y, written, 0))
+                edges.append((done + last, mine + y, written, 0))
             for y in range(height):
                 back, old = divmod(y - rows, height)
-                edges.append((begin[j] + releaser[old], begin[p] + y, release, -back))
+                edges.append((mine + releaser[old], begin[p] + y, release, -back))
     source, target, weight, distance = np.array(edges, np.int64).T
     return tuple(np.ascontiguousarray(a) for a in (source, target, weight, distance))  # type: ignore[return-value]
 

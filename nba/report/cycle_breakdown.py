@@ -114,11 +114,11 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
     network, engine, pp = design.network, program.chunks[chunk], program.pp * job.degree
     layer, out = network.layers[job.layer], network.result(job.layer)
     channels = network.source(layer).channels // layer.groups
-    steps = job.rows_out * job.col_groups * job.m_groups * job.steps
-    slots = job.rows_out * work_cycles(job.col_groups, job.m_groups, job.slot_cycles)
+    steps = job.frame_rows * job.col_groups * job.m_groups * job.steps
+    slots = job.frame_rows * work_cycles(job.col_groups, job.m_groups, job.slot_cycles)
     # Cycles that would do, were first the columns, then the output channels, then the input channels divisible.
-    columns = Fraction(job.rows_out * job.m_groups * job.steps * out.width, pp)
-    outputs = columns * Fraction(out.channels, engine.pm * job.m_groups)
+    columns = Fraction(job.frame_rows * job.m_groups * job.steps * out.width, pp)
+    outputs = columns * Fraction(out.channels, engine.pm * job.all_groups)
     inputs = outputs * (Fraction(channels, engine.pn * job.chan_words) if layer.operator.mixes else 1)
     return {
         WORK: inputs,
@@ -126,7 +126,7 @@ def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram)
         "outputs": columns - outputs,
         "inputs": outputs - inputs,
         "drain": Fraction(slots - steps),
-        "short": Fraction(job.rows_out * job.row_cycles - slots),
+        "short": Fraction(job.frame_rows * job.row_cycles - slots),
     }
 
 
@@ -135,7 +135,7 @@ def _bounds(design: Design, program: Program) -> tuple[list[int], int, int]:
     that hold their chunk from their first row to their last. A row program is bounded by the rows and fetches of its
     chunk, and by what the closed forms say if every layer had an engine of its own."""
     network, accelerator = design.network, design.accelerator
-    turned = any(chunk.turns for chunk in accelerator.chunks)
+    turned = any(chunk.turns or any(job.slices > 1 for job in chunk.jobs) for chunk in accelerator.chunks)
     if turned:
         chunks = [replace(c, jobs=(Job(layer=job.layer),), turns=()) for c in accelerator.chunks for job in c.jobs]
         accelerator = replace(accelerator, chunks=tuple(chunks))
@@ -144,7 +144,7 @@ def _bounds(design: Design, program: Program) -> tuple[list[int], int, int]:
     if not turned:
         return [sum(int(busy[0, job.layer]) for job in chunk.jobs) for chunk in program.chunks], interval, latency
     loads = [
-        sum(job.rows_out * job.row_cycles for job in chunk.jobs) + OVERHEAD_CYCLES * len(chunk.turns)
+        sum(job.frame_rows * job.row_cycles for job in chunk.jobs) + OVERHEAD_CYCLES * len(chunk.turns)
         for chunk in program.chunks
     ]
     return loads, max(interval, *loads), latency
@@ -172,8 +172,8 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
                     start=int(exact.job_start[k][j, first]) - origin,
                     end=int(exact.job_end[k][j, first]) - origin,
                     products=design.network.products(job.layer),
-                    steps=job.rows_out * job.col_groups * job.m_groups * job.steps,
-                    engine=job.rows_out * job.row_cycles,
+                    steps=job.frame_rows * job.col_groups * job.m_groups * job.steps,
+                    engine=job.frame_rows * job.row_cycles,
                     total=sum(parts.values(), Fraction(0)),
                     parts=parts,
                 )

@@ -54,8 +54,10 @@ def _releases(flat: Tables, job: int, start: np.ndarray) -> np.ndarray:
 
 def stream_rows(flat: Tables, schedule: Schedule) -> tuple[np.ndarray, np.ndarray]:
     """First cycle of every row, int64 [frames, rows], of the input and of the output stream: the rules of
-    nba.machine.schedule, applied to the events of the jobs around them."""
-    starts = [rows for chunk in schedule.row_start for rows in chunk]
+    nba.machine.schedule, applied to the events of the jobs around them, those of their last slice."""
+    heights = flat.jobs[:, ROWS_OUT].tolist()
+    every = [rows for chunk in schedule.row_start for rows in chunk]
+    starts = [rows[:, -height:] for rows, height in zip(every, heights, strict=False)]
     n = schedule.n_frames
     source, sink = flat.jobs[-2].tolist(), flat.jobs[-1].tolist()
     free: list[tuple[int, np.ndarray]] = []

@@ -19,13 +19,14 @@ from unittest.mock import patch
 import numpy as np
 
 from nba.boards import get
-from nba.core.errors import ToolError
+from nba.core.errors import DeadlockError, ToolError
 from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
+from nba.ir.accelerator import Chunk, Turn
 from nba.ir.design import Design
-from nba.ir.network import Weights, weights_digest
+from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
@@ -34,7 +35,7 @@ from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, above_least, random_codes, random_pair
+from tests.strategies import NetworkLimits, above_least, random_codes, random_pair, sliced
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -59,6 +60,9 @@ ADDER_SEED = 5_000_000
 """Seeds from here on have multipliers made of adders wherever these may be."""
 TURN_SEED = 6_000_000
 """Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
+SLICE_SEED = 7_000_000
+"""Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
+second has turns of a few rows."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -106,15 +110,58 @@ def with_row_programs(seed: int) -> Subject:
     return replace(case, seed=seed, design=design, program=program)
 
 
+def _cut(rng: np.random.Generator, network: Network, chunk: Chunk) -> Chunk:
+    """`chunk` with its jobs in turns of a few rows, in the order that it has without turns."""
+    turns = []
+    for j, job in enumerate(chunk.jobs):
+        for _ in range(job.slices):
+            left = network.result(job.layer).height
+            while left:
+                rows = int(rng.integers(1, left + 1))
+                turns.append(Turn(job=j, rows=rows))
+                left -= rows
+    return replace(chunk, turns=tuple(turns))
+
+
+def with_slices(seed: int) -> Subject:
+    """The pair of a seed from SLICE_SEED on."""
+    number = seed - SLICE_SEED
+    kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
+    rng = np.random.default_rng([7, seed])
+    while True:
+        case = drawn(kind, rng, larger=True)
+        network = case.design.network
+        accelerator = sliced(rng, network, case.design.accelerator)
+        if all(job.slices == 1 for chunk in accelerator.chunks for job in chunk.jobs):
+            continue
+        if number % 2:
+            chunks = tuple([_cut(rng, network, chunk) for chunk in accelerator.chunks])
+            accelerator = replace(accelerator, chunks=chunks)
+        program = lower(network, accelerator)
+        try:
+            cost = exact_cost((program,), get(PLATFORM))
+            schedule(program, FRAMES)
+        except DeadlockError:
+            continue
+        design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+        return replace(case, seed=seed, design=design, program=program)
+
+
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
-    where there are row programs)."""
+    where there are row programs or slices)."""
+    if seed >= SLICE_SEED:
+        return with_slices(seed)
     if seed >= TURN_SEED:
         return with_row_programs(seed)
     # Those of the kinds that came last are drawn as seeds of an earlier million.
-    drawn = seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)
-    rng = np.random.default_rng([2, drawn])
-    limits = LIMITS[drawn % len(LIMITS)]
+    earlier = seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)
+    return drawn(seed, np.random.default_rng([2, earlier]))
+
+
+def drawn(seed: int, rng: np.random.Generator, *, larger: bool = False) -> Subject:
+    """A pair of the kind that `seed` stands for; larger: with more channels than usual."""
+    limits = LIMITS[2] if larger else LIMITS[(seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)) % len(LIMITS)]
     every, wide = seed >= ADDER_SEED, WIDE_SEED <= seed < PACKED_SEED
     per_channel, columns = CHANNEL_SEED <= seed < ADDER_SEED, COLUMNS_SEED <= seed < CHANNEL_SEED
     narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)

@@ -94,7 +94,7 @@ def assert_equal(exact: Schedule, machine: Machine) -> None:
             assert {(f, y): int(rows[f, y]) for f in range(rows.shape[0]) for y in range(rows.shape[1])} == work.starts
             assert exact.job_start[k][j].tolist() == [work.starts[f, 0] for f in range(exact.n_frames)]
             assert exact.job_end[k][j].tolist() == [
-                work.starts[f, work.rows - 1] + work.written_after - 1 for f in range(exact.n_frames)
+                work.starts[f, work.rows * work.slices - 1] + work.written_after - 1 for f in range(exact.n_frames)
             ]
 
 

@@ -161,7 +161,7 @@ struct Engine {
     }
   }
 
-  // Drain step k of pass `pass` over a group: PQ channels of PP columns, to every buffer that gets the output.
+  // Drain step k of pass `pass` over group g of all slices: PQ channels of PP columns, to every buffer that gets the output.
   template <class Io>
   static void drain(const Job &job, const Place &place, const acc_t held[COLUMNS][PM], int q, int g, int pass, int k) {
 #pragma HLS INLINE
@@ -201,9 +201,9 @@ struct Engine {
     Io::write(job.uses, place.dst, part, unit, job.width_out, code);
   }
 
-  // Output row `y` of `job`.
+  // Output row `y` of slice `slice` of `job`.
   template <class Io>
-  static void row(const Job &job, const Place &place, int y) {
+  static void row(const Job &job, const Place &place, int y, int slice) {
 #pragma HLS INLINE
     acc_t acc[COLUMNS][PM];
     acc_t held[COLUMNS][PM];
@@ -214,7 +214,9 @@ struct Engine {
     const int steps = job.chan_words * job.kernel_h * job.kernel_w;
     const int top = y * job.stride_h - job.pad_top;
     int s = 0, c = 0, kx = 0, ky = 0, g = 0, q = 0, group = 0;   // the step that is issued
-    int line = place.src, weight = job.weight_base;
+    const int first_group = slice * job.m_groups;
+    const int first_weight = job.weight_base + (job.weight_step ? first_group * steps : 0);
+    int line = place.src, weight = first_weight;
     int drain_pass = job.degree, drain_k = 0, drain_g = 0, drain_q = 0;   // the drain step that overlaps it
   row_loop:
     for (int t = 0; t < groups * job.slot_cycles + job.degree * DRAIN; ++t) {
@@ -268,13 +270,13 @@ struct Engine {
           }
           drain_pass = 0;
           drain_k = 0;
-          drain_g = g;
+          drain_g = first_group + g;
           drain_q = q;
           ++group;
           if (++g == job.m_groups) {
             g = 0;
             ++q;
-            weight = job.weight_base;
+            weight = first_weight;
           }
         }
       }

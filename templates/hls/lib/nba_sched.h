@@ -60,9 +60,9 @@ inline int release_rows(const Job &job, int y) {
   return after - (top > 0 ? top : 0);
 }
 
-// Whether each of the rings `uses` (-1: none) has a free row, and where.
+// Whether each of the rings `uses` (-1: none) has a free row, and where; later slices of a frame have theirs already.
 template <int USES, int N_RINGS>
-bool rooms(const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS], const int uses[], int dst[]) {
+bool rooms(const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS], const int uses[], bool later, int dst[]) {
 #pragma HLS INLINE
   bool room = true;
 rooms_loop:
@@ -70,7 +70,7 @@ rooms_loop:
 #pragma HLS UNROLL
     const int ring = uses[u];
     dst[u] = ring < 0 ? 0 : rings[ring].base + state[ring].write_words;
-    room = room && (ring < 0 || rows_held(state[ring]) < rings[ring].rows);
+    room = room && (later || ring < 0 || rows_held(state[ring]) < rings[ring].rows);
   }
   return room;
 }
@@ -85,39 +85,52 @@ Start decide(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring
   Start start;
   start.job = turn.job;
   start.row = turn.first + chunk.row;
+  start.slice = turn.slice;
+  // All slices but the last need, and keep, the whole maps.
+  const bool ends = turn.slice == job.slices - 1;
   start.skip = !chunk.done && (chunk.round < unsigned(turn.stage) || chunk.round - turn.stage >= n_frames);
   bool go = !chunk.done && !start.skip;
   start.place.src = state[job.src_ring].read_words;
-  go = go && rows_held(state[job.src_ring]) >= need_rows(job, start.row);
+  go = go && rows_held(state[job.src_ring]) >= (ends ? need_rows(job, start.row) : job.height_in);
   start.place.res = 0;
   if (job.has_residual) {
     start.place.res = rings[job.res_ring].base + state[job.res_ring].read_words;
-    go = go && rows_held(state[job.res_ring]) >= 1;
+    go = go && rows_held(state[job.res_ring]) >= (ends ? 1 : job.rows_out);
   }
-  start.go = rooms<USES>(rings, state, job.uses, start.place.dst) && go;
+  start.go = rooms<USES>(rings, state, job.uses, turn.slice > 0, start.place.dst) && go;
   return start;
 }
 
-// One row more in each of the rings `uses`.
+// A pointer that goes on by `step` words and back by a map of `map` words, at most the ring's, to its next slice.
+inline int back(int at, int step, int map, int ring_words) {
+#pragma HLS INLINE
+  const int there = at + step - map;
+  return there < 0 ? there + ring_words : there;
+}
+
+// One row more in each of the rings `uses`; with the last slice of a frame it is whole. rewind: rows of the map that the
+// next slice begins again with, or 0.
 template <int USES, int N_RINGS>
-void rows_written(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], const int uses[]) {
+void rows_written(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], const int uses[], bool whole, int rewind) {
 #pragma HLS INLINE
 rows_written_loop:
   for (int u = 0; u < USES; ++u) {
 #pragma HLS UNROLL
     if (uses[u] >= 0) {
       RingState &ring = state[uses[u]];
-      ring.written += 1;
-      ring.write_words = wrap(ring.write_words, rings[uses[u]].row_words, rings[uses[u]].ring_words);
+      ring.written += whole ? 1 : 0;
+      ring.write_words = rewind > 0 ? back(ring.write_words, rings[uses[u]].row_words, rewind * rings[uses[u]].row_words, rings[uses[u]].ring_words)
+                                    : wrap(ring.write_words, rings[uses[u]].row_words, rings[uses[u]].ring_words);
     }
   }
 }
 
 template <int N_RINGS>
-void rows_released(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], int ring, int rows, int words) {
+void rows_released(const Ring (&rings)[N_RINGS], RingState (&state)[N_RINGS], int ring, int rows, int words, int rewind) {
 #pragma HLS INLINE
+  const int at = state[ring].read_words, map = rewind * rings[ring].row_words;
   state[ring].released += rows;
-  state[ring].read_words = wrap(state[ring].read_words, words, rings[ring].ring_words);
+  state[ring].read_words = rewind > 0 ? back(at, words, map, rings[ring].ring_words) : wrap(at, words, rings[ring].ring_words);
 }
 
 // After the step: counters, and the chunk's next row, turn or round.
@@ -128,13 +141,16 @@ void commit(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring 
   const Job &job = jobs[start.job];
   const bool last_row = start.row == job.rows_out - 1;
   const bool last_of_turn = chunk.row == turns[chunk.turn].rows - 1;
+  const bool ends = start.slice == job.slices - 1;
   if (start.go) {
     const Ring &src = rings[job.src_ring];
-    rows_released(rings, state, job.src_ring, release_rows(job, start.row), last_row ? src.last_step_words : src.step_words);
+    const int words = last_row ? src.last_step_words : src.step_words;
+    const bool again = last_row && !ends;
+    rows_released(rings, state, job.src_ring, ends ? release_rows(job, start.row) : 0, words, again ? job.height_in : 0);
     if (job.has_residual) {
-      rows_released(rings, state, job.res_ring, 1, rings[job.res_ring].row_words);
+      rows_released(rings, state, job.res_ring, ends ? 1 : 0, rings[job.res_ring].row_words, again ? job.rows_out : 0);
     }
-    rows_written<USES>(rings, state, job.uses);
+    rows_written<USES>(rings, state, job.uses, ends, again ? job.rows_out : 0);
     ++chunk.row;
   }
   if (start.skip || (start.go && last_of_turn)) {

@@ -41,7 +41,8 @@ struct Job {
   int width_out;         // width of the output map [columns]
   int degree;            // a column group has so many times PP columns
   int col_groups;        // column groups of a row [groups]
-  int m_groups;          // channel groups of a column group [groups]
+  int m_groups;          // channel groups of a column group, of one slice [groups]
+  int slices;            // slices of a frame
   int chan_words;        // channel words that a channel group walks for one tap [words]
   int half_words;        // words of half a column; 0: every channel group reads all words [words]
   int half_first;        // the half that channel group 0 reads
@@ -81,12 +82,14 @@ struct Job {
 };
 // end of generated
 
-// The next rows that a chunk computes: `rows` output rows of job `job` from row `first` on, in round r of frame r - stage.
+// The next rows that a chunk computes: `rows` output rows of slice `slice` of job `job` from row `first` on, in round r
+// of frame r - stage.
 struct Turn {
   int job;
   int rows;
   int stage;
   int first;
+  int slice;
 };
 
 // Word addresses, within their buffers, of one started row.
@@ -102,6 +105,7 @@ struct Start {
   bool skip;             // the turn has no frame in this round
   int job;
   int row;
+  int slice;
   Place place;
 };
 

@@ -12,6 +12,7 @@
 // PACK: 1 if two output channels share a multiplier (not PER_CHANNEL; A_BITS, W_BITS <= 8). CHAIN: 1 if two inputs are
 // added in a chain of two multipliers (nba_array, with its limits; no job packs columns). PRODUCT_LUT (PER_CHANNEL),
 // REQUANT_LUT: 1 if the products, those of the requantisers, are made of adders instead of DSP blocks.
+// SLICED: 1 if any job is computed slice after slice (docs/template.md): its parameters then begin with its slice's.
 // SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's;
 // SHIFT_LEAST, SHIFT_MOST: of any job and channel (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
@@ -49,6 +50,7 @@ module nba_chunk #(
   parameter integer N_TURNS     = 1,
   parameter integer N_MODES     = 1,
   parameter integer MAX_STAGE   = 0,
+  parameter integer SLICED      = 0,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
   parameter integer P_DEPTH     = 4,
@@ -120,11 +122,12 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W  = 251 + 4 * WIDE + C_BITS;
-  localparam integer ROW_W    = 54;
-  localparam integer DRAIN_W  = 87 + 3 * C_BITS;
-  localparam integer DST_W    = 37 + WIDE;
-  localparam integer TURN_W   = 43;
+  localparam integer ISSUE_W   = 251 + 4 * WIDE + C_BITS;
+  localparam integer ROW_W     = 54;
+  localparam integer DRAIN_W   = 87 + 3 * C_BITS;
+  localparam integer DST_W     = 37 + WIDE;
+  localparam integer TURN_W    = 76;
+  localparam integer P_BASE_AT = 27;
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
   // The sum over the lanes takes a cycle for every level of its tree, the packing of operands one.
@@ -177,7 +180,8 @@ module nba_chunk #(
   wire              start_row;
   wire              start_turn;
   wire [11:0]       turn_rows;
-  wire              turn_ends;
+  wire              turn_closes;
+  wire [15:0]       turn_step;
   nba_issue #(
     .PER_CHANNEL(PER_CHANNEL),
     .PP         (PP),
@@ -195,7 +199,8 @@ module nba_chunk #(
     .ISSUE_W    (ISSUE_W),
     .ROW_W      (ROW_W),
     .DST_W      (DST_W),
-    .TURN_W     (TURN_W)
+    .TURN_W     (TURN_W),
+    .SLICED     (SLICED)
   ) u_issue (
     .clk              (clk),
     .rst              (rst),
@@ -242,7 +247,8 @@ module nba_chunk #(
     .row_go_pulse     (row_go),
     .turn_pulse       (start_turn),
     .turn_rows        (turn_rows),
-    .turn_ends        (turn_ends),
+    .turn_closes      (turn_closes),
+    .turn_step        (turn_step),
     .stat_busy        (issue_busy),
     .stat_start_pulse (start_row)
   );
@@ -333,6 +339,18 @@ module nba_chunk #(
   );
 
   // ---------------------------------------------------------------- drain and requantise (e+XFER+1 ..)
+  // The row section with the first parameter of the slice: it and the turn's fields lie still long before a turn starts.
+  wire [ROW_W-1:0] slice_row;
+  generate
+    if (SLICED != 0) begin : g_slice
+      reg [15:0] p_base_q;
+      always @(posedge clk) p_base_q <= row[P_BASE_AT +: 16] + turn_step;
+      assign slice_row = {row[ROW_W-1:P_BASE_AT+16], p_base_q, row[P_BASE_AT-1:0]};
+    end else begin : g_whole
+      wire unused = &{1'b0, turn_step};
+      assign slice_row = row;
+    end
+  endgenerate
   wire       job_last;
   wire [7:0] job_done;
   nba_results #(
@@ -365,8 +383,8 @@ module nba_chunk #(
     .s_start_pulse    (start_turn),
     .s_job            (job),
     .s_rows           (turn_rows),
-    .s_ends           (turn_ends),
-    .s_row            (row),
+    .s_closes         (turn_closes),
+    .s_row            (slice_row),
     .s_drain          (word[ISSUE_W+ROW_W +: DRAIN_W]),
     .s_dst            (dsts),
     .xfer             (xfer),

@@ -26,6 +26,9 @@ module nba_decide #(
   input  wire [12:0]         next_top,
   input  wire                next_opens,
   input  wire                next_ends,
+  input  wire                next_closes,
+  input  wire [15:0]         next_step,
+  input  wire [15:0]         next_weight,
   output wire [7:0]          job,
   // job
   input  wire [11:0]         cfg_height,
@@ -57,7 +60,9 @@ module nba_decide #(
   input  wire                walk_last,
   output wire                turn_pulse,
   output wire [11:0]         turn_rows,
-  output wire                turn_ends,
+  output wire                turn_closes,
+  output wire [15:0]         turn_step,
+  output wire [15:0]         turn_weight,
   output wire                stat_busy,
   output wire                stat_start_pulse
 );
@@ -121,6 +126,9 @@ module nba_decide #(
     .next_top        (next_top),
     .next_opens      (next_opens),
     .next_ends       (next_ends),
+    .next_closes     (next_closes),
+    .next_step       (next_step),
+    .next_weight     (next_weight),
     .job             (job),
     .cfg_height      (cfg_height),
     .cfg_stride_h    (cfg_stride_h),
@@ -138,7 +146,9 @@ module nba_decide #(
     .release_rows    (src_release_rows),
     .turn_pulse      (turn_pulse),
     .turn_rows       (turn_rows),
-    .turn_ends       (turn_ends),
+    .turn_closes     (turn_closes),
+    .turn_step       (turn_step),
+    .turn_weight     (turn_weight),
     .stat_busy       (stat_busy),
     .stat_start_pulse(stat_start_pulse)
   );

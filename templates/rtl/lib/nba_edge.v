@@ -22,7 +22,15 @@ module nba_edge #(
   parameter [N_RINGS*16-1:0] INIT_WORDS = {N_RINGS{16'd0}},
   parameter [N_RINGS*16-1:0] STEP_WORDS = {N_RINGS{16'd1}},
   parameter [N_RINGS*16-1:0] LAST_WORDS = {N_RINGS{16'd1}},
-  parameter [N_RINGS*16-1:0] HEIGHT     = {N_RINGS{16'd4095}}
+  parameter [N_RINGS*16-1:0] HEIGHT     = {N_RINGS{16'd4095}},
+  parameter [N_RINGS*16-1:0] MAP        = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] W_SLICES   = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] W_BACK     = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] W_LAST     = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] R_SLICES   = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] R_ROWS     = {N_RINGS{16'd1}},
+  parameter [N_RINGS*16-1:0] R_BACK     = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] R_COUNT    = {N_RINGS{16'd0}}
 ) (
   input  wire                      clk,
   input  wire                      rst,
@@ -86,7 +94,15 @@ module nba_edge #(
         .INIT_WORDS({16'd0, INIT_WORDS[gi*16 +: 16]}),
         .STEP_WORDS({16'd0, STEP_WORDS[gi*16 +: 16]}),
         .LAST_WORDS({16'd0, LAST_WORDS[gi*16 +: 16]}),
-        .HEIGHT    ({16'd0, HEIGHT[gi*16 +: 16]})
+        .HEIGHT    ({16'd0, HEIGHT[gi*16 +: 16]}),
+        .MAP       ({16'd0, MAP[gi*16 +: 16]}),
+        .W_SLICES  ({16'd0, W_SLICES[gi*16 +: 16]}),
+        .W_BACK    ({16'd0, W_BACK[gi*16 +: 16]}),
+        .W_LAST    ({16'd0, W_LAST[gi*16 +: 16]}),
+        .R_SLICES  ({16'd0, R_SLICES[gi*16 +: 16]}),
+        .R_ROWS    ({16'd0, R_ROWS[gi*16 +: 16]}),
+        .R_BACK    ({16'd0, R_BACK[gi*16 +: 16]}),
+        .R_COUNT   ({16'd0, R_COUNT[gi*16 +: 16]})
       ) u_ring (
         .clk          (clk),
         .rst          (rst),

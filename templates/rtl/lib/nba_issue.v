@@ -5,7 +5,7 @@
 // xfer: the accumulators of a group are finished two cycles later; XFER cycles after the last cycle e of its slot.
 // XFER: 4 or more. AW: bits of an address of the input edges. PER_CHANNEL 0/1, PP, BANKS, DEGREE, WIDE, C_BITS, N_SRC, N_RES, N_DST, N_TURNS, MAX_STAGE as nba_chunk;
 // ISSUE_W, ROW_W, DST_W: bits of the sections of a program word for C_BITS (nba_word_*). s_issue, s_row, s_dst: word of `job`, a cycle later; s_turn: that of `turn`.
-// turn_*: as nba_seq.
+// turn_*: as nba_seq. SLICED: 1 if any job has slices: a turn's weights then begin next_weight words behind its job's.
 // Reset: idle; no step is under way.
 `default_nettype none
 module nba_issue #(
@@ -25,7 +25,8 @@ module nba_issue #(
   parameter integer ISSUE_W     = 259,
   parameter integer ROW_W       = 54,
   parameter integer DST_W       = 37,
-  parameter integer TURN_W      = 43
+  parameter integer TURN_W      = 76,
+  parameter integer SLICED      = 0
 ) (
   input  wire                   clk,
   input  wire                   rst,
@@ -76,7 +77,8 @@ module nba_issue #(
   output wire                   row_go_pulse,
   output wire                   turn_pulse,
   output wire [11:0]            turn_rows,
-  output wire                   turn_ends,
+  output wire                   turn_closes,
+  output wire [15:0]            turn_step,
   output wire                   stat_busy,
   output wire                   stat_start_pulse
 );
@@ -185,6 +187,9 @@ module nba_issue #(
   wire [12:0] next_top;
   wire        next_opens;
   wire        next_ends;
+  wire        next_closes;
+  wire [15:0] next_step;
+  wire [15:0] next_weight;
   nba_word_turn u_word_turn (
     .s_word    (s_turn),
     .cfg_job   (next_job),
@@ -192,7 +197,10 @@ module nba_issue #(
     .cfg_stage (next_stage),
     .cfg_top   (next_top),
     .cfg_opens (next_opens),
-    .cfg_ends  (next_ends)
+    .cfg_ends  (next_ends),
+    .cfg_closes(next_closes),
+    .cfg_first_step  (next_step),
+    .cfg_first_weight(next_weight)
   );
   wire [2+WIDE:0] stride_h_long = {2'b00, f_stride_h};
   wire        go;
@@ -220,6 +228,9 @@ module nba_issue #(
     .next_top         (next_top),
     .next_opens       (next_opens),
     .next_ends        (next_ends),
+    .next_closes      (next_closes),
+    .next_step        (next_step),
+    .next_weight      (next_weight),
     .job              (job),
     .cfg_height       (f_height),
     .cfg_stride_h     (stride_h_long[1:0]),
@@ -248,10 +259,25 @@ module nba_issue #(
     .walk_last        (walk_last),
     .turn_pulse       (turn_pulse),
     .turn_rows        (turn_rows),
-    .turn_ends        (turn_ends),
+    .turn_closes      (turn_closes),
+    .turn_step        (turn_step),
+    .turn_weight      (turn_weight),
     .stat_busy        (stat_busy),
     .stat_start_pulse (stat_start_pulse)
   );
+  // Both lie still from the second fetch cycle on: their sum does three cycles before the first decision.
+  wire [15:0] turn_weight;
+  wire [15:0] w_base;
+  generate
+    if (SLICED != 0) begin : g_slice
+      reg [15:0] w_base_q;
+      always @(posedge clk) w_base_q <= f_w_base + turn_weight;
+      assign w_base = w_base_q;
+    end else begin : g_whole
+      wire unused = &{1'b0, turn_weight};
+      assign w_base = f_w_base;
+    end
+  endgenerate
   wire slot_end_q2;
   wire first_slot_q2;
   nba_walk #(
@@ -293,7 +319,7 @@ module nba_issue #(
     .cfg_base        (f_base),
     .cfg_row_words   (f_row_words),
     .cfg_ring_words  (f_ring_words),
-    .cfg_w_base      (f_w_base),
+    .cfg_w_base      (w_base),
     .cfg_w_step      (f_w_step),
     .m_word          (m_word),
     .m_addr          (src_addr),

@@ -44,7 +44,7 @@ module nba_results #(
   input  wire                          s_start_pulse,
   input  wire [7:0]                    s_job,
   input  wire [11:0]                   s_rows,
-  input  wire                          s_ends,
+  input  wire                          s_closes,
   input  wire [ROW_W-1:0]              s_row,
   input  wire [DRAIN_W-1:0]            s_drain,
   input  wire [N_DST*DST_W-1:0]        s_dst,
@@ -109,7 +109,7 @@ module nba_results #(
   ) u_words (
     .clk    (clk),
     .rst    (rst),
-    .s_data ({s_rows, s_ends, s_job, s_dst, s_drain, s_row}),
+    .s_data ({s_rows, s_closes, s_job, s_dst, s_drain, s_row}),
     .s_valid(s_start_pulse),
     .s_ready(words_s_ready),
     .m_data (next_word),

@@ -6,6 +6,12 @@
 // ROWS [rows] 1..16383; HEIGHT [rows] 1..4095: the most that are needed, held or released at once. ROW_WORDS, RING_WORDS = ROWS*ROW_WORDS, BASE, INIT_WORDS, STEP_WORDS, LAST_WORDS
 // [words, < 65536; INIT, STEP and LAST are below RING_WORDS: the read pointer's first value, its step per
 // consumer row and its step after a frame's last row.
+// W_SLICES, R_SLICES 1..255: slices in which the producer and the consumer compute a frame of MAP rows; with more than
+// one, ROWS are at least MAP. Rows are taken in the first slice of the producer and written in its last; the consumer
+// holds and releases them in its last slice, and waits for all of the map in the others. R_ROWS: rows that the consumer
+// computes of a slice. W_BACK, R_BACK [words]: as ROW_WORDS and LAST_WORDS, behind the last row of a slice that others
+// follow; W_LAST: behind that of the last slice, where there are several. R_COUNT: 1 if the read pointer moves with
+// release_pulse and has no rnext_last (residual operands), so that rows are counted; else with hold_pulse.
 // The producer never starts more than ROWS rows beyond the released ones. A consumer may release rows that it
 // skips before they are written (kernel smaller than stride), so both differences are signed.
 // Reset: all counters to 0, pointers to the start of the ring.
@@ -18,7 +24,15 @@ module nba_ring #(
   parameter integer INIT_WORDS = 0,
   parameter integer STEP_WORDS = 1,
   parameter integer LAST_WORDS = 1,
-  parameter integer HEIGHT     = 4095
+  parameter integer HEIGHT     = 4095,
+  parameter integer MAP        = 1,
+  parameter integer W_SLICES   = 1,
+  parameter integer W_BACK     = 0,
+  parameter integer W_LAST     = 0,
+  parameter integer R_SLICES   = 1,
+  parameter integer R_ROWS     = 1,
+  parameter integer R_BACK     = 0,
+  parameter integer R_COUNT    = 0
 ) (
   input  wire        clk,
   input  wire        rst,
@@ -48,6 +62,10 @@ module nba_ring #(
   localparam [31:0] FIRST_C = BASE + INIT_WORDS;
   localparam [31:0] STEP_C = STEP_WORDS;
   localparam [31:0] LAST_C = LAST_WORDS;
+  localparam [31:0] MAP_C    = MAP;
+  localparam [31:0] W_BACK_C = W_BACK;
+  localparam [31:0] W_LAST_C = W_LAST;
+  localparam [31:0] R_BACK_C = R_BACK;
 
   // Bits of a signed number of rows, of an offset in the ring, and of an address.
   localparam integer MOST  = (ROWS > HEIGHT) ? ROWS : HEIGHT;
@@ -58,6 +76,9 @@ module nba_ring #(
   localparam [OFF_W:0] W_OVER    = ROW_C[OFF_W:0] - RING_C[OFF_W:0];
   localparam [OFF_W:0] STEP_OVER = STEP_C[OFF_W:0] - RING_C[OFF_W:0];
   localparam [OFF_W:0] LAST_OVER = LAST_C[OFF_W:0] - RING_C[OFF_W:0];
+  localparam [OFF_W:0] W_BACK_OVER = W_BACK_C[OFF_W:0] - RING_C[OFF_W:0];
+  localparam [OFF_W:0] W_LAST_OVER = W_LAST_C[OFF_W:0] - RING_C[OFF_W:0];
+  localparam [OFF_W:0] R_BACK_OVER = R_BACK_C[OFF_W:0] - RING_C[OFF_W:0];
 
   // Both signed: rows started and not released; rows written and not held.
   reg [CNT_W-1:0] in_use_q;
@@ -69,22 +90,87 @@ module nba_ring #(
   reg [OFF_W-1:0] r_off_q;
   reg [ADR_W-1:0] r_addr_q;
 
+  // Which rows count in the slices of the producer, when it decides and when it writes, and in those of the consumer.
+  wire start_first;
+  wire start_last;
+  wire start_end;
+  wire write_first;
+  wire write_last;
+  wire write_end;
+  wire hold_first;
+  wire hold_last;
+  wire hold_end;
+  wire release_first;
+  wire release_last;
+  wire release_end;
+  nba_slices #(
+    .ROWS  (MAP),
+    .SLICES(W_SLICES)
+  ) u_start (
+    .clk       (clk),
+    .rst       (rst),
+    .row_pulse (start_pulse),
+    .stat_first(start_first),
+    .stat_last (start_last),
+    .stat_end  (start_end)
+  );
+  nba_slices #(
+    .ROWS  (MAP),
+    .SLICES(W_SLICES)
+  ) u_write (
+    .clk       (clk),
+    .rst       (rst),
+    .row_pulse (done_pulse),
+    .stat_first(write_first),
+    .stat_last (write_last),
+    .stat_end  (write_end)
+  );
+  nba_slices #(
+    .ROWS  (R_ROWS),
+    .SLICES(R_SLICES)
+  ) u_hold (
+    .clk       (clk),
+    .rst       (rst),
+    .row_pulse (hold_pulse),
+    .stat_first(hold_first),
+    .stat_last (hold_last),
+    .stat_end  (hold_end)
+  );
+  nba_slices #(
+    .ROWS  (R_ROWS),
+    .SLICES(R_SLICES)
+  ) u_release (
+    .clk       (clk),
+    .rst       (rst),
+    .row_pulse (release_pulse),
+    .stat_first(release_first),
+    .stat_last (release_last),
+    .stat_end  (release_end)
+  );
+  wire taken    = start_pulse && start_first;
+  wire written  = done_pulse && write_last;
+  wire held     = hold_pulse && hold_last;
+  wire released = release_pulse && release_last;
+  wire [CNT_W-1:0] need_now = hold_last ? need[CNT_W-1:0] : MAP_C[CNT_W-1:0];
+
   // Offsets wrap at the end of the ring: the sum with and without the ring's length, a bit wider so that nothing is
   // lost.
-  wire [OFF_W-1:0] w_sum  = w_off_q + ROW_C[OFF_W-1:0];
-  wire [OFF_W:0]   w_over = {1'b0, w_off_q} + W_OVER;
+  wire             r_end  = (R_COUNT != 0) ? release_end : rnext_last;
+  wire             r_last = (R_COUNT != 0) ? release_last : hold_last;
+  wire [OFF_W-1:0] w_sum  = w_off_q + (!write_end ? ROW_C[OFF_W-1:0] : write_last ? W_LAST_C[OFF_W-1:0] : W_BACK_C[OFF_W-1:0]);
+  wire [OFF_W:0]   w_over = {1'b0, w_off_q} + (!write_end ? W_OVER : write_last ? W_LAST_OVER : W_BACK_OVER);
   wire [OFF_W-1:0] w_next = w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0];
-  wire [OFF_W-1:0] r_sum  = r_off_q + (rnext_last ? LAST_C[OFF_W-1:0] : STEP_C[OFF_W-1:0]);
-  wire [OFF_W:0]   r_over = {1'b0, r_off_q} + (rnext_last ? LAST_OVER : STEP_OVER);
+  wire [OFF_W-1:0] r_sum  = r_off_q + (!r_end ? STEP_C[OFF_W-1:0] : r_last ? LAST_C[OFF_W-1:0] : R_BACK_C[OFF_W-1:0]);
+  wire [OFF_W:0]   r_over = {1'b0, r_off_q} + (!r_end ? STEP_OVER : r_last ? LAST_OVER : R_BACK_OVER);
   wire [OFF_W-1:0] r_next = r_over[OFF_W] ? r_sum : r_over[OFF_W-1:0];
   wire [16:0]      w_next_long = {{(17-OFF_W){1'b0}}, w_next};
   wire [16:0]      r_next_long = {{(17-OFF_W){1'b0}}, r_next};
 
   always @(posedge clk) begin
-    in_use_q <= in_use_q + {{(CNT_W-1){1'b0}}, start_pulse} - (release_pulse ? release_rows[CNT_W-1:0] : {CNT_W{1'b0}});
-    ready_q  <= ready_q + {{(CNT_W-1){1'b0}}, done_pulse} - (hold_pulse ? hold_rows[CNT_W-1:0] : {CNT_W{1'b0}});
-    free_q   <= in_use_q[CNT_W-1] || in_use_q < ROWS_C[CNT_W-1:0];
-    avail_q  <= !ready_q[CNT_W-1] && ready_q >= need[CNT_W-1:0];
+    in_use_q <= in_use_q + {{(CNT_W-1){1'b0}}, taken} - (released ? release_rows[CNT_W-1:0] : {CNT_W{1'b0}});
+    ready_q  <= ready_q + {{(CNT_W-1){1'b0}}, written} - (held ? hold_rows[CNT_W-1:0] : {CNT_W{1'b0}});
+    free_q   <= in_use_q[CNT_W-1] || in_use_q < ROWS_C[CNT_W-1:0] || !start_first;
+    avail_q  <= !ready_q[CNT_W-1] && ready_q >= need_now;
     if (wnext_pulse) begin
       w_off_q  <= w_next;
       w_addr_q <= BASE_C[ADR_W-1:0] + w_next_long[ADR_W-1:0];
@@ -113,7 +199,7 @@ module nba_ring #(
   assign w_row_addr = w_addr_long[15:0];
   assign r_row_off  = r_off_long[15:0];
   assign r_row_addr = r_addr_long[15:0];
-  wire unused = &{1'b0, need, hold_rows, release_rows, w_next_long, r_next_long, w_addr_long, r_off_long, r_addr_long};
+  wire unused = &{1'b0, start_last, start_end, write_first, hold_first, hold_end, release_first, release_end, need, hold_rows, release_rows, w_next_long, r_next_long, w_addr_long, r_off_long, r_addr_long};
 
 `ifdef FORMAL
   // With users that keep the rules, no row is overwritten before its release and none is read unwritten.
@@ -125,13 +211,15 @@ module nba_ring #(
   reg [15:0] f_need_q;
   reg [15:0] f_live_q;
   reg [15:0] f_kept_q;
+  reg        f_early_q;
   always @(posedge clk) begin
     f_init_q  <= 1'b0;
     f_start_q <= start_pulse && !rst;
     f_hold_q  <= hold_pulse && !rst;
+    f_early_q <= !start_first;
     f_need_q  <= need;
-    f_live_q  <= f_live_q + {15'd0, start_pulse} - {15'd0, done_pulse};
-    f_kept_q  <= f_kept_q + (hold_pulse ? hold_rows : 16'd0) - (release_pulse ? release_rows : 16'd0);
+    f_live_q  <= f_live_q + {15'd0, taken} - {15'd0, written};
+    f_kept_q  <= f_kept_q + (held ? hold_rows : 16'd0) - (released ? release_rows : 16'd0);
     if (rst) begin
       f_live_q <= 16'd0;
       f_kept_q <= 16'd0;
@@ -141,10 +229,10 @@ module nba_ring #(
     if (f_init_q) assume (rst);
     assume (need != 16'd0 && need <= HEIGHT);
     assume (!start_pulse || (stat_free && !f_start_q));
-    assume (!done_pulse || f_live_q != 16'd0);
+    assume (!written || f_live_q != 16'd0);
     assume (!hold_pulse || (stat_avail && !f_hold_q && need == f_need_q && hold_rows <= HEIGHT));
     assume (!hold_pulse || f_kept_q < 16'd8192);
-    assume (!release_pulse || (release_rows <= f_kept_q && release_rows <= HEIGHT));
+    assume (!released || (release_rows <= f_kept_q && release_rows <= HEIGHT));
   end
   wire signed [15:0] f_in_use = {{(16-CNT_W){in_use_q[CNT_W-1]}}, in_use_q};
   wire signed [15:0] f_ready  = {{(16-CNT_W){ready_q[CNT_W-1]}}, ready_q};
@@ -152,6 +240,7 @@ module nba_ring #(
   wire signed [15:0] f_need   = need;
   wire signed [15:0] f_rows   = ROWS_C[15:0];
   wire signed [15:0] f_prior  = f_need_q;
+  wire signed [15:0] f_map    = MAP_C[15:0];
   always @(posedge clk) begin
     if (!f_init_q) begin
       assert (f_in_use[15:0] == f_live_q + f_ready[15:0] + f_kept_q);
@@ -160,14 +249,14 @@ module nba_ring #(
       assert (f_kept_q < 16'd12288);
       assert (f_live_q < 16'd4096 + ROWS_C[15:0]);
       // What a flag says holds still, unless it was used a cycle ago.
-      if (stat_free && !f_start_q) assert (f_in_use < f_rows);
-      if (stat_avail && !f_hold_q) assert (f_ready >= f_prior);
+      if (stat_free && !f_start_q && start_first) assert (f_in_use < f_rows);
+      if (stat_avail && !f_hold_q) assert (f_ready >= (hold_last ? f_prior : f_map));
       assert (w_off_q < RING_C[15:0] && r_off_q < RING_C[15:0]);
       assert (w_row_addr == BASE_C[15:0] + w_off_q);
       assert (r_row_addr == BASE_C[15:0] + r_off_q);
       if ($past(!rst)) begin
-        assert (stat_free == ($past(f_in_use) < f_rows));
-        assert (stat_avail == ($past(f_ready) >= $past(f_need)));
+        assert (stat_free == ($past(f_in_use) < f_rows || f_early_q));
+        assert (stat_avail == ($past(f_ready) >= $past(hold_last ? f_need : f_map)));
       end
     end
   end

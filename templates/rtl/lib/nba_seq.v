@@ -9,8 +9,9 @@
 // three cycles after a reset, or after the chunk was busy, at the earliest.
 // cfg_frames: frames of this batch, 0 = without end. cfg_* fields arrive from the program ROM one cycle after
 // `job`, are stable from the second fetch cycle on and until the next fetch.
-// go_first: the row is the first of its turn; go_last: the last of its frame. turn_pulse: the first row of a turn
-// starts, of which turn_rows come and, with turn_ends, the last is that of its frame.
+// go_first: the row is the first of its turn; go_last: the last of the map. turn_pulse: the first row of a turn
+// starts, of which turn_rows come and, with turn_closes, the last is that of its frame, in the last slice. turn_step,
+// turn_weight: next_step and next_weight of the present turn, from the second fetch cycle on.
 // Reset: idle.
 `default_nettype none
 module nba_seq #(
@@ -28,6 +29,9 @@ module nba_seq #(
   input  wire [12:0] next_top,
   input  wire        next_opens,
   input  wire        next_ends,
+  input  wire        next_closes,
+  input  wire [15:0] next_step,
+  input  wire [15:0] next_weight,
   output wire [7:0]  job,
   input  wire [11:0] cfg_height,
   input  wire [1:0]  cfg_stride_h,
@@ -45,7 +49,9 @@ module nba_seq #(
   output wire [15:0] release_rows,
   output wire        turn_pulse,
   output wire [11:0] turn_rows,
-  output wire        turn_ends,
+  output wire        turn_closes,
+  output wire [15:0] turn_step,
+  output wire [15:0] turn_weight,
   output wire        stat_busy,
   output wire        stat_start_pulse
 );
@@ -78,6 +84,9 @@ module nba_seq #(
   reg [12:0] begin_q;
   reg        opens_q;
   reg        ends_q;
+  reg        closes_q;
+  reg [15:0] step_q;
+  reg [15:0] weight_q;
   reg        started_q;
   // The frame of this turn in this round lies before the first or behind the last.
   reg        skip_q;
@@ -188,6 +197,9 @@ module nba_seq #(
       begin_q <= next_top;
       opens_q <= next_opens;
       ends_q  <= next_ends;
+      closes_q <= next_closes;
+      step_q   <= next_step;
+      weight_q <= next_weight;
     end
     if (advance && last_turn && last_round) begin
       state_q   <= ST_IDLE;
@@ -215,7 +227,9 @@ module nba_seq #(
   assign stat_busy        = state_q != ST_IDLE;
   assign turn_pulse       = started_q;
   assign turn_rows        = rows_q;
-  assign turn_ends        = ends_q;
+  assign turn_closes      = closes_q;
+  assign turn_step        = step_q;
+  assign turn_weight      = weight_q;
   assign stat_start_pulse = started_q && opens_q;
 `ifdef FORMAL
   // The walk of a row begins in the cycle after its decision, takes at least two cycles and ends in the cycle of

@@ -4,15 +4,21 @@
 // Written from nba/machine/layout.py by python -m benchmarks.render_layout; do not edit.
 `default_nettype none
 module nba_word_turn (
-  input  wire [42:0] s_word,
+  input  wire [75:0] s_word,
   output wire [7:0]  cfg_job,
   output wire [11:0] cfg_rows,
   output wire [7:0]  cfg_stage,
   output wire [12:0] cfg_top,
   output wire        cfg_opens,
-  output wire        cfg_ends
+  output wire        cfg_ends,
+  output wire        cfg_closes,
+  output wire [15:0] cfg_first_step,
+  output wire [15:0] cfg_first_weight
 );
   assign {
+    cfg_first_weight,
+    cfg_first_step,
+    cfg_closes,
     cfg_ends,
     cfg_opens,
     cfg_top,
