@@ -13,7 +13,7 @@ from math import lcm
 import numpy as np
 
 from nba.core.errors import DeadlockError
-from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Place, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Place, Ring, WeightMemory
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
@@ -33,7 +33,7 @@ from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.geometry import reader_word
-from nba.machine.kernels import SINGLE, products
+from nba.machine.kernels import PAIRED, SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
 
@@ -556,3 +556,21 @@ def sliced(rng: np.random.Generator, network: Network, accelerator: Accelerator,
         for ring in accelerator.rings
     ]
     return replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))
+
+
+def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.7) -> Accelerator:
+    """`accelerator` with the weights of a `share` of its jobs that may stream them in external memory, of random width
+    and latency; itself if no job may."""
+    memory = WeightMemory(
+        bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]), burst=_pick(rng, [1, 2, 4, 16]),
+        slots=_pick(rng, [2, 2, 2, 3, 4]),
+    )  # fmt: skip
+    program = lower(network, accelerator)
+    chunks, any_job = [], False
+    for chunk, engine in zip(accelerator.chunks, program.chunks, strict=True):
+        paired = products(engine.mixes, engine.act_bits, engine.weight_bits, engine.acc_bits, engine.packing) == PAIRED
+        legal = chunk.mixes and not (engine.nested_weight and paired)
+        jobs = [replace(job, streamed=legal and _chance(rng, share)) for job in chunk.jobs]
+        any_job |= any(job.streamed for job in jobs)
+        chunks.append(replace(chunk, jobs=tuple(jobs)))
+    return replace(accelerator, chunks=tuple(chunks), memory=memory) if any_job else accelerator

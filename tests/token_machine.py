@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from fractions import Fraction
 from math import ceil, gcd
 
 from nba.ir.accelerator import HOST, Accelerator, Job, Ring, Turn
@@ -35,6 +36,16 @@ class Counters:
 
 
 @dataclass(slots=True)
+class Store:
+    """The counters of the slices of weights that a chunk has room for."""
+
+    taken: int = 0
+    loaded: int = 0
+    held: int = 0
+    freed: int = 0
+
+
+@dataclass(slots=True)
 class Work:
     """One job: what it reads and writes, and how long its rows take. layer is HOST for the streams. Of the rows of a
     frame, `rows` are those of a slice."""
@@ -50,6 +61,8 @@ class Work:
     residual: Counters | None
     sinks: list[Counters]
     windows: list[tuple[int, int]] = field(default_factory=list)
+    store: Store | None = None
+    slice_words: int = 0
     starts: dict[tuple[int, int], int] = field(default_factory=dict)
 
 
@@ -59,11 +72,12 @@ class Machine:
     def __init__(self, network: Network, accelerator: Accelerator, n_frames: int):
         self.network, self.accelerator, self.n_frames = network, accelerator, n_frames
         self.rings = [Counters(ring) for ring in accelerator.rings]
-        self.events: dict[int, list[tuple[Counters, str, int]]] = defaultdict(list)
+        self.events: dict[int, list[tuple[Counters | Store, str, int]]] = defaultdict(list)
         self.chunks = [
             Sequencer(self, [self.layer_work(k, job) for job in chunk.jobs], FETCH, chunk.turns)
             for k, chunk in enumerate(accelerator.chunks)
         ]
+        self.reader = Reader(self)
         self.input = Sequencer(self, [self.input_work()], 0)
         self.output = Sequencer(self, [self.output_work()], 0)
 
@@ -101,7 +115,13 @@ class Machine:
         return Work(
             i, job.stage, out.height, job.slices, max(busy, 2), busy + drain + levels + 20, busy + drain + levels + 9,
             self.ring(layer.input, i, "main"), residual, self.sinks(i + 1), windows,
+            slice_words=ceil(out.channels / chunk.pm) // job.slices * steps,
         )  # fmt: skip
+
+    def store_bits(self, k: int) -> int:
+        """Bits of a stored weight of chunk `k`."""
+        layers = [self.network.layers[job.layer] for job in self.accelerator.chunks[k].jobs]
+        return max([layer.weight_store_bits for layer in layers])
 
     def input_work(self) -> Work:
         """The input stream."""
@@ -133,7 +153,8 @@ class Machine:
             before = [(m.state, m.left) for m in machines]
             for m in machines:
                 m.clock(cycle)
-            still = all(m.state in ("decide", "idle") for m in machines)
+            self.reader.clock(cycle)
+            still = all(m.state in ("decide", "idle") for m in machines) and not self.reader.moving
             if still and before == [(m.state, m.left) for m in machines] and not self.events:
                 return False
             cycle += 1
@@ -144,6 +165,63 @@ class Machine:
         work = self.output.works[0]
         beats = [work.starts[frame, y] + beat + 5 for y in range(work.rows) for beat in range(self.out_beats)]
         return max(beats)
+
+
+class Reader:
+    """Reads slices of weights from external memory, in the order of its list, round after round."""
+
+    def __init__(self, machine: Machine):
+        self.machine, self.at, self.round, self.ready, self.beat = machine, 0, 0, 3, -1
+        self.moving = False
+        memory, self.list = machine.accelerator.memory, []
+        if memory is None:
+            return
+        queues: list[list[tuple[Store, int, int]]] = []
+        for chunk, sequencer in zip(machine.accelerator.chunks, machine.chunks, strict=True):
+            store, queue = Store(), []
+            seen = [0] * len(chunk.jobs)
+            for late in (0, 1):
+                for number, turn in enumerate(sequencer.turns):
+                    job, work = chunk.jobs[turn.job], sequencer.works[turn.job]
+                    if job.streamed and turn.late == late:
+                        work.store = store
+                        if seen[turn.job] % work.rows == 0:
+                            queue.append((number, turn.job, job.stage + late))
+                        seen[turn.job] += turn.rows
+            queues.append([(store, j, stage) for _, j, stage in sorted(queue)])
+        shares = [(ceil_half(i, len(q)), k) for k, q in enumerate(queues) for i in range(len(q))]
+        for k in memory.order or [k for _, k in sorted(shares)]:
+            store, j, stage = queues[k].pop(0)
+            chunk, words = machine.accelerator.chunks[k], machine.chunks[k].works[j].slice_words
+            beats = words * ceil(chunk.pm * chunk.pn * machine.store_bits(k) / memory.bus_bits)
+            self.list.append((store, stage, ceil(beats / memory.burst), beats))
+        self.last = max(stage for _, stage, _, _ in self.list)
+
+    def clock(self, cycle: int) -> None:
+        """One cycle."""
+        self.moving = bool(self.list) and self.round < self.machine.n_frames + self.last and cycle < self.ready
+        if not self.list or self.round == self.machine.n_frames + self.last or cycle < self.ready:
+            return
+        store, stage, bursts, beats = self.list[self.at]
+        memory = self.machine.accelerator.memory
+        assert memory is not None
+        if 0 <= self.round - stage < self.machine.n_frames:
+            if store.taken - store.freed >= memory.slots:
+                return
+            store.taken += 1
+            self.beat = max(cycle + 1 + memory.latency, self.beat + 1) + beats - 1
+            self.machine.events[self.beat + 3].append((store, "loaded", 1))
+            self.ready = cycle + max(bursts, 4)
+        else:
+            self.ready = cycle + 4
+        self.moving = True
+        self.at = (self.at + 1) % len(self.list)
+        self.round += self.at == 0
+
+
+def ceil_half(i: int, n: int) -> Fraction:
+    """The middle of part i of n."""
+    return Fraction(2 * i + 1, 2 * n)
 
 
 class Sequencer:
@@ -218,6 +296,8 @@ class Sequencer:
             return
         if residual and signed16(residual.written - residual.held) < one:
             return
+        if work.store and work.store.loaded <= work.store.held:
+            return
         if first and any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
             return
         start = cycle + 1
@@ -230,6 +310,9 @@ class Sequencer:
         if residual and last:
             events[cycle + 1].append((residual, "held", 1))
             events[start + work.residual_after].append((residual, "released", 1))
+        if work.store and y == work.rows - 1:
+            events[cycle + 1].append((work.store, "held", 1))
+            events[end + 6].append((work.store, "freed", 1))
         for sink in sinks:
             if first:
                 events[cycle + 1].append((sink, "started", 1))

@@ -75,6 +75,8 @@ class ScheduleTables(TypedDict):
     dests: list[int]
     ring_rows: list[int]
     ring_height: list[int]
+    fetches: list[list[int]]
+    reader: list[int]
     last_beat: int
 
 
@@ -88,6 +90,8 @@ def recurrence_tables(program: Program) -> ScheduleTables:
         "dests": flat.dests.tolist(),
         "ring_rows": flat.ring_rows.tolist(),
         "ring_height": flat.ring_height.tolist(),
+        "fetches": flat.fetches.tolist(),
+        "reader": flat.reader.tolist(),
         "last_beat": last_beat(program),
     }
 

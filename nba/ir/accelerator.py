@@ -32,11 +32,13 @@ class Job:
 
     slices: parts of its output channels, of as many channel groups each. With more than one, a frame is computed slice
     after slice, each on all rows of the map: so the weights of a slice are used up before those of the next one.
+    streamed: its weights come from external memory, slice by slice (`Accelerator.memory`).
     """
 
     layer: int
     stage: int = 0
     slices: int = 1
+    streamed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -102,13 +104,30 @@ class Ring:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class WeightMemory:
+    """The external memory that the weights of streamed jobs come from: `bus_bits` data bits of its AXI4 read port, read
+    in bursts of `burst` beats; `latency`: cycles from the handshake of an address to the first beat of its data, after
+    which a beat comes in every cycle.
+
+    slots: slices of weights that a chunk has room for. order: the chunk of every slice in the order in which the slices
+    of a round are read, those of a chunk as it uses them; none: the chunks by turns, in proportion (`fetch_order`).
+    """
+
+    bus_bits: int
+    latency: int
+    burst: int = 16
+    slots: int = 2
+    order: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Accelerator:
     """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
     buffers have so many times pp banks. block_luts: LUTs that a block RAM of 18 Kbit is worth: a bank of a buffer is
     built of LUTs if it takes no more of them (nba.machine.kernels.priced_block); 0: by the platform's limits on its
-    size.
+    size. memory: where the weights of streamed jobs come from; None where there are none.
     """
 
     pp: int
@@ -117,6 +136,7 @@ class Accelerator:
     out_lanes: int
     packing: int = 1
     block_luts: int = 0
+    memory: WeightMemory | None = None
 
     @property
     def banks(self) -> int:

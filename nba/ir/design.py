@@ -19,6 +19,8 @@ FORMAT = 2
 MULTIPLIERS = ("requant", "products")
 """Fields of a chunk that design.json leaves out where they are "dsp"."""
 
+PLAIN_JOB: dict[str, Any] = {"slices": 1, "streamed": False}
+"""What a job is where design.json does not say."""
 EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
 """Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
 
@@ -78,8 +80,8 @@ class Design:
 
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
-        chunks do not name multipliers that are in DSP blocks, nor turns where they have none, jobs do not name a single
-        slice, nor the accelerator a price of block RAM that is 0."""
+        chunks do not name multipliers that are in DSP blocks, nor turns where they have none, jobs do not name what
+        they have as PLAIN_JOB, nor the accelerator a price of block RAM that is 0 or a memory that it has not."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -88,10 +90,13 @@ class Design:
             if not chunk["turns"]:
                 del chunk["turns"]
             for job in chunk["jobs"]:
-                if job["slices"] == 1:
-                    del job["slices"]
+                for name, plain in PLAIN_JOB.items():
+                    if job[name] == plain:
+                        del job[name]
         if not found["accelerator"]["block_luts"]:
             del found["accelerator"]["block_luts"]
+        if found["accelerator"]["memory"] is None:
+            del found["accelerator"]["memory"]
         if not self.modes:
             del found["modes"]
         del found["board"]

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring
 from nba.ir.network import Network
@@ -12,7 +12,7 @@ from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
 from nba.machine.geometry import ceil_div, edge_of, reader_word, stream_columns
-from nba.machine.kernels import IN_LUTS, PAIR_BITS, products
+from nba.machine.kernels import IN_LUTS, PAIR_BITS, PAIRED, products
 from nba.machine.program import input_lanes, lower, min_ring_rows
 
 MAX_PARALLEL = 4095
@@ -24,6 +24,15 @@ MAX_ROWS = 32767
 MAX_STAGE = 255
 MAX_SLICES = 255
 """Slices of a job."""
+BUS_BITS = (32, 64, 128, 256, 512)
+"""Data bits of the port to external memory."""
+MAX_LATENCY = 4095
+MAX_SLOTS = 8
+MAX_BURST = 256
+MAX_BURST_BYTES = 4096
+"""Cycles, slices that a chunk has room for, beats and bytes of a burst."""
+MAX_BEATS = 65535
+"""Beats of a slice of weights."""
 MAX_TURNS = 4096
 """Turns of a round of a chunk."""
 MAX_BLOCK_LUTS = 4095
@@ -216,6 +225,65 @@ def _slices(s: MappedNetwork) -> Problems:
                 yield f"{what} is {job.slices}; legal: divisors of its {groups} groups of {c.pm} channels"
 
 
+def _streamed(s: MappedNetwork) -> Problems:
+    memory, any_job = s.accelerator.memory, False
+    for k, c in enumerate(s.accelerator.chunks):
+        for j, job in enumerate(c.jobs):
+            if not job.streamed:
+                continue
+            any_job = True
+            what = f"{s.chunk(k)}: job {j} (layer {job.layer}) is streamed"
+            if memory is None:
+                yield f"{what}, but the accelerator has no memory; legal: a memory, or weights on chip"
+            if not c.mixes:
+                yield f"{what}; legal for {c.kind}: weights on chip"
+    if memory is None:
+        return
+    if not any_job:
+        yield "accelerator: has a memory, but no job is streamed; legal: no memory"
+    if memory.bus_bits not in BUS_BITS:
+        yield f"accelerator: memory.bus_bits is {memory.bus_bits}; legal: {', '.join(map(str, BUS_BITS))}"
+    yield from limit("accelerator: memory.latency", memory.latency, 1, MAX_LATENCY)
+    yield from limit("accelerator: memory.slots", memory.slots, 2, MAX_SLOTS)
+    yield from limit("accelerator: memory.burst", memory.burst, 1, MAX_BURST)
+    if memory.burst & (memory.burst - 1) or memory.burst * memory.bus_bits > 8 * MAX_BURST_BYTES:
+        yield (
+            f"accelerator: memory.burst is {memory.burst} beats of {memory.bus_bits} bits; legal: powers of two, up to "
+            f"{MAX_BURST_BYTES} bytes"
+        )
+
+
+def _fetch_list(s: MappedNetwork) -> Problems:
+    memory = s.accelerator.memory
+    if memory is None:
+        return
+    program = lower(s.network, replace(s.accelerator, memory=None), s.modes)
+    counts = [0] * len(program.chunks)
+    for k, c in enumerate(program.chunks):
+        if not c.slot_words:
+            continue
+        turns = [turn for turn in c.turns if c.jobs[turn.job].streamed]
+        # Round and round, a slice is computed to its end before the next one begins.
+        for before, turn in zip([turns[-1], *turns], turns, strict=False):
+            if before.ends != (turn.first == 0):
+                yield (
+                    f"{s.chunk(k)}: slice {turn.slice} of job {turn.job} is computed before the slice of another turn ends; "
+                    "legal: streamed slices one after the other"
+                )
+        counts[k] = sum(turn.first == 0 for turn in turns)
+        words = c.weight_depth + memory.slots * c.slot_words
+        yield from limit(f"{s.chunk(k)}: weight words with {memory.slots} slots", words, 1, MAX_WORDS)
+        beats = c.slot_words * ceil_div(c.weight_width, memory.bus_bits)
+        yield from limit(f"{s.chunk(k)}: beats of a slice", beats, 1, MAX_BEATS)
+        if c.nested_weight and products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing) == PAIRED:
+            yield f"{s.chunk(k)}: streams weights that it rounds and multiplies in pairs; legal: weights as stored"
+    yield from limit("accelerator: chunks that stream weights", sum(n > 0 for n in counts), 1, MAX_EDGES)
+    yield from limit("accelerator: slices of weights in a round", sum(counts), 1, MAX_TURNS)
+    if memory.order and sorted(memory.order) != [k for k, n in enumerate(counts) for _ in range(n)]:
+        legal = ", ".join(f"chunk {k} {n} times" for k, n in enumerate(counts) if n)
+        yield f"accelerator: memory.order does not name every slice of a round; legal: {legal}"
+
+
 def _slice_words(s: MappedNetwork) -> Problems:
     """Slices begin and end with words of all rings, and every slice finds the whole map of what it touches."""
     sliced = {
@@ -350,7 +418,7 @@ def _memories(s: MappedNetwork) -> Problems:
         what = f"edge {_end(e.producer)} -> {_end(e.consumer)} {e.port} lane {e.lane}"
         yield from limit(f"{what}: words per bank", e.depth_words, 1, MAX_WORDS)
     for k, c in enumerate(program.chunks):
-        yield from limit(f"{s.chunk(k)}: weight words", c.weight_depth, 1, MAX_WORDS)
+        yield from limit(f"{s.chunk(k)}: weight words", c.weight_depth, 0 if c.slot_words else 1, MAX_WORDS)
         yield from limit(f"{s.chunk(k)}: parameter words", c.param_depth, 1, MAX_WORDS)
 
 
@@ -379,6 +447,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
     Rule(name="slices", find=_slices),
+    Rule(name="streamed weights", find=_streamed),
     Rule(name="turns", find=_turns),
     Rule(name="words of slices", find=_slice_words, step=2),
     Rule(name="write lanes", find=_write_lanes),
@@ -388,5 +457,6 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="edge counts", find=_edge_counts),
     Rule(name="stream beats", find=_beats),
     Rule(name="memories", find=_memories, step=2),
+    Rule(name="fetches", find=_fetch_list, step=2),
     Rule(name="narrow products", find=_narrow_products, step=2),
 )

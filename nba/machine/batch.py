@@ -32,8 +32,8 @@ from nba.machine.designs import (
     source_rows,
 )
 from nba.machine.geometry import edge_number, row_beats, stream_columns, use_lane
-from nba.machine.recurrence import N_TURNS, ROWS_OUT, SLICES, TURN_ROWS, TURN_SLICE
-from nba.machine.schedule import Tables
+from nba.machine.recurrence import N_TURNS, ROWS_OUT, STORE, TURN_ROWS, TURN_SLICE
+from nba.machine.schedule import NO_FETCHES, NO_READER, Tables
 from nba.machine.timing import (
     FETCH_CYCLES,
     drain_cycles,
@@ -46,7 +46,7 @@ from nba.machine.timing import (
     written_cycles,
 )
 
-_JOB, _TURN, _AGENT = SLICES + 1, TURN_SLICE + 1, N_TURNS + 1
+_JOB, _TURN, _AGENT = STORE + 1, TURN_SLICE + 1, N_TURNS + 1
 _advance = pipeline._advance
 
 
@@ -172,7 +172,7 @@ def _flatten(
             layer[ROWS], row_cycles(work), written_cycles(work, drain, lanes),
             released_cycles(row_cycles(work)), residual_cycles(work, drain, lanes), layer[STRIDE_H], layer[PAD_TOP],
             layer[KERNEL_H], source_rows(layers, layer[INPUT]), source[i, 0],
-            source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1], 1,
+            source[i, 1], dest_of[i + 1, 0], dest_of[i + 1, 1], 1, -1,
         )  # fmt: skip
         turns[j, TURN_ROWS] = layer[ROWS]
     columns = stream_columns(bank_count(layers, pp))
@@ -182,7 +182,7 @@ def _flatten(
     turns[n_layers] = (n_layers, rows, 0, 0, 0)
     jobs[n_layers] = (
         rows, row_cycles(beats), host_written_cycles(beats), 0, 0, 1, 0, 1, rows, -1, -1, dest_of[0, 0],
-        dest_of[0, 1], 1,
+        dest_of[0, 1], 1, -1,
     )  # fmt: skip
     z = n_layers - 1
     beats = row_beats(layers[z, COLS], layers[z, M], columns, out_lanes)
@@ -191,7 +191,7 @@ def _flatten(
     turns[n_layers + 1] = (n_layers + 1, rows, 0, 0, 0)
     jobs[n_layers + 1] = (
         rows, row_cycles(beats), 0, released_cycles(row_cycles(beats)), 0, 1, 0, 1, rows, source[n_layers, 0], -1,
-        n_rings, 0, 1,
+        n_rings, 0, 1, -1,
     )  # fmt: skip
     return n_agents + 2, n_rings
 
@@ -213,7 +213,8 @@ def _outputs(
     ring_rows = np.empty(most, np.int64)
     ring_height = np.empty(most, np.int64)
     base = np.zeros(n_layers + 2, np.int64)
-    wait = np.zeros((n_layers + 2, n_frames, 3), np.int64)
+    wait = np.zeros((n_layers + 2, n_frames, 4), np.int64)
+    fetches, reader = np.zeros((0, 4), np.int64), np.zeros(7, np.int64)
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
@@ -225,8 +226,8 @@ def _outputs(
             n_rows += jobs[j, ROWS_OUT] * n_frames
         row_start = np.empty(n_rows, np.int64)
         finished = _advance(
-            jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], n_frames, base,
-            row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
+            jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], fetches, reader,
+            n_frames, base, row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
             np.zeros(n_rings, np.int64),
         )  # fmt: skip
         z = n_layers + 1
@@ -263,5 +264,5 @@ def schedule_tables(layers: np.ndarray, designs: Designs, b: int) -> Tables:
     )  # fmt: skip
     return Tables(
         jobs=jobs, turns=turns, agents=agents[:n_agents], dests=dests[:n_rings], ring_rows=rows[:n_rings],
-        ring_height=height[:n_rings],
+        ring_height=height[:n_rings], fetches=NO_FETCHES, reader=NO_READER,
     )  # fmt: skip

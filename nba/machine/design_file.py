@@ -11,7 +11,7 @@ from nba.core.errors import DesignError
 from nba.core.jsonfile import read_json, shown
 from nba.core.npzfile import npz_bytes, read_npz
 from nba.ir.decode import decode
-from nba.ir.design import FORMAT, MULTIPLIERS, Design
+from nba.ir.design import FORMAT, MULTIPLIERS, PLAIN_JOB, Design
 from nba.ir.network import LayerWeights, Weights, weights_digest
 
 
@@ -83,6 +83,7 @@ def add_defaults(raw: dict[str, Any]) -> None:
     raw.setdefault("board", None)
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
+        raw["accelerator"].setdefault("memory", None)
     for chunk in _chunks(raw):
         chunk.setdefault("turns", [])
         for name in MULTIPLIERS:
@@ -90,7 +91,8 @@ def add_defaults(raw: dict[str, Any]) -> None:
         jobs = chunk.get("jobs")
         for job in jobs if isinstance(jobs, list) else []:
             if isinstance(job, dict):
-                job.setdefault("slices", 1)
+                for name, plain in PLAIN_JOB.items():
+                    job.setdefault(name, plain)
 
 
 def _chunks(raw: dict[str, Any]) -> list[dict[str, Any]]:

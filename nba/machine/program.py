@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn, WeightMemory
 from nba.ir.network import MAX_SHIFT, Layer, Network
 from nba.ir.operators import MIXING, Kind
+from nba.machine.fetches import Fetch, fetches
 from nba.machine.geometry import (
     PORTS,
     bank_columns,
@@ -153,7 +154,8 @@ def _uses(edges: tuple[EdgeLayout, ...]) -> Uses:
 class JobProgram:
     """Everything that a chunk needs to execute one layer; counts as in docs/template.md. A column group has `degree`
     times pp columns. pad_base, pad_words: its words in the chunk's memory of pad codes; None: it has one pad code.
-    slices: how often it computes the rows of a frame, m_groups channel groups each time."""
+    slices: how often it computes the rows of a frame, m_groups channel groups each time. streamed: its weights come
+    from external memory; weight_base, weight_words: those that are always there."""
 
     layer: int
     stage: int
@@ -187,6 +189,12 @@ class JobProgram:
     pad_base: int | None = None
     pad_words: int = 0
     slices: int = 1
+    streamed: bool = False
+
+    @property
+    def slice_words(self) -> int:
+        """Words of the weights of a slice."""
+        return self.m_groups * self.steps
 
     @property
     def frame_rows(self) -> int:
@@ -256,6 +264,16 @@ class ChunkProgram:
     products: Place = "dsp"
 
     @property
+    def weight_width(self) -> int:
+        """Bits of a word of the weight memory."""
+        return self.pm * self.pn * self.weight_store_bits
+
+    @property
+    def slot_words(self) -> int:
+        """Words of the longest slice whose weights are streamed; 0 if none are."""
+        return max([job.slice_words for job in self.jobs if job.streamed], default=0)
+
+    @property
     def mixes(self) -> bool:
         """Whether the engine mixes channels."""
         return self.kind == MIXING
@@ -294,6 +312,8 @@ class Program:
     edges: tuple[EdgeLayout, ...]
     chunks: tuple[ChunkProgram, ...]
     block_luts: int = 0
+    memory: WeightMemory | None = None
+    fetches: tuple[Fetch, ...] = ()
 
     @property
     def banks(self) -> int:
@@ -450,8 +470,8 @@ def _job(
         src_ring=main.ring,
         res_edge=None if res is None else res.edge,
         res_ring=None if res is None else res.ring,
-        weight_base=weight_base,
-        weight_words=weight_words(operator.stores_weights, all_groups, words * taps),
+        weight_base=0 if job.streamed else weight_base,
+        weight_words=0 if job.streamed else weight_words(operator.stores_weights, all_groups, words * taps),
         weight_step=operator.stores_weights,
         param_base=param_base,
         param_words=param_words(all_groups, drain),
@@ -459,6 +479,7 @@ def _job(
         pad_base=None if layer.pad_codes is None else pad_base,
         pad_words=0 if layer.pad_codes is None else ceil_div(n, chunk.lanes),
         slices=job.slices,
+        streamed=job.streamed,
     )
 
 
@@ -490,7 +511,7 @@ def _turn(job: JobProgram, turn: Turn, at: int, drain: int) -> TurnProgram:
         ends=ends,
         closes=ends and piece == job.slices - 1,
         first_step=piece * job.m_groups * drain,
-        first_weight=piece * job.m_groups * job.steps if job.weight_step else 0,
+        first_weight=piece * job.slice_words if job.weight_step and not job.streamed else 0,
     )
 
 
@@ -544,6 +565,17 @@ def _chunk(
     )
 
 
+def _fetches(chunks: Sequence[ChunkProgram], memory: WeightMemory) -> tuple[Fetch, ...]:
+    """The slices of weights that `chunks` take from `memory` in a round, in the order in which they are read."""
+    uses, beats = [], []
+    for chunk in chunks:
+        mine = [turn for turn in chunk.turns if chunk.jobs[turn.job].streamed and turn.first == 0]
+        uses.append([(turn.job, turn.slice, turn.stage) for turn in mine])
+        parts = ceil_div(chunk.weight_width, memory.bus_bits)
+        beats.append([chunk.jobs[turn.job].slice_words * parts for turn in mine])
+    return fetches(uses, beats, memory)
+
+
 def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...] = (), mode: int = 0) -> Program:
     """Compute every table of the machine that executes `network` and, from the same weights, each of the further
     `modes` of its design; jobs and their cycles are those of mode number `mode` (0: `network`). The result is a pure
@@ -554,6 +586,7 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
     first, last = network.tensors[0], network.tensors[-1]
     out = len(network.layers)
     networks = (network, *modes)
+    chunks = tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks)
     return Program(
         pp=accelerator.pp,
         packing=accelerator.packing,
@@ -571,8 +604,10 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         host_in=where.of_tensor[0],
         host_out=where.ring[out, HOST, "main"],
         edges=edges,
-        chunks=tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks),
+        chunks=chunks,
         block_luts=accelerator.block_luts,
+        memory=accelerator.memory,
+        fetches=() if accelerator.memory is None else _fetches(chunks, accelerator.memory),
     )
 
 

@@ -14,38 +14,51 @@ from typing import Any
 # Columns of the job table.
 (
     ROWS_OUT, ROW_CYCLES, WRITTEN, RELEASED, RES_RELEASED, STRIDE, PAD_TOP, KERNEL_H, HEIGHT_IN, SRC, RES, DEST,
-    N_DEST, SLICES,
-) = range(14)  # fmt: skip
+    N_DEST, SLICES, STORE,
+) = range(15)  # fmt: skip
 # Columns of the agent table.
 FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS, FIRST_TURN, N_TURNS = range(7)
 # Columns of the turn table: a number in the job table, rows, and as nba.machine.program.TurnProgram.
 TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST, TURN_SLICE = range(5)
+# Columns of the table of fetches, the weights that are read from external memory in a round, in order.
+FETCH_STORE, FETCH_STAGE, FETCH_BURSTS, FETCH_BEATS = range(4)
+# What the reader of weights is like: rooms of a store, rounds more than frames, cycle of the first decision, cycles
+# between decisions at least and for a skipped fetch, from a decision to the first beat, from the last beat until it is
+# seen, from the last cycle of a row until its room is seen free.
+ROOMS, READER_ROUNDS, READER_START, READER_GAP, READ, LOADED, UNLOADED = range(7)
 
 
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
 def advance(
-    jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, n_frames: int, row_base: Any, row_start: Any,
-    wait: Any, position: Any, n_written: Any, n_released: Any, base: Any, written: Any, released: Any, ready: Any,
-    entered: Any,
+    jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, fetches: Any, reader: Any, n_frames: int,
+    row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any, n_loaded: Any,
+    n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any, entered: Any,
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
     Fills row_start (flat, row y of slice s of job j's frame f at row_base[j] + (f*SLICES + s)*ROWS_OUT + y) and wait
-    [n_jobs, n_frames, 3].
+    [n_jobs, n_frames, 4].
     position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
     n_released: [n_rings], all rows ever written and released; written, released: the cycles of these, those of ring r
-    from base[r] on.
+    from base[r] on. n_loaded, n_unloaded: [n_stores], all slices of weights ever read and used up; loaded, unloaded: the
+    cycles of these, those of store s from s * n_fetches * n_frames on.
     ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its turn is fetched.
-    position, wait, n_written, n_released, ready and entered must come in as zeros.
+    position, wait, all n_*, ready and entered must come in as zeros.
     """
     n_agents = len(ready)
+    n_fetches = len(fetches)
+    room = n_fetches * n_frames
+    fetch_round = 0
+    fetch = 0
+    fetch_ready = reader[READER_START]
+    beat = -1
     finished = 0
     progress = True
     while progress and finished < n_agents:
         progress = False
         for a in range(n_agents):
             rounds = n_frames + agents[a, ROUNDS]
-            fetch = agents[a, FETCH]
+            job_fetch = agents[a, FETCH]
             while position[a, 0] < rounds:
                 turn = agents[a, FIRST_TURN] + position[a, 1]
                 j = turns[turn, TURN_JOB]
@@ -53,7 +66,7 @@ def advance(
                 step = position[a, 2]
                 steps = turns[turn, TURN_ROWS]
                 if step == 0 and not entered[a]:
-                    ready[a] += fetch
+                    ready[a] += job_fetch
                     if 0 <= frame < n_frames:
                         entered[a] = True
                     else:
@@ -96,6 +109,14 @@ def advance(
                         if t > at:
                             at = t
                             reason = 1
+                    store = jobs[j, STORE]
+                    if store >= 0:
+                        if n_unloaded[store] >= n_loaded[store]:
+                            break
+                        t = loaded[store * room + n_unloaded[store]]
+                        if t > at:
+                            at = t
+                            reason = 3
                     blocked = False
                     for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
                         ring = dests[d]
@@ -127,6 +148,9 @@ def advance(
                         for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
                             written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
                             n_written[dests[d]] += 1
+                    if store >= 0 and y == rows_out - 1:
+                        unloaded[store * room + n_unloaded[store]] = end + reader[UNLOADED]
+                        n_unloaded[store] += 1
                     ready[a] = end
                     step += 1
                     position[a, 2] = step
@@ -142,6 +166,28 @@ def advance(
                         position[a, 0] += 1
                         if position[a, 0] == rounds:
                             finished += 1
+        while n_fetches > 0 and fetch_round < n_frames + reader[READER_ROUNDS]:
+            frame = fetch_round - fetches[fetch, FETCH_STAGE]
+            if 0 <= frame < n_frames:
+                store = fetches[fetch, FETCH_STORE]
+                at = fetch_ready
+                old = n_loaded[store] - reader[ROOMS]
+                if old >= 0:
+                    if old >= n_unloaded[store]:
+                        break
+                    at = max(at, unloaded[store * room + old])
+                # The last beat: addresses are answered in order, a beat in every cycle.
+                beat = max(at + reader[READ], beat + 1) + fetches[fetch, FETCH_BEATS] - 1
+                loaded[store * room + n_loaded[store]] = beat + reader[LOADED]
+                n_loaded[store] += 1
+                fetch_ready = at + max(fetches[fetch, FETCH_BURSTS], reader[READER_GAP])
+            else:
+                fetch_ready += reader[READER_GAP]
+            progress = True
+            fetch += 1
+            if fetch == n_fetches:
+                fetch = 0
+                fetch_round += 1
     return finished == n_agents
 
 
@@ -172,10 +218,13 @@ def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat:
 def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
 
-    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, lists of lists as in
+    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, `fetches`, `reader`, lists of lists as in
     nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
     """
     jobs, turns, agents, ring_rows = tables["jobs"], tables["turns"], tables["agents"], tables["ring_rows"]
+    fetches = tables["fetches"]
+    n_stores = max([-1, *(one[FETCH_STORE] for one in fetches)]) + 1
+    room = len(fetches) * n_frames
     n_rings = len(ring_rows)
     row_base, base = [0], [0]
     for job in jobs:
@@ -186,8 +235,9 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     position: defaultdict[tuple[int, int], int] = defaultdict(int)
     finished = advance(
-        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, n_frames, row_base,
-        row_start, wait, position, [0] * n_rings, [0] * n_rings, base, [0] * base[-1], [0] * base[-1],
+        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, _by_place(fetches),
+        tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings, [0] * n_rings, [0] * n_stores,
+        [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room), [0] * (n_stores * room),
         [0] * len(agents), [False] * len(agents),
     )  # fmt: skip
     if not finished:

@@ -20,6 +20,7 @@ from nba.machine import timing
 from nba.machine.program import ChunkProgram, Destination, JobProgram, Program
 from nba.machine.recurrence import (
     DEST,
+    FETCH_STORE,
     FIRST_JOB,
     FIRST_TURN,
     HEIGHT_IN,
@@ -38,8 +39,9 @@ from nba.machine.recurrence import (
     batch_cycles,
 )
 
-WAIT_REASONS = ("input", "residual", "output")
-"""What the last axis of `Schedule.job_wait` counts: waiting for input rows, a residual row, a free output row."""
+WAIT_REASONS = ("input", "residual", "output", "weights")
+"""What the last axis of `Schedule.job_wait` counts: waiting for input rows, a residual row, a free output row, weights
+from external memory."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -47,7 +49,7 @@ class Tables:
     """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
     in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 14], turns: [n_turns, 5] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
+    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [7] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
     dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
     tensor per frame.
     """
@@ -58,6 +60,8 @@ class Tables:
     dests: np.ndarray
     ring_rows: np.ndarray
     ring_height: np.ndarray
+    fetches: np.ndarray
+    reader: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -125,23 +129,25 @@ def tables(program: Program) -> Tables:
             ring_height[ring] = height
         return begin, len(destinations)
 
-    for chunk in program.chunks:
+    store_of = {one.chunk: one.store for one in program.fetches}
+    for k, chunk in enumerate(program.chunks):
         agents.append(
             (len(jobs), len(chunk.jobs), timing.FETCH_CYCLES, 1, chunk.last_stage, len(turns), len(chunk.turns))
         )
         turns += [(len(jobs) + turn.job, turn.rows, turn.stage, turn.first, turn.slice) for turn in chunk.turns]
         for job in chunk.jobs:
-            jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out), job.slices))
+            store = store_of[k] if job.streamed else -1
+            jobs.append((*_job_row(chunk, job, first_ring), *write(job.destinations, job.rows_out), job.slices, store))
     rows, beats = program.in_rows, program.in_col_groups * program.in_chan_words
     row, written = timing.row_cycles(beats), timing.host_written_cycles(beats)
     agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
     turns.append((len(jobs), rows, 0, 0, 0))
-    jobs.append((rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows), 1))
+    jobs.append((rows, row, written, 0, 0, 1, 0, 1, rows, -1, -1, *write(program.host_in, rows), 1, -1))
     rows, row = program.out_rows, timing.row_cycles(program.out_col_groups * program.out_chan_words)
     agents.append((len(jobs), 1, 0, 0, 0, len(turns), 1))
     turns.append((len(jobs), rows, 0, 0, 0))
     source = first_ring[program.host_out.edge] + program.host_out.ring
-    jobs.append((rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0, 1))
+    jobs.append((rows, row, 0, timing.released_cycles(row), 0, 1, 0, 1, rows, source, -1, len(dests), 0, 1, -1))
     return Tables(
         jobs=np.array(jobs, np.int64),
         turns=np.array(turns, np.int64),
@@ -149,7 +155,36 @@ def tables(program: Program) -> Tables:
         dests=np.array(dests, np.int64),
         ring_rows=np.array(ring_rows, np.int64),
         ring_height=np.array(ring_height, np.int64),
+        fetches=_fetch_rows(program),
+        reader=_reader(program),
     )
+
+
+NO_FETCHES = np.zeros((0, 4), np.int64)
+"""The table of fetches of a design whose weights are all on chip."""
+NO_READER = np.zeros(7, np.int64)
+
+
+def _fetch_rows(program: Program) -> np.ndarray:
+    """The table of fetches of `program`."""
+    if program.memory is None:
+        return NO_FETCHES
+    rows = [(one.store, one.stage, one.bursts(program.memory), one.beats) for one in program.fetches]
+    return np.array(rows, np.int64).reshape(-1, NO_FETCHES.shape[1])
+
+
+def _reader(program: Program) -> np.ndarray:
+    """What the reader of weights of `program` is like."""
+    if program.memory is None:
+        return NO_READER
+    return np.array(
+        (
+            program.memory.slots, max([one.stage for one in program.fetches], default=0), timing.READER_START_CYCLES,
+            timing.READER_CYCLES, timing.READ_CYCLES + program.memory.latency, timing.LOADED_CYCLES,
+            timing.UNLOADED_CYCLES,
+        ),
+        np.int64,
+    )  # fmt: skip
 
 
 _recurrence = compiled(advance)
@@ -164,6 +199,8 @@ def _advance(
     dests: np.ndarray,
     ring_rows: np.ndarray,
     ring_height: np.ndarray,
+    fetches: np.ndarray,
+    reader: np.ndarray,
     n_frames: int,
     row_base: np.ndarray,
     row_start: np.ndarray,
@@ -180,13 +217,18 @@ def _advance(
     """
     n_rings = ring_rows.size
     n_agents = agents.shape[0]
+    n_stores = 0
+    for f in range(fetches.shape[0]):
+        n_stores = max(n_stores, fetches[f, FETCH_STORE] + 1)
+    room = n_stores * fetches.shape[0] * n_frames
     base = np.zeros(n_rings + 1, np.int64)
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
     return _recurrence(
-        jobs, turns, agents, dests, ring_rows, n_frames, row_base, row_start, wait, position, n_written, n_released,
-        base, np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64), np.zeros(n_agents, np.int64),
-        np.zeros(n_agents, np.bool_),
+        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position, n_written,
+        n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base, np.empty(base[n_rings], np.int64),
+        np.empty(base[n_rings], np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        np.zeros(n_agents, np.int64), np.zeros(n_agents, np.bool_),
     )  # fmt: skip
 
 
@@ -213,7 +255,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     n_written = np.zeros(flat.ring_rows.size, np.int64)
     n_released = np.zeros(flat.ring_rows.size, np.int64)
     if not _advance(
-        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames,
+        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader, n_frames,
         row_base, row_start, wait, position, n_written, n_released,
     ):  # fmt: skip
         raise DeadlockError(
@@ -276,6 +318,8 @@ def _blocked(
             used = row - int(n_released[ring])
             if piece == 0 and used >= flat.ring_rows[ring]:
                 reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
+        if not reasons:
+            reasons.append("the weights of its slice are not read")
         lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")
     return lines
 
@@ -286,6 +330,8 @@ def _consumer(layer: int) -> str:
 
 def agent_name(program: Program, agent: int, job: int) -> str:
     """How messages call job number `job` of agent number `agent`."""
+    if agent == len(program.chunks) + 2:
+        return "reader of weights"
     if agent == len(program.chunks):
         return "input stream"
     if agent > len(program.chunks):

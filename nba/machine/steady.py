@@ -21,22 +21,37 @@ from nba.machine.program import Program
 from nba.machine.recurrence import (
     DEST,
     FETCH,
+    FETCH_BEATS,
+    FETCH_BURSTS,
+    FETCH_STAGE,
+    FETCH_STORE,
     FIRST_JOB,
     FIRST_TURN,
     GAP,
     HEIGHT_IN,
     KERNEL_H,
+    LOADED,
     N_DEST,
     N_TURNS,
     PAD_TOP,
+    READ,
+    READER_GAP,
     RELEASED,
     RES,
     RES_RELEASED,
+    ROOMS,
     ROW_CYCLES,
     ROWS_OUT,
     SLICES,
     SRC,
+    STORE,
     STRIDE,
+    TURN_FIRST,
+    TURN_JOB,
+    TURN_ROWS,
+    TURN_SLICE,
+    TURN_STAGE,
+    UNLOADED,
     WRITTEN,
 )
 from nba.machine.schedule import Tables, agent_name, tables
@@ -66,7 +81,10 @@ def steady_state(program: Program) -> Steady:
     ratio, cycle = Fraction(0), np.zeros(0, np.int64)
     while True:
         found = _exceeding_cycle(
-            source, target, weight * ratio.denominator - distance * ratio.numerator, int(first_row[-1])
+            source,
+            target,
+            weight * ratio.denominator - distance * ratio.numerator,
+            int(first_row[-1]) + 2 * len(flat.fetches),
         )
         if not found.size:
             break
@@ -84,6 +102,8 @@ def steady_state(program: Program) -> Steady:
 
 
 def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, int]:
+    if node >= first_row[-1]:
+        return len(flat.agents), 0, (node - int(first_row[-1])) // 2
     job = int(np.searchsorted(first_row, node, side="right")) - 1
     agent = int(np.searchsorted(flat.agents[:, FIRST_JOB], job, side="right")) - 1
     return agent, job - int(flat.agents[agent, FIRST_JOB]), node - int(first_row[job])
@@ -134,8 +154,50 @@ def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.nd
             for y in range(height):
                 back, old = divmod(y - rows, height)
                 edges.append((mine + releaser[old], begin[p] + y, release, -back))
+    edges += _reader_edges(flat, begin)
     source, target, weight, distance = np.array(edges, np.int64).T
     return tuple(np.ascontiguousarray(a) for a in (source, target, weight, distance))  # type: ignore[return-value]
+
+
+def _slice_uses(flat: Tables, begin: list[int]) -> list[list[tuple[int, list[int], int]]]:
+    """Per store, in the order in which its chunk uses them, the slices of a round: (stage, rows, row_cycles), rows by
+    the numbers that they have in the graph."""
+    n_stores = max(flat.fetches[:, FETCH_STORE].tolist(), default=-1) + 1
+    found: list[list[tuple[int, list[int], int]]] = [[] for _ in range(n_stores)]
+    jobs = flat.jobs.tolist()
+    for turn in flat.turns.tolist():
+        job = jobs[turn[TURN_JOB]]
+        if job[STORE] >= 0 and turn[TURN_FIRST] == 0:
+            first = begin[turn[TURN_JOB]] + turn[TURN_SLICE] * job[ROWS_OUT]
+            rows = list(range(first, first + job[ROWS_OUT]))
+            found[job[STORE]].append((turn[TURN_STAGE], rows, job[ROW_CYCLES]))
+    return found
+
+
+def _reader_edges(flat: Tables, begin: list[int]) -> list[tuple[int, int, int, int]]:
+    """Edges of the graph to, from and between the events of the reader of weights: for fetch number i the decision,
+    event 2 * i behind the rows, and its last beat, event 2 * i + 1."""
+    fetches, reader, origin = flat.fetches.tolist(), flat.reader.tolist(), begin[-1]
+    uses = _slice_uses(flat, begin)
+    edges: list[tuple[int, int, int, int]] = []
+    mine: list[list[int]] = [[] for _ in uses]
+    for i, fetch in enumerate(fetches):
+        mine[fetch[FETCH_STORE]].append(i)
+        decision, beat = origin + 2 * i, origin + 2 * i + 1
+        before = fetches[i - 1]
+        turn = before[FETCH_STAGE] - fetch[FETCH_STAGE] + (i == 0)
+        last = origin + 2 * (i - 1 if i else len(fetches) - 1)
+        edges.append((last, decision, max(before[FETCH_BURSTS], reader[READER_GAP]), turn))
+        edges.append((decision, beat, reader[READ] + fetch[FETCH_BEATS] - 1, 0))
+        edges.append((last + 1, beat, fetch[FETCH_BEATS], turn))
+    for order, used in zip(mine, uses, strict=True):
+        for place, (i, (_, rows, row_cycles)) in enumerate(zip(order, used, strict=True)):
+            edges += [(origin + 2 * i + 1, row, reader[LOADED] + 1, 0) for row in rows]
+            # The room of this slice is that of a later one: so many places on in the order of the store.
+            back, later = divmod(place + reader[ROOMS], len(order))
+            shift = back + used[place][0] - used[later][0]
+            edges.append((rows[-1], origin + 2 * order[later], row_cycles - 1 + reader[UNLOADED], shift))
+    return edges
 
 
 @compiled

@@ -33,6 +33,16 @@ RESIDUAL_CYCLES = 9
 """From the end of a row's work, drain and sum over lanes until the row of its residual operand is seen released."""
 RELEASE_CYCLES = 1
 """From the end of a row (that of its last cycle) until the rows of its input are seen released."""
+READER_START_CYCLES = 3
+"""From the first cycle of a batch until the reader of weights may decide its first fetch (templates/rtl/lib/nba_fetch.v)."""
+READER_CYCLES = 4
+"""Shortest distance between two decisions of the reader; what a skipped fetch costs it."""
+READ_CYCLES = 1
+"""From a decision of the reader until the handshake of the first address."""
+LOADED_CYCLES = 3
+"""From the last beat of a slice until its weights are seen in their store (templates/rtl/lib/nba_store.v)."""
+UNLOADED_CYCLES = 6
+"""From the last cycle of the last row of a slice until the reader sees the room of its weights free."""
 HOST_WRITE_CYCLES = 2
 """From the last beat of an input row until the row is seen written."""
 HOST_OUT_CYCLES = 5
