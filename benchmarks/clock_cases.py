@@ -188,6 +188,20 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({"PM": 2, "PQ": 1, "PP": 1, "HAS_RES": 1, "N_RES": 1, "N_DST": 1, "P_DEPTH": 8}, CHIP, params=(48, 8)),
     ),
     "nba_stats": (_case({"N_JOBS": 8}),),
+    "nba_fetch": (
+        _case({"BUS": 128, "N_TARGETS": 4, "N_FETCHES": 64, "MAX_STAGE": 4, "BURST": 16, "N_OPEN": 16},
+              FPGA, fetches=(52, 64)),
+        _case({"BUS": 256, "N_TARGETS": 15, "N_FETCHES": 1024, "MAX_STAGE": 32, "BURST": 64, "N_OPEN": 32, "BLOCK": 1},
+              FPGA, fetches=(52, 1024)),
+        _case({"BUS": 32, "ADDR_W": 32, "N_FETCHES": 8, "MAX_STAGE": 1, "N_OPEN": 4}, CHIP, fetches=(52, 8)),
+    ),
+    "nba_store": (
+        _case({"WIDTH": 512, "BUS": 128, "DEPTH": 300, "SLOT_WORDS": 144, "SLOTS": 2, "BLOCK": 1},
+              FPGA, weights=(512, 300)),
+        _case({"WIDTH": 512, "BUS": 256, "DEPTH": 1000, "SLOT_WORDS": 576, "SLOTS": 3, "BLOCK": 1},
+              FPGA, weights=(512, 1000)),
+        _case({"WIDTH": 64, "BUS": 32, "SLOT_WORDS": 8, "SLOTS": 2}, CHIP, weights=(64, 1)),
+    ),
     "nba_chunk": (
         _case({**_CHUNK, "W_DEPTH": 256, "W_BLOCK": 1, "P_DEPTH": 64, "P_BLOCK": 1},
               FPGA, program=(_PROGRAM_BITS, 8), turns=(43, 100), weights=(128, 256), params=(96, 64)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, JOB, PARAM, PROGRAM, ROW, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
+from nba.machine.layout import DST, FETCH, JOB, PARAM, PROGRAM, ROW, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""
@@ -65,6 +65,7 @@ def verilog(section: WordSection) -> str:
     name, parameters = module_name(section), _parameters(section)
     kinds = {
         PARAM.name: "a parameter word", SHIFT.name: "the shifts of a parameter word", TURN.name: "the word of a turn",
+        FETCH.name: "the word of a fetch",
     }  # fmt: skip
     what = kinds.get(section.name, f"the {section.name} section of a program word")
     whole = _range(section.fields)
@@ -115,6 +116,7 @@ def _section_table(section: WordSection) -> str:
     what = {
         PARAM.name: "Parameter word",
         TURN.name: "Word of a turn",
+        FETCH.name: "Word of a fetch",
         DST.name: "Section `dst` of the program word, for each output edge",
         SHIFT.name: "Behind it, in chunks with shifts per channel",
     }

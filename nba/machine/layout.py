@@ -198,9 +198,20 @@ TURN = WordSection(
     ),
 )
 """A word of the memory of turns."""
+FETCH = WordSection(
+    name="fetch",
+    contract="a slice of weights that comes from external memory",
+    fields=(
+        _f("target", 4, "chunk that it goes to, by its number among the targets"),
+        _f("stage", 8, "in round r it is for frame r - stage", "frames"),
+        _f("first", 24, "its first burst, counted from the base address in whole bursts", "bursts"),
+        _f("beats", 16, "how long it is, 1 or more; its last burst may be a short one", "beats"),
+    ),
+)
+"""A word of the list of fetches."""
 PROGRAM = (ISSUE, ROW, DRAIN)
 """Sections of a program word, the first in the low bits; behind them one DST for every output edge of the chunk."""
-SECTIONS = (*PROGRAM, DST, TURN, PARAM, SHIFT)
+SECTIONS = (*PROGRAM, DST, TURN, FETCH, PARAM, SHIFT)
 
 
 def program_width(sizes: Mapping[str, int], n_dst: int) -> int:

@@ -106,6 +106,19 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 1, "PQ": 1, "PP": 1, "ACC_BITS": 5, "N_RES": 15, "N_DST": 15},
     ),
     "nba_stats": ({"N_JOBS": 1}, {"N_JOBS": 128}),
+    "nba_fetch": (
+        {"BUS": 32, "ADDR_W": 32, "N_TARGETS": 1, "N_FETCHES": 1, "BURST": 1, "N_OPEN": 2},
+        {"BUS": 512, "ADDR_W": 64, "N_TARGETS": 15, "N_FETCHES": 4096, "MAX_STAGE": 255, "BURST": 64, "N_OPEN": 128}
+        | {"BLOCK": 1},
+        {"BUS": 128, "BURST": 256, "N_TARGETS": 3, "N_OPEN": 5},
+        {"BUS": 64, "BURST": 2, "N_FETCHES": 7, "MAX_STAGE": 3},
+    ),
+    "nba_store": (
+        {"WIDTH": 8, "BUS": 32, "SLOT_WORDS": 1},
+        {"WIDTH": 144, "BUS": 128, "DEPTH": 100, "SLOT_WORDS": 72, "SLOTS": 8, "BLOCK": 1},
+        {"WIDTH": 512, "BUS": 64, "DEPTH": 1, "SLOT_WORDS": 5, "SLOTS": 3},
+        {"WIDTH": 2048, "BUS": 32, "DEPTH": 60000, "SLOT_WORDS": 690, "SLOTS": 8, "BLOCK": 1},
+    ),
     "nba_word_issue": ({"C_BITS": 16}, {"WIDE": 1}),
     "nba_word_dst": ({"WIDE": 1},),
     "nba_word_drain": ({"C_BITS": 16},),
@@ -195,6 +208,16 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"N_SRC": 1, "N_RES": 1, "N_DST": 3, "N_TURNS": 1},
     ),
     "nba_stats": ({"N_JOBS": 2},),
+    "nba_fetch": (
+        {"BUS": 32, "ADDR_W": 32, "N_TARGETS": 3, "N_FETCHES": 3, "MAX_STAGE": 1, "BURST": 4, "N_OPEN": 2},
+        {"BUS": 32, "ADDR_W": 32, "N_TARGETS": 1, "N_FETCHES": 1, "BURST": 1, "N_OPEN": 2},
+        {"BUS": 512, "ADDR_W": 32, "N_TARGETS": 2, "N_FETCHES": 2, "MAX_STAGE": 3, "BURST": 64, "N_OPEN": 2},
+    ),
+    "nba_store": (
+        {"WIDTH": 6, "BUS": 4, "DEPTH": 0, "SLOT_WORDS": 2, "SLOTS": 2, "BLOCK": 0},
+        {"WIDTH": 3, "BUS": 4, "DEPTH": 2, "SLOT_WORDS": 3, "SLOTS": 3, "BLOCK": 1},
+        {"WIDTH": 9, "BUS": 3, "DEPTH": 0, "SLOT_WORDS": 1, "SLOTS": 2, "BLOCK": 1},
+    ),
     "nba_drain": (
         {"PM": 6, "PQ": 2, "PP": 1, "ACC_BITS": 3},
         {"PM": 2, "PQ": 2, "PP": 2, "BANKS": 2, "ACC_BITS": 3, "P_AW": 5, "AW": 6},
@@ -236,10 +259,26 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"PP": 1, "OUT_COLS": 1, "LANES": 3, "AW": 6, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 2},
         {"PP": 6, "OUT_COLS": 2, "LANES": 2, "AW": 8, "ROWS": 3, "COL_GROUPS": 5, "CHAN_WORDS": 3},
     ),
+    "nba_fetch": (
+        {"BUS": 32, "N_TARGETS": 3, "N_FETCHES": 9, "MAX_STAGE": 2, "BURST": 8, "N_OPEN": 128},
+        {"BUS": 32, "ADDR_W": 32, "N_TARGETS": 1, "N_FETCHES": 1, "MAX_STAGE": 0, "BURST": 1, "N_OPEN": 2},
+        {"BUS": 64, "N_TARGETS": 15, "N_FETCHES": 20, "MAX_STAGE": 5, "BURST": 16, "N_OPEN": 4, "BLOCK": 1},
+        {"BUS": 512, "N_TARGETS": 2, "N_FETCHES": 5, "MAX_STAGE": 1, "BURST": 64, "N_OPEN": 3},
+        {"BUS": 32, "ADDR_W": 64, "N_TARGETS": 2, "N_FETCHES": 6, "MAX_STAGE": 1, "BURST": 1, "N_OPEN": 64},
+    ),
+    "nba_store": (
+        {},
+        {"WIDTH": 8, "BUS": 32, "SLOT_WORDS": 1},
+        {"WIDTH": 144, "BUS": 128, "DEPTH": 10, "SLOT_WORDS": 7, "SLOTS": 8, "BLOCK": 1},
+        {"WIDTH": 512, "BUS": 64, "DEPTH": 1, "SLOT_WORDS": 5, "SLOTS": 3},
+        {"WIDTH": 96, "BUS": 32, "DEPTH": 5, "SLOT_WORDS": 3, "SLOTS": 2, "BLOCK": 1},
+    ),
 }
 """Parameter sets of the benches (sim/lib/bench_<module>.py) in Icarus."""
 
 VERILATOR_BENCHES: tuple[tuple[str, Params], ...] = (
     ("nba_host_out", BENCHES["nba_host_out"][0]),
     ("nba_axil", BENCHES["nba_axil"][0]),
+    ("nba_fetch", BENCHES["nba_fetch"][0]),
+    ("nba_store", BENCHES["nba_store"][2]),
 )

@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
 
+from fetch_lists import fetch_list
+
 from nba.core.errors import ToolError
 from nba.core.tools import run_tool
 
@@ -30,6 +32,7 @@ LIB = ROOT / "templates" / "rtl" / "lib"
 BENCHES = ROOT / "sim" / "lib"
 GATES = ("verilator", "icarus", "yosys")
 MEMORY_FILE = r'"(\w+\.(?:mem|hex))"'
+FETCH_FILE = "fetches.mem"
 MUTANT_HANG_S = 1800.0
 """A mutant may hang; no bench takes a fraction of this."""
 BENCH_ENV = {"COCOTB_ANSI_OUTPUT": "0", "COCOTB_REWRITE_ASSERTION_FILES": ""}
@@ -128,12 +131,18 @@ def _quiet(output: str, what: str) -> None:
         raise GateError(f"{what}: not silent\n{output[-3000:]}")
 
 
+def _with_memories(module: str, lib: Path, work: Path) -> list[Path]:
+    """`sources`; a word of every memory file that they name lies in `work`."""
+    files = sources(module, lib)
+    for path in files:
+        for name in re.findall(MEMORY_FILE, path.read_text()):
+            (work / name).write_text("0\n")
+    return files
+
+
 def lint(gate: str, module: str, params: Params, work: Path, lib: Path = LIB) -> None:
     """Put the module through one of GATES with all warnings on, without waivers."""
-    files = [str(path) for path in sources(module, lib)]
-    for path in files:
-        for name in re.findall(MEMORY_FILE, Path(path).read_text()):
-            (work / name).write_text("0\n")
+    files = [str(path) for path in _with_memories(module, lib, work)]
     what = f"{gate}: {module} {dict(params)}"
     if gate == "verilator":
         flags = ["--lint-only", "-Wall", "--default-language", "1364-2005", "--top-module", module]
@@ -155,7 +164,7 @@ def prove(module: str, params: Params, work: Path, lib: Path = LIB, max_steps: i
     """Prove every assertion of the FORMAL block of `module` by temporal induction, whatever the modules below promise.
 
     Also checks that their assumptions can be met for some cycles from the initial state on."""
-    below = " ".join(str(path) for path in sources(module, lib) if path.stem != module)
+    below = " ".join(str(path) for path in _with_memories(module, lib, work) if path.stem != module)
     script = f"""
 {f"read_verilog -defer {below}" if below else ""}
 read_verilog -formal -DFORMAL -defer {lib / f"{module}.v"}
@@ -204,13 +213,14 @@ def bench(
     """Build `module` with `params` and run its cocotb bench, sim/lib/bench_<module>.py (or `test`), in it.
 
     The bench finds the parameters in the design (`dut.W.value`), and in its directory, for every memory file that the
-    sources name, DEPTH random words of WIDTH bits. Raises GateError if a test fails or none ran."""
+    sources name, DEPTH random words of WIDTH bits or a random list of fetches. Raises GateError if a test fails or
+    none ran."""
     from cocotb_tools.runner import get_results, get_runner
 
     build, run = work / "build", work / "run"
     run.mkdir()
     for name in {n for path in sources(module, lib) for n in re.findall(MEMORY_FILE, path.read_text())}:
-        (run / name).write_text(_memory_words(params))
+        (run / name).write_text(fetch_list(params) if name == FETCH_FILE else _memory_words(params))
     log = run / "run.log"
     args = ["-g2005"] if sim == "icarus" else ["--default-language", "1364-2005", "-CFLAGS", "-O0"]
     values = {name: _literal(value) if isinstance(value, str) else value for name, value in params.items()}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cocotb bench of every library module, over its parameters, in Icarus; two of them in Verilator as well."""
+"""The cocotb bench of every library module, over its parameters, in Icarus; some of them in Verilator as well."""
 
 from __future__ import annotations
 

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random lists of fetches, as nba_fetch reads them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+
+from nba.emit.memories import hex_lines
+from nba.machine.layout import FETCH
+
+MOST_BEATS = 40
+"""A longer fetch tries nothing more."""
+
+
+def fetch_list(params: Mapping[str, int | str]) -> str:
+    """The file of a list for these parameters of nba_fetch: every fetch anywhere in the address space, of some beats,
+    of as many as a burst or two have, or one more or less."""
+    sizes = {"N_TARGETS": 2, "N_FETCHES": 2, "MAX_STAGE": 0, "BURST": 16} | {
+        name: int(value) for name, value in params.items() if name != "FILE"
+    }
+    rand = random.Random(f"{sorted(sizes.items())}")
+    burst, words = sizes["BURST"], []
+    for _ in range(sizes["N_FETCHES"]):
+        near = max(1, burst * rand.randint(0, 2) + rand.randint(-1, 1))
+        fields = {
+            "target": rand.randrange(sizes["N_TARGETS"]),
+            "stage": rand.choice([0, sizes["MAX_STAGE"], rand.randint(0, sizes["MAX_STAGE"])]),
+            "first": rand.getrandbits(24),
+            "beats": rand.choice([near, rand.randint(1, MOST_BEATS)]),
+        }
+        words.append(FETCH.pack(fields, {}))
+    return hex_lines(words, FETCH.width({}))
