@@ -114,7 +114,7 @@ def get_runner(simulator):
 def build(bundle, info, simulator, build_dir):
     """Compile the RTL and bench of a bundle, whose bundle.json holds `info`, into `build_dir`; returns the runner."""
     runner = get_runner(simulator)
-    sources = [bundle / "sim" / "nba_tb.v", *sorted((bundle / "rtl").glob("*.v"))]
+    sources = [*sorted((bundle / "sim").glob("nba_*.v")), *sorted((bundle / "rtl").glob("*.v"))]
     args = []
     if simulator == "verilator":
         control = build_dir / "public.vlt"
@@ -134,7 +134,7 @@ def build(bundle, info, simulator, build_dir):
         timescale=("1ns", "1ns"),
         log_file=build_dir / "build.log",
     )
-    for path in sorted((bundle / "rtl").glob("*.mem")):
+    for path in sorted([*(bundle / "rtl").glob("*.mem"), *(bundle / "vectors").glob("*.mem")]):
         (build_dir / path.name).write_bytes(path.read_bytes())
     return runner
 

@@ -569,7 +569,7 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
     chunks, any_job = [], False
     for chunk, engine in zip(accelerator.chunks, program.chunks, strict=True):
         paired = products(engine.mixes, engine.act_bits, engine.weight_bits, engine.acc_bits, engine.packing) == PAIRED
-        legal = chunk.mixes and not (engine.nested_weight and paired)
+        legal = chunk.mixes and not (engine.nested_weight and paired and engine.packing == 1)
         jobs = [replace(job, streamed=legal and _chance(rng, share)) for job in chunk.jobs]
         any_job |= any(job.streamed for job in jobs)
         chunks.append(replace(chunk, jobs=tuple(jobs)))

@@ -21,6 +21,7 @@ from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
+from nba.emit.memories import hex_lines, weight_image
 from nba.emit.interface import Truth, interface
 from nba.emit.names import expected_name, identifier
 from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
@@ -57,6 +58,10 @@ def is_leftover(path: str) -> bool:
         if len(parts) >= len(wanted) and all(map(fnmatchcase, parts, wanted)):
             return True
     return False
+
+
+IMAGE = "weights.bin"
+"""The weights in external memory, of designs that stream some: beats of the port, low byte first."""
 
 
 def _json(value: object) -> str:
@@ -148,6 +153,9 @@ def _context(
         "in_bits": program.in_cols * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,
         "program": program,
+        "image_beats": sum(one.bursts(program.memory) * program.memory.burst for one in program.fetches)
+        if program.memory is not None
+        else 0,
         "resources": predict(program, platform),
         "frame_counts": counts,
         "modes": mode_bits(design),
@@ -210,6 +218,10 @@ def render_bundle(
         stream_bytes(x, program.in_cols, program.in_lanes, bits),
         (program.out_cols, program.out_lanes, bits),
     )
+    beats = weight_image(program, design.network.layers, weights)
+    if program.memory is not None:
+        text["sim/nba_memory.v"] = (assets.root("templates") / "sim" / "nba_memory.v").read_text(encoding="utf-8")
+        text["vectors/weights.mem"] = hex_lines(beats, program.memory.bus_bits)
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
     for m, y in enumerate(outputs):
         frames = stream_bytes(y, *received)
@@ -217,6 +229,9 @@ def render_bundle(
 
     files = {path: body.encode("utf-8") for path, body in text.items()}
     files |= vector_files(design.network, x, *outputs)
+    if program.memory is not None:
+        size = program.memory.bus_bits // 8
+        files[IMAGE] = b"".join(beat.to_bytes(size, "little") for beat in beats)
     files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 

@@ -262,10 +262,11 @@ def _job_fields(
     ring_index: dict[tuple[int, int], int],
     written: tuple[int, ...],
     param_base: int,
+    weight_base: int,
 ) -> str:
     layer, src, out = network.layers[job.layer], network.source(network.layers[job.layer]), network.result(job.layer)
     word = issue_values(network, program, job, 0) | row_values(network, job, 0, param_base)
-    word |= drain_values(network, program, job)
+    word |= drain_values(network, program, job) | {"w_base": weight_base}
     nested_bits = layer.act_bits - 1 if src.signed else layer.act_bits
     uses = {d.edge: ring_index[d.edge, d.ring] for d in job.destinations}
     slots = [uses.get(e, -1) for e in written]
@@ -352,6 +353,7 @@ def _chunk(
                         ring_index,
                         written,
                         job.param_base + m * chunk.mode_params,
+                        sum(map(len, words[:j])),
                     )
                     for m in range(len(modes))
                 ),

@@ -5,7 +5,20 @@ from __future__ import annotations
 
 from collections import Counter
 
-from nba.machine.layout import DST, FETCH, JOB, PARAM, PROGRAM, ROW, SECTIONS, SHIFT, TURN, Member, WordField, WordSection
+from nba.machine.layout import (
+    DST,
+    FETCH,
+    JOB,
+    PARAM,
+    PROGRAM,
+    ROW,
+    SECTIONS,
+    SHIFT,
+    TURN,
+    Member,
+    WordField,
+    WordSection,
+)
 
 COMMAND = "python -m benchmarks.render_layout"
 """Writes the files that hold these texts."""

@@ -7,8 +7,9 @@ import numpy as np
 
 from nba.ir.network import Layer, LayerWeights, Network, Weights
 from nba.ir.operators import second_group
+from nba.machine.geometry import ceil_div
 from nba.machine.layout import PARAM, SHIFT
-from nba.machine.program import ChunkProgram, JobProgram
+from nba.machine.program import ChunkProgram, JobProgram, Program
 
 
 def hex_lines(words: list[int], width: int) -> str:
@@ -92,11 +93,33 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words: list[int] = []
     for job in chunk.jobs:
+        if job.streamed:
+            continue
         rows = job_weights(chunk, job, layers[job.layer], weights[job.layer])
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
-    return hex_lines(guarded(words, width), width)
+    return hex_lines(guarded(words, width), width) if words else ""
+
+
+def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> list[int]:
+    """The image of the streamed weights in external memory, a beat of `bus_bits` bits each: slice after slice in the
+    order of the fetches, each from the beginning of a burst on. A weight word takes whole beats, low bits first."""
+    memory = program.memory
+    beats: list[int] = []
+    if memory is None:
+        return beats
+    mask = (1 << memory.bus_bits) - 1
+    for one in program.fetches:
+        chunk = program.chunks[one.chunk]
+        job = chunk.jobs[one.job]
+        rows = job_weights(chunk, job, layers[job.layer], weights[job.layer])
+        mine = rows[one.slice * job.slice_words : (one.slice + 1) * job.slice_words]
+        parts = ceil_div(chunk.weight_width, memory.bus_bits)
+        beats += [0] * (one.first_burst * memory.burst - len(beats))
+        for word in pack_rows(mine, chunk.weight_store_bits):
+            beats += [word >> (part * memory.bus_bits) & mask for part in range(parts)]
+    return [*beats, *[0] * (-len(beats) % memory.burst)]
 
 
 def param_memory(chunk: ChunkProgram, modes: tuple[tuple[Network, Weights], ...]) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from nba.ir.network import Layer, Network
-from nba.machine.layout import NO_DST, TURN, pack_program, program_width
+from nba.machine.layout import FETCH, NO_DST, TURN, pack_program, program_width
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, job_slots
 
 Values = dict[str, int]
@@ -60,6 +60,7 @@ def issue_values(network: Network, program: Program, job: JobProgram, src_sel: i
         "w_shift": operator.memory_bits(layer) - operator.operand_bits(layer),
         "w_bits": operator.operand_bits(layer),
         "take_max": int(takes_max(layer)),
+        "w_stream": int(job.streamed),
     }
 
 
@@ -133,6 +134,15 @@ def turn_words(chunk: ChunkProgram) -> tuple[list[int], int]:
         for turn in chunk.turns
     ]
     return words, TURN.width({})
+
+
+def fetch_words(program: Program) -> tuple[list[int], int]:
+    """(words, width in bits) of the list of fetches of `program`."""
+    words = [
+        FETCH.pack({"target": one.store, "stage": one.stage, "first": one.first_burst, "beats": one.beats}, {})
+        for one in program.fetches
+    ]
+    return words, FETCH.width({})
 
 
 def program_words(

@@ -11,7 +11,7 @@ from nba.core import assets
 from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.memories import hex_lines, pad_memory, param_memory, weight_memory
-from nba.emit.program_rom import program_words, takes_max, turn_words
+from nba.emit.program_rom import fetch_words, program_words, takes_max, turn_words
 from nba.emit.registers import register_map, version_word
 from nba.ir.accelerator import HOST
 from nba.ir.design import Design
@@ -55,6 +55,8 @@ class _EdgeView:
     class_words: int = 0
 
 
+ADDRESS_BITS = 40
+"""Bits of an address in external memory."""
 TABLES = (
     "rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows", "map_rows",
     "write_slices", "write_back_words", "write_last_words", "read_slices", "read_rows", "read_back_words", "read_counts",
@@ -179,6 +181,7 @@ def _chunk_view(
         "max_stage": chunk.last_stage,
         "n_turns": len(chunk.turns),
         "sliced": int(any(job.slices > 1 for job in chunk.jobs)),
+        "slot_words": chunk.slot_words,
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)
@@ -271,7 +274,8 @@ def _connections(program: Program, platform: Platform) -> tuple[list[dict[str, l
 
 def _unused(program: Program, ends: list[dict[str, list[int]]]) -> list[str]:
     """Wires that nothing reads."""
-    unused = []
+    unused = ["cfg_weights" if program.memory is None else f"cfg_weights[63:{ADDRESS_BITS}]"]
+    unused += [f"c{k}_ext_free" for k, chunk in enumerate(program.chunks) if not chunk.slot_words]
     for index, edge in enumerate(program.edges):
         by_offset = edge.consumer != HOST and edge.port == "main"
         unused.append(f"e{index}_{'r_row' if by_offset else 'r_off'}")
@@ -307,6 +311,25 @@ def _streams(program: Program, views: list[_EdgeView]) -> dict[str, dict[str, ob
     }
 
 
+def _memory(program: Program) -> dict[str, int] | None:
+    """The reader of weights in external memory; None where all weights are on chip."""
+    memory = program.memory
+    if memory is None:
+        return None
+    n_stores = len({one.store for one in program.fetches})
+    return {
+        "bus_bits": memory.bus_bits,
+        "addr_bits": ADDRESS_BITS,
+        "burst": memory.burst,
+        "slots": memory.slots,
+        "n_stores": n_stores,
+        "n_fetches": len(program.fetches),
+        "n_open": memory.slots * n_stores,
+        "max_stage": max(one.stage for one in program.fetches),
+        "block": 0,
+    }
+
+
 def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Program, ...] = ()) -> dict[str, str]:
     """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
 
@@ -320,6 +343,7 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         _chunk_view(k, chunk, program.banks, design.network, platform, ends[k], views, weights)
         for k, chunk in enumerate(program.chunks)
     ]
+    stores = {one.chunk: one.store for one in program.fetches}
     context = {
         "version": __version__,
         "version_word": f"{version_word():08x}",
@@ -333,7 +357,8 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         "address_bits": address_bits(max(edge.depth_words for edge in program.edges)),
         "code_bits": program.code_bits,
         "n_modes": len(design.networks),
-        "chunks": chunks,
+        "chunks": [{**chunk, "store": stores.get(k, 0)} for k, chunk in enumerate(chunks)],
+        "memory": _memory(program),
         "edges": views,
         "unused": _unused(program, ends),
         **_streams(program, views),
@@ -348,8 +373,12 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         files[f"rtl/turns_{k}.mem"] = hex_lines(*turn_words(chunk))
         files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
         files[f"rtl/params_{k}.mem"] = param_memory(chunk, modes)
+        if not chunk.weight_depth:
+            del files[f"rtl/weights_{k}.mem"]
         if chunk.pad_depth:
             files[f"rtl/pads_{k}.mem"] = pad_memory(chunk, design.network)
+    if program.fetches:
+        files["rtl/fetches.mem"] = hex_lines(*fetch_words(program))
     for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
         files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
     return files

@@ -275,7 +275,8 @@ def _fetch_list(s: MappedNetwork) -> Problems:
         yield from limit(f"{s.chunk(k)}: weight words with {memory.slots} slots", words, 1, MAX_WORDS)
         beats = c.slot_words * ceil_div(c.weight_width, memory.bus_bits)
         yield from limit(f"{s.chunk(k)}: beats of a slice", beats, 1, MAX_BEATS)
-        if c.nested_weight and products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing) == PAIRED:
+        kind = products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing)
+        if c.nested_weight and kind == PAIRED and c.packing == 1:
             yield f"{s.chunk(k)}: streams weights that it rounds and multiplies in pairs; legal: weights as stored"
     yield from limit("accelerator: chunks that stream weights", sum(n > 0 for n in counts), 1, MAX_EDGES)
     yield from limit("accelerator: slices of weights in a round", sum(counts), 1, MAX_TURNS)

@@ -214,7 +214,7 @@ def _outputs(
     ring_height = np.empty(most, np.int64)
     base = np.zeros(n_layers + 2, np.int64)
     wait = np.zeros((n_layers + 2, n_frames, 4), np.int64)
-    fetches, reader = np.zeros((0, 4), np.int64), np.zeros(7, np.int64)
+    fetches, reader = np.zeros((0, 4), np.int64), np.zeros(8, np.int64)
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
@@ -228,7 +228,7 @@ def _outputs(
         finished = _advance(
             jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], fetches, reader,
             n_frames, base, row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
-            np.zeros(n_rings, np.int64),
+            np.zeros(n_rings, np.int64), np.zeros(1, np.int64),
         )  # fmt: skip
         z = n_layers + 1
         columns = stream_columns(bank_count(layers, pp[b]))

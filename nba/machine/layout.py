@@ -115,6 +115,7 @@ ISSUE = WordSection(
         _f("w_shift", 4, "bits of a stored weight that the weight operand drops", "bits"),
         _f("w_bits", 5, "bits of the weight operand", "bits"),
         _f("take_max", 1, "1: the accumulator is the largest product of the window; 0: their sum"),
+        _f("w_stream", 1, "1: the weights are those of the slice in the store; 0: they are always there"),
     ),
 )
 ROW = WordSection(

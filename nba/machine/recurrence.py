@@ -24,8 +24,8 @@ TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST, TURN_SLICE = range(5)
 FETCH_STORE, FETCH_STAGE, FETCH_BURSTS, FETCH_BEATS = range(4)
 # What the reader of weights is like: rooms of a store, rounds more than frames, cycle of the first decision, cycles
 # between decisions at least and for a skipped fetch, from a decision to the first beat, from the last beat until it is
-# seen, from the last cycle of a row until its room is seen free.
-ROOMS, READER_ROUNDS, READER_START, READER_GAP, READ, LOADED, UNLOADED = range(7)
+# seen, from the last cycle of a row until its room is seen free, fetches of a round.
+ROOMS, READER_ROUNDS, READER_START, READER_GAP, READ, LOADED, UNLOADED, N_FETCHES = range(8)
 
 
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
@@ -33,6 +33,7 @@ def advance(
     jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, fetches: Any, reader: Any, n_frames: int,
     row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any, n_loaded: Any,
     n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any, entered: Any,
+    reader_idle: Any,
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
@@ -43,10 +44,11 @@ def advance(
     from base[r] on. n_loaded, n_unloaded: [n_stores], all slices of weights ever read and used up; loaded, unloaded: the
     cycles of these, those of store s from s * n_fetches * n_frames on.
     ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its turn is fetched.
-    position, wait, all n_*, ready and entered must come in as zeros.
+    position, wait, all n_*, ready and entered must come in as zeros. reader_idle: [1], the first cycle in which the
+    reader of weights is idle behind the batch.
     """
     n_agents = len(ready)
-    n_fetches = len(fetches)
+    n_fetches = reader[N_FETCHES]
     room = n_fetches * n_frames
     fetch_round = 0
     fetch = 0
@@ -178,11 +180,13 @@ def advance(
                     at = max(at, unloaded[store * room + old])
                 # The last beat: addresses are answered in order, a beat in every cycle.
                 beat = max(at + reader[READ], beat + 1) + fetches[fetch, FETCH_BEATS] - 1
+                reader_idle[0] = beat + reader[LOADED]
                 loaded[store * room + n_loaded[store]] = beat + reader[LOADED]
                 n_loaded[store] += 1
                 fetch_ready = at + max(fetches[fetch, FETCH_BURSTS], reader[READER_GAP])
             else:
                 fetch_ready += reader[READER_GAP]
+                reader_idle[0] = max(reader_idle[0], fetch_ready - 1)
             progress = True
             fetch += 1
             if fetch == n_fetches:
@@ -191,15 +195,16 @@ def advance(
     return finished == n_agents
 
 
-def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat: int) -> int:
+def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat: int, reader_idle: int) -> int:
     """What the register CYCLES holds when the batch is done: its last frame is out and every agent is idle.
 
     last_start: [n_jobs], the start of the last row of every job's last frame. last_beat: cycles from the start of a
     row of the output stream to the hand-over of its last beat. Behind its last row an agent fetches and skips the turns
-    of its program that have no frame left; a chunk is idle only when its last row is in memory.
+    of its program that have no frame left; a chunk is idle only when its last row is in memory. reader_idle: see
+    `advance`.
     """
     n_agents = len(agents)
-    idle = 0
+    idle = reader_idle
     for a in range(n_agents):
         first, n_jobs = int(agents[a][FIRST_JOB]), int(agents[a][N_JOBS])
         if a == n_agents - 1:
@@ -232,13 +237,14 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     for height in tables["ring_height"]:
         base.append(base[-1] + height * n_frames)
     row_start = [0] * row_base[-1]
+    reader_idle = [0]
     wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     position: defaultdict[tuple[int, int], int] = defaultdict(int)
     finished = advance(
         _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, _by_place(fetches),
         tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings, [0] * n_rings, [0] * n_stores,
         [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room), [0] * (n_stores * room),
-        [0] * len(agents), [False] * len(agents),
+        [0] * len(agents), [False] * len(agents), reader_idle,
     )  # fmt: skip
     if not finished:
         return None
@@ -252,7 +258,9 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
         "frames": n_frames,
         "first_output_latency": output[0] + 1,
         "batch_interval_cycles": output[middle] - output[middle - 1] if n_frames > 1 else -1,
-        "batch": batch_cycles([starts[-1] for starts in last], jobs, turns, agents, tables["last_beat"]),
+        "batch": batch_cycles(
+            [starts[-1] for starts in last], jobs, turns, agents, tables["last_beat"], reader_idle[0]
+        ),
         "outputs": output,
         "jobs": [
             {

@@ -49,7 +49,7 @@ class Tables:
     """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
     in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [7] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
+    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
     dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
     tensor per frame.
     """
@@ -162,7 +162,7 @@ def tables(program: Program) -> Tables:
 
 NO_FETCHES = np.zeros((0, 4), np.int64)
 """The table of fetches of a design whose weights are all on chip."""
-NO_READER = np.zeros(7, np.int64)
+NO_READER = np.zeros(8, np.int64)
 
 
 def _fetch_rows(program: Program) -> np.ndarray:
@@ -181,7 +181,7 @@ def _reader(program: Program) -> np.ndarray:
         (
             program.memory.slots, max([one.stage for one in program.fetches], default=0), timing.READER_START_CYCLES,
             timing.READER_CYCLES, timing.READ_CYCLES + program.memory.latency, timing.LOADED_CYCLES,
-            timing.UNLOADED_CYCLES,
+            timing.UNLOADED_CYCLES, len(program.fetches),
         ),
         np.int64,
     )  # fmt: skip
@@ -208,6 +208,7 @@ def _advance(
     position: np.ndarray,
     n_written: np.ndarray,
     n_released: np.ndarray,
+    reader_idle: np.ndarray,
 ) -> bool:
     """Fill row_start and wait, see nba.machine.recurrence.advance.
 
@@ -228,7 +229,7 @@ def _advance(
         jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position, n_written,
         n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base, np.empty(base[n_rings], np.int64),
         np.empty(base[n_rings], np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
-        np.zeros(n_agents, np.int64), np.zeros(n_agents, np.bool_),
+        np.zeros(n_agents, np.int64), np.zeros(n_agents, np.bool_), reader_idle,
     )  # fmt: skip
 
 
@@ -254,9 +255,10 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     position = np.zeros((flat.agents.shape[0], 3), np.int64)
     n_written = np.zeros(flat.ring_rows.size, np.int64)
     n_released = np.zeros(flat.ring_rows.size, np.int64)
+    reader_idle = np.zeros(1, np.int64)
     if not _advance(
         jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader, n_frames,
-        row_base, row_start, wait, position, n_written, n_released,
+        row_base, row_start, wait, position, n_written, n_released, reader_idle,
     ):  # fmt: skip
         raise DeadlockError(
             f"row schedule of {n_frames} frame(s) deadlocks",
@@ -279,7 +281,7 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
         output_cycle=output,
         first_output_latency_cycles=int(output[0]) + 1,
         interval_cycles=int(output[middle] - output[middle - 1]) if n_frames > 1 else -1,
-        batch_cycles=batch_cycles(last[:, -1], jobs, flat.turns, flat.agents, last_beat(program)),
+        batch_cycles=batch_cycles(last[:, -1], jobs, flat.turns, flat.agents, last_beat(program), int(reader_idle[0])),
     )
 
 

@@ -2,7 +2,8 @@
 // nba_axil: AXI4-Lite slave with the control, status and counter registers; 32-bit data, 16-bit
 // byte addresses, low two bits ignored. The register map is described once, in nba.rdl:
 // docs/registers.md has its table, sw/nba_regs.h of a bundle its header.
-// A start copies N_FRAMES and MODE to cfg_frames and cfg_mode, which stay put while stat_busy.
+// A start copies N_FRAMES, MODE and WEIGHTS to cfg_frames, cfg_mode and cfg_weights, which stay put while stat_busy.
+// MEMORY: 1 in designs that read weights from external memory; stat_error: of a read.
 // A write after a soft reset waits until three cycles after soft_rst_pulse; stat_busy must be low
 // by then. cnt_* are registers and stay put; cnt_data is sampled two cycles after they change.
 // Latency: write 2 cycles, read 5; all outputs are registers. VERSION, DESIGN_ID: any 32 bits;
@@ -13,7 +14,8 @@ module nba_axil #(
   parameter [31:0]  VERSION   = 32'h00000001,
   parameter [31:0]  DESIGN_ID = 32'h00000000,
   parameter integer N_CHUNKS  = 1,
-  parameter integer N_MODES   = 1
+  parameter integer N_MODES   = 1,
+  parameter integer MEMORY    = 0
 ) (
   input  wire        clk,
   input  wire        rst,
@@ -38,6 +40,8 @@ module nba_axil #(
   output wire        soft_rst_pulse,
   output wire [31:0] cfg_frames,
   output wire [3:0]  cfg_mode,
+  output wire [63:0] cfg_weights,
+  input  wire        stat_error,
   output wire [7:0]  cnt_chunk,
   output wire [6:0]  cnt_job,
   output wire        cnt_end,
@@ -67,6 +71,8 @@ module nba_axil #(
   localparam [13:0] A_N_CHUNKS = 14'h0009;
   localparam [13:0] A_MODE     = 14'h000A;
   localparam [13:0] A_N_MODES  = 14'h000B;
+  localparam [13:0] A_WEIGHTS_LO = 14'h000C;
+  localparam [13:0] A_WEIGHTS_HI = 14'h000D;
 
   // Write: address and data come in any order; executed when both are here and B is free.
   reg        aw_have_q;
@@ -93,6 +99,7 @@ module nba_axil #(
   wire ctrl_we   = exec && waddr_q == A_CTRL && wstrb_q[0];
   wire soft_rst_d = ctrl_we && wdata_q[1];
   wire mode_ok   = N_MODES > 1 && waddr_q == A_MODE && wstrb_q == 4'hF && wdata_q < MODES;
+  wire weights_ok = MEMORY != 0 && (waddr_q == A_WEIGHTS_LO || waddr_q == A_WEIGHTS_HI) && wstrb_q == 4'hF;
   wire start_d   = ctrl_we && wdata_q[0] && !wdata_q[1] && !stat_busy && !start_q;
 
   always @(posedge clk) begin
@@ -101,7 +108,7 @@ module nba_axil #(
       wdata_q <= s_axil_wdata;
       wstrb_q <= s_axil_wstrb;
     end
-    if (exec) bresp_q <= (waddr_q == A_CTRL || waddr_q == A_N_FRAMES || mode_ok) ? OKAY : SLVERR;
+    if (exec) bresp_q <= (waddr_q == A_CTRL || waddr_q == A_N_FRAMES || mode_ok || weights_ok) ? OKAY : SLVERR;
   end
 
   always @(posedge clk) begin
@@ -163,6 +170,28 @@ module nba_axil #(
     end
   endgenerate
 
+  wire [63:0] weights;
+  generate
+    if (MEMORY != 0) begin : g_memory
+      reg [63:0] weights_q;
+      reg [63:0] cfg_weights_q;
+      always @(posedge clk) begin
+        if (exec && weights_ok && waddr_q == A_WEIGHTS_LO) weights_q[31:0] <= wdata_q;
+        if (exec && weights_ok && waddr_q == A_WEIGHTS_HI) weights_q[63:32] <= wdata_q;
+        if (start_d) cfg_weights_q <= weights_q;
+        if (rst) begin
+          weights_q     <= 64'd0;
+          cfg_weights_q <= 64'd0;
+        end
+      end
+      assign weights     = weights_q;
+      assign cfg_weights = cfg_weights_q;
+    end else begin : g_no_memory
+      assign weights     = 64'd0;
+      assign cfg_weights = 64'd0;
+    end
+  endgenerate
+
   // Read: address, two cycles for the counter memory and its multiplexer, data.
   localparam [2:0] ST_IDLE = 3'd0;
   localparam [2:0] ST_SEL  = 3'd1;
@@ -201,7 +230,7 @@ module nba_axil #(
       A_ID:       rdata_d = ID_WORD;
       A_VERSION:  rdata_d = VERSION;
       A_CTRL:     rdata_d = 32'd0;
-      A_STATUS:   rdata_d = {30'd0, done_q, stat_busy || start_q};
+      A_STATUS:   rdata_d = {29'd0, MEMORY != 0 && stat_error, done_q, stat_busy || start_q};
       A_N_FRAMES: rdata_d = n_frames_q;
       A_FRAMES:   rdata_d = stat_frames;
       A_CYCLE_LO: rdata_d = stat_cycles[31:0];
@@ -215,6 +244,14 @@ module nba_axil #(
       A_N_MODES: begin
         if (N_MODES > 1) rdata_d = MODES;
         else rresp_d = SLVERR;
+      end
+      A_WEIGHTS_LO: begin
+        rdata_d = weights[31:0];
+        if (MEMORY == 0) rresp_d = SLVERR;
+      end
+      A_WEIGHTS_HI: begin
+        rdata_d = weights[63:32];
+        if (MEMORY == 0) rresp_d = SLVERR;
       end
       default: begin
         if (raddr_q[13:12] != 2'b00 && {2'b00, chunk_q} < CHUNKS[7:0]) rdata_d = cnt_data;
@@ -316,6 +353,8 @@ module nba_axil #(
       if (soft_rst_q) assert (hold_q[0]);
       if ($past(stat_busy)) assert (cfg_frames_q == $past(cfg_frames_q));
       if ($past(stat_busy)) assert (cfg_mode == $past(cfg_mode));
+      if ($past(stat_busy)) assert (cfg_weights == $past(cfg_weights));
+      if (start_q) assert (cfg_weights == $past(weights));
       if (start_q) assert (cfg_mode == $past(mode));
       if (mode != $past(mode)) assert ($past(exec && waddr_q == A_MODE));
     end

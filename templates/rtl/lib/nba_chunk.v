@@ -13,6 +13,7 @@
 // added in a chain of two multipliers (nba_array, with its limits; no job packs columns). PRODUCT_LUT (PER_CHANNEL),
 // REQUANT_LUT: 1 if the products, those of the requantisers, are made of adders instead of DSP blocks.
 // SLICED: 1 if any job is computed slice after slice (docs/template.md): its parameters then begin with its slice's.
+// SLOT_WORDS, SLOTS, BUS, ext_*: weights from external memory (nba_operands); SLOT_WORDS 0: none.
 // SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's;
 // SHIFT_LEAST, SHIFT_MOST: of any job and channel (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
@@ -51,6 +52,9 @@ module nba_chunk #(
   parameter integer N_MODES     = 1,
   parameter integer MAX_STAGE   = 0,
   parameter integer SLICED      = 0,
+  parameter integer SLOT_WORDS  = 0,
+  parameter integer SLOTS       = 2,
+  parameter integer BUS         = 32,
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
   parameter integer P_DEPTH     = 4,
@@ -106,6 +110,12 @@ module nba_chunk #(
   output wire [N_DST*13-1:0]                           step_words,
   output wire [N_DST*2-1:0]                            step_split,
   output wire [N_DST*16-1:0]                           step_class_words,
+  // weights from external memory
+  input  wire                                          ext_take_pulse,
+  output wire                                          ext_free,
+  input  wire                                          ext_valid,
+  input  wire [BUS-1:0]                                ext_data,
+  input  wire                                          ext_last,
   // control, counters
   input  wire                                          start_pulse,
   input  wire [31:0]                                   cfg_frames,
@@ -122,7 +132,7 @@ module nba_chunk #(
 );
   localparam integer LANES = (PER_CHANNEL != 0) ? PM : PN;
   // generated: widths of the program word
-  localparam integer ISSUE_W   = 251 + 4 * WIDE + C_BITS;
+  localparam integer ISSUE_W   = 252 + 4 * WIDE + C_BITS;
   localparam integer ROW_W     = 54;
   localparam integer DRAIN_W   = 87 + 3 * C_BITS;
   localparam integer DST_W     = 37 + WIDE;
@@ -176,6 +186,10 @@ module nba_chunk #(
   wire              xfer;
   wire              xfer_first;
   wire              row_go;
+  wire              stream;
+  wire              store_avail;
+  wire              store_hold;
+  wire              store_done;
   wire              issue_busy;
   wire              start_row;
   wire              start_turn;
@@ -228,6 +242,10 @@ module nba_chunk #(
     .dst_free         (dst_free),
     .dst_ring         (dst_ring),
     .dst_start_pulse  (dst_start_pulse),
+    .store_avail      (store_avail),
+    .store_hold_pulse (store_hold),
+    .store_done_pulse (store_done),
+    .m_stream         (stream),
     .m_sel            (src_sel),
     .m_pad            (a_pad),
     .m_signed         (a_signed),
@@ -279,6 +297,9 @@ module nba_chunk #(
     .W_DEPTH    (W_DEPTH),
     .W_BLOCK    (W_BLOCK),
     .WEIGHT_FILE(WEIGHT_FILE),
+    .SLOT_WORDS (SLOT_WORDS),
+    .SLOTS      (SLOTS),
+    .BUS        (BUS),
     .N_JOBS     (N_JOBS),
     .PAD_DEPTH  (PAD_DEPTH),
     .PAD_BLOCK  (PAD_BLOCK),
@@ -297,6 +318,15 @@ module nba_chunk #(
     .cfg_degree (degree),
     .job        (job),
     .s_word     (channel_word),
+    .cfg_stream (stream),
+    .ext_take_pulse(ext_take_pulse),
+    .ext_free   (ext_free),
+    .ext_valid  (ext_valid),
+    .ext_data   (ext_data),
+    .ext_last   (ext_last),
+    .store_avail(store_avail),
+    .store_hold_pulse(store_hold),
+    .store_done_pulse(store_done),
     .s_valid    (valid_q2),
     .s_first    (first_q2),
     .s_w_addr   (w_addr),

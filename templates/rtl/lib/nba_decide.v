@@ -4,6 +4,8 @@
 // A decision in cycle t (go) starts the row in t+1. Its pulses to the edges come in cycle t, the release of input
 // rows in the last cycle of the row.
 // N_SRC, N_RES, N_DST 1..15 edges (unused ones: 0); N_TURNS, MAX_STAGE, turn, next_*, turn_* as nba_seq.
+// store_*: of the weights that come from external memory (nba_store), for jobs with cfg_stream: avail, hold as those of the
+// edges; done in the last cycle of the last row of a slice.
 // cfg_*: fields of the job that is issued, stable from the second fetch cycle on and until the next fetch; the flags
 // of the edges answer src_need a cycle later. Rows take at least two cycles.
 // Edge i of a kind is bit i, and lane i of a packed port. Reset: idle.
@@ -38,6 +40,7 @@ module nba_decide #(
   input  wire                cfg_res_en,
   input  wire [3:0]          cfg_res_sel,
   input  wire [N_DST-1:0]    cfg_dst_en,
+  input  wire                cfg_stream,
   // tokens
   input  wire [N_SRC-1:0]    src_avail,
   input  wire [N_SRC*16-1:0] src_row_off,
@@ -51,6 +54,9 @@ module nba_decide #(
   output wire [N_RES-1:0]    res_hold_pulse,
   input  wire [N_DST-1:0]    dst_free,
   output wire [N_DST-1:0]    dst_start_pulse,
+  input  wire                store_avail,
+  output wire                store_hold_pulse,
+  output wire                store_done_pulse,
   // row walk
   output wire                go_pulse,
   output wire                go_first,
@@ -76,10 +82,20 @@ module nba_decide #(
   reg [N_SRC-1:0] src_is_q;
   reg [N_RES-1:0] res_is_q;
   reg [N_DST-1:0] dst_is_q;
+  reg             stream_q;
   always @(posedge clk) dst_is_q <= cfg_dst_en;
+  always @(posedge clk) stream_q <= cfg_stream;
   wire src_ok    = |(src_avail & src_is_q);
   wire res_ok    = !cfg_res_en || (|(res_avail & res_is_q));
-  wire tok_ready = src_ok && res_ok && (&(dst_free | ~dst_is_q));
+  wire tok_ready = src_ok && res_ok && (&(dst_free | ~dst_is_q)) && (store_avail || !stream_q);
+
+  // The last row of a slice takes its weights, and its last cycle is the last that reads them.
+  reg  slice_end_q;
+  always @(posedge clk) begin
+    if (go) slice_end_q <= stream_q && src_next_last;
+  end
+  assign store_hold_pulse = go && stream_q && src_next_last;
+  assign store_done_pulse = release_row && slice_end_q;
 
   // The ring's pointer moves with a decision, and the next decision comes two cycles later at the earliest.
   reg [15:0] row_off;

@@ -22,7 +22,7 @@ module nba_issue #(
   parameter integer MAX_STAGE   = 0,
   parameter integer XFER        = 8,
   parameter integer AW          = 16,
-  parameter integer ISSUE_W     = 259,
+  parameter integer ISSUE_W     = 260,
   parameter integer ROW_W       = 54,
   parameter integer DST_W       = 37,
   parameter integer TURN_W      = 76,
@@ -55,6 +55,9 @@ module nba_issue #(
   input  wire [N_DST-1:0]       dst_free,
   output wire [N_DST*6-1:0]     dst_ring,
   output wire [N_DST-1:0]       dst_start_pulse,
+  input  wire                   store_avail,
+  output wire                   store_hold_pulse,
+  output wire                   store_done_pulse,
   // fields that go with a step (i)
   output wire [3:0]             m_sel,
   output wire [C_BITS-1:0]      m_pad,
@@ -65,6 +68,7 @@ module nba_issue #(
   output wire                   m_max,
   output wire [1:0]             m_degree,
   output wire [12:0]            m_word,
+  output wire                   m_stream,
   // steps (i+2)
   output wire                   m_valid,
   output wire                   m_first,
@@ -140,7 +144,8 @@ module nba_issue #(
     .cfg_w_step      (f_w_step),
     .cfg_w_shift     (m_w_shift),
     .cfg_w_bits      (m_w_bits),
-    .cfg_take_max    (m_max)
+    .cfg_take_max    (m_max),
+    .cfg_w_stream    (m_stream)
   );
 
   wire [12:0]       row_m_last;
@@ -239,6 +244,7 @@ module nba_issue #(
     .cfg_res_en       (row_res_en),
     .cfg_res_sel      (row_res_sel),
     .cfg_dst_en       (dst_en),
+    .cfg_stream       (m_stream),
     .src_avail        (src_avail),
     .src_row_off      (src_row_off),
     .src_need         (src_need),
@@ -251,6 +257,9 @@ module nba_issue #(
     .res_hold_pulse   (res_hold_pulse),
     .dst_free         (dst_free),
     .dst_start_pulse  (dst_start_pulse),
+    .store_avail      (store_avail),
+    .store_hold_pulse (store_hold_pulse),
+    .store_done_pulse (store_done_pulse),
     .go_pulse         (go),
     .go_first         (go_first),
     .go_top           (go_top),

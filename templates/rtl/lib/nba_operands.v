@@ -10,6 +10,9 @@
 // HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM.
 // Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle before the activations, as nba_pair takes
 // them. PAD_DEPTH: words of PAD_FILE, pad codes per channel; 0: no job has them (nba_pads: PAD_BLOCK, PAD_TABLE, N_JOBS).
+// SLOT_WORDS: of the longest slice whose weights come from external memory (nba_store: BUS, SLOTS); 0: those of all jobs
+// are always there. ext_*, store_*: of the store; store_done in the last cycle e of the last row of a slice; its room is
+// free from e+6 on. A chunk with them nests no weights that it also reads early (PACK, BANKS = PP).
 // Packing of m_a and m_w: as nba_align (DEGREE > 1: nba_spread) and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
@@ -31,6 +34,9 @@ module nba_operands #(
   parameter integer W_DEPTH     = 4,
   parameter integer W_BLOCK     = 0,
   parameter         WEIGHT_FILE = "weights.mem",
+  parameter integer SLOT_WORDS  = 0,
+  parameter integer SLOTS       = 2,
+  parameter integer BUS         = 32,
   parameter integer N_JOBS      = 1,
   parameter integer PAD_DEPTH   = 0,
   parameter integer PAD_BLOCK   = 0,
@@ -50,6 +56,16 @@ module nba_operands #(
   input  wire [1:0]        cfg_degree,
   input  wire [7:0]        job,
   input  wire [12:0]       s_word,
+  input  wire              cfg_stream,
+  // weights from external memory
+  input  wire              ext_take_pulse,
+  output wire              ext_free,
+  input  wire              ext_valid,
+  input  wire [BUS-1:0]    ext_data,
+  input  wire              ext_last,
+  output wire              store_avail,
+  input  wire              store_hold_pulse,
+  input  wire              store_done_pulse,
   // i+2
   input  wire              s_valid,
   input  wire              s_first,
@@ -211,33 +227,74 @@ module nba_operands #(
 
   // Weights that are not nested are read the two cycles later that nesting takes.
   localparam integer W_WAIT = ((EARLY != 0) ? 0 : 1) + ((W_NEST != 0) ? 0 : 2);
+  // A store has its own register for the address.
+  localparam integer W_LATE = (SLOT_WORDS != 0) ? W_WAIT - 1 : W_WAIT;
   wire [15:0]            w_addr;
   wire [N_W*W_STORE-1:0] w_word;
   generate
-    if (W_WAIT == 0) begin : g_at_once
+    if (W_LATE == 0) begin : g_at_once
       assign w_addr = s_w_addr;
     end else begin : g_late
-      reg [16*W_WAIT-1:0] w_addr_q;
-      wire [16*W_WAIT+15:0] w_addr_d = {w_addr_q, s_w_addr};
+      reg [16*W_LATE-1:0] w_addr_q;
+      wire [16*W_LATE+15:0] w_addr_d = {w_addr_q, s_w_addr};
       always @(posedge clk) begin
-        w_addr_q <= w_addr_d[16*W_WAIT-1:0];
-        if (rst) w_addr_q[16*W_WAIT-1 -: 16] <= 16'd0;
+        w_addr_q <= w_addr_d[16*W_LATE-1:0];
+        if (rst) w_addr_q[16*W_LATE-1 -: 16] <= 16'd0;
       end
-      assign w_addr = w_addr_d[16*W_WAIT +: 16];
+      assign w_addr = w_addr_d[16*W_LATE +: 16];
+    end
+    if (SLOT_WORDS != 0) begin : g_store
+      // The flag of the job goes with the addresses; the store is told of the end of a slice behind the last of them.
+      reg [W_LATE+1:0] stream_q;
+      reg [3:0]        done_q;
+      always @(posedge clk) begin
+        stream_q <= {stream_q[W_LATE:0], cfg_stream};
+        done_q   <= {done_q[2:0], store_done_pulse};
+        if (rst) done_q <= 4'd0;
+      end
+      nba_store #(
+        .WIDTH     (N_W * W_STORE),
+        .BUS       (BUS),
+        .DEPTH     (W_DEPTH),
+        .SLOT_WORDS(SLOT_WORDS),
+        .SLOTS     (SLOTS),
+        .BLOCK     (W_BLOCK),
+        .FILE      (WEIGHT_FILE)
+      ) u_weights (
+        .clk          (clk),
+        .rst          (rst),
+        .take_pulse   (ext_take_pulse),
+        .stat_free    (ext_free),
+        .s_valid      (ext_valid),
+        .s_data       (ext_data),
+        .s_last       (ext_last),
+        .stat_avail   (store_avail),
+        .hold_pulse   (store_hold_pulse),
+        .release_pulse(done_q[3]),
+        .next_pulse   (done_q[3]),
+        .s_slot       (stream_q[W_LATE+1]),
+        .s_addr       (w_addr),
+        .m_word       (w_word)
+      );
+    end else begin : g_rom
+      wire unused = &{1'b0, cfg_stream, ext_take_pulse, ext_valid, ext_data, ext_last, store_hold_pulse,
+                      store_done_pulse};
+      assign ext_free    = 1'b0;
+      assign store_avail = 1'b0;
+      nba_rom #(
+        .WIDTH(N_W * W_STORE),
+        .DEPTH(W_DEPTH),
+        .AW   (16),
+        .FILE (WEIGHT_FILE),
+        .BLOCK(W_BLOCK),
+        .OUT_REG(1)
+      ) u_weights (
+        .clk (clk),
+        .addr(w_addr),
+        .data(w_word)
+      );
     end
   endgenerate
-  nba_rom #(
-    .WIDTH(N_W * W_STORE),
-    .DEPTH(W_DEPTH),
-    .AW   (16),
-    .FILE (WEIGHT_FILE),
-    .BLOCK(W_BLOCK),
-    .OUT_REG(1)
-  ) u_weights (
-    .clk (clk),
-    .addr(w_addr),
-    .data(w_word)
-  );
 
   generate
     if (W_NEST != 0) begin : g_nest

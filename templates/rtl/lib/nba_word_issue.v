@@ -9,7 +9,7 @@ module nba_word_issue #(
   parameter integer WIDE   = 0,
   parameter integer C_BITS = 8
 ) (
-  input  wire [251+4*WIDE+C_BITS-1:0] s_word,
+  input  wire [252+4*WIDE+C_BITS-1:0] s_word,
   output wire [11:0]                  cfg_height,
   output wire [11:0]                  cfg_width,
   output wire [WIDE:0]                cfg_stride_h,
@@ -40,9 +40,11 @@ module nba_word_issue #(
   output wire                         cfg_w_step,
   output wire [3:0]                   cfg_w_shift,
   output wire [4:0]                   cfg_w_bits,
-  output wire                         cfg_take_max
+  output wire                         cfg_take_max,
+  output wire                         cfg_w_stream
 );
   assign {
+    cfg_w_stream,
     cfg_take_max,
     cfg_w_bits,
     cfg_w_shift,
