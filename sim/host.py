@@ -23,6 +23,8 @@ BUNDLE = Path(os.environ["NBA_BUNDLE"])
 SEED = int(os.environ["NBA_SEED"])
 INFO = json.loads((BUNDLE / "bundle.json").read_text())
 PERIOD_NS = 10
+LONGEST_READ = 2000
+"""Reads of the status behind a reset, until all that external memory was asked for must be there."""
 ANSWER_US = 10
 """By when a register's port has answered."""
 
@@ -226,13 +228,18 @@ class Host:
         self.dut.idle.value, self.dut.stall.value, self.dut.hold.value = idle, stall, hold
 
     async def soft_reset(self):
-        """As a driver has to: stop the stream, reset, let what is on offer be taken, and drop that as well."""
+        """As a driver has to: stop the stream, reset, let what is on offer be taken, and drop that as well; then wait
+        until the reads that are under way have come back."""
         self.source.clear()
         await self.regs.write("ctrl", SOFT_RESET)
         await self.wait(4)
         await self.regs.write("ctrl", SOFT_RESET)
         self.sink.stop()
         self.sink.go()
+        for _ in range(LONGEST_READ):
+            if not await self.regs.read("status") & BUSY:
+                return
+        raise AssertionError(f"busy behind a reset for {LONGEST_READ} reads of the status")
 
     async def start(self, frames, ideal=False):
         """Start a batch. ideal: nothing pauses, so the trace must hold the predicted cycles of its mode."""

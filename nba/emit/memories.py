@@ -89,7 +89,8 @@ def pad_words(chunk: ChunkProgram, network: Network) -> np.ndarray:
 
 
 def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> str:
-    """$readmemh text of the chunk's weight ROM: weight_depth words and the guard."""
+    """$readmemh text of the weights that are always there: weight_depth words and the guard, which the memory of a
+    chunk that streams others does not need."""
     width = chunk.pm * chunk.pn * chunk.weight_store_bits
     words: list[int] = []
     for job in chunk.jobs:
@@ -99,7 +100,7 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
-    return hex_lines(guarded(words, width), width) if words else ""
+    return hex_lines(words if chunk.slots else guarded(words, width), width)
 
 
 def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> list[int]:

@@ -198,7 +198,7 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
     weights, params, pads = weight_rom(chunk), param_rom(chunk), pad_rom(chunk, code_bits)
     entries = [0 if job.pad_base is None else 1 << 16 | job.pad_base for job in chunk.jobs]
     return {
-        "weight_words": weights.words,
+        "weight_words": chunk.weight_depth if chunk.slots else weights.words,
         "weight_block": block(weights),
         "param_words": params.words,
         "param_block": block(params),

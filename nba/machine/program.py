@@ -233,7 +233,7 @@ class ChunkProgram:
     Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
     in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes. shift_bits: of the
     shift of a channel in the parameter word; shift_least, shift_most: of any channel in any mode. pad_depth: words of
-    the memory of pad codes.
+    the memory of pad codes. slots, bus_bits: of its store of streamed weights (WeightMemory), 0 where it has none.
     """
 
     kind: Kind
@@ -262,6 +262,8 @@ class ChunkProgram:
     pad_depth: int = 0
     requant: Place = "dsp"
     products: Place = "dsp"
+    slots: int = 0
+    bus_bits: int = 0
 
     @property
     def weight_width(self) -> int:
@@ -562,6 +564,8 @@ def _chunk(
         pad_depth=pad_base,
         requant=chunk.requant,
         products=chunk.products,
+        slots=accelerator.memory.slots if accelerator.memory is not None and any(j.streamed for j in jobs) else 0,
+        bus_bits=accelerator.memory.bus_bits if accelerator.memory is not None and any(j.streamed for j in jobs) else 0,
     )
 
 

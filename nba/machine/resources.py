@@ -77,10 +77,12 @@ class Resources:
 
 
 def weight_rom(chunk: ChunkProgram) -> Memory:
-    """The chunk's weight ROM."""
-    width = chunk.pm * chunk.pn * chunk.weight_store_bits
-    words = rom_words(chunk.weight_depth)
-    return Memory(width_bits=width, words=words, sub_width_bits=0, copies=1)
+    """The chunk's weight ROM, or, where it streams weights, the memory of its store (nba_store)."""
+    width = chunk.weight_width
+    if chunk.slots:
+        words = chunk.weight_depth + chunk.slots * chunk.slot_words
+        return Memory(width_bits=width, words=words, sub_width_bits=min(chunk.bus_bits, width), copies=1)
+    return Memory(width_bits=width, words=rom_words(chunk.weight_depth), sub_width_bits=0, copies=1)
 
 
 def param_rom(chunk: ChunkProgram) -> Memory:
