@@ -574,3 +574,13 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
         any_job |= any(job.streamed for job in jobs)
         chunks.append(replace(chunk, jobs=tuple(jobs)))
     return replace(accelerator, chunks=tuple(chunks), memory=memory) if any_job else accelerator
+
+
+def own_columns(rng: np.random.Generator, accelerator: Accelerator) -> Accelerator:
+    """`accelerator` whose chunks have columns of their own, half of them."""
+    divisors = [n for n in range(1, accelerator.pp) if accelerator.pp % n == 0]
+    chunks = [
+        replace(chunk, columns=_pick(rng, divisors)) if divisors and _chance(rng, 0.5) else chunk
+        for chunk in accelerator.chunks
+    ]
+    return replace(accelerator, chunks=tuple(chunks))

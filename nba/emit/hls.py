@@ -82,6 +82,7 @@ class HlsChunk:
 
     index: int
     kind: str
+    pp: int
     pm: int
     pn: int
     pq: int
@@ -300,7 +301,7 @@ def _job_fields(
 def _engine(network: Network, program: Program, chunk: ChunkProgram) -> str:
     """The template arguments of the chunk's engine."""
     arguments: tuple[int | bool, ...] = (
-        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, program.pp, program.banks,
+        program.code_bits, chunk.kind == PER_CHANNEL, chunk.pm, chunk.pn, chunk.pp, program.banks,
         chunk.degree, chunk.pq,
         chunk.weight_store_bits, chunk.weight_bits, chunk.act_bits, chunk.acc_bits, chunk.nested_weight,
         chunk.nested_act, chunk.has_residual, any(takes_max(network.layers[job.layer]) for job in chunk.jobs),
@@ -330,6 +331,7 @@ def _chunk(
     return HlsChunk(
         index=index,
         kind=chunk.kind,
+        pp=chunk.pp,
         pm=chunk.pm,
         pn=chunk.pn,
         pq=chunk.pq,

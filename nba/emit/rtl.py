@@ -160,6 +160,7 @@ def _chunk_view(
         "index": k,
         "kind": chunk.kind,
         "per_channel": int(chunk.kind != MIXING),
+        "pp": chunk.pp,
         "pm": chunk.pm,
         "pn": chunk.pn,
         "pq": chunk.pq,
@@ -182,6 +183,8 @@ def _chunk_view(
         "n_turns": len(chunk.turns),
         "sliced": int(any(job.slices > 1 for job in chunk.jobs)),
         "slot_words": chunk.slot_words,
+        "own_columns": chunk.pp * chunk.packing != banks,
+        "spread": int(chunk.packing > 1),
         "jobs": [
             {"index": j, "layer": job.layer, "name": network.layers[job.layer].name, "stage": job.stage}
             for j, job in enumerate(chunk.jobs)

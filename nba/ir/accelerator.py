@@ -58,6 +58,7 @@ class Chunk:
 
     turns: the order in which it executes their rows, round after round; none: every job once per round, all its rows
     (slice after slice), in the order of `jobs`.
+    columns: its own columns, a divisor of pp (for layers of narrow maps); 0: pp.
     requant, products: what the multipliers of its requantisers and of its MACs (depthwise only) are made of; cycles and
     bits are the same.
     """
@@ -70,6 +71,7 @@ class Chunk:
     turns: tuple[Turn, ...] = ()
     requant: Place = "dsp"
     products: Place = "dsp"
+    columns: int = 0
 
     @property
     def mixes(self) -> bool:

@@ -125,6 +125,12 @@ def _engine(s: MappedNetwork) -> Problems:
     yield from limit("accelerator: out_lanes", s.accelerator.out_lanes, 1, MAX_PARALLEL)
 
 
+def _own_columns(s: MappedNetwork) -> Problems:
+    for k, c in enumerate(s.accelerator.chunks):
+        if c.columns < 0 or (c.columns and s.accelerator.pp % c.columns):
+            yield f"{s.chunk(k)}: columns is {c.columns}; legal: 0, and divisors of pp, {s.accelerator.pp}"
+
+
 def _job_layers(s: MappedNetwork) -> Problems:
     for k, c in enumerate(s.accelerator.chunks):
         for j, job in enumerate(c.jobs):
@@ -443,6 +449,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="placed once", find=_placed_once, step=0),
     Rule(name="ring uses", find=_ring_uses, step=0),
     Rule(name="kinds", find=_kinds),
+    Rule(name="columns of a chunk", find=_own_columns),
     Rule(name="pn without mixing", find=_word_of_one),
     Rule(name="multipliers", find=_multipliers),
     Rule(name="drain", find=_drain),

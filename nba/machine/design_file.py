@@ -86,6 +86,7 @@ def add_defaults(raw: dict[str, Any]) -> None:
         raw["accelerator"].setdefault("memory", None)
     for chunk in _chunks(raw):
         chunk.setdefault("turns", [])
+        chunk.setdefault("columns", 0)
         for name in MULTIPLIERS:
             chunk.setdefault(name, "dsp")
         jobs = chunk.get("jobs")

@@ -29,6 +29,7 @@ from nba.machine.parts import (
     C_PARAM_WORDS,
     C_PM,
     C_PN,
+    C_PP,
     C_PQ,
     C_RES_DRAINS,
     C_SHIFT,
@@ -52,7 +53,6 @@ from nba.machine.parts import (
     H_OUT_BEATS,
     H_OUT_COLS,
     H_OUT_LANES,
-    H_PP,
     HOST_COLUMNS,
     fill,
     n_edge_slots,
@@ -106,7 +106,7 @@ def frame_events(program: Program) -> FrameEvents:
     widths: dict[tuple[int, int], int] = {}
     for row in found.chunks.tolist():
         key = row[C_ACT], row[C_WEIGHT]
-        widths[key] = widths.get(key, 0) + row[C_STEPS] * row[C_PM] * row[C_PN] * program.pp
+        widths[key] = widths.get(key, 0) + row[C_STEPS] * row[C_PM] * row[C_PN] * row[C_PP]
     return FrameEvents(
         **dict(zip(EVENTS, total.tolist(), strict=True)),
         by_widths=tuple((a, w, n) for (a, w), n in sorted(widths.items())),
@@ -134,9 +134,9 @@ def power_w(energy: Quantity, interval_cycles: Quantity, platform: Platform) -> 
 @compiled
 def _events(chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, found: np.ndarray) -> None:
     """Adds the events of one design to found [9]."""
-    pp = host[H_PP]
     for k in range(len(chunks)):
         row = chunks[k]
+        pp = row[C_PP]
         found[0] += row[C_STEPS] * row[C_PM] * row[C_PN] * pp
         found[1] += row[C_STEPS]
         found[2] += row[C_DRAINS]
@@ -169,12 +169,12 @@ def shares_aj(
     Every kind of event costs a whole number of attojoules, so that sums do not depend on their order.
     """
     product, plus, plus_bit, memory, stream = table[0], table[1], table[2], table[3], table[4]
-    pp, code_bits = host[H_PP], host[H_CODE_BITS]
+    code_bits = host[H_CODE_BITS]
     for k in range(len(chunks)):
         row = chunks[k]
         if row[C_JOBS] == 0:
             continue
-        acc = row[C_ACC]
+        acc, pp = row[C_ACC], row[C_PP]
         mac = _whole(row[C_ACT] * row[C_WEIGHT] * product + plus + acc * plus_bit)
         found[0] += row[C_STEPS] * row[C_PM] * row[C_PN] * pp * mac
         width = row[C_PM] * row[C_PN] * row[C_STORE]

@@ -33,6 +33,7 @@ from nba.machine.parts import (
     C_PAD_WORDS,
     C_PARAM_WORDS,
     C_PM,
+    C_PP,
     C_PN,
     C_PQ,
     C_PRODUCT_LUT,
@@ -59,7 +60,6 @@ from nba.machine.parts import (
     H_IN_LANES,
     H_OUT_COLS,
     H_OUT_LANES,
-    H_PP,
     HOST_COLUMNS,
     Parts,
     fill,
@@ -140,11 +140,12 @@ def features(
     """Adds the features of one design's parts (nba.machine.parts) to found int64 [53], by FEATURES. Returns what else
     there is of memories in LUTs, because they are worth it: bits of their words times 64-word stretches."""
     deep = 0
-    pp, banks, code_bits, address = host[H_PP], host[H_BANKS], host[H_CODE_BITS], host[H_ADDRESS]
+    banks, code_bits, address = host[H_BANKS], host[H_CODE_BITS], host[H_ADDRESS]
     for k in range(len(chunks)):
         c = chunks[k]
         if c[C_JOBS] == 0:
             continue
+        pp = c[C_PP]
         pm, pn, pq, acc, act, weight = c[C_PM], c[C_PN], c[C_PQ], c[C_ACC], c[C_ACT], c[C_WEIGHT]
         lanes, degree = input_word(c[C_MIXES] == 1, pm, pn), c[C_DEGREE]
         kind = products(c[C_MIXES] == 1, act, weight, acc, c[C_PACKING])

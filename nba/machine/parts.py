@@ -71,14 +71,14 @@ from nba.machine.timing import drain_cycles
 # degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
 # frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
 # leaves these two 0). 1 where lanes may add up in chains of DSP blocks: always, but in recorded syntheses of older
-# Verilog. The least and the largest shift.
+# Verilog. The least and the largest shift. Columns of the engine.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
     C_SHIFT, C_PAD_WORDS, C_PAD_STEPS, C_REQUANT_LUT, C_PRODUCT_LUT,
-    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST,
-) = range(30)  # fmt: skip
-CHUNK_COLUMNS = 30
+    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST, C_PP,
+) = range(31)  # fmt: skip
+CHUNK_COLUMNS = 31
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from every bank, and sub-words written to single banks.
@@ -96,7 +96,7 @@ HOST_COLUMNS = 10
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 30], edges: int64 [E, 6], host: int64 [10], by the columns of this module."""
+    """chunks: int64 [K, 31], edges: int64 [E, 6], host: int64 [10], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -138,7 +138,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
             edge = program.edges[use.edge]
             col_words = edge.rings[use.ring].col_words
             written = written_words(job.all_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
-            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * program.pp
+            edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * chunk.pp
     sources = [e for e in program.edges if e.consumer == k]
     return (
         int(chunk.mixes), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
@@ -147,7 +147,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
         chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"), 1,
-        chunk.shift_least, chunk.shift_most,
+        chunk.shift_least, chunk.shift_most, chunk.pp,
     )  # fmt: skip
 
 
@@ -183,6 +183,7 @@ def _add_layer(layer: np.ndarray, row: np.ndarray, pp: int, mixes: int, pm: int,
     row[C_DEGREE] = max(row[C_DEGREE], layer[MOST_DEGREE])
     row[C_PACKING] = layer[PACKED]
     row[C_CHAINS] = 1
+    row[C_PP] = pp
     row[C_SHIFT] = max(row[C_SHIFT], layer[SHIFT_BITS])
     if row[C_JOBS] == 1 or layer[SHIFT_LEAST] < row[C_SHIFT_LEAST]:
         row[C_SHIFT_LEAST] = layer[SHIFT_LEAST]

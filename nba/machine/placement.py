@@ -22,6 +22,7 @@ from nba.machine.parts import (
     C_PACKING,
     C_PM,
     C_PN,
+    C_PP,
     C_PQ,
     C_PRODUCT_LUT,
     C_REQUANT_LUT,
@@ -75,7 +76,7 @@ def chosen_milli(chunks: np.ndarray, host: np.ndarray, table: np.ndarray) -> tup
     for k in range(len(chunks)):
         for which in range(2):
             if chunks[k, C_REQUANT_LUT + which] == 1:
-                more = adder_milli(chunks[k], host[H_PP], host[H_CODE_BITS], which, table)
+                more = adder_milli(chunks[k], chunks[k, C_PP], host[H_CODE_BITS], which, table)
                 lut += more[0]
                 ff += more[1]
     return lut, ff

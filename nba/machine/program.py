@@ -237,6 +237,7 @@ class ChunkProgram:
     """
 
     kind: Kind
+    pp: int
     pm: int
     pn: int
     pq: int
@@ -443,7 +444,7 @@ def _job(
     words = tap_words(operator.mixes, n, chunk.pn, m, chunk.pm, layer.groups, layer.rotate)
     taps, drain = layer.kernel_h * layer.kernel_w, drain_cycles(chunk.pm, chunk.pq)
     times = job_degree(layer, accelerator.packing)
-    all_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, times * accelerator.pp)
+    all_groups, col_groups = ceil_div(m, chunk.pm), ceil_div(out.width, times * (chunk.columns or accelerator.pp))
     m_groups = all_groups // job.slices
     slot = slot_cycles(words, taps, drain, engine_packing(chunk.mixes, accelerator.packing))
     main = where.ring[layer.input, job.layer, "main"]
@@ -539,6 +540,7 @@ def _chunk(
     store_bits = max([layer.operator.memory_bits(layer) for layer in layers])
     return ChunkProgram(
         kind=chunk.kind,
+        pp=chunk.columns or accelerator.pp,
         pm=chunk.pm,
         pn=chunk.pn,
         pq=chunk.pq,

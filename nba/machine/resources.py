@@ -122,10 +122,10 @@ def _of(memory: Memory, platform: Platform, block_luts: int = 0) -> int:
     return memory.bram18(style(memory, platform, block_luts))
 
 
-def _chunk(index: int, chunk: ChunkProgram, pp: int, code_bits: int, platform: Platform) -> ChunkResources:
+def _chunk(index: int, chunk: ChunkProgram, code_bits: int, platform: Platform) -> ChunkResources:
     def dsp(pq: int) -> int:
         return kernels.chunk_dsp(
-            chunk.kind == MIXING, chunk.pm, chunk.pn, pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
+            chunk.kind == MIXING, chunk.pm, chunk.pn, chunk.pp, pq, chunk.act_bits, chunk.weight_bits, chunk.acc_bits,
             chunk.has_residual, chunk.packing, platform.family.wide_bits,
         )  # fmt: skip
 
@@ -156,7 +156,7 @@ def searched_exactly(network: Network, platform: Platform) -> bool:
 
 def predict(program: Program, platform: Platform) -> Resources:
     """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
-    chunks = tuple(_chunk(k, chunk, program.pp, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
+    chunks = tuple(_chunk(k, chunk, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
         EdgeResources(edge=e, bram18=edge_bram18(edge, program.banks, platform, program.block_luts))
         for e, edge in enumerate(program.edges)

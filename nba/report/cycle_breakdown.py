@@ -111,7 +111,7 @@ class Account:
 
 def _engine_parts(design: Design, program: Program, chunk: int, job: JobProgram) -> dict[str, Fraction]:
     """The cycles of the job's rows, by cause."""
-    network, engine, pp = design.network, program.chunks[chunk], program.pp * job.degree
+    network, engine, pp = design.network, program.chunks[chunk], program.chunks[chunk].pp * job.degree
     layer, out = network.layers[job.layer], network.result(job.layer)
     channels = network.source(layer).channels // layer.groups
     steps = job.frame_rows * job.col_groups * job.m_groups * job.steps
@@ -181,7 +181,7 @@ def account(design: Design, program: Program, frames: SteadyFrames) -> Account:
         chunks.append(
             ChunkAccount(
                 chunk=k,
-                multipliers=chunk.pm * chunk.pn * program.pp,
+                multipliers=chunk.pm * chunk.pn * chunk.pp,
                 jobs=tuple(jobs),
                 total=sum((job.total for job in jobs), Fraction(0)),
                 bound=loads[k],

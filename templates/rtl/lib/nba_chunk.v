@@ -3,7 +3,7 @@
 // datapath (docs/template.md: block diagram, cycles, pipeline of a chunk).
 // Throughput: one step (PM x PN x PP or PM x PP MACs; packed, up to DEGREE times as many) per cycle. Every latency is a constant of the template.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP 1..16, PQ | PM;
-// BANKS = PP * 1, 2, 4, at most 16: of the edges; WIDE: 1 if they are more than 8, or any stride is above 2, else 0;
+// SPREAD as nba_operands. BANKS, a multiple of PP, at most 16: of the edges; WIDE: 1 if they are more than 8, or any stride is above 2, else 0;
 // DEGREE 1..BANKS/PP: a job of degree 2^cfg works on so many times PP columns
 // (PACK only; A_BITS, W_BITS <= 8, and 8 / 2^cfg of that job).
 // C_BITS 8, 16 (codes); A_BITS, W_BITS, W_STORE 2..8, 16; ACC_BITS 3..46. N_SRC, N_RES, N_DST 1..15 edges (unused
@@ -29,6 +29,7 @@ module nba_chunk #(
   parameter integer PP          = 1,
   parameter integer BANKS       = PP,
   parameter integer DEGREE      = 1,
+  parameter integer SPREAD      = (PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0,
   parameter integer WIDE        = 0,
   parameter integer PQ          = 1,
   parameter integer C_BITS      = 8,
@@ -141,7 +142,7 @@ module nba_chunk #(
   // end of generated
   localparam integer DSTS_W = N_DST * DST_W;
   // The sum over the lanes takes a cycle for every level of its tree, the packing of operands one.
-  localparam integer XFER   = 8 + ((PN > 1) ? $clog2(PN) : 0) + ((PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0);
+  localparam integer XFER   = 8 + ((PN > 1) ? $clog2(PN) : 0) + SPREAD;
   localparam integer OP_W   = (DEGREE == 1) ? A_BITS + 1 : (DEGREE == 2) ? 13 : 15;
   localparam integer PROG_W = ISSUE_W + ROW_W + DRAIN_W + DSTS_W;
 
@@ -285,6 +286,7 @@ module nba_chunk #(
     .PP         (PP),
     .BANKS      (BANKS),
     .DEGREE     (DEGREE),
+    .SPREAD     (SPREAD),
     .C_BITS     (C_BITS),
     .A_BITS     (A_BITS),
     .A_NEST     (A_NEST),

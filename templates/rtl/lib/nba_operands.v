@@ -2,7 +2,7 @@
 // nba_operands: the operands of every step: words of the input edge, rotated, padded and nested; stored weights,
 // nested (docs/template.md, pipeline rows i+2 to i+7).
 // Latency 7 cycles from a step's fields (i), 5 from its addresses (i+2), to its operands (i+7); src_data answers in i+4.
-// An engine that mixes channels in a design of more banks than columns (BANKS > PP) takes one cycle more, in which the
+// SPREAD: 1 in an engine that mixes channels, of a design that packs columns: it takes one cycle more, in which the
 // operands of a step's columns are packed (nba_spread).
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP, BANKS, DEGREE as nba_chunk.
@@ -22,6 +22,7 @@ module nba_operands #(
   parameter integer PP          = 1,
   parameter integer BANKS       = 1,
   parameter integer DEGREE      = 1,
+  parameter integer SPREAD      = (PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0,
   parameter integer C_BITS      = 8,
   parameter integer A_BITS      = 8,
   parameter integer A_NEST      = 0,
@@ -84,7 +85,6 @@ module nba_operands #(
 );
   localparam integer LANES  = (PER_CHANNEL != 0) ? PM : PN;
   localparam integer WORD_W = BANKS * LANES * C_BITS;
-  localparam integer SPREAD = (PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;
   localparam integer STAGES = 5 + SPREAD;
   localparam integer EARLY  = (PACK != 0 && SPREAD == 0) ? 1 : 0;
   localparam integer N_W    = PM * PN;
