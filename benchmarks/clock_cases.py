@@ -198,8 +198,8 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     "nba_store": (
         _case({"WIDTH": 512, "BUS": 128, "DEPTH": 300, "SLOT_WORDS": 144, "SLOTS": 2, "BLOCK": 1},
               FPGA, weights=(512, 300)),
-        _case({"WIDTH": 512, "BUS": 256, "DEPTH": 1000, "SLOT_WORDS": 576, "SLOTS": 3, "BLOCK": 1},
-              FPGA, weights=(512, 1000)),
+        _case({"WIDTH": 512, "BUS": 256, "DEPTH": 160, "SLOT_WORDS": 288, "SLOTS": 3, "BLOCK": 1},
+              FPGA, weights=(512, 160)),
         _case({"WIDTH": 64, "BUS": 32, "SLOT_WORDS": 8, "SLOTS": 2}, CHIP, weights=(64, 1)),
     ),
     "nba_chunk": (

@@ -15,13 +15,14 @@ def contents(address: int, bits: int) -> int:
 class ReadSlave:
     """Answers m_axi_ar* in order. Without stall: ARREADY always 1, a beat in max(a + latency, previous beat + 1), a the
     cycle in which its burst was accepted. stall: share of cycles without ARREADY, and without a beat that could come.
-    faults: share of beats with a wrong RRESP or RLAST.
+    faults: share of beats at fault; fault: their RRESP, or RLAST (0).
 
     After `step` of a cycle, `accepted` is (address, beats) of the burst that was accepted in it, `beat` is (data,
     at fault) of the beat that was taken."""
 
-    def __init__(self, dut, rand: random.Random, stall: float = 0.0, latency: int = 1, faults: float = 0.0):
-        self.dut, self.rand, self.stall, self.latency, self.faults = dut, rand, stall, latency, faults
+    def __init__(self, dut, rand: random.Random, stall: float = 0.0, latency: int = 1):
+        self.dut, self.rand, self.stall, self.latency = dut, rand, stall, latency
+        self.faults, self.fault = 0.0, 0
         self.bits = len(dut.m_axi_rdata)
         self.bursts: deque[tuple[int, int, int]] = deque()
         self.place = 0
@@ -58,11 +59,11 @@ class ReadSlave:
             _, address, beats = self.bursts[0]
             data = contents(address + self.place * self.bits // 8, self.bits)
             self.place += 1
-            last, kind = self.place == beats, rand.choice([1, 2]) if rand.random() < self.faults else 0
-            self.offer = data, bool(kind)
+            last, at_fault = self.place == beats, rand.random() < self.faults
+            self.offer = data, at_fault
             dut.m_axi_rdata.value = data
-            dut.m_axi_rresp.value = rand.randint(1, 3) if kind == 1 else 0
-            dut.m_axi_rlast.value = int(last != (kind == 2))
+            dut.m_axi_rresp.value = self.fault if at_fault else 0
+            dut.m_axi_rlast.value = int(last != (at_fault and not self.fault))
             if last:
                 self.bursts.popleft()
                 self.place = 0

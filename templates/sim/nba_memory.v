@@ -5,8 +5,8 @@
 // JITTER 1: random ARREADY and gaps between beats, and a random latency of up to LATENCY + 31 cycles, in the same order.
 // FAULTS 1: about one beat of 64 has a random RRESP; 2: or the wrong RLAST. Data is right in both.
 // +nba_jitter=N, +nba_faults=N and +nba_seed=N take the place of the parameters JITTER, FAULTS and SEED.
-// BUS: beat [bits, power of two]. ADDR_W [bits]. BASE: byte address of the first word. FILE: WORDS words of BUS bits.
-// LATENCY 1 or more. QUEUE [bursts]: more at a time end the simulation.
+// BUS: beat [bits, power of two] 32 or more. ADDR_W [bits]. BASE: byte address of the first word. FILE: WORDS words of BUS bits.
+// LATENCY 1 or more. QUEUE [bursts, power of two]: as many at a time end the simulation.
 // n_faults counts what a master must not do: a burst withdrawn or changed, narrow, not INCR, or across 4 KB. A beat
 // beyond the file is 0, with RRESP 3.
 `default_nettype none
@@ -37,8 +37,14 @@ module nba_memory #(
   input  wire              s_axi_rready,
   output wire [31:0]       n_faults
 );
-  localparam integer BYTES = BUS / 8;
-  localparam integer SIZE  = $clog2(BYTES);
+  localparam integer BYTES    = BUS / 8;
+  localparam integer SIZE     = $clog2(BYTES);
+  localparam [31:0]  SIZE_C   = SIZE;
+  localparam [31:0]  BYTES_C  = BYTES;
+  localparam [63:0]  WORDS_C  = {32'd0, WORDS};
+  localparam [63:0]  LATE     = {32'd0, LATENCY};
+  localparam integer INDEX_W  = (WORDS > 1) ? $clog2(WORDS) : 1;
+  localparam integer QUEUE_W  = $clog2(QUEUE);
 
   reg [BUS-1:0] word_mem [0:WORDS-1];
   initial $readmemh(FILE, word_mem);
@@ -47,10 +53,10 @@ module nba_memory #(
   reg [63:0] q_addr [0:QUEUE-1];
   reg [7:0]  q_len  [0:QUEUE-1];
   reg [63:0] q_time [0:QUEUE-1];
-  integer    head;
-  integer    tail;
+  reg [QUEUE_W-1:0] head;
+  reg [QUEUE_W-1:0] tail;
   integer    held;
-  integer    place;
+  reg [7:0]  place;
   reg [63:0] now;
   reg [63:0] word;
   reg [31:0] rand_q;
@@ -78,7 +84,7 @@ module nba_memory #(
   task check;
     begin
       if (old_valid && !(s_axi_arvalid && s_axi_araddr == old_addr && s_axi_arlen == old_len)) begin
-        wrong = wrong + 1;
+        wrong = wrong + 32'd1;
       end
       old_valid = s_axi_arvalid && !s_axi_arready;
       old_addr  = s_axi_araddr;
@@ -88,15 +94,15 @@ module nba_memory #(
 
   task accept;
     begin
-      if (s_axi_arsize != SIZE || s_axi_arburst != 2'b01) wrong = wrong + 1;
-      if ({20'd0, s_axi_araddr[11:0]} + ({24'd0, s_axi_arlen} + 1) * BYTES > 4096) wrong = wrong + 1;
-      q_addr[tail] = s_axi_araddr;
+      if (s_axi_arsize != SIZE_C[2:0] || s_axi_arburst != 2'b01) wrong = wrong + 32'd1;
+      if ({20'd0, s_axi_araddr[11:0]} + ({24'd0, s_axi_arlen} + 32'd1) * BYTES_C > 32'd4096) wrong = wrong + 32'd1;
+      q_addr[tail] = {{(64-ADDR_W){1'b0}}, s_axi_araddr};
       q_len[tail]  = s_axi_arlen;
-      q_time[tail] = now + LATENCY + ((jitter != 0) ? {59'd0, rand_q[8:4]} : 64'd0);
-      tail = (tail + 1) % QUEUE;
+      q_time[tail] = now + LATE + ((jitter != 0) ? {59'd0, rand_q[8:4]} : 64'd0);
+      tail = tail + 1'b1;
       held = held + 1;
       if (held >= QUEUE) begin
-        $display("nba_memory: more than %0d bursts", QUEUE - 1);
+        $display("nba_memory: %0d bursts wait", QUEUE);
         $finish;
       end
     end
@@ -104,21 +110,21 @@ module nba_memory #(
 
   task offer;
     begin
-      word = (q_addr[head] - BASE) / BYTES + place;
+      word = ((q_addr[head] - BASE) >> SIZE) + {56'd0, place};
       s_axi_rvalid <= 1'b1;
-      s_axi_rdata  <= (word < WORDS) ? word_mem[word[31:0]] : {BUS{1'b0}};
-      s_axi_rresp  <= (word < WORDS) ? 2'b00 : 2'b11;
+      s_axi_rdata  <= (word < WORDS_C) ? word_mem[word[INDEX_W-1:0]] : {BUS{1'b0}};
+      s_axi_rresp  <= (word < WORDS_C) ? 2'b00 : 2'b11;
       s_axi_rlast  <= place == q_len[head];
       if (faults != 0 && rand_q[20:15] == 6'd0) begin
         if (faults == 2 && rand_q[21]) s_axi_rlast <= place != q_len[head];
         else s_axi_rresp <= 2'b10 | {1'b0, rand_q[22]};
       end
       if (place == q_len[head]) begin
-        head  = (head + 1) % QUEUE;
+        head  = head + 1'b1;
         held  = held - 1;
-        place = 0;
+        place = 8'd0;
       end else begin
-        place = place + 1;
+        place = place + 8'd1;
       end
     end
   endtask
@@ -129,19 +135,19 @@ module nba_memory #(
     rand_q = rand_q ^ (rand_q << 5);
     check;
     if (s_axi_arvalid && s_axi_arready) accept;
-    now = now + 1;
+    now = now + 64'd1;
     if (!s_axi_rvalid || s_axi_rready) begin
       s_axi_rvalid <= 1'b0;
-      s_axi_rdata  <= {(BUS+31)/32{rand_q}};
+      s_axi_rdata  <= {(BUS/32){rand_q}};
       s_axi_rlast  <= rand_q[30];
       if (held != 0 && now >= q_time[head] && !(jitter != 0 && rand_q[12])) offer;
     end
     s_axi_arready <= jitter == 0 || rand_q[13];
     if (rst) begin
-      head  = 0;
-      tail  = 0;
+      head  = {QUEUE_W{1'b0}};
+      tail  = {QUEUE_W{1'b0}};
       held  = 0;
-      place = 0;
+      place = 8'd0;
       now   = 64'd0;
       wrong = 32'd0;
       old_valid = 1'b0;

@@ -15,19 +15,23 @@ MOST_BEATS = 40
 
 def fetch_list(params: Mapping[str, int | str]) -> str:
     """The file of a list for these parameters of nba_fetch: every fetch anywhere in the address space, of some beats,
-    of as many as a burst or two have, or one more or less."""
+    of as many as a burst or two have, or one more or less. For those of fetch_system: in its memory, and no longer than
+    a slot."""
     sizes = {"N_TARGETS": 2, "N_FETCHES": 2, "MAX_STAGE": 0, "BURST": 16} | {
         name: int(value) for name, value in params.items() if name != "FILE"
     }
     rand = random.Random(f"{sorted(sizes.items())}")
-    burst, words = sizes["BURST"], []
+    burst, words, most = sizes["BURST"], [], MOST_BEATS
+    if "SLOT_WORDS" in sizes:
+        most = sizes["SLOT_WORDS"] * -(-sizes["WIDTH"] // sizes["BUS"])
     for _ in range(sizes["N_FETCHES"]):
-        near = max(1, burst * rand.randint(0, 2) + rand.randint(-1, 1))
+        near = burst * rand.randint(0, 2) + rand.randint(-1, 1)
+        beats = rand.choice([max(1, min(near, most)), rand.randint(1, most)])
         fields = {
             "target": rand.randrange(sizes["N_TARGETS"]),
             "stage": rand.choice([0, sizes["MAX_STAGE"], rand.randint(0, sizes["MAX_STAGE"])]),
-            "first": rand.getrandbits(24),
-            "beats": rand.choice([near, rand.randint(1, MOST_BEATS)]),
+            "first": rand.randint(0, (sizes["WORDS"] - beats) // burst) if "WORDS" in sizes else rand.getrandbits(24),
+            "beats": beats,
         }
         words.append(FETCH.pack(fields, {}))
     return hex_lines(words, FETCH.width({}))

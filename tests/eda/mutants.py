@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted bugs of the stream, memory and host modules. Each names who must find it: the proof, the bench, or both."""
+"""Planted bugs of the stream, memory and host modules, and of those that stream weights. Each names who must find it: the proof, the bench, or both."""
 
 from __future__ import annotations
 
+from fetch_mutants import MUTANTS as STREAMED
 from params import BENCHES, PROOFS
 from runner import Mutant, Params
 
@@ -91,4 +92,5 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("nba_host_out", "if (pop && !issue) credit_q", "if (pop) credit_q", 0, 0),
     _mutant("nba_host_out", "assign rel_pulse       = row_end;", "assign rel_pulse       = tok_start_pulse;", None, 0),
     _mutant("nba_host_out", "wire start      = start_pulse && !busy_q;", "wire start      = start_pulse;", None, 0),
+    *STREAMED,
 )

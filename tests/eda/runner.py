@@ -213,14 +213,14 @@ def bench(
     """Build `module` with `params` and run its cocotb bench, sim/lib/bench_<module>.py (or `test`), in it.
 
     The bench finds the parameters in the design (`dut.W.value`), and in its directory, for every memory file that the
-    sources name, DEPTH random words of WIDTH bits or a random list of fetches. Raises GateError if a test fails or
-    none ran."""
+    sources name, DEPTH random words of WIDTH bits (memory.mem: WORDS of BUS) or a random list of fetches. Raises
+    GateError if a test fails or none ran."""
     from cocotb_tools.runner import get_results, get_runner
 
     build, run = work / "build", work / "run"
     run.mkdir()
     for name in {n for path in sources(module, lib) for n in re.findall(MEMORY_FILE, path.read_text())}:
-        (run / name).write_text(fetch_list(params) if name == FETCH_FILE else _memory_words(params))
+        (run / name).write_text(fetch_list(params) if name == FETCH_FILE else _memory_words(name, params))
     log = run / "run.log"
     args = ["-g2005"] if sim == "icarus" else ["--default-language", "1364-2005", "-CFLAGS", "-O0"]
     values = {name: _literal(value) if isinstance(value, str) else value for name, value in params.items()}
@@ -243,9 +243,10 @@ def bench(
         raise GateError(f"{what}: {n_failed} of {n_tests} tests failed\n{_tail(log)}")
 
 
-def _memory_words(params: Params) -> str:
-    rand = random.Random(int(params.get("DEPTH", 1)))
-    return "".join(f"{rand.getrandbits(int(params.get('WIDTH', 1))):x}\n" for _ in range(int(params.get("DEPTH", 1))))
+def _memory_words(name: str, params: Params) -> str:
+    depth, width = ("WORDS", "BUS") if name == "memory.mem" else ("DEPTH", "WIDTH")
+    rand = random.Random(int(params.get(depth, 1)))
+    return "".join(f"{rand.getrandbits(int(params.get(width, 1))):x}\n" for _ in range(int(params.get(depth, 1))))
 
 
 def _tail(path: Path) -> str:

@@ -120,6 +120,36 @@ def test_memories_take_the_predicted_blocks(family: str, seed: int, tmp_path: Pa
     assert not wrong, f"(width, words, sub_width, synthesised, predicted): {wrong}"
 
 
+@pytest.mark.parametrize(("family", "seed"), [("7-series", 1), ("ultrascale+", 2)])
+def test_stores_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path) -> None:
+    """Columns of a beat each, of which the last one may be narrower; some words come from a file."""
+    rng = np.random.default_rng(seed)
+    rtl = tmp_path / "rtl"
+    rtl.mkdir()
+    (rtl / "nba_ring.v").write_text((LIB / "nba_ring.v").read_text())
+    ports, body, want = ["input wire clk, rst, v, l, t, h, r, n, s, input wire [15:0] a"], [], {}
+    for i in range(12):
+        bus, width = int(rng.choice([32, 64, 128, 256])), int(rng.choice([64, 72, 96, 128, 144, 200, 256, 320]))
+        slots, words = int(rng.integers(2, 5)), int(rng.integers(10, 900))
+        depth = int(rng.integers(1, 500)) if rng.integers(2) else 0
+        rows = [int.from_bytes(rng.bytes(width // 8), "little") for _ in range(depth)]
+        (rtl / f"store_{i}.hex").write_text("".join(f"{row:x}\n" for row in rows))
+        text = (LIB / "nba_store.v").read_text().replace("module nba_store ", f"module nba_store_{i} ")
+        (rtl / f"nba_store_{i}.v").write_text(text)
+        ports.append(f"input wire [{bus - 1}:0] d{i}, output wire [{width - 1}:0] q{i}, output wire f{i}, g{i}")
+        body.append(
+            f"nba_store_{i} #(.WIDTH({width}), .BUS({bus}), .DEPTH({depth}), .SLOT_WORDS({words}), .SLOTS({slots}), "
+            f'.BLOCK(1), .FILE("store_{i}.hex")) u{i} (.clk(clk), .rst(rst), .take_pulse(t), .stat_free(f{i}), '
+            f".s_valid(v), .s_data(d{i}), .s_last(l), .stat_avail(g{i}), .hold_pulse(h), .release_pulse(r), "
+            f".next_pulse(n), .s_slot(s), .s_addr(a), .m_word(q{i}));"
+        )
+        want[i] = kernels.bram18(width, depth + slots * words, min(bus, width))
+    (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
+    found = synthesise_rtl(rtl, "top", tmp_path / "work", family=family)
+    made = {int(match[1]): m.bram18 for m in found.modules if (match := re.search(r"nba_store_(\d+)$", m.module))}
+    assert made == want
+
+
 def test_without_the_guard_the_contents_change_the_count(tmp_path: Path) -> None:
     """Why ROMs have a guard word: yosys drops constant columns."""
     bare = Shape(width=72, words=512, sub_width=0, contents=tuple(range(512)))
