@@ -32,6 +32,7 @@ from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
+from nba.machine.fetches import words_per_row
 from nba.machine.geometry import reader_word
 from nba.machine.kernels import PAIRED, SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
@@ -569,7 +570,8 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
     chunks, any_job = [], False
     for chunk, engine in zip(accelerator.chunks, program.chunks, strict=True):
         paired = products(engine.mixes, engine.act_bits, engine.weight_bits, engine.acc_bits, engine.packing) == PAIRED
-        legal = chunk.mixes and not (engine.nested_weight and paired and engine.packing == 1)
+        narrow = words_per_row(engine.weight_width, memory.bus_bits) > 1
+        legal = chunk.mixes and not (engine.nested_weight and (narrow or (paired and engine.packing == 1)))
         jobs = [replace(job, streamed=legal and _chance(rng, share)) for job in chunk.jobs]
         any_job |= any(job.streamed for job in jobs)
         chunks.append(replace(chunk, jobs=tuple(jobs)))

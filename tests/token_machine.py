@@ -193,7 +193,10 @@ class Reader:
         for k in memory.order or [k for _, k in sorted(shares)]:
             store, j, stage = queues[k].pop(0)
             chunk, words = machine.accelerator.chunks[k], machine.chunks[k].works[j].slice_words
-            beats = words * ceil(chunk.pm * chunk.pn * machine.store_bits(k) / memory.bus_bits)
+            width, per = chunk.pm * chunk.pn * machine.store_bits(k), 1
+            while 2 * per * width <= memory.bus_bits:
+                per *= 2
+            beats = ceil(words / per) * ceil(per * width / memory.bus_bits)
             self.list.append((store, stage, ceil(beats / memory.burst), beats))
         self.last = max(stage for _, stage, _, _ in self.list)
 

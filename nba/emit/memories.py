@@ -7,7 +7,7 @@ import numpy as np
 
 from nba.ir.network import Layer, LayerWeights, Network, Weights
 from nba.ir.operators import second_group
-from nba.machine.geometry import ceil_div
+from nba.machine.fetches import row_beats, words_per_row
 from nba.machine.layout import PARAM, SHIFT
 from nba.machine.program import ChunkProgram, JobProgram, Program
 
@@ -100,12 +100,20 @@ def weight_memory(chunk: ChunkProgram, layers: tuple[Layer, ...], weights: tuple
         assert len(rows) == job.weight_words
         assert len(words) == job.weight_base
         words += pack_rows(rows, chunk.weight_store_bits)
-    return hex_lines(words if chunk.slots else guarded(words, width), width)
+    if chunk.slots:
+        per = words_per_row(width, chunk.bus_bits)
+        return hex_lines(side_by_side(words, width, per), per * width)
+    return hex_lines(guarded(words, width), width)
+
+
+def side_by_side(words: list[int], width: int, per: int) -> list[int]:
+    """Rows of `per` words of `width` bits, the first in the low bits; 0 where the last row has none."""
+    return [sum(word << (i * width) for i, word in enumerate(words[at : at + per])) for at in range(0, len(words), per)]
 
 
 def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> list[int]:
     """The image of the streamed weights in external memory, a beat of `bus_bits` bits each: slice after slice in the
-    order of the fetches, each from the beginning of a burst on. A weight word takes whole beats, low bits first."""
+    order of the fetches, each from the beginning of a burst on. A row of a store takes whole beats, low bits first."""
     memory = program.memory
     beats: list[int] = []
     if memory is None:
@@ -116,10 +124,10 @@ def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[Lay
         job = chunk.jobs[one.job]
         rows = job_weights(chunk, job, layers[job.layer], weights[job.layer])
         mine = rows[one.slice * job.slice_words : (one.slice + 1) * job.slice_words]
-        parts = ceil_div(chunk.weight_width, memory.bus_bits)
+        per, parts = words_per_row(width := chunk.weight_width, memory.bus_bits), row_beats(width, memory.bus_bits)
         beats += [0] * (one.first_burst * memory.burst - len(beats))
-        for word in pack_rows(mine, chunk.weight_store_bits):
-            beats += [word >> (part * memory.bus_bits) & mask for part in range(parts)]
+        for row in side_by_side(pack_rows(mine, chunk.weight_store_bits), width, per):
+            beats += [row >> (part * memory.bus_bits) & mask for part in range(parts)]
     return [*beats, *[0] * (-len(beats) % memory.burst)]
 
 

@@ -11,6 +11,7 @@ from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
 from nba.ir.rules import Problems, Rule, limit
+from nba.machine.fetches import slice_beats, words_per_row
 from nba.machine.geometry import ceil_div, edge_of, reader_word, stream_columns
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, PAIRED, products
 from nba.machine.program import input_lanes, lower, min_ring_rows
@@ -279,11 +280,16 @@ def _fetch_list(s: MappedNetwork) -> Problems:
         counts[k] = sum(turn.first == 0 for turn in turns)
         words = c.weight_depth + memory.slots * c.slot_words
         yield from limit(f"{s.chunk(k)}: weight words with {memory.slots} slots", words, 1, MAX_WORDS)
-        beats = c.slot_words * ceil_div(c.weight_width, memory.bus_bits)
+        beats = slice_beats(c.slot_words, c.weight_width, memory.bus_bits)
         yield from limit(f"{s.chunk(k)}: beats of a slice", beats, 1, MAX_BEATS)
         kind = products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing)
         if c.nested_weight and kind == PAIRED and c.packing == 1:
             yield f"{s.chunk(k)}: streams weights that it rounds and multiplies in pairs; legal: weights as stored"
+        elif c.nested_weight and words_per_row(c.weight_width, memory.bus_bits) > 1:
+            yield (
+                f"{s.chunk(k)}: streams weights that it rounds, in words of half a beat of {memory.bus_bits} bits or "
+                "less; legal: a narrower port, or weights as stored"
+            )
     yield from limit("accelerator: chunks that stream weights", sum(n > 0 for n in counts), 1, MAX_EDGES)
     yield from limit("accelerator: slices of weights in a round", sum(counts), 1, MAX_TURNS)
     if memory.order and sorted(memory.order) != [k for k, n in enumerate(counts) for _ in range(n)]:

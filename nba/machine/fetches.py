@@ -33,6 +33,25 @@ class Fetch:
         return ceil_div(self.beats, memory.burst)
 
 
+def words_per_row(width: int, bus_bits: int) -> int:
+    """Weight words of `width` bits that lie side by side in a row of a store: a power of two, so that the row is a beat
+    at most."""
+    per = 1
+    while 2 * per * width <= bus_bits:
+        per *= 2
+    return per
+
+
+def row_beats(width: int, bus_bits: int) -> int:
+    """Beats of such a row."""
+    return ceil_div(width * words_per_row(width, bus_bits), bus_bits)
+
+
+def slice_beats(words: int, width: int, bus_bits: int) -> int:
+    """Beats of a slice of `words` weight words."""
+    return ceil_div(words, words_per_row(width, bus_bits)) * row_beats(width, bus_bits)
+
+
 def in_turns(counts: Sequence[int]) -> tuple[int, ...]:
     """Numbers of the chunks that read counts[k] slices in a round, in an order in which each is spread over it."""
     places = [(Fraction(2 * i + 1, 2 * n), k) for k, n in enumerate(counts) for i in range(n)]

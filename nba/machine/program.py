@@ -15,7 +15,7 @@ from math import gcd
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn, WeightMemory
 from nba.ir.network import MAX_SHIFT, Layer, Network
 from nba.ir.operators import MIXING, Kind
-from nba.machine.fetches import Fetch, fetches
+from nba.machine.fetches import Fetch, fetches, slice_beats
 from nba.machine.geometry import (
     PORTS,
     bank_columns,
@@ -577,8 +577,8 @@ def _fetches(chunks: Sequence[ChunkProgram], memory: WeightMemory) -> tuple[Fetc
     for chunk in chunks:
         mine = [turn for turn in chunk.turns if chunk.jobs[turn.job].streamed and turn.first == 0]
         uses.append([(turn.job, turn.slice, turn.stage) for turn in mine])
-        parts = ceil_div(chunk.weight_width, memory.bus_bits)
-        beats.append([chunk.jobs[turn.job].slice_words * parts for turn in mine])
+        words = [chunk.jobs[turn.job].slice_words for turn in mine]
+        beats.append([slice_beats(n, chunk.weight_width, memory.bus_bits) for n in words])
     return fetches(uses, beats, memory)
 
 

@@ -12,7 +12,8 @@
 // them. PAD_DEPTH: words of PAD_FILE, pad codes per channel; 0: no job has them (nba_pads: PAD_BLOCK, PAD_TABLE, N_JOBS).
 // SLOT_WORDS: of the longest slice whose weights come from external memory (nba_store: BUS, SLOTS); 0: those of all jobs
 // are always there. ext_*, store_*: of the store; store_done in the last cycle e of the last row of a slice; its room is
-// free from e+6 on. A chunk with them nests no weights that it also reads early (PACK, BANKS = PP).
+// free from e+6 on. A chunk with them nests no weights that it also reads early (PACK, BANKS = PP), nor any whose words
+// are half a beat or less: these lie side by side in rows, of the memory and of WEIGHT_FILE, the first in the low bits.
 // Packing of m_a and m_w: as nba_align (DEGREE > 1: nba_spread) and nba_wnest. Reset: no step is under way.
 `default_nettype none
 module nba_operands #(
@@ -83,6 +84,15 @@ module nba_operands #(
   output wire [PP*((PER_CHANNEL != 0) ? PM : PN)*((DEGREE == 1) ? A_BITS+1 : (DEGREE == 2) ? 13 : 15)-1:0] m_a,
   output wire [PM*PN*W_BITS-1:0] m_w
 );
+  // Words of so many bits in a row of a store: a power of two, so that the row is a beat at most.
+  function integer per_row;
+    input integer width;
+    begin
+      per_row = 1;
+      while (2 * per_row * width <= BUS) per_row = 2 * per_row;
+    end
+  endfunction
+
   localparam integer LANES  = (PER_CHANNEL != 0) ? PM : PN;
   localparam integer WORD_W = BANKS * LANES * C_BITS;
   localparam integer STAGES = 5 + SPREAD;
@@ -227,8 +237,9 @@ module nba_operands #(
 
   // Weights that are not nested are read the two cycles later that nesting takes.
   localparam integer W_WAIT = ((EARLY != 0) ? 0 : 1) + ((W_NEST != 0) ? 0 : 2);
-  // A store has its own register for the address.
-  localparam integer W_LATE = (SLOT_WORDS != 0) ? W_WAIT - 1 : W_WAIT;
+  // A store has its own register for the address; the choice among the words of one of its rows takes another cycle.
+  localparam integer PER    = (SLOT_WORDS != 0) ? per_row(N_W * W_STORE) : 1;
+  localparam integer W_LATE = (SLOT_WORDS == 0) ? W_WAIT : (PER > 1) ? W_WAIT - 2 : W_WAIT - 1;
   wire [15:0]            w_addr;
   wire [N_W*W_STORE-1:0] w_word;
   generate
@@ -252,11 +263,28 @@ module nba_operands #(
         done_q   <= {done_q[2:0], store_done_pulse};
         if (rst) done_q <= 4'd0;
       end
+      // Words that fill half of a beat at most lie side by side in rows.
+      localparam integer SUB_W = (PER > 1) ? $clog2(PER) : 1;
+      wire [PER*N_W*W_STORE-1:0] row;
+      wire [15:0] row_addr;
+      if (PER > 1) begin : g_side_by_side
+        reg [3*SUB_W-1:0]     sub_q;
+        reg [N_W*W_STORE-1:0] w_word_q;
+        always @(posedge clk) begin
+          sub_q    <= {sub_q[2*SUB_W-1:0], w_addr[SUB_W-1:0]};
+          w_word_q <= row[sub_q[2*SUB_W +: SUB_W]*N_W*W_STORE +: N_W*W_STORE];
+        end
+        assign row_addr = {{SUB_W{1'b0}}, w_addr[15:SUB_W]};
+        assign w_word   = w_word_q;
+      end else begin : g_alone
+        assign row_addr = w_addr;
+        assign w_word   = row;
+      end
       nba_store #(
-        .WIDTH     (N_W * W_STORE),
+        .WIDTH     (PER * N_W * W_STORE),
         .BUS       (BUS),
-        .DEPTH     (W_DEPTH),
-        .SLOT_WORDS(SLOT_WORDS),
+        .DEPTH     ((W_DEPTH + PER - 1) / PER),
+        .SLOT_WORDS((SLOT_WORDS + PER - 1) / PER),
         .SLOTS     (SLOTS),
         .BLOCK     (W_BLOCK),
         .FILE      (WEIGHT_FILE)
@@ -273,8 +301,8 @@ module nba_operands #(
         .release_pulse(done_q[3]),
         .next_pulse   (done_q[3]),
         .s_slot       (stream_q[W_LATE+1]),
-        .s_addr       (w_addr),
-        .m_word       (w_word)
+        .s_addr       (row_addr),
+        .m_word       (row)
       );
     end else begin : g_rom
       wire unused = &{1'b0, cfg_stream, ext_take_pulse, ext_valid, ext_data, ext_last, store_hold_pulse,
