@@ -12,8 +12,8 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
-from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
-from nba.explore.rings import RingMemory, RingSearch, Speed, Use
+from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
+from nba.explore.rings import RingMemory, RingSearch, Speed
 from nba.explore.turns import phases, serial_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.design import Cost
@@ -25,6 +25,7 @@ from nba.machine.program import Program, lower, with_rings
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
 from nba.machine.usage import Objective, value_of
+from nba.machine.windows import Use, fewest_rows
 
 BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
 """LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
@@ -142,18 +143,42 @@ def finalise(
     None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
     further only if the budget asks.
     """
-    found: list[Candidate] = []
+    priced = budgets is not None and budgets.limits is not None
+    least = replace(accelerator, rings=make_rings(network, accelerator, fewest_rows(network)))
+    if not _holds(lower(network, least, modes), platform, max_bram18, priced):
+        return None
+
+    def rank(c: Candidate) -> tuple[tuple[int, float], tuple[float, ...]]:
+        return (0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)
+
+    best: Candidate | None = None
     roomy = False
     for search, rows in _programs(network, accelerator):
-        if roomy and search.accelerator.chunks[0].turns:
+        turned = bool(search.accelerator.chunks[0].turns)
+        if turned and (roomy or _too_slow(search, rows, best, objective, budgets)):
             continue
         candidate, whole = _complete(network, search, rows, platform, max_bram18, ceiling, budgets, modes)
         roomy = roomy or whole
-        if candidate is not None:
-            found.append(candidate)
-    return min(
-        found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
-    )  # fmt: skip
+        if candidate is not None and (best is None or rank(candidate) < rank(best)):
+            best = candidate
+    return best
+
+
+def _too_slow(
+    search: RingSearch, rows: dict[Use, int], best: Candidate | None, objective: Objective, budgets: Budgets | None
+) -> bool:
+    """Whether a program with rings of `rows` or smaller ones has a longer interval than `best`, which meets all budgets
+    and is to have the shortest."""
+    if best is None or objective != "interval" or (budgets is not None and not best.fits(budgets)):
+        return False
+    interval = search.interval(rows)
+    return interval is None or interval > best.speed.interval_cycles
+
+
+def _holds(least: Program, platform: Platform, max_bram18: int, priced: bool) -> bool:
+    """Whether a design of the smallest rings meets `max_bram18`, at some price of block RAM if there may be one."""
+    prices = (least.block_luts, *(BLOCK_PRICES if priced else ()))
+    return any(predict(replace(least, block_luts=price), platform).bram18 <= max_bram18 for price in prices)
 
 
 def _complete(
@@ -168,11 +193,10 @@ def _complete(
         return predict(with_rings(base, network, trial), platform).bram18
 
     limits = None if budgets is None else budgets.limits
-    if limits is None and predict(base, platform).bram18 > max_bram18:
+    if not _holds(base, platform, max_bram18, limits is not None):
         return None, False
-    try:
-        goal = search.exact(rows)
-    except DeadlockError:
+    goal = search.measured(rows)
+    if goal is None:
         return None, False
     rows = search.shrink(rows, goal)
     complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
@@ -244,7 +268,9 @@ def turned(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSea
             trial, least = with_turns(network, accelerator, slack, burst)
             search = RingSearch(network, trial)
             rows = {use: max(least[use] + SPARE_ROWS, search.low[use]) for use in search.uses}
-            found.append((search.quick(rows).interval_cycles, n, search, rows))
+            interval = search.interval(rows)
+            assert interval is not None, "rings of a serial execution never deadlock"
+            found.append((interval, n, search, rows))
         _, _, search, rows = min(found, key=lambda f: f[:2])
         yield search, rows
 
@@ -272,10 +298,10 @@ def reorder(
     for _ in range(steps):
         try:
             trial = RingSearch(network, replace(here.accelerator, chunks=_neighbour(here.accelerator.chunks, rng)))
-            found = trial.quick(trial.high)
+            found = trial.measured(trial.high)
         except DeadlockError:
             continue
-        if found.key(objective) <= goal.key(objective):
+        if found is not None and found.key(objective) <= goal.key(objective):
             improved = improved or found != goal
             here, goal = trial, found
     if not improved:
