@@ -50,9 +50,12 @@ REFINE_STEPS = 80
 DSP_SHARES = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 """Parts of the DSP budget that are tried in turn while some other budget is exceeded: smaller engines need less of
 everything."""
-MAP_SHARES = (1.0, 0.6, 0.3, 0.15, 0.0)
-"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn; at last what
-those of row programs hold."""
+MAP_SHARES = (0.6, 0.3, 0.15, 0.0)
+"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn where neither
+rings of maps nor those of row programs lead to a design of nearly the interval of its engines."""
+TURNED = 1.1
+"""A row program is nearly as fast as its engines within this factor: its chunks fetch turns and wait for rows. The
+search for engines of a network of more than FINE_LAYERS layers then goes no further."""
 SETTLED = 1.01
 """The search ends once the interval is within this factor of what engines could do if rings took no memory."""
 SIFTED = 40
@@ -147,8 +150,12 @@ def map_certified(
         search = _Search(
             network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, columns, effort, progress
         )  # fmt: skip
+        if objective == "interval":
+            search.ceiling = min((m.cost.interval_cycles for m in found), default=None)
         try:
-            found.append(search.run(start, min_chunks, max_chunks))
+            mapped = search.run(start, min_chunks, max_chunks)
+            if mapped is not None:
+                found.append(mapped)
         except InfeasibleError as error:
             refusals.append(error)
         lowers.append(search.lower)
@@ -183,7 +190,9 @@ def map_packed(
     search = _Search(
         network, packing, platform, budgets, objective, seed, min_chunks, max_chunks, columns, effort, progress, modes
     )  # fmt: skip
-    return search.run(start, min_chunks, max_chunks)
+    found = search.run(start, min_chunks, max_chunks)
+    assert found is not None, "there is no other packing that could be better"
+    return found
 
 
 def useful_packings(networks: tuple[Network, ...]) -> tuple[int, ...]:
@@ -217,6 +226,7 @@ class _Search:
         self.share: float | np.ndarray = 1.0
         self.free = 0
         self.lower = 0
+        self.ceiling: int | None = None
         self._optimistic: int | None = None
         self.best: Candidate | None = None
         self.closest: Candidate | None = None
@@ -342,13 +352,16 @@ class _Search:
         assert used.lut is not None
         return bool(used.dsp[0] <= limits[0] and used.lut[0] <= limits[1])
 
-    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped:
-        """Search, judge, and polish; see `map_certified`."""
+    def run(self, start: Accelerator | None, min_chunks: int, max_chunks: int) -> Mapped | None:
+        """Search, judge, and polish; see `map_certified`. None if the engines that were found have no shorter interval
+        than `ceiling`, that of designs of another packing."""
         proves = self.objective == "interval" and self.effort.exact
         if proves:
             self.lower = self.exact(min_chunks, max_chunks)
         if self.best is None or self.best.speed.interval_cycles > self.lower * SETTLED:
             self._fastest(start)
+        if self.best is None and self.ceiling is not None:
+            return None
         if self.objective != "interval" or self.budgets.names()[2:]:
             self._refined(start)
         if self.best is None:
@@ -382,19 +395,27 @@ class _Search:
         self.free = 0
 
     def _fastest_with(self, start: Accelerator | None) -> None:
-        for share in (*MAP_SHARES, turned_shares(self.network)):
+        for share in (1.0, turned_shares(self.network), *MAP_SHARES):
             found = self.assignments((self.budgets.dsp, self.budgets.bram18), start, share)
             for n, a in enumerate(found[: self.effort.finalists]):
-                ceiling = None
+                ceiling = self.ceiling
                 if self.best is not None and self.objective == "interval":
-                    ceiling = self.best.speed.interval_cycles
-                    if a.interval >= ceiling:
-                        break
+                    ceiling = min(self.best.speed.interval_cycles, UNLIMITED if ceiling is None else ceiling)
+                if ceiling is not None and a.interval >= ceiling:
+                    break
                 if self.free and not self._may_fit(self._engines(a)):
                     continue
                 self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(self._engines(a), ceiling)
-            if self.best is not None and self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
+            if self.best is None:
+                continue
+            interval = self.best.speed.interval_cycles
+            if any(chunk.turns for chunk in self.best.accelerator.chunks):
+                rows = isinstance(share, np.ndarray) and len(found) > 0 and len(self.network.layers) > FINE_LAYERS
+                settled = rows and interval <= found[0].interval * TURNED
+            else:
+                settled = interval <= self.optimistic() * SETTLED
+            if settled:
                 break
 
     def _refined(self, start: Accelerator | None) -> None:
@@ -408,7 +429,9 @@ class _Search:
         for share in DSP_SHARES:
             if self.best is not None:
                 break
-            for a in self.assignments((max(1, int(share * self.budgets.dsp)), self.budgets.bram18), start, 1.0)[:1]:
+            limits = max(1, int(share * self.budgets.dsp)), self.budgets.bram18
+            maps = self.assignments(limits, start, 1.0)
+            for a in (maps or self.assignments(limits, start, turned_shares(self.network)))[:1]:
                 engines = self._engines(a)
                 self._judge(engines, None)
                 self._vary(engines)

@@ -12,8 +12,8 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
-from nba.explore.modulo import ring_rows, timetable, with_order, work_bound
-from nba.explore.rings import RingMemory, RingSearch, Speed, Use
+from nba.explore.modulo import make_rings, ring_rows, timetable, with_order, work_bound
+from nba.explore.rings import RingMemory, RingSearch, Speed
 from nba.explore.turns import phases, serial_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.design import Cost
@@ -21,10 +21,11 @@ from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.geometry import ceil_div
 from nba.machine.logic import PlaceLimits, logic, with_multipliers
-from nba.machine.program import Program, lower, with_rings
+from nba.machine.program import Program, lower
 from nba.machine.resources import predict
 from nba.machine.total import cost_at
 from nba.machine.usage import Objective, value_of
+from nba.machine.windows import Use, fewest_rows
 
 BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
 """LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
@@ -126,6 +127,49 @@ def pipelined(network: Network, accelerator: Accelerator) -> tuple[RingSearch, d
     return search, {use: max(rows[use], search.low[use]) for use in search.uses}
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Problem:
+    """What all programs of some engines share: see `finalise`."""
+
+    network: Network
+    platform: Platform
+    max_bram18: int
+    objective: Objective
+    ceiling: int | None
+    budgets: Budgets | None
+    modes: tuple[Network, ...]
+
+    @property
+    def limits(self) -> PlaceLimits | None:
+        """DSP blocks and LUTs between which multipliers are placed; with them block RAM has a price."""
+        return None if self.budgets is None else self.budgets.limits
+
+    def lowered(self, accelerator: Accelerator) -> Program:
+        """The program of a complete accelerator, with all modes."""
+        return lower(self.network, accelerator, self.modes)
+
+    def holds(self, accelerator: Accelerator) -> bool:
+        """Whether the memories of a complete accelerator fit, at some price of block RAM if there may be one."""
+        program = self.lowered(accelerator)
+        prices = (program.block_luts, *(BLOCK_PRICES if self.limits is not None else ()))
+        return any(
+            predict(replace(program, block_luts=price), self.platform).bram18 <= self.max_bram18 for price in prices
+        )
+
+    def judged(self, accelerator: Accelerator, speed: Speed) -> Candidate:
+        """A complete accelerator of this speed, with its cost."""
+        return judged(self.network, accelerator, speed, self.platform, self.modes, self.limits)
+
+    def rank(self, c: Candidate) -> tuple[tuple[int, float], tuple[float, ...]]:
+        """What is minimised."""
+        return (0, 0.0) if self.budgets is None else c.excess(self.budgets), c.key(self.objective)
+
+    def settled(self, best: Candidate | None) -> int | None:
+        """The interval that another design has to keep to be better than `best`, which meets all budgets; None: any."""
+        fits = best is not None and (self.budgets is None or best.fits(self.budgets))
+        return best.speed.interval_cycles if best is not None and fits and self.objective == "interval" else None
+
+
 def finalise(
     network: Network,
     accelerator: Accelerator,
@@ -142,79 +186,90 @@ def finalise(
     None if no rings meet `max_bram18` with an interval below `ceiling`. Rings are shrunk as far as speed allows,
     further only if the budget asks.
     """
-    found: list[Candidate] = []
-    roomy = False
-    for search, rows in _programs(network, accelerator):
-        if roomy and search.accelerator.chunks[0].turns:
-            continue
-        candidate, whole = _complete(network, search, rows, platform, max_bram18, ceiling, budgets, modes)
-        roomy = roomy or whole
-        if candidate is not None:
-            found.append(candidate)
-    return min(
-        found, key=lambda c: ((0, 0.0) if budgets is None else c.excess(budgets), c.key(objective)), default=None
+    problem = _Problem(
+        network=network, platform=platform, max_bram18=max_bram18, objective=objective, ceiling=ceiling,
+        budgets=budgets, modes=modes,
     )  # fmt: skip
+    least = make_rings(network, accelerator, fewest_rows(network))
+    if not problem.holds(replace(accelerator, rings=least)):
+        return None
+    best: Candidate | None = None
+    tight: list[tuple[RingSearch, dict[Use, int]]] = []
+    bound = 0
+    for number, (search, ample) in enumerate(_whole_jobs(network, accelerator)):
+        goal = search.measured(ample) if problem.holds(search.with_rows(search.low)) else None
+        if number == 0:
+            bound = work_bound(network, accelerator)
+        if goal is None:
+            continue
+        rows = search.shrink(ample, goal)
+        complete = _priced(problem, search.with_rows(rows))
+        if predict(problem.lowered(complete), platform).bram18 <= max_bram18:
+            best = _better(problem, best, problem.judged(complete, goal))
+        else:
+            tight.append((search, rows))
+    roomy = best is not None and (objective != "interval" or best.speed.interval_cycles <= bound)
+    if not roomy:
+        for search, ample in turned(network, accelerator):
+            best = _better(problem, best, _turned(problem, search, ample, best))
+    for search, rows in tight:
+        best = _better(problem, best, _squeezed(problem, search, rows, best))
+    return best
 
 
-def _complete(
-    network: Network, search: RingSearch, rows: dict[Use, int], platform: Platform, max_bram18: int,
-    ceiling: int | None, budgets: Budgets | None, modes: tuple[Network, ...],
-) -> tuple[Candidate | None, bool]:  # fmt: skip
-    """One program of `finalise` with the smallest rings that are as fast as `rows`, or else with ones that fit; and
-    whether the former fit. None: no rings fit, or the program cannot run."""
-    base = lower(network, search.with_rows(search.low), modes)
-
-    def blocks(trial: Accelerator) -> int:
-        return predict(with_rings(base, network, trial), platform).bram18
-
-    limits = None if budgets is None else budgets.limits
-    if limits is None and predict(base, platform).bram18 > max_bram18:
-        return None, False
-    try:
-        goal = search.exact(rows)
-    except DeadlockError:
-        return None, False
-    rows = search.shrink(rows, goal)
-    complete = _priced(network, search.with_rows(rows), platform, budgets, modes)
-    fits = blocks(complete) <= max_bram18
-    if not fits:
-        smaller = _smaller(search, rows, base, platform, max_bram18, ceiling, limits is not None)
-        if smaller is None:
-            return None, False
-        rows, price = smaller
-        goal = search.exact(rows)
-        complete = _priced(network, replace(search.with_rows(rows), block_luts=price), platform, budgets, modes)
-    return judged(network, complete, goal, platform, modes, limits), fits
+def _better(problem: _Problem, best: Candidate | None, other: Candidate | None) -> Candidate | None:
+    """The better of two, the first of equal ones."""
+    if best is None or other is None:
+        return other if best is None else best
+    return other if problem.rank(other) < problem.rank(best) else best
 
 
-def _smaller(
-    search: RingSearch, rows: dict[Use, int], base: Program, platform: Platform, max_bram18: int, ceiling: int | None,
-    priced: bool,
-) -> tuple[dict[Use, int], int] | None:  # fmt: skip
-    """Rings of `base` within `max_bram18`, and the price of block RAM with which they are: that of `base`, or the first
-    one with which there are such rings."""
-    for price in (base.block_luts, *(BLOCK_PRICES if priced else ())):
-        memory = RingMemory(replace(base, block_luts=price), platform)
-        found = search.fit(rows, memory, max_bram18, ceiling)
+def _turned(
+    problem: _Problem, search: RingSearch, ample: dict[Use, int], best: Candidate | None
+) -> Candidate | None:  # fmt: skip
+    """A row program with the smallest rings that are as fast as `ample`, or else with ones that fit; None if it cannot
+    be better than `best`, or no rings fit."""
+    goal, settled = search.measured(ample), problem.settled(best)
+    if goal is None or (settled is not None and goal.interval_cycles > settled):
+        return None
+    rows = search.shrink(ample, goal)
+    complete = _priced(problem, search.with_rows(rows))
+    if predict(problem.lowered(complete), problem.platform).bram18 <= problem.max_bram18:
+        return problem.judged(complete, goal)
+    return _squeezed(problem, search, rows, best)
+
+
+def _squeezed(
+    problem: _Problem, search: RingSearch, rows: dict[Use, int], best: Candidate | None
+) -> Candidate | None:  # fmt: skip
+    """A program with rings smaller than `rows` that fit, at the first price of block RAM at which there are any; None
+    if they are too slow."""
+    base = problem.lowered(search.with_rows(search.low))
+    settled = problem.settled(best)
+    ceiling = problem.ceiling
+    if settled is not None:
+        ceiling = settled + 1 if ceiling is None else min(ceiling, settled + 1)
+    for price in (base.block_luts, *(BLOCK_PRICES if problem.limits is not None else ())):
+        memory = RingMemory(replace(base, block_luts=price), problem.platform)
+        found = search.fit(rows, memory, problem.max_bram18, ceiling)
         if found is not None:
-            return found, price
+            complete = _priced(problem, replace(search.with_rows(found), block_luts=price))
+            return problem.judged(complete, search.exact(found))
     return None
 
 
-def _priced(
-    network: Network, accelerator: Accelerator, platform: Platform, budgets: Budgets | None, modes: tuple[Network, ...]
-) -> Accelerator:  # fmt: skip
+def _priced(problem: _Problem, accelerator: Accelerator) -> Accelerator:
     """`accelerator`, or, where it exceeds a budget of DSP blocks, LUTs or block RAM, with the first price of block RAM
     that meets all three, or that exceeds them least."""
-    limits = None if budgets is None else budgets.limits
-    if budgets is None or limits is None:
+    limits = problem.limits
+    if problem.budgets is None or limits is None:
         return accelerator
-    blocks = max(1, budgets.bram18)
+    blocks = max(1, problem.budgets.bram18)
 
     def excess(trial: Accelerator) -> float:
-        program = lower(network, with_multipliers(network, trial, platform, limits, modes), modes)
-        used = predict(program, platform)
-        share = used.dsp / limits[0], used.bram18 / blocks, logic(program, platform)[0] / limits[1]
+        program = problem.lowered(with_multipliers(problem.network, trial, problem.platform, limits, problem.modes))
+        used = predict(program, problem.platform)
+        share = used.dsp / limits[0], used.bram18 / blocks, logic(program, problem.platform)[0] / limits[1]
         return sum(max(0.0, x - 1.0) for x in share)
 
     trials = [replace(accelerator, block_luts=price) for price in BLOCK_PRICES]
@@ -228,12 +283,11 @@ def _priced(
     return best
 
 
-def _programs(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:
-    """Programs in the order in which they are tried, each with rings that let it go fast."""
+def _whole_jobs(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:
+    """Programs that compute one job after another, each with rings that let it go fast."""
     yield pipelined(network, accelerator)
     in_order = RingSearch(network, accelerator)
     yield in_order, in_order.high
-    yield from turned(network, accelerator)
 
 
 def turned(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:
@@ -244,7 +298,9 @@ def turned(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSea
             trial, least = with_turns(network, accelerator, slack, burst)
             search = RingSearch(network, trial)
             rows = {use: max(least[use] + SPARE_ROWS, search.low[use]) for use in search.uses}
-            found.append((search.quick(rows).interval_cycles, n, search, rows))
+            interval = search.interval(rows)
+            assert interval is not None, "rings of a serial execution never deadlock"
+            found.append((interval, n, search, rows))
         _, _, search, rows = min(found, key=lambda f: f[:2])
         yield search, rows
 
@@ -272,10 +328,10 @@ def reorder(
     for _ in range(steps):
         try:
             trial = RingSearch(network, replace(here.accelerator, chunks=_neighbour(here.accelerator.chunks, rng)))
-            found = trial.quick(trial.high)
+            found = trial.measured(trial.high)
         except DeadlockError:
             continue
-        if found.key(objective) <= goal.key(objective):
+        if found is not None and found.key(objective) <= goal.key(objective):
             improved = improved or found != goal
             here, goal = trial, found
     if not improved:

@@ -31,6 +31,7 @@ from nba.machine.timing import (
     work_cycles,
     written_cycles,
 )
+from nba.machine.windows import Use, uses_of
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -255,15 +256,7 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
     return replace(accelerator, chunks=tuple(chunks), rings=())
 
 
-def uses_of(network: Network) -> list[tuple[int, int, Port]]:
-    """(tensor, consumer or HOST, port) of every ring that a design of `network` has, in a fixed order."""
-    uses: list[tuple[int, int, Port]] = [(layer.input, i, "main") for i, layer in enumerate(network.layers)]
-    uses += [(layer.residual, i, "residual") for i, layer in enumerate(network.layers) if layer.residual is not None]
-    uses.append((len(network.layers), HOST, "main"))
-    return sorted(uses)
-
-
-def make_rings(network: Network, accelerator: Accelerator, rows: dict[tuple[int, int, Port], int]) -> tuple[Ring, ...]:
+def make_rings(network: Network, accelerator: Accelerator, rows: dict[Use, int]) -> tuple[Ring, ...]:
     """Rings of the given sizes, with lanes where one chunk uses a tensor more than once on a port."""
     place = accelerator.place()
     chunk = [place[i] for i in range(len(network.layers))]
@@ -277,7 +270,7 @@ def make_rings(network: Network, accelerator: Accelerator, rows: dict[tuple[int,
     )  # fmt: skip
 
 
-def ring_rows(network: Network, table: Timetable) -> dict[tuple[int, int, Port], int]:
+def ring_rows(network: Network, table: Timetable) -> dict[Use, int]:
     """Smallest rings with which no producer of `table` ever waits for a free row."""
     found = {}
     for tensor, consumer, port in uses_of(network):

@@ -65,7 +65,7 @@ def sizes_up_to(most: int, values: tuple[int, ...]) -> tuple[int, ...]:
 
 @compiled
 def work_table(layers: np.ndarray, sizes: np.ndarray, pp: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(cycles per frame, weight words, parameter words), int64 [L, C], of layers [L, 35] on engines sizes [C, 4] of
+    """(cycles per frame, weight words, parameter words), int64 [L, C], of layers [L, 37] on engines sizes [C, 4] of
     their kind (INFINITE cycles on others)."""
     shape = (layers.shape[0], sizes.shape[0])
     work, weights, params = np.empty(shape, np.int64), np.empty(shape, np.int64), np.empty(shape, np.int64)

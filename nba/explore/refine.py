@@ -15,7 +15,7 @@ from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.designs import MIXES, M, N, layer_table
 from nba.machine.logic import PlaceLimits
-from nba.machine.usage import Objective, Usage, needed, usage
+from nba.machine.usage import Objective, Usage, needed, usage, usage_within
 
 BATCH = 64
 """Variations that are evaluated at once."""
@@ -77,7 +77,7 @@ def refine(
             pq=sizes[:, :, 2], chunk=owner,
         )  # fmt: skip
         sizes[:, :, 2] = designs.pq
-        used = usage(layers, designs, platform, needs, budgets.limits)
+        used = usage_within(layers, designs, platform, budgets.bram18, needs, budgets.limits)
         over = np.log(np.maximum(budgets.excess(used), 1.0)).sum(1)
         return np.asarray(np.log(used.cost(objective)) + np.where(over > 0, 0.5 + _PENALTY * over, 0.0))
 

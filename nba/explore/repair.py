@@ -85,7 +85,7 @@ class Demand(NamedTuple):
 
 
 def demand(layers: np.ndarray, slot_of_layer: tuple[int, ...], rules: Rules) -> Demand:
-    """The demand of the network of `layers` [L, 35] (nba.machine.designs.layer_table)."""
+    """The demand of the network of `layers` [L, 37] (nba.machine.designs.layer_table)."""
     columns, sizes_m, sizes_n = (rules.options[i, : rules.counts[i]] for i in (0, 3, 4))
     words = np.empty((len(layers), len(sizes_m), len(sizes_n)), np.int64)
     _words(layers, sizes_m, sizes_n, words)

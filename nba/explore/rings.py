@@ -11,20 +11,18 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.core.errors import DeadlockError
-from nba.explore.modulo import make_rings, uses_of
-from nba.ir.accelerator import Accelerator, Port
+from nba.explore.modulo import make_rings
+from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.kernels import BLOCK_BITS
-from nba.machine.program import Program, lower, min_ring_rows, with_rings
+from nba.machine.program import Program, lower, with_rings
 from nba.machine.resources import edge_bram18, predict
-from nba.machine.schedule import Tables, run_tables, tables
-from nba.machine.steady import steady_interval
+from nba.machine.schedule import output_cycles, run_tables, tables
+from nba.machine.steady import Rate, steady_interval
+from nba.machine.windows import Use, fewest_rows, uses_of
 
-Use = tuple[int, int, Port]
-"""(tensor, consuming layer or HOST, port): what one ring is for."""
-
-_MAX_FRAMES = 256
-"""Frames after which a trial gives up waiting for equal intervals and takes the mean of the last half."""
+PRICE_OF_A_CUT = 0.001
+"""Part of the interval that making a ring smaller counts as, so that few large cuts come before many small ones."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,24 +41,6 @@ class Speed:
 def frames_in_flight(accelerator: Accelerator) -> int:
     """Frames that may be inside the machine at once, by stage offsets and by the number of chunks."""
     return max(chunk.last_stage for chunk in accelerator.chunks) + len(accelerator.chunks) + 1
-
-
-def measure_speed(program: Program, flat: Tables, in_flight: int) -> Speed:
-    """Speed by the schedule of some frames: exact latency, and the interval once it has not changed for `in_flight`
-    frames, which large rings may yet lengthen when they are full (`speed` is exact). The last frames of a run leave
-    early, because nothing follows them: they do not count. Raises DeadlockError."""
-    n = 3 * in_flight + 4
-    while True:
-        schedule = run_tables(program, flat, n)
-        steps = np.diff(schedule.output_cycle)[: n - 1 - in_flight]
-        tail = steps[-in_flight - 1 :]
-        latency = schedule.first_output_latency_cycles
-        if (tail == tail[0]).all():
-            return Speed(interval_cycles=int(tail[0]), first_output_latency_cycles=latency)
-        if n >= _MAX_FRAMES:
-            half = steps[len(steps) // 2 :]
-            return Speed(interval_cycles=int(np.ceil(half.mean())), first_output_latency_cycles=latency)
-        n *= 2
 
 
 def speed(network: Network, accelerator: Accelerator) -> Speed:
@@ -113,7 +93,7 @@ class RingMemory:
 
 
 class RingSearch:
-    """The rings of one accelerator whose program is fixed; the exact schedule is re-run for every trial.
+    """The rings of one accelerator whose program is fixed; the exact rate is found anew for every trial.
 
     Rows of rings never slow anything down (the schedule is max-plus and monotone), so sizes are found by bisection.
     """
@@ -128,10 +108,11 @@ class RingSearch:
         spread = max(chunk.last_stage for chunk in accelerator.chunks) + 1
         self.low: dict[Use, int] = {}
         self.high: dict[Use, int] = {}
+        fewest = fewest_rows(network)
         problems = []
         for tensor, consumer, port in self.uses:
             height = network.tensors[tensor].height
-            low, high = min_ring_rows(network, consumer, port), height * (spread + 1)
+            low, high = fewest[tensor, consumer, port], height * (spread + 1)
             producer = tensor - 1
             shared = producer >= 0 and consumer >= 0 and place[producer] == place[consumer]
             if shared and not accelerator.chunks[place[consumer]].turns:
@@ -150,6 +131,7 @@ class RingSearch:
         self._in_flight = frames_in_flight(accelerator)
         self._program = lower(network, self.with_rows(self.high))
         self._tables = tables(self._program)
+        self._rate = Rate(self._tables)
         self._index = self._ring_index()
 
     def with_rows(self, rows: dict[Use, int]) -> Accelerator:
@@ -164,36 +146,46 @@ class RingSearch:
 
     def exact(self, rows: dict[Use, int]) -> Speed:
         """Exact speed with rings of these sizes. Raises DeadlockError."""
+        found = self.measured(rows)
+        if found is not None:
+            return found
         return speed_of(with_rings(self._program, self.network, self.with_rows(rows)), self._in_flight)
 
-    def quick(self, rows: dict[Use, int]) -> Speed:
-        """Speed with rings of these sizes by `measure_speed`, for trials. Raises DeadlockError."""
-        flat = replace(self._tables, ring_rows=np.array([rows[use] for use in self._index], np.int64))
-        return measure_speed(self._program, flat, self._in_flight)
+    def measured(self, rows: dict[Use, int]) -> Speed | None:
+        """Exact speed with rings of these sizes; None if they deadlock."""
+        interval = self.interval(rows)
+        latency = None if interval is None else self._latency(self._ring_rows(rows))
+        if interval is None or latency is None:
+            return None
+        return Speed(interval_cycles=interval, first_output_latency_cycles=latency)
 
-    def meets(self, rows: dict[Use, int], goal: Speed, exactly: bool = True) -> bool:
+    def interval(self, rows: dict[Use, int], least: int = 0) -> int | None:
+        """Exact interval with rings of these sizes, or `least` if that is longer; None if they deadlock."""
+        return self._rate.interval(self._ring_rows(rows), least)
+
+    def meets(self, rows: dict[Use, int], goal: Speed) -> bool:
         """Whether rings of these sizes are as fast as `goal`."""
-        try:
-            found = self.exact(rows) if exactly else self.quick(rows)
-        except DeadlockError:
+        sizes = self._ring_rows(rows)
+        if not self._rate.within(sizes, goal.interval_cycles):
             return False
-        return (
-            found.interval_cycles <= goal.interval_cycles
-            and found.first_output_latency_cycles <= goal.first_output_latency_cycles
-        )
+        latency = self._latency(sizes)
+        return latency is not None and latency <= goal.first_output_latency_cycles
+
+    def _ring_rows(self, rows: dict[Use, int]) -> np.ndarray:
+        return np.array([rows[use] for use in self._index], np.int64)
+
+    def _latency(self, ring_rows: np.ndarray) -> int | None:
+        output = output_cycles(self._program, replace(self._tables, ring_rows=ring_rows), self._in_flight + 1)
+        return None if output is None else int(output[0]) + 1
 
     def shrink(self, rows: dict[Use, int], goal: Speed) -> dict[Use, int]:
         """Smaller rings that are exactly as fast as `goal`: one ring after another, the largest memory first."""
-        found = self._shrink(rows, goal, exactly=False)
-        return found if self.meets(found, goal) else self._shrink(rows, goal, exactly=True)
-
-    def _shrink(self, rows: dict[Use, int], goal: Speed, exactly: bool) -> dict[Use, int]:
         rows = dict(rows)
         for use in sorted(self.uses, key=lambda u: (-self._words(u) * rows[u], u)):
             low, high = self.low[use], rows[use]
             while low < high:
                 middle = (low + high) // 2
-                if self.meets({**rows, use: middle}, goal, exactly):
+                if self.meets({**rows, use: middle}, goal):
                     high = middle
                 else:
                     low = middle + 1
@@ -212,25 +204,41 @@ class RingSearch:
         rows = dict(rows)
         if memory.bram18(self.low) > max_bram18:
             return None
+        cost = self.interval(rows)
         while memory.bram18(rows) > max_bram18:
-            before, cost = memory.size(rows), self.quick(rows).interval_cycles
-            if ceiling is not None and cost >= ceiling:
+            if cost is None or (ceiling is not None and cost >= ceiling):
                 return None
-            best: tuple[float, Use, int] | None = None
-            for use in self.uses:
-                for target in {self.low[use], (self.low[use] + rows[use]) // 2}:
-                    trial = {**rows, use: target}
-                    saved = before - memory.size(trial) if target < rows[use] else 0
-                    if saved <= 0:
-                        continue
-                    try:
-                        lost = self.quick(trial).interval_cycles - cost
-                    except DeadlockError:
-                        continue
-                    price = (max(lost, 0) + 0.001 * cost) / saved
-                    if best is None or (price, use, target) < best:
-                        best = (price, use, target)
-            if best is None:
+            found = self._cut(rows, memory, cost)
+            if found is None:
                 return None
-            rows[best[1]] = best[2]
+            use, target, cost = found
+            rows[use] = target
         return rows
+
+    def _cut(self, rows: dict[Use, int], memory: RingMemory, cost: int) -> tuple[Use, int, int] | None:
+        """The ring of `rows` to make smaller, its new rows, and the interval then, `cost` being the present one: the
+        first by cycles lost per memory saved, with a small price of every cut. None if there is nothing to cut.
+
+        Those that save most come first; the others are not tried once they could not be cheaper if they cost nothing.
+        """
+        before = memory.size(rows)
+        trials: list[tuple[int, Use, int]] = []
+        for use in self.uses:
+            for target in {self.low[use], (self.low[use] + rows[use]) // 2}:
+                saved = before - memory.size({**rows, use: target}) if target < rows[use] else 0
+                if saved > 0:
+                    trials.append((saved, use, target))
+        best: tuple[float, Use, int] | None = None
+        interval = cost
+        for saved, use, target in sorted(trials, key=lambda t: (-t[0], *t[1:])):
+            if best is not None and (PRICE_OF_A_CUT * cost / saved, use, target) > best:
+                if PRICE_OF_A_CUT * cost / saved > best[0]:
+                    break
+                continue
+            now = self.interval({**rows, use: target}, cost)
+            if now is None:
+                continue
+            price = (now - cost + PRICE_OF_A_CUT * cost) / saved
+            if best is None or (price, use, target) < best:
+                best, interval = (price, use, target), now
+        return None if best is None else (best[1], best[2], interval)

@@ -21,7 +21,7 @@ from nba.explore.space import PER_CHUNK, PER_SLOT, AcceleratorSpace, Rules, acce
 from nba.ir.accelerator import Accelerator, Chunk
 from nba.ir.network import Network
 from nba.machine.designs import layer_table
-from nba.machine.usage import Objective, Usage, needed, usage
+from nba.machine.usage import Objective, Usage, needed, usage_within
 
 _FORMAT = 2
 """Version of the text of `AcceleratorSearch.state`."""
@@ -125,13 +125,14 @@ class AcceleratorSearch:
         self.steps += 1
 
     def evaluate(self, network: Network, slot_of_layer: tuple[int, ...], choice: np.ndarray) -> Evaluation:
-        """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed, exact resources."""
+        """Closed forms of choice [B, parameters] on `network`: lower bounds of the speed; exact resources, or lower
+        bounds of these for designs that need row programs to fit the block RAM."""
         layers = self._layers(network)
         needs = needed(self.objective) | self.budgets.needs()
         parts = [
-            usage(
-                layers, self.space.decode(choice[b : b + BLOCK], layers, slot_of_layer), self.platform, needs,
-                self.budgets.limits,
+            usage_within(
+                layers, self.space.decode(choice[b : b + BLOCK], layers, slot_of_layer), self.platform,
+                self.budgets.bram18, needs, self.budgets.limits,
             )
             for b in range(0, len(choice), BLOCK)
         ]  # fmt: skip

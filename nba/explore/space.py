@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from nba.core.compiled import compiled
-from nba.explore.modulo import make_rings, uses_of
+from nba.explore.modulo import make_rings
 from nba.explore.options import sizes_up_to
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.network import Network
@@ -25,6 +25,7 @@ from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import PARALLEL_COLUMNS
 from nba.machine.designs import HEIGHT_IN, INPUT, KERNEL_H, RESIDUAL, ROWS, STRIDE_H, Designs
 from nba.machine.geometry import input_word, least_rows
+from nba.machine.windows import uses_of
 
 PER_CHUNK = 5
 """Parameters of a chunk: kind, active, pm, pn, pq."""

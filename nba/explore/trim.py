@@ -9,7 +9,7 @@ of the objective does not get worse and no resource grows, until nothing can be 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -26,8 +26,6 @@ from nba.machine.check import check_accelerator
 from nba.machine.designs import Designs, designs_of, layer_table
 from nba.machine.logic import PlaceLimits
 from nba.machine.usage import Objective, usage
-
-_SIZES = ("pm", "pn", "pq")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,11 +68,11 @@ def lower_sizes(accelerator: Accelerator, every_pp: tuple[int, ...]) -> Iterator
 
 def _designs(layers: np.ndarray, base: Designs, trials: list[Sizes]) -> Designs:
     """Designs that differ from `base` [1] in their sizes, with legal drains."""
-    repeated = {f.name: np.repeat(getattr(base, f.name), len(trials), axis=0) for f in fields(Designs)}
+    repeated = base.at(np.zeros(len(trials), np.int64))
     engines = np.array([t.engines for t in trials], np.int64)
-    repeated |= {name: np.ascontiguousarray(engines[:, :, i]) for i, name in enumerate(_SIZES)}
-    repeated |= {"pp": np.array([t.pp for t in trials]), "out_lanes": np.array([t.out_lanes for t in trials])}
-    found = Designs(**repeated)
+    pm, pn, pq = (np.ascontiguousarray(engines[:, :, i]) for i in range(3))
+    pp, out_lanes = np.array([t.pp for t in trials]), np.array([t.out_lanes for t in trials])
+    found = replace(repeated, pp=pp, out_lanes=out_lanes, pm=pm, pn=pn, pq=pq)
     make_legal(layers, found.in_lanes, found.mixes, found.pm, found.pn, found.pq, found.chunk)
     return found
 

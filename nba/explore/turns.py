@@ -11,45 +11,14 @@ since every chunk keeps to that order, a machine with such rings never stands st
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from functools import lru_cache
 
-from nba.explore.modulo import uses_of
-from nba.explore.rings import Use
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Turn
 from nba.ir.network import Network
 from nba.machine.program import min_ring_rows
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """What row y of a layer does to the `height` rows of its input: it needs those before `needed(y)`, and releases
-    those before `passed(y)`, of every frame."""
-
-    stride: int
-    pad: int
-    kernel: int
-    rows: int
-    height: int
-
-    def needed(self, y: int) -> int:
-        """Input rows that row y needs, counted from the first of the frame."""
-        return min(self.height, y * self.stride - self.pad + self.kernel)
-
-    def passed(self, y: int) -> int:
-        """Input rows that nobody needs after row y."""
-        return self.height if y == self.rows - 1 else max(0, (y + 1) * self.stride - self.pad)
-
-
-def window(network: Network, consumer: int, port: Port, tensor: int) -> Window:
-    """The window of a use of `tensor`; the host, and residual operands, take row after row."""
-    height = network.tensors[tensor].height
-    if consumer == HOST or port == "residual":
-        return Window(stride=1, pad=0, kernel=1, rows=height, height=height)
-    layer = network.layers[consumer]
-    rows = network.result(consumer).height
-    return Window(stride=layer.stride_h, pad=layer.pad_top, kernel=layer.kernel_h, rows=rows, height=height)
+from nba.machine.windows import Use, Window, uses_of, window
 
 
 def row_times(begin: Fraction, rows: int, burst: int) -> list[Fraction]:

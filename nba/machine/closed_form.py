@@ -17,6 +17,9 @@ with y0 the first row of c that releases anything, y1 the one that releases row 
 reads and need(0) the index of the last row that its first row reads. The latency follows one frame through the layers,
 first rows and last rows. With rings that hold what a stall-free timetable needs (nba.explore.modulo) the interval bound
 is attained exactly.
+
+In a row program a job has at least one turn, and its rows are at least row_cycles apart, but between them the chunk
+computes rows of others: a short ring ties nobody together, and a job need not wait for those before it.
 """
 
 from __future__ import annotations
@@ -214,11 +217,15 @@ def speed_bounds(layers: np.ndarray, designs: Designs) -> tuple[np.ndarray, np.n
     """Lower bounds of every design: (interval, first-output latency) int64 [B, 2], and cycles per frame of every
     layer on its chunk, int64 [B, L], whose sums over chunks the interval is the maximum of."""
     b, n_layers = designs.chunk.shape
+    stage, position, main_rows = designs.stage, designs.position, designs.main_rows
+    if designs.turned:
+        stage = position = np.zeros((b, n_layers), np.int64)
+        main_rows = np.tile(layers[:, HEIGHT_IN], (b, 1))
     result = np.empty((b, 2), np.int64)
     busy = np.empty((b, n_layers), np.int64)
     _speed(
         np.ascontiguousarray(layers[:, _SPEED_COLUMNS]), _speed_numbers(layers), layers[0, [HEIGHT_IN, WIDTH_IN, N]],
         int(layers[0, PACKING]), designs.pp, designs.in_lanes, designs.out_lanes, designs.pm, designs.pn, designs.pq,
-        designs.chunk, designs.stage, designs.position, designs.main_rows, result, busy,
+        designs.chunk, stage, position, main_rows, result, busy,
     )  # fmt: skip
     return result, busy

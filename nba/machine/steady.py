@@ -28,7 +28,6 @@ from nba.machine.recurrence import (
     FIRST_JOB,
     FIRST_TURN,
     GAP,
-    HEIGHT_IN,
     KERNEL_H,
     LOADED,
     N_DEST,
@@ -56,6 +55,9 @@ from nba.machine.recurrence import (
 )
 from nba.machine.schedule import Tables, agent_name, tables
 
+# Rows of the array of edges.
+SOURCE, TARGET, WEIGHT, DISTANCE = range(4)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Steady:
@@ -74,31 +76,78 @@ def steady_interval(program: Program) -> Fraction:
 def steady_state(program: Program) -> Steady:
     """The exact interval and what limits it. Raises DeadlockError, naming the jobs of a cycle that has no tokens."""
     flat = tables(program)
-    jobs = flat.jobs
-    first_row = np.zeros(jobs.shape[0] + 1, np.int64)
-    np.cumsum(jobs[:, ROWS_OUT] * jobs[:, SLICES], out=first_row[1:])
-    source, target, weight, distance = _event_graph(flat, first_row)
+    rate = Rate(flat)
+    edges = rate.edges(flat.ring_rows)
     ratio, cycle = Fraction(0), np.zeros(0, np.int64)
     while True:
-        found = _exceeding_cycle(
-            source,
-            target,
-            weight * ratio.denominator - distance * ratio.numerator,
-            int(first_row[-1]) + 2 * len(flat.fetches),
-        )
+        found = rate.exceeding(edges, ratio)
         if not found.size:
             break
         cycle = found
-        frames, cycles = int(distance[cycle].sum()), int(weight[cycle].sum())
+        frames, cycles = int(edges[DISTANCE, cycle].sum()), int(edges[WEIGHT, cycle].sum())
         if frames <= 0:
-            names = dict.fromkeys(_event(flat, first_row, int(target[e]))[:2] for e in cycle)
+            names = dict.fromkeys(_event(flat, rate.first_row, int(edges[TARGET, e]))[:2] for e in cycle)
             raise DeadlockError(
                 "row schedule deadlocks: every one of these waits for a row of the one before it",
                 [agent_name(program, agent, job) for agent, job in names],
             )
         ratio = Fraction(cycles, frames)
     assert cycle.size
-    return Steady(interval_cycles=ratio, critical=tuple(_event(flat, first_row, int(target[e])) for e in cycle))
+    events = tuple(_event(flat, rate.first_row, int(edges[TARGET, e])) for e in cycle)
+    return Steady(interval_cycles=ratio, critical=events)
+
+
+class Rate:
+    """The exact rate of a design whose rings have any number of rows; all else of it is that of `flat`.
+
+    `edges`: int64 [4, edges] by SOURCE to DISTANCE, of the graph of row events; rows are numbered job by job, and slice
+    by slice in a job, those of job j from first_row[j] on; behind them come the events of the reader of weights. What is
+    known of one size of the rings is where the next one starts from.
+    """
+
+    def __init__(self, flat: Tables):
+        self._flat = flat
+        self.first_row = np.zeros(flat.jobs.shape[0] + 1, np.int64)
+        np.cumsum(flat.jobs[:, ROWS_OUT] * flat.jobs[:, SLICES], out=self.first_row[1:])
+        self._height = np.zeros(int(self.first_row[-1]) + 2 * len(flat.fetches), np.int64)
+        self._reader = np.array(_reader_edges(flat, self.first_row.tolist()), np.int64).reshape(-1, 4).T
+
+    def edges(self, ring_rows: np.ndarray) -> np.ndarray:
+        """The graph with rings of ring_rows [n_rings] rows."""
+        flat = self._flat
+        rows = _event_graph(
+            flat.jobs, flat.turns, flat.agents, flat.dests, ring_rows, flat.ring_height, self.first_row
+        )  # fmt: skip
+        return rows if not self._reader.size else np.concatenate((rows, self._reader), axis=1)
+
+    def exceeding(self, edges: np.ndarray, ratio: Fraction) -> np.ndarray:
+        """Edge numbers, in order, of a cycle of more than `ratio` cycles per frame; empty if there is none."""
+        weight = edges[WEIGHT] * ratio.denominator - edges[DISTANCE] * ratio.numerator
+        return _exceeding_cycle(edges[SOURCE], edges[TARGET], weight, np.zeros_like(self._height))
+
+    def interval(self, ring_rows: np.ndarray, least: int = 0) -> int | None:
+        """Cycles per frame, rounded up, or `least` if that is more; None if the design cannot run on."""
+        edges = self.edges(ring_rows)
+        while True:
+            height = self._height.copy()
+            weight = edges[WEIGHT] - edges[DISTANCE] * least
+            cycle = _exceeding_cycle(edges[SOURCE], edges[TARGET], weight, height)
+            if not cycle.size:
+                self._height = height
+                return least
+            frames, cycles = int(edges[DISTANCE, cycle].sum()), int(edges[WEIGHT, cycle].sum())
+            if frames <= 0:
+                return None
+            least = -(-cycles // frames)
+
+    def within(self, ring_rows: np.ndarray, interval: int) -> bool:
+        """Whether frames follow each other within so many cycles."""
+        edges, height = self.edges(ring_rows), self._height.copy()
+        weight = edges[WEIGHT] - edges[DISTANCE] * interval
+        if _exceeding_cycle(edges[SOURCE], edges[TARGET], weight, height).size:
+            return False
+        self._height = height
+        return True
 
 
 def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, int]:
@@ -109,54 +158,71 @@ def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, in
     return agent, job - int(flat.agents[agent, FIRST_JOB]), node - int(first_row[job])
 
 
-def _event_graph(flat: Tables, first_row: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Edges (source row, target row, cycles, frames) of the recurrence; rows are numbered job by job, and slice by
-    slice in a job."""
-    jobs = flat.jobs.tolist()
-    begin = first_row.tolist()
-    edges: list[tuple[int, int, int, int]] = []
-    for agent in flat.agents.tolist():
-        mine = flat.turns[agent[FIRST_TURN] : agent[FIRST_TURN] + agent[N_TURNS]].tolist()
-        place = [begin[j] + piece * jobs[j][ROWS_OUT] + first for j, _, _, first, piece in mine]
-        for i, (j, rows, stage, *_) in enumerate(mine):
-            row_cycles, at = jobs[j][ROW_CYCLES], place[i]
-            edges += [(at + y - 1, at + y, row_cycles, 0) for y in range(1, rows)]
-            before, rows_before, stage_before, *_ = mine[i - 1]
-            turn = jobs[before][ROW_CYCLES] + agent[FETCH] + agent[GAP]
-            edges.append((place[i - 1] + rows_before - 1, at, turn, stage_before - stage + (i == 0)))
-    producer = {}
-    for j, job in enumerate(jobs):
-        for ring in flat.dests[job[DEST] : job[DEST] + job[N_DEST]].tolist():
-            producer[ring] = j
-    for j, job in enumerate(jobs):
-        for ring, main in ((job[SRC], True), (job[RES], False)):
+# One compiled kernel: its arguments are the arrays of `Tables`.
+@compiled
+def _event_graph(
+    jobs: np.ndarray, turns: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
+    ring_height: np.ndarray, first_row: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """int64 [4, edges]: source row, target row, cycles, frames of every edge of the recurrence."""
+    n_jobs = jobs.shape[0]
+    count = first_row[n_jobs] + ring_height.sum()
+    for j in range(n_jobs):
+        count += jobs[j, ROWS_OUT] * jobs[j, SLICES] * ((jobs[j, SRC] >= 0) + (jobs[j, RES] >= 0))
+    edges = np.empty((4, count), np.int64)
+    n = 0
+    for a in range(agents.shape[0]):
+        begin, n_turns = agents[a, FIRST_TURN], agents[a, N_TURNS]
+        for i in range(n_turns):
+            turn, before = turns[begin + i], turns[begin + (i - 1) % n_turns]
+            j, p = turn[TURN_JOB], before[TURN_JOB]
+            at = first_row[j] + turn[TURN_SLICE] * jobs[j, ROWS_OUT] + turn[TURN_FIRST]
+            for y in range(1, turn[TURN_ROWS]):
+                _put(edges, n, at + y - 1, at + y, jobs[j, ROW_CYCLES], 0)
+                n += 1
+            last = first_row[p] + before[TURN_SLICE] * jobs[p, ROWS_OUT] + before[TURN_FIRST] + before[TURN_ROWS] - 1
+            cycles = jobs[p, ROW_CYCLES] + agents[a, FETCH] + agents[a, GAP]
+            _put(edges, n, last, at, cycles, before[TURN_STAGE] - turn[TURN_STAGE] + (i == 0))
+            n += 1
+    producer = np.zeros(ring_rows.size, np.int64)
+    for j in range(n_jobs):
+        for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+            producer[dests[d]] = j
+    releaser = np.empty(max(1, ring_height.max()), np.int64)
+    for j in range(n_jobs):
+        for port in range(2):
+            ring = jobs[j, SRC if port == 0 else RES]
             if ring < 0:
                 continue
-            p, height, rows = producer[ring], int(flat.ring_height[ring]), int(flat.ring_rows[ring])
-            written = jobs[p][WRITTEN] + 1
-            release = job[RELEASED if main else RES_RELEASED] + 1
-            releaser = []
-            # Its producer has written a row when the last slice has; all slices but its own last need the whole map.
-            done = begin[p] + (jobs[p][SLICES] - 1) * jobs[p][ROWS_OUT]
-            early = (job[SLICES] - 1) * job[ROWS_OUT]
-            mine = begin[j] + early
-            edges += [(done + height - 1, begin[j] + y, written, 0) for y in range(early)]
-            for y in range(job[ROWS_OUT]):
+            p, height, rows_out = producer[ring], ring_height[ring], jobs[j, ROWS_OUT]
+            # A row is written when the last slice of its producer has it; slices before a reader's last need the map.
+            done = first_row[p] + (jobs[p, SLICES] - 1) * jobs[p, ROWS_OUT]
+            early = (jobs[j, SLICES] - 1) * rows_out
+            mine = first_row[j] + early
+            for y in range(early):
+                _put(edges, n, done + height - 1, first_row[j] + y, jobs[p, WRITTEN] + 1, 0)
+                n += 1
+            freed = 0
+            for y in range(rows_out):
                 last = y
-                if main:
-                    top = y * job[STRIDE] - job[PAD_TOP]
-                    last = min(height, top + job[KERNEL_H]) - 1
-                    after = job[HEIGHT_IN] if y == job[ROWS_OUT] - 1 else max(0, top + job[STRIDE])
-                    releaser += [y] * (after - max(0, top))
-                else:
-                    releaser.append(y)
-                edges.append((done + last, mine + y, written, 0))
+                after = y + 1
+                if port == 0:
+                    top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
+                    last = min(height, top + jobs[j, KERNEL_H]) - 1
+                    after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
+                while freed < after:
+                    releaser[freed] = y
+                    freed += 1
+                _put(edges, n, done + last, mine + y, jobs[p, WRITTEN] + 1, 0)
+                n += 1
+            release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1
             for y in range(height):
-                back, old = divmod(y - rows, height)
-                edges.append((mine + releaser[old], begin[p] + y, release, -back))
-    edges += _reader_edges(flat, begin)
-    source, target, weight, distance = np.array(edges, np.int64).T
-    return tuple(np.ascontiguousarray(a) for a in (source, target, weight, distance))  # type: ignore[return-value]
+                back = (y - ring_rows[ring]) // height
+                old = y - ring_rows[ring] - back * height
+                _put(edges, n, mine + releaser[old], first_row[p] + y, release, -back)
+                n += 1
+    assert n == count
+    return edges
 
 
 def _slice_uses(flat: Tables, begin: list[int]) -> list[list[tuple[int, list[int], int]]]:
@@ -201,9 +267,18 @@ def _reader_edges(flat: Tables, begin: list[int]) -> list[tuple[int, int, int, i
 
 
 @compiled
-def _exceeding_cycle(source: np.ndarray, target: np.ndarray, weight: np.ndarray, n_nodes: int) -> np.ndarray:
-    """Edge numbers, in order, of a cycle of positive weight; empty if there is none."""
-    height = np.zeros(n_nodes, np.int64)
+def _put(edges: np.ndarray, n: int, source: int, target: int, weight: int, distance: int) -> None:
+    edges[SOURCE, n] = source
+    edges[TARGET, n] = target
+    edges[WEIGHT, n] = weight
+    edges[DISTANCE, n] = distance
+
+
+@compiled
+def _exceeding_cycle(source: np.ndarray, target: np.ndarray, weight: np.ndarray, height: np.ndarray) -> np.ndarray:
+    """Edge numbers, in order, of a cycle of positive weight; empty if there is none. height [nodes], any numbers to
+    begin with: raised until no edge leads from a node to one that is lower than it says, or until the cycle shows."""
+    n_nodes = height.size
     via = np.full(n_nodes, -1, np.int64)
     mark = np.zeros(n_nodes, np.int64)
     stamp = 0

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
-from nba.machine.designs import Designs
+from nba.machine.designs import Designs, turned
 from nba.machine.energy import event_counts, power_w
 from nba.machine.logic import PlaceLimits, placed_counts
 
@@ -61,6 +61,13 @@ class Usage:
     energy_pj: np.ndarray | None = None
     power_w: np.ndarray | None = None
 
+    def put(self, where: np.ndarray, other: Usage) -> None:
+        """Write `other`, of which the same was asked for, over the designs of the numbers `where`, in place."""
+        for name in (f.name for f in fields(Usage)):
+            mine, new = getattr(self, name), getattr(other, name)
+            if mine is not None:
+                mine[where] = new
+
     def cost(self, objective: Objective) -> np.ndarray:
         """float [B]: the value that `objective` minimises. Energy must have been asked for where it matters."""
         if objective == "interval":
@@ -69,6 +76,19 @@ class Usage:
             return self.latency.astype(float)
         assert self.energy_pj is not None, "usage was computed without energy"
         return self.energy_pj * self.interval if objective == "edp" else self.energy_pj
+
+
+def usage_within(
+    layers: np.ndarray, designs: Designs, platform: Platform, bram18: int, needs: frozenset[Need] = NOTHING,
+    limits: PlaceLimits | None = None,
+) -> Usage:  # fmt: skip
+    """`usage` of designs that may be completed within `bram18` blocks (nba.explore.finalise): those whose rings take
+    more have row programs, and count with the fewest rows that their rings may have."""
+    used = usage(layers, designs, platform, needs, limits)
+    over = np.flatnonzero(used.bram18 > bram18)
+    if len(over):
+        used.put(over, usage(layers, turned(layers, designs.at(over)), platform, needs, limits))
+    return used
 
 
 def usage(
