@@ -14,7 +14,7 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import RisingEdge
 from reads import ReadSlave
-from stepping import RATES, begin, parameter, reset, rng
+from stepping import begin, parameter, reset, rng
 
 from nba.machine.layout import FETCH
 
@@ -244,7 +244,9 @@ async def resets_lose_nothing(dut, slave: tuple[float, int]) -> None:
     rand = rng(slave)
     device = ReadSlave(dut, rand, *slave)
     for turn in range(24):
-        batch = Batch(frames=rand.randint(0, 2), free=rand.choice([1.0, 0.3]), cut=rand.choice([1, 2, 3, 4, 5, 6, 7, 8]))
+        batch = Batch(
+            frames=rand.randint(0, 2), free=rand.choice([1.0, 0.3]), cut=rand.choice([1, 2, 3, 4, 5, 6, 7, 8])
+        )
         if turn % 2:
             batch = Batch(frames=0, free=1.0, cut=rand.randint(1, 60 << rand.randint(0, 3)), hold=rand.randint(1, 9))
         await run(dut, device, batch, rand)
