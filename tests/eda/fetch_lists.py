@@ -10,7 +10,7 @@ from nba.emit.memories import hex_lines
 from nba.machine.layout import FETCH
 
 MOST_BEATS = 40
-"""A longer fetch tries nothing more."""
+"""Or two bursts and a beat: a longer fetch tries nothing more."""
 
 
 def fetch_list(params: Mapping[str, int | str]) -> str:
@@ -21,7 +21,8 @@ def fetch_list(params: Mapping[str, int | str]) -> str:
         name: int(value) for name, value in params.items() if name != "FILE"
     }
     rand = random.Random(f"{sorted(sizes.items())}")
-    burst, words, most = sizes["BURST"], [], MOST_BEATS
+    burst, words = sizes["BURST"], []
+    most = max(MOST_BEATS, 2 * burst + 1)
     if "SLOT_WORDS" in sizes:
         most = sizes["SLOT_WORDS"] * -(-sizes["WIDTH"] // sizes["BUS"])
     for _ in range(sizes["N_FETCHES"]):

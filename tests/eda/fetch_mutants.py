@@ -45,7 +45,7 @@ FETCH: tuple[Mutant, ...] = (
     # A reset withdraws a burst from the bus; or offers another one.
     _fetch("    if (axi_rst) arvalid_q <= 1'b0;", "    if (clear) arvalid_q <= 1'b0;", 0, 0),
     _fetch("arvalid_q <= (wait_q || put) && !rst;", "arvalid_q <= wait_q || put;", 0, 0),
-    _fetch("&& !ar_free && !clear;", "&& !ar_free;", 0, 0),
+    _fetch("&& !ar_free && !clear;", "&& !ar_free;", 0, 4),
     # Idle while data is outstanding; never idle after a reset; a start in between.
     _fetch("even_q <= quiet && asked_q == had_q && !start;", "even_q <= quiet && !start;", 0, 0),
     _fetch("if (beat && (open_q || drain_q)) had_q", "if (beat && open_q) had_q", None, 0),

@@ -15,7 +15,8 @@ module fetch_system #(
   parameter integer SLOTS      = 2,
   parameter integer WORDS      = 512,
   parameter integer LATENCY    = 20,
-  parameter integer JITTER     = 0
+  parameter integer JITTER     = 0,
+  parameter integer FAULTS     = 0
 ) (
   input  wire                       clk,
   input  wire                       rst,
@@ -58,7 +59,8 @@ module fetch_system #(
     .WORDS  (WORDS),
     .BASE   ({24'd0, BASE}),
     .LATENCY(LATENCY),
-    .JITTER (JITTER)
+    .JITTER (JITTER),
+    .FAULTS (FAULTS)
   ) u_memory (
     .clk          (clk),
     .rst          (axi_rst),

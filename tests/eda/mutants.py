@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted bugs of the stream, memory and host modules, and of those that stream weights. Each names who must find it: the proof, the bench, or both."""
+"""Planted bugs of the stream, memory and host modules, and of those that stream weights. Each names who must find it:
+the proof, the bench, or both."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"PP": 6, "OUT_COLS": 2, "LANES": 2, "AW": 8, "ROWS": 3, "COL_GROUPS": 5, "CHAN_WORDS": 3},
     ),
     "nba_fetch": (
-        {"BUS": 32, "N_TARGETS": 3, "N_FETCHES": 9, "MAX_STAGE": 2, "BURST": 8, "N_OPEN": 128},
+        {"BUS": 32, "N_TARGETS": 3, "N_FETCHES": 14, "MAX_STAGE": 2, "BURST": 8, "N_OPEN": 128},
         {"BUS": 32, "ADDR_W": 32, "N_TARGETS": 1, "N_FETCHES": 1, "MAX_STAGE": 0, "BURST": 1, "N_OPEN": 2},
         {"BUS": 64, "N_TARGETS": 15, "N_FETCHES": 20, "MAX_STAGE": 5, "BURST": 16, "N_OPEN": 4, "BLOCK": 1},
         {"BUS": 512, "N_TARGETS": 2, "N_FETCHES": 5, "MAX_STAGE": 1, "BURST": 64, "N_OPEN": 3},

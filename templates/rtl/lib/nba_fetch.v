@@ -1,22 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// nba_fetch: an AXI4 read master that executes a list of fetches round after round, and hands the beats to the stores
+// nba_fetch: an AXI4 read master that executes a list of fetches, round after round, and hands the beats to the stores
 // of the chunks (docs/template.md, weights from external memory).
-// A start_pulse in cycle s is accepted while stat_busy is 0; the first fetch is ready in s+4. A fetch is decided in the
-// first cycle t from the one on in which it is ready in which free of its target is 1, the previous bursts have left
-// (a burst put in cycle c leaves c's next cycle for the bus, and waits in one place behind it) and fewer than N_OPEN
-// fetches wait for data: take_pulse in t, its bursts are put in t, t+1, .., the first ARVALID is in t+1. The next fetch
-// is ready in the cycle after its last put, and in t+4 at the earliest: with ARREADY always 1, in
-// t + max(bursts, 4). A fetch that is skipped in this round costs 4 cycles: ready in c, the next one in c+4.
-// A burst is put only if at most one burst that was put before has not been accepted (ARVALID && ARREADY) before.
+// A start_pulse in cycle s is accepted while stat_busy is 0, and the first fetch is ready in s+4. A fetch is decided
+// (take_pulse) in the first cycle t, from the one on in which it is ready, in which free of its target is 1. Its burst k
+// is put in t+k and is on the bus (ARVALID) in t+k+1. The next fetch is ready in t + max(bursts, 4). One that its round
+// skips (frame r - stage is none of the batch) takes 4 cycles: ready in c, the next one in c+4.
+// Where ARREADY is not always 1: a cycle in which a burst is put, or a fetch decided, is one before which at most one
+// burst was put and not accepted; the next fetch is ready in the cycle after the last put, in t+4 at the earliest.
+// free is a register outside, valid again two cycles after take_pulse (nba_ring).
 // A beat taken in cycle b is on m_* in b+1. stat_busy falls in the third cycle after the last beat or the last skipped
-// fetch, and is RREADY. The beats of a burst are counted; RLAST is only compared: stat_error.
-// BUS 32..512 [bits, power of two]. ADDR_W [bits] 32..64. N_TARGETS 1..15. N_FETCHES 1..4096. MAX_STAGE 0..255 [rounds].
-// BURST [beats, power of two] 1..256, BURST*BUS/8 <= 4096: beats of a whole burst. N_OPEN 2..128 [fetches]: no limit if
-// at least the slots of all targets together. BLOCK: 1 the list is in block memory. FILE: bare name of the list, words
-// of nba_word_fetch. Address of a fetch: cfg_base + first*BURST*BUS/8; the low bits of cfg_base are ignored, so no burst
-// crosses 4 KB. cfg_frames: 0 = without end; cfg_* are stable while busy. Target i is bit i.
-// Reset: rst stops at once: nothing new is put, an ARVALID that is up stays until it is accepted, and what is still to
-// come is taken and dropped, busy until then. axi_rst resets the AXI side as well: at power-up, and with the slave only.
+// fetch, and is RREADY. The beats of a burst are counted, RLAST is only compared: what is wrong sets stat_error.
+// BUS [bits] 32..512, a power of two. ADDR_W [bits] 32..64. N_TARGETS 1..15. N_FETCHES 1..4096. MAX_STAGE [rounds]
+// 0..255. BURST [beats] 1..256, a power of two, BURST*BUS/8 <= 4096: a whole burst. N_OPEN [fetches] 2..128: so many may
+// wait for data behind the one whose data comes; no limit if at least the slots of all targets. BLOCK: 1 the list is in
+// block memory. FILE: bare name of the list, words of nba_word_fetch.
+// Address of a fetch: cfg_base + first*BURST*BUS/8, modulo 2^ADDR_W; cfg_base is a multiple of 4 KB (bits below a whole
+// burst are ignored, so that no burst crosses 4 KB). cfg_frames: 0 = without end; cfg_* are stable while busy. Target i
+// is bit i.
+// Reset: rst stops at once. Nothing new is put, an ARVALID that is up stays until it is accepted, what is still to come
+// is taken and dropped, busy until then. axi_rst resets the AXI side as well: at power-up, later with the slave only.
 `default_nettype none
 module nba_fetch #(
   parameter integer BUS       = 128,
