@@ -70,7 +70,7 @@ ARRAYS = tuple(f.name for f in fields(Designs) if f.name != "turned")
 """Names of the arrays of `Designs`, in the order of `arrays`."""
 
 
-def turned(layers: np.ndarray, designs: Designs) -> Designs:
+def as_row_programs(layers: np.ndarray, designs: Designs) -> Designs:
     """`designs` with row programs, whose rings hold the fewest rows that a program may: lower bounds of their speed and
     of their memory."""
     b = len(designs.pp)
