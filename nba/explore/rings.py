@@ -17,7 +17,7 @@ from nba.ir.network import Network
 from nba.machine.kernels import BLOCK_BITS
 from nba.machine.program import Program, lower, with_rings
 from nba.machine.resources import edge_bram18, predict
-from nba.machine.schedule import output_cycles, run_tables, tables
+from nba.machine.schedule import beat_cycles, run_tables, tables
 from nba.machine.steady import Rate, steady_interval
 from nba.machine.windows import Use, fewest_rows, uses_of
 
@@ -175,7 +175,7 @@ class RingSearch:
         return np.array([rows[use] for use in self._index], np.int64)
 
     def _latency(self, ring_rows: np.ndarray) -> int | None:
-        output = output_cycles(self._program, replace(self._tables, ring_rows=ring_rows), self._in_flight + 1)
+        output = beat_cycles(self._program, replace(self._tables, ring_rows=ring_rows), self._in_flight + 1)
         return None if output is None else int(output[0]) + 1
 
     def shrink(self, rows: dict[Use, int], goal: Speed) -> dict[Use, int]:

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -62,15 +62,16 @@ class Designs:
 
     def at(self, which: np.ndarray) -> Designs:
         """The designs of these numbers, in their order."""
-        chosen = [np.ascontiguousarray(array[which]) for array in self.arrays()]
-        return replace(self, **dict(zip(ARRAYS, chosen, strict=True)))
+        pp, in_lanes, out_lanes, out_rows, mixes, pm, pn, pq, chunk, stage, position, main_rows, res_rows = (
+            np.ascontiguousarray(array[which]) for array in self.arrays()
+        )
+        return Designs(
+            pp=pp, in_lanes=in_lanes, out_lanes=out_lanes, out_rows=out_rows, mixes=mixes, pm=pm, pn=pn, pq=pq,
+            chunk=chunk, stage=stage, position=position, main_rows=main_rows, res_rows=res_rows, turned=self.turned,
+        )  # fmt: skip
 
 
-ARRAYS = tuple(f.name for f in fields(Designs) if f.name != "turned")
-"""Names of the arrays of `Designs`, in the order of `arrays`."""
-
-
-def turned(layers: np.ndarray, designs: Designs) -> Designs:
+def as_row_programs(layers: np.ndarray, designs: Designs) -> Designs:
     """`designs` with row programs, whose rings hold the fewest rows that a program may: lower bounds of their speed and
     of their memory."""
     b = len(designs.pp)

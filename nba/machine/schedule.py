@@ -258,7 +258,7 @@ def _last_rows(
     return found
 
 
-def output_cycles(program: Program, flat: Tables, n_frames: int) -> np.ndarray | None:
+def beat_cycles(program: Program, flat: Tables, n_frames: int) -> np.ndarray | None:
     """The cycle of the last beat of each of `n_frames` >= 1 frames, int64 [n_frames], and nothing else of the schedule
     of `flat`, the tables of `program` (or with other `ring_rows`); None if it deadlocks."""
     assert n_frames >= 1, n_frames

@@ -11,7 +11,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
-from nba.machine.designs import Designs, turned
+from nba.machine.designs import Designs, as_row_programs
 from nba.machine.energy import event_counts, power_w
 from nba.machine.logic import PlaceLimits, placed_counts
 
@@ -87,7 +87,7 @@ def usage_within(
     used = usage(layers, designs, platform, needs, limits)
     over = np.flatnonzero(used.bram18 > bram18)
     if len(over):
-        used.put(over, usage(layers, turned(layers, designs.at(over)), platform, needs, limits))
+        used.put(over, usage(layers, as_row_programs(layers, designs.at(over)), platform, needs, limits))
     return used
 
 

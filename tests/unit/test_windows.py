@@ -22,7 +22,7 @@ from nba.ir.accelerator import Accelerator, Job
 from nba.ir.network import Network
 from nba.machine.blocks import block_counts
 from nba.machine.closed_form import speed_bounds
-from nba.machine.designs import designs_of, layer_table, turned
+from nba.machine.designs import as_row_programs, designs_of, layer_table
 from nba.machine.program import lower, min_ring_rows
 from nba.machine.resources import predict
 from nba.machine.schedule import schedule
@@ -99,9 +99,9 @@ def test_bounds_of_row_programs_hold(seed: int) -> None:
         done = with_rows(row_program, rows)
         designs = designs_of(network, [done])
         assert designs.turned
-        bounds, _ = speed_bounds(layers, turned(layers, designs))
+        bounds, _ = speed_bounds(layers, as_row_programs(layers, designs))
         assert (speed_bounds(layers, designs)[0] == bounds).all()
-        used = block_counts(layers, turned(layers, designs), BOARD)[0]
+        used = block_counts(layers, as_row_programs(layers, designs), BOARD)[0]
         exact = predict(lower(network, done), BOARD)
         assert used[0] == exact.dsp
         assert used[1] <= exact.bram18
@@ -128,7 +128,7 @@ def test_what_is_emitted_takes_no_less(network: Network, share: float) -> None:
     layers, which = layer_table(network), tuple(range(len(network.layers)))
     choice[:, space.first_slot + 2 :: 3] = 1
     designs = space.decode(choice, layers, which)
-    maps, fewest = usage(layers, designs, BOARD).bram18, usage(layers, turned(layers, designs), BOARD)
+    maps, fewest = usage(layers, designs, BOARD).bram18, usage(layers, as_row_programs(layers, designs), BOARD)
     assert (fewest.bram18 < maps).any()
     completed = 0
     for b in range(n):
