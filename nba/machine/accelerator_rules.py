@@ -207,7 +207,7 @@ def _slices(s: MappedNetwork) -> Problems:
         for j, job in enumerate(c.jobs):
             what, layer = f"{s.chunk(k)}: slices of job {j} (layer {job.layer})", s.network.layers[job.layer]
             yield from limit(what, job.slices, 1, MAX_SLICES)
-            if job.slices == 1:
+            if job.slices <= 1:
                 continue
             groups = ceil_div(s.network.result(job.layer).channels, c.pm)
             if not c.mixes or layer.groups != 1:

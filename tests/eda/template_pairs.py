@@ -24,9 +24,8 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
-from nba.ir.accelerator import Chunk, Turn
 from nba.ir.design import Design
-from nba.ir.network import Network, Weights, weights_digest
+from nba.ir.network import Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
@@ -35,7 +34,7 @@ from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, above_least, random_codes, random_pair, sliced
+from tests.strategies import NetworkLimits, above_least, cut, random_codes, random_pair, sliced
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -62,7 +61,7 @@ TURN_SEED = 6_000_000
 """Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
 SLICE_SEED = 7_000_000
 """Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
-second has turns of a few rows."""
+second has turns of a few rows, every fourth late ones as well."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -110,19 +109,6 @@ def with_row_programs(seed: int) -> Subject:
     return replace(case, seed=seed, design=design, program=program)
 
 
-def _cut(rng: np.random.Generator, network: Network, chunk: Chunk) -> Chunk:
-    """`chunk` with its jobs in turns of a few rows, in the order that it has without turns."""
-    turns = []
-    for j, job in enumerate(chunk.jobs):
-        for _ in range(job.slices):
-            left = network.result(job.layer).height
-            while left:
-                rows = int(rng.integers(1, left + 1))
-                turns.append(Turn(job=j, rows=rows))
-                left -= rows
-    return replace(chunk, turns=tuple(turns))
-
-
 def with_slices(seed: int) -> Subject:
     """The pair of a seed from SLICE_SEED on."""
     number = seed - SLICE_SEED
@@ -135,7 +121,8 @@ def with_slices(seed: int) -> Subject:
         if all(job.slices == 1 for chunk in accelerator.chunks for job in chunk.jobs):
             continue
         if number % 2:
-            chunks = tuple([_cut(rng, network, chunk) for chunk in accelerator.chunks])
+            late = number % 4 == 3
+            chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
             accelerator = replace(accelerator, chunks=chunks)
         program = lower(network, accelerator)
         try:
