@@ -24,8 +24,9 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
+from nba.ir.accelerator import Accelerator
 from nba.ir.design import Design
-from nba.ir.network import Weights, weights_digest
+from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
@@ -61,7 +62,8 @@ TURN_SEED = 6_000_000
 """Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
 SLICE_SEED = 7_000_000
 """Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
-second has turns of a few rows, every fourth late ones as well."""
+second has turns of a few rows, every fourth late ones as well. Of three, one has slices in a job with a residual
+operand, one in both jobs of a ring."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -109,23 +111,35 @@ def with_row_programs(seed: int) -> Subject:
     return replace(case, seed=seed, design=design, program=program)
 
 
+def _worth(number: int, network: Network, accelerator: Accelerator) -> bool:
+    """Whether slices are in a job of several rows and, by `number`, in one with a residual operand or in both jobs of a
+    ring; every twelfth pair may have them anywhere."""
+    jobs = {job.layer: job for chunk in accelerator.chunks for job in chunk.jobs if job.slices > 1}
+    if number % 12 == 0:
+        return bool(jobs)
+    rows = any(network.result(i).height > 1 for i in jobs)
+    residual = any(network.layers[i].residual is not None for i in jobs)
+    both = any(ring.tensor - 1 in jobs and ring.consumer in jobs for ring in accelerator.rings)
+    return rows and (True, residual, both)[number % 3]
+
+
 def with_slices(seed: int) -> Subject:
     """The pair of a seed from SLICE_SEED on."""
     number = seed - SLICE_SEED
     kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
     rng = np.random.default_rng([7, seed])
     while True:
-        case = drawn(kind, rng, larger=True)
-        network = case.design.network
-        accelerator = sliced(rng, network, case.design.accelerator)
-        if all(job.slices == 1 for chunk in accelerator.chunks for job in chunk.jobs):
-            continue
-        if number % 2:
-            late = number % 4 == 3
-            chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
-            accelerator = replace(accelerator, chunks=chunks)
-        program = lower(network, accelerator)
         try:
+            case = drawn(kind, rng, larger=True)
+            network = case.design.network
+            accelerator = sliced(rng, network, case.design.accelerator)
+            if not _worth(number, network, accelerator):
+                continue
+            if number % 2:
+                late = number % 4 == 3
+                chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+                accelerator = replace(accelerator, chunks=chunks)
+            program = lower(network, accelerator)
             cost = exact_cost((program,), get(PLATFORM))
             schedule(program, FRAMES)
         except DeadlockError:
