@@ -17,8 +17,8 @@ SLICED_RINGS: tuple[Params, ...] = (
     {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "STEP_WORDS": 4, "LAST_WORDS": 4, "HEIGHT": 3, "MAP": 2}
     | {"W_SLICES": 4, "W_BACK": 9, "W_LAST": 1},
 )
-"""Rings whose jobs have slices: of both sides, once with a residual operand; of the reader; of the writer. The words are
-those of nba.machine.program: back by the map, and on by the words of a slice."""
+"""Rings whose jobs have slices: of both sides, once with a residual operand; of the reader; of the writer. The words
+are those of nba.machine.program: back by the map, and on by the words of a slice."""
 
 LINT: dict[str, tuple[Params, ...]] = {
     "nba_skid": ({"W": 1}, {"W": 9}),

@@ -24,7 +24,7 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
-from nba.ir.accelerator import Accelerator
+from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
@@ -292,6 +292,42 @@ def chained(chunk: ChunkProgram) -> bool:
     return chains(kind, chunk.degree, chunk.pn)
 
 
+def _features_of_slices(case: Subject) -> dict[str, bool]:
+    jobs = [(chunk, job) for chunk in case.program.chunks for job in chunk.jobs if job.slices > 1]
+    rings = [(edge, ring) for edge in case.program.edges for ring in edge.rings]
+    sliced = [(edge, ring) for edge, ring in rings if max(ring.write_slices, ring.read_slices) > 1]
+    return {
+        "slices": bool(jobs),
+        "slices of several rows": any(job.rows_out > 1 for _, job in jobs),
+        "slices of several channel groups": any(job.m_groups > 1 for _, job in jobs),
+        "slices of a residual": any(job.res_edge is not None for _, job in jobs),
+        "slices read by slices": any(ring.write_slices > 1 and ring.read_slices > 1 for _, ring in sliced),
+        "slices of several column groups": any(job.col_groups > 1 for _, job in jobs),
+        "slices with rings longer than the map": any(ring.rows > ring.map_rows for _, ring in sliced),
+        "slices with rings of one map": any(ring.rows == ring.map_rows for _, ring in sliced),
+        "slices in one of several rings of an edge": any(len(edge.rings) > 1 for edge, _ in sliced),
+        "slices in turns of a few rows": any(
+            turn.rows < chunk.jobs[turn.job].rows_out and chunk.jobs[turn.job].slices > 1
+            for chunk in case.program.chunks
+            for turn in chunk.turns
+        ),
+        "slices of a frame that began a round before": any(
+            turn.late and chunk.jobs[turn.job].slices > 1
+            for chunk in case.design.accelerator.chunks
+            for turn in chunk.turns
+        ),
+        "slices of packed columns": any(job.degree > 1 for _, job in jobs),
+        "slices of strides above 1": any(job.stride_h > 1 for _, job in jobs),
+        "slices in split layout": any(ring.stride > 1 for edge, ring in sliced if ring.write_slices > 1),
+        "slices written in parts": any(edge.lanes > edge.write_lanes for edge, ring in sliced if ring.write_slices > 1),
+        "slices beside whole jobs in a chunk": any(
+            {job.slices > 1 for job in chunk.jobs} == {False, True} for chunk in case.program.chunks
+        ),
+        "slices to the host": any(edge.consumer == HOST and ring.write_slices > 1 for edge, ring in sliced),
+        "slices on a self edge": any(edge.producer == edge.consumer for edge, _ in sliced),
+    }
+
+
 def features(case: Subject) -> Mapping[str, bool]:
     """Which features of the template this pair makes use of."""
     network, program = case.design.network, case.program
@@ -388,6 +424,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "turns of a frame that began a round before": any(
             turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns
         ),
+        **_features_of_slices(case),
         "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
         "self edge": any(edge.producer == edge.consumer for edge in program.edges),
         "two lanes": any(edge.lane > 0 for edge in program.edges),
