@@ -223,7 +223,7 @@ def _slices(s: MappedNetwork) -> Problems:
         for j, job in enumerate(c.jobs):
             what, layer = f"{s.chunk(k)}: slices of job {j} (layer {job.layer})", s.network.layers[job.layer]
             yield from limit(what, job.slices, 1, MAX_SLICES)
-            if job.slices == 1:
+            if job.slices <= 1:
                 continue
             groups = ceil_div(s.network.result(job.layer).channels, c.pm)
             if not c.mixes or layer.groups != 1:
@@ -309,7 +309,8 @@ def _slice_words(s: MappedNetwork) -> Problems:
                 continue
             k, slices = sliced[layer]
             if r.rows < height:
-                yield f"{s.ring(i)}: rows is {r.rows}; legal: {height}..{MAX_ROWS}, maps of layer {layer} with its slices"
+                legal = f"{height}..{MAX_ROWS}, the whole map that slices of layer {layer} touch"
+                yield f"{s.ring(i)}: rows is {r.rows}; legal: {legal}"
             if port == "main":
                 continue
             reader = s.accelerator.out_lanes
@@ -318,10 +319,9 @@ def _slice_words(s: MappedNetwork) -> Problems:
             channels = s.network.result(layer).channels
             made = ceil_div(channels, s.accelerator.chunks[k].pm) * s.accelerator.chunks[k].pm
             if made % (slices * reader) or ceil_div(channels, reader) * reader != made:
-                yield (
-                    f"{s.ring(i)}: layer {layer} has {slices} slices of {made // slices} channels, of {channels} in all; "
-                    f"legal: multiples of the {reader} channels of a word, without empty words behind the last"
-                )
+                legal = f"multiples of the {reader} channels of a word, without empty words behind the last"
+                has = f"{slices} slices of {made // slices} channels, of {channels} in all"
+                yield f"{s.ring(i)}: layer {layer} has {has}; legal: {legal}"
 
 
 def _turns(s: MappedNetwork) -> Problems:
@@ -371,7 +371,8 @@ def _within_slices(s: MappedNetwork, k: int, heights: list[int]) -> Problems:
                 height = heights[turn.job]
                 left = height - done[turn.job] % height
                 if turn.rows > left:
-                    yield f"{s.chunk(k)}: turn {i} has {turn.rows} rows of job {turn.job}; legal: {left}, to the slice's end"
+                    legal = f"at most {left}, to the end of its slice"
+                    yield f"{s.chunk(k)}: turn {i} has {turn.rows} rows of job {turn.job}; legal: {legal}"
                 done[turn.job] += turn.rows
 
 

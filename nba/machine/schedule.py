@@ -71,7 +71,8 @@ class Schedule:
     job_start[k][j, f]: first cycle of the first row of job j of chunk k on frame f. job_end[k][j, f]: cycle of the
     last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
-    row_start[k][j][f, y]: first cycle of every row, those of one slice behind those of another. output_cycle[f]: cycle of the last beat of frame f.
+    row_start[k][j][f, y]: first cycle of every row, those of one slice behind those of another. output_cycle[f]: cycle
+    of the last beat of frame f.
     interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
     neither its beginning nor its end shows; -1 if there is only one frame. batch_cycles: from the start until the last
     frame is out and every agent is idle, as the register CYCLES counts them. All int64.

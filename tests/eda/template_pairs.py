@@ -24,7 +24,7 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
-from nba.ir.accelerator import Chunk, Turn
+from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
@@ -35,7 +35,7 @@ from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, above_least, random_codes, random_pair, sliced
+from tests.strategies import NetworkLimits, above_least, cut, random_codes, random_pair, sliced
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -62,7 +62,8 @@ TURN_SEED = 6_000_000
 """Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
 SLICE_SEED = 7_000_000
 """Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
-second has turns of a few rows."""
+second has turns of a few rows, every fourth late ones as well. Of three, one has slices in a job with a residual
+operand, one in both jobs of a ring."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -110,17 +111,16 @@ def with_row_programs(seed: int) -> Subject:
     return replace(case, seed=seed, design=design, program=program)
 
 
-def _cut(rng: np.random.Generator, network: Network, chunk: Chunk) -> Chunk:
-    """`chunk` with its jobs in turns of a few rows, in the order that it has without turns."""
-    turns = []
-    for j, job in enumerate(chunk.jobs):
-        for _ in range(job.slices):
-            left = network.result(job.layer).height
-            while left:
-                rows = int(rng.integers(1, left + 1))
-                turns.append(Turn(job=j, rows=rows))
-                left -= rows
-    return replace(chunk, turns=tuple(turns))
+def _worth(number: int, network: Network, accelerator: Accelerator) -> bool:
+    """Whether slices are in a job of several rows and, by `number`, in one with a residual operand or in both jobs of a
+    ring; every twelfth pair may have them anywhere."""
+    jobs = {job.layer: job for chunk in accelerator.chunks for job in chunk.jobs if job.slices > 1}
+    if number % 12 == 0:
+        return bool(jobs)
+    rows = any(network.result(i).height > 1 for i in jobs)
+    residual = any(network.layers[i].residual is not None for i in jobs)
+    both = any(ring.tensor - 1 in jobs and ring.consumer in jobs for ring in accelerator.rings)
+    return rows and (True, residual, both)[number % 3]
 
 
 def with_slices(seed: int) -> Subject:
@@ -129,16 +129,17 @@ def with_slices(seed: int) -> Subject:
     kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
     rng = np.random.default_rng([7, seed])
     while True:
-        case = drawn(kind, rng, larger=True)
-        network = case.design.network
-        accelerator = sliced(rng, network, case.design.accelerator)
-        if all(job.slices == 1 for chunk in accelerator.chunks for job in chunk.jobs):
-            continue
-        if number % 2:
-            chunks = tuple([_cut(rng, network, chunk) for chunk in accelerator.chunks])
-            accelerator = replace(accelerator, chunks=chunks)
-        program = lower(network, accelerator)
         try:
+            case = drawn(kind, rng, larger=True)
+            network = case.design.network
+            accelerator = sliced(rng, network, case.design.accelerator)
+            if not _worth(number, network, accelerator):
+                continue
+            if number % 2:
+                late = number % 4 == 3
+                chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+                accelerator = replace(accelerator, chunks=chunks)
+            program = lower(network, accelerator)
             cost = exact_cost((program,), get(PLATFORM))
             schedule(program, FRAMES)
         except DeadlockError:
@@ -291,6 +292,42 @@ def chained(chunk: ChunkProgram) -> bool:
     return chains(kind, chunk.degree, chunk.pn)
 
 
+def _features_of_slices(case: Subject) -> dict[str, bool]:
+    jobs = [(chunk, job) for chunk in case.program.chunks for job in chunk.jobs if job.slices > 1]
+    rings = [(edge, ring) for edge in case.program.edges for ring in edge.rings]
+    sliced = [(edge, ring) for edge, ring in rings if max(ring.write_slices, ring.read_slices) > 1]
+    return {
+        "slices": bool(jobs),
+        "slices of several rows": any(job.rows_out > 1 for _, job in jobs),
+        "slices of several channel groups": any(job.m_groups > 1 for _, job in jobs),
+        "slices of a residual": any(job.res_edge is not None for _, job in jobs),
+        "slices read by slices": any(ring.write_slices > 1 and ring.read_slices > 1 for _, ring in sliced),
+        "slices of several column groups": any(job.col_groups > 1 for _, job in jobs),
+        "slices with rings longer than the map": any(ring.rows > ring.map_rows for _, ring in sliced),
+        "slices with rings of one map": any(ring.rows == ring.map_rows for _, ring in sliced),
+        "slices in one of several rings of an edge": any(len(edge.rings) > 1 for edge, _ in sliced),
+        "slices in turns of a few rows": any(
+            turn.rows < chunk.jobs[turn.job].rows_out and chunk.jobs[turn.job].slices > 1
+            for chunk in case.program.chunks
+            for turn in chunk.turns
+        ),
+        "slices of a frame that began a round before": any(
+            turn.late and chunk.jobs[turn.job].slices > 1
+            for chunk in case.design.accelerator.chunks
+            for turn in chunk.turns
+        ),
+        "slices of packed columns": any(job.degree > 1 for _, job in jobs),
+        "slices of strides above 1": any(job.stride_h > 1 for _, job in jobs),
+        "slices in split layout": any(ring.stride > 1 for edge, ring in sliced if ring.write_slices > 1),
+        "slices written in parts": any(edge.lanes > edge.write_lanes for edge, ring in sliced if ring.write_slices > 1),
+        "slices beside whole jobs in a chunk": any(
+            {job.slices > 1 for job in chunk.jobs} == {False, True} for chunk in case.program.chunks
+        ),
+        "slices to the host": any(edge.consumer == HOST and ring.write_slices > 1 for edge, ring in sliced),
+        "slices on a self edge": any(edge.producer == edge.consumer for edge, _ in sliced),
+    }
+
+
 def features(case: Subject) -> Mapping[str, bool]:
     """Which features of the template this pair makes use of."""
     network, program = case.design.network, case.program
@@ -387,6 +424,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "turns of a frame that began a round before": any(
             turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns
         ),
+        **_features_of_slices(case),
         "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
         "self edge": any(edge.producer == edge.consumer for edge in program.edges),
         "two lanes": any(edge.lane > 0 for edge in program.edges),

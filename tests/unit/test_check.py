@@ -339,10 +339,23 @@ def in_rings(accelerator: Accelerator, **changes: Any) -> Accelerator:
     return replace(accelerator, rings=tuple(replace(r, **changes) for r in accelerator.rings))
 
 
+def in_slices(network: Network, slices: int, *turns: int, rows: int = 4, **engine: int) -> Accelerator:
+    """One chunk of two output channels for a chain, every job in slices. turns: rows of the turns of job 0; the other
+    jobs have one turn a slice."""
+    accelerator = in_rings(line_machine(network, **{"pm": 2, "pn": 2, **engine}), rows=rows)
+    (chunk,) = accelerator.chunks
+    jobs = tuple(replace(job, slices=slices) for job in chunk.jobs)
+    own = [Turn(job=0, rows=n) for n in turns]
+    own += [Turn(job=j, rows=4) for j in range(1, len(jobs)) for _ in range(slices) if turns]
+    return replace(accelerator, chunks=(replace(chunk, jobs=jobs, turns=tuple(own)),))
+
+
 DEEP = line(300)
 LONG = line(130)
 TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
+SIX = line(2, height=4, channels=6)
+FIVE = line(2, height=4, channels=5)
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=17), "accelerator: pp is 17; legal: 1..16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=9, packing=2), "accelerator: pp times packing is 18; legal: up to 16"),
@@ -433,6 +446,56 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         with_chunk(1, turns=(Turn(job=1, rows=1),)),
         "chunk 1 (depthwise pm=2 pn=1 pq=2): turn 0: job is 1; legal: 0..0",
     ),
+    ("turns", SIX, in_slices(SIX, 3, 4, 4), "turns of job 0 (layer 0) have 8 rows; legal: 12, 4 of every slice"),
+    (
+        "turns",
+        SIX,
+        in_slices(SIX, 3, 4, 3, 2, 3),
+        "turn 2 has 2 rows of job 0; legal: at most 1, to the end of its slice",
+    ),
+    ("turns", line(60), in_slices(line(60), 255), "number of turns is 15300; legal: 0..4096"),
+    (
+        "slices",
+        NETWORK,
+        with_chunk(1, jobs=(Job(layer=1, slices=2),)),
+        "slices of job 0 (layer 1) is 2; legal for a layer that does not mix all its channels: 1",
+    ),
+    (
+        "slices",
+        with_layer(2, groups=2),
+        with_chunk(0, pm=2, jobs=(Job(layer=0), Job(layer=2, slices=2))),
+        "slices of job 1 (layer 2) is 2; legal for a layer that does not mix all its channels: 1",
+    ),
+    ("slices", SIX, in_slices(SIX, 2), "slices of job 1 (layer 1) is 2; legal: divisors of its 3 groups of 2 channels"),
+    ("slices", SIX, in_slices(SIX, 0), "slices of job 0 (layer 0) is 0; legal: 1..255"),
+    ("slices", SIX, in_slices(SIX, -1), "slices of job 0 (layer 0) is -1; legal: 1..255"),
+    ("slices", SIX, in_slices(SIX, 256), "slices of job 0 (layer 0) is 256; legal: 1..255"),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, rows=3),
+        "ring 0 (tensor 0 -> layer 0, main): rows is 3; legal: 4..32767, the whole map that slices of layer 0 touch",
+    ),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, rows=3),
+        "ring 1 (tensor 1 -> layer 1, main): rows is 3; legal: 4..32767, the whole map that slices of layer 0 touch",
+    ),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, pn=3),
+        "ring 1 (tensor 1 -> layer 1, main): layer 0 has 3 slices of 2 channels, of 6 in all; "
+        "legal: multiples of the 3 channels of a word",
+    ),
+    (
+        "words of slices",
+        FIVE,
+        in_slices(FIVE, 3),
+        "ring 2 (tensor 2 -> host, main): layer 1 has 3 slices of 2 channels, of 5 in all; "
+        "legal: multiples of the 1 channels of a word, without empty words behind the last",
+    ),
     ("write lanes", NETWORK, with_chunk(0, pn=3), "writes pq 2 lanes; legal: divisors of the lanes of chunk 0, 3"),
     ("write lanes", NETWORK, with_chunk(1, pm=3, pq=1), "divisors of the lanes of chunk 1, 3"),
     ("write lanes", NETWORK, replace(ACCELERATOR, out_lanes=3), "divisors of the out_lanes, 3"),
@@ -495,7 +558,9 @@ def test_the_examples_are_legal() -> None:
     assert check_network(NETWORK) == ()
     assert check_weights(NETWORK, WEIGHTS) == ()
     assert check_accelerator(NETWORK, ACCELERATOR) == ()
-    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14)):
+    odd = replace(in_slices(FIVE, 3, pq=2), out_lanes=2)
+    sliced = (SIX, in_slices(SIX, 3)), (SIX, in_slices(SIX, 3, 4, 3, 1, 4)), (FIVE, odd)
+    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14), *sliced):
         assert check_network(network) == ()
         assert check_accelerator(network, accelerator) == ()
 
@@ -618,7 +683,9 @@ def test_no_rule_crashes_on_a_damaged_design(seed: int) -> None:
         if rng.random() < 0.5:
             chunks[k] = changed(chunks[k], str(rng.choice(["pm", "pn", "pq"])), value)
         else:
-            chunks[k] = replace(chunks[k], jobs=(*chunks[k].jobs[1:], Job(layer=value, stage=value)))
+            job = chunks[k].jobs[0]
+            other = Job(layer=value, stage=value) if rng.random() < 0.5 else replace(job, slices=value)
+            chunks[k] = replace(chunks[k], jobs=(*chunks[k].jobs[1:], other))
         rings[r] = changed(rings[r], str(rng.choice(["tensor", "consumer", "rows", "lane"])), value)
         damaged = replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))
         assert isinstance(check_accelerator(network, damaged), tuple)
