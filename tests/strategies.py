@@ -563,8 +563,8 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
     """`accelerator` with the weights of a `share` of its jobs that may stream them in external memory, of random width
     and latency; itself if no job may."""
     memory = WeightMemory(
-        bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]), burst=_pick(rng, [1, 2, 4, 16]),
-        slots=_pick(rng, [2, 2, 2, 3, 4]),
+        bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]),
+        burst=_pick(rng, [1, 2, 4, 16]), slots=_pick(rng, [2, 2, 2, 3, 4]),
     )  # fmt: skip
     program = lower(network, accelerator)
     chunks, any_job = [], False

@@ -28,6 +28,8 @@ from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
+from nba.machine.check import check_accelerator
+from nba.machine.fetches import row_beats, words_per_row
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
 from nba.machine.resources import banks, style
@@ -35,7 +37,7 @@ from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, above_least, cut, random_codes, random_pair, sliced
+from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_codes, random_pair, sliced, streamed
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -64,6 +66,9 @@ SLICE_SEED = 7_000_000
 """Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
 second has turns of a few rows, every fourth late ones as well. Of three, one has slices in a job with a residual
 operand, one in both jobs of a ring."""
+STREAM_SEED = 8_000_000
+"""Seeds from here on are networks and engines of every kind above but row programs, with weights from external memory;
+two of three have slices, turns of a few rows or late ones besides, and every third chunks with columns of their own."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -148,9 +153,44 @@ def with_slices(seed: int) -> Subject:
         return replace(case, seed=seed, design=design, program=program)
 
 
+def _with_memory(rng: np.random.Generator, number: int, network: Network, accelerator: Accelerator) -> Accelerator:
+    """`accelerator` with what the pair of number `number` from STREAM_SEED on has besides."""
+    if number % 3:
+        accelerator = sliced(rng, network, accelerator)
+    if number % 3 and number % 4 > 1:
+        late = number % 4 == 3
+        chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+        accelerator = replace(accelerator, chunks=chunks)
+    accelerator = streamed(rng, network, accelerator)
+    return own_columns(rng, accelerator) if number // 3 % 3 == 2 else accelerator
+
+
+def with_streams(seed: int) -> Subject:
+    """The pair of a seed from STREAM_SEED on."""
+    number = seed - STREAM_SEED
+    kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
+    rng = np.random.default_rng([8, seed])
+    while True:
+        try:
+            case = drawn(kind, rng, larger=True)
+            network = case.design.network
+            accelerator = _with_memory(rng, number, network, case.design.accelerator)
+            if accelerator.memory is None or check_accelerator(network, accelerator):
+                continue
+            program = lower(network, accelerator)
+            cost = exact_cost((program,), get(PLATFORM))
+            schedule(program, FRAMES)
+        except DeadlockError:
+            continue
+        design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+        return replace(case, seed=seed, design=design, program=program)
+
+
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
-    where there are row programs or slices)."""
+    where there are row programs, slices or weights from external memory)."""
+    if seed >= STREAM_SEED:
+        return with_streams(seed)
     if seed >= SLICE_SEED:
         return with_slices(seed)
     if seed >= TURN_SEED:
@@ -425,6 +465,24 @@ def features(case: Subject) -> Mapping[str, bool]:
             turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns
         ),
         **_features_of_slices(case),
+        "slices streamed": any(job.streamed and job.slices > 1 for _, job, _ in jobs),
+        "weights streamed and on chip in one chunk": any(
+            c.slots and any(job.weight_words for job in c.jobs) for c in program.chunks
+        ),
+        "several stores": len({one.store for one in program.fetches}) > 1,
+        "words side by side in a store": any(
+            words_per_row(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots
+        ),
+        "words of several beats": any(row_beats(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots),
+        "a short last burst": any(
+            one.beats % program.memory.burst for one in program.fetches if program.memory is not None
+        ),
+        "a burst of one beat": program.memory is not None and program.memory.burst == 1,
+        "more than two slots": program.memory is not None and program.memory.slots > 2,
+        "weights streamed at several stages": len({one.stage for one in program.fetches}) > 1,
+        "streamed weights that are rounded": any(c.slots and c.nested_weight for c in program.chunks),
+        "columns of its own, mixing": any(c.pp < program.pp and c.kind == "dense" for c in program.chunks),
+        "columns of its own, per channel": any(c.pp < program.pp and c.kind != "dense" for c in program.chunks),
         "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
         "self edge": any(edge.producer == edge.consumer for edge in program.edges),
         "two lanes": any(edge.lane > 0 for edge in program.edges),
