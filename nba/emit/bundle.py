@@ -161,7 +161,7 @@ def _context(
         "modes": mode_bits(design),
         "leftovers": LEFTOVERS,
         "n_frames": n_frames,
-        "registers": register_map().of(len(design.networks)),
+        "registers": register_map().of(len(design.networks), program.memory is not None),
         "counters": register_map().counters,
     }
 

@@ -12,7 +12,7 @@ from nba.core import assets
 @lru_cache(maxsize=1)
 def _taken() -> frozenset[str]:
     """Module names of the library and the bench, in lower case: their files lie beside the top module's."""
-    return frozenset(path.stem for path in (assets.root("templates") / "rtl" / "lib").glob("*.v")) | {"nba_tb"}
+    return frozenset(path.stem for path in (assets.root("templates") / "rtl" / "lib").glob("*.v")) | {"nba_tb", "nba_memory"}
 
 
 def identifier(name: str) -> str:

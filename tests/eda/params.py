@@ -37,6 +37,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"N_CHUNKS": 48, "VERSION": 0x7FFFFFFF, "DESIGN_ID": 12345},
         {"N_CHUNKS": 2, "N_MODES": 2},
         {"N_CHUNKS": 2, "N_MODES": 16},
+        {"N_CHUNKS": 2, "MEMORY": 1},
     ),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 1},
@@ -212,7 +213,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 6, "DEPTH": 4, "AW": 3, "SUB_W": 2, "BLOCK": 1},
         {"WIDTH": 4, "DEPTH": 3, "AW": 2, "SUB_W": 4, "BLOCK": 0},
     ),
-    "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}),
+    "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}, {"N_CHUNKS": 3, "MEMORY": 1}),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 3, "COL_GROUPS": 3, "CHAN_WORDS": 2},
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 1},
@@ -277,6 +278,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_axil": (
         {"N_CHUNKS": 3, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
         {"N_CHUNKS": 2, "N_MODES": 5, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
+        {"N_CHUNKS": 2, "MEMORY": 1, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
     ),
     "nba_host_in": (
         {"PP": 2, "LANES": 2, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},
