@@ -5,12 +5,12 @@
     python benchmarks/property.py --pairs 200 --sim icarus
     python benchmarks/property.py --seed 17 --sim icarus           one pair again, with all that differs
 
-Pairs are those of seeds --first-seed, --first-seed + 1, ... Of every nine, seven are of other kinds, whose seeds are some
-millions higher (KINDS): multipliers made of adders; weights from external memory; shifts and pad codes per channel; any
-number of columns and strides up to 4; slices; row programs; narrow codes on an accelerator that packs columns. Every
-fifth also has random stalls, resets and several batches. Finished pairs are kept in --log (JSON lines), and a second run goes on where the first one
-stopped, as long as no source changed; pairs that failed are tried again. Exit status 0 only if every pair holds. Prints
-a table for benchmarks/RESULTS.md.
+Pairs are those of seeds --first-seed, --first-seed + 1, ... Of every nine, seven are of other kinds, whose seeds are
+some millions higher (KINDS): multipliers made of adders; weights from external memory; shifts and pad codes per
+channel; any number of columns and strides up to 4; slices; row programs; narrow codes on an accelerator that packs
+columns. Every fifth also has random stalls, resets and several batches. Finished pairs are kept in --log (JSON lines),
+and a second run goes on where the first one stopped, as long as no source changed; pairs that failed are tried again.
+Exit status 0 only if every pair holds. Prints a table for benchmarks/RESULTS.md.
 """
 
 from __future__ import annotations

@@ -37,7 +37,7 @@ OTHER_DESIGN = {"VERSION": 0x02030004, "DESIGN_ID": 0x5EED5EED, "N_CHUNKS": 47, 
 HEADER_HEAD = """\
 // SPDX-License-Identifier: Apache-2.0
 // The fields of the registers of every accelerator: mask (_bm), lowest bit (_bp), width (_bw), value after a reset.
-// The struct has room for the most chunks, and for registers that not every design has; nba_design.h says what one has."""
+// The struct has room for the most chunks and for registers that not every design has: see nba_design.h."""
 CONDITIONS: dict[Only, str] = {"modes": "words.N_MODES != 1", "memory": "memory"}
 """What the template asks of a design that has what only some have."""
 NS = {"ipxact": "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"}

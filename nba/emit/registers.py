@@ -27,7 +27,7 @@ FOLDER = "sw"
 """Folder of a bundle that holds these three."""
 Access = Literal["r", "w", "rw"]
 Only = Literal["", "modes", "memory"]
-"""Which designs have a register or field: all, those of several modes, those that stream weights from external memory."""
+"""Which designs have a register or field: all, those of several modes, those that stream weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,9 +34,9 @@ def bram18(width: int, words: int, sub_width: int) -> int:
     """18 Kib block RAMs of a memory of `words` words of `width` bits in block style, with one read port.
 
     sub_width: bits per write enable, of which the last one has what is left (nba_ram, where it divides `width`, and
-    nba_store); 0: no write port (nba_rom, whose words include the guard). The mapper tries every shape and width, and takes the cheapest: blocks, plus half a unit per bit of read
-    multiplexer and per decoded write enable where the memory is deeper than a block. Segments of a deep memory share
-    blocks.
+    nba_store); 0: no write port (nba_rom, whose words include the guard). The mapper tries every shape and width, and
+    takes the cheapest: blocks, plus half a unit per bit of read multiplexer and per decoded write enable where the
+    memory is deeper than a block. Segments of a deep memory share blocks.
     """
     enables = -(-width // sub_width) if sub_width > 0 else 0
     rest = width - (enables - 1) * sub_width

@@ -49,9 +49,9 @@ class Tables:
     """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
     in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
-    dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
-    tensor per frame.
+    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by
+    the column names of nba.machine.recurrence; dests: ring numbers that `DEST` points into; ring_rows, ring_height:
+    [n_rings] rows of the ring and rows of its tensor per frame.
     """
 
     jobs: np.ndarray
@@ -227,9 +227,10 @@ def _advance(
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
     return _recurrence(
-        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position, n_written,
-        n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base, np.empty(base[n_rings], np.int64),
-        np.empty(base[n_rings], np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position,
+        n_written, n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base,
+        np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64),
+        np.empty(room, np.int64), np.empty(room, np.int64),
         np.zeros(n_agents, np.int64), np.zeros(n_agents, np.bool_), reader_idle,
     )  # fmt: skip
 
@@ -258,8 +259,8 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     n_released = np.zeros(flat.ring_rows.size, np.int64)
     reader_idle = np.zeros(1, np.int64)
     if not _advance(
-        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader, n_frames,
-        row_base, row_start, wait, position, n_written, n_released, reader_idle,
+        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader,
+        n_frames, row_base, row_start, wait, position, n_written, n_released, reader_idle,
     ):  # fmt: skip
         raise DeadlockError(
             f"row schedule of {n_frames} frame(s) deadlocks",

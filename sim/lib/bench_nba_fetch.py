@@ -14,7 +14,7 @@ from pathlib import Path
 import cocotb
 from cocotb.triggers import RisingEdge
 from reads import ReadSlave
-from stepping import RATES, begin, parameter, reset, rng
+from stepping import begin, parameter, reset, rng
 
 from nba.machine.layout import FETCH
 

@@ -57,11 +57,13 @@ module fetch_system #(
     .BUS    (BUS),
     .WORDS  (WORDS),
     .BASE   ({24'd0, BASE}),
-    .LATENCY(LATENCY),
-    .JITTER (JITTER)
+    .LATENCY(LATENCY)
   ) u_memory (
     .clk          (clk),
     .rst          (axi_rst),
+    .cfg_jitter   (JITTER != 0),
+    .cfg_faults   (2'd0),
+    .cfg_seed     (32'd1),
     .s_axi_araddr (araddr),
     .s_axi_arlen  (arlen),
     .s_axi_arsize (arsize),

@@ -2,8 +2,8 @@
 """Random (network, design) pairs through a simulator: bits against the integer reference, cycles against the schedule.
 
 Everything follows from the seed. A pair runs through its bundle's own bench (sim/bench.py, sim/run_sim.py), in FRAMES
-frames back to back; `thorough` adds a batch of one frame and the tests `stalls`, `blocked`, `resets` and `batches`, and
-for every fourth of the seeds that the tests take also `control`.
+frames back to back; `thorough` adds a batch of one frame and the tests `stalls`, `blocked`, `resets` and `batches`,
+where weights are streamed `memory`, and for every fourth of the seeds that the tests take also `control`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from nba.machine.resources import banks, style
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
-from sim.run_sim import ONE_MODE_TESTS
+from sim.run_sim import tests_of
 from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_codes, random_pair, sliced, streamed
 
 FRAMES = 4
@@ -263,9 +263,10 @@ def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
 def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: bool, lib: Path | None = None) -> RtlRun:
     """Emit and simulate. Raises ToolError if the design does not compile or the simulator breaks off."""
     write_bundle(case, folder / "bundle", lib)
+    info = json.loads((folder / "bundle" / "bundle.json").read_text())
     frames = (FRAMES, 1) if thorough else (FRAMES,)
     tests = (
-        tuple(t for t in ONE_MODE_TESTS if t != "control" or case.seed % CONTROL_EVERY == 0)
+        tuple(t for t in tests_of(info) if t != "control" or case.seed % CONTROL_EVERY == 0)
         if thorough
         else ("cycles",)
     )

@@ -122,9 +122,7 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "counters elsewhere": (("chunk[N_CHUNKS] @ 0x4000", "chunk[N_CHUNKS] @ 0x3C00"),),
     "READ_ERROR in every design": (("      ispresent = MEMORY > 0;\n    } read_error", "    } read_error"),),
     "WEIGHTS_LO in every design": (("    ispresent = MEMORY > 0;\n  } weights_lo", "  } weights_lo"),),
-    "the words of WEIGHTS changed": (
-        ("} weights_lo @ 0x30", "} weights_lo @ 0x38"),
-    ),
+    "the words of WEIGHTS changed": (("} weights_lo @ 0x30", "} weights_lo @ 0x38"),),
     "MODE in every design": (("    ispresent = N_MODES > 1;\n  } mode", "  } mode"),),
 }
 

@@ -200,7 +200,7 @@ def test_streamed_weights_in_verilator(seed: int, tmp_path: Path) -> None:
 
 
 def test_a_bundle_with_streamed_weights_verifies(tmp_path: Path) -> None:
-    """From the emitted files alone, in simulation of the Verilog and of the HLS C++, which has all weights in tables."""
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++, whose weights are tables."""
     case = subject(STREAM_SEED + 25)
     assert case.program.memory is not None
     emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
