@@ -25,7 +25,7 @@ from systemrdl.node import AddressableNode, FieldNode, RegfileNode, RegNode
 
 from nba.core.files import write_atomic
 from nba.core.tools import run_tool
-from nba.emit.registers import HEADER, IPXACT, TABLE, Counters, Field, Register, RegisterMap, table_text
+from nba.emit.registers import HEADER, IPXACT, TABLE, Counters, Field, Only, Register, RegisterMap, table_text
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "templates" / "registers"
@@ -33,11 +33,13 @@ DESCRIPTION = FOLDER / "nba.rdl"
 DOCUMENT = ROOT / "docs" / "registers.md"
 BLOCK = re.compile(r"(<!-- generated: registers -->\n).*?(<!-- end -->)", re.DOTALL)
 OTHER_DESIGN = {"VERSION": 0x02030004, "DESIGN_ID": 0x5EED5EED, "N_CHUNKS": 47, "N_MODES": 15}
-"""Parameters that all differ from the defaults: what changes with them depends on the design."""
+"""Parameters that differ from the defaults, but for MEMORY: what changes with them depends on the design."""
 HEADER_HEAD = """\
 // SPDX-License-Identifier: Apache-2.0
 // The fields of the registers of every accelerator: mask (_bm), lowest bit (_bp), width (_bw), value after a reset.
-// The struct has room for the most chunks, and for MODE and N_MODES; nba_design.h says what a design has."""
+// The struct has room for the most chunks and for registers that not every design has: see nba_design.h."""
+CONDITIONS: dict[Only, str] = {"modes": "words.N_MODES != 1", "memory": "memory"}
+"""What the template asks of a design that has what only some have."""
 NS = {"ipxact": "http://www.accellera.org/XMLSchema/IPXACT/1685-2014"}
 XSI = "http://www.w3.org/2001/XMLSchema-instance"
 
@@ -54,6 +56,7 @@ def _field(node: FieldNode) -> Field:
         access=node.get_property("sw").name,
         volatile=node.is_hw_writable,
         reset=node.get_property("reset"),
+        only_with="",
         text=_line(node.get_property("desc")),
     )
 
@@ -62,7 +65,7 @@ def _register(node: RegNode) -> Register:
     return Register(
         name=node.get_property("name"),
         offset=node.raw_address_offset,
-        several_modes=False,
+        only_with="",
         text=_line(node.get_property("desc")),
         fields=tuple(map(_field, node.fields())),
     )
@@ -97,15 +100,33 @@ def elaborate(description: Path, parameters: Mapping[str, int] | None = None) ->
 def read(description: Path = DESCRIPTION) -> RegisterMap:
     """The map of all designs: what only some have is marked, and resets that depend on the design are None."""
     full, other = elaborate(description), elaborate(description, OTHER_DESIGN)
-    always = {register.name for register in elaborate(description, {"N_MODES": 1}).registers}
+    lacks: dict[Only, set[str]] = {
+        "modes": _names(full) - _names(elaborate(description, {"N_MODES": 1})),
+        "memory": _names(full) - _names(elaborate(description, {"MEMORY": 0})),
+    }
+
+    def only_with(name: str) -> Only:
+        return next((only for only, names in lacks.items() if name in names), "")
+
     registers = []
     for register, changed in zip(full.registers, other.registers, strict=True):
         fields = tuple(
-            field if field == second else replace(field, reset=None)
+            replace(
+                field,
+                reset=field.reset if field == second else None,
+                only_with=only_with(f"{register.name}.{field.name}"),
+            )
             for field, second in zip(register.fields, changed.fields, strict=True)
         )
-        registers.append(replace(register, several_modes=register.name not in always, fields=fields))
+        registers.append(replace(register, only_with=only_with(register.name), fields=fields))
     return replace(full, registers=tuple(registers))
+
+
+def _names(registers: RegisterMap) -> set[str]:
+    """The names of all registers and, behind those of theirs, of all fields."""
+    return {register.name for register in registers.registers} | {
+        f"{register.name}.{field.name}" for register in registers.registers for field in register.fields
+    }
 
 
 def export(kind: str, target: Path, *arguments: str) -> None:
@@ -152,12 +173,7 @@ def ipxact_template(registers: RegisterMap, folder: Path) -> str:
         place = f"ipxact:register[ipxact:displayName='{register.name}']/ipxact:field[ipxact:name='{field.name}']"
         value = f"words.{register.name} // {1 << field.low} % {1 << field.width}"
         _found(block, f"{place}/ipxact:resets/ipxact:reset/ipxact:value").text = f"'h{{{{ '%x' % ({value}) }}}}"
-    before, indent = block[0], block.text
-    for element in block:
-        if registers_several(registers, element):
-            before.tail = f"{before.tail}{{% if words.N_MODES != 1 %}}{indent}"
-            element.tail = f"{indent}{{% endif %}}{element.tail}"
-        before = element
+    mark_what_is_not_always_there(registers, block)
     head = [
         '<?xml version="1.0" encoding="UTF-8"?>',
         "<!-- SPDX-License-Identifier: Apache-2.0 -->",
@@ -166,10 +182,22 @@ def ipxact_template(registers: RegisterMap, folder: Path) -> str:
     return "\n".join([*head, ElementTree.tostring(tree.getroot(), encoding="unicode"), ""])
 
 
-def registers_several(registers: RegisterMap, element: ElementTree.Element) -> bool:
-    """Whether an element of an address block is a register that only designs of several modes have."""
-    name = element.find("ipxact:displayName", NS)
-    return name is not None and any(r.several_modes and r.name == name.text for r in registers.registers)
+def mark_what_is_not_always_there(registers: RegisterMap, block: ElementTree.Element) -> None:
+    """Put the elements of an address block that only some designs have between the commands of the template."""
+    by_name = {register.name: register for register in registers.registers}
+    chosen: list[tuple[ElementTree.Element, ElementTree.Element, Only]] = []
+    for element in block.findall("ipxact:register", NS):
+        register = by_name[element.findtext("ipxact:displayName", "", NS)]
+        chosen.append((block, element, register.only_with))
+        fields = {field.name: field.only_with for field in register.fields}
+        for inner in element.findall("ipxact:field", NS):
+            only = fields[inner.findtext("ipxact:name", "", NS)]
+            chosen.append((element, inner, only if only != register.only_with else ""))
+    for parent, element, only in chosen:
+        if only:
+            before, indent = parent[list(parent).index(element) - 1], parent.text or ""
+            before.tail = f"{before.tail}{{% if {CONDITIONS[only]} %}}{indent}"
+            element.tail = f"{indent}{{% endif %}}{element.tail}"
 
 
 def _found(parent: ElementTree.Element, path: str) -> ElementTree.Element:

@@ -17,8 +17,8 @@ import cocotb
 from cocotb.triggers import with_timeout
 from cocotbext.axi import AxiResp
 from control import check_all
-from host import INFO, SEED, Host, frames_in, frames_out, given_frames
-from registers import BUSY, COUNTER_PARTS, COUNTERS, COUNTERS_CHUNK, COUNTERS_JOB, DONE, ID, IDLE
+from host import INFO, SEED, Host, frames_in, frames_out, given_frames, vectors
+from registers import BUSY, COUNTER_PARTS, COUNTERS, COUNTERS_CHUNK, COUNTERS_JOB, DONE, ID, IDLE, READ_ERROR
 from run_sim import n_modes
 
 FRAMES = int(os.environ["NBA_FRAMES"])
@@ -168,6 +168,47 @@ async def control(host):
     the bus in any order and with answers that wait."""
     await host.reset()
     await check_all(host)
+
+
+@test
+async def memory(host):
+    """External memory whose answers come late and in pieces changes nothing but time; other weights in it, and back
+    again, without a reset; a read that fails is said, and nothing hangs."""
+    count = min(FRAMES, 3)
+    inputs, expected, others = frames_in(count), frames_out(count), vectors("expected_other_weights.hex", count)
+    for trial, pauses in enumerate(({}, {"idle": 128, "stall": 128})):
+        await host.reset(SEED * 16 + trial)
+        host.memory(jitter=1)
+        host.pauses(**pauses)
+        for _ in range(2):
+            wrong = await host.checked(inputs, expected)
+            assert not wrong, f"late answers, {pauses}: codes that differ, by frame: {wrong}"
+        host.source.send(inputs)
+        await host.start(count)
+        await host.wait(INFO["latency_cycles"])
+        await host.soft_reset()
+    host.memory()
+    host.pauses()
+    places = {0: expected, INFO["memory"]["other_image"]: others}
+    for place, following in itertools.pairwise((0, *reversed(places), *places, 0)):
+
+        async def choose(following=following):
+            await host.regs.write("weights_lo", following)
+
+        wrong = await host.checked(inputs, places[place], ideal=True, meanwhile=choose)
+        assert not wrong, f"weights at {place:#x}: codes that differ, by frame: {wrong}"
+    # No memory is there: every read fails, whatever comes out.
+    await host.regs.write("weights_hi", 1)
+    host.reads_fail = True
+    await with_timeout(host.batch(inputs, True, None), host.limit_us(count), "us")
+    await host.regs.expect(status=DONE | READ_ERROR)
+    await host.regs.write("weights_hi", 0)
+    host.memory(jitter=1, faults=2)
+    wrong = await host.checked(inputs, expected)
+    assert not wrong, f"answers with errors: codes that differ, by frame: {wrong}"
+    host.memory()
+    wrong = await host.checked(inputs, expected, ideal=True)
+    assert not wrong, f"behind reads that failed: codes that differ, by frame: {wrong}"
 
 
 @test

@@ -14,17 +14,20 @@ from registers import (
     ID,
     IDLE,
     MAX_CHUNKS,
-    ONLY_WITH_MODES,
+    ONLY_WITH,
     REGISTER,
     SOFT_RESET,
     START,
+    WHOLE_WORDS,
     reset_values,
 )
 from run_sim import n_modes
 
 N_CHUNKS = len(INFO["jobs"])
 SEVERAL = n_modes(INFO) > 1
-ABSENT = [] if SEVERAL else ONLY_WITH_MODES
+MEMORY = "memory" in INFO
+"""Whether the design streams weights from external memory."""
+ABSENT = [*([] if SEVERAL else ONLY_WITH["modes"]), *([] if MEMORY else ONLY_WITH["memory"])]
 PRESENT = [name for name in REGISTER if name not in ABSENT]
 WRITABLE = [name for name in PRESENT if any("w" in field["access"] for field in FIELDS[name])]
 HALF = 1 << 32
@@ -74,6 +77,19 @@ async def strobes(host):
         model = model & ~mask | value & mask
         assert await host.regs.put_strobed(REGISTER["n_frames"], value, strobe) == AxiResp.OKAY
         await host.regs.expect(n_frames=model)
+
+
+async def whole_words(host):
+    """Registers that take whole words only refuse parts of one."""
+    for name in set(WHOLE_WORDS) & set(WRITABLE):
+        for value, strobe in ((0, 0b0111), (0xFFFF_FFFF, 0b1110), (0x5A5A_5A5A, 0), (0x0101_0101, 0b0001)):
+            before = await host.regs.read(name)
+            assert await host.regs.put_strobed(REGISTER[name], value, strobe) == AxiResp.SLVERR
+            await host.regs.expect(**{name: before})
+    for name in ("weights_lo", "weights_hi") if MEMORY else ():
+        for value in (0xFFFF_FFFF, 0x1234_5678, 0):
+            await host.regs.write(name, value)
+            await host.regs.expect(**{name: value})
 
 
 async def no_start(host):
@@ -174,6 +190,10 @@ async def start_behind_a_reset(host):
     """A start that waits on the bus behind a soft reset is carried out, as is the reset."""
     await host.start(5)
     await host.regs.expect(status=BUSY)
+    if MEMORY:
+        # Reads that are under way come back first; a start before that is ignored.
+        await host.soft_reset()
+        await host.regs.expect(status=IDLE)
     writes = [("n_frames", 1), ("ctrl", SOFT_RESET), ("ctrl", START)]
     events = [host.regs.bus.init_write(REGISTER[name], value.to_bytes(4, "little")) for name, value in writes]
     await host.regs.answers(events)
@@ -224,6 +244,7 @@ CHECKS = (
     after_reset,
     read_only,
     strobes,
+    whole_words,
     no_start,
     channels,
     starts_while_busy,

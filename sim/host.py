@@ -16,7 +16,7 @@ from cocotb.clock import Clock
 from cocotb.queue import Queue
 from cocotb.triggers import FallingEdge, RisingEdge, Timer, ValueChange, with_timeout
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
-from registers import BUSY, DONE, REGISTER, SOFT_RESET, START
+from registers import BUSY, DONE, READ_ERROR, REGISTER, SOFT_RESET, START
 from run_sim import mark
 
 BUNDLE = Path(os.environ["NBA_BUNDLE"])
@@ -196,8 +196,10 @@ class Host:
     def __init__(self, dut):
         self.dut, self.source, self.sink, self.regs = dut, Source(dut), Sink(dut), None
         self.places, self.mode = present(), 0
+        self.reads_fail = False
         for port in ("seed", "mark", "idle", "stall", "hold"):
             getattr(dut, port).value = 0
+        self.memory()
         dut.rst.value = 1
         Clock(dut.clk, PERIOD_NS, unit="ns", impl="gpi").start()
 
@@ -214,6 +216,7 @@ class Host:
         self.source.stop()
         self.sink.stop()
         self.pauses()
+        self.memory()
         await self.wait(4)
         if self.regs is None:
             # Not before the ports say something.
@@ -226,6 +229,12 @@ class Host:
     def pauses(self, idle=0, stall=0, hold=0):
         """Shares of the cycles in 256 that the streams pause, and the longest pause behind every output beat."""
         self.dut.idle.value, self.dut.stall.value, self.dut.hold.value = idle, stall, hold
+
+    def memory(self, jitter=0, faults=0):
+        """How external memory answers, where there is one: late and in pieces, and some reads with an error."""
+        self.reads_fail = faults != 0
+        if "memory" in INFO:
+            self.dut.memory_jitter.value, self.dut.memory_faults.value = jitter, faults
 
     async def soft_reset(self):
         """As a driver has to: stop the stream, reset, let what is on offer be taken, and drop that as well; then wait
@@ -260,7 +269,9 @@ class Host:
         outputs = [await self.sink.frames.get() for _ in range(count)]
         if self.dut.running.value:
             await FallingEdge(self.dut.running)
-        await self.regs.expect(status=DONE, frames_done=count if total is None else total)
+        status = await self.regs.read("status")
+        assert status in ((DONE, DONE | READ_ERROR) if self.reads_fail else (DONE,)), f"status is {status:#x}"
+        await self.regs.expect(frames_done=count if total is None else total)
         return outputs
 
     async def batch(self, inputs, ideal, meanwhile):
@@ -270,6 +281,8 @@ class Host:
         await self.wait(4)
         await self.start(len(inputs), ideal)
         status = await self.regs.read("status")
+        if self.reads_fail:
+            status &= ~READ_ERROR
         assert status == BUSY or not self.dut.running.value, f"status is {status}, not {BUSY}, right after the start"
         if meanwhile is not None:
             await meanwhile()

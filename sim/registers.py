@@ -8,8 +8,11 @@ MAP = json.loads((Path(__file__).resolve().parent / "registers.json").read_text(
 REGISTER = {register["name"].lower(): register["offset"] for register in MAP["registers"]}
 """Addresses."""
 FIELDS = {register["name"].lower(): register["fields"] for register in MAP["registers"]}
-ONLY_WITH_MODES = [register["name"].lower() for register in MAP["registers"] if register["several_modes"]]
-"""Registers that a design of one mode does not have."""
+ONLY_WITH = {
+    only: [register["name"].lower() for register in MAP["registers"] if register["only_with"] == only]
+    for only in ("modes", "memory")
+}
+"""Registers that only designs of several modes, and those that stream weights, have."""
 COUNTERS, COUNTERS_CHUNK, COUNTERS_JOB, MAX_CHUNKS = (
     MAP["counters"][key] for key in ("offset", "chunk_stride", "job_stride", "chunks")
 )
@@ -32,7 +35,11 @@ def reset_values():
     }
 
 
+WHOLE_WORDS = ("mode", "weights_lo", "weights_hi")
+"""Registers that take no part of a word."""
 START, SOFT_RESET = bits("ctrl", "start"), bits("ctrl", "soft_reset")
 IDLE, BUSY, DONE = 0, bits("status", "busy"), bits("status", "done")
 """What STATUS says before a batch, in it, and after it."""
+READ_ERROR = bits("status", "read_error")
+"""What it says besides where external memory answered a read with an error."""
 ID = reset_values()["id"]

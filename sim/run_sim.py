@@ -25,8 +25,8 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 ONE_MODE_TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
-TESTS = (*ONE_MODE_TESTS, "modes")
-"""Tests of bench.py; the last one is for designs of several modes."""
+TESTS = (*ONE_MODE_TESTS, "memory", "modes")
+"""Tests of bench.py; the last two are for designs that stream weights from external memory, and of several modes."""
 GIVEN = "given"
 """The test of bench.py that simulates the frames of a file, of which no outputs are known."""
 PYTHON_PACKAGES = {
@@ -307,6 +307,12 @@ def n_modes(info):
     return len(info.get("modes", ["one"]))
 
 
+def tests_of(info):
+    """The tests of bench.py that a design has."""
+    lacks = {"memory": "memory" not in info, "modes": n_modes(info) == 1}
+    return tuple(name for name in TESTS if not lacks.get(name))
+
+
 def run(bundle, runner, info, predictions, frames, mode, tests, seed, build_dir, extra=None):
     """One simulation of an already compiled model; `extra`: more variables of the bench's environment."""
     for name in ("trace.txt", "result.json", "results.xml"):
@@ -437,10 +443,9 @@ def check(parser, args):
     """The tests to run. Raises Unusable if this is not a bundle, or a tool is not there."""
     try:
         changed = changed_files(args.bundle)
-        several = n_modes(json.loads((args.bundle / "bundle.json").read_text())) > 1
+        there = tests_of(json.loads((args.bundle / "bundle.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
-    there = TESTS if several else ONE_MODE_TESTS
     tests = there if args.tests is None else tuple(args.tests.split(","))
     if set(tests) - set(there) or "cycles" not in tests:
         parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")

@@ -13,7 +13,7 @@ from math import lcm
 import numpy as np
 
 from nba.core.errors import DeadlockError
-from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Place, Ring, WeightMemory
+from nba.ir.accelerator import HOST, MAX_BANKS, Accelerator, Chunk, Job, Place, Ring, Turn, WeightMemory
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import (
     MASTER_BITS,
@@ -563,8 +563,8 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
     """`accelerator` with the weights of a `share` of its jobs that may stream them in external memory, of random width
     and latency; itself if no job may."""
     memory = WeightMemory(
-        bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]), burst=_pick(rng, [1, 2, 4, 16]),
-        slots=_pick(rng, [2, 2, 2, 3, 4]),
+        bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]),
+        burst=_pick(rng, [1, 2, 4, 16]), slots=_pick(rng, [2, 2, 2, 3, 4]),
     )  # fmt: skip
     program = lower(network, accelerator)
     chunks, any_job = [], False
@@ -586,3 +586,22 @@ def own_columns(rng: np.random.Generator, accelerator: Accelerator) -> Accelerat
         for chunk in accelerator.chunks
     ]
     return replace(accelerator, chunks=tuple(chunks))
+
+
+def cut(rng: np.random.Generator, network: Network, chunk: Chunk, *, late: bool = False) -> Chunk:
+    """`chunk` with its jobs in turns of a few rows, in the order that it has without turns. late: some jobs finish
+    their frame at the beginning of the next round."""
+    turns: list[Turn] = []
+    before: list[Turn] = []
+    for j, job in enumerate(chunk.jobs):
+        own: list[Turn] = []
+        for _ in range(job.slices):
+            left = network.result(job.layer).height
+            while left:
+                rows = int(rng.integers(1, left + 1))
+                own.append(Turn(job=j, rows=rows))
+                left -= rows
+        kept = int(rng.integers(1, len(own) + 1)) if late and _chance(rng, 0.7) else len(own)
+        turns += own[:kept]
+        before += [replace(turn, late=1) for turn in own[kept:]]
+    return replace(chunk, turns=(*before, *turns))

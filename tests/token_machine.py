@@ -101,7 +101,7 @@ class Machine:
                 words //= 2
         steps = words * layer.kernel_h * layer.kernel_w
         drain = chunk.pm // chunk.pq
-        slots = ceil(out.width / self.accelerator.pp) * (ceil(out.channels / chunk.pm) // job.slices)
+        slots = ceil(out.width / (chunk.columns or self.accelerator.pp)) * (ceil(out.channels / chunk.pm) // job.slices)
         busy = slots * max(steps, drain)
         levels = (chunk.pn - 1).bit_length()
         windows = []

@@ -21,13 +21,14 @@ from nba.core.version import __version__
 from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
-from nba.emit.memories import hex_lines, weight_image
 from nba.emit.interface import Truth, interface
-from nba.emit.names import expected_name, identifier
+from nba.emit.memories import hex_lines, other_weights, weight_image
+from nba.emit.names import OTHER_WEIGHTS, expected_name, identifier
 from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
 from nba.emit.registers import register_map, render_registers
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
+from nba.ir.accelerator import WeightMemory
 from nba.ir.design import EXACT, Design
 from nba.ir.network import Weights
 from nba.ir.reference import run
@@ -68,6 +69,31 @@ def _json(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
 
+IMAGE_ALIGNMENT = 4096
+"""Bytes that the address of an image is a multiple of."""
+
+
+def _image_beats(program: Program) -> int:
+    """Beats of the image of weights in external memory; 0 where there is none."""
+    memory = program.memory
+    return 0 if memory is None else sum(one.bursts(memory) * memory.burst for one in program.fetches)
+
+
+def _second_image(program: Program, memory: WeightMemory) -> int:
+    """Byte address of the other image in the memory of the bench, behind the first."""
+    return -(-_image_beats(program) * memory.bus_bits // 8 // IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
+
+
+def _memory_json(program: Program, memory: WeightMemory) -> dict[str, int]:
+    return {
+        "bus_bits": memory.bus_bits,
+        "latency_cycles": memory.latency,
+        "burst_beats": memory.burst,
+        "image_bytes": _image_beats(program) * memory.bus_bits // 8,
+        "other_image": _second_image(program, memory),
+    }
+
+
 def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object]:
     latency, interval = design.cost.first_output_latency_cycles, design.cost.interval_cycles
     first, last = design.network.tensors[0], design.network.tensors[-1]
@@ -75,6 +101,7 @@ def _bundle_json(design: Design, program: Program, top: str) -> dict[str, object
     modes = {"modes": [mode._asdict() for mode in mode_bits(design)]} if design.modes else {}
     return {
         **modes,
+        **({"memory": _memory_json(program, program.memory)} if program.memory is not None else {}),
         "format": 1,
         "version": __version__,
         "design_id": design.id,
@@ -153,15 +180,15 @@ def _context(
         "in_bits": program.in_cols * program.in_lanes * program.code_bits,
         "out_bits": program.out_cols * program.out_lanes * program.code_bits,
         "program": program,
-        "image_beats": sum(one.bursts(program.memory) * program.memory.burst for one in program.fetches)
-        if program.memory is not None
-        else 0,
+        "memory_beats": 0
+        if program.memory is None
+        else _second_image(program, program.memory) * 8 // program.memory.bus_bits + _image_beats(program),
         "resources": predict(program, platform),
         "frame_counts": counts,
         "modes": mode_bits(design),
         "leftovers": LEFTOVERS,
         "n_frames": n_frames,
-        "registers": register_map().of(len(design.networks)),
+        "registers": register_map().of(len(design.networks), program.memory is not None),
         "counters": register_map().counters,
     }
 
@@ -180,6 +207,23 @@ def _scripts(context: dict[str, object]) -> dict[str, str]:
     for name in ("bench.py", "control.py", "host.py", "registers.py", "run_sim.py"):
         text[f"sim/{name}"] = (assets.root("sim") / name).read_text(encoding="utf-8")
     return text
+
+
+def _external_memory(
+    design: Design, program: Program, memory: WeightMemory, weights: Weights, x: np.ndarray
+) -> dict[str, str]:
+    """relative path -> text of the external memory of the bench: its contents, the image of weights and behind it
+    another one, and what `x` becomes with that."""
+    other = other_weights(program, weights)
+    images = [weight_image(program, design.network.layers, one) for one in (weights, other)]
+    between = [0] * (_second_image(program, memory) * 8 // memory.bus_bits - len(images[0]))
+    y = run(*design.mode(0, other), x)
+    frames = stream_bytes(y, program.out_cols, program.out_lanes, program.code_bits)
+    return {
+        "sim/nba_memory.v": (assets.root("templates") / "sim" / "nba_memory.v").read_text(encoding="utf-8"),
+        "vectors/weights.mem": hex_lines([*images[0], *between, *images[1]], memory.bus_bits),
+        f"vectors/{OTHER_WEIGHTS}": "".join(f"{f.hex()}\n" for f in frames),
+    }
 
 
 def render_bundle(
@@ -218,10 +262,8 @@ def render_bundle(
         stream_bytes(x, program.in_cols, program.in_lanes, bits),
         (program.out_cols, program.out_lanes, bits),
     )
-    beats = weight_image(program, design.network.layers, weights)
     if program.memory is not None:
-        text["sim/nba_memory.v"] = (assets.root("templates") / "sim" / "nba_memory.v").read_text(encoding="utf-8")
-        text["vectors/weights.mem"] = hex_lines(beats, program.memory.bus_bits)
+        text |= _external_memory(design, program, program.memory, weights, x)
     text["vectors/input.hex"] = "".join(f"{f.hex()}\n" for f in sent)
     for m, y in enumerate(outputs):
         frames = stream_bytes(y, *received)
@@ -231,7 +273,8 @@ def render_bundle(
     files |= vector_files(design.network, x, *outputs)
     if program.memory is not None:
         size = program.memory.bus_bits // 8
-        files[IMAGE] = b"".join(beat.to_bytes(size, "little") for beat in beats)
+        image = weight_image(program, design.network.layers, weights)
+        files[IMAGE] = b"".join(beat.to_bytes(size, "little") for beat in image)
     files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from nba.ir.network import Layer, LayerWeights, Network, Weights
@@ -129,6 +131,17 @@ def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[Lay
         for row in side_by_side(pack_rows(mine, chunk.weight_store_bits), width, per):
             beats += [row >> (part * memory.bus_bits) & mask for part in range(parts)]
     return [*beats, *[0] * (-len(beats) % memory.burst)]
+
+
+def other_weights(program: Program, weights: Weights) -> Weights:
+    """Weights to try another image with: those of every streamed layer in the opposite order, all else as it was."""
+    streamed = {job.layer for chunk in program.chunks for job in chunk.jobs if job.streamed}
+    return tuple(
+        replace(one, weight=np.ascontiguousarray(one.weight.ravel()[::-1].reshape(one.weight.shape)))
+        if i in streamed
+        else one
+        for i, one in enumerate(weights)
+    )
 
 
 def param_memory(chunk: ChunkProgram, modes: tuple[tuple[Network, Weights], ...]) -> str:

@@ -12,7 +12,8 @@ from nba.core import assets
 @lru_cache(maxsize=1)
 def _taken() -> frozenset[str]:
     """Module names of the library and the bench, in lower case: their files lie beside the top module's."""
-    return frozenset(path.stem for path in (assets.root("templates") / "rtl" / "lib").glob("*.v")) | {"nba_tb"}
+    library = (assets.root("templates") / "rtl" / "lib").glob("*.v")
+    return frozenset(path.stem for path in library) | {"nba_tb", "nba_memory"}
 
 
 def identifier(name: str) -> str:
@@ -23,6 +24,10 @@ def identifier(name: str) -> str:
     """
     top = "nba_" + (re.sub(r"[^A-Za-z0-9]+", "_", name).strip("_")[:40] or "design")
     return f"{top}_design" if top.lower() in _taken() else top
+
+
+OTHER_WEIGHTS = "expected_other_weights.hex"
+"""File name of what they become with the other image of weights in external memory (nba.emit.memories)."""
 
 
 def expected_name(mode: int, suffix: str) -> str:

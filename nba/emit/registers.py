@@ -8,7 +8,7 @@ IP-XACT template from it (benchmarks/registers.py), so that emission needs none 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal
 
@@ -26,12 +26,15 @@ DESIGN_HEADER = "nba_design.h"
 FOLDER = "sw"
 """Folder of a bundle that holds these three."""
 Access = Literal["r", "w", "rw"]
+Only = Literal["", "modes", "memory"]
+"""Which designs have a register or field: all, those of several modes, those that stream weights."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Field:
     """Bits `low`..`low + width - 1` of a register. volatile: the machine writes it. reset: None where it depends on the
-    design, or where nothing is said until the machine writes it."""
+    design, or where nothing is said until the machine writes it. In other designs than those that `only_with` names
+    the bits read as 0."""
 
     name: str
     low: int
@@ -39,6 +42,7 @@ class Field:
     access: Access
     volatile: bool
     reset: int | None
+    only_with: Only
     text: str
 
     @property
@@ -54,11 +58,11 @@ class Field:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Register:
-    """A 32-bit word. name: in capitals; offset: in bytes; several_modes: only designs of several modes have it."""
+    """A 32-bit word. name: in capitals; offset: in bytes."""
 
     name: str
     offset: int
-    several_modes: bool
+    only_with: Only
     text: str
     fields: tuple[Field, ...]
 
@@ -103,9 +107,15 @@ class RegisterMap:
     registers: tuple[Register, ...]
     counters: Counters
 
-    def of(self, n_modes: int) -> tuple[Register, ...]:
-        """The registers of a design of `n_modes` modes, without the counters."""
-        return tuple(register for register in self.registers if n_modes > 1 or not register.several_modes)
+    def of(self, n_modes: int, memory: bool) -> tuple[Register, ...]:
+        """The registers of a design of `n_modes` modes, which streams weights from external memory or does not, without
+        the counters."""
+        there = {"", *(["modes"] if n_modes > 1 else []), *(["memory"] if memory else [])}
+        return tuple(
+            replace(register, fields=tuple(field for field in register.fields if field.only_with in there))
+            for register in self.registers
+            if register.only_with in there
+        )
 
     def __getitem__(self, name: str) -> Register:
         return next(register for register in self.registers if register.name == name)
@@ -156,7 +166,8 @@ def render_registers(design: Design, program: Program) -> dict[str, str]:
     context = {
         "version": __version__,
         "design_id": design.id,
-        "registers": registers.of(n_modes),
+        "registers": registers.of(n_modes, program.memory is not None),
+        "memory": program.memory is not None,
         "counters": registers.counters,
         "jobs": [len(chunk.jobs) for chunk in program.chunks],
         "words": words(design.id, len(program.chunks), n_modes),

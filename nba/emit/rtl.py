@@ -58,8 +58,9 @@ class _EdgeView:
 ADDRESS_BITS = 40
 """Bits of an address in external memory."""
 TABLES = (
-    "rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows", "map_rows",
-    "write_slices", "write_back_words", "write_last_words", "read_slices", "read_rows", "read_back_words", "read_counts",
+    "rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows",
+    "map_rows", "write_slices", "write_back_words", "write_last_words",
+    "read_slices", "read_rows", "read_back_words", "read_counts",
 )  # fmt: skip
 
 

@@ -80,8 +80,9 @@ class Design:
 
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
-        chunks do not name multipliers that are in DSP blocks, nor turns or columns of their own where they have none, jobs do not name what
-        they have as PLAIN_JOB, nor the accelerator a price of block RAM that is 0 or a memory that it has not."""
+        chunks do not name multipliers that are in DSP blocks, nor turns or columns of their own where they have none,
+        jobs do not name what they have as PLAIN_JOB, nor the accelerator a price of block RAM that is 0 or a memory
+        that it has not."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring
+from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring, WeightMemory
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
@@ -14,7 +14,7 @@ from nba.ir.rules import Problems, Rule, limit
 from nba.machine.fetches import slice_beats, words_per_row
 from nba.machine.geometry import ceil_div, edge_of, reader_word, stream_columns
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, PAIRED, products
-from nba.machine.program import input_lanes, lower, min_ring_rows
+from nba.machine.program import ChunkProgram, Program, input_lanes, lower, min_ring_rows
 
 MAX_PARALLEL = 4095
 """Largest pm, pn, pq and out_lanes."""
@@ -34,6 +34,8 @@ MAX_BURST_BYTES = 4096
 """Cycles, slices that a chunk has room for, beats and bytes of a burst."""
 MAX_BEATS = 65535
 """Beats of a slice of weights."""
+MAX_BURSTS = 1 << 24
+"""Bursts of the image of weights in external memory, the places that the word of a fetch can name."""
 MAX_TURNS = 4096
 """Turns of a round of a chunk."""
 MAX_BLOCK_LUTS = 4095
@@ -193,10 +195,15 @@ def _multipliers(s: MappedNetwork) -> Problems:
             yield f"{s.chunk(k)}: products is 'lut'; legal for {c.kind}: dsp"
 
 
+def _without_memory(s: MappedNetwork) -> Program:
+    """What the design lowers to, but for the list of fetches, which its own rule checks."""
+    return lower(s.network, replace(s.accelerator, memory=None), s.modes)
+
+
 def _narrow_products(s: MappedNetwork) -> Problems:
     if all(c.products == "dsp" for c in s.accelerator.chunks):
         return
-    for k, c in enumerate(lower(s.network, s.accelerator, s.modes).chunks):
+    for k, c in enumerate(_without_memory(s).chunks):
         if c.products == "lut" and products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing) == IN_LUTS:
             yield f"{s.chunk(k)}: products is 'lut'; legal for products of less than 9 bits: dsp (they take none)"
 
@@ -223,7 +230,7 @@ def _slices(s: MappedNetwork) -> Problems:
         for j, job in enumerate(c.jobs):
             what, layer = f"{s.chunk(k)}: slices of job {j} (layer {job.layer})", s.network.layers[job.layer]
             yield from limit(what, job.slices, 1, MAX_SLICES)
-            if job.slices == 1:
+            if job.slices <= 1:
                 continue
             groups = ceil_div(s.network.result(job.layer).channels, c.pm)
             if not c.mixes or layer.groups != 1:
@@ -264,37 +271,51 @@ def _fetch_list(s: MappedNetwork) -> Problems:
     memory = s.accelerator.memory
     if memory is None:
         return
-    program = lower(s.network, replace(s.accelerator, memory=None), s.modes)
-    counts = [0] * len(program.chunks)
+    program = _without_memory(s)
+    counts, bursts = [0] * len(program.chunks), 0
     for k, c in enumerate(program.chunks):
         if not c.slot_words:
             continue
-        turns = [turn for turn in c.turns if c.jobs[turn.job].streamed]
-        # Round and round, a slice is computed to its end before the next one begins.
-        for before, turn in zip([turns[-1], *turns], turns, strict=False):
-            if before.ends != (turn.first == 0):
-                yield (
-                    f"{s.chunk(k)}: slice {turn.slice} of job {turn.job} is computed before the slice of another turn ends; "
-                    "legal: streamed slices one after the other"
-                )
-        counts[k] = sum(turn.first == 0 for turn in turns)
-        words = c.weight_depth + memory.slots * c.slot_words
-        yield from limit(f"{s.chunk(k)}: weight words with {memory.slots} slots", words, 1, MAX_WORDS)
-        beats = slice_beats(c.slot_words, c.weight_width, memory.bus_bits)
-        yield from limit(f"{s.chunk(k)}: beats of a slice", beats, 1, MAX_BEATS)
-        kind = products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing)
-        if c.nested_weight and kind == PAIRED and c.packing == 1:
-            yield f"{s.chunk(k)}: streams weights that it rounds and multiplies in pairs; legal: weights as stored"
-        elif c.nested_weight and words_per_row(c.weight_width, memory.bus_bits) > 1:
-            yield (
-                f"{s.chunk(k)}: streams weights that it rounds, in words of half a beat of {memory.bus_bits} bits or "
-                "less; legal: a narrower port, or weights as stored"
-            )
+        yield from _one_after_the_other(s.chunk(k), c)
+        yield from _store(s.chunk(k), c, memory)
+        for turn in c.turns:
+            if c.jobs[turn.job].streamed and turn.first == 0:
+                counts[k] += 1
+                words = c.jobs[turn.job].slice_words
+                bursts += ceil_div(slice_beats(words, c.weight_width, memory.bus_bits), max(1, memory.burst))
     yield from limit("accelerator: chunks that stream weights", sum(n > 0 for n in counts), 1, MAX_EDGES)
     yield from limit("accelerator: slices of weights in a round", sum(counts), 1, MAX_TURNS)
+    yield from limit(f"accelerator: bursts of {memory.burst} beats of the image of weights", bursts, 1, MAX_BURSTS)
     if memory.order and sorted(memory.order) != [k for k, n in enumerate(counts) for _ in range(n)]:
         legal = ", ".join(f"chunk {k} {n} times" for k, n in enumerate(counts) if n)
         yield f"accelerator: memory.order does not name every slice of a round; legal: {legal}"
+
+
+def _one_after_the_other(what: str, c: ChunkProgram) -> Problems:
+    """Round and round, a slice is computed to its end before the next one begins."""
+    turns = [turn for turn in c.turns if c.jobs[turn.job].streamed]
+    for before, turn in zip([turns[-1], *turns], turns, strict=False):
+        if before.ends != (turn.first == 0):
+            yield (
+                f"{what}: slice {turn.slice} of job {turn.job} is computed before the slice of another turn ends; "
+                "legal: streamed slices one after the other"
+            )
+
+
+def _store(what: str, c: ChunkProgram, memory: WeightMemory) -> Problems:
+    """The store of a chunk that streams weights."""
+    words = c.weight_depth + memory.slots * c.slot_words
+    yield from limit(f"{what}: weight words with {memory.slots} slots", words, 1, MAX_WORDS)
+    beats = slice_beats(c.slot_words, c.weight_width, memory.bus_bits)
+    yield from limit(f"{what}: beats of a slice", beats, 1, MAX_BEATS)
+    kind = products(c.mixes, c.act_bits, c.weight_bits, c.acc_bits, c.packing)
+    if c.nested_weight and kind == PAIRED and c.packing == 1:
+        yield f"{what}: streams weights that it rounds and multiplies in pairs; legal: weights as stored"
+    elif c.nested_weight and words_per_row(c.weight_width, memory.bus_bits) > 1:
+        yield (
+            f"{what}: streams weights that it rounds, in words of half a beat of {memory.bus_bits} bits or "
+            "less; legal: a narrower port, or weights as stored"
+        )
 
 
 def _slice_words(s: MappedNetwork) -> Problems:
@@ -309,7 +330,8 @@ def _slice_words(s: MappedNetwork) -> Problems:
                 continue
             k, slices = sliced[layer]
             if r.rows < height:
-                yield f"{s.ring(i)}: rows is {r.rows}; legal: {height}..{MAX_ROWS}, maps of layer {layer} with its slices"
+                legal = f"{height}..{MAX_ROWS}, the whole map that slices of layer {layer} touch"
+                yield f"{s.ring(i)}: rows is {r.rows}; legal: {legal}"
             if port == "main":
                 continue
             reader = s.accelerator.out_lanes
@@ -318,10 +340,9 @@ def _slice_words(s: MappedNetwork) -> Problems:
             channels = s.network.result(layer).channels
             made = ceil_div(channels, s.accelerator.chunks[k].pm) * s.accelerator.chunks[k].pm
             if made % (slices * reader) or ceil_div(channels, reader) * reader != made:
-                yield (
-                    f"{s.ring(i)}: layer {layer} has {slices} slices of {made // slices} channels, of {channels} in all; "
-                    f"legal: multiples of the {reader} channels of a word, without empty words behind the last"
-                )
+                legal = f"multiples of the {reader} channels of a word, without empty words behind the last"
+                has = f"{slices} slices of {made // slices} channels, of {channels} in all"
+                yield f"{s.ring(i)}: layer {layer} has {has}; legal: {legal}"
 
 
 def _turns(s: MappedNetwork) -> Problems:
@@ -371,7 +392,8 @@ def _within_slices(s: MappedNetwork, k: int, heights: list[int]) -> Problems:
                 height = heights[turn.job]
                 left = height - done[turn.job] % height
                 if turn.rows > left:
-                    yield f"{s.chunk(k)}: turn {i} has {turn.rows} rows of job {turn.job}; legal: {left}, to the slice's end"
+                    legal = f"at most {left}, to the end of its slice"
+                    yield f"{s.chunk(k)}: turn {i} has {turn.rows} rows of job {turn.job}; legal: {legal}"
                 done[turn.job] += turn.rows
 
 
@@ -426,7 +448,7 @@ def _end(chunk: int) -> str:
 
 
 def _memories(s: MappedNetwork) -> Problems:
-    program = lower(s.network, s.accelerator, s.modes)
+    program = _without_memory(s)
     for e in program.edges:
         what = f"edge {_end(e.producer)} -> {_end(e.consumer)} {e.port} lane {e.lane}"
         yield from limit(f"{what}: words per bank", e.depth_words, 1, MAX_WORDS)

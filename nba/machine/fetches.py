@@ -69,11 +69,8 @@ def fetches(
     found = []
     for k in memory.order or in_turns(counts):
         job, piece, stage = uses[k][at[k]]
-        found.append(
-            Fetch(
-                chunk=k, job=job, slice=piece, stage=stage, store=store[k], first_burst=burst, beats=beats[k][at[k]]
-            )  # fmt: skip
-        )
+        size = beats[k][at[k]]
+        found.append(Fetch(chunk=k, job=job, slice=piece, stage=stage, store=store[k], first_burst=burst, beats=size))
         at[k] += 1
         burst += found[-1].bursts(memory)
     return tuple(found)

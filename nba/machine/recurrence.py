@@ -41,8 +41,8 @@ def advance(
     [n_jobs, n_frames, 4].
     position: [n_agents, 3], where every agent stopped: round, turn of the round, row of the turn. n_written,
     n_released: [n_rings], all rows ever written and released; written, released: the cycles of these, those of ring r
-    from base[r] on. n_loaded, n_unloaded: [n_stores], all slices of weights ever read and used up; loaded, unloaded: the
-    cycles of these, those of store s from s * n_fetches * n_frames on.
+    from base[r] on. n_loaded, n_unloaded: [n_stores], all slices of weights ever read and used up; loaded, unloaded:
+    the cycles of these, those of store s from s * n_fetches * n_frames on.
     ready, entered: [n_agents], the cycle from which the next row may be decided, and whether its turn is fetched.
     position, wait, all n_*, ready and entered must come in as zeros. reader_idle: [1], the first cycle in which the
     reader of weights is idle behind the batch.

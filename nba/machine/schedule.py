@@ -49,9 +49,9 @@ class Tables:
     """A Program as flat int64 arrays. Agents: the chunks, then the input stream, then the output stream; jobs and turns
     in agent order, one of each for each stream. Rings are numbered edge by edge.
 
-    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by the column names of nba.machine.recurrence;
-    dests: ring numbers that `DEST` points into; ring_rows, ring_height: [n_rings] rows of the ring and rows of its
-    tensor per frame.
+    jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by
+    the column names of nba.machine.recurrence; dests: ring numbers that `DEST` points into; ring_rows, ring_height:
+    [n_rings] rows of the ring and rows of its tensor per frame.
     """
 
     jobs: np.ndarray
@@ -71,7 +71,8 @@ class Schedule:
     job_start[k][j, f]: first cycle of the first row of job j of chunk k on frame f. job_end[k][j, f]: cycle of the
     last memory write of that job and frame. job_wait[k][j, f, reason]: cycles that rows of the job waited, by
     WAIT_REASONS (each wait is counted for the condition that was met last; ties go to the first reason).
-    row_start[k][j][f, y]: first cycle of every row, those of one slice behind those of another. output_cycle[f]: cycle of the last beat of frame f.
+    row_start[k][j][f, y]: first cycle of every row, those of one slice behind those of another. output_cycle[f]: cycle
+    of the last beat of frame f.
     interval_cycles: between the outputs of frame n_frames // 2 and the one before it, in the middle of the batch where
     neither its beginning nor its end shows; -1 if there is only one frame. batch_cycles: from the start until the last
     frame is out and every agent is idle, as the register CYCLES counts them. All int64.
@@ -226,9 +227,10 @@ def _advance(
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
     return _recurrence(
-        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position, n_written,
-        n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base, np.empty(base[n_rings], np.int64),
-        np.empty(base[n_rings], np.int64), np.empty(room, np.int64), np.empty(room, np.int64),
+        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position,
+        n_written, n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base,
+        np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64),
+        np.empty(room, np.int64), np.empty(room, np.int64),
         np.zeros(n_agents, np.int64), np.zeros(n_agents, np.bool_), reader_idle,
     )  # fmt: skip
 
@@ -292,8 +294,8 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     n_released = np.zeros(flat.ring_rows.size, np.int64)
     reader_idle = np.zeros(1, np.int64)
     if not _advance(
-        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader, n_frames,
-        row_base, row_start, wait, position, n_written, n_released, reader_idle,
+        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader,
+        n_frames, row_base, row_start, wait, position, n_written, n_released, reader_idle,
     ):  # fmt: skip
         raise DeadlockError(
             f"row schedule of {n_frames} frame(s) deadlocks",

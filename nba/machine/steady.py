@@ -47,7 +47,6 @@ from nba.machine.recurrence import (
     STRIDE,
     TURN_FIRST,
     TURN_JOB,
-    TURN_ROWS,
     TURN_SLICE,
     TURN_STAGE,
     UNLOADED,

@@ -34,7 +34,7 @@ RESIDUAL_CYCLES = 9
 RELEASE_CYCLES = 1
 """From the end of a row (that of its last cycle) until the rows of its input are seen released."""
 READER_START_CYCLES = 3
-"""From the first cycle of a batch until the reader of weights may decide its first fetch (templates/rtl/lib/nba_fetch.v)."""
+"""From the first cycle of a batch until the reader of weights may decide its first fetch (nba_fetch)."""
 READER_CYCLES = 4
 """Shortest distance between two decisions of the reader; what a skipped fetch costs it."""
 READ_CYCLES = 1

@@ -15,7 +15,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiResp
 from stepping import begin, parameter, rng
 
 CHANNELS = ["awaddr", "awvalid", "wdata", "wstrb", "wvalid", "bready", "araddr", "arvalid", "rready"]
-INPUTS_STATUS = ["cnt_data", "stat_busy", "stat_done", "stat_frames", "stat_cycles"]
+INPUTS_STATUS = ["cnt_data", "stat_busy", "stat_done", "stat_error", "stat_frames", "stat_cycles"]
 INPUTS = [*(f"s_axil_{name}" for name in CHANNELS), *INPUTS_STATUS]
 HI_KEY = 0x5A5A1234
 MAP = json.loads((Path(__file__).resolve().parent.parent / "registers.json").read_text())
@@ -25,7 +25,9 @@ N_FRAMES, FRAMES_DONE = REGISTER["N_FRAMES"], REGISTER["FRAMES_DONE"]
 CYCLES, CYCLES_HIGH = REGISTER["CYCLES"], REGISTER["CYCLES_HIGH"]
 DESIGN_ID, N_CHUNKS = REGISTER["DESIGN_ID"], REGISTER["N_CHUNKS"]
 MODE, N_MODES = REGISTER["MODE"], REGISTER["N_MODES"]
-"""Registers of a machine of several modes; of another, addresses like those that name nothing."""
+WEIGHTS = (REGISTER["WEIGHTS_LO"], REGISTER["WEIGHTS_HI"])
+"""Registers of a machine of several modes, and of one with external memory; of another, addresses like those that name
+nothing."""
 COUNTERS, CHUNK, JOB = (MAP["counters"][key] for key in ("offset", "chunk_stride", "job_stride"))
 WRITABLE = (CTRL, N_FRAMES)
 
@@ -115,10 +117,13 @@ async def register_map(dut, pause: float) -> None:
     several = n_modes > 1
     assert await get(bus, MODE) == (0, AxiResp.OKAY if several else AxiResp.SLVERR)
     assert await get(bus, N_MODES) == ((n_modes, AxiResp.OKAY) if several else (0, AxiResp.SLVERR))
-    for address in (N_MODES + 4, 0x1000, COUNTERS - 4, COUNTERS + n_chunks * CHUNK):
+    memory = parameter(dut, "MEMORY") != 0
+    for address in WEIGHTS:
+        assert await get(bus, address) == (0, AxiResp.OKAY if memory else AxiResp.SLVERR)
+    for address in (WEIGHTS[1] + 4, 0x1000, COUNTERS - 4, COUNTERS + n_chunks * CHUNK):
         assert await get(bus, address) == (0, AxiResp.SLVERR), hex(address)
-    for address in (*REGISTER.values(), N_MODES + 4, COUNTERS):
-        writable = address in WRITABLE or (several and address == MODE)
+    for address in (*REGISTER.values(), WEIGHTS[1] + 4, COUNTERS):
+        writable = address in WRITABLE or (several and address == MODE) or (memory and address in WEIGHTS)
         expected = AxiResp.OKAY if writable else AxiResp.SLVERR
         assert await put(bus, address, 0) == expected, hex(address)
 
@@ -188,6 +193,32 @@ async def mode_of_the_next_batch(dut, pause: float) -> None:
                 running = chosen
             pulses.clear()
             assert int(dut.cfg_mode.value) == running
+    dut.stat_busy.value = 0
+
+
+@cocotb.test(timeout_time=1, timeout_unit="ms")
+@cocotb.parametrize(pause=[0.0, 0.5])
+async def weights_of_the_next_batch(dut, pause: float) -> None:
+    """Whole words are taken and reach the machine with a start; parts change nothing; an error of a read is shown."""
+    bus, pulses = await ready(dut, pause)
+    memory, rand, chosen, running = parameter(dut, "MEMORY") != 0, rng(pause), [0, 0], 0
+    for trial in range(60):
+        value, part, size = rand.getrandbits(32), rand.randrange(2), rand.choice([4, 4, 4, 1, 2])
+        answer = await bus.write(WEIGHTS[part], (value & ((1 << (8 * size)) - 1)).to_bytes(size, "little"))
+        assert answer.resp == (AxiResp.OKAY if memory and size == 4 else AxiResp.SLVERR), (value, size)
+        if memory and size == 4:
+            chosen[part] = value
+        assert [(await get(bus, address))[0] for address in WEIGHTS] == chosen
+        assert int(dut.cfg_weights.value) == running
+        dut.stat_error.value = rand.randrange(2)
+        assert (await get(bus, STATUS))[0] & 4 == 4 * int(memory and dut.stat_error.value == 1)
+        if trial % 3 == 0:
+            dut.stat_busy.value = rand.randrange(2)
+            await put(bus, CTRL, rand.choice([1, 1, 2]))
+            if pulses and pulses[-1][0] == "start":
+                running = chosen[1] << 32 | chosen[0]
+            pulses.clear()
+            assert int(dut.cfg_weights.value) == running
     dut.stat_busy.value = 0
 
 

@@ -2,13 +2,13 @@
 // nba_memory: an AXI4 read slave with the contents of a file. Simulation only.
 // A burst accepted in cycle a has its first beat in cycle a + LATENCY or in the cycle after the previous beat, whichever
 // is later; then a beat per cycle. ARREADY is always 1. Beats come in the order of the bursts.
-// JITTER 1: random ARREADY and gaps between beats, and a random latency of up to LATENCY + 31 cycles, in the same order.
-// FAULTS 1: about one beat of 64 has a random RRESP; 2: or the wrong RLAST. Data is right in both.
-// +nba_jitter=N, +nba_faults=N and +nba_seed=N take the place of the parameters JITTER, FAULTS and SEED.
+// cfg_jitter 1: random ARREADY and gaps between beats, and a random latency of up to LATENCY + 31 cycles, in the same order.
+// cfg_faults 1: about one beat of 64 has a random RRESP; 2: or the wrong RLAST. Data is right in both.
+// cfg_seed: of all that is random, taken over with rst. All three may change at any time.
 // BUS: beat [bits, power of two] 32 or more. ADDR_W [bits]. BASE: byte address of the first word. FILE: WORDS words of BUS bits.
 // LATENCY 1 or more. QUEUE [bursts, power of two]: as many at a time end the simulation.
-// n_faults counts what a master must not do: a burst withdrawn or changed, narrow, not INCR, or across 4 KB. A beat
-// beyond the file is 0, with RRESP 3.
+// n_faults counts what a master must not do, from power-up on: a burst withdrawn or changed without a reset, narrow, not
+// INCR, or across 4 KB. A beat beyond the file is 0, with RRESP 3.
 `default_nettype none
 module nba_memory #(
   parameter integer BUS     = 128,
@@ -16,14 +16,14 @@ module nba_memory #(
   parameter integer WORDS   = 1024,
   parameter [63:0]  BASE    = 64'd0,
   parameter integer LATENCY = 20,
-  parameter integer JITTER  = 0,
-  parameter integer FAULTS  = 0,
-  parameter integer SEED    = 1,
   parameter integer QUEUE   = 65536,
   parameter         FILE    = "memory.mem"
 ) (
   input  wire              clk,
   input  wire              rst,
+  input  wire              cfg_jitter,
+  input  wire [1:0]        cfg_faults,
+  input  wire [31:0]       cfg_seed,
   input  wire [ADDR_W-1:0] s_axi_araddr,
   input  wire [7:0]        s_axi_arlen,
   input  wire [2:0]        s_axi_arsize,
@@ -60,25 +60,13 @@ module nba_memory #(
   reg [63:0] now;
   reg [63:0] word;
   reg [31:0] rand_q;
-  integer    jitter;
-  integer    faults;
-  integer    seed;
   reg [31:0] wrong;
   assign n_faults = wrong;
   reg                old_valid;
   reg [ADDR_W-1:0]   old_addr;
   reg [7:0]          old_len;
 
-  initial begin
-    jitter = JITTER;
-    faults = FAULTS;
-    seed   = SEED;
-    if ($value$plusargs("nba_jitter=%d", jitter)) jitter = jitter;
-    if ($value$plusargs("nba_faults=%d", faults)) faults = faults;
-    if ($value$plusargs("nba_seed=%d", seed)) seed = seed;
-    rand_q = seed * 32'd2654435761 + 32'd1;
-    if (rand_q == 32'd0) rand_q = 32'd1;
-  end
+  initial wrong = 32'd0;
 
   // What the master offers must stay until it is taken.
   task check;
@@ -98,7 +86,7 @@ module nba_memory #(
       if ({20'd0, s_axi_araddr[11:0]} + ({24'd0, s_axi_arlen} + 32'd1) * BYTES_C > 32'd4096) wrong = wrong + 32'd1;
       q_addr[tail] = {{(64-ADDR_W){1'b0}}, s_axi_araddr};
       q_len[tail]  = s_axi_arlen;
-      q_time[tail] = now + LATE + ((jitter != 0) ? {59'd0, rand_q[8:4]} : 64'd0);
+      q_time[tail] = now + LATE + (cfg_jitter ? {59'd0, rand_q[8:4]} : 64'd0);
       tail = tail + 1'b1;
       held = held + 1;
       if (held >= QUEUE) begin
@@ -115,8 +103,8 @@ module nba_memory #(
       s_axi_rdata  <= (word < WORDS_C) ? word_mem[word[INDEX_W-1:0]] : {BUS{1'b0}};
       s_axi_rresp  <= (word < WORDS_C) ? 2'b00 : 2'b11;
       s_axi_rlast  <= place == q_len[head];
-      if (faults != 0 && rand_q[20:15] == 6'd0) begin
-        if (faults == 2 && rand_q[21]) s_axi_rlast <= place != q_len[head];
+      if (cfg_faults != 2'd0 && rand_q[20:15] == 6'd0) begin
+        if (cfg_faults == 2'd2 && rand_q[21]) s_axi_rlast <= place != q_len[head];
         else s_axi_rresp <= 2'b10 | {1'b0, rand_q[22]};
       end
       if (place == q_len[head]) begin
@@ -133,24 +121,25 @@ module nba_memory #(
     rand_q = rand_q ^ (rand_q << 13);
     rand_q = rand_q ^ (rand_q >> 17);
     rand_q = rand_q ^ (rand_q << 5);
-    check;
-    if (s_axi_arvalid && s_axi_arready) accept;
+    if (!rst) check;
+    if (!rst && s_axi_arvalid && s_axi_arready) accept;
     now = now + 64'd1;
     if (!s_axi_rvalid || s_axi_rready) begin
       s_axi_rvalid <= 1'b0;
       s_axi_rdata  <= {(BUS/32){rand_q}};
       s_axi_rlast  <= rand_q[30];
-      if (held != 0 && now >= q_time[head] && !(jitter != 0 && rand_q[12])) offer;
+      if (held != 0 && now >= q_time[head] && !(cfg_jitter && rand_q[12])) offer;
     end
-    s_axi_arready <= jitter == 0 || rand_q[13];
+    s_axi_arready <= !cfg_jitter || rand_q[13];
     if (rst) begin
       head  = {QUEUE_W{1'b0}};
       tail  = {QUEUE_W{1'b0}};
       held  = 0;
       place = 8'd0;
       now   = 64'd0;
-      wrong = 32'd0;
       old_valid = 1'b0;
+      rand_q = cfg_seed * 32'd2654435761 + 32'd1;
+      if (rand_q == 32'd0) rand_q = 32'd1;
       s_axi_arready <= 1'b0;
       s_axi_rvalid  <= 1'b0;
     end

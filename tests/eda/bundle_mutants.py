@@ -48,10 +48,10 @@ PLANTED: tuple[Planted, ...] = (
     _p("top", "(last_frame || out_done_q) && !core_busy", "(last_frame || out_done_q)", "cycles", BUSY_ON),
     _v("top", "      cycle_q    <= 64'd0;\n    end\n    if (rst", "    end\n    if (rst", "batches"),
     # ---- STATUS
-    _p("nba_axil", "{30'd0, done_q, stat_busy || start_q}", "{30'd0, 1'b1, stat_busy || start_q}"),
+    _p("nba_axil", "stat_error, done_q, stat_busy || start_q}", "stat_error, 1'b1, stat_busy || start_q}"),
     _v("nba_axil", "if (start_q || soft_rst_q) done_q", "if (soft_rst_q) done_q"),
     _v("nba_axil", "if (start_q || soft_rst_q) done_q", "if (start_q) done_q"),
-    _v("nba_axil", "{30'd0, done_q, stat_busy || start_q}", "{30'd0, done_q, start_q}", "cycles"),
+    _v("nba_axil", "stat_error, done_q, stat_busy || start_q}", "stat_error, done_q, start_q}", "cycles"),
     _v("top", ".stat_busy     (running_q || busy)", ".stat_busy     (in_busy)"),
     # ---- CYCLES: the high word
     _p("nba_axil", "A_CYCLE_HI: rdata_d = cycles_hi_q;", "A_CYCLE_HI: rdata_d = stat_cycles[63:32];"),
@@ -71,7 +71,7 @@ PLANTED: tuple[Planted, ...] = (
     _v("nba_axil", "if (wstrb_q[0]) n_frames_q", "if (wstrb_q != 4'd0) n_frames_q"),
     _p("nba_axil", "waddr_q == A_CTRL && wstrb_q[0];", "waddr_q == A_CTRL;"),
     _v("nba_axil", "if (exec && waddr_q == A_N_FRAMES)", "if (exec && waddr_q[2:0] == A_N_FRAMES[2:0])"),
-    _p("nba_axil", "(waddr_q == A_CTRL || waddr_q == A_N_FRAMES || mode_ok) ? OKAY : SLVERR", "OKAY"),
+    _p("nba_axil", "(waddr_q == A_CTRL || waddr_q == A_N_FRAMES || mode_ok || weights_ok) ? OKAY : SLVERR", "OKAY"),
     # ---- starts
     _p("nba_axil", "!wdata_q[1] && !stat_busy && !start_q", "!wdata_q[1] && !start_q"),
     _v("nba_axil", "ctrl_we && wdata_q[0] &&", "ctrl_we && (wdata_q[2:0] != 3'd0) &&"),

@@ -9,7 +9,8 @@ module decoder_sweep #(
   parameter [31:0]  VERSION   = 32'h00000001,
   parameter [31:0]  DESIGN_ID = 32'h00000000,
   parameter integer N_CHUNKS  = 1,
-  parameter integer N_MODES   = 1
+  parameter integer N_MODES   = 1,
+  parameter integer MEMORY    = 0
 );
   localparam integer WORDS = 16384;
   localparam integer FINE  = 32;
@@ -34,6 +35,7 @@ module decoder_sweep #(
   wire        soft_rst;
   wire [31:0] frames;
   wire [3:0]  mode;
+  wire [63:0] weights;
   wire [7:0]  chunk;
   wire [6:0]  job;
   wire        last;
@@ -42,7 +44,8 @@ module decoder_sweep #(
     .VERSION  (VERSION),
     .DESIGN_ID(DESIGN_ID),
     .N_CHUNKS (N_CHUNKS),
-    .N_MODES  (N_MODES)
+    .N_MODES  (N_MODES),
+    .MEMORY   (MEMORY)
   ) u_dut (
     .clk           (clk),
     .rst           (rst),
@@ -67,6 +70,8 @@ module decoder_sweep #(
     .soft_rst_pulse(soft_rst),
     .cfg_frames    (frames),
     .cfg_mode      (mode),
+    .cfg_weights   (weights),
+    .stat_error    (high),
     .cnt_chunk     (chunk),
     .cnt_job       (job),
     .cnt_end       (last),

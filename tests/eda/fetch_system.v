@@ -35,6 +35,7 @@ module fetch_system #(
   output wire [N_TARGETS*WIDTH-1:0] m_word
 );
   localparam [39:0] BASE = 40'h12_3456_7000;
+  localparam [31:0] FAULTS_C = FAULTS;
 
   wire [N_TARGETS-1:0] free;
   wire [N_TARGETS-1:0] beat_valid;
@@ -58,12 +59,13 @@ module fetch_system #(
     .BUS    (BUS),
     .WORDS  (WORDS),
     .BASE   ({24'd0, BASE}),
-    .LATENCY(LATENCY),
-    .JITTER (JITTER),
-    .FAULTS (FAULTS)
+    .LATENCY(LATENCY)
   ) u_memory (
     .clk          (clk),
     .rst          (axi_rst),
+    .cfg_jitter   (JITTER != 0),
+    .cfg_faults   (FAULTS_C[1:0]),
+    .cfg_seed     (32'd1),
     .s_axi_araddr (araddr),
     .s_axi_arlen  (arlen),
     .s_axi_arsize (arsize),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Planted bugs of the stream, memory and host modules, and of those that stream weights. Each names who must find it:
-the proof, the bench, or both."""
+"""Planted bugs of the stream, memory and host modules, and of those that stream weights. Each names who must find
+it: the proof, the bench, or both."""
 
 from __future__ import annotations
 
@@ -68,6 +68,12 @@ MUTANTS: tuple[Mutant, ...] = (
     _mutant("nba_axil", "if (start_d) cfg_mode_q <= mode_q;", "cfg_mode_q <= mode_q;", 1, 1),
     _mutant("nba_axil", "4'hF && wdata_q < MODES", "4'hF && wdata_q <= MODES", 1, 1),
     _mutant("nba_axil", "wstrb_q == 4'hF && wdata_q < MODES", "wdata_q < MODES", None, 1),
+    # The address of the weights changes in flight; its words are taken for each other; a part of a word is taken; an
+    # error of a read is shown where there is no memory.
+    _mutant("nba_axil", "if (start_d) cfg_weights_q <= weights_q;", "cfg_weights_q <= weights_q;", 2, 2),
+    _mutant("nba_axil", "A_WEIGHTS_LO) weights_q[31:0]", "A_WEIGHTS_HI) weights_q[31:0]", None, 2),
+    _mutant("nba_axil", "waddr_q == A_WEIGHTS_HI) && wstrb_q == 4'hF", "waddr_q == A_WEIGHTS_HI)", None, 2),
+    _mutant("nba_axil", "MEMORY != 0 && stat_error", "stat_error", None, 0),
     # A row of one beat takes one cycle.
     _mutant("nba_host_in", "(BEATS == 1) ? state_q == ST_PAD : fire && row_last", "fire && row_last", 1, 1),
     _mutant("nba_host_in", "assign tok_start_pulse = want && tok_free;", "assign tok_start_pulse = want;", 0, 0),

@@ -5,6 +5,21 @@ from __future__ import annotations
 
 from runner import Params
 
+SLICED_RINGS: tuple[Params, ...] = (
+    {"ROWS": 5, "ROW_WORDS": 6, "RING_WORDS": 30, "BASE": 3, "INIT_WORDS": 24, "STEP_WORDS": 6, "LAST_WORDS": 12}
+    | {"HEIGHT": 4, "MAP": 4, "W_SLICES": 3, "W_BACK": 14, "W_LAST": 2}
+    | {"R_SLICES": 2, "R_ROWS": 3, "R_BACK": 18, "R_COUNT": 0},
+    {"ROWS": 4, "ROW_WORDS": 6, "RING_WORDS": 24, "BASE": 0, "INIT_WORDS": 0, "STEP_WORDS": 6, "LAST_WORDS": 3}
+    | {"HEIGHT": 1, "MAP": 3, "W_SLICES": 2, "W_BACK": 15, "W_LAST": 3}
+    | {"R_SLICES": 2, "R_ROWS": 3, "R_BACK": 15, "R_COUNT": 1},
+    {"ROWS": 3, "ROW_WORDS": 2, "RING_WORDS": 6, "BASE": 1, "STEP_WORDS": 2, "LAST_WORDS": 2, "HEIGHT": 3, "MAP": 3}
+    | {"R_SLICES": 3, "R_ROWS": 3, "R_BACK": 2},
+    {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "STEP_WORDS": 4, "LAST_WORDS": 4, "HEIGHT": 3, "MAP": 2}
+    | {"W_SLICES": 4, "W_BACK": 9, "W_LAST": 1},
+)
+"""Rings whose jobs have slices: of both sides, once with a residual operand; of the reader; of the writer. The words
+are those of nba.machine.program: back by the map, and on by the words of a slice."""
+
 LINT: dict[str, tuple[Params, ...]] = {
     "nba_skid": ({"W": 1}, {"W": 9}),
     "nba_fifo": ({"W": 1, "DEPTH": 2}, {"W": 8, "DEPTH": 5}, {"W": 33, "DEPTH": 16}),
@@ -22,6 +37,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"N_CHUNKS": 48, "VERSION": 0x7FFFFFFF, "DESIGN_ID": 12345},
         {"N_CHUNKS": 2, "N_MODES": 2},
         {"N_CHUNKS": 2, "N_MODES": 16},
+        {"N_CHUNKS": 2, "MEMORY": 1},
     ),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "ROWS": 1, "COL_GROUPS": 1, "CHAN_WORDS": 1},
@@ -38,12 +54,22 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"ROWS": 1, "ROW_WORDS": 1, "RING_WORDS": 1, "STEP_WORDS": 0, "LAST_WORDS": 0},
         {"ROWS": 224, "ROW_WORDS": 56, "RING_WORDS": 12544, "BASE": 700, "INIT_WORDS": 12488, "STEP_WORDS": 112},
         {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 4, "STEP_WORDS": 4, "LAST_WORDS": 8, "HEIGHT": 1},
+        *SLICED_RINGS,
+        {"ROWS": 1, "MAP": 1, "W_SLICES": 255, "R_SLICES": 255, "ROW_WORDS": 255, "RING_WORDS": 255, "W_BACK": 1}
+        | {"W_LAST": 1, "STEP_WORDS": 0, "LAST_WORDS": 0, "HEIGHT": 1},
+    ),
+    "nba_slices": (
+        {"ROWS": 1, "SLICES": 1},
+        {"ROWS": 1, "SLICES": 2},
+        {"ROWS": 4095, "SLICES": 255},
+        {"ROWS": 4, "SLICES": 4},
     ),
     "nba_edge": (
         {"BANKS": 1, "LANES": 1, "WLANES": 1, "DEPTH": 1},
         {"BANKS": 8, "LANES": 6, "WLANES": 3, "DEPTH": 700, "N_RINGS": 3, "BLOCK": 1},
         {"BANKS": 4, "LANES": 16, "WLANES": 16, "DEPTH": 33, "N_RINGS": 63},
         {"BANKS": 2, "LANES": 4, "WLANES": 2, "C_BITS": 16},
+        {"BANKS": 2, "LANES": 4, "WLANES": 2, "W_SLICES": 3, "R_SLICES": 2, "R_COUNT": 1},
     ),
     "nba_writer": (
         {"PP": 1, "BANKS": 1, "LANES": 1, "WLANES": 1},
@@ -83,6 +109,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PER_CHANNEL": 1, "PP": 8, "BANKS": 8, "N_DST": 3},
         {"PP": 4, "BANKS": 4, "N_SRC": 3, "N_RES": 2, "N_TURNS": 7, "MAX_STAGE": 2},
         {"PP": 2, "BANKS": 4, "DEGREE": 2},
+        {"SLICED": 1, "N_TURNS": 9},
     ),
     "nba_operands": (
         {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "PP": 2, "BANKS": 8, "W_BLOCK": 1, "W_DEPTH": 700},
@@ -174,6 +201,8 @@ LINT: dict[str, tuple[Params, ...]] = {
         },
         {"PM": 2, "PN": 3, "PP": 8, "BANKS": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
         {"PM": 2, "PN": 2, "PP": 7, "BANKS": 14, "DEGREE": 2, "WIDE": 1, "PACK": 1, "PQ": 2, "HAS_RES": 1},
+        {"PM": 2, "PN": 2, "PQ": 1, "SLICED": 1, "N_TURNS": 12, "N_JOBS": 3, "HAS_RES": 1, "W_DEPTH": 60000}
+        | {"W_BLOCK": 1},
     ),
 }
 
@@ -184,7 +213,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 6, "DEPTH": 4, "AW": 3, "SUB_W": 2, "BLOCK": 1},
         {"WIDTH": 4, "DEPTH": 3, "AW": 2, "SUB_W": 4, "BLOCK": 0},
     ),
-    "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}),
+    "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}, {"N_CHUNKS": 3, "MEMORY": 1}),
     "nba_host_in": (
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 3, "COL_GROUPS": 3, "CHAN_WORDS": 2},
         {"PP": 1, "LANES": 1, "DATA_W": 2, "ROWS": 2, "COL_GROUPS": 1, "CHAN_WORDS": 1},
@@ -193,7 +222,9 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {},
         {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
         {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 5, "STEP_WORDS": 8, "LAST_WORDS": 4, "HEIGHT": 6},
+        *SLICED_RINGS,
     ),
+    "nba_slices": ({"ROWS": 3, "SLICES": 2}, {"ROWS": 4, "SLICES": 5}, {"ROWS": 1, "SLICES": 3}),
     "nba_walk": (
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 2, "DEGREE": 2},
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 4, "DEGREE": 4},
@@ -247,6 +278,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
     "nba_axil": (
         {"N_CHUNKS": 3, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
         {"N_CHUNKS": 2, "N_MODES": 5, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
+        {"N_CHUNKS": 2, "MEMORY": 1, "VERSION": 0x00010203, "DESIGN_ID": 0x1CAFE5A5},
     ),
     "nba_host_in": (
         {"PP": 2, "LANES": 2, "ROWS": 3, "COL_GROUPS": 2, "CHAN_WORDS": 3},

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, TURN_SEED
+from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, SLICE_SEED, TURN_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +23,19 @@ def _m(module: str, old: str, new: str, seed: int | None, proof: int | None = No
     return CoreMutant(mutant=Mutant(module=module, old=old, new=new, proof=params), seed=seed)
 
 
+def _ring_pointer(side: str, choice: str, always: str) -> tuple[str, str]:
+    """The step of a ring's pointer behind the last row of a slice, and the same without a choice."""
+    other = {"w": "W_BACK", "r": "R_BACK"}[side]
+    row = {"w": "!write_end ? W_OVER", "r": "!r_end ? STEP_OVER"}[side]
+    begin = (
+        f"{choice}_C[OFF_W-1:0] : {other}_C[OFF_W-1:0]);\n  wire [OFF_W:0]   {side}_over = {{1'b0, {side}_off_q}} + "
+    )
+    return (
+        f"{begin}({row} : {choice}_OVER : {other}_OVER);",
+        f"{begin}({row} : {always}_OVER);".replace(f"{choice}_C[OFF_W-1:0] : {other}_C", f"{always}_C"),
+    )
+
+
 _LATE = "reg late_q;\n  always @(posedge clk) late_q <= xfer_q[WAIT-1];\n  assign xfer = late_q;"
 
 MUTANTS: tuple[CoreMutant, ...] = (
@@ -32,7 +45,12 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "free_q   <= in_use_q[CNT_W-1] || in_use_q <", "free_q   <= in_use_q <", None, 0),
     _m("nba_ring", "!ready_q[CNT_W-1] && ready_q >= need", "ready_q >= need", 1, 0),
     _m("nba_ring", "ready_q >= need", "ready_q > need", 52, 0),
-    _m("nba_ring", "rnext_last ? LAST_C[OFF_W-1:0] : STEP_C[OFF_W-1:0]", "STEP_C[OFF_W-1:0]", 1),
+    _m(
+        "nba_ring",
+        "r_sum  = r_off_q + (!r_end ? STEP_C[OFF_W-1:0] : r_last ? LAST_C[OFF_W-1:0] : R_BACK_C[OFF_W-1:0]);",
+        "r_sum  = r_off_q + STEP_C[OFF_W-1:0];",
+        1,
+    ),
     _m("nba_ring", "r_off_q  <= INIT_C[OFF_W-1:0]", "r_off_q  <= {OFF_W{1'b0}}", 88),
     _m("nba_ring", "w_over[OFF_W] ? w_sum : w_over[OFF_W-1:0]", "w_sum", 88, 2),
     # The row that a residual operand is read from lags behind the pointer.
@@ -251,6 +269,39 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # Classes start where those of the other kind of stride do, on either side.
     _m("nba_writer", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
     _m("nba_walk", "((r % g) * part + (r / g) * step)", "((r % g) * part)", COLUMNS_SEED),
+    # Slices. Rows are taken, written, held and released in every slice; a slice does not wait for the whole map, or
+    # waits for rows that it has already.
+    _m("nba_ring", "taken    = start_pulse && start_first;", "taken    = start_pulse;", SLICE_SEED + 11, 3),
+    _m("nba_ring", "written  = done_pulse && write_last;", "written  = done_pulse;", SLICE_SEED + 11),
+    _m("nba_ring", "held     = hold_pulse && hold_last;", "held     = hold_pulse;", SLICE_SEED + 11),
+    _m("nba_ring", "released = release_pulse && release_last;", "released = release_pulse;", SLICE_SEED + 15),
+    _m("nba_ring", "hold_last ? need[CNT_W-1:0] : MAP_C[CNT_W-1:0]", "need[CNT_W-1:0]", SLICE_SEED + 15, 3),
+    _m("nba_ring", " || !start_first;\n    avail_q", ";\n    avail_q", SLICE_SEED + 10, 3),
+    # Pointers: the next frame begins where the next slice would, on either side; a slice where the next frame would;
+    # the rows of residual operands are not counted, or counted when they are held; those of the producer when they
+    # start.
+    _m("nba_ring", *_ring_pointer("w", "write_last ? W_LAST", "W_BACK"), SLICE_SEED + 11),
+    _m("nba_ring", *_ring_pointer("w", "write_last ? W_LAST", "W_LAST"), SLICE_SEED + 11),
+    _m("nba_ring", *_ring_pointer("r", "r_last ? LAST", "R_BACK"), SLICE_SEED + 11),
+    _m("nba_ring", *_ring_pointer("r", "r_last ? LAST", "LAST"), SLICE_SEED + 11),
+    _m("nba_ring", "(R_COUNT != 0) ? release_end : rnext_last", "rnext_last", SLICE_SEED + 15),
+    _m("nba_ring", "(R_COUNT != 0) ? release_last : hold_last", "hold_last", SLICE_SEED + 15),
+    _m("nba_ring", ".row_pulse (done_pulse)", ".row_pulse (start_pulse)", SLICE_SEED + 11),
+    # The count of slices and of their rows: a slice or a row too late; never the first again; one row is not the last.
+    _m("nba_slices", "last_q  <= slice_next ==", "last_q  <= slice_q ==", SLICE_SEED + 11, 0),
+    _m("nba_slices", "end_q <= row_next ==", "end_q <= row_q ==", SLICE_SEED + 11, 0),
+    _m("nba_slices", "first_q <= last_q;", "first_q <= 1'b0;", SLICE_SEED + 10, 0),
+    _m("nba_slices", "end_q   <= ROWS == 1;", "end_q   <= 1'b0;", SLICE_SEED + 11, 2),
+    # A turn ends its frame where it ends the map; its parameters and weights are those of the slice before, of the
+    # first slice.
+    _m("nba_seq", "closes_q <= next_closes;", "closes_q <= next_ends;", SLICE_SEED + 11),
+    _m("nba_seq", "      step_q   <= next_step;\n", "      step_q   <= step_q;\n", SLICE_SEED + 11),
+    _m("nba_seq", "      weight_q <= next_weight;\n", "      weight_q <= weight_q;\n", SLICE_SEED + 11),
+    _m("nba_issue", "w_base_q <= f_w_base + turn_weight;", "w_base_q <= f_w_base;", SLICE_SEED + 11),
+    _m("nba_chunk", "row[P_BASE_AT +: 16] + turn_step;", "row[P_BASE_AT +: 16];", SLICE_SEED + 11),
+    # A ring with the slices of another one in its edge.
+    _m("nba_edge", "{16'd0, W_BACK[gi*16 +: 16]}", "{16'd0, W_BACK[0 +: 16]}", SLICE_SEED + 22),
+    _m("nba_edge", "{16'd0, R_SLICES[gi*16 +: 16]}", "{16'd0, R_SLICES[0 +: 16]}", SLICE_SEED + 26),
     # Groups of output columns that lie side by side: in words of their own; taken for each other.
     _m("nba_host_out", "back ? addr_q - WORD_LAST[AW-1:0] : addr_q + 1'b1", "addr_q + 1'b1", COLUMNS_SEED + 45, 2),
     _m("nba_host_out", "places_q[2*PLACE_W +: PLACE_W]", "places_q[0 +: PLACE_W]", COLUMNS_SEED + 4),

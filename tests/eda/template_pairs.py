@@ -2,8 +2,8 @@
 """Random (network, design) pairs through a simulator: bits against the integer reference, cycles against the schedule.
 
 Everything follows from the seed. A pair runs through its bundle's own bench (sim/bench.py, sim/run_sim.py), in FRAMES
-frames back to back; `thorough` adds a batch of one frame and the tests `stalls`, `blocked`, `resets` and `batches`, and
-for every fourth of the seeds that the tests take also `control`.
+frames back to back; `thorough` adds a batch of one frame and the tests `stalls`, `blocked`, `resets` and `batches`,
+where weights are streamed `memory`, and for every fourth of the seeds that the tests take also `control`.
 """
 
 from __future__ import annotations
@@ -24,18 +24,20 @@ from nba.emit import bundle as emission
 from nba.emit.predicted import predicted_cycles
 from nba.emit.rtl import fits_chain
 from nba.explore.turns import with_rows, with_turns
-from nba.ir.accelerator import Chunk, Turn
+from nba.ir.accelerator import HOST, Accelerator
 from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
+from nba.machine.check import check_accelerator
+from nba.machine.fetches import row_beats, words_per_row
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
 from nba.machine.resources import banks, style
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
-from sim.run_sim import ONE_MODE_TESTS
-from tests.strategies import NetworkLimits, above_least, random_codes, random_pair, sliced
+from sim.run_sim import tests_of
+from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_codes, random_pair, sliced, streamed
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -62,7 +64,11 @@ TURN_SEED = 6_000_000
 """Seeds from here on are networks and engines of every kind above, with a row program in every chunk."""
 SLICE_SEED = 7_000_000
 """Seeds from here on are networks and engines of every kind above but the last, with slices in one job at least; every
-second has turns of a few rows."""
+second has turns of a few rows, every fourth late ones as well. Of three, one has slices in a job with a residual
+operand, one in both jobs of a ring."""
+STREAM_SEED = 8_000_000
+"""Seeds from here on are networks and engines of every kind above but row programs, with weights from external memory;
+two of three have slices, turns of a few rows or late ones besides, and every third chunks with columns of their own."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -110,17 +116,16 @@ def with_row_programs(seed: int) -> Subject:
     return replace(case, seed=seed, design=design, program=program)
 
 
-def _cut(rng: np.random.Generator, network: Network, chunk: Chunk) -> Chunk:
-    """`chunk` with its jobs in turns of a few rows, in the order that it has without turns."""
-    turns = []
-    for j, job in enumerate(chunk.jobs):
-        for _ in range(job.slices):
-            left = network.result(job.layer).height
-            while left:
-                rows = int(rng.integers(1, left + 1))
-                turns.append(Turn(job=j, rows=rows))
-                left -= rows
-    return replace(chunk, turns=tuple(turns))
+def _worth(number: int, network: Network, accelerator: Accelerator) -> bool:
+    """Whether slices are in a job of several rows and, by `number`, in one with a residual operand or in both jobs of a
+    ring; every twelfth pair may have them anywhere."""
+    jobs = {job.layer: job for chunk in accelerator.chunks for job in chunk.jobs if job.slices > 1}
+    if number % 12 == 0:
+        return bool(jobs)
+    rows = any(network.result(i).height > 1 for i in jobs)
+    residual = any(network.layers[i].residual is not None for i in jobs)
+    both = any(ring.tensor - 1 in jobs and ring.consumer in jobs for ring in accelerator.rings)
+    return rows and (True, residual, both)[number % 3]
 
 
 def with_slices(seed: int) -> Subject:
@@ -129,16 +134,50 @@ def with_slices(seed: int) -> Subject:
     kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
     rng = np.random.default_rng([7, seed])
     while True:
-        case = drawn(kind, rng, larger=True)
-        network = case.design.network
-        accelerator = sliced(rng, network, case.design.accelerator)
-        if all(job.slices == 1 for chunk in accelerator.chunks for job in chunk.jobs):
-            continue
-        if number % 2:
-            chunks = tuple([_cut(rng, network, chunk) for chunk in accelerator.chunks])
-            accelerator = replace(accelerator, chunks=chunks)
-        program = lower(network, accelerator)
         try:
+            case = drawn(kind, rng, larger=True)
+            network = case.design.network
+            accelerator = sliced(rng, network, case.design.accelerator)
+            if not _worth(number, network, accelerator):
+                continue
+            if number % 2:
+                late = number % 4 == 3
+                chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+                accelerator = replace(accelerator, chunks=chunks)
+            program = lower(network, accelerator)
+            cost = exact_cost((program,), get(PLATFORM))
+            schedule(program, FRAMES)
+        except DeadlockError:
+            continue
+        design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+        return replace(case, seed=seed, design=design, program=program)
+
+
+def _with_memory(rng: np.random.Generator, number: int, network: Network, accelerator: Accelerator) -> Accelerator:
+    """`accelerator` with what the pair of number `number` from STREAM_SEED on has besides."""
+    if number % 3:
+        accelerator = sliced(rng, network, accelerator)
+    if number % 3 and number % 4 > 1:
+        late = number % 4 == 3
+        chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+        accelerator = replace(accelerator, chunks=chunks)
+    accelerator = streamed(rng, network, accelerator)
+    return own_columns(rng, accelerator) if number // 3 % 3 == 2 else accelerator
+
+
+def with_streams(seed: int) -> Subject:
+    """The pair of a seed from STREAM_SEED on."""
+    number = seed - STREAM_SEED
+    kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
+    rng = np.random.default_rng([8, seed])
+    while True:
+        try:
+            case = drawn(kind, rng, larger=True)
+            network = case.design.network
+            accelerator = _with_memory(rng, number, network, case.design.accelerator)
+            if accelerator.memory is None or check_accelerator(network, accelerator):
+                continue
+            program = lower(network, accelerator)
             cost = exact_cost((program,), get(PLATFORM))
             schedule(program, FRAMES)
         except DeadlockError:
@@ -149,7 +188,9 @@ def with_slices(seed: int) -> Subject:
 
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
-    where there are row programs or slices)."""
+    where there are row programs, slices or weights from external memory)."""
+    if seed >= STREAM_SEED:
+        return with_streams(seed)
     if seed >= SLICE_SEED:
         return with_slices(seed)
     if seed >= TURN_SEED:
@@ -222,9 +263,10 @@ def write_bundle(case: Subject, folder: Path, lib: Path | None = None) -> None:
 def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: bool, lib: Path | None = None) -> RtlRun:
     """Emit and simulate. Raises ToolError if the design does not compile or the simulator breaks off."""
     write_bundle(case, folder / "bundle", lib)
+    info = json.loads((folder / "bundle" / "bundle.json").read_text())
     frames = (FRAMES, 1) if thorough else (FRAMES,)
     tests = (
-        tuple(t for t in ONE_MODE_TESTS if t != "control" or case.seed % CONTROL_EVERY == 0)
+        tuple(t for t in tests_of(info) if t != "control" or case.seed % CONTROL_EVERY == 0)
         if thorough
         else ("cycles",)
     )
@@ -289,6 +331,42 @@ def chained(chunk: ChunkProgram) -> bool:
     """Whether the chunk adds its inputs in chains if its weights fit them."""
     kind = products(chunk.mixes, chunk.act_bits, chunk.weight_bits, chunk.acc_bits, chunk.packing)
     return chains(kind, chunk.degree, chunk.pn)
+
+
+def _features_of_slices(case: Subject) -> dict[str, bool]:
+    jobs = [(chunk, job) for chunk in case.program.chunks for job in chunk.jobs if job.slices > 1]
+    rings = [(edge, ring) for edge in case.program.edges for ring in edge.rings]
+    sliced = [(edge, ring) for edge, ring in rings if max(ring.write_slices, ring.read_slices) > 1]
+    return {
+        "slices": bool(jobs),
+        "slices of several rows": any(job.rows_out > 1 for _, job in jobs),
+        "slices of several channel groups": any(job.m_groups > 1 for _, job in jobs),
+        "slices of a residual": any(job.res_edge is not None for _, job in jobs),
+        "slices read by slices": any(ring.write_slices > 1 and ring.read_slices > 1 for _, ring in sliced),
+        "slices of several column groups": any(job.col_groups > 1 for _, job in jobs),
+        "slices with rings longer than the map": any(ring.rows > ring.map_rows for _, ring in sliced),
+        "slices with rings of one map": any(ring.rows == ring.map_rows for _, ring in sliced),
+        "slices in one of several rings of an edge": any(len(edge.rings) > 1 for edge, _ in sliced),
+        "slices in turns of a few rows": any(
+            turn.rows < chunk.jobs[turn.job].rows_out and chunk.jobs[turn.job].slices > 1
+            for chunk in case.program.chunks
+            for turn in chunk.turns
+        ),
+        "slices of a frame that began a round before": any(
+            turn.late and chunk.jobs[turn.job].slices > 1
+            for chunk in case.design.accelerator.chunks
+            for turn in chunk.turns
+        ),
+        "slices of packed columns": any(job.degree > 1 for _, job in jobs),
+        "slices of strides above 1": any(job.stride_h > 1 for _, job in jobs),
+        "slices in split layout": any(ring.stride > 1 for edge, ring in sliced if ring.write_slices > 1),
+        "slices written in parts": any(edge.lanes > edge.write_lanes for edge, ring in sliced if ring.write_slices > 1),
+        "slices beside whole jobs in a chunk": any(
+            {job.slices > 1 for job in chunk.jobs} == {False, True} for chunk in case.program.chunks
+        ),
+        "slices to the host": any(edge.consumer == HOST and ring.write_slices > 1 for edge, ring in sliced),
+        "slices on a self edge": any(edge.producer == edge.consumer for edge, _ in sliced),
+    }
 
 
 def features(case: Subject) -> Mapping[str, bool]:
@@ -387,6 +465,25 @@ def features(case: Subject) -> Mapping[str, bool]:
         "turns of a frame that began a round before": any(
             turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns
         ),
+        **_features_of_slices(case),
+        "slices streamed": any(job.streamed and job.slices > 1 for _, job, _ in jobs),
+        "weights streamed and on chip in one chunk": any(
+            c.slots and any(job.weight_words for job in c.jobs) for c in program.chunks
+        ),
+        "several stores": len({one.store for one in program.fetches}) > 1,
+        "words side by side in a store": any(
+            words_per_row(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots
+        ),
+        "words of several beats": any(row_beats(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots),
+        "a short last burst": any(
+            one.beats % program.memory.burst for one in program.fetches if program.memory is not None
+        ),
+        "a burst of one beat": program.memory is not None and program.memory.burst == 1,
+        "more than two slots": program.memory is not None and program.memory.slots > 2,
+        "weights streamed at several stages": len({one.stage for one in program.fetches}) > 1,
+        "streamed weights that are rounded": any(c.slots and c.nested_weight for c in program.chunks),
+        "columns of its own, mixing": any(c.pp < program.pp and c.kind == "dense" for c in program.chunks),
+        "columns of its own, per channel": any(c.pp < program.pp and c.kind != "dense" for c in program.chunks),
         "several jobs in a chunk": any(len(chunk.jobs) > 1 for chunk in program.chunks),
         "self edge": any(edge.producer == edge.consumer for edge in program.edges),
         "two lanes": any(edge.lane > 0 for edge in program.edges),

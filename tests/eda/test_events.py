@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from template_pairs import COLUMNS_SEED, PACKED_SEED, Subject, subject
+from template_pairs import COLUMNS_SEED, PACKED_SEED, SLICE_SEED, Subject, subject
 
 from nba.core.tools import run_tool
 from nba.emit.rtl import render_rtl
@@ -18,6 +18,7 @@ pytestmark = pytest.mark.eda
 
 FRAMES = 3
 SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6), *range(COLUMNS_SEED, COLUMNS_SEED + 6))
+SEEDS += (SLICE_SEED + 7, SLICE_SEED + 10, SLICE_SEED + 11)
 
 BENCH = """
 `timescale 1ns/1ns
@@ -137,5 +138,6 @@ def test_residuals_strides_and_packed_columns_occur() -> None:
     cases = [subject(seed) for seed in SEEDS]
     assert any(frame_events(case.program).residuals for case in cases)
     assert any(ring.stride > 1 for case in cases for edge in case.program.edges for ring in edge.rings)
+    assert any(job.slices > 1 for case in cases for chunk in case.program.chunks for job in chunk.jobs)
     assert any(job.stage for case in cases for chunk in case.program.chunks for job in chunk.jobs)
     assert {job.degree for case in cases for chunk in case.program.chunks for job in chunk.jobs} == {1, 2, 4}

@@ -22,7 +22,7 @@ from nba.machine.schedule import schedule
 from nba.synth import compare, synthesise_rtl
 from nba.verify import verify_bundle
 from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
-from sim.run_sim import TESTS
+from sim.run_sim import ONE_MODE_TESTS
 from tests.modes import FRAMES, modes_case
 from tests.strategies import NetworkLimits
 
@@ -101,7 +101,8 @@ def test_icarus(seed: int, n_modes: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("seed", "n_modes"), VERILATOR)
 def test_verilator(seed: int, n_modes: int, tmp_path: Path) -> None:
     _write(seed, n_modes, tmp_path / "bundle")
-    _all_hold(_run(tmp_path, "verilator", seed, TESTS), n_modes, TESTS)
+    tests = (*ONE_MODE_TESTS, "modes")
+    _all_hold(_run(tmp_path, "verilator", seed, tests), n_modes, tests)
 
 
 def test_wide_codes(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from runner import LIB
+from template_pairs import STREAM_SEED, subject
 
 from benchmarks import registers as made
 from nba.core.tools import run_tool
@@ -20,9 +21,13 @@ from tests.tiny import tiny_design
 pytestmark = pytest.mark.eda
 
 SWEEP = Path(__file__).parent / "decoder_sweep.v"
-ONE_MODE = {"VERSION": 0x01020304, "DESIGN_ID": 0x1CAFE5A5, "N_CHUNKS": 3, "N_MODES": 1}
-DESIGNS = (ONE_MODE, {"VERSION": 0xFEDCBA98, "DESIGN_ID": 0xFFFFFFFF, "N_CHUNKS": 48, "N_MODES": 16})
-"""The last one has the most modes, so that each number which fits into MODE is one."""
+ONE_MODE = {"VERSION": 0x01020304, "DESIGN_ID": 0x1CAFE5A5, "N_CHUNKS": 3, "N_MODES": 1, "MEMORY": 0}
+DESIGNS = (
+    ONE_MODE,
+    {"VERSION": 0xFEDCBA98, "DESIGN_ID": 0xFFFFFFFF, "N_CHUNKS": 48, "N_MODES": 16, "MEMORY": 0},
+    ONE_MODE | {"MEMORY": 1},
+)
+"""One has the most modes, so that each number which fits into MODE is one."""
 OKAY, SLVERR = "0", "2"
 Answers = dict[tuple[str, ...], tuple[str, int]]
 
@@ -91,18 +96,18 @@ def differences(registers: RegisterMap, answers: Answers) -> list[str]:
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Answers]:
-    """The answers of a machine of one mode and of one of sixteen."""
-    return {design["N_MODES"]: sweep(design, tmp_path_factory.mktemp("sweep")) for design in DESIGNS}
+    """The answers of a machine of one mode, of one of sixteen, and of one that streams weights."""
+    return {i: sweep(design, tmp_path_factory.mktemp("sweep")) for i, design in enumerate(DESIGNS)}
 
 
-@pytest.mark.parametrize("design", DESIGNS, ids=["one-mode", "modes"])
-def test_the_decoder_answers_as_described(design: dict[str, int], answers: dict[int, Answers]) -> None:
-    assert differences(made.elaborate(made.DESCRIPTION, design), answers[design["N_MODES"]]) == []
+@pytest.mark.parametrize("which", range(len(DESIGNS)), ids=["one-mode", "modes", "memory"])
+def test_the_decoder_answers_as_described(which: int, answers: dict[int, Answers]) -> None:
+    assert differences(made.elaborate(made.DESCRIPTION, DESIGNS[which]), answers[which]) == []
 
 
 MORE = "start @ 0x0; reg { field {} value[31:0]; } more @ 0x8"
 MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
-    "another address": (("} status @ 0x0C;", "} status @ 0x30;"),),
+    "another address": (("} status @ 0x0C;", "} status @ 0x38;"),),
     "changed places": (
         ("} n_frames @ 0x10;", "} n_frames @ 0x14;"),
         ("} frames_done @ 0x14;", "} frames_done @ 0x10;"),
@@ -111,10 +116,13 @@ MUTANTS: dict[str, tuple[tuple[str, str], ...]] = {
     "read only": (('"Number of frames."; sw = rw; hw = r;', '"Number of frames."; sw = r; hw = r;'),),
     "writable": (('"Cycle."; } value[31:0];\n      } start', '"Cycle."; sw = rw; } value[31:0];\n      } start'),),
     "one bit more": (("value[3:0] = 0", "value[4:0] = 0"),),
-    "another bit": (("done[1:1] = 0", "done[2:2] = 0"),),
+    "another bit": (("done[1:1] = 0", "done[3:3] = 0"),),
     "a counter less": (("job[128]", "job[127]"),),
     "a register more": (("start @ 0x0", MORE), ("job[128] @ 0x0 += 0x8", "job[64] @ 0x0 += 0x10")),
     "counters elsewhere": (("chunk[N_CHUNKS] @ 0x4000", "chunk[N_CHUNKS] @ 0x3C00"),),
+    "READ_ERROR in every design": (("      ispresent = MEMORY > 0;\n    } read_error", "    } read_error"),),
+    "WEIGHTS_LO in every design": (("    ispresent = MEMORY > 0;\n  } weights_lo", "  } weights_lo"),),
+    "the words of WEIGHTS changed": (("} weights_lo @ 0x30", "} weights_lo @ 0x38"),),
     "MODE in every design": (("    ispresent = N_MODES > 1;\n  } mode", "  } mode"),),
 }
 
@@ -127,7 +135,7 @@ def test_a_changed_description_is_found(name: str, answers: dict[int, Answers], 
         text = text.replace(old, new)
     changed = tmp_path / "nba.rdl"
     changed.write_text(text)
-    found = [differences(made.elaborate(changed, design), answers[design["N_MODES"]]) for design in DESIGNS]
+    found = [differences(made.elaborate(changed, design), answers[i]) for i, design in enumerate(DESIGNS)]
     assert any(found)
 
 
@@ -138,22 +146,28 @@ def test_what_is_committed_is_what_the_description_says() -> None:
 
 
 @pytest.fixture(scope="module")
-def bundles() -> tuple[dict[str, bytes], dict[str, bytes]]:
-    """The files of a bundle of one mode and of one of three."""
+def bundles() -> tuple[dict[str, bytes], ...]:
+    """The files of a bundle of one mode, of one of three, and of one that streams weights."""
     design, weights, images = modes_case(1, 3)
-    return render_bundle(*tiny_design()), render_bundle(design, weights, images)
+    case = subject(STREAM_SEED)
+    return (
+        render_bundle(*tiny_design()),
+        render_bundle(design, weights, images),
+        render_bundle(case.design, case.weights, case.images),
+    )
 
 
 def _design_words(files: dict[str, bytes]) -> dict[str, int]:
-    """The words of a bundle's design, out of its own header."""
+    """The words of a bundle's design, out of its own header, and whether it streams weights."""
     lines = [line.split() for line in files[f"{FOLDER}/nba_design.h"].decode().splitlines()]
     defined = {cells[1]: cells[2] for cells in lines if cells[:1] == ["#define"] and len(cells) == 3}
-    return {
+    found = {
         name: int(defined[f"NBA_{name}"].rstrip("u"), 16) for name in ("VERSION", "DESIGN_ID", "N_CHUNKS", "N_MODES")
     }
+    return found | {"MEMORY": int("NBA_WEIGHTS_LO_OFFSET" in defined)}
 
 
-@pytest.mark.parametrize("which", [0, 1], ids=["one-mode", "modes"])
+@pytest.mark.parametrize("which", range(3), ids=["one-mode", "modes", "memory"])
 def test_ipxact(which: int, bundles: tuple[dict[str, bytes], ...], tmp_path: Path) -> None:
     """What the exporter gives for this design itself, but for registers that are marked as absent there."""
     numbers = _design_words(bundles[which])
@@ -162,14 +176,15 @@ def test_ipxact(which: int, bundles: tuple[dict[str, bytes], ...], tmp_path: Pat
     found = ElementTree.fromstring(bundles[which][f"{FOLDER}/{IPXACT}"]).find(".//ipxact:addressBlock", made.NS)
     assert wanted is not None
     assert found is not None
-    for absent in [e for e in wanted if e.find("ipxact:isPresent", made.NS) is not None]:
-        wanted.remove(absent)
+    for parent in list(wanted.iter()):
+        for absent in [e for e in parent if e.find("ipxact:isPresent", made.NS) is not None]:
+            parent.remove(absent)
     assert list(map(_shape, found.iter())) == list(map(_shape, wanted.iter()))
     offsets = {
         register.findtext("ipxact:displayName", None, made.NS): register.findtext("ipxact:addressOffset", None, made.NS)
         for register in found.findall("ipxact:register", made.NS)
     }
-    assert offsets == {r.name: f"'h{r.offset:x}" for r in register_map().of(numbers["N_MODES"])}
+    assert offsets == {r.name: f"'h{r.offset:x}" for r in register_map().of(numbers["N_MODES"], numbers["MEMORY"] > 0)}
 
 
 def _shape(element: ElementTree.Element) -> tuple[str, str]:
@@ -205,7 +220,7 @@ def _checks(numbers: dict[str, int]) -> str:
     """A program that prints what in the headers is not as described, and ends with the number of such lines."""
     registers, tests = register_map(), []
     full = made.elaborate(made.DESCRIPTION)
-    for register in registers.of(numbers["N_MODES"]):
+    for register in registers.of(numbers["N_MODES"], numbers["MEMORY"] > 0):
         tests.append(f"NBA_{register.name}_OFFSET == {register.offset}u")
         tests.append(f"offsetof(nba_t, {register.name.lower()}) == {register.offset}u")
         for field in register.fields:

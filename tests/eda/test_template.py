@@ -15,6 +15,8 @@ from template_pairs import (
     COLUMNS_SEED,
     NEW_SEED,
     PACKED_SEED,
+    SLICE_SEED,
+    STREAM_SEED,
     TURN_SEED,
     WIDE_SEED,
     check,
@@ -64,6 +66,12 @@ ADDER_SEEDS = (*range(ADDER_SEED, ADDER_SEED + 6), *range(ADDER_SEED + NEW_SEED,
 TURN_SEEDS = tuple(range(TURN_SEED, TURN_SEED + 60))
 """Row programs in Icarus, TURNS_IN_VERILATOR in Verilator too."""
 TURNS_IN_VERILATOR = (TURN_SEED + 61, TURN_SEED + 65, TURN_SEED + 68)
+SLICE_SEEDS = tuple(range(SLICE_SEED, SLICE_SEED + 40))
+"""Slices in Icarus, SLICES_IN_VERILATOR in Verilator too."""
+SLICES_IN_VERILATOR = (SLICE_SEED + 22, SLICE_SEED + 41, SLICE_SEED + 44, SLICE_SEED + 47)
+STREAM_SEEDS = tuple(range(STREAM_SEED, STREAM_SEED + 40))
+"""Weights from external memory in Icarus, STREAMS_IN_VERILATOR in Verilator too."""
+STREAMS_IN_VERILATOR = (STREAM_SEED + 25, STREAM_SEED + 26, STREAM_SEED + 44, STREAM_SEED + 53)
 BATCH = 5
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -140,6 +148,66 @@ def test_row_programs_in_icarus(first: int, tmp_path: Path, request: pytest.Fixt
 def test_row_programs_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=True)
     assert not outcome.failure, report(outcome)
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("first", SLICE_SEEDS[::BATCH])
+def test_slices_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The first of them thoroughly."""
+    outcomes = [
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
+        for seed in range(first, first + BATCH)
+    ]
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("seed", SLICES_IN_VERILATOR)
+def test_slices_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=True)
+    assert not outcome.failure, report(outcome)
+
+
+def test_a_bundle_with_slices_verifies(tmp_path: Path) -> None:
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
+    case = subject(SLICE_SEED + 11)
+    assert any(job.slices > 1 for chunk in case.design.accelerator.chunks for job in chunk.jobs)
+    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
+    wanted = {"icarus": 3, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("first", STREAM_SEEDS[::BATCH])
+def test_streamed_weights_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One pair of every kind, the first of them thoroughly."""
+    outcomes = [
+        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
+        for seed in range(first, first + BATCH)
+    ]
+    failed = [outcome for outcome in outcomes if outcome.failure]
+    assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("seed", STREAMS_IN_VERILATOR)
+def test_streamed_weights_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=True)
+    assert not outcome.failure, report(outcome)
+
+
+def test_a_bundle_with_streamed_weights_verifies(tmp_path: Path) -> None:
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++, whose weights are tables."""
+    case = subject(STREAM_SEED + 25)
+    assert case.program.memory is not None
+    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
+    wanted = {"icarus": 3, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
 
 
 def test_a_bundle_with_row_programs_verifies(tmp_path: Path) -> None:
@@ -301,7 +369,7 @@ def test_at_least_a_hundred_pairs() -> None:
 
 def test_every_feature_of_the_template_occurs() -> None:
     counts: Counter[str] = Counter()
-    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *TURN_SEEDS[:12]):
+    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *TURN_SEEDS[:12], *SLICE_SEEDS[:30], *STREAM_SEEDS[:30]):
         counts.update({name: int(used) for name, used in features(subject(seed)).items()})
     assert counts
     assert not [name for name, count in counts.items() if count == 0], counts

@@ -21,7 +21,7 @@ from nba.flow.load_layers import load_nests
 from nba.flow.stages.emit import emit
 from nba.ir.decode import decode
 from nba.ir.design import Design
-from nba.ir.network import Weights
+from nba.ir.network import Weights, weights_digest
 from nba.ir.shared import SharedNetworks, load_shared, save_shared
 from nba.learn.space.architecture_file import architecture_from_json, architecture_json
 from nba.learn.space.network import Architecture, skeleton
@@ -31,6 +31,7 @@ from tests.fuzz.outcome import Target
 from tests.fuzz.specs import board_texts
 from tests.modes import modes_case, shared_case
 from tests.spaces import DIGITS_SPACE
+from tests.strategies import NetworkLimits, cut, random_pair, sliced
 from tests.tiny import tiny_design
 
 Case = tuple[Design, Weights]
@@ -41,6 +42,23 @@ def cases() -> tuple[Case, ...]:
     """Small designs, the last one of several modes."""
     design, weights, _ = modes_case(1, 3)
     return (*(tiny_design(seed) for seed in (3, 4, 5)), (design, weights))
+
+
+@cache
+def in_slices() -> Case:
+    """A small design with a row program in every chunk and slices in some of its jobs."""
+    for seed in range(100):
+        rng = np.random.default_rng([seed, 34])
+        pair = random_pair(rng, NetworkLimits(max_channels=24))
+        accelerator = sliced(rng, pair.network, pair.accelerator)
+        if any(job.slices > 1 for chunk in accelerator.chunks for job in chunk.jobs):
+            chunks = tuple([cut(rng, pair.network, chunk) for chunk in accelerator.chunks])
+            design = replace(
+                tiny_design()[0], network=pair.network, accelerator=replace(accelerator, chunks=chunks),
+                weights_sha256=weights_digest(pair.weights),
+            )  # fmt: skip
+            return _costed(design), pair.weights
+    raise AssertionError("none of a hundred pairs has slices")
 
 
 @cache
@@ -70,7 +88,7 @@ def _sample(folder: Path) -> float:
 
 
 def _design(rng: random.Random, folder: Path) -> None:
-    design, weights = rng.choice((*cases(), for_own_board()))
+    design, weights = rng.choice((*cases(), in_slices(), for_own_board()))
     save_design(design, weights, folder)
     pool = (
         mutate.VALUES

@@ -20,7 +20,7 @@ from nba.machine.schedule import schedule, tables
 from tests.strategies import NetworkLimits, random_pair
 from tests.unit.hw_networks import DIGITS, NARROW, SMALL, TINY
 
-FIELDS = ("jobs", "agents", "dests", "ring_rows", "ring_height")
+FIELDS = ("jobs", "turns", "agents", "dests", "ring_rows", "ring_height")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nba.core.errors import DesignError
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn, WeightMemory
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import Cost, Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
@@ -339,14 +339,172 @@ def in_rings(accelerator: Accelerator, **changes: Any) -> Accelerator:
     return replace(accelerator, rings=tuple(replace(r, **changes) for r in accelerator.rings))
 
 
+def in_slices_apart(network: Network, slices: int) -> Accelerator:
+    """Two chunks that share a chain by turns, every job in slices."""
+    accelerator = line_machine(network, alternating=True, pm=2)
+    chunks = [replace(c, jobs=tuple([replace(job, slices=slices) for job in c.jobs])) for c in accelerator.chunks]
+    return replace(accelerator, chunks=tuple(chunks))
+
+
+def in_slices(network: Network, slices: int, *turns: int, rows: int = 4, **engine: int) -> Accelerator:
+    """One chunk of two output channels for a chain, every job in slices. turns: rows of the turns of job 0; the other
+    jobs have one turn a slice."""
+    accelerator = in_rings(line_machine(network, **{"pm": 2, "pn": 2, **engine}), rows=rows)
+    (chunk,) = accelerator.chunks
+    jobs = tuple(replace(job, slices=slices) for job in chunk.jobs)
+    own = [Turn(job=0, rows=n) for n in turns]
+    own += [Turn(job=j, rows=4) for j in range(1, len(jobs)) for _ in range(slices) if turns]
+    return replace(accelerator, chunks=(replace(chunk, jobs=jobs, turns=tuple(own)),))
+
+
+def streamed(accelerator: Accelerator, *which: int, **memory: Any) -> Accelerator:
+    """`accelerator` with the weights of all jobs of those chunks, or of all chunks, in external memory."""
+    chunks = [
+        replace(c, jobs=tuple([replace(job, streamed=True) for job in c.jobs])) if k in which or not which else c
+        for k, c in enumerate(accelerator.chunks)
+    ]
+    port = WeightMemory(**{"bus_bits": 32, "latency": 9, "burst": 4, **memory})
+    return replace(accelerator, chunks=tuple(chunks), memory=port)
+
+
+def without_memory(accelerator: Accelerator) -> Accelerator:
+    return replace(accelerator, memory=None)
+
+
+def one_each(network: Network) -> Accelerator:
+    """A chunk for every layer of a chain."""
+    (chunk,) = line_machine(network).chunks
+    chunks = tuple([replace(chunk, jobs=(job,)) for job in chunk.jobs])
+    return replace(line_machine(network), chunks=chunks)
+
+
+def in_order(accelerator: Accelerator, *turns: int) -> Accelerator:
+    """`accelerator`, of one chunk, with turns of a row of these jobs."""
+    (chunk,) = accelerator.chunks
+    return replace(accelerator, chunks=(replace(chunk, turns=tuple([Turn(job=j, rows=1) for j in turns])),))
+
+
 DEEP = line(300)
+TWO_ROWS = line(2, height=2)
+NESTED = with_layer(0, weight_bits=4)
+FEW = line(32, channels=510)
+LARGE = line(5, channels=4088)
 LONG = line(130)
 TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
+SIX = line(2, height=4, channels=6)
+FIVE = line(2, height=4, channels=5)
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=17), "accelerator: pp is 17; legal: 1..16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=9, packing=2), "accelerator: pp times packing is 18; legal: up to 16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=5, packing=3), "accelerator: packing is 3; legal: 1, 2, 4"),
+    (
+        "columns of a chunk",
+        NETWORK,
+        with_chunk(0, columns=3),
+        "chunk 0 (dense pm=4 pn=2 pq=2): columns is 3; legal: 0, and divisors of pp, 2",
+    ),
+    ("columns of a chunk", NETWORK, with_chunk(1, columns=4), "columns is 4; legal: 0, and divisors of pp, 2"),
+    ("columns of a chunk", NETWORK, with_chunk(1, columns=-1), "columns is -1; legal: 0, and divisors of pp, 2"),
+    (
+        "streamed weights",
+        NETWORK,
+        without_memory(streamed(ACCELERATOR, 0)),
+        "job 1 (layer 2) is streamed, but the accelerator has no memory; legal: a memory, or weights on chip",
+    ),
+    (
+        "streamed weights",
+        NETWORK,
+        streamed(ACCELERATOR),
+        "chunk 1 (depthwise pm=2 pn=1 pq=2): job 0 (layer 1) is streamed; legal for depthwise: weights on chip",
+    ),
+    (
+        "streamed weights",
+        NETWORK,
+        streamed(ACCELERATOR, 7),
+        "accelerator: has a memory, but no job is streamed; legal: no memory",
+    ),
+    (
+        "streamed weights",
+        NETWORK,
+        streamed(ACCELERATOR, 0, bus_bits=48),
+        "memory.bus_bits is 48; legal: 32, 64, 128, 256, 512",
+    ),
+    ("streamed weights", NETWORK, streamed(ACCELERATOR, 0, latency=0), "memory.latency is 0; legal: 1..4095"),
+    ("streamed weights", NETWORK, streamed(ACCELERATOR, 0, latency=4096), "memory.latency is 4096"),
+    ("streamed weights", NETWORK, streamed(ACCELERATOR, 0, slots=1), "memory.slots is 1; legal: 2..8"),
+    ("streamed weights", NETWORK, streamed(ACCELERATOR, 0, slots=9), "memory.slots is 9"),
+    ("streamed weights", NETWORK, streamed(ACCELERATOR, 0, burst=0), "memory.burst is 0; legal: 1..256"),
+    (
+        "streamed weights",
+        NETWORK,
+        streamed(ACCELERATOR, 0, burst=3),
+        "memory.burst is 3 beats of 32 bits; legal: powers of two, up to 4096 bytes",
+    ),
+    (
+        "streamed weights",
+        NETWORK,
+        streamed(ACCELERATOR, 0, burst=128, bus_bits=512),
+        "memory.burst is 128 beats of 512 bits; legal: powers of two, up to 4096 bytes",
+    ),
+    (
+        "fetches",
+        TWO_ROWS,
+        in_order(streamed(in_rings(line_machine(TWO_ROWS), rows=2)), 0, 1, 0, 1),
+        "slice 0 of job 1 is computed before the slice of another turn ends; "
+        "legal: streamed slices one after the other",
+    ),
+    (
+        "fetches",
+        WIDE,
+        streamed(line_machine(WIDE), slots=8),
+        "weight words with 8 slots is 134152200; legal: 1..65535",
+    ),
+    (
+        "fetches",
+        WIDE,
+        streamed(line_machine(WIDE, pm=64, pn=512), bus_bits=32),
+        "beats of a slice is 4194304; legal: 1..65535",
+    ),
+    (
+        "fetches",
+        NESTED,
+        streamed(ACCELERATOR, 0),
+        "streams weights that it rounds and multiplies in pairs; legal: weights as stored",
+    ),
+    (
+        "fetches",
+        NESTED,
+        replace(streamed(ACCELERATOR, 0, bus_bits=128), packing=2),
+        "streams weights that it rounds, in words of half a beat of 128 bits or less; legal: a narrower port",
+    ),
+    (
+        "fetches",
+        line(16),
+        streamed(one_each(line(16))),
+        "accelerator: chunks that stream weights is 16; legal: 1..15",
+    ),
+    (
+        "fetches",
+        FEW,
+        streamed(in_slices_apart(FEW, 255)),
+        "accelerator: slices of weights in a round is 8160; legal: 1..4096",
+    ),
+    (
+        "fetches",
+        LARGE,
+        streamed(in_slices(LARGE, 73, rows=1, pm=8, pn=8), burst=1),
+        "accelerator: bursts of 1 beats of the image of weights is 20889680; legal: 1..16777216",
+    ),
+    *(
+        (
+            "fetches",
+            NETWORK,
+            streamed(ACCELERATOR, 0, order=order),
+            "accelerator: memory.order does not name every slice of a round; legal: chunk 0 2 times",
+        )
+        for order in ((0,), (0, 0, 0), (0, 1), (0, 9), (-1, 0))
+    ),
     ("price of block RAM", NETWORK, replace(ACCELERATOR, block_luts=-1), "block_luts is -1; legal: 0..4095"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=MANY), "number of chunks is 64"),
@@ -433,6 +591,56 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
         with_chunk(1, turns=(Turn(job=1, rows=1),)),
         "chunk 1 (depthwise pm=2 pn=1 pq=2): turn 0: job is 1; legal: 0..0",
     ),
+    ("turns", SIX, in_slices(SIX, 3, 4, 4), "turns of job 0 (layer 0) have 8 rows; legal: 12, 4 of every slice"),
+    (
+        "turns",
+        SIX,
+        in_slices(SIX, 3, 4, 3, 2, 3),
+        "turn 2 has 2 rows of job 0; legal: at most 1, to the end of its slice",
+    ),
+    ("turns", line(60), in_slices(line(60), 255), "number of turns is 15300; legal: 0..4096"),
+    (
+        "slices",
+        NETWORK,
+        with_chunk(1, jobs=(Job(layer=1, slices=2),)),
+        "slices of job 0 (layer 1) is 2; legal for a layer that does not mix all its channels: 1",
+    ),
+    (
+        "slices",
+        with_layer(2, groups=2),
+        with_chunk(0, pm=2, jobs=(Job(layer=0), Job(layer=2, slices=2))),
+        "slices of job 1 (layer 2) is 2; legal for a layer that does not mix all its channels: 1",
+    ),
+    ("slices", SIX, in_slices(SIX, 2), "slices of job 1 (layer 1) is 2; legal: divisors of its 3 groups of 2 channels"),
+    ("slices", SIX, in_slices(SIX, 0), "slices of job 0 (layer 0) is 0; legal: 1..255"),
+    ("slices", SIX, in_slices(SIX, -1), "slices of job 0 (layer 0) is -1; legal: 1..255"),
+    ("slices", SIX, in_slices(SIX, 256), "slices of job 0 (layer 0) is 256; legal: 1..255"),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, rows=3),
+        "ring 0 (tensor 0 -> layer 0, main): rows is 3; legal: 4..32767, the whole map that slices of layer 0 touch",
+    ),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, rows=3),
+        "ring 1 (tensor 1 -> layer 1, main): rows is 3; legal: 4..32767, the whole map that slices of layer 0 touch",
+    ),
+    (
+        "words of slices",
+        SIX,
+        in_slices(SIX, 3, pn=3),
+        "ring 1 (tensor 1 -> layer 1, main): layer 0 has 3 slices of 2 channels, of 6 in all; "
+        "legal: multiples of the 3 channels of a word",
+    ),
+    (
+        "words of slices",
+        FIVE,
+        in_slices(FIVE, 3),
+        "ring 2 (tensor 2 -> host, main): layer 1 has 3 slices of 2 channels, of 5 in all; "
+        "legal: multiples of the 1 channels of a word, without empty words behind the last",
+    ),
     ("write lanes", NETWORK, with_chunk(0, pn=3), "writes pq 2 lanes; legal: divisors of the lanes of chunk 0, 3"),
     ("write lanes", NETWORK, with_chunk(1, pm=3, pq=1), "divisors of the lanes of chunk 1, 3"),
     ("write lanes", NETWORK, replace(ACCELERATOR, out_lanes=3), "divisors of the out_lanes, 3"),
@@ -495,7 +703,10 @@ def test_the_examples_are_legal() -> None:
     assert check_network(NETWORK) == ()
     assert check_weights(NETWORK, WEIGHTS) == ()
     assert check_accelerator(NETWORK, ACCELERATOR) == ()
-    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14)):
+    odd = replace(in_slices(FIVE, 3, pq=2), out_lanes=2)
+    sliced = (SIX, in_slices(SIX, 3)), (SIX, in_slices(SIX, 3, 4, 3, 1, 4)), (FIVE, odd)
+    streams = (NETWORK, streamed(ACCELERATOR, 0, order=(0, 0))), (NETWORK, with_chunk(0, columns=1))
+    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14), *sliced, *streams):
         assert check_network(network) == ()
         assert check_accelerator(network, accelerator) == ()
 
@@ -618,8 +829,15 @@ def test_no_rule_crashes_on_a_damaged_design(seed: int) -> None:
         if rng.random() < 0.5:
             chunks[k] = changed(chunks[k], str(rng.choice(["pm", "pn", "pq"])), value)
         else:
-            chunks[k] = replace(chunks[k], jobs=(*chunks[k].jobs[1:], Job(layer=value, stage=value)))
+            job = chunks[k].jobs[0]
+            others = Job(layer=value, stage=value), replace(job, slices=value), replace(job, streamed=True)
+            chunks[k] = replace(chunks[k], jobs=(*chunks[k].jobs[1:], others[int(rng.integers(3))]))
+            chunks[k] = replace(chunks[k], columns=value if rng.random() < 0.1 else 0)
         rings[r] = changed(rings[r], str(rng.choice(["tensor", "consumer", "rows", "lane"])), value)
-        damaged = replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))
+        port = {"bus_bits": 64, "latency": 5, "burst": 4, "slots": 2, "order": ()}
+        port[str(rng.choice(list(port)[:4]))] = value if rng.random() < 0.5 else 32
+        port["order"] = tuple(rng.integers(-1, len(chunks) + 1, int(rng.integers(0, 4))).tolist())
+        memory = WeightMemory(**port) if rng.random() < 0.5 else None  # type: ignore[arg-type]
+        damaged = replace(accelerator, chunks=tuple(chunks), rings=tuple(rings), memory=memory)
         assert isinstance(check_accelerator(network, damaged), tuple)
         assert isinstance(check_accelerator(network, replace(accelerator, rings=tuple(rings), out_lanes=value)), tuple)
