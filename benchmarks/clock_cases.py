@@ -129,7 +129,13 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({
             "ROWS": 5, "ROW_WORDS": 28, "RING_WORDS": 140, "INIT_WORDS": 112, "STEP_WORDS": 28, "LAST_WORDS": 28,
         }),
+        _case({
+            "ROWS": 112, "ROW_WORDS": 112, "RING_WORDS": 12544, "BASE": 700, "STEP_WORDS": 112, "LAST_WORDS": 112,
+            "HEIGHT": 112, "MAP": 112, "W_SLICES": 4, "W_BACK": 140, "W_LAST": 28, "R_SLICES": 4, "R_ROWS": 112,
+            "R_BACK": 112,
+        }),
     ),
+    "nba_slices": (_case({"ROWS": 224, "SLICES": 64}),),
     "nba_edge": (
         _case({"BANKS": 4, "LANES": 8, "WLANES": 4, "DEPTH": 308, "BLOCK": 1, **_RINGS}, FPGA),
         _case({"BANKS": 2, "LANES": 4, "WLANES": 2, "DEPTH": 64}, FPGA),
@@ -164,6 +170,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({
             "PER_CHANNEL": 1, "PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4,
         }),
+        _case({"PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "SLICED": 1}, FPGA),
     ),
     "nba_operands": (
         _case({"PM": 4, "PN": 8, "PP": 2, "BANKS": 2, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 512,
