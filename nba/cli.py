@@ -148,7 +148,9 @@ def _verify(
     images: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            help="Images for each check (Icarus: at most 2); by default 32, or all that the bundle holds.", min=1
+            help="Images for each check (Icarus: at most 2); by default 32, or all that the bundle holds, and in "
+            "Verilator up to 128 frames, where it takes as many to reach the steady interval.",
+            min=1,
         ),
     ] = None,
     debug: Debug = False,
