@@ -17,6 +17,7 @@ from pydantic import (
 
 from nba.boards.table import unknown_board
 from nba.core.errors import SpecError
+from nba.core.files import expanded
 from nba.core.section import Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, parse_yaml, report, value_at
 from nba.explore.config import ChunkLimits, RunBudgets
@@ -190,7 +191,12 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     if problems or spec is None:
         raise SpecError(report(where, problems))
     for field, path in paths_of(spec).items():
-        spec = _replaced(spec, field, str((folder / path.expanduser()).absolute()))
+        try:
+            spec = _replaced(spec, field, str((folder / expanded(path, field)).absolute()))
+        except SpecError as err:
+            problems.append(str(err))
+    if problems:
+        raise SpecError(report(where, problems))
     return spec
 
 
