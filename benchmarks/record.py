@@ -50,11 +50,14 @@ def headlines(name: str, run: Json) -> dict[str, tuple[int | float, str]]:
 
 
 def keep(name: str, source: Path, wall_s: float) -> None:
-    """Record what the run of an example left in its metrics file `source`. Raises SystemExit if a claim fails."""
+    """Record what the run of an example left in its metrics file `source`. Raises SystemExit if a claim fails,
+    or if the interval in the headlines was not simulated."""
     run = metrics.read(source)
     broken = [line.label for line in metrics.table(run) if line.holds is False]
     if broken:
         sys.exit(f"{source}: these claims do not hold, so nothing is recorded: {', '.join(broken)}")
+    if not run["cycles"]["steady"]["reached"]:
+        sys.exit(f"{source}: the simulated batch is too short for the steady interval; see `verify` of the spec")
     write_atomic(RECORDED / f"{name}.metrics.json", source.read_text(encoding="utf-8"))
     record(wall_key(name), round(wall_s, 1), "s", COMMANDS[name])
     for key, (value, unit) in headlines(name, run).items():

@@ -32,7 +32,7 @@ DOCUMENTS = ("README.md", "benchmarks/RESULTS.md")
 BLOCK = re.compile(r"(<!-- generated: ([a-z0-9-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 SHOWN = (
     "at ", "all bitwidths", "baselines", "DSP", "BRAM", "bit-exact, Verilator",
-    "cycles predicted = simulated, Icarus",
+    "cycles predicted = simulated, Verilator",
 )  # fmt: skip
 """Rows of a switchable run that README shows."""
 CLOCK = RECORDED / "clock.json"

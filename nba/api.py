@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nba.boards import Platform, load_board, names
 from nba.core import assets
+from nba.core.files import expanded
 from nba.core.progress import Progress, Silent
 from nba.core.section import merged
 from nba.core.version import __version__
@@ -94,7 +95,7 @@ def load_spec(
     if data is not None:
         spec = spec.model_copy(update={"dataset": spec.dataset.at(Path(data))})
     if architecture is not None:
-        spec = spec.model_copy(update={"architecture": str(Path(architecture).expanduser().absolute())})
+        spec = spec.model_copy(update={"architecture": str(expanded(architecture, "--architecture").absolute())})
     return spec if seed is None else spec.model_copy(update={"seed": seed})
 
 

@@ -4,7 +4,6 @@ does is a function of nba.api or nba.flow.commands, and how it ends is nba.termi
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -12,6 +11,7 @@ import typer
 
 from nba.boards import names
 from nba.core import assets
+from nba.core.streams import say
 from nba.core.version import __version__
 from nba.terminal import end_with, guard, run_stages, show, show_tools, start
 
@@ -148,7 +148,9 @@ def _verify(
     images: Annotated[
         Optional[int],  # noqa: UP045
         typer.Option(
-            help="Images for each check (Icarus: at most 2); by default 32, or all that the bundle holds.", min=1
+            help="Images for each check (Icarus: at most 2); by default 32, or all that the bundle holds, and in "
+            "Verilator up to 128 frames, where it takes as many to reach the steady interval.",
+            min=1,
         ),
     ] = None,
     debug: Debug = False,
@@ -266,7 +268,7 @@ def _spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
 
         found = load_spec(spec, data=data)
         for line in notes(found):
-            print(f"# {line}", file=sys.stderr)
+            say(f"# {line}")
         check(found)
         print(found.yaml(), end="")
 

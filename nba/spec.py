@@ -17,6 +17,7 @@ from pydantic import (
 
 from nba.boards.table import unknown_board
 from nba.core.errors import SpecError
+from nba.core.files import expanded
 from nba.core.section import Section, with_preset
 from nba.core.yamlfile import dump_yaml, explain, names_a_file, parse_yaml, report, value_at
 from nba.explore.config import ChunkLimits, RunBudgets
@@ -54,9 +55,10 @@ class LearningSchedule(Section):
 
 class Verify(Section):
     """Test images that each implementation must reproduce, all logits, bit for bit, or all that there are; 0 leaves one
-    out (Icarus takes about a hundred times as long as Verilator)."""
+    out (Icarus takes about a hundred times as long as Verilator). verilator: `steady` stands for 32, and for as many
+    more frames, up to 128, as it takes to simulate the steady interval; a number stands for itself."""
 
-    verilator: Images = 32
+    verilator: Images | Literal["steady"] = "steady"
     icarus: Images = 2
     hls: Images = 32
 
@@ -189,7 +191,12 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
     if problems or spec is None:
         raise SpecError(report(where, problems))
     for field, path in paths_of(spec).items():
-        spec = _replaced(spec, field, str((folder / path.expanduser()).absolute()))
+        try:
+            spec = _replaced(spec, field, str((folder / expanded(path, field)).absolute()))
+        except SpecError as err:
+            problems.append(str(err))
+    if problems:
+        raise SpecError(report(where, problems))
     return spec
 
 

@@ -3,7 +3,7 @@
 
 Exit status: 0 what the command claims holds; 1 it does not (a differing output, a missing requirement); 2 the user can
 mend it (spec, file, tool, budget); 3 a defect of nba-codesign; 130 interrupted, 141 nobody reads the output, 143
-terminated.
+terminated. A reader of stderr alone that goes away ends nothing (nba.core.streams).
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import typer
 from nba.core import arithmetic
 from nba.core.errors import DiskError, NbaError, SpecError
 from nba.core.files import disk_error
+from nba.core.streams import lose, nobody_reads, say
 
 if TYPE_CHECKING:
     from nba.doctor import Item
@@ -58,17 +59,21 @@ def _note_thread(failed: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(failed)
 
 
-def _err(text: str) -> None:
+def _err(text: str) -> bool:
     """Print an error; where torchrun started several processes, the first that fails does. Nothing is left to be done
-    where stderr is gone, as after SIGHUP."""
+    where stderr is gone, as after SIGHUP. Returns whether anybody may read what the command writes."""
     team = _joined()
     if isinstance(team, SpecError):
         team = None
     if team is None or team.speaks_first():
-        with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
-        if team is not None:
-            team.spoken()
+        try:
+            say(text)
+        except BrokenPipeError:
+            return False
+        finally:
+            if team is not None:
+                team.spoken()
+    return True
 
 
 def _team() -> Team | None:
@@ -122,10 +127,10 @@ def guard(debug: bool, *, again: str = "") -> Iterator[None]:
             if end is None or (debug and not isinstance(err, KeyboardInterrupt | _Terminated | BrokenPipeError)):
                 raise
             status, text = end
-            if text:
-                _err(f"nba-codesign: {text}")
+            if text and not _err(f"nba-codesign: {text}") and status == 2:
+                status = 141
             if isinstance(err, OSError):
-                _silence()
+                lose(1)
             raise typer.Exit(status) from None
 
 
@@ -175,16 +180,9 @@ def _explained(err: OSError) -> str:
     return str(disk_error(where, err) or f"{where if err.filename else 'system'}: {err.strerror or err}")
 
 
-def _silence() -> None:
-    """What is still to be written to a stdout that takes nothing goes nowhere, instead of failing at the end again."""
-    with suppress(OSError, ValueError, AttributeError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
 def show(title: str, rows: tuple[Line, ...]) -> bool:
     """Print a closing table; returns whether every claim in it holds."""
-    from rich.console import Console
-
+    from nba.core.console import Console
     from nba.flow.metrics import WIDTH, grid
 
     Console(highlight=False, width=None if sys.stdout.isatty() else WIDTH).print(grid(title, rows))
@@ -219,10 +217,10 @@ def end_with(title: str, metrics: Metrics) -> None:
 
 def show_tools(items: Sequence[Item]) -> list[str]:
     """Print what nba.doctor found; returns the names of what is missing and required."""
-    from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    from nba.core.console import Console
     from nba.doctor import platform_line
 
     grid = Table(box=None, pad_edge=False)
@@ -253,18 +251,25 @@ def start(app: Callable[[], object]) -> None:
         print("nba-codesign: standard output is closed; give it a file or a pipe (or /dev/null)", file=sys.stderr)
         sys.exit(2)
     arithmetic.pin()
+    stdout = os.dup(1)  # rich puts another in the place of a pipe that breaks
     try:
         try:
             app()
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        _silence()
+        lose(1)
         sys.exit(141)
     except OSError as err:
         _err(f"nba-codesign: {_explained(err)}")
-        _silence()
+        lose(1)
         sys.exit(2)
+    except SystemExit as err:
+        # So do rich and typer end where the help or a message of theirs meets a pipe that nobody reads.
+        if not isinstance(err.__context__, BrokenPipeError):
+            raise
+        lose(2)
+        sys.exit(141 if nobody_reads(stdout) else 2)
 
 
 def _is_closed(number: int) -> bool:

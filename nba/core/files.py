@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from nba.core.errors import DiskError
+from nba.core.errors import DiskError, SpecError
 
 PART = ".part"
 """End of the names of files that are being written; one that is left is of a process that was killed."""
@@ -34,6 +34,18 @@ def disk_error(path: object, err: OSError) -> DiskError | None:
     """What is wrong with the disk that holds `path`, and what to do; None if `err` is about something else."""
     advice = _ADVICE.get(err.errno or 0)
     return None if advice is None else DiskError(f"{path}: cannot be written: {err.strerror}; {advice}")
+
+
+def expanded(path: Path | str, field: str) -> Path:
+    """`path` with a home folder in place of `~` or `~user`. field: what gives it, an option or a field of a file.
+    Raises SpecError where that folder is not known."""
+    try:
+        return Path(path).expanduser()
+    except (RuntimeError, ValueError):
+        raise SpecError(
+            f"{field}: {str(path)!a:.200}: this machine does not know the home folder that `~` stands for; give the "
+            "path without `~`"
+        ) from None
 
 
 @contextmanager

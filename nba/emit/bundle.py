@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -35,7 +36,7 @@ from nba.ir.reference import run
 from nba.machine.design_file import weights_bytes
 from nba.machine.program import Program, design_programs
 from nba.machine.resources import predict
-from nba.machine.total import exact_cost
+from nba.machine.total import exact_cost, mode_cost, slowest_mode
 
 FRAMES = 32
 """Input frames that a bundle carries."""
@@ -150,6 +151,28 @@ def mode_bits(design: Design) -> tuple[ModeBits, ...]:
     )
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Mode:
+    """A row of the table of modes: bits, and speed by the exact schedule of that mode."""
+
+    bits: ModeBits
+    latency_cycles: int
+    interval_cycles: int
+    slowest: bool
+
+
+def _modes(design: Design, programs: tuple[Program, ...], platform: Platform) -> tuple[_Mode, ...]:
+    slowest = slowest_mode(programs)
+    costs = [mode_cost(program, platform) for program in programs]
+    return tuple(
+        _Mode(
+            bits=bits, latency_cycles=cost.first_output_latency_cycles, interval_cycles=cost.interval_cycles,
+            slowest=mode == slowest,
+        )
+        for mode, (bits, cost) in enumerate(zip(mode_bits(design), costs, strict=True))
+    )  # fmt: skip
+
+
 def _check_cost(design: Design, programs: tuple[Program, ...], platform: Platform) -> None:
     exact = exact_cost(programs, platform)
     wrong = [
@@ -162,9 +185,11 @@ def _check_cost(design: Design, programs: tuple[Program, ...], platform: Platfor
 
 
 def _context(
-    design: Design, program: Program, platform: Platform, counts: list[int], n_frames: int, text: dict[str, str]
-) -> dict[str, object]:
+    design: Design, programs: tuple[Program, ...], platform: Platform, counts: list[int], n_frames: int,
+    text: dict[str, str],
+) -> dict[str, object]:  # fmt: skip
     """What the templates of sim/, synth/ and bundle/ name; text: the hardware files that the scripts list."""
+    program = programs[0]
     return {
         "version": __version__,
         "design_id": design.id,
@@ -185,7 +210,7 @@ def _context(
         else _second_image(program, program.memory) * 8 // program.memory.bus_bits + _image_beats(program),
         "resources": predict(program, platform),
         "frame_counts": counts,
-        "modes": mode_bits(design),
+        "modes": _modes(design, programs, platform) if design.modes else (),
         "leftovers": LEFTOVERS,
         "n_frames": n_frames,
         "registers": register_map().of(len(design.networks), program.memory is not None),
@@ -250,7 +275,7 @@ def render_bundle(
     text: dict[str, str] = render_rtl(design, weights, top, programs)
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
     text |= render_registers(design, program)
-    text |= _scripts(_context(design, program, platform, counts, len(x), text))
+    text |= _scripts(_context(design, programs, platform, counts, len(x), text))
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
     text["sim/schedule.json"] = json.dumps([recurrence_tables(of_mode) for of_mode in programs]) + "\n"

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 FEW = 2
 """Images that Icarus simulates at most where a number is given for all implementations."""
-_IMAGES = 32
-"""Images that are compared where no number is given."""
 
 
 def do_stages(
@@ -60,19 +58,21 @@ def verify_part(bundle: Path, only: Sequence[str], images: int | None, progress:
     """Compare implementations of a bundle with the integer reference and the exact schedule.
 
     only: out of nba.flow.stages.verify.CHECKS; all if empty. images: for each of them (Icarus: at most `FEW`); if
-    None, `_IMAGES`, or all that the bundle holds. Returns the part of the metrics on how it went. Raises NbaError.
+    None, `AT_LEAST`, or all that the bundle holds, and Verilator simulates as many frames as it takes to reach the
+    steady interval. Returns the part of the metrics on how it went. Raises NbaError.
     """
     from nba.flow.stages.verify import CHECKS, require, verify
+    from nba.verify.frames import AT_LEAST
 
     checks = tuple(dict.fromkeys(only or CHECKS))
     wrong = [name for name in checks if name not in CHECKS]
     if wrong:
         raise SpecError(f"--only {wrong[0]}: not known; legal: {', '.join(CHECKS)}")
     require(checks)
-    count = images or _IMAGES
+    count = images or AT_LEAST
     wanted = {name: min(count, FEW) if name == "icarus" else count for name in checks}
     with tempfile.TemporaryDirectory() as work:
-        return verify(bundle, Path(work), wanted, progress, at_most=images is None)
+        return verify(bundle, Path(work), wanted, progress, at_most=images is None, settle=images is None)
 
 
 def synth_part(bundle: Path, progress: Progress) -> Metrics:

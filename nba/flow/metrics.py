@@ -142,14 +142,16 @@ def _compared(predicted: Json, steady: Json) -> str:
 
 
 def _cycles(metrics: Metrics) -> list[Line]:
-    predicted, simulated = _dig(metrics, "cycles.predicted"), _dig(metrics, "cycles.simulated") or {}
+    """A row for every simulator, each about the batch that it simulated."""
     lines = []
-    for name, found in sorted(simulated.items()):
-        holds = found == predicted
-        text = f"yes: {_compared(predicted, _dig(metrics, 'cycles.steady') or {})}" if holds else "NO"
-        title = {"verilator": "Verilator", "icarus": "Icarus"}.get(name, name)
-        lines.append(Line(label=f"cycles predicted = simulated, {title}", value=text, holds=holds))
-    return lines
+    for path in ("cycles", "cycles.shorter"):
+        predicted, steady = _dig(metrics, f"{path}.predicted"), _dig(metrics, f"{path}.steady") or {}
+        for name, found in (_dig(metrics, f"{path}.simulated") or {}).items():
+            holds = found == predicted
+            text = f"yes: {_compared(predicted, steady)}" if holds else "NO"
+            title = {"verilator": "Verilator", "icarus": "Icarus"}.get(name, name)
+            lines.append(Line(label=f"cycles predicted = simulated, {title}", value=text, holds=holds))
+    return sorted(lines, key=lambda line: line.label)
 
 
 def _bounded(label: str, text: str, value: float, limit: float | None, form: str, floor: bool = False) -> Line:

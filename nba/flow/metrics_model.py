@@ -172,20 +172,32 @@ class SteadyFigures(TypedDict):
 
 @_exact
 class ModeCycles(TypedDict):
-    """The interval within a batch, in one mode of a design of several."""
+    """The interval within a batch, in one mode of a design of several, and whether it is the steady one."""
 
     predicted_interval: int
     simulated_interval: int
+    steady: NotRequired[SteadyFigures]
+
+
+@_exact
+class ShorterBatch(TypedDict):
+    """A batch of fewer frames than the largest, in the slowest mode."""
+
+    predicted: Batch
+    simulated: dict[str, Batch]
+    steady: SteadyFigures
 
 
 @_exact
 class CycleFigures(TypedDict, total=False):
-    """What the schedule says, and what the RTL did, by simulator: in the slowest mode, and in short in every mode."""
+    """What the schedule says of the largest batch, and what the RTL did, by simulator: in the slowest mode, and in
+    short in every mode. shorter: the same of a simulator that had fewer frames."""
 
     predicted: Batch
     simulated: dict[str, Batch]
     steady: SteadyFigures
     modes: list[ModeCycles]
+    shorter: ShorterBatch
 
 
 @_exact

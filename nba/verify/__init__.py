@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from nba.machine.program import Program, design_programs
 from nba.machine.settled import reach
 from nba.machine.total import slowest_mode
 from nba.verify.bundle import Checked, check_bundle
+from nba.verify.frames import frames_that_show
 from nba.verify.hls import verify_hls
 from nba.verify.rtl import RtlResult, Simulator, simulate_rtl
 
@@ -25,8 +27,10 @@ class ProgressLike(Protocol):
     def finish(self) -> None: ...
 
 
-def _bits(modes: tuple[RtlResult, ...]) -> dict[str, object]:
-    return _mode_bits(modes[0].images, tuple(result.mismatches for result in modes))
+def _bits(modes: tuple[RtlResult, ...], held: int) -> dict[str, object]:
+    """The part on a simulator; of the frames beyond the `held` images of the bundle, which are the same images again,
+    the outputs count and not the number."""
+    return _mode_bits(min(modes[0].images, held), tuple(result.mismatches for result in modes))
 
 
 def _mode_bits(images: int, mismatches: tuple[int, ...]) -> dict[str, object]:
@@ -45,22 +49,50 @@ def steady_part(program: Program, frames: int) -> dict[str, object]:
     }  # fmt: skip
 
 
-def _add_cycles(cycles: dict[str, object], name: str, batches: tuple[RtlResult, ...], slowest: int) -> None:
-    """Adds to the part of metrics.json on cycles what simulator `name` found: in the slowest mode, and of several modes
-    the interval of each. The last batch of a mode counts."""
-    of_mode = {batch.mode: batch for batch in batches}
-    cycles.setdefault("predicted", of_mode[slowest].predicted)
-    of_simulator = cycles.setdefault("simulated", {})
-    assert isinstance(of_simulator, dict)
-    of_simulator[name] = of_mode[slowest].simulated
-    if len(of_mode) > 1:
-        cycles["modes"] = [
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimulatorRun:
+    """What simulator `name` did in each of the design's modes, in batches of the same size; `slowest`: the mode that
+    the figures of the design are of."""
+
+    name: str
+    batches: tuple[RtlResult, ...]
+    slowest: int
+
+    @property
+    def headline(self) -> RtlResult:
+        """The batch in the slowest mode."""
+        return next(batch for batch in self.batches if batch.mode == self.slowest)
+
+
+def cycles_part(programs: tuple[Program, ...], runs: tuple[SimulatorRun, ...]) -> dict[str, object]:
+    """The part of metrics.json on cycles: the simulators with the largest batch, and apart (`shorter`) one that
+    simulated fewer frames; of several modes the intervals of each, in the largest batch."""
+    sizes = sorted({run.headline.predicted["frames"] for run in runs}, reverse=True)
+    largest, *shorter = (
+        _batch_part(programs, tuple(run for run in runs if run.headline.predicted["frames"] == size)) for size in sizes
+    )
+    for part in shorter:
+        largest["shorter"] = part
+    of_largest = next(run for run in runs if run.headline.predicted["frames"] == sizes[0])
+    if len(of_largest.batches) > 1:
+        largest["modes"] = [
             {
-                "predicted_interval": of_mode[m].predicted["batch_interval_cycles"],
-                "simulated_interval": of_mode[m].simulated["batch_interval_cycles"],
+                "predicted_interval": batch.predicted["batch_interval_cycles"],
+                "simulated_interval": batch.simulated["batch_interval_cycles"],
+                "steady": steady_part(programs[batch.mode], sizes[0]),
             }
-            for m in sorted(of_mode)
+            for batch in sorted(of_largest.batches, key=lambda batch: batch.mode)
         ]
+    return largest
+
+
+def _batch_part(programs: tuple[Program, ...], runs: tuple[SimulatorRun, ...]) -> dict[str, object]:
+    """What simulators say that ran the same batch, in the slowest mode."""
+    predicted = runs[0].headline.predicted
+    return {
+        "predicted": predicted, "simulated": {run.name: run.headline.simulated for run in runs},
+        "steady": steady_part(programs[runs[0].slowest], predicted["frames"]),
+    }  # fmt: skip
 
 
 def _failures(name: str, batches: tuple[RtlResult, ...], n_modes: int) -> Iterator[str]:
@@ -90,48 +122,54 @@ def _hls_bits(checked: Checked, count: int, work: Path) -> dict[str, object]:
     return _mode_bits(result.images, result.by_mode)
 
 
+def _simulate(
+    checked: Checked, programs: tuple[Program, ...], images: dict[str, int], work: Path, progress: ProgressLike,
+    settle: bool,
+) -> tuple[SimulatorRun, ...]:  # fmt: skip
+    """The simulators in `images`, each on a batch of that many frames; with `settle` Verilator on as many more as its
+    steady state takes (nba.verify.frames). Verilator also does the tests with stalls, resets and several batches."""
+    short = ("cycles", "modes") if len(programs) > 1 else ("cycles",)
+    found: list[SimulatorRun] = []
+    for name in (name for name in ("icarus", "verilator") if name in images):
+        frames, tests = images[name], None if name == "verilator" else short
+        if name == "verilator" and settle:
+            frames = frames_that_show(programs, frames)
+        simulator: Simulator = "verilator" if name == "verilator" else "icarus"
+        done = simulate_rtl(checked.folder, simulator, frames=(frames,), work=work / name, tests=tests)
+        found.append(SimulatorRun(name=name, batches=done.batches, slowest=slowest_mode(programs)))
+        progress.advance(1, name)
+    return tuple(found)
+
+
 def verify_bundle(
-    bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike, at_most: bool = False
-) -> dict[str, object]:
+    bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike, at_most: bool = False,
+    settle: bool = False,
+) -> dict[str, object]:  # fmt: skip
     """Compare every implementation named in `images` ("verilator", "icarus", "hls") on that many images; with `at_most`
-    on all that the bundle holds, where these are fewer.
+    on all that the bundle holds, where these are fewer. settle: Verilator simulates more frames than that, the same
+    images again, where its batch would be too short for the steady interval (at most nba.verify.frames.AT_MOST).
 
     The bundle is first compared with what its design renders to (nba.verify.bundle); what runs is that rendering, with
-    the benches of this package. Both simulators run the same batch, whose cycles are reported; Verilator, where it is
-    wanted for more images, runs a second one, and also the tests with stalls, resets and several batches. Returns the
-    part of metrics.json (docs/metrics.md). Builds and logs: `work`. Raises DesignError if the bundle is not what its
-    design renders to or holds too few images, ToolError if a tool is missing or breaks.
+    the benches of this package. The cycles that are reported are those of the largest batch that was simulated.
+    Returns the part of metrics.json (docs/metrics.md). Builds and logs: `work`. Raises DesignError if the bundle is not
+    what its design renders to or holds too few images, ToolError if a tool is missing or breaks.
     """
     checked = check_bundle(bundle, work / "bundle")
-    design = checked.design
-    n_modes = len(design.networks)
+    design, held = checked.design, len(checked.images)
     programs = design_programs(design.network, design.accelerator, design.modes)
     if at_most:
-        images = {name: min(count, len(checked.images)) for name, count in images.items()}
-    _check_images(bundle, images, len(checked.images))
-    simulators = [name for name in ("icarus", "verilator") if name in images]
-    common = min((images[name] for name in simulators), default=1)
-    exact: dict[str, dict[str, object]] = {}
-    cycles: dict[str, object] = {}
-    failures: list[str] = []
+        images = {name: min(count, held) for name, count in images.items()}
+    _check_images(bundle, images, held)
     progress.start("verify", len(images))
-    for name in simulators:
-        frames = tuple(dict.fromkeys((images[name], common)))
-        short = ("cycles", "modes") if n_modes > 1 else ("cycles",)
-        tests = None if name == "verilator" else short
-        simulator: Simulator = "verilator" if name == "verilator" else "icarus"
-        simulated = simulate_rtl(checked.folder, simulator, frames=frames, work=work / name, tests=tests)
-        failures += _failures(name, simulated.batches, n_modes)
-        exact[name] = _bits(simulated.batches[:: len(frames)])
-        _add_cycles(cycles, name, simulated.batches, slowest_mode(programs))
-        cycles.setdefault("steady", steady_part(programs[slowest_mode(programs)], common))
-        progress.advance(1, name)
+    runs = _simulate(checked, programs, images, work, progress, settle)
+    exact = {run.name: _bits(run.batches, held) for run in runs}
     if "hls" in images:
         exact["hls"] = _hls_bits(checked, images["hls"], work / "hls")
         progress.advance(1, "hls")
     progress.finish()
     shutil.rmtree(checked.folder)
+    failures = [text for run in runs for text in _failures(run.name, run.batches, len(programs))]
     part: dict[str, object] = {"bit_exact": exact, "verify_failures": failures}
-    if cycles:
-        part["cycles"] = cycles
+    if runs:
+        part["cycles"] = cycles_part(programs, runs)
     return part

@@ -250,6 +250,31 @@ def test_a_short_batch_proves_its_own_interval_only(tmp_path: Path) -> None:
     assert seen == {2: (188, 398, False), 8: (398, 398, True)}
 
 
+def test_the_claim_is_made_from_the_larger_batch(tmp_path: Path) -> None:
+    """Two frames in both simulators do not show the steady interval of this design. Where the number is left to
+    verification, Verilator simulates those that do, and the table and the metrics are about them."""
+    design, weights = tiny_design(10)
+    emit_bundle(design, weights, tmp_path / "bundle", default_images(design, 2))
+    wanted = {"icarus": 2, "verilator": 2}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent(), settle=True)
+    assert part["verify_failures"] == []
+    images = {"images": 2, "mismatches": 0}
+    assert part["bit_exact"] == {"icarus": images, "verilator": images}, "the same two images again are no more images"
+    cycles = part["cycles"]
+    assert cycles["predicted"]["frames"] == 6
+    assert cycles["shorter"]["predicted"]["frames"] == 2
+    assert cycles["simulated"] == {"verilator": cycles["predicted"]}  # type: ignore[index]
+    assert cycles["shorter"]["simulated"] == {"icarus": cycles["shorter"]["predicted"]}  # type: ignore[index]
+    assert cycles["steady"]["reached"]
+    assert not cycles["shorter"]["steady"]["reached"]
+    assert cycles["simulated"]["verilator"]["batch_interval_cycles"] == 398  # type: ignore[index]
+    icarus, verilator = (line.value for line in table(part) if line.label.startswith("cycles"))
+    assert ", interval within the batch 188 cycles, " in icarus
+    assert "too few frames" in icarus
+    assert ", steady interval 398 cycles, " in verilator
+    assert verilator.endswith(" x 6 frames")
+
+
 def test_wide_codes_occur_in_every_place() -> None:
     seen: set[str] = set()
     for seed in WIDE_SEEDS:

@@ -45,7 +45,8 @@ WORDS = (
     "8",
     "16", "1000", "1e9", "nan", "inf", "9" * 30, "9" * 5000, "eyeriss-like", "tpu-like", "mcu-class", "chunk-zc706",
     "edp",
-    "fps", "energy", "resnet18", "alexnet", "verilator", "icarus", "hls", "~", "~nobody/x", "$HOME", "/proc/self/mem",
+    "fps", "energy", "resnet18", "alexnet", "verilator", "icarus", "hls", "~", "~nobody/x",
+    "~no-such-user/x", "$HOME", "/proc/self/mem",
     "weights.npz", "images.npz", "hierarchy.yaml",
 )  # fmt: skip
 

@@ -81,12 +81,48 @@ def test_output_that_cannot_be_written(tmp_path: Path, command: str) -> None:
     assert (status, stderr) == (2, f"nba-codesign: standard output: cannot be written: {FULL}\n")
 
 
-@pytest.mark.parametrize("command", ["spec digits", "doctor", "map alexnet --platform eyeris", "run digits -o b 2>&1"])
-def test_a_pipe_that_is_closed_is_no_error_to_speak_of(tmp_path: Path, command: str) -> None:
-    _, stdout, stderr = _shell(f"{NBA} {command} | true", tmp_path)
-    assert stdout == ""
-    assert "Error" not in stderr
-    assert "Exception" not in stderr
+UNREAD = (
+    "spec digits", "--help", "--version", "run --help", "doctor", "nonsense 2>&1", "map alexnet --platform eyeris 2>&1",
+    "run digits -o b 2>&1",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("command", UNREAD)
+def test_output_that_nobody_reads_ends_with_its_own_status(tmp_path: Path, command: str, buffered: bool) -> None:
+    """Not with 1, which says that a claim does not hold; whether Python holds the output back or not."""
+    environment = f"PYTHONUNBUFFERED={'' if buffered else 1}"
+    assert _shell(f"{environment} {NBA} {command} | true", tmp_path) == (141, "", "")
+
+
+@pytest.mark.eda
+@pytest.mark.parametrize("command", ["verify bundle --only hls", "verify bundle --only hls 2>&1"])
+def test_a_verification_that_nobody_reads(tmp_path: Path, command: str) -> None:
+    emit_bundle(*tiny_design(), tmp_path / "bundle")
+    status, stdout, stderr = _shell(f"{NBA} {command} | true", tmp_path)
+    assert (status, stdout) == (141, "")
+    assert all(line.startswith("  verify: ") for line in stderr.splitlines()), stderr
+
+
+@pytest.mark.parametrize("buffered", [True, False])
+@pytest.mark.parametrize("lost", ["> >(true)", ">/dev/full", ">&-"])
+def test_stderr_alone_may_be_lost(tmp_path: Path, lost: str, buffered: bool) -> None:
+    """What is said there goes nowhere; output and status are as ever."""
+    (tmp_path / "spec.yaml").write_text(SPEC.replace("search:", "preset: published-auto-nba-cifar\n  search:"))
+    environment = f"PYTHONUNBUFFERED={'' if buffered else 1}"
+    status, stdout, _ = _shell(f"sleep 0.1; {environment} {NBA} spec spec.yaml 2{lost}", tmp_path)
+    assert (status, stdout[:12]) == (0, "name: small\n")
+    assert _shell(f"{environment} {NBA} spec none 2{lost}", tmp_path)[:2] == (2, "")
+    assert _shell(f"{environment} {NBA} nonsense 2{lost}", tmp_path)[:2] == (2, "")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("where", "status"), [("2> >(head -1 >/dev/null)", 0), ("2>&1 | head -1", 141)])
+def test_a_search_whose_messages_nobody_reads(tmp_path: Path, where: str, status: int) -> None:
+    """It goes on where its output is another stream, and ends where that is the same pipe."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    assert _shell(f"{NBA} search spec.yaml -o b {where}", tmp_path)[0] == status
+    assert (tmp_path / "b" / "metrics.json").exists() == (status == 0)
 
 
 def test_closed_stdin_and_stderr(tmp_path: Path) -> None:

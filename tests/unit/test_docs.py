@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,9 @@ IN_TREE = re.compile(r"`((?:nba|tests|benchmarks|templates|examples|docs)/[\w./-
 IN_CODE = re.compile(r"(?<![\w./-])nba(?!\.rdl)(?:\.[A-Za-z_]\w*)+")
 NAME = re.compile(r"`(nba(?:\.\w+)+)(?:\(\))?`")
 
+BESIDE = re.compile(r"`([A-Za-z_][\w.]*)`(?: of | in | \()`((?:nba|tests|benchmarks|sim)/[\w./-]+\.py)`")
+"""A name, and the file that is said to hold it: `Class.field` of `path`, or `name` (`path`."""
+
 
 def text(page: str) -> str:
     """A page without its blocks of code, in which a path may be an example."""
@@ -39,6 +43,20 @@ def unknown(name: str) -> bool:
     return True
 
 
+def lacks(path: Path, name: str) -> bool:
+    """Whether a file of Python does not hold `name`: a word of it, or a field or method of a class."""
+    source = path.read_text(encoding="utf-8")
+    owner, _, member = name.rpartition(".")
+    if not owner:
+        return not re.search(rf"\b{name}\b", source)
+    classes = {node.name: node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ClassDef)}
+    found = {
+        getattr(part, "name", None) or getattr(getattr(part, "target", None), "id", None)
+        for part in (classes[owner].body if owner in classes else ())
+    }
+    return member not in found
+
+
 def wrong(page: str, content: str) -> Iterator[str]:
     """Links, paths and names of `content` that lead nowhere from `page`."""
     for target in LINK.findall(content):
@@ -47,6 +65,8 @@ def wrong(page: str, content: str) -> Iterator[str]:
     if page not in HISTORY:
         yield from (f"path {path}" for path in IN_TREE.findall(content) if not (ROOT / path).exists())
         yield from (f"name {name}" for name in NAME.findall(content) if unknown(name))
+        held = [(name, path) for name, path in BESIDE.findall(content) if (ROOT / path).is_file()]
+        yield from (f"name {name} of {path}" for name, path in held if lacks(ROOT / path, name))
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -67,6 +87,15 @@ def test_what_is_gone_is_found() -> None:
     content = "[a](none.md) `nba/none.py` `nba.machine.none` `nba.none` `nba.machine.schedule.none` [b](search.md)"
     assert list(wrong("docs/search.md", content)) == [
         "link none.md", "path nba/none.py", "name nba.machine.none", "name nba.none", "name nba.machine.schedule.none",
+    ]  # fmt: skip
+
+
+def test_a_name_is_looked_for_in_the_file_beside_it() -> None:
+    here = ("`DataConfig.name` of `nba/learn/data/config.py`", "`_OPERATOR` in `nba/learn/space/operators.py`")
+    assert list(wrong("CONTRIBUTING.md", " ".join(here))) == []
+    gone = "`Dataset.name` of `nba/spec.py`, `Spec.none` in `nba/spec.py`, `_OPERATOR` (`nba/spec.py`: the pattern)"
+    assert list(wrong("CONTRIBUTING.md", gone)) == [
+        "name Dataset.name of nba/spec.py", "name Spec.none of nba/spec.py", "name _OPERATOR of nba/spec.py",
     ]  # fmt: skip
 
 

@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 import numpy as np
@@ -29,11 +31,13 @@ from nba.machine.check import check_design
 from nba.machine.design_file import load_design, save_design, weights_bytes
 from nba.machine.layout import PROGRAM
 from nba.machine.parts import C_JOBS, C_PROGRAM_WORDS, parts
-from nba.machine.program import Program, job_slots, lower, program_depth
+from nba.machine.program import Program, design_programs, job_slots, lower, program_depth
 from nba.machine.resources import param_rom, predict, weight_rom
+from nba.machine.schedule import schedule
+from nba.machine.steady import steady_interval
 from nba.machine.total import exact_cost
 from tests.modes import modes_case, shared_case
-from tests.strategies import random_accelerator
+from tests.strategies import NetworkLimits, random_accelerator
 from tests.tiny import tiny_design
 from tests.unit.hw_networks import TINY
 
@@ -265,6 +269,26 @@ def test_the_bundle_holds_outputs_of_every_mode() -> None:
     readme = files["README.md"].decode()
     assert "| 0x28 | MODE | read, write | Mode of the next batch, below N_MODES;" in readme
     assert "| 0x2C | N_MODES | read | Modes of the design." in readme
+
+
+def test_the_readme_says_how_fast_every_mode_is() -> None:
+    """Of a design that packs columns in some modes: by the schedule of each mode, and in the head that of the
+    slowest."""
+    design, weights, images = modes_case(53, 3, NetworkLimits(narrow=True))
+    text = render_bundle(design, weights, images)["README.md"].decode()
+    programs = design_programs(design.network, design.accelerator, design.modes)
+    intervals = [ceil(steady_interval(program)) for program in programs]
+    latencies = [schedule(program, 60).first_output_latency_cycles for program in programs]
+    assert len(set(intervals)) > 1, "no mode is faster than another"
+    rows = [line.split("|")[1:4] for line in text.splitlines() if re.match(r"\| \d( \(slowest\))? \|", line)]
+    worst = intervals.index(max(intervals))
+    names = [f"{mode} (slowest)" if mode == worst else str(mode) for mode in range(3)]
+    assert [[cell.strip() for cell in row] for row in rows] == [
+        [name, str(latency), str(interval)] for name, latency, interval in zip(names, latencies, intervals, strict=True)
+    ]
+    assert "same in every mode" not in text
+    assert f"| interval between frames, steady state | {max(intervals)} cycles |" in text
+    assert "the cycles in this table are those of the slowest one" in text
 
 
 def test_one_mode_says_nothing_of_modes() -> None:

@@ -153,6 +153,17 @@ def test_runs_whose_claims_fail_are_not_recorded(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "recorded").exists()
 
 
+def test_an_interval_that_was_not_simulated_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "RECORDED", tmp_path / "recorded")
+    source = tmp_path / "metrics.json"
+    run = json.loads((render_docs.RECORDED / "digits.metrics.json").read_text())
+    run["cycles"]["steady"]["reached"] = False
+    source.write_text(json.dumps(run))
+    with pytest.raises(SystemExit, match="too short for the steady interval"):
+        record.keep("digits", source, 1.0)
+    assert not (tmp_path / "recorded").exists()
+
+
 def test_figures_are_frozen() -> None:
     figure = Figure(value=1, unit="s", command="c", commit="0", date="d", machine="m")
     with pytest.raises(AttributeError):

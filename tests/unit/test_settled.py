@@ -16,6 +16,7 @@ from nba.machine.schedule import schedule
 from nba.machine.settled import long_run, reach
 from nba.machine.steady import steady_interval
 from nba.verify import steady_part
+from nba.verify.frames import frames_that_show
 from tests.strategies import NetworkLimits, random_pair
 from tests.tiny import tiny_design
 
@@ -75,6 +76,27 @@ def test_the_latency_is_that_of_the_design(seed: int) -> None:
     design, _ = tiny_design(seed)
     program = lower(design.network, design.accelerator)
     assert reach(program, 2).latency_cycles == design.cost.first_output_latency_cycles
+
+
+def test_a_batch_is_as_long_as_it_has_to_be() -> None:
+    program = long_transient()
+    assert frames_that_show((program,), 2) == 8
+    assert not reach(program, 6).reached
+    assert frames_that_show((program,), 11) == 11, "long enough already"
+    assert frames_that_show((program,), 2, at_most=7) == 2, "no longer where that does not help"
+    assert frames_that_show((program_of(0), program), 2) == max(frames_that_show((program_of(0),), 2), 8)
+
+
+def test_a_batch_of_as_many_frames_as_asked_for_shows_the_interval() -> None:
+    grown = 0
+    for seed in range(20):
+        try:
+            frames = frames_that_show((program_of(seed),), 2)
+        except DeadlockError:
+            continue
+        assert frames == 2 or reach(program_of(seed), frames).reached
+        grown += frames > 2
+    assert grown >= 5, "no short batch was drawn"
 
 
 def said(seed: int, n_frames: int, **steady: object) -> str:

@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from nba.api import load_spec
 from nba.boards.clocks import SEVEN_SERIES
 from nba.cli import app
+from nba.core.errors import SpecError
+from nba.spec import PATHS
 
 BASE = """
 name: small
@@ -92,6 +95,49 @@ def test_what_run_would_refuse(old: str, new: str, message: str, tmp_path: Path)
     assert done.exit_code == 2, done.output
     assert done.output.startswith("nba-codesign: ")
     assert message in done.output
+
+
+NOBODY = "~no-such-user/x"
+NO_HOME = f"'{NOBODY}': this machine does not know the home folder that `~` stands for; give the path without `~`"
+SWITCHABLE = f"precision: switchable\nswitchable: {{bitwidths: [4, 8], hierarchy: {NOBODY}}}\nplatform:"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "field"),
+    [
+        ("dataset: {name: digits}", FOLDER.replace("images", NOBODY), "dataset.path"),
+        ("platform: pynq-z2", f"platform: {NOBODY}", "platform"),
+        ("platform:", f"architecture: {NOBODY}\nplatform:", "architecture"),
+        ("platform:", SWITCHABLE, "switchable.hierarchy"),
+        (
+            "platform:", f"schedule: {{train: {{distillation: {{teacher: {NOBODY}}}}}}}\nplatform:",
+            "schedule.train.distillation.teacher",
+        ),
+    ],
+)  # fmt: skip
+def test_the_home_of_nobody(old: str, new: str, field: str, tmp_path: Path) -> None:
+    assert field in PATHS
+    (tmp_path / "spec.yaml").write_text(BASE.replace(old, new, 1))
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 2, done.output
+    assert done.output.endswith(f"\n  - {field}: {NO_HOME}\n")
+
+
+def test_the_home_of_nobody_in_options(tmp_path: Path) -> None:
+    (tmp_path / "spec.yaml").write_text(BASE.replace("dataset: {name: digits}", FOLDER))
+    for command, option in (("spec", "--data"), ("train", "--data"), ("train", "--architecture")):
+        arguments = [command, str(tmp_path / "spec.yaml"), option, NOBODY]
+        done = CliRunner().invoke(app, arguments)
+        assert (done.exit_code, done.output) == (2, f"nba-codesign: {option}: {NO_HOME}\n")
+
+
+def test_every_home_of_nobody_is_named_at_once(tmp_path: Path) -> None:
+    text = BASE.replace("dataset: {name: digits}", FOLDER.replace("images", NOBODY))
+    (tmp_path / "spec.yaml").write_text(text.replace("platform: pynq-z2", f"platform: {NOBODY}"))
+    with pytest.raises(SpecError) as found:
+        load_spec(tmp_path / "spec.yaml")
+    assert f"  - dataset.path: {NO_HOME}" in str(found.value)
+    assert f"  - platform: {NO_HOME}" in str(found.value)
 
 
 def test_all_of_it_at_once(tmp_path: Path) -> None:

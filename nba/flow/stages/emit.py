@@ -11,6 +11,7 @@ from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_classes, load_images
 from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
+from nba.flow.stages.verify import wanted
 from nba.machine.design_file import load_design
 
 if TYPE_CHECKING:
@@ -19,8 +20,7 @@ if TYPE_CHECKING:
 
 def run(context: Context) -> None:
     """Writes the bundle."""
-    wanted = context.spec.verify
-    emit(context.of(places.DESIGN) / "design.json", context.folder, max(wanted.verilator, wanted.icarus, wanted.hls))
+    emit(context.of(places.DESIGN) / "design.json", context.folder, max(wanted(context.spec).values()))
 
 
 def emit(design_json: Path, folder: Path, n_images: int) -> str:

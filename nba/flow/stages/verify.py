@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 CHECKS = ("verilator", "icarus", "hls")
 """Implementations that can be compared with the integer reference."""
+STEADY = "steady"
+"""What a spec says in place of Verilator's number of images where that is left to `verify`."""
 
 
 def require(checks: tuple[str, ...]) -> None:
@@ -42,31 +44,41 @@ def require(checks: tuple[str, ...]) -> None:
 
 def preflight(spec: Spec) -> None:
     """Raise ToolError if a simulator or compiler is missing."""
-    require(tuple(_wanted(spec)))
+    require(tuple(wanted(spec)))
 
 
-def _wanted(spec: Spec) -> dict[str, int]:
-    """Images by implementation, of those that are to be compared."""
-    return {check: getattr(spec.verify, check) for check in CHECKS if getattr(spec.verify, check)}
+def wanted(spec: Spec) -> dict[str, int]:
+    """Images by implementation, of those that are to be compared; those of a batch that grows until it shows the steady
+    interval are its least number."""
+    from nba.verify.frames import AT_LEAST
+
+    counts = {check: getattr(spec.verify, check) for check in CHECKS}
+    return {check: AT_LEAST if count == STEADY else count for check, count in counts.items() if count}
 
 
 def run(context: Context) -> None:
     """Writes metrics-part.json and the logs."""
-    part = verify(context.of(places.BUNDLE), context.folder, _wanted(context.spec), context.progress, at_most=True)
+    part = verify(
+        context.of(places.BUNDLE), context.folder, wanted(context.spec), context.progress, at_most=True,
+        settle=context.spec.verify.verilator == STEADY,
+    )  # fmt: skip
     part["versions"] = {tool: tool_version(tool) for tool in ("iverilog", "g++")}
     write_part(context.folder, part)
 
 
-def verify(bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False) -> Metrics:
+def verify(
+    bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False, settle: bool = False
+) -> Metrics:
     """Compare each implementation in `images` on that many images (with `at_most`: or all that there are, where these
-    are fewer); the part of the metrics that says how it went.
+    are fewer; with `settle`: Verilator on as many frames as show the steady interval); the part of the metrics that
+    says how it went.
 
     Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is
     not what its design renders to.
     """
     from nba.verify import verify_bundle
 
-    found = verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most)
+    found = verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most, settle=settle)
     return cast("Metrics", found)
 
 

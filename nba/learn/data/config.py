@@ -18,6 +18,7 @@ from pydantic import (
 )
 
 from nba.core.errors import SpecError
+from nba.core.files import expanded
 from nba.core.section import Positive, Section
 from nba.learn.train.augmentation import ResizedCrop
 
@@ -151,7 +152,7 @@ class DataConfig(Section):
         """The same data, lying in the folder `path`. Raises SpecError for the embedded digits."""
         if self.name == "digits":
             raise SpecError("--data: dataset digits is embedded and takes no folder; leave --data out")
-        return self.model_copy(update={"path": str(path.expanduser().absolute())})
+        return self.model_copy(update={"path": str(expanded(path, "--data").absolute())})
 
     @property
     def size(self) -> tuple[int, int, int]:
