@@ -1,105 +1,230 @@
 # SPDX-License-Identifier: Apache-2.0
 """Row programs: all layers of a chunk advance together over the frame, so that rings hold rows and not maps.
 
-Every layer has a virtual time: a frame takes the time 1, the rows of a map of H rows follow each other every 1 / H, or
-some of them at once every so many times 1 / H (a burst), and a layer begins as soon as the rows that its windows need
-are there, plus a slack (`phases`). The rows of all layers in the order of their virtual times, those of a layer before
-those of later ones, are a serial execution of the machine: what every ring holds in it is enough (`serial_rows`), and
-since every chunk keeps to that order, a machine with such rings never stands still.
+Every row has a virtual time, counted in ticks: a frame takes a fixed number of them. How a layer moves over a frame is
+its `Pace`: its rows follow each other over its duration, or some of them at once (a burst), or it computes one slice of
+its output channels after the other, each with all its rows at one time. A layer begins as soon as the rows that its
+windows need are there, plus a slack (`virtual_times`). The rows of all layers in the order of their virtual times,
+those of a layer before those of later ones, are a serial execution of the machine: what every ring holds in it is
+enough (`ring_rows`), and since every chunk keeps to that order, and weights are read in it (`fetch_order`), a machine
+with such rings never stands still.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
+from itertools import groupby
+from math import lcm
+
+import numpy as np
 
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Turn
 from nba.ir.network import Network
 from nba.machine.program import min_ring_rows
 from nba.machine.windows import Use, Window, uses_of, window
 
+FINE = 1 << 12
+"""Parts of a row's share of a frame in which the times of slices and of layers of other durations are counted."""
 
-def row_times(begin: Fraction, rows: int, burst: int) -> list[Fraction]:
-    """The virtual times of the rows of a layer that begins at `begin` and computes `burst` of them at a time."""
-    return [begin + Fraction(y - y % burst, rows) for y in range(rows)]
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How a layer moves over a frame.
+
+    slack: rows of its main input, or of a residual operand, that it waits beyond those that it needs. burst: rows that
+    it computes at a time. slices: parts of its output channels, each computed at one time with all rows of the map; 0:
+    its rows follow each other. duration: part of a frame's time over which its rows or slices are spread, at most 1.
+    chain: layers of the same number follow each other, none begins before the one before it has had its duration; None:
+    the layer keeps to its inputs alone.
+    """
+
+    slack: Fraction = Fraction(1)
+    burst: int = 1
+    slices: int = 0
+    duration: Fraction = Fraction(1)
+    chain: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True, eq=False)
+class Times:
+    """Virtual times of a frame that enters at 0 and takes `ticks`. rows[t]: int64 [slices, height], when the rows of
+    tensor t are computed in every slice; those of the input of the network enter one by one."""
+
+    ticks: int
+    rows: tuple[np.ndarray, ...]
+
+    def begin(self, layer: int) -> int:
+        """When a layer begins."""
+        return int(self.rows[layer + 1][0, 0])
+
+
+def ticks_of(network: Network, paces: Sequence[Pace]) -> int:
+    """Ticks of a frame, so that rows, bursts and slacks of layers that take a whole frame are whole numbers of them."""
+    ticks = lcm(*(t.height for t in network.tensors))
+    ticks *= lcm(*(pace.slack.denominator for pace in paces))
+    return ticks if all(pace.slices == 0 and pace.duration == 1 for pace in paces) else ticks * FINE
+
+
+def offsets(pace: Pace, rows: int, ticks: int) -> np.ndarray:
+    """int64 [slices, rows]: when a layer of `rows` rows computes them, counted from its beginning."""
+    span = int(pace.duration * ticks)
+    if pace.slices:
+        return np.repeat(np.arange(pace.slices, dtype=np.int64)[:, None] * span // pace.slices, rows, axis=1)
+    y = np.arange(rows, dtype=np.int64)
+    return ((y - y % pace.burst) * span // rows)[None]
+
+
+@lru_cache(maxsize=4096)
+def needed_rows(seen: Window) -> np.ndarray:
+    """int64 [rows]: index of the last input row that every row of the reader needs."""
+    return np.array([seen.needed(y) - 1 for y in range(seen.rows)], np.int64)
+
+
+@lru_cache(maxsize=4096)
+def releasing_rows(seen: Window) -> np.ndarray:
+    """int64 [height]: the row of the reader after which nobody needs an input row."""
+    passed = np.array([seen.passed(y) for y in range(seen.rows)], np.int64)
+    return np.searchsorted(passed, np.arange(seen.height), side="right")
+
+
+@lru_cache(maxsize=256)
+def _windows(network: Network) -> tuple[tuple[tuple[int, Port, Window], ...], ...]:
+    """Per layer: (tensor, port, window) of what it reads."""
+    found = []
+    for i, layer in enumerate(network.layers):
+        uses: list[tuple[int, Port]] = [(layer.input, "main")]
+        if layer.residual is not None:
+            uses.append((layer.residual, "residual"))
+        found.append(tuple((tensor, port, window(network, i, port, tensor)) for tensor, port in uses))
+    return tuple(found)
+
+
+def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
+    """The virtual times of layers that move at `paces`: all that a row needs is there when it is computed, and a layer
+    waits its slack longer (as long as its producer takes for so many rows). Slices before the last need the whole map,
+    and a row is there when the last slice of its producer has it."""
+    ticks = ticks_of(network, paces)
+    rows = [offsets(Pace(), network.tensors[0].height, ticks)]
+    free: dict[int, int] = {}
+    for i, (pace, uses) in enumerate(zip(paces, _windows(network), strict=True)):
+        mine = offsets(pace, network.result(i).height, ticks)
+        begin = 0 if pace.chain is None else free.get(pace.chain, 0)
+        for tensor, _, seen in uses:
+            there = rows[tensor][-1]
+            wait = int((there[needed_rows(seen)] - mine[-1]).max())
+            if len(mine) > 1:
+                wait = max(wait, int(there[-1] - mine[0, 0]))
+            span = ticks if tensor == 0 else int(paces[tensor - 1].duration * ticks)
+            begin = max(begin, wait + int(pace.slack * span) // network.tensors[tensor].height)
+        if pace.chain is not None:
+            free[pace.chain] = begin + int(pace.duration * ticks)
+        rows.append(begin + mine)
+    return Times(ticks=ticks, rows=tuple(rows))
+
+
+def times_at(network: Network, begins: Sequence[Fraction], burst: int) -> Times:
+    """The virtual times of layers that begin at `begins` [frames] and compute `burst` rows at a time."""
+    ticks = lcm(*(t.height for t in network.tensors), *(b.denominator for b in begins))
+    rows = [offsets(Pace(), network.tensors[0].height, ticks)]
+    for i, begin in enumerate(begins):
+        rows.append(int(begin * ticks) + offsets(Pace(burst=burst), network.result(i).height, ticks))
+    return Times(ticks=ticks, rows=tuple(rows))
 
 
 @lru_cache
 def phases(network: Network, slack: Fraction, burst: int = 1) -> tuple[Fraction, ...]:
-    """The virtual time at which every layer begins with a frame that enters at 0: all that it needs is there then, and
-    before each of its later bursts, and it waits `slack` rows of its input longer."""
-    begins: list[Fraction] = []
-    for i, layer in enumerate(network.layers):
-        mine = row_times(Fraction(0), network.result(i).height, burst)
-        begin = Fraction(0)
-        uses: list[tuple[int, Port]] = [(layer.input, "main")]
-        if layer.residual is not None:
-            uses.append((layer.residual, "residual"))
-        for tensor, port in uses:
-            there, seen = produced(network, tensor, begins, burst), window(network, i, port, tensor)
-            wait = max(there[seen.needed(y) - 1] - at for y, at in enumerate(mine))
-            begin = max(begin, wait + slack / network.tensors[tensor].height)
-        begins.append(begin)
-    return tuple(begins)
+    """The virtual time [frames] at which every layer begins, if all take a whole frame, compute `burst` rows at a time
+    and wait `slack` rows."""
+    times = virtual_times(network, [Pace(slack=slack, burst=burst)] * len(network.layers))
+    return tuple([Fraction(times.begin(i), times.ticks) for i in range(len(network.layers))])
 
 
-def produced(network: Network, tensor: int, begins: Sequence[Fraction], burst: int) -> list[Fraction]:
-    """When every row of `tensor` is written; those of the input of the network one by one."""
-    height = network.tensors[tensor].height
-    return row_times(Fraction(0), height, 1) if tensor == 0 else row_times(begins[tensor - 1], height, burst)
+def first_stage(times: Times, layers: Sequence[int]) -> int:
+    """The round in which the first of `layers` begins a frame that enters in round 0."""
+    return min(times.begin(i) for i in layers) // times.ticks
 
 
-def turns_of(network: Network, chunk: Chunk, begins: Sequence[Fraction], burst: int = 1) -> Chunk:
-    """`chunk` with its jobs' rows in the order of their virtual times, and the stages that these have."""
-    first = min(begins[job.layer] // 1 for job in chunk.jobs)
-    jobs, order = [], []
+def turns_at(times: Times, chunk: Chunk, first: int | None = None) -> Chunk:
+    """`chunk` with its jobs' rows in the order of their virtual times, and the stages that these have, counted from
+    round `first` (None: that of its first layer)."""
+    if first is None:
+        first = first_stage(times, [job.layer for job in chunk.jobs])
+    jobs: list[Job] = []
+    order: list[tuple[int, int, int, int, int]] = []
     for j, job in enumerate(chunk.jobs):
-        begin = begins[job.layer]
-        jobs.append(Job(layer=job.layer, stage=int(begin // 1 - first)))
-        for time in row_times(begin % 1, network.result(job.layer).height, burst):
-            order.append((time % 1, job.layer, j, int(time // 1)))
-    turns: list[Turn] = []
-    for _, _, j, late in sorted(order):
-        if turns and (turns[-1].job, turns[-1].late) == (j, late):
-            turns[-1] = replace(turns[-1], rows=turns[-1].rows + 1)
-        else:
-            turns.append(Turn(job=j, rows=1, late=late))
+        mine = times.rows[job.layer + 1]
+        base = times.begin(job.layer) // times.ticks
+        jobs.append(replace(job, stage=base - first, slices=len(mine)))
+        late, at = np.divmod(mine - base * times.ticks, times.ticks)
+        for piece in range(len(mine)):
+            for time, round_ in zip(at[piece].tolist(), late[piece].tolist(), strict=True):
+                order.append((time, job.layer, piece, j, round_))
+    turns = [
+        Turn(job=j, rows=len(list(same)), late=late)
+        for (_, j, late), same in groupby(sorted(order), key=lambda row: (row[2], row[3], row[4]))
+    ]
     return replace(chunk, jobs=tuple(jobs), turns=tuple(turns))
 
 
-def most_held(seen: Window, written: Sequence[Fraction], read: Sequence[Fraction]) -> int:
-    """The most rows that a ring holds in a serial execution, the one that is being written among them. written: when
-    each row of a frame is written; read: when each row of its reader is computed."""
-    released, y = [], 0
-    for r in range(seen.height):
-        while seen.passed(y) <= r:
-            y += 1
-        released.append(read[y])
-    most = 1
-    for r, now in enumerate(written):
-        held = 1
-        # Rows before r that are not yet released, those of earlier frames too.
-        while True:
-            frame, row = divmod(r - held, seen.height)
-            if released[row] + frame < now:
-                break
-            held += 1
-        most = max(most, held)
-    return most
+def turns_of(network: Network, chunk: Chunk, begins: Sequence[Fraction], burst: int = 1) -> Chunk:
+    """`turns_at` the times of layers that begin at `begins` [frames] and compute `burst` rows at a time."""
+    return turns_at(times_at(network, begins, burst), chunk)
+
+
+def fetch_order(times: Times, chunks: Sequence[Chunk]) -> tuple[int, ...]:
+    """The chunk of every slice of streamed weights of a round in the order of virtual times (`WeightMemory.order`)."""
+    found = []
+    for k, chunk in enumerate(chunks):
+        for job in chunk.jobs:
+            if job.streamed:
+                at = times.rows[job.layer + 1][:, 0] % times.ticks
+                found += [(time, job.layer, piece, k) for piece, time in enumerate(at.tolist())]
+    return tuple(k for *_, k in sorted(found))
+
+
+def most_held(seen: Window, started: np.ndarray, read: np.ndarray, ticks: int) -> int:
+    """The most rows that a ring holds in a serial execution, the one that is being written among them. started: int64
+    [height], when each row of a frame is first written; read: int64 [rows], when each row of its reader is computed for
+    the last time."""
+    released = read[releasing_rows(seen)]
+    # Rows are released in order: those of earlier frames, and of this one those that are read before now.
+    frames = -((released[0] - started) // ticks) - 1
+    gone = frames * seen.height + np.searchsorted(released, started - frames * ticks, side="left")
+    return max(1, int((np.arange(seen.height) + 1 - gone).max()))
+
+
+def rings_at(network: Network, times: Times) -> dict[Use, int]:
+    """The rows of every ring that the serial execution in the order of virtual times needs. Slices write, and read, a
+    whole map."""
+    found: dict[Use, int] = {}
+    for tensor, consumer, port in _uses(network):
+        seen, written = _window(network, tensor, consumer, port), times.rows[tensor]
+        read = written if consumer == HOST else times.rows[consumer + 1]
+        held = most_held(seen, written[0], read[-1], times.ticks)
+        if len(written) > 1 or len(read) > 1:
+            held = max(held, seen.height)
+        found[tensor, consumer, port] = max(held, min_ring_rows(network, consumer, port))
+    return found
+
+
+@lru_cache(maxsize=256)
+def _uses(network: Network) -> tuple[Use, ...]:
+    return tuple(uses_of(network))
+
+
+def _window(network: Network, tensor: int, consumer: int, port: Port) -> Window:
+    if consumer == HOST:
+        return window(network, consumer, port, tensor)
+    return next(seen for _, p, seen in _windows(network)[consumer] if p == port)
 
 
 @lru_cache
 def serial_rows(network: Network, begins: tuple[Fraction, ...], burst: int = 1) -> Mapping[Use, int]:
-    """The rows of every ring that the serial execution in the order of virtual times needs."""
-    found: dict[Use, int] = {}
-    for tensor, consumer, port in uses_of(network):
-        written, seen = produced(network, tensor, begins, burst), window(network, consumer, port, tensor)
-        read = written if consumer == HOST else row_times(begins[consumer], seen.rows, burst)
-        held = most_held(seen, written, read)
-        found[tensor, consumer, port] = max(held, min_ring_rows(network, consumer, port))
-    return found
+    """`rings_at` the times of layers that begin at `begins` [frames] and compute `burst` rows at a time."""
+    return rings_at(network, times_at(network, begins, burst))
 
 
 def with_turns(

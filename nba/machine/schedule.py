@@ -239,18 +239,18 @@ def _advance(
 @compiled
 def _last_rows(
     jobs: np.ndarray, turns: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
-    ring_height: np.ndarray, n_frames: int,
+    ring_height: np.ndarray, fetches: np.ndarray, reader: np.ndarray, n_frames: int,
 ) -> np.ndarray:  # fmt: skip
     """int64 [n_frames]: the start of the last row of the output stream in every frame; empty if deadlocked."""
     n_jobs, n_agents, n_rings = jobs.shape[0], agents.shape[0], ring_rows.size
     row_base = np.zeros(n_jobs + 1, np.int64)
     for j in range(n_jobs):
-        row_base[j + 1] = row_base[j] + jobs[j, ROWS_OUT] * n_frames
+        row_base[j + 1] = row_base[j] + jobs[j, ROWS_OUT] * jobs[j, SLICES] * n_frames
     row_start = np.empty(row_base[n_jobs], np.int64)
     if not _advance(
-        jobs, turns, agents, dests, ring_rows, ring_height, n_frames, row_base, row_start,
-        np.zeros((n_jobs, n_frames, 3), np.int64), np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
-        np.zeros(n_rings, np.int64),
+        jobs, turns, agents, dests, ring_rows, ring_height, fetches, reader, n_frames, row_base, row_start,
+        np.zeros((n_jobs, n_frames, 4), np.int64), np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
+        np.zeros(n_rings, np.int64), np.zeros(1, np.int64),
     ):  # fmt: skip
         return np.empty(0, np.int64)
     rows = jobs[n_jobs - 1, ROWS_OUT]
@@ -265,7 +265,8 @@ def beat_cycles(program: Program, flat: Tables, n_frames: int) -> np.ndarray | N
     of `flat`, the tables of `program` (or with other `ring_rows`); None if it deadlocks."""
     assert n_frames >= 1, n_frames
     found = _last_rows(
-        flat.jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, n_frames
+        flat.jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader,
+        n_frames,
     )  # fmt: skip
     return found + last_beat(program) if found.size else None
 
