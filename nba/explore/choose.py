@@ -412,7 +412,7 @@ class _Search:
             interval = self.best.speed.interval_cycles
             if any(chunk.turns for chunk in self.best.accelerator.chunks):
                 rows = isinstance(share, np.ndarray) and len(found) > 0 and len(self.network.layers) > FINE_LAYERS
-                settled = rows and interval <= found[0].interval * TURNED
+                settled = rows and found[0].interval <= interval <= found[0].interval * TURNED
             else:
                 settled = interval <= self.optimistic() * SETTLED
             if settled:

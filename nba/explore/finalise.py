@@ -195,11 +195,8 @@ def finalise(
         return None
     best: Candidate | None = None
     tight: list[tuple[RingSearch, dict[Use, int]]] = []
-    bound = 0
-    for number, (search, ample) in enumerate(_whole_jobs(network, accelerator)):
+    for search, ample in _whole_jobs(network, accelerator):
         goal = search.measured(ample) if problem.holds(search.with_rows(search.low)) else None
-        if number == 0:
-            bound = work_bound(network, accelerator)
         if goal is None:
             continue
         rows = search.shrink(ample, goal)
@@ -208,8 +205,8 @@ def finalise(
             best = _better(problem, best, problem.judged(complete, goal))
         else:
             tight.append((search, rows))
-    roomy = best is not None and (objective != "interval" or best.speed.interval_cycles <= bound)
-    if not roomy:
+    fastest = work_bound(network, accelerator)
+    if best is None or (objective == "interval" and best.speed.interval_cycles > fastest):
         for search, ample in turned(network, accelerator):
             best = _better(problem, best, _turned(problem, search, ample, best))
     for search, rows in tight:

@@ -157,6 +157,44 @@ def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, in
     return agent, job - int(flat.agents[agent, FIRST_JOB]), node - int(first_row[job])
 
 
+# One compiled kernel: its arguments are arrays and the numbers of a ring.
+@compiled
+def _put_ring(
+    edges: np.ndarray, n: int, jobs: np.ndarray, first_row: np.ndarray, p: int, j: int, port: int, height: int,
+    ring_rows: int,
+) -> int:  # fmt: skip
+    """Writes the edges of the ring of ring_rows rows from job p to job j, from number n on; the next number."""
+    rows_out = jobs[j, ROWS_OUT]
+    releaser = np.empty(height, np.int64)
+    # A row is written when the last slice of its producer has it; slices before a reader's last need the map.
+    done = first_row[p] + (jobs[p, SLICES] - 1) * jobs[p, ROWS_OUT]
+    early = (jobs[j, SLICES] - 1) * rows_out
+    mine = first_row[j] + early
+    for y in range(early):
+        _put(edges, n, done + height - 1, first_row[j] + y, jobs[p, WRITTEN] + 1, 0)
+        n += 1
+    freed = 0
+    for y in range(rows_out):
+        last = y
+        after = y + 1
+        if port == 0:
+            top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
+            last = min(height, top + jobs[j, KERNEL_H]) - 1
+            after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
+        while freed < after:
+            releaser[freed] = y
+            freed += 1
+        _put(edges, n, done + last, mine + y, jobs[p, WRITTEN] + 1, 0)
+        n += 1
+    release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1
+    for y in range(height):
+        back = (y - ring_rows) // height
+        old = y - ring_rows - back * height
+        _put(edges, n, mine + releaser[old], first_row[p] + y, release, -back)
+        n += 1
+    return n
+
+
 # One compiled kernel: its arguments are the arrays of `Tables`.
 @compiled
 def _event_graph(
@@ -187,39 +225,11 @@ def _event_graph(
     for j in range(n_jobs):
         for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
             producer[dests[d]] = j
-    releaser = np.empty(max(1, ring_height.max()), np.int64)
     for j in range(n_jobs):
         for port in range(2):
             ring = jobs[j, SRC if port == 0 else RES]
-            if ring < 0:
-                continue
-            p, height, rows_out = producer[ring], ring_height[ring], jobs[j, ROWS_OUT]
-            # A row is written when the last slice of its producer has it; slices before a reader's last need the map.
-            done = first_row[p] + (jobs[p, SLICES] - 1) * jobs[p, ROWS_OUT]
-            early = (jobs[j, SLICES] - 1) * rows_out
-            mine = first_row[j] + early
-            for y in range(early):
-                _put(edges, n, done + height - 1, first_row[j] + y, jobs[p, WRITTEN] + 1, 0)
-                n += 1
-            freed = 0
-            for y in range(rows_out):
-                last = y
-                after = y + 1
-                if port == 0:
-                    top = y * jobs[j, STRIDE] - jobs[j, PAD_TOP]
-                    last = min(height, top + jobs[j, KERNEL_H]) - 1
-                    after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
-                while freed < after:
-                    releaser[freed] = y
-                    freed += 1
-                _put(edges, n, done + last, mine + y, jobs[p, WRITTEN] + 1, 0)
-                n += 1
-            release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1
-            for y in range(height):
-                back = (y - ring_rows[ring]) // height
-                old = y - ring_rows[ring] - back * height
-                _put(edges, n, mine + releaser[old], first_row[p] + y, release, -back)
-                n += 1
+            if ring >= 0:
+                n = _put_ring(edges, n, jobs, first_row, producer[ring], j, port, ring_height[ring], ring_rows[ring])
     assert n == count
     return edges
 
