@@ -32,7 +32,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clock_cases import FLOWS, GOALS_MHZ, GOALS_NS, Case, cases, verilog
-from benchmarks.figures_file import ROOT, commit, machine, record
+from benchmarks.figures_file import CHANGED, ROOT, commit, machine, record
 from benchmarks.logic_designs import as_synthesised
 from nba.core.errors import NbaError, ToolError
 from nba.core.files import write_atomic
@@ -307,6 +307,8 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     args = parser.parse_args(arguments)
     if args.record and (args.check or args.seeds != parser.get_default("seeds")):
         parser.error("--record keeps medians of the three seeds: not with --check or --seeds")
+    if args.record and commit().endswith(CHANGED):
+        parser.error("--record names the commit that was measured, but this tree differs from its commit; commit first")
     if args.jobs < 1:
         parser.error("--jobs must be 1 or more")
     if args.check:

@@ -26,6 +26,9 @@ KEY = re.compile(r"[a-z0-9_]+(\.[a-z0-9_]+)+")
 GENERATED = ("benchmarks/figures.json", "benchmarks/recorded", "benchmarks/RESULTS.md", "README.md")
 """What recording changes itself: it does not count as a change of the tree."""
 
+CHANGED = "+changes"
+"""Behind the name of a commit from which the measured tree differed."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figure:
@@ -89,7 +92,7 @@ def commit() -> str:
     if not name:
         return "unknown"
     changed = _git("status", "--porcelain", "--", ".", *(f":(exclude){path}" for path in GENERATED))
-    return f"{name}+changes" if changed else name
+    return f"{name}{CHANGED}" if changed else name
 
 
 def machine() -> str:

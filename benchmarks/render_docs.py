@@ -22,6 +22,7 @@ from rich.console import Console
 from benchmarks.figures_file import FILE, ROOT, Figure, read
 from benchmarks.structure import RECORDED as STRUCTURE
 from benchmarks.structure import TITLES
+from nba.boards.logic_xc7 import XC7
 from nba.core.files import write_atomic
 from nba.flow import metrics
 from nba.flow.metrics import Json, Line
@@ -186,6 +187,19 @@ def clock(found: Recorded) -> str:
     return "\n".join(lines) + "\n"
 
 
+def logic(_: Recorded) -> str:
+    """The errors of the estimate of LUTs and flip-flops, from the table that the models use."""
+    mean_lut, worst_lut, mean_ff, worst_ff = (
+        f"{100 * share:.1f} %"
+        for share in (XC7.lut_mean_error, XC7.lut_worst_error, XC7.ff_mean_error, XC7.ff_worst_error)
+    )
+    return (
+        f"Of {XC7.designs} designs, each left out of its own fit, the LUTs are {mean_lut} off on average and "
+        f"{worst_lut} at worst, the flip-flops {mean_ff} and {worst_ff} (`nba/boards/logic_xc7.py`, which "
+        "`python benchmarks/calibrate_logic.py --write` writes; minutes per design).\n"
+    )
+
+
 def _delay(row: Json) -> str:
     text = f"{row['delay_ns']:.2f} ns"
     if row["flow"] == "ecp5":
@@ -201,6 +215,7 @@ BLOCKS: dict[str, Callable[[Recorded], str]] = {
     "figures": results_figures,
     "structure": structure,
     "clock": clock,
+    "logic": logic,
 }
 HOW = {
     "structure": "python -m benchmarks.structure --record", "clock": "python -m benchmarks.clock --record",

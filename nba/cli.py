@@ -258,18 +258,19 @@ def _map(
 def _spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
     """Check a spec, and print it with every default filled in.
 
-    The files that the spec names are checked too, and its budgets against the board. Settings of a published preset
-    that a spec cannot express are listed on stderr.
+    The files that the spec names are checked too, and its budgets against the board, but not whether some network can
+    meet them, which takes minutes. Settings of a published preset that a spec cannot express are listed on stderr.
     """
     with guard(debug):
         from nba.api import load_spec
         from nba.deviations import notes
-        from nba.flow.pipelines import check
+        from nba.flow.pipelines import check, unchecked
 
         found = load_spec(spec, data=data)
         for line in notes(found):
             say(f"# {line}")
         check(found)
+        say(f"# {unchecked(found)}")
         print(found.yaml(), end="")
 
 

@@ -55,7 +55,7 @@ class FamilyClock:
 
 SEVEN_SERIES = FamilyClock(family="7-series", module_ns=2.78, margin=2.2, commit="b74dc8b66f04")
 """Figure clock.xc7.slowest_module_ns. The margin: 2 for wires, and 1.1 for paths between modules, which whole designs
-have (3.07 ns in benchmarks/RESULTS.md)."""
+have (3.01 ns for the slowest in benchmarks/RESULTS.md)."""
 
 ULTRASCALE_PLUS = replace(SEVEN_SERIES, family="ultrascale+", measured_on="7-series")
 """yosys knows no delays of the DSP blocks and block RAMs of UltraScale+, so that nothing could be measured. Its silicon

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, fields, replace
 from fnmatch import fnmatchcase
+from math import isclose
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
@@ -30,7 +32,7 @@ from nba.emit.registers import register_map, render_registers
 from nba.emit.rtl import render_rtl
 from nba.emit.vectors import default_images, stream_bytes
 from nba.ir.accelerator import WeightMemory
-from nba.ir.design import EXACT, Design
+from nba.ir.design import EXACT, Cost, Design
 from nba.ir.network import Weights
 from nba.ir.reference import run
 from nba.machine.design_file import weights_bytes
@@ -173,15 +175,39 @@ def _modes(design: Design, programs: tuple[Program, ...], platform: Platform) ->
     )  # fmt: skip
 
 
+_ESTIMATES = tuple(field.name for field in fields(Cost) if field.name not in EXACT)
+_CLOSE = 1e-9
+"""Share by which an estimate that is no whole number may differ on another processor."""
+
+
 def _check_cost(design: Design, programs: tuple[Program, ...], platform: Platform) -> None:
-    exact = exact_cost(programs, platform)
+    """Raise DesignError unless the design promises what the models give: cycles and blocks of any version, estimates of
+    this one (those of an older version had another calibration)."""
+    found = exact_cost(programs, replace(platform, clock_mhz=design.clock_mhz))
     wrong = [
-        f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(exact, name)}"
+        f"cost.{name}: is {getattr(design.cost, name)}, but the exact models give {getattr(found, name)}"
         for name in EXACT
-        if getattr(design.cost, name) != getattr(exact, name)
+        if getattr(design.cost, name) != getattr(found, name)
     ]
+    named = dict(design.versions).get("nba-codesign", __version__)
+    if named == __version__:
+        wrong += [
+            f"cost.{name}: is {getattr(design.cost, name)}, but the estimate of this version is {getattr(found, name)}"
+            for name in _ESTIMATES
+            if not isclose(getattr(design.cost, name), getattr(found, name), rel_tol=_CLOSE)
+        ]
+    elif not _is_older(named):
+        wrong.append(
+            f"versions: nba-codesign is {named[:40]!r}; legal: {__version__!r}, which this is, or an older version"
+        )
     if wrong:
         raise DesignError(f"design {design.id[:12]}", [*wrong, "map the network again, or correct the design"])
+
+
+def _is_older(version: str) -> bool:
+    """Whether a version, three numbers, is before this one."""
+    given, this = (re.fullmatch(r"(\d{1,9})\.(\d{1,9})\.(\d{1,9})", text, re.ASCII) for text in (version, __version__))
+    return given is not None and this is not None and [*map(int, given.groups())] < [*map(int, this.groups())]
 
 
 def _context(

@@ -77,6 +77,13 @@ def check(spec: Spec) -> None:
     runner.check(spec, stages_of(spec))
 
 
+def unchecked(spec: Spec) -> str:
+    """What `check` leaves open, because it takes minutes, and which stage finds out."""
+    late = spec.precision == "switchable"
+    when = "once the network is trained and mapped" if late else "before they learn anything"
+    return f"not checked: whether a network of this space can meet the budgets; `run` and `train` find out {when}"
+
+
 def run_spec(
     spec: Spec,
     build: Path,

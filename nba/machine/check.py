@@ -19,8 +19,9 @@ from nba.ir.network_rules import MAX_NAME
 from nba.ir.rules import apply_rules
 from nba.machine.accelerator_rules import ACCELERATOR_RULES, MappedNetwork
 
-MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e6
-"""The period stands in scripts of synthesis, in nanoseconds with three decimals."""
+MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e3
+"""The period stands in scripts of synthesis, in nanoseconds with three decimals. No global clock of a device here is
+faster than 1 GHz, which is also the fastest that a board file may have."""
 MAX_VERSIONS = 64
 MAX_COUNT = (1 << 63) - 1
 """Largest cycle count, and largest count of a resource, that a design may promise."""

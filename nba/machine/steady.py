@@ -47,6 +47,7 @@ from nba.machine.recurrence import (
     STRIDE,
     TURN_FIRST,
     TURN_JOB,
+    TURN_ROWS,
     TURN_SLICE,
     TURN_STAGE,
     UNLOADED,

@@ -13,7 +13,7 @@ import pytest
 from benchmarks import clock
 from benchmarks.clock_cases import FLOWS, WIRING, Case, cases, library, needed, verilog
 from benchmarks.figures_file import FILE, read
-from nba.boards import get, names
+from nba.boards import clocks, get, names
 from nba.boards.clocks import ROUTED_ECP5, SEVEN_SERIES, STEP_MHZ
 from nba.core.errors import ToolError
 from nba.synth import nextpnr, opensta, xc7
@@ -328,6 +328,32 @@ def test_designs_multiply_one_by_one_where_multipliers_are_narrow() -> None:
     differ = {name for name, text in found["xc7"].items() if text != found["ecp5"][name]}
     assert differ == {"nba_t.v", "nba_requant.v"}
     assert re.search(r"parameter integer SPLIT +=\s1,", found["ecp5"]["nba_requant.v"])
+
+
+def test_every_recorded_row_names_a_commit_that_can_be_measured_again() -> None:
+    rows = json.loads(clock.RECORDED.read_text())
+    assert len(rows) > 50
+    assert [row["module"] for row in rows.values() if not re.fullmatch("[0-9a-f]{12}", row["commit"])] == []
+
+
+def test_a_changed_tree_is_not_recorded(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(clock, "commit", lambda: "0123456789ab+changes")
+    assert not clock.parse([]).record
+    with pytest.raises(SystemExit) as ended:
+        clock.parse(["--record"])
+    assert ended.value.code == 2
+    assert "this tree differs from its commit; commit first" in capsys.readouterr().err
+    monkeypatch.setattr(clock, "commit", lambda: "0123456789ab")
+    assert clock.parse(["--record"]).record
+
+
+def test_the_margin_of_whole_designs_is_the_recorded_one() -> None:
+    """The text beside the margin cites the slowest whole design of 7-series, which the margin covers."""
+    rows = json.loads(clock.RECORDED.read_text()).values()
+    slowest = max(row["delay_ns"] for row in rows if (row["flow"], row["kind"]) == ("xc7", "design"))
+    text = Path(clocks.__file__).read_text(encoding="utf-8")
+    assert f"({slowest:.2f} ns for the slowest in benchmarks/RESULTS.md)" in text
+    assert slowest <= 1.1 * SEVEN_SERIES.module_ns
 
 
 def test_the_supported_clock_is_the_recorded_one() -> None:

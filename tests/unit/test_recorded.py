@@ -13,6 +13,7 @@ import pytest
 from benchmarks import figures_file, record, render_docs
 from benchmarks.figures_file import ROOT, Figure, read
 from benchmarks.render_docs import DOCUMENTS, Recorded, load, render
+from nba.boards.logic_xc7 import XC7
 from nba.flow import metrics
 from tests.documented import undocumented
 from tests.unit.test_metrics import BASE
@@ -151,6 +152,13 @@ def test_runs_whose_claims_fail_are_not_recorded(tmp_path: Path, monkeypatch: py
     with pytest.raises(SystemExit, match="bit-exact, Icarus"):
         record.keep("digits", source, 1.0)
     assert not (tmp_path / "recorded").exists()
+
+
+def test_the_errors_of_the_estimate_are_those_of_the_table_in_use() -> None:
+    text = render("<!-- generated: logic -->\n1\n<!-- end -->\n", SAMPLE)
+    for share in (XC7.lut_mean_error, XC7.lut_worst_error, XC7.ff_mean_error, XC7.ff_worst_error):
+        assert f"{100 * share:.1f} %" in text
+    assert f"Of {XC7.designs} designs" in text
 
 
 def test_an_interval_that_was_not_simulated_is_not_recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

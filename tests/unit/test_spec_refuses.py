@@ -97,6 +97,24 @@ def test_what_run_would_refuse(old: str, new: str, message: str, tmp_path: Path)
     assert message in done.output
 
 
+@pytest.mark.parametrize(
+    ("more", "when"),
+    [
+        ("", "before they learn anything"),
+        ("precision: switchable\nswitchable: {bitwidths: [4, 8]}\n", "once the network is trained and mapped"),
+    ],
+)
+def test_what_is_not_checked_is_said(more: str, when: str, tmp_path: Path) -> None:
+    """No network meets these budgets, which only a search can tell."""
+    (tmp_path / "spec.yaml").write_text(BASE.replace("{dsp: 64, bram: 32.5}", "{dsp: 1, bram: 1}") + more)
+    done = CliRunner().invoke(app, ["spec", str(tmp_path / "spec.yaml")])
+    assert done.exit_code == 0, done.output
+    assert done.stderr == (
+        f"# not checked: whether a network of this space can meet the budgets; `run` and `train` find out {when}\n"
+    )
+    assert done.stdout.startswith("name: small\n")
+
+
 NOBODY = "~no-such-user/x"
 NO_HOME = f"'{NOBODY}': this machine does not know the home folder that `~` stands for; give the path without `~`"
 SWITCHABLE = f"precision: switchable\nswitchable: {{bitwidths: [4, 8], hierarchy: {NOBODY}}}\nplatform:"

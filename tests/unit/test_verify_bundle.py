@@ -379,3 +379,40 @@ def test_where_there_are_few_images_all_are_compared(
     found = verify(emitted, tmp_path, {"hls": 32}, Silent(), at_most=True)
     assert found["bit_exact"] == {"hls": {"images": FRAMES, "mismatches": 0}}
     assert verify(emitted, tmp_path, {"hls": 1}, Silent(), at_most=True)["bit_exact"]["hls"]["images"] == 1
+
+
+FALSE = {"lut": 1, "ff": 1, "energy_pj": 1e-9, "power_w": 0.0}
+
+
+@pytest.mark.parametrize("versions", [(), (("nba-codesign", __version__),)])
+@pytest.mark.parametrize("field", FALSE)
+def test_false_estimates_are_refused(field: str, versions: tuple[tuple[str, str], ...], tmp_path: Path) -> None:
+    """Whether the design names this version or none."""
+    design, weights = tiny_design()
+    honest = getattr(design.cost, field)
+    wrong = replace(design, cost=replace(design.cost, **{field: FALSE[field]}), versions=versions)
+    said = f"cost.{field}: is {FALSE[field]}, but the estimate of this version is {honest}"
+    with pytest.raises(DesignError, match=re.escape(said)):
+        emit_bundle(wrong, weights, tmp_path / "bundle")
+    assert not (tmp_path / "bundle" / "design.json").exists()
+
+
+def test_estimates_of_older_versions_stand_and_newer_versions_do_not() -> None:
+    design, weights = tiny_design()
+    wrong = replace(design, cost=replace(design.cost, lut=1))
+    assert render_bundle(replace(wrong, versions=(("nba-codesign", "0.0.9"),)), weights)["design.json"]
+    for version in ("9.9.9", "0.1.1", "0.1", "x" * 100, "-1.0.0"):
+        named = replace(design, versions=(("nba-codesign", version),))
+        said = f"versions: nba-codesign is {version[:40]!r}; legal: {__version__!r}, which this is, or an older version"
+        with pytest.raises(DesignError, match=re.escape(said)):
+            render_bundle(named, weights)
+
+
+def test_power_is_that_at_the_clock_of_the_design() -> None:
+    """A budget may ask for a lower clock than that of the board."""
+    design, weights = tiny_design()
+    half = replace(design.cost, power_w=design.cost.power_w / 2)
+    slower = replace(design, clock_mhz=design.clock_mhz / 2, cost=half)
+    assert render_bundle(slower, weights)["design.json"]
+    with pytest.raises(DesignError, match=r"cost\.power_w: is "):
+        render_bundle(replace(slower, cost=design.cost), weights)
