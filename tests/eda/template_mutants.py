@@ -304,15 +304,16 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_edge", "{16'd0, R_SLICES[gi*16 +: 16]}", "{16'd0, R_SLICES[0 +: 16]}", SLICE_SEED + 26),
     # Streamed weights. A row starts without its weights, or all rows take some; room is free after every row, or with
     # jobs whose weights are on chip.
-    _m("nba_decide", " && (store_avail || !stream_q);", ";", STREAM_SEED + 7),
+    _m("nba_decide", " && (store_avail || !stream_q);", ";", STREAM_SEED + 7, 0),
     _m(
         "nba_decide",
         "store_hold_pulse = go && stream_q && src_next_last",
         "store_hold_pulse = go && stream_q",
         STREAM_SEED + 29,
+        0,
     ),
-    _m("nba_decide", "release_row && slice_end_q;", "release_row && stream_q;", STREAM_SEED + 29),
-    _m("nba_decide", "slice_end_q <= stream_q && src_next_last;", "slice_end_q <= src_next_last;", STREAM_SEED + 7),
+    _m("nba_decide", "release_row && slice_end_q;", "release_row && stream_q;", STREAM_SEED + 29, 0),
+    _m("nba_decide", "slice_end_q <= stream_q && src_next_last;", "slice_end_q <= src_next_last;", STREAM_SEED + 7, 0),
     # Room is free, and the next slice is read, before the last steps of a slice are; weights on chip are read from a
     # slot.
     _m("nba_operands", ".release_pulse(done_q[3])", ".release_pulse(store_done_pulse)", STREAM_SEED + 29),
