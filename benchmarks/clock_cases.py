@@ -129,7 +129,13 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({
             "ROWS": 5, "ROW_WORDS": 28, "RING_WORDS": 140, "INIT_WORDS": 112, "STEP_WORDS": 28, "LAST_WORDS": 28,
         }),
+        _case({
+            "ROWS": 112, "ROW_WORDS": 112, "RING_WORDS": 12544, "BASE": 700, "STEP_WORDS": 112, "LAST_WORDS": 112,
+            "HEIGHT": 112, "MAP": 112, "W_SLICES": 4, "W_BACK": 140, "W_LAST": 28, "R_SLICES": 4, "R_ROWS": 112,
+            "R_BACK": 112,
+        }),
     ),
+    "nba_slices": (_case({"ROWS": 224, "SLICES": 64}),),
     "nba_edge": (
         _case({"BANKS": 4, "LANES": 8, "WLANES": 4, "DEPTH": 308, "BLOCK": 1, **_RINGS}, FPGA),
         _case({"BANKS": 2, "LANES": 4, "WLANES": 2, "DEPTH": 64}, FPGA),
@@ -151,9 +157,9 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({"PM": 4, "PQ": 2, "PP": 2, "BANKS": 2, "ACC_BITS": 24}, CHIP),
     ),
     "nba_program": (
-        _case({"WIDTH": 480, "N_JOBS": 16, "N_TURNS": 200}, FPGA, program=(480, 16), turns=(43, 200)),
-        _case({"WIDTH": 480, "N_JOBS": 16, "N_MODES": 4}, FPGA, program=(480, 64), turns=(43, 2)),
-        _case({"WIDTH": 64, "N_JOBS": 16}, CHIP, program=(64, 16), turns=(43, 2)),
+        _case({"WIDTH": 480, "N_JOBS": 16, "N_TURNS": 200}, FPGA, program=(480, 16), turns=(76, 200)),
+        _case({"WIDTH": 480, "N_JOBS": 16, "N_MODES": 4}, FPGA, program=(480, 64), turns=(76, 2)),
+        _case({"WIDTH": 64, "N_JOBS": 16}, CHIP, program=(64, 16), turns=(76, 2)),
     ),
     "nba_decide": (
         _case({"N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4}),
@@ -164,6 +170,7 @@ _TABLE: dict[str, tuple[Case, ...]] = {
         _case({
             "PER_CHANNEL": 1, "PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "MAX_STAGE": 4,
         }),
+        _case({"PP": 2, "BANKS": 2, "N_SRC": 2, "N_RES": 1, "N_DST": 2, "N_TURNS": 200, "SLICED": 1}, FPGA),
     ),
     "nba_operands": (
         _case({"PM": 4, "PN": 8, "PP": 2, "BANKS": 2, "N_SRC": 2, "A_NEST": 1, "W_NEST": 1, "W_DEPTH": 512,
@@ -204,15 +211,15 @@ _TABLE: dict[str, tuple[Case, ...]] = {
     ),
     "nba_chunk": (
         _case({**_CHUNK, "W_DEPTH": 256, "W_BLOCK": 1, "P_DEPTH": 64, "P_BLOCK": 1},
-              FPGA, program=(_PROGRAM_BITS, 8), turns=(43, 100), weights=(128, 256), params=(96, 64)),
+              FPGA, program=(_PROGRAM_BITS, 8), turns=(76, 100), weights=(128, 256), params=(96, 64)),
         _case({**_CHUNK, "PER_CHANNEL": 1, "PM": 8, "PN": 1, "HAS_MAX": 1, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2,
                "W_DEPTH": 32, "P_DEPTH": 32},
-              FPGA, program=(_PROGRAM_BITS, 16), turns=(43, 100), weights=(64, 32), params=(96, 32)),
+              FPGA, program=(_PROGRAM_BITS, 16), turns=(76, 100), weights=(64, 32), params=(96, 32)),
         _case({**_CHUNK, "BANKS": 8, "DEGREE": 4, "PACK": 1, "A_NEST": 1, "W_NEST": 1, "N_MODES": 2, "W_DEPTH": 256,
                "W_BLOCK": 1, "P_DEPTH": 64, "P_BLOCK": 1},
-              ("xc7",), program=(_PROGRAM_BITS, 16), turns=(43, 100), weights=(128, 256), params=(96, 64)),
+              ("xc7",), program=(_PROGRAM_BITS, 16), turns=(76, 100), weights=(128, 256), params=(96, 64)),
         _case({"PM": 2, "PN": 4, "HAS_RES": 1, "N_JOBS": 2, "W_DEPTH": 8, "P_DEPTH": 8},
-              CHIP, program=(_PROGRAM_BITS, 2), turns=(43, 1), weights=(64, 8), params=(48, 8)),
+              CHIP, program=(_PROGRAM_BITS, 2), turns=(76, 1), weights=(64, 8), params=(48, 8)),
     ),
 }  # fmt: skip
 """Module -> its parameter sets. `name=(bits, words)`: the file name.mem, with random words."""

@@ -69,7 +69,6 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"BANKS": 8, "LANES": 6, "WLANES": 3, "DEPTH": 700, "N_RINGS": 3, "BLOCK": 1},
         {"BANKS": 4, "LANES": 16, "WLANES": 16, "DEPTH": 33, "N_RINGS": 63},
         {"BANKS": 2, "LANES": 4, "WLANES": 2, "C_BITS": 16},
-        {"BANKS": 2, "LANES": 4, "WLANES": 2, "W_SLICES": 3, "R_SLICES": 2, "R_COUNT": 1},
     ),
     "nba_writer": (
         {"PP": 1, "BANKS": 1, "LANES": 1, "WLANES": 1},

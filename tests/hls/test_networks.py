@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from nba.core.errors import DeadlockError
 from nba.core.tools import run_tool
 from nba.emit.hls import vector_files
 from nba.ir.reference import run
+from nba.machine.program import lower
+from nba.machine.schedule import schedule
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
-from tests.strategies import NetworkLimits, random_codes, random_pair
+from tests.strategies import NetworkLimits, Pair, cut, random_codes, random_pair, sliced
 
 pytestmark = pytest.mark.xdist_group("hls-networks")
 
@@ -28,17 +32,41 @@ CHANNEL_PAIRS = 8
 """After these: those with shifts and pad codes per channel, half of them with codes of 16 bits."""
 COLUMN_PAIRS = 12
 """After these: any number of columns, and strides up to 4; every second one packs columns."""
+SLICED_PAIRS = 12
+"""After these: slices, every second time in turns of a few rows, every fourth in late ones; every third packs columns,
+every fourth has shifts and pad codes per channel."""
+SLICED = 7000
+"""Seeds from here on have slices."""
 IMAGES = 5
 
 
 def random_case(seed: int, limits: NetworkLimits | None = None) -> Case:
     """A random network on a random accelerator, with random inputs."""
     rng = np.random.default_rng([SEED, seed])
-    pair = random_pair(rng, limits)
+    pair = sliced_pair(rng, limits, seed) if seed >= SLICED else random_pair(rng, limits)
     x = random_codes(rng, pair.network.tensors[0], IMAGES)
     design = design_of(f"random {seed}", pair.network, pair.weights, pair.accelerator)
     expected = run(pair.network, pair.weights, x)
     return Case(name=design.name, design=design, weights=pair.weights, x=x, expected=expected)
+
+
+def sliced_pair(rng: np.random.Generator, limits: NetworkLimits | None, seed: int) -> Pair:
+    """A random pair with slices in a job of several rows."""
+    while True:
+        pair = random_pair(rng, limits)
+        accelerator = sliced(rng, pair.network, pair.accelerator)
+        jobs = [job for chunk in accelerator.chunks for job in chunk.jobs]
+        if not any(job.slices > 1 and pair.network.result(job.layer).height > 1 for job in jobs):
+            continue
+        if seed % 2:
+            chunks = tuple([cut(rng, pair.network, chunk, late=seed % 4 == 3) for chunk in accelerator.chunks])
+            accelerator = replace(accelerator, chunks=chunks)
+        program = lower(pair.network, accelerator)
+        try:
+            schedule(program, IMAGES)
+        except DeadlockError:
+            continue
+        return replace(pair, accelerator=accelerator, program=program)
 
 
 SEEDS: dict[int, NetworkLimits | None] = {
@@ -47,6 +75,10 @@ SEEDS: dict[int, NetworkLimits | None] = {
     **{4000 + i: NetworkLimits(narrow=True) for i in range(PACKED_PAIRS)},
     **{5000 + i: NetworkLimits(per_channel=True, bits=8 << i % 2) for i in range(CHANNEL_PAIRS)},
     **{6000 + i: NetworkLimits(any_columns=True, max_map=20, narrow=i % 2 == 1) for i in range(COLUMN_PAIRS)},
+    **{
+        SLICED + i: NetworkLimits(max_channels=24, narrow=i % 3 == 2, per_channel=i % 4 == 1)
+        for i in range(SLICED_PAIRS)
+    },
 }
 
 
@@ -76,6 +108,7 @@ def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
     """The synthesis pragmas claim that the units of one step do not depend on each other: any order gives the same."""
     cases = tuple(random_case(1000 + i) for i in range(REVERSED_PAIRS))
     cases += tuple(random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(REVERSED_PAIRS))
+    cases += (random_case(SLICED + 100, NetworkLimits(max_channels=24)),)
     group = compile_group(tmp_path, cases, defines=("NBA_REVERSED",))
     for i, case in enumerate(cases):
         np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)

@@ -244,6 +244,34 @@ def test_by_hand() -> None:
     assert (read.read_slices, read.read_back_words, read.last_step_words) == (3, 2, 2)
 
 
+def drawing() -> str:
+    """The first frame of that example, as the docs show it."""
+    machine = Machine(*three(), 1)
+    assert machine.run()
+    (chunk,) = machine.chunks
+    cells: dict[str, dict[int, str]] = {}
+    for name, agent in (("in", machine.input), ("chunk", chunk), ("out", machine.output)):
+        work = agent.works[0]
+        starts = {row: start for (_, row), start in work.starts.items()}
+        cells[name] = {s + i: str(row % 2) for row, s in starts.items() for i in range(work.row_cycles)}
+        last = {row % 2: start for row, start in starts.items() if row >= work.rows * (work.slices - 1)}
+        if name != "in":
+            cells[f"  released {name}"] = {s + work.row_cycles + 1: str(row) for row, s in last.items()}
+        if name != "out":
+            cells[f"  written {name}"] = {s + work.written_after: str(row) for row, s in last.items()}
+    for begin in (0, *(start + 2 for (_, row), start in chunk.works[0].starts.items() if row in (1, 3))):
+        cells["chunk"] |= dict.fromkeys(range(begin, begin + chunk.fetch), "f")
+    return "\n".join(
+        f"    {' '.join(name.split(' ')[:3]):<12}" + "".join(found.get(i, ".") for i in range(68))
+        for name, found in cells.items()
+    )
+
+
+def test_the_drawing_of_the_documentation() -> None:
+    text = (Path(__file__).resolve().parents[2] / "docs" / "template.md").read_text(encoding="utf-8")
+    assert drawing() in text
+
+
 def test_a_deadlock_says_what_a_slice_waits_for() -> None:
     """A ring that holds a row less than the map, which no rule allows."""
     network, accelerator = three()

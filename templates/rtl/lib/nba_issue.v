@@ -215,6 +215,7 @@ module nba_issue #(
   wire        walk_ready;
   wire        walk_last;
   assign row_go_pulse = go;
+  wire [15:0] turn_weight;
   nba_decide #(
     .N_SRC    (N_SRC),
     .N_RES    (N_RES),
@@ -275,7 +276,6 @@ module nba_issue #(
     .stat_start_pulse (stat_start_pulse)
   );
   // Both lie still from the second fetch cycle on: their sum does three cycles before the first decision.
-  wire [15:0] turn_weight;
   wire [15:0] w_base;
   generate
     if (SLICED != 0) begin : g_slice
@@ -283,7 +283,7 @@ module nba_issue #(
       always @(posedge clk) w_base_q <= f_w_base + turn_weight;
       assign w_base = w_base_q;
     end else begin : g_whole
-      wire unused = &{1'b0, turn_weight};
+      wire unused_weight = &{1'b0, turn_weight};
       assign w_base = f_w_base;
     end
   endgenerate

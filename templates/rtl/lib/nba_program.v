@@ -11,7 +11,7 @@ module nba_program #(
   parameter integer WIDTH   = 8,
   parameter integer N_JOBS  = 2,
   parameter integer N_MODES = 1,
-  parameter integer TURN_W  = 43,
+  parameter integer TURN_W  = 76,
   parameter integer N_TURNS = 2,
   parameter         FILE      = "program.mem",
   parameter         TURN_FILE = "turns.mem"
