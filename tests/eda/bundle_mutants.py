@@ -6,10 +6,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from template_pairs import STREAM_SEED
+
 STAGES, MANY_BEATS, ONE_BEAT, BUSY_ON, MANY_JOBS = 30, 8, 59, 26, 49
 """Seeds of the machines (tests/eda/template_pairs.py): one with stages; one whose frame leaves in three rows of eleven
 beats; in one beat; one whose chunks compute rows that no output depends on when the last frame is out; one of many
 jobs, whose fetches of two rounds take longer than its last row takes to leave."""
+STREAMS, LATE, STORES = STREAM_SEED + 20, STREAM_SEED + 7, STREAM_SEED + 42
+"""Machines that stream weights; from memory that takes a hundred cycles; into two stores."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -122,6 +126,18 @@ PLANTED: tuple[Planted, ...] = (
     _p("nba_skid", "if (m_free) m_data_q <=", "m_data_q <=", "stalls"),
     _v("nba_skid", "s_ready_q   <= !buf_valid_d;", "s_ready_q   <= !buf_valid_q;", "blocked"),
     _v("nba_host_out", "if (issue) beat_q <=", "if (state_q == ST_RUN) beat_q <=", "blocked", MANY_BEATS),
+    # ---- weights from external memory: always at address 0; errors that nobody hears of; a machine that is not busy
+    # with reads that a soft reset left behind, that goes on through one, that forgets them; beats, room and
+    # reservations of another store
+    _p("top", ".cfg_base     (cfg_weights[39:0])", ".cfg_base     (40'd0)", "memory", STREAMS),
+    _p("top", ".stat_error    (read_error)", ".stat_error    (1'b0)", "memory", STREAMS),
+    _p("top", " || read_busy;", ";", "resets", LATE),
+    _p("top", ".rst          (core_rst_q),\n    .axi_rst", ".rst          (rst),\n    .axi_rst", "resets", STREAMS),
+    _p("top", ".axi_rst      (rst)", ".axi_rst      (core_rst_q)", "memory", STREAMS),
+    _p("top", "(read_take[1])", "(read_take[0])", "cycles", STORES),
+    _v("top", "(read_valid[1])", "(read_valid[0])", "cycles", STORES),
+    _p("top", ".free         (read_free)", ".free         ({read_free[0], read_free[1]})", "cycles", STORES),
+    _v("top", ".m_last       (read_last)", ".m_last       ()", "cycles", STREAMS),
     # ---- the input takes what is not on offer
     _p("nba_host_in", "wire fire       = s_valid && state_q", "wire fire       = state_q", "stalls"),
 )  # fmt: skip

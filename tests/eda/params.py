@@ -120,6 +120,10 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"PM": 2, "PN": 3, "PP": 1, "BANKS": 2, "PACK": 1, "DEGREE": 2, "N_JOBS": 3, "PAD_DEPTH": 9},
         {"PER_CHANNEL": 1, "PM": 4, "PN": 1, "C_BITS": 16, "A_BITS": 16, "A_NEST": 1, "N_JOBS": 2, "PAD_DEPTH": 700}
         | {"PAD_BLOCK": 1},
+        {"PM": 2, "PN": 2, "SLOT_WORDS": 9, "BUS": 32, "W_DEPTH": 0},
+        {"PM": 2, "PN": 2, "SLOT_WORDS": 9, "SLOTS": 3, "BUS": 64, "W_DEPTH": 5, "PACK": 1},
+        {"PM": 1, "PN": 1, "SLOT_WORDS": 5, "BUS": 512, "W_DEPTH": 3, "W_BLOCK": 1},
+        {"PM": 4, "PN": 3, "SLOT_WORDS": 700, "BUS": 32, "W_DEPTH": 9, "W_NEST": 1, "W_BITS": 4, "W_BLOCK": 1},
     ),
     "nba_pads": (
         {"LANES": 1, "C_BITS": 8, "N_JOBS": 1, "DEPTH": 2},
@@ -200,6 +204,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         },
         {"PM": 2, "PN": 3, "PP": 8, "BANKS": 8, "PQ": 1, "N_SRC": 15, "N_RES": 15, "N_DST": 15, "HAS_RES": 1},
         {"PM": 2, "PN": 2, "PP": 7, "BANKS": 14, "DEGREE": 2, "WIDE": 1, "PACK": 1, "PQ": 2, "HAS_RES": 1},
+        {"PM": 2, "PN": 2, "PQ": 1, "SLICED": 1, "N_TURNS": 9, "SLOT_WORDS": 40, "BUS": 128, "SLOTS": 4, "W_DEPTH": 0},
         {"PM": 2, "PN": 2, "PQ": 1, "SLICED": 1, "N_TURNS": 12, "N_JOBS": 3, "HAS_RES": 1, "W_DEPTH": 60000}
         | {"W_BLOCK": 1},
     ),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, SLICE_SEED, TURN_SEED
+from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, SLICE_SEED, STREAM_SEED, TURN_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -302,6 +302,28 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # A ring with the slices of another one in its edge.
     _m("nba_edge", "{16'd0, W_BACK[gi*16 +: 16]}", "{16'd0, W_BACK[0 +: 16]}", SLICE_SEED + 22),
     _m("nba_edge", "{16'd0, R_SLICES[gi*16 +: 16]}", "{16'd0, R_SLICES[0 +: 16]}", SLICE_SEED + 26),
+    # Streamed weights. A row starts without its weights, or all rows take some; room is free after every row, or with
+    # jobs whose weights are on chip.
+    _m("nba_decide", " && (store_avail || !stream_q);", ";", STREAM_SEED + 7, 0),
+    _m(
+        "nba_decide",
+        "store_hold_pulse = go && stream_q && src_next_last",
+        "store_hold_pulse = go && stream_q",
+        STREAM_SEED + 29,
+        0,
+    ),
+    _m("nba_decide", "release_row && slice_end_q;", "release_row && stream_q;", STREAM_SEED + 29, 0),
+    _m("nba_decide", "slice_end_q <= stream_q && src_next_last;", "slice_end_q <= src_next_last;", STREAM_SEED + 7, 0),
+    # Room is free, and the next slice is read, before the last steps of a slice are; weights on chip are read from a
+    # slot.
+    _m("nba_operands", ".release_pulse(done_q[3])", ".release_pulse(store_done_pulse)", STREAM_SEED + 29),
+    _m("nba_operands", ".next_pulse   (done_q[3])", ".next_pulse   (store_done_pulse)", STREAM_SEED + 20),
+    _m("nba_operands", ".s_slot       (stream_q[W_LATE+1])", ".s_slot       (1'b1)", STREAM_SEED + 20),
+    # Words of a row of a store: read a cycle late, taken for each other, not counted.
+    _m("nba_operands", "(PER > 1) ? W_WAIT - 2 : W_WAIT - 1", "W_WAIT - 1", STREAM_SEED + 18),
+    _m("nba_operands", "row[sub_q[2*SUB_W +: SUB_W]*", "row[sub_q[SUB_W +: SUB_W]*", STREAM_SEED + 18),
+    _m("nba_operands", "row_addr = {{SUB_W{1'b0}}, w_addr[15:SUB_W]};", "row_addr = w_addr;", STREAM_SEED + 18),
+    _m("nba_operands", "((SLOT_WORDS + PER - 1) / PER)", "(SLOT_WORDS / PER)", STREAM_SEED + 30),
     # Groups of output columns that lie side by side: in words of their own; taken for each other.
     _m("nba_host_out", "back ? addr_q - WORD_LAST[AW-1:0] : addr_q + 1'b1", "addr_q + 1'b1", COLUMNS_SEED + 45, 2),
     _m("nba_host_out", "places_q[2*PLACE_W +: PLACE_W]", "places_q[0 +: PLACE_W]", COLUMNS_SEED + 4),

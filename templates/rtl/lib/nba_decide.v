@@ -174,7 +174,12 @@ module nba_decide #(
   reg       f_init_q = 1'b1;
   reg [4:0] f_held;
   reg [4:0] f_chosen;
-  always @(posedge clk) f_init_q <= 1'b0;
+  // Whether the latest row took weights: only then its end frees their room.
+  reg       f_taken_q;
+  always @(posedge clk) begin
+    f_init_q <= 1'b0;
+    if (go_pulse) f_taken_q <= store_hold_pulse;
+  end
   always @* begin
     f_held   = 5'd0;
     f_chosen = 5'd0;
@@ -186,7 +191,9 @@ module nba_decide #(
   always @(posedge clk) begin
     if (!f_init_q && go_pulse) begin
       assume (cfg_dst_en == $past(cfg_dst_en) && cfg_src_sel == $past(cfg_src_sel));
-      assume (cfg_res_sel == $past(cfg_res_sel));
+      assume (cfg_res_sel == $past(cfg_res_sel) && cfg_stream == $past(cfg_stream));
+      assert (store_hold_pulse == (cfg_stream && src_next_last));
+      if (cfg_stream) assert (store_avail);
       assert (dst_start_pulse == cfg_dst_en);
       for (i = 0; i < N_SRC; i = i + 1) assert (src_hold_pulse[i] == (cfg_src_sel == i));
       for (i = 0; i < N_RES; i = i + 1) assert (res_hold_pulse[i] == (cfg_res_en && cfg_res_sel == i));
@@ -204,7 +211,11 @@ module nba_decide #(
       if (cfg_res_en) assert (res_hold_pulse != {N_RES{1'b0}});
     end else begin
       assert ({src_hold_pulse, res_hold_pulse, dst_start_pulse} == {(N_SRC+N_RES+N_DST){1'b0}});
+      assert (!store_hold_pulse);
     end
+    if (f_init_q) assume (f_taken_q == slice_end_q);
+    else assert (f_taken_q == slice_end_q);
+    if (!f_init_q && store_done_pulse) assert (walk_last && f_taken_q);
     if (!cfg_res_en) assert (res_hold_pulse == {N_RES{1'b0}});
     if (!walk_last) assert (src_release_pulse == {N_SRC{1'b0}});
   end
