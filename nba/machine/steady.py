@@ -102,15 +102,31 @@ class Rate:
 
     `edges`: int64 [4, edges] by SOURCE to DISTANCE, of the graph of row events; rows are numbered job by job, and slice
     by slice in a job, those of job j from first_row[j] on; behind them come the events of the reader of weights. What is
-    known of one size of the rings is where the next one starts from.
+    known of one size of the rings is where the next one starts from, and so is `like`, the rate of another design, if
+    it has as many events. critical: int64, the events of the last cycle of the graph that was too slow.
     """
 
-    def __init__(self, flat: Tables):
+    def __init__(self, flat: Tables, like: Rate | None = None):
         self._flat = flat
+        self.critical = np.zeros(0, np.int64)
         self.first_row = np.zeros(flat.jobs.shape[0] + 1, np.int64)
         np.cumsum(flat.jobs[:, ROWS_OUT] * flat.jobs[:, SLICES], out=self.first_row[1:])
         self._height = np.zeros(int(self.first_row[-1]) + 2 * len(flat.fetches), np.int64)
+        if like is not None and np.array_equal(like.first_row, self.first_row) and like.n_events == self.n_events:
+            self._height = like._height
         self._reader = np.array(_reader_edges(flat, self.first_row.tolist()), np.int64).reshape(-1, 4).T
+
+    @property
+    def n_events(self) -> int:
+        """How many events a frame has."""
+        return int(self._height.size)
+
+    def job_of(self, event: int) -> int | None:
+        """The number of the job, in the order of `Tables.jobs`, that an event is a row of; None for reads of
+        weights."""
+        if event >= self.first_row[-1]:
+            return None
+        return int(np.searchsorted(self.first_row, event, side="right")) - 1
 
     def edges(self, ring_rows: np.ndarray) -> np.ndarray:
         """The graph with rings of ring_rows [n_rings] rows."""
@@ -138,13 +154,16 @@ class Rate:
             frames, cycles = int(edges[DISTANCE, cycle].sum()), int(edges[WEIGHT, cycle].sum())
             if frames <= 0:
                 return None
+            self.critical = edges[TARGET, cycle]
             least = -(-cycles // frames)
 
     def within(self, ring_rows: np.ndarray, interval: int) -> bool:
         """Whether frames follow each other within so many cycles."""
         edges, height = self.edges(ring_rows), self._height.copy()
         weight = edges[WEIGHT] - edges[DISTANCE] * interval
-        if _exceeding_cycle(edges[SOURCE], edges[TARGET], weight, height).size:
+        cycle = _exceeding_cycle(edges[SOURCE], edges[TARGET], weight, height)
+        if cycle.size:
+            self.critical = edges[TARGET, cycle]
             return False
         self._height = height
         return True

@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Start plans of machines that stream weights: engines, the cut and who executes what, from loads and estimates alone.
+
+A local search over the sizes of a fixed number of engines, the layers that each executes and the cut, from a seeded
+generator. What it minimises is the load of the busiest engine, or of the external memory, with a charge for what the
+estimates of DSP blocks, LUTs and block RAM exceed of the budgets. The exact rate decides later (nba.explore.streaming).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import log
+
+import numpy as np
+
+from nba.boards import Platform
+from nba.explore.budgets import Budgets
+from nba.explore.stream_plan import Costs, Engine, Plan, lanes_fit, reader_words
+from nba.explore.stream_sizes import Sizes
+from nba.explore.turns import Pace, rings_at, virtual_times
+from nba.ir.network import Network
+from nba.machine.geometry import ceil_div
+from nba.machine.timing import OVERHEAD_CYCLES, READER_CYCLES
+from nba.machine.windows import Use
+
+LANES_OUT = (2, 3, 4, 5, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 28, 32, 36, 40, 48, 56, 64)
+"""Values of pm that are tried."""
+LANES_IN = (1, 2, 3, 4, 6, 8, 16)
+"""Values of pn."""
+DRAIN_LANES = (1, 2, 3, 4, 6, 8, 16)
+"""Values of pq, where they divide pm."""
+COLUMNS = (14, 8, 7, 4)
+"""Columns of a design, the widest first."""
+POWER = 12.0
+"""Loads count by the sum of their powers: the busiest engine decides, and the others show the way."""
+CHARGE = 4.0
+"""Part of the load that is charged for each part by which a budget is exceeded."""
+FIRM = 0.03
+"""Part of it that is charged where the DSP blocks of a plan exceed the budget at all."""
+WISH = 0.002
+"""Part of it that is charged for the use of all of a budget: of equally fast plans, smaller ones come first."""
+MIXED = 0.002
+"""Part of the load that is charged for each layer that goes row by row on an engine of slices, or the other way."""
+ROUGH_SLACK = Fraction(9, 8)
+"""Rows that layers wait in the estimate of rings."""
+
+
+def column_use(network: Network, pp: int) -> float:
+    """Share of `pp` columns that work, by products of layers whose maps are wider than one column."""
+    done = taken = 0
+    for i in range(len(network.layers)):
+        out = network.result(i)
+        if out.width > 1:
+            done += network.macs(i)
+            taken += network.macs(i) * ceil_div(out.width, pp) * pp // out.width
+    return done / max(1, taken)
+
+
+def columns_tried(network: Network, most: int) -> tuple[int, ...]:
+    """The columns that leave the fewest idle, at most `most` of them."""
+    return tuple(sorted(COLUMNS, key=lambda pp: (-round(column_use(network, pp), 2), -pp))[:most])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Shape:
+    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on."""
+
+    pp: int
+    front: int
+    front_other: int
+    late: int
+    late_other: int
+
+
+class Rough:
+    """Scores of plans by loads and estimates."""
+
+    def __init__(self, costs: Costs, platform: Platform, budgets: Budgets):
+        self.costs, self.budgets = costs, budgets
+        self.sizes = Sizes(costs, platform)
+        self._rows: dict[int, dict[Use, int]] = {}
+        self._work: dict[tuple[int, Engine], list[int]] = {}
+        self.heights = [costs.network.result(i).height for i in range(len(costs.network.layers))]
+
+    def rows(self, cut: int) -> dict[Use, int]:
+        """Rows of rings by typical paces."""
+        found = self._rows.get(cut)
+        if found is None:
+            found = self._rows[cut] = rings_at(self.costs.network, virtual_times(self.costs.network, self._paces(cut)))
+        return found
+
+    def _paces(self, cut: int) -> list[Pace]:
+        network = self.costs.network
+        total = sum(network.macs(i) for i in range(cut, len(network.layers)) if self.costs.streams(i, cut))
+        found = []
+        for i in range(len(network.layers)):
+            pieces = 4 if self.costs.streams(i, cut) else 0
+            share = Fraction(1) if i < cut else Fraction(max(1, network.macs(i)), max(total, network.macs(i), 1))
+            found.append(
+                Pace(slack=ROUGH_SLACK, slices=pieces, duration=share, chain=None if i < cut else int(pieces > 0))
+            )
+        return found
+
+    def work(self, pp: int, engine: Engine) -> list[int]:
+        """Cycles of every layer on an engine."""
+        found = self._work.get((pp, engine))
+        if found is None:
+            count = len(self.costs.network.layers)
+            mixes = [layer.operator.mixes for layer in self.costs.network.layers]
+            found = self._work[pp, engine] = [
+                self.costs.load(i, pp, engine, 0)[0] if mixes[i] == engine.mixes else 0 for i in range(count)
+            ]
+        return found
+
+    def loads(self, plan: Plan) -> list[int]:
+        """Cycles of a frame on every engine, and, last, of the external memory."""
+        found = [0] * len(plan.engines)
+        work = [self.work(plan.pp, engine) for engine in plan.engines]
+        beats = 0
+        for i, k in enumerate(plan.owner):
+            engine = plan.engines[k]
+            found[k] += work[k][i]
+            pieces = plan.pieces[i]
+            found[k] += OVERHEAD_CYCLES * (pieces or self.heights[i])
+            if self.costs.streams(i, plan.cut):
+                beats += self.costs.beats(i, engine, pieces) + READER_CYCLES * pieces
+        return [*found, beats]
+
+    def score(self, plan: Plan, ceiling: float = float("inf")) -> float:
+        """What is minimised: about the cycles of a frame. Not known exactly where it is above `ceiling`."""
+        loads = self.loads(plan)
+        top = max(loads)
+        value = top * sum((load / top) ** POWER for load in loads) ** (1 / POWER)
+        mixed = sum(plan.engines[k].late != (i >= plan.cut) for i, k in enumerate(plan.owner))
+        value *= 1 + MIXED * mixed
+        if value > ceiling:
+            return value
+        used = self.sizes.of(plan, self.rows(plan.cut))
+        limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
+        parts = [have / max(limit, 0.5) for have, limit in zip(used, limits, strict=True) if limit is not None]
+        # DSP blocks are counted exactly: a plan that has too many is none.
+        charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
+        return value * (1 + charge) + WISH * top * sum(parts)
+
+
+def first_plan(costs: Costs, shape: Shape, budgets: Budgets) -> Plan:
+    """A plan of equal engines to start from: layers in turn on those of their kind and side of the cut."""
+    network = costs.network
+    n = len(network.layers)
+    cut = next((i for i in range(n) if network.result(i).height * 16 <= network.tensors[0].height), n)
+    cut = cut if costs.bus_bits else n
+    macs = max(1, (budgets.dsp * 2 * 3 // 4) // (4 * shape.pp * max(1, shape.front + shape.late)))
+    pm = max((m for m in LANES_OUT if m <= macs), default=2)
+    engines = [Engine(mixes=True, pm=pm, pn=4, pq=1) for _ in range(shape.front)]
+    engines += [Engine(mixes=True, pm=pm, pn=4, pq=1, late=True) for _ in range(shape.late)]
+    other = any(not layer.operator.mixes for layer in network.layers)
+    if other:
+        engines += [Engine(mixes=False, pm=8, pn=1, pq=1, products="lut") for _ in range(shape.front_other)]
+        engines += [Engine(mixes=False, pm=8, pn=1, pq=1, products="lut", late=True) for _ in range(shape.late_other)]
+    if narrow_layers(network):
+        engines.append(Engine(mixes=True, pm=8, pn=1, pq=1, columns=1, late=True))
+    owner = []
+    turn: dict[tuple[bool, bool], int] = {}
+    for i in range(n):
+        mixes, late = network.layers[i].operator.mixes, i >= cut
+        mine = [k for k, e in enumerate(engines) if e.mixes == mixes and e.late == late and not e.columns]
+        mine = mine or [k for k, e in enumerate(engines) if e.mixes == mixes and not e.columns]
+        if i in narrow_layers(network):
+            mine = [len(engines) - 1]
+        owner.append(mine[turn.get((mixes, late), 0) % len(mine)])
+        turn[mixes, late] = turn.get((mixes, late), 0) + 1
+    return without_idle(
+        Plan(pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1)
+    )
+
+
+def narrow_layers(network: Network) -> tuple[int, ...]:
+    """Layers that mix channels of maps of a single column: most columns of a wide engine would idle."""
+    return tuple(
+        i for i, layer in enumerate(network.layers) if layer.operator.mixes and network.result(i).width == 1
+    )  # fmt: skip
+
+
+def without_idle(plan: Plan) -> Plan:
+    """`plan` without the engines that execute nothing."""
+    kept = sorted(set(plan.owner))
+    number = {k: at for at, k in enumerate(kept)}
+    return replace(
+        plan, engines=tuple(plan.engines[k] for k in kept), owner=tuple(number[k] for k in plan.owner)
+    )  # fmt: skip
+
+
+def resized(engine: Engine, rng: np.random.Generator) -> Engine:
+    """An engine with one of its sizes changed."""
+
+    def near(values: Sequence[int], value: int) -> int:
+        at = min(range(len(values)), key=lambda i: abs(values[i] - value))
+        return values[int(np.clip(at + rng.choice((-2, -1, 1, 2)), 0, len(values) - 1))]
+
+    draw = rng.random()
+    if draw < 0.55:
+        pm = near(LANES_OUT, engine.pm)
+        return replace(engine, pm=pm, pq=engine.pq if pm % engine.pq == 0 else 1)
+    if draw < 0.7 and engine.mixes:
+        pn = near(LANES_IN, engine.pn)
+        pm = min(LANES_OUT, key=lambda m: abs(m * pn - engine.pm * engine.pn))
+        return replace(engine, pn=pn, pm=pm, pq=engine.pq if pm % engine.pq == 0 else 1)
+    if draw < 0.9:
+        return replace(engine, pq=int(rng.choice([q for q in DRAIN_LANES if engine.pm % q == 0])))
+    return replace(engine, requant="dsp" if engine.requant == "lut" else "lut")
+
+
+def changed_start(plan: Plan, network: Network, rng: np.random.Generator) -> Plan:
+    """A neighbour: a layer elsewhere, two layers swapped, an engine of another size, another cut."""
+    engines, owner = list(plan.engines), list(plan.owner)
+    draw = rng.random()
+    if draw < 0.45:
+        k = int(rng.integers(len(engines)))
+        engines[k] = resized(engines[k], rng)
+        if rng.random() < 0.3:
+            k = int(rng.integers(len(engines)))
+            engines[k] = resized(engines[k], rng)
+        return replace(plan, engines=tuple(engines))
+    if draw < 0.5:
+        step = int(rng.choice((-3, -2, -1, 1, 2, 3)))
+        cut = int(np.clip(plan.cut + step, 1, len(owner)))
+        for i in range(min(cut, plan.cut), max(cut, plan.cut)):
+            _move(owner, engines, network, i, i >= cut, rng)
+        return replace(plan, cut=cut, owner=tuple(owner))
+    i = int(rng.integers(len(owner)))
+    before = owner[i]
+    _move(owner, engines, network, i, (i >= plan.cut) if rng.random() < 0.95 else None, rng)
+    if draw > 0.75:
+        back = [j for j, k in enumerate(owner) if k == owner[i] and j != i]
+        if back:
+            owner[back[int(rng.integers(len(back)))]] = before
+    return replace(plan, owner=tuple(owner))
+
+
+def _move(
+    owner: list[int], engines: Sequence[Engine], network: Network, i: int, late: bool | None, rng: np.random.Generator
+) -> None:  # fmt: skip
+    """Gives layer `i` to another engine that can execute it, one of this side of the cut if there is any."""
+    mixes = network.layers[i].operator.mixes
+    fit = [k for k, e in enumerate(engines) if e.mixes == mixes and (not e.columns or i in narrow_layers(network))]
+    mine = [k for k in fit if late is None or engines[k].late == late] or fit
+    others = [k for k in mine if k != owner[i]] or mine
+    owner[i] = others[int(rng.integers(len(others)))]
+
+
+def search_start(rough: Rough, plan: Plan, steps: int, rng: np.random.Generator) -> tuple[float, Plan]:
+    """Annealing from `plan` over so many neighbours; the best plan whose lanes fit, and its score."""
+    costs = rough.costs
+    here, best = float("inf"), (float("inf"), plan)
+    for step in range(steps):
+        heat = 0.03 * here * (1 - step / steps) ** 2 if here < float("inf") else 0.0
+        trial = changed_start(plan, costs.network, rng)
+        if len(set(trial.owner)) < len(trial.engines) or not lanes_fit(costs, trial.engines, trial.owner):
+            continue
+        finest = sliced_finest(costs, trial)
+        if finest is None:
+            continue
+        trial = finest
+        ceiling = here - heat * log(max(1e-12, rng.random()))
+        value = rough.score(trial, ceiling)
+        if value <= ceiling:
+            plan, here = trial, value
+            if value < best[0]:
+                best = value, trial
+    return best
+
+
+def sliced_finest(costs: Costs, plan: Plan) -> Plan | None:
+    """`plan` with the finest slices that are legal on its engines; None if some layer has none."""
+    pieces = [0] * len(plan.owner)
+    for i in range(plan.cut, len(plan.owner)):
+        if costs.streams(i, plan.cut):
+            menu = costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
+            if not menu:
+                return None
+            pieces[i] = menu[-1]
+    return replace(plan, pieces=tuple(pieces))
+
+
+def completed(rough: Rough, plan: Plan) -> Plan:
+    """A start plan with typical slacks, and a pace of its busiest engine."""
+    slack = tuple(9 if i < plan.cut else 8 for i in range(len(plan.owner)))
+    return replace(plan, slack=slack, pace=max(rough.loads(plan)) * 101 // 100)
