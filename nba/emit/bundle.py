@@ -277,6 +277,7 @@ def _external_memory(
     }
 
 
+# Long by what a bundle consists of, file by file.
 def render_bundle(
     design: Design, weights: Weights, images: np.ndarray | None = None, truth: Truth | None = None
 ) -> dict[str, bytes]:

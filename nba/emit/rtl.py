@@ -334,6 +334,7 @@ def _memory(program: Program) -> dict[str, int] | None:
     }
 
 
+# Long by the values that the templates print, and by the files.
 def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Program, ...] = ()) -> dict[str, str]:
     """relative path -> text of rtl/: the top module `top`, ROM contents, and the library.
 

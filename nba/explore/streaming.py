@@ -9,27 +9,22 @@ counts, so that the same arguments give the same design.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from math import log
 
 import numpy as np
 
 from nba.boards import Platform
-from nba.core.errors import DeadlockError, InfeasibleError
 from nba.explore.budgets import Budgets
-from nba.explore.choose import Mapped
 from nba.explore.stream_moves import changed_plan, legal_pieces
 from nba.explore.stream_plan import Costs, Plan, build_plan, bus_of, lanes_fit
-from nba.explore.stream_start import Rough, Shape, columns_tried, completed, first_plan, search_start
+from nba.explore.stream_start import Rough
 from nba.ir.accelerator import Accelerator, WeightMemory
-from nba.ir.network import Network
-from nba.machine.check import check_accelerator
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
 from nba.machine.resources import predict
 from nba.machine.schedule import tables
 from nba.machine.steady import Rate
-from nba.machine.total import exact_cost
 
 BURST = 16
 """Beats of a burst of the reader of weights."""
