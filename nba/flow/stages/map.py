@@ -248,6 +248,7 @@ def events(program: Program) -> EventFigures:
         "weight_reads": found.weight_reads, "param_reads": found.param_reads, "requants": found.requants,
         "residuals": found.residuals, "edge_reads": found.edge_reads, "edge_writes": found.edge_writes,
         "host_in_words": found.host_in_words, "host_out_words": found.host_out_words,
+        **({"weight_beats": found.weight_beats} if found.weight_beats else {}),
     }  # fmt: skip
 
 
