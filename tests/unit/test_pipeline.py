@@ -77,7 +77,7 @@ def test_by_hand() -> None:
     assert exact.row_start[0][0].tolist() == [[6, 39], [72, 105]]
     assert exact.job_start[0].tolist() == [[6, 72]]
     assert exact.job_end[0].tolist() == [[64, 130]]
-    assert exact.job_wait[0].tolist() == [[[0, 0, 29], [0, 0, 52]]]
+    assert exact.job_wait[0].tolist() == [[[0, 0, 29, 0], [0, 0, 52, 0]]]
     assert exact.output_cycle.tolist() == [74, 140]
     assert exact.first_output_latency_cycles == 75
     assert exact.interval_cycles == 66
