@@ -33,7 +33,7 @@ from nba.core.sources import digest_json  # noqa: E402
 from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.network import Network, Weights  # noqa: E402
 from nba.machine.logic import FEATURES, features_of  # noqa: E402
-from nba.machine.parts import C_PP, CHUNK_COLUMNS, H_PP, parts  # noqa: E402
+from nba.machine.parts import C_PP, CHUNK_COLUMNS, H_PP, HOST_COLUMNS, parts  # noqa: E402
 from nba.machine.parts import Parts as Tables  # noqa: E402
 from nba.machine.program import Program  # noqa: E402
 
@@ -186,11 +186,12 @@ def load() -> dict[int, Sample]:
     found = {}
     for seed, raw in json.loads(RECORD.read_text(encoding="utf-8")).items():
         tables = {name: np.array(raw[name], np.int64) for name in ("chunks", "edges", "host")}
-        # The recorded designs are older than the last columns, which are 0 in all of them, but for those of the
-        # engines: all of a design had the same.
-        recorded = tables["chunks"].shape[1]
-        tables["chunks"] = np.pad(tables["chunks"], ((0, 0), (0, CHUNK_COLUMNS - recorded)))
-        if recorded <= C_PP:
+        # The recorded designs are older than the last columns, which are 0 in all of them, but for the columns of an
+        # engine, which were those of the design.
+        older = tables["chunks"].shape[1] <= C_PP
+        tables["chunks"] = np.pad(tables["chunks"], ((0, 0), (0, CHUNK_COLUMNS - tables["chunks"].shape[1])))
+        tables["host"] = np.pad(tables["host"], (0, HOST_COLUMNS - tables["host"].size))
+        if older:
             tables["chunks"][:, C_PP] = tables["host"][H_PP]
         cells = {name: (int(lut), int(ff)) for name, (lut, ff) in raw["cells"].items()}
         found[int(seed)] = Sample(tables=Tables(**tables), cells=cells, verilog=str(raw["verilog"]))

@@ -277,7 +277,12 @@ def _external_memory(
     }
 
 
-# Long by what a bundle consists of, file by file.
+def _image_bytes(design: Design, program: Program, memory: WeightMemory, weights: Weights) -> bytes:
+    """The image of the streamed weights as a driver copies it."""
+    image = weight_image(program, design.network.layers, weights)
+    return b"".join(beat.to_bytes(memory.bus_bits // 8, "little") for beat in image)
+
+
 def render_bundle(
     design: Design, weights: Weights, images: np.ndarray | None = None, truth: Truth | None = None
 ) -> dict[str, bytes]:
@@ -324,9 +329,7 @@ def render_bundle(
     files = {path: body.encode("utf-8") for path, body in text.items()}
     files |= vector_files(design.network, x, *outputs)
     if program.memory is not None:
-        size = program.memory.bus_bits // 8
-        image = weight_image(program, design.network.layers, weights)
-        files[IMAGE] = b"".join(beat.to_bytes(size, "little") for beat in image)
+        files[IMAGE] = _image_bytes(design, program, program.memory, weights)
     files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 

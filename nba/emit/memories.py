@@ -9,7 +9,7 @@ import numpy as np
 
 from nba.ir.network import Layer, LayerWeights, Network, Weights
 from nba.ir.operators import second_group
-from nba.machine.fetches import beats_of_row, words_per_row
+from nba.machine.fetches import store_row_beats, words_per_row
 from nba.machine.layout import PARAM, SHIFT
 from nba.machine.program import ChunkProgram, JobProgram, Program
 
@@ -126,7 +126,10 @@ def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[Lay
         job = chunk.jobs[one.job]
         rows = job_weights(chunk, job, layers[job.layer], weights[job.layer])
         mine = rows[one.slice * job.slice_words : (one.slice + 1) * job.slice_words]
-        per, parts = words_per_row(width := chunk.weight_width, memory.bus_bits), beats_of_row(width, memory.bus_bits)
+        per, parts = (
+            words_per_row(width := chunk.weight_width, memory.bus_bits),
+            store_row_beats(width, memory.bus_bits),
+        )
         beats += [0] * (one.first_burst * memory.burst - len(beats))
         for row in side_by_side(pack_rows(mine, chunk.weight_store_bits), width, per):
             beats += [row >> (part * memory.bus_bits) & mask for part in range(parts)]

@@ -376,14 +376,12 @@ def render_rtl(design: Design, weights: Weights, top: str, programs: tuple[Progr
         )
         files[f"rtl/program_{k}.mem"] = hex_lines(words, width)
         files[f"rtl/turns_{k}.mem"] = hex_lines(*turn_words(chunk))
-        files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
+        if chunk.weight_depth:
+            files[f"rtl/weights_{k}.mem"] = weight_memory(chunk, design.network.layers, weights)
         files[f"rtl/params_{k}.mem"] = param_memory(chunk, modes)
-        if not chunk.weight_depth:
-            del files[f"rtl/weights_{k}.mem"]
         if chunk.pad_depth:
             files[f"rtl/pads_{k}.mem"] = pad_memory(chunk, design.network)
     if program.fetches:
         files["rtl/fetches.mem"] = hex_lines(*fetch_words(program))
-    for path in sorted((assets.root("templates") / "rtl" / "lib").glob("*.v")):
-        files[f"rtl/{path.name}"] = path.read_text(encoding="utf-8")
-    return files
+    library = sorted((assets.root("templates") / "rtl" / "lib").glob("*.v"))
+    return files | {f"rtl/{path.name}": path.read_text(encoding="utf-8") for path in library}

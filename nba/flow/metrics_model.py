@@ -136,6 +136,7 @@ class EventFigures(TypedDict):
     edge_writes: int
     host_in_words: int
     host_out_words: int
+    weight_beats: NotRequired[int]
 
 
 @_exact

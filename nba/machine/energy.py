@@ -35,6 +35,9 @@ from nba.machine.parts import (
     C_SHIFT,
     C_STEPS,
     C_STORE,
+    C_STORE_BEATS,
+    C_STORE_ROWS,
+    C_STORE_WIDTH,
     C_WEIGHT,
     C_WEIGHT_WORDS,
     CHUNK_COLUMNS,
@@ -53,6 +56,7 @@ from nba.machine.parts import (
     H_OUT_BEATS,
     H_OUT_COLS,
     H_OUT_LANES,
+    H_READ_BITS,
     HOST_COLUMNS,
     fill,
     n_edge_slots,
@@ -64,13 +68,13 @@ Quantity = TypeVar("Quantity", float, np.ndarray)
 
 EVENTS = (
     "macs", "weight_reads", "param_reads", "requants", "residuals", "edge_reads", "edge_writes", "host_in_words",
-    "host_out_words",
+    "host_out_words", "weight_beats",
 )  # fmt: skip
 """The columns of `event_counts`, as the fields of `FrameEvents`."""
 
 SHARES = ("macs", "weights", "requant", "params", "maps", "host")
 """What energy is spent on, in the order of `shares_aj`: array, weight memories, requantisers, parameter memories,
-edge buffers, streams. Pad codes are parameters."""
+edge buffers, streams and reads of external memory. Pad codes are parameters."""
 
 TOTAL_BITS = 48
 """Bits of the requantiser's sum, of accumulators of up to 30 bits; of longer ones it has 18 bits more than they."""
@@ -83,7 +87,8 @@ class FrameEvents:
     macs: steps of all lanes of the arrays, a product and a sum each (of packed columns, several); by_widths: the same
     as (act_bits, weight_bits, steps). weight_reads, param_reads: words read from the chunks' memories. requants:
     values; residuals: those among them with a residual operand. edge_reads, edge_writes: words read from, sub-words
-    written to, single banks. host_in_words, host_out_words: beats of the streams.
+    written to, single banks. host_in_words, host_out_words: beats of the streams. weight_beats: beats of streamed
+    weights, read from external memory and written into stores.
     """
 
     macs: int
@@ -96,6 +101,7 @@ class FrameEvents:
     edge_writes: int
     host_in_words: int
     host_out_words: int
+    weight_beats: int
 
 
 def frame_events(program: Program) -> FrameEvents:
@@ -133,7 +139,7 @@ def power_w(energy: Quantity, interval_cycles: Quantity, platform: Platform) -> 
 
 @compiled
 def _events(chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, found: np.ndarray) -> None:
-    """Adds the events of one design to found [9]."""
+    """Adds the events of one design to found [10]."""
     for k in range(len(chunks)):
         row = chunks[k]
         pp = row[C_PP]
@@ -142,6 +148,7 @@ def _events(chunks: np.ndarray, edges: np.ndarray, host: np.ndarray, found: np.n
         found[2] += row[C_DRAINS]
         found[3] += row[C_DRAINS] * row[C_PQ] * pp
         found[4] += row[C_RES_DRAINS] * row[C_PQ] * pp
+        found[9] += row[C_STORE_BEATS]
     for e in range(len(edges)):
         found[5] += edges[e, E_READS] * host[H_BANKS]
         found[6] += edges[e, E_WRITES]
@@ -178,7 +185,13 @@ def shares_aj(
         mac = _whole(row[C_ACT] * row[C_WEIGHT] * product + plus + acc * plus_bit)
         found[0] += row[C_STEPS] * row[C_PM] * row[C_PN] * pp * mac
         width = row[C_PM] * row[C_PN] * row[C_STORE]
-        found[1] += row[C_STEPS] * _access(width, width * row[C_WEIGHT_WORDS], memory)
+        if row[C_STORE_ROWS] > 0:
+            width, beat = row[C_STORE_WIDTH], min(host[H_READ_BITS], row[C_STORE_WIDTH])
+            bits = row[C_STORE_ROWS] * width
+            found[1] += row[C_STEPS] * _access(width, bits, memory) + row[C_STORE_BEATS] * _access(beat, bits, memory)
+            found[5] += row[C_STORE_BEATS] * _whole(host[H_READ_BITS] * stream)
+        else:
+            found[1] += row[C_STEPS] * _access(width, width * row[C_WEIGHT_WORDS], memory)
         total = max(TOTAL_BITS, acc + 18)
         scale = _whole((acc + 1) * (MULT_BITS + 1) * product + 2 * plus + (acc + 1 + total) * plus_bit)
         residual = _whole((code_bits + 1) * (MULT_BITS + 1) * product + plus + total * plus_bit)
@@ -207,7 +220,7 @@ def _many(
     position: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray, table: np.ndarray, chunks: np.ndarray,
     edges: np.ndarray, host: np.ndarray, events: np.ndarray, shares: np.ndarray,
 ) -> None:  # fmt: skip
-    """Adds events [B, 9] and shares [B, 6] of every design; the arguments before them are scratch."""
+    """Adds events [B, 10] and shares [B, 6] of every design; the arguments before them are scratch."""
     for b in range(pp.size):
         fill(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b],
@@ -218,7 +231,7 @@ def _many(
 
 
 def event_counts(layers: np.ndarray, designs: Designs, platform: Platform) -> tuple[np.ndarray, np.ndarray]:
-    """Events int64 [B, 9] (EVENTS) and attojoules int64 [B, 6] (SHARES) of one frame of every design.
+    """Events int64 [B, 10] (EVENTS) and attojoules int64 [B, 6] (SHARES) of one frame of every design.
 
     Equal to `frame_events` and `energy_aj` of the lowered designs. layers: nba.machine.designs.layer_table.
     """

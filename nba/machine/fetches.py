@@ -42,14 +42,14 @@ def words_per_row(width: int, bus_bits: int) -> int:
     return per
 
 
-def beats_of_row(width: int, bus_bits: int) -> int:
+def store_row_beats(width: int, bus_bits: int) -> int:
     """Beats of such a row."""
     return ceil_div(width * words_per_row(width, bus_bits), bus_bits)
 
 
 def slice_beats(words: int, width: int, bus_bits: int) -> int:
     """Beats of a slice of `words` weight words."""
-    return ceil_div(words, words_per_row(width, bus_bits)) * beats_of_row(width, bus_bits)
+    return ceil_div(words, words_per_row(width, bus_bits)) * store_row_beats(width, bus_bits)
 
 
 def in_turns(counts: Sequence[int]) -> tuple[int, ...]:

@@ -45,6 +45,8 @@ from nba.machine.parts import (
     C_SHIFT_MOST,
     C_SRC,
     C_STORE,
+    C_STORE_ROWS,
+    C_STORE_WIDTH,
     C_WEIGHT,
     C_WEIGHT_WORDS,
     CHUNK_COLUMNS,
@@ -56,10 +58,13 @@ from nba.machine.parts import (
     H_ADDRESS,
     H_BANKS,
     H_CODE_BITS,
+    H_FETCHES,
     H_IN_COLS,
     H_IN_LANES,
     H_OUT_COLS,
     H_OUT_LANES,
+    H_READ_BITS,
+    H_STORES,
     HOST_COLUMNS,
     Parts,
     fill,
@@ -185,7 +190,13 @@ def features(
         found[18] += pm * pp * degree * acc if pm * degree > pq else 0
         found[19] += pq * pp * acc
         found[43] += pp * degree * lanes * code_bits * (banks - 1)
-        for rom in range(3 if c[C_PAD_WORDS] > 0 else 2):
+        if c[C_STORE_ROWS] > 0:
+            # A store is a memory that is written, as those of the edges.
+            found[45] += c[C_STORE_WIDTH]
+            if not is_block(c[C_STORE_WIDTH], c[C_STORE_ROWS], min_words, min_bits):
+                found[33] += c[C_STORE_WIDTH]
+                found[34] += c[C_STORE_WIDTH] * ((c[C_STORE_ROWS] + 31) // 32)
+        for rom in range(1 if c[C_STORE_ROWS] > 0 else 0, 3 if c[C_PAD_WORDS] > 0 else 2):
             width = pm * pn * c[C_STORE] if rom == 0 else pq * (acc + MULT_BITS + c[C_SHIFT])
             words = rom_words(c[C_WEIGHT_WORDS] if rom == 0 else c[C_PARAM_WORDS])
             if rom == 2:
@@ -245,18 +256,32 @@ def features(
 SHIFTED = (82_000, 55_000)
 PADDED = (7_000, 22_000)
 PADDED_BIT = (1_000, 1_000)
+# So is what reads streamed weights (docs/decisions/0030-streamed-weights.md): the reader, per bit of its port, per
+# store that it feeds, per 64 fetches of its list; a store besides its memory, and per bit of the port.
+READER = (250_000, 345_000)
+READER_BIT = (0, 1_000)
+READER_STORE = (10_000, 10_000)
+READER_LIST = (37_000, 0)
+STORE = (55_000, 50_000)
+STORE_BIT = (0, 1_000)
 
 
 @compiled
-def stated(chunks: np.ndarray, code_bits: int, which: int) -> int:
-    """Thousandths of a LUT (which 0) or flip-flop (1) of shifts and pad codes per channel."""
-    milli = 0
+def stated(chunks: np.ndarray, host: np.ndarray, which: int) -> int:
+    """Thousandths of a LUT (which 0) or flip-flop (1) of shifts and pad codes per channel, and of what reads streamed
+    weights."""
+    milli, code_bits = 0, host[H_CODE_BITS]
+    if host[H_STORES] > 0:
+        milli += READER[which] + host[H_READ_BITS] * READER_BIT[which] + host[H_STORES] * READER_STORE[which]
+        milli += (host[H_FETCHES] + 63) // 64 * READER_LIST[which]
     for k in range(len(chunks)):
         c = chunks[k]
         if c[C_JOBS] > 0 and c[C_SHIFT] > 0:
             milli += c[C_PQ] * SHIFTED[which]
         if c[C_JOBS] > 0 and c[C_PAD_WORDS] > 0:
             milli += PADDED[which] + input_word(c[C_MIXES] == 1, c[C_PM], c[C_PN]) * code_bits * PADDED_BIT[which]
+        if c[C_JOBS] > 0 and c[C_STORE_ROWS] > 0:
+            milli += STORE[which] + host[H_READ_BITS] * STORE_BIT[which]
     return milli
 
 
@@ -287,7 +312,7 @@ def logic(program: Program, platform: Platform) -> tuple[int, int]:
     found = parts(program)
     total = _milli(found, platform, program.block_luts)
     adders = chosen_milli(found.chunks, found.host, multiplier_table(platform.logic))
-    channels = [stated(found.chunks, program.code_bits, which) for which in range(2)]
+    channels = [stated(found.chunks, found.host, which) for which in range(2)]
     lut, ff = ((int(t) + a + c + 999) // 1000 for t, a, c in zip(total, adders, channels, strict=True))
     return lut, ff
 
@@ -327,8 +352,8 @@ def _many(
         )  # fmt: skip
         total[:] = 0
         lut = deep_milli * features(chunks, edges, host, min_words, min_bits, block_luts, total)
-        lut += stated(chunks, host[H_CODE_BITS], 0)
-        ff = stated(chunks, host[H_CODE_BITS], 1)
+        lut += stated(chunks, host, 0)
+        ff = stated(chunks, host, 1)
         for f in range(len(total)):
             lut += total[f] * table[f, 0]
             ff += total[f] * table[f, 1]

@@ -46,6 +46,7 @@ from nba.machine.designs import (
     column_groups,
     words_of,
 )
+from nba.machine.fetches import words_per_row
 from nba.machine.geometry import (
     MAX_LANES,
     address_bits,
@@ -71,14 +72,15 @@ from nba.machine.timing import drain_cycles
 # degree of any layer, and the packing of the engine. Bits of a channel's shift; words of pad codes, and the steps of a
 # frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
 # leaves these two 0). 1 where lanes may add up in chains of DSP blocks: always, but in recorded syntheses of older
-# Verilog. The least and the largest shift. Columns of the engine.
+# Verilog. The least and the largest shift. Columns of the engine. Of its store of streamed weights, all 0 where it has
+# none and in `fill`: rows, bits of a row, beats that a frame brings into it.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
     C_SHIFT, C_PAD_WORDS, C_PAD_STEPS, C_REQUANT_LUT, C_PRODUCT_LUT,
-    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST, C_PP,
-) = range(31)  # fmt: skip
-CHUNK_COLUMNS = 31
+    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST, C_PP, C_STORE_ROWS, C_STORE_WIDTH, C_STORE_BEATS,
+) = range(34)  # fmt: skip
+CHUNK_COLUMNS = 34
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
 # from every bank, and sub-words written to single banks.
@@ -87,16 +89,18 @@ EDGE_COLUMNS = 6
 
 # Columns of the host's row: columns of the engines; channels per input and output beat, columns per output beat; beats
 # of a frame; bits of a code, in the whole machine; banks of every buffer; columns per input beat; bits of an address
-# of the edges.
-H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS, H_IN_COLS, H_ADDRESS = range(
-    10
-)
-HOST_COLUMNS = 10
+# of the edges. Of the reader of streamed weights, all 0 where there is none and in `fill`: bits of its port, stores,
+# fetches of a round.
+(
+    H_PP, H_IN_LANES, H_OUT_LANES, H_OUT_COLS, H_IN_BEATS, H_OUT_BEATS, H_CODE_BITS, H_BANKS, H_IN_COLS, H_ADDRESS,
+    H_READ_BITS, H_STORES, H_FETCHES,
+) = range(13)  # fmt: skip
+HOST_COLUMNS = 13
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 31], edges: int64 [E, 6], host: int64 [10], by the columns of this module."""
+    """chunks: int64 [K, 34], edges: int64 [E, 6], host: int64 [13], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -117,6 +121,8 @@ def parts(program: Program) -> Parts:
     host = (
         program.pp, program.in_lanes, program.out_lanes, program.out_cols, host_beats, out_beats, program.code_bits,
         program.banks, program.in_cols, address_bits(int(edges[:, E_DEPTH].max())),
+        program.memory.bus_bits if program.memory is not None else 0, len({one.store for one in program.fetches}),
+        len(program.fetches),
     )  # fmt: skip
     return Parts(chunks=chunks, edges=edges, host=np.array(host, np.int64))
 
@@ -140,6 +146,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
             written = written_words(job.all_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
             edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * chunk.pp
     sources = [e for e in program.edges if e.consumer == k]
+    store = weight_store(chunk)
     return (
         int(chunk.mixes), chunk.pm, chunk.pn, chunk.pq, chunk.act_bits, chunk.weight_bits,
         chunk.weight_store_bits, chunk.acc_bits, int(chunk.nested_act), int(chunk.nested_weight), chunk.weight_depth,
@@ -147,8 +154,18 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         sum(e.port == "residual" for e in sources), sum(e.producer == k for e in program.edges), steps, drains,
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
         chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"), 1,
-        chunk.shift_least, chunk.shift_most, chunk.pp,
+        chunk.shift_least, chunk.shift_most, chunk.pp, *store,
+        sum(one.beats for one in program.fetches if one.chunk == k),
     )  # fmt: skip
+
+
+def weight_store(chunk: ChunkProgram) -> tuple[int, int]:
+    """Rows of the store of streamed weights of `chunk`, and bits of a row; (0, 0) where it has none."""
+    if not chunk.slots:
+        return 0, 0
+    per = words_per_row(chunk.weight_width, chunk.bus_bits)
+    rows = ceil_div(chunk.weight_depth, per) + chunk.slots * ceil_div(chunk.slot_words, per)
+    return rows, per * chunk.weight_width
 
 
 def n_edge_slots(n_chunks: int) -> int:
@@ -209,7 +226,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 30], edges [n_edge_slots(K), 6] and host [10].
+    """The parts of one design, into chunks [K, 34], edges [n_edge_slots(K), 6] and host [13].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.

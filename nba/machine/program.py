@@ -433,7 +433,7 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
     return tuple(edges)
 
 
-# Little more than one statement: every field of a job.
+# One table: every line is a field of it.
 def _job(
     network: Network, accelerator: Accelerator, chunk: Chunk, job: Job, where: Uses, weight_base: int, param_base: int,
     pad_base: int,

@@ -220,7 +220,7 @@ def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat:
     return idle + 1
 
 
-# Long by the arguments of the loop and the document that it fills.
+# One call with all that it fills, and what is read out of it.
 def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
 

@@ -12,8 +12,7 @@ from nba.ir.network import MULT_BITS, Network
 from nba.ir.operators import MIXING
 from nba.machine import kernels
 from nba.machine.designs import ACC_BITS, layer_table
-from nba.machine.fetches import words_per_row
-from nba.machine.geometry import ceil_div
+from nba.machine.parts import weight_store
 from nba.machine.program import ChunkProgram, EdgeLayout, Program
 
 _bram18 = lru_cache(maxsize=65536)(kernels.bram18)
@@ -82,9 +81,7 @@ def weight_rom(chunk: ChunkProgram) -> Memory:
     """The chunk's weight ROM, or, where it streams weights, the memory of its store (nba_store)."""
     width = chunk.weight_width
     if chunk.slots:
-        per = words_per_row(width, chunk.bus_bits)
-        rows = ceil_div(chunk.weight_depth, per) + chunk.slots * ceil_div(chunk.slot_words, per)
-        width *= per
+        rows, width = weight_store(chunk)
         return Memory(width_bits=width, words=rows, sub_width_bits=min(chunk.bus_bits, width), copies=1)
     return Memory(width_bits=width, words=rom_words(chunk.weight_depth), sub_width_bits=0, copies=1)
 

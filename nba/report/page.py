@@ -68,7 +68,7 @@ class Step:
 
 def critical_steps(inputs: Inputs, program: Program, frames: SteadyFrames) -> Iterator[Step]:
     """The loop of row events that sets the interval, consecutive rows of a job taken together."""
-    streams = ("input stream", "output stream")
+    streams = ("input stream", "output stream", "reader of weights")
     for (agent, job), events in groupby(frames.state.critical, key=lambda event: event[:2]):
         rows = [row for _, _, row in events]
         if agent < len(program.chunks):

@@ -29,7 +29,7 @@ from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.ir.operators import OPERATORS
 from nba.machine.check import check_accelerator
-from nba.machine.fetches import beats_of_row, words_per_row
+from nba.machine.fetches import store_row_beats, words_per_row
 from nba.machine.kernels import chains, products
 from nba.machine.program import ChunkProgram, Program, lower
 from nba.machine.resources import banks, style
@@ -484,7 +484,9 @@ def features(case: Subject) -> Mapping[str, bool]:
         "words side by side in a store": any(
             words_per_row(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots
         ),
-        "words of several beats": any(beats_of_row(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots),
+        "words of several beats": any(
+            store_row_beats(c.weight_width, c.bus_bits) > 1 for c in program.chunks if c.slots
+        ),
         "a short last burst": any(
             one.beats % program.memory.burst for one in program.fetches if program.memory is not None
         ),

@@ -7,9 +7,11 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
-from template_pairs import COLUMNS_SEED, PACKED_SEED, SLICE_SEED, Subject, subject
+from template_pairs import COLUMNS_SEED, PACKED_SEED, SLICE_SEED, STREAM_SEED, Subject, subject
 
+from nba.core import assets
 from nba.core.tools import run_tool
+from nba.emit.memories import hex_lines, weight_image
 from nba.emit.rtl import render_rtl
 from nba.ir.accelerator import HOST
 from nba.machine.energy import frame_events
@@ -18,7 +20,7 @@ pytestmark = pytest.mark.eda
 
 FRAMES = 3
 SEEDS = (*range(300, 312), *range(PACKED_SEED, PACKED_SEED + 6), *range(COLUMNS_SEED, COLUMNS_SEED + 6))
-SEEDS += (SLICE_SEED + 7, SLICE_SEED + 10, SLICE_SEED + 11)
+SEEDS += (SLICE_SEED + 7, SLICE_SEED + 10, SLICE_SEED + 11, STREAM_SEED + 18, STREAM_SEED + 20, STREAM_SEED + 25)
 
 BENCH = """
 `timescale 1ns/1ns
@@ -28,6 +30,7 @@ module bench;
   reg [15:0] waddr = 0; reg [31:0] wdata = 0; reg wvalid = 0;
   wire running, in_ready, out_valid, out_last;
   reg was_running = 1'b0;
+%(memory)s
   nba_t dut (
     .clk(clk), .rst(rst), .s_axis_tdata({%(in_bits)d{1'b1}}), .s_axis_tvalid(1'b1), .s_axis_tready(in_ready),
     .s_axis_tlast(1'b0), .m_axis_tdata(), .m_axis_tvalid(out_valid), .m_axis_tready(1'b1), .m_axis_tlast(out_last),
@@ -35,9 +38,9 @@ module bench;
     .s_axil_wvalid(wvalid), .s_axil_wready(), .s_axil_bresp(), .s_axil_bvalid(), .s_axil_bready(1'b1),
     .s_axil_araddr(16'd0), .s_axil_arvalid(1'b0), .s_axil_arready(), .s_axil_rdata(), .s_axil_rresp(),
     .s_axil_rvalid(), .s_axil_rready(1'b1), .stat_running(running), .stat_cycle(), .stat_start_pulse(),
-    .stat_start_job(), .stat_end_pulse(), .stat_end_job());
+    .stat_start_job(), .stat_end_pulse(), .stat_end_job()%(port)s);
   integer macs = 0, weight_reads = 0, param_reads = 0, requants = 0, residuals = 0, edge_reads = 0, edge_writes = 0;
-  integer host_in_words = 0, host_out_words = 0;
+  integer host_in_words = 0, host_out_words = 0, weight_beats = 0;
   integer b;
   function integer ones(input [15:0] bits);
     begin
@@ -70,17 +73,46 @@ module bench;
     $display("requants %%0d", requants); $display("residuals %%0d", residuals);
     $display("edge_reads %%0d", edge_reads); $display("edge_writes %%0d", edge_writes);
     $display("host_in_words %%0d", host_in_words); $display("host_out_words %%0d", host_out_words);
+    $display("weight_beats %%0d", weight_beats);
     $finish;
   end
 endmodule
 """
 
 
+PORT = (
+    ("araddr", 40), ("arlen", 8), ("arsize", 3), ("arburst", 2), ("arvalid", 1), ("arready", 1), ("rdata", 0),
+    ("rresp", 2), ("rlast", 1), ("rvalid", 1), ("rready", 1),
+)  # fmt: skip
+"""Signals of the port to external memory, and their bits (0: those of the port)."""
+
+
+def external(case: Subject, folder: Path) -> tuple[str, str]:
+    """The memory of the bench, whose contents are written, and the module's port to it; nothing where there is none."""
+    memory = case.program.memory
+    if memory is None:
+        return "", ""
+    image = weight_image(case.program, case.design.network.layers, case.weights)
+    (folder / "rtl" / "weights.mem").write_text(hex_lines(image, memory.bus_bits))
+    source = assets.root("templates") / "sim" / "nba_memory.v"
+    (folder / "rtl" / source.name).write_text(source.read_text())
+    wires = "".join(f"  wire [{(bits or memory.bus_bits) - 1}:0] {name};\n" for name, bits in PORT)
+    ports = "".join(f", .s_axi_{name}({name})" for name, _ in PORT)
+    return (
+        f"{wires}  nba_memory #(.BUS({memory.bus_bits}), .WORDS({len(image)}), .LATENCY({memory.latency}),"
+        f" .FILE(\"weights.mem\")) u_memory (.clk(clk), .rst(rst), .cfg_jitter(1'b0), .cfg_faults(2'd0),"
+        f" .cfg_seed(32'd1), .n_faults(){ports});",
+        "".join(f", .m_axi_{name}({name})" for name, _ in PORT),
+    )
+
+
 def counters(case: Subject) -> str:
     """Statements that count the enables, by names inside the library modules."""
-    pp, banks, lines = case.program.pp, case.program.banks, []
+    banks, lines = case.program.banks, []
+    if case.program.memory is not None:
+        lines.append("if (dut.u_fetch.used) weight_beats = weight_beats + 1;")
     for k, chunk in enumerate(case.program.chunks):
-        unit = f"dut.u_chunk_{k}"
+        unit, pp = f"dut.u_chunk_{k}", chunk.pp
         drain = f"{unit}.u_results.u_drain"
         residual = f"{drain}.busy_q && {drain}.cfg_res_en && !{drain}.words_end"
         lines += [
@@ -114,7 +146,10 @@ def simulated(case: Subject, folder: Path) -> dict[str, int]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     bits = case.program.in_cols * case.program.in_lanes * 8
-    bench = BENCH % {"in_bits": bits, "counters": counters(case), "frames": FRAMES}
+    memory, port = external(case, folder)
+    bench = BENCH % {
+        "in_bits": bits, "counters": counters(case), "frames": FRAMES, "memory": memory, "port": port,
+    }  # fmt: skip
     (folder / "rtl" / "bench.v").write_text(bench)
     files = sorted(p.name for p in (folder / "rtl").glob("*.v"))
     run_tool(["iverilog", "-g2005", "-s", "bench", "-o", "bench.vvp", *files], cwd=folder / "rtl")
@@ -130,7 +165,7 @@ def test_counts_are_those_of_the_rtl(seed: int, tmp_path: Path) -> None:
     case = subject(seed)
     found = simulated(case, tmp_path)
     want = asdict(frame_events(case.program))
-    assert len(found) == 9
+    assert len(found) == 10
     assert found == {name: FRAMES * want[name] for name in found}
 
 

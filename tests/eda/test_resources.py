@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from template_pairs import STREAM_SEED, subject
 
 from nba.boards import FAMILIES, get, table
 from nba.core import assets
@@ -372,6 +373,27 @@ def test_whole_designs_take_what_is_predicted(
     assert compare(pair.program, get(platform), found).differences == ()
     cells = json.loads((tmp_path / "work" / "synth" / "yosys_count.json").read_text())["design"]["num_cells_by_type"]
     assert {family.dsp for family in FAMILIES.values()} & set(cells) == {get(platform).family.dsp}
+
+
+@pytest.mark.parametrize("number", [20, 26])
+def test_designs_that_stream_weights_take_what_is_predicted(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stores in block RAM, of words side by side, beside weights on chip; the second design has two stores, and chunks
+    with columns of their own."""
+    block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
+    monkeypatch.setitem(table.LOADED, "all-block", block)
+    case = subject(STREAM_SEED + number)
+    assert any(chunk.slots for chunk in case.program.chunks)
+    pair = Pair(
+        network=case.design.network, weights=case.weights, accelerator=case.design.accelerator, program=case.program,
+        attempts=1,
+    )  # fmt: skip
+    rtl = _emit(pair, "all-block", tmp_path)
+    found = synthesise_rtl(rtl, "nba_t", tmp_path / "work", family=block.family.name)
+    assert found.dsp > 0
+    assert found.bram18 > 0
+    assert compare(pair.program, block, found).differences == ()
 
 
 def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:

@@ -25,14 +25,16 @@ from nba.core.sources import PACKAGE
 from nba.emit.predicted import predicted_cycles
 from nba.explore.turns import with_rows, with_turns
 from nba.flow.stages.report import write
+from nba.ir.accelerator import WeightMemory
 from nba.ir.design import Design
+from nba.machine.check import check_accelerator
 from nba.machine.design_file import save_design
 from nba.machine.energy import energy_aj
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
 from nba.machine.resources import predict
 from nba.machine.schedule import schedule
-from nba.machine.steady import steady_interval
+from nba.machine.steady import steady_interval, steady_state
 from nba.machine.timing import HOST_OUT_CYCLES
 from nba.machine.total import exact_cost
 from nba.report.curves import panels, svg
@@ -52,6 +54,8 @@ VOID = {"meta", "br", "hr", "img", "input", "link"}
 SEED = 8
 TURNED = 25
 """A tiny design in whose chunks many layers take turns."""
+STREAMED = 3
+"""A tiny design one of whose chunks may stream weights."""
 
 
 class Page(HTMLParser):
@@ -320,6 +324,31 @@ def test_row_programs_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     text, _ = report(tmp_path)
     assert any(len(chunk.turns) > len(chunk.jobs) for chunk in design.accelerator.chunks)
     assert design.id[:12] in text
+
+
+def test_streamed_weights_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader of weights is what the design is as slow as, and the page says so."""
+    monkeypatch.setattr(sys.modules[__name__], "SEED", STREAMED)
+
+    def change(design: Design) -> Design:
+        engines = lower(design.network, design.accelerator).chunks
+        chunks = []
+        for chunk, engine in zip(design.accelerator.chunks, engines, strict=True):
+            may = chunk.mixes and not engine.nested_weight
+            chunks.append(replace(chunk, jobs=tuple([replace(job, streamed=may) for job in chunk.jobs])))
+        memory = WeightMemory(bus_bits=32, latency=4000)
+        accelerator = replace(design.accelerator, chunks=tuple(chunks), memory=memory)
+        assert check_accelerator(design.network, accelerator) == ()
+        cost = exact_cost((lower(design.network, accelerator),), get(design.platform))
+        return replace(design, accelerator=accelerator, cost=cost)
+
+    design = save_build(tmp_path, change)
+    program = lower(design.network, design.accelerator)
+    assert any(agent == len(program.chunks) + 2 for agent, _, _ in steady_state(program).critical)
+    text, page = report(tmp_path)
+    assert design.id[:12] in text
+    assert "reader of weights" in page.text
+    assert "wait: weights" in page.text
 
 
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:

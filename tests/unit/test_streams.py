@@ -22,7 +22,7 @@ from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight
 from nba.machine import recurrence, timing
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
-from nba.machine.fetches import beats_of_row, in_turns, slice_beats, words_per_row
+from nba.machine.fetches import in_turns, slice_beats, store_row_beats, words_per_row
 from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.machine.settled import long_run
@@ -245,7 +245,7 @@ def test_words_side_by_side() -> None:
     assert side_by_side([1, 2], 3, 1) == [1, 2]
     assert side_by_side([], 8, 4) == []
     assert [words_per_row(width, 64) for width in (1, 8, 21, 22, 32, 33, 64, 65, 500)] == [64, 8, 2, 2, 2, 1, 1, 1, 1]
-    assert [beats_of_row(width, 64) for width in (1, 8, 32, 33, 64, 65, 500)] == [1, 1, 1, 1, 1, 2, 8]
+    assert [store_row_beats(width, 64) for width in (1, 8, 32, 33, 64, 65, 500)] == [1, 1, 1, 1, 1, 2, 8]
     assert [slice_beats(9, width, 64) for width in (8, 32, 64, 65)] == [2, 5, 9, 18]
 
 

@@ -243,12 +243,15 @@ def events(program: Program) -> EventFigures:
     from nba.machine.energy import frame_events
 
     found = frame_events(program)
-    return {
+    figures: EventFigures = {
         "macs": found.macs, "macs_by_bits": {f"a{a}w{w}": n for a, w, n in found.by_widths},
         "weight_reads": found.weight_reads, "param_reads": found.param_reads, "requants": found.requants,
         "residuals": found.residuals, "edge_reads": found.edge_reads, "edge_writes": found.edge_writes,
         "host_in_words": found.host_in_words, "host_out_words": found.host_out_words,
     }  # fmt: skip
+    if found.weight_beats:
+        figures["weight_beats"] = found.weight_beats
+    return figures
 
 
 class _Steps:
