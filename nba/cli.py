@@ -270,8 +270,8 @@ def _spec(spec: SpecFile, data: Data = None, debug: Debug = False) -> None:
         for line in notes(found):
             say(f"# {line}")
         check(found)
+        print(found.yaml(), end="", flush=True)
         say(f"# {unchecked(found)}")
-        print(found.yaml(), end="")
 
 
 @app.command(name="doctor")

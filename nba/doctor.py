@@ -134,10 +134,20 @@ def _compiler() -> Item:
     )  # fmt: skip
 
 
+TESTED = ("3.11", "3.13")
+"""Versions of Python that are tested; those between are accepted."""
+
+
+def python_version() -> str:
+    """The version of Python that runs, and whether it is one that nobody tests."""
+    version = platform.python_version()
+    return version if version.startswith(tuple(f"{tested}." for tested in TESTED)) else f"{version} (untested)"
+
+
 def inspect() -> tuple[Item, ...]:
     """Everything that nba-codesign can use, with its state."""
     python = Item(
-        name="python", kind="python", version=platform.python_version(), needed_by="everything",
+        name="python", kind="python", version=python_version(), needed_by="everything",
         install="Python 3.11 to 3.13", required=True,
     )  # fmt: skip
     own = Item(name="nba-codesign", kind="package", version=__version__, needed_by="", install="", required=True)

@@ -128,6 +128,8 @@ PUBLISHED: dict[str, PublishedSettings] = {
             "share one stored set of codes",
             "the padding of the random crop is not known; here it is 4 pixels, as in Auto-NBA",
             "the fields hardware_* have no effect, because this search has no accelerator",
+            "FLOPs are taken as multiply-accumulates: the range of the released code, 1.2e8 to 1.3e8 FLOPs, is "
+            "cost_range with network_objective macs; if that code counts a product and a sum as two, give half",
         ),
     ),
 }  # fmt: skip

@@ -16,7 +16,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from functools import cache
 from pathlib import Path
 from threading import Event
 from types import FrameType
@@ -84,9 +83,22 @@ def _team() -> Team | None:
     return found
 
 
-@cache
+class _Meeting:
+    """What came of the meeting of the processes, if there was one."""
+
+    tried = False
+    found: Team | SpecError | None = None
+
+
 def _joined() -> Team | SpecError | None:
-    """See `_team`; tried once."""
+    """See `_team`; tried once, and not again by the message about a signal that ends it."""
+    if not _Meeting.tried:
+        _Meeting.tried = True
+        _Meeting.found = _join()
+    return _Meeting.found
+
+
+def _join() -> Team | SpecError | None:
     size = os.environ.get("WORLD_SIZE", "1")
     if "RANK" not in os.environ or size in ("", "0", "1"):
         return None
@@ -98,7 +110,7 @@ def _joined() -> Team | SpecError | None:
     from nba.learn.train.team import Team
 
     try:
-        return Team()
+        return Team(lambda text: say(f"nba-codesign: {text}"))
     except SpecError as err:
         return err
 

@@ -18,6 +18,7 @@ import torch
 
 from nba.learn.data.images import ArrayImages, Shape, batches_of
 from tests.processes import alive, marked_environment, wait_until
+from tests.torch.test_ranks import free_port
 
 pytestmark = [pytest.mark.torch, pytest.mark.xdist_group("faults")]
 
@@ -135,6 +136,33 @@ def test_a_wrong_environment_is_explained(tmp_path: Path, name: str) -> None:
     assert done.returncode == 2, done.stderr
     assert f"{name}=x" in done.stderr
     assert "torchrun sets" in done.stderr
+    assert not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(("rank", "waits"), [(0, "for 1 of the 2 processes (RANK=1)"), (1, "for the process that")])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_without_its_peer_says_what_it_waits_for_and_heeds_signals(
+    tmp_path: Path, rank: int, waits: str, number: signal.Signals
+) -> None:
+    """Rank 0 holds the store, to which nobody comes; rank 1 finds none."""
+    (tmp_path / "spec.yaml").write_text(SPEC)
+    env = marked_environment(
+        WORLD_SIZE="2", RANK=str(rank), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(free_port())
+    )  # fmt: skip
+    process = subprocess.Popen(
+        _command(sys.executable, out="build"), cwd=tmp_path, env=env, text=True, stderr=subprocess.PIPE
+    )  # fmt: skip
+    assert process.stderr is not None
+    said = process.stderr.readline()
+    assert said.startswith(f"nba-codesign: RANK={rank}, WORLD_SIZE=2, ")
+    assert f": waiting {waits}" in said
+    assert said.endswith("; unset WORLD_SIZE where it does not start this program\n")
+    process.send_signal(number)
+    stderr = process.communicate()[1]
+    status, word = (143, "terminated") if number == signal.SIGTERM else (130, "interrupted")
+    assert (process.returncode, stderr) == (
+        status, f"nba-codesign: {word}; run the same command again to continue\n"
+    )  # fmt: skip
     assert not (tmp_path / "build").exists()
 
 

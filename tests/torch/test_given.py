@@ -127,18 +127,21 @@ def test_a_switchable_network_may_be_given_too(tmp_path: Path) -> None:
     assert up_to(spec, "map")[2].after == ("cascade",)
 
 
-def test_two_nodes_search_and_train_like_one_process(searched: Path, tmp_path: Path) -> None:
-    """Two torchrun nodes on loopback that share no folder. Only the first one's holds a build."""
+def _two_nodes(folder: Path, *more: str, files: tuple[Path, ...] = ()) -> Path:
+    """Two torchrun nodes on loopback that share no folder; each has a spec and `files`. Returns the build, which one of
+    them has; the other holds no result."""
     endpoint = f"127.0.0.1:{free_port()}"
     nodes = []
     for rank in range(2):
-        node = tmp_path / f"node{rank}"
+        node = folder / f"node{rank}"
         node.mkdir()
         (node / "spec.yaml").write_text(SPEC)
+        for file in files:
+            (node / file.name).write_bytes(file.read_bytes())
         command = [
             sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--node_rank", str(rank),
             "--nproc_per_node", "1", "--rdzv_backend", "c10d", "--rdzv_endpoint", endpoint, "--rdzv_id", "nba",
-            "-m", "nba", "train", "spec.yaml", "-o", "build",
+            "-m", "nba", "train", "spec.yaml", "-o", "build", *more,
         ]  # fmt: skip
         env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "OMP_NUM_THREADS": "1"}
         nodes.append(
@@ -150,18 +153,35 @@ def test_two_nodes_search_and_train_like_one_process(searched: Path, tmp_path: P
         for node in nodes:
             node.kill()
     assert [node.returncode for node in nodes] == [0, 0], said
-    builds = [tmp_path / f"node{rank}" / "build" for rank in range(2)]
+    builds = [folder / f"node{rank}" / "build" for rank in range(2)]
     (built,) = (build for build in builds if (build / "metrics.json").is_file())
     (other,) = (build for build in builds if build != built)
     assert not [path for path in other.rglob("*") if path.is_file() and path.suffix != ".npy"]
-    alone = searched / "build"
+    return built
+
+
+def _curves_alike(alone: Path, built: Path) -> None:
+    for a, b in zip(_curves(alone), _curves(built), strict=True):
+        assert a["loss"] == pytest.approx(b["loss"], rel=5e-3)
+        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
+        assert a["learning_rate"] == b["learning_rate"]
+
+
+def test_two_nodes_search_and_train_like_one_process(searched: Path, tmp_path: Path) -> None:
+    alone, built = searched / "build", _two_nodes(tmp_path)
     for a, b in zip(
         *(json.loads((f / "search/search.json").read_text())["records"] for f in (alone, built)), strict=True
     ):
         assert (a["ops"], a["bits"]) == (b["ops"], b["bits"])
         assert a["train_loss"] == pytest.approx(b["train_loss"], rel=5e-3)
     assert (built / "search/architecture.json").read_bytes() == (alone / "search/architecture.json").read_bytes()
-    for a, b in zip(_curves(alone), _curves(built), strict=True):
-        assert a["loss"] == pytest.approx(b["loss"], rel=5e-3)
-        assert a["accuracy"] == pytest.approx(b["accuracy"], abs=0.03)
-        assert a["learning_rate"] == b["learning_rate"]
+    _curves_alike(alone, built)
+
+
+def test_two_nodes_train_a_given_architecture_like_one_process(searched: Path, tmp_path: Path) -> None:
+    """The command of docs/migrating.md, after a search elsewhere: nothing is searched."""
+    file = searched / "build" / "search" / "architecture.json"
+    built = _two_nodes(tmp_path, "--architecture", "architecture.json", files=(file,))
+    assert not (built / "search" / "search.json").exists()
+    assert (built / "search" / "architecture.json").read_bytes() == file.read_bytes()
+    _curves_alike(searched / "build", built)

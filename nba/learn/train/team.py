@@ -7,12 +7,13 @@ store, so nobody waits in a collective operation for work that is not shared. Of
 from __future__ import annotations
 
 import os
+import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 
 from torch import distributed
-from torch.distributed.rendezvous import rendezvous
+from torch.distributed.constants import default_pg_timeout
 
 from nba.core.errors import SpecError
 from nba.core.supervisor import die_with_parent
@@ -20,27 +21,81 @@ from nba.learn.train import ranks
 
 _POLL_S = 0.1
 _VARIABLES = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+_ALONE = "unset WORLD_SIZE where it does not start this program"
 _PATIENCE_S = 300.0
+_MEET_S = default_pg_timeout.total_seconds()
+"""How long the processes wait for each other at the start."""
+_SILENT_S = 10.0
+"""How long they do so without a word."""
+
+
+def _environment() -> str:
+    """What this process was told about the others."""
+    return ", ".join(f"{name}={os.environ.get(name, '')}" for name in _VARIABLES)
+
+
+def _listens(host: str, port: int) -> bool:
+    """Whether a program takes connections there."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 class Team:
     """This process among those of its torchrun (environment: RANK, WORLD_SIZE, MASTER_ADDR, MASTER_PORT). After an
     elastic restart everything is agreed upon anew. It is killed when torchrun ends, however that ends: a signal
-    that the interpreter handles would wait for a collective operation whose other side is gone. Raises SpecError where
-    the environment does not say how the processes meet."""
+    that the interpreter handles would wait for a collective operation whose other side is gone. While the processes
+    wait for each other to come, signals get through. say: is told what they wait for. Raises SpecError where the
+    environment does not say how the processes meet, or if not all come."""
 
-    def __init__(self) -> None:
+    def __init__(self, say: Callable[[str], None]) -> None:
         die_with_parent(os.getppid())
+        self._say_so, self._began_s, self._said = say, time.monotonic(), False
         try:
-            store, self.rank, self.size = next(iter(rendezvous("env://")))
+            self.rank, self.size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+            store = self._connect(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]))
+            attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+            self._store = distributed.PrefixStore(f"nba/{attempt}", store)
+            self._meet()
         except (ValueError, KeyError, RuntimeError, OSError, TypeError) as err:
-            found = ", ".join(f"{name}={os.environ.get(name, '')}" for name in _VARIABLES)
+            why = f"{err} is not set" if isinstance(err, KeyError) else str(err).partition(chr(10))[0]
             raise SpecError(
-                f"{found}: the processes of this run cannot meet ({str(err).partition(chr(10))[0]}); torchrun sets "
-                "these variables; unset WORLD_SIZE where it does not start this program"
+                f"{_environment()}: the processes of this run cannot meet ({why}); torchrun sets these variables; "
+                f"{_ALONE}"
             ) from None
-        self._store = distributed.PrefixStore(f"nba/{os.environ.get('TORCHELASTIC_RESTART_COUNT', '0')}", store)
         self._calls = 0
+
+    def _connect(self, host: str, port: int) -> distributed.TCPStore:
+        """The store in which the processes meet. That of a torchrun is there; else rank 0 holds it, once it has come.
+        The library's own wait for it, and for the others, would let no signal through."""
+        if not (0 <= self.rank < self.size and 0 < port < 1 << 16):
+            raise ValueError(f"RANK has to be below WORLD_SIZE, and MASTER_PORT in 1..{(1 << 16) - 1}")
+        holds = self.rank == 0 and os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True"
+        while not (holds or _listens(host, port)):
+            self._wait(f"for the process that listens at {host}:{port}")
+        return distributed.TCPStore(
+            host, port, self.size, is_master=holds, timeout=default_pg_timeout, wait_for_workers=False,
+            multi_tenant=holds,
+        )  # fmt: skip
+
+    def _meet(self) -> None:
+        """Return once all processes have come, for rank 0; the others wait for its calls."""
+        self._store.set(f"here{self.rank}", "1")
+        ranks_left = list(range(self.size)) if self.leads else []
+        while ranks_left := [rank for rank in ranks_left if not self._store.check([f"here{rank}"])]:
+            self._wait(f"for {len(ranks_left)} of the {self.size} processes (RANK={ranks_left[0]})")
+
+    def _wait(self, what: str) -> None:
+        """A moment more, of the time that there is. Raises TimeoutError."""
+        waited_s = time.monotonic() - self._began_s
+        if waited_s > _MEET_S:
+            raise TimeoutError(f"waited {waited_s / 60:.0f} minutes {what}")
+        if waited_s > _SILENT_S and not self._said:
+            self._said = True
+            self._say_so(f"{_environment()}: waiting {what}; torchrun starts all of them; {_ALONE}")
+        time.sleep(_POLL_S)
 
     @property
     def leads(self) -> bool:
