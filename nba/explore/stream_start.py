@@ -41,8 +41,9 @@ FIRM = 0.03
 """Part of it that is charged where the DSP blocks of a plan exceed the budget at all."""
 WISH = 0.002
 """Part of it that is charged for the use of all of a budget: of equally fast plans, smaller ones come first."""
-MIXED = 0.002
-"""Part of the load that is charged for each layer that goes row by row on an engine of slices, or the other way."""
+SLOWED = (0.004, 0.04)
+"""Parts of it that are charged for each layer that goes row by row on an engine of the other side of the cut, and for
+each that goes by slices on one of rows, whose turn it may have to wait for."""
 ROUGH_SLACK = Fraction(9, 8)
 """Rows that layers wait in the estimate of rings."""
 
@@ -133,8 +134,7 @@ class Rough:
         loads = self.loads(plan)
         top = max(loads)
         value = top * sum((load / top) ** POWER for load in loads) ** (1 / POWER)
-        mixed = sum(plan.engines[k].late != (i >= plan.cut) for i, k in enumerate(plan.owner))
-        value *= 1 + MIXED * mixed
+        value *= 1 + self._slowed(plan)
         if value > ceiling:
             return value
         used = self.sizes.of(plan, self.rows(plan.cut))
@@ -143,6 +143,18 @@ class Rough:
         # DSP blocks are counted exactly: a plan that has too many is none.
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
+
+
+    def _slowed(self, plan: Plan) -> float:
+        """What is charged for layers on engines of the other side of the cut, where this side has engines of their
+        kind."""
+        kinds = {(engine.mixes, engine.late) for engine in plan.engines}
+        found = 0.0
+        for i, k in enumerate(plan.owner):
+            engine, late = plan.engines[k], i >= plan.cut
+            if engine.late != late and (engine.mixes, late) in kinds:
+                found += SLOWED[late]
+        return found
 
 
 def first_plan(costs: Costs, shape: Shape, budgets: Budgets) -> Plan:
