@@ -120,6 +120,6 @@ def bound_note(lower: int, interval: int) -> str:
     """What the bound says of an interval."""
     gap = ceil(1000 * (1 - lower / interval)) / 10
     return (
-        f"gap at most {gap:g} %: no design within the budgets of DSP blocks, LUTs, block RAM and bandwidth is faster than "
-        f"{lower:,} cycles"
+        f"gap at most {gap:g} %: no design within the budgets of DSP blocks, LUTs, block RAM and bandwidth takes less "
+        f"than {lower:,} cycles"
     )

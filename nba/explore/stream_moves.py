@@ -103,5 +103,3 @@ def legal_pieces(costs: Costs, plan: Plan) -> bool:
         for i, pieces in enumerate(plan.pieces)
         if pieces
     )
-
-

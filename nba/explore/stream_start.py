@@ -33,8 +33,10 @@ DRAIN_LANES = (1, 2, 3, 4, 6, 8, 16)
 """Values of pq, where they divide pm."""
 COLUMNS = (14, 8, 7, 4)
 """Columns of a design, the widest first."""
-POWER = 12.0
+POWER = 30.0
 """Loads count by the sum of their powers: the busiest engine decides, and the others show the way."""
+START_HEAT = 0.008
+"""Part of the score by which a neighbour may be worse at first."""
 CHARGE = 4.0
 """Part of the load that is charged for each part by which a budget is exceeded."""
 FIRM = 0.03
@@ -143,7 +145,6 @@ class Rough:
         # DSP blocks are counted exactly: a plan that has too many is none.
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
-
 
     def _slowed(self, plan: Plan) -> float:
         """What is charged for layers on engines of the other side of the cut, where this side has engines of their
@@ -267,7 +268,7 @@ def search_start(rough: Rough, plan: Plan, steps: int, rng: np.random.Generator)
     costs = rough.costs
     here, best = float("inf"), (float("inf"), plan)
     for step in range(steps):
-        heat = 0.03 * here * (1 - step / steps) ** 2 if here < float("inf") else 0.0
+        heat = START_HEAT * here * (1 - step / steps) ** 2 if here < float("inf") else 0.0
         trial = changed_start(plan, costs.network, rng)
         if len(set(trial.owner)) < len(trial.engines) or not lanes_fit(costs, trial.engines, trial.owner):
             continue

@@ -18,6 +18,8 @@ from nba.boards import Platform
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Mapped
+from nba.explore.exact import Certificate
+from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
 from nba.explore.stream_plan import Costs, Plan, build_plan, bus_of, lanes_fit
 from nba.explore.stream_start import Rough, Shape, columns_tried, completed, first_plan, search_start
@@ -54,10 +56,10 @@ class StreamEffort:
     that are kept, neighbours of each that are judged by the exact rate), one round after the other."""
 
     columns: int = 1
-    sift_steps: int = 6_000
+    sift_steps: int = 5_000
     start_steps: int = 25_000
-    starts: int = 4
-    rounds: tuple[tuple[int, int], ...] = ((5, 160), (2, 400), (1, 3500))
+    starts: int = 7
+    rounds: tuple[tuple[int, int], ...] = ((4, 150), (2, 350), (1, 2500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -150,12 +152,13 @@ def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[
     """The numbers of engines that are tried."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
-    pairs = ((1, 0), (1, 1), (2, 1)) if small else ((1, 1), (2, 1), (3, 1), (2, 2))
+    pairs: tuple[tuple[int, int], ...] = ((1, 0), (1, 1), (2, 1)) if small else ((1, 1), (2, 1), (3, 1), (2, 2))
     if not streams:
         pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
     other = min(others, 1 if small else 2)
     return tuple(
-        Shape(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1)) for front, late in pairs
+        Shape(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        for front, late in pairs
     )
 
 
@@ -230,7 +233,11 @@ def map_streamed(
     plans = start_plans(network, rough, budgets, effort, seed, told.step)
     found = [judged for plan in plans[: 2 * effort.rounds[0][0]] if (judged := exact.judge(plan, float("inf"), None))]
     for n, (kept, steps) in enumerate(effort.rounds):
-        found = sorted(found, key=lambda j: (not j.fits, j.value))[:kept] if n else sorted(found, key=lambda j: j.value)[:kept]
+        found = (
+            sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
+            if n
+            else sorted(found, key=lambda j: j.value)[:kept]
+        )
         rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
         found = [
             anneal(exact, start, steps, rng, lambda _, best: told.step(f"{best.interval:,} cycles"))
@@ -241,11 +248,15 @@ def map_streamed(
     best = min(found, key=lambda j: (not j.fits, j.value))
     assert check_accelerator(network, best.accelerator) == (), "plans are legal"
     cost = exact_cost((lower(network, best.accelerator),), platform)
-    mapped = Mapped(accelerator=best.accelerator, cost=cost, certificate=None)
     over = tuple(name for name, part in budgets.excess_of(cost).items() if part > 1.0)
     if over:
         raise InfeasibleError(
             f"network {network.name!r}: the closest design found needs {budgets.describe(cost, over)}; the limits are "
             f"{', '.join(budgets.field(name) for name in over)}. Raise them, or allow a smaller network"
         )
-    return mapped
+    lower_cycles = lower_bound(network, platform, budgets, memory)
+    certificate = Certificate(
+        lower_bound_cycles=lower_cycles, interval_cycles=cost.interval_cycles,
+        optimal=lower_cycles == cost.interval_cycles, note=bound_note(lower_cycles, cost.interval_cycles),
+    )  # fmt: skip
+    return Mapped(accelerator=best.accelerator, cost=cost, certificate=certificate)
