@@ -35,7 +35,6 @@ from nba.ir.accelerator import HOST, Accelerator, WeightMemory
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
-from nba.machine.resources import predict
 from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
 from nba.machine.total import exact_cost
@@ -214,7 +213,7 @@ def test_the_bound_is_below_every_design(seed: int) -> None:
     network, accelerator = pair.network, streamed(rng, pair.network, pair.accelerator)
     program, platform = lower(network, accelerator), get("zc706")
     cost = exact_cost((program,), platform)
-    budgets = Budgets(dsp=cost.dsp, bram=predict(program, platform).bram18 / 2, lut=cost.lut)
+    budgets = Budgets(dsp=max(1, cost.dsp), bram=max(0.5, cost.bram), lut=cost.lut)
     assert lower_bound(network, platform, budgets, accelerator.memory) <= ceil(steady_interval(program))
 
 
@@ -225,5 +224,6 @@ def test_the_bound_knows_each_budget() -> None:
     assert lower_bound(network, platform, roomy.model_copy(update={"dsp": 32}), memory) > base
     assert lower_bound(network, platform, roomy.model_copy(update={"lut": 500}), memory) > base
     assert streaming_cycles(network, platform, roomy, memory) == 0
-    assert streaming_cycles(network, platform, Budgets(dsp=0, bram=0), memory) > 0
+    scarce = Budgets(dsp=1, bram=0.5)
+    assert streaming_cycles(network, replace(platform, min_block_bits=1), scarce, memory) > 0
     assert streaming_cycles(network, platform, roomy, None) == 0
