@@ -25,6 +25,8 @@ from nba.machine.windows import uses_of
 
 SLACK_UNIT = 8
 """Slacks are counted in parts of a row."""
+LATENCY = 40
+"""Cycles from the end of a row's work until its readers begin, about."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -175,12 +177,15 @@ def paces(costs: Costs, plan: Plan) -> tuple[Pace, ...]:
     """How the layers of a plan move over the frame."""
     found = []
     for i, (k, pieces, slack) in enumerate(zip(plan.owner, plan.pieces, plan.slack, strict=True)):
+        work, turns = costs.load(i, plan.pp, plan.engines[k], pieces)
+        times = pieces or costs.network.result(i).height
+        lasts = min(Fraction(1), Fraction(work // times + LATENCY, plan.pace))
         wait = Fraction(slack, SLACK_UNIT)
         if i < plan.cut:
-            found.append(Pace(slack=wait, slices=pieces))
+            found.append(Pace(slack=wait, slices=pieces, lasts=lasts))
             continue
-        work = sum(costs.load(i, plan.pp, plan.engines[k], pieces))
-        found.append(Pace(slack=wait, slices=pieces, duration=min(Fraction(1), Fraction(work, plan.pace)), chain=k))
+        duration = min(Fraction(1), Fraction(work + turns, plan.pace))
+        found.append(Pace(slack=wait, slices=pieces, duration=duration, chain=k, lasts=lasts))
     return tuple(found)
 
 

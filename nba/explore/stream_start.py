@@ -33,16 +33,19 @@ DRAIN_LANES = (1, 2, 3, 4, 6, 8, 16)
 """Values of pq, where they divide pm."""
 COLUMNS = (14, 8, 7, 4)
 """Columns of a design, the widest first."""
-POWER = 12.0
+POWER = 30.0
 """Loads count by the sum of their powers: the busiest engine decides, and the others show the way."""
+START_HEAT = 0.008
+"""Part of the score by which a neighbour may be worse at first."""
 CHARGE = 4.0
 """Part of the load that is charged for each part by which a budget is exceeded."""
 FIRM = 0.03
 """Part of it that is charged where the DSP blocks of a plan exceed the budget at all."""
 WISH = 0.002
 """Part of it that is charged for the use of all of a budget: of equally fast plans, smaller ones come first."""
-MIXED = 0.002
-"""Part of the load that is charged for each layer that goes row by row on an engine of slices, or the other way."""
+SLOWED = (0.004, 0.04)
+"""Parts of it that are charged for each layer that goes row by row on an engine of the other side of the cut, and for
+each that goes by slices on one of rows, whose turn it may have to wait for."""
 ROUGH_SLACK = Fraction(9, 8)
 """Rows that layers wait in the estimate of rings."""
 
@@ -133,8 +136,7 @@ class Rough:
         loads = self.loads(plan)
         top = max(loads)
         value = top * sum((load / top) ** POWER for load in loads) ** (1 / POWER)
-        mixed = sum(plan.engines[k].late != (i >= plan.cut) for i, k in enumerate(plan.owner))
-        value *= 1 + MIXED * mixed
+        value *= 1 + self._slowed(plan)
         if value > ceiling:
             return value
         used = self.sizes.of(plan, self.rows(plan.cut))
@@ -143,6 +145,17 @@ class Rough:
         # DSP blocks are counted exactly: a plan that has too many is none.
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
+
+    def _slowed(self, plan: Plan) -> float:
+        """What is charged for layers on engines of the other side of the cut, where this side has engines of their
+        kind."""
+        kinds = {(engine.mixes, engine.late) for engine in plan.engines}
+        found = 0.0
+        for i, k in enumerate(plan.owner):
+            engine, late = plan.engines[k], i >= plan.cut
+            if engine.late != late and (engine.mixes, late) in kinds:
+                found += SLOWED[late]
+        return found
 
 
 def first_plan(costs: Costs, shape: Shape, budgets: Budgets) -> Plan:
@@ -255,7 +268,7 @@ def search_start(rough: Rough, plan: Plan, steps: int, rng: np.random.Generator)
     costs = rough.costs
     here, best = float("inf"), (float("inf"), plan)
     for step in range(steps):
-        heat = 0.03 * here * (1 - step / steps) ** 2 if here < float("inf") else 0.0
+        heat = START_HEAT * here * (1 - step / steps) ** 2 if here < float("inf") else 0.0
         trial = changed_start(plan, costs.network, rng)
         if len(set(trial.owner)) < len(trial.engines) or not lanes_fit(costs, trial.engines, trial.owner):
             continue

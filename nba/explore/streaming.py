@@ -15,16 +15,23 @@ from math import log
 import numpy as np
 
 from nba.boards import Platform
+from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
+from nba.explore.choose import Mapped
+from nba.explore.exact import Certificate
+from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
 from nba.explore.stream_plan import Costs, Plan, build_plan, bus_of, lanes_fit
-from nba.explore.stream_start import Rough
+from nba.explore.stream_start import Rough, Shape, columns_tried, completed, first_plan, search_start
 from nba.ir.accelerator import Accelerator, WeightMemory
+from nba.ir.network import Network
+from nba.machine.check import check_accelerator
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
 from nba.machine.resources import predict
 from nba.machine.schedule import tables
 from nba.machine.steady import Rate
+from nba.machine.total import exact_cost
 
 BURST = 16
 """Beats of a burst of the reader of weights."""
@@ -36,17 +43,23 @@ HEAT = 0.008
 """Part of the interval by which a neighbour may be worse at first."""
 
 
+SMALL_DSP = 400
+"""DSP blocks of a board so small that few engines share them."""
+SHAPES_KEPT = 2
+"""Numbers of engines that start plans are searched for at length."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StreamEffort:
-    """How hard `map_streamed` tries. columns: how many values of pp; start_steps: neighbours of a start plan, by loads
-    alone, for every number of engines; finalists: start plans that are annealed by the exact rate; scout_steps: their
-    neighbours; steps: those of the best of them."""
+    """How hard `map_streamed` tries. columns: how many values of pp. sift_steps: neighbours of a start plan, by loads
+    alone, for every number of engines; start_steps: for the best of these, from each of `starts` seeds. rounds: (plans
+    that are kept, neighbours of each that are judged by the exact rate), one round after the other."""
 
     columns: int = 1
-    start_steps: int = 30_000
-    finalists: int = 3
-    scout_steps: int = 250
-    steps: int = 2500
+    sift_steps: int = 5_000
+    start_steps: int = 25_000
+    starts: int = 7
+    rounds: tuple[tuple[int, int], ...] = ((4, 150), (2, 350), (1, 2500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,3 +146,117 @@ def anneal(
             if (not here.fits, here.value) < (not best.fits, best.value):
                 best = here
     return best
+
+
+def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[Shape, ...]:
+    """The numbers of engines that are tried."""
+    others = sum(not layer.operator.mixes for layer in network.layers)
+    small = budgets.dsp < SMALL_DSP
+    pairs: tuple[tuple[int, int], ...] = ((1, 0), (1, 1), (2, 1)) if small else ((1, 1), (2, 1), (3, 1), (2, 2))
+    if not streams:
+        pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
+    other = min(others, 1 if small else 2)
+    return tuple(
+        Shape(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        for front, late in pairs
+    )
+
+
+@dataclass(slots=True)
+class _Told:
+    """Progress of all stages together, in units of a neighbour that is judged by the exact rate."""
+
+    progress: Callable[[int, int, str], None] | None
+    total: int
+    done: int = 0
+
+    def step(self, note: str, units: int = 1) -> None:
+        self.done += units
+        if self.progress is not None:
+            self.progress(min(self.done, self.total), self.total, note)
+
+
+START_UNIT = 100
+"""Neighbours of a start plan that take as long as one that is judged by the exact rate."""
+
+
+def start_plans(
+    network: Network, rough: Rough, budgets: Budgets, effort: StreamEffort, seed: int, told: Callable[[str, int], None]
+) -> list[Plan]:
+    """Start plans, the best by loads and estimates first."""
+    streams = rough.costs.bus_bits > 0
+    every = [s for pp in columns_tried(network, effort.columns) for s in shapes(network, pp, budgets, streams)]
+    sifted = []
+    for n, shape in enumerate(every):
+        first = first_plan(rough.costs, shape, budgets)
+        value, plan = search_start(rough, first, effort.sift_steps, np.random.default_rng([seed, 1, n]))
+        sifted.append((value, n, plan))
+        told(f"engines: {value:,.0f}", effort.sift_steps // START_UNIT)
+    found = list(sifted)
+    for _, n, plan in sorted(sifted, key=lambda s: s[:2])[:SHAPES_KEPT]:
+        for start in range(effort.starts):
+            first = plan if start == 0 else first_plan(rough.costs, every[n], budgets)
+            rng = np.random.default_rng([seed, 2, n, start])
+            value, better = search_start(rough, first, effort.start_steps, rng)
+            found.append((value, len(found), better))
+            told(f"engines: {min(found, key=lambda f: f[:2])[0]:,.0f}", effort.start_steps // START_UNIT)
+    best = [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
+    return [completed(rough, plan) for plan in best]
+
+
+# Its arguments are the problem, how hard and from where it is solved, and who is told.
+def map_streamed(
+    network: Network,
+    platform: Platform,
+    budgets: Budgets,
+    *,
+    memory: WeightMemory | None = None,
+    seed: int = 0,
+    effort: StreamEffort = StreamEffort(),
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Mapped:
+    """A legal, deadlock-free accelerator for `network` within `budgets` whose chunks advance row by row, or slice by
+    slice with weights from `memory` (see `streaming_memory`; None: all weights are on chip), and its exact cost. The
+    interval is what is made short.
+
+    `progress(done, total, note)` is called now and then. The same arguments give the same result.
+
+    Raises InfeasibleError, naming the budget that cannot be met and the closest design found.
+    """
+    costs = Costs(network, memory.bus_bits if memory is not None else 0)
+    rough = Rough(costs, platform, budgets)
+    exact = Exact(costs, rough, platform, budgets, memory)
+    n_shapes = len(columns_tried(network, effort.columns)) * len(shapes(network, 1, budgets, costs.bus_bits > 0))
+    tried = n_shapes * effort.sift_steps + min(SHAPES_KEPT, n_shapes) * effort.starts * effort.start_steps
+    total = tried // START_UNIT + sum(kept * steps for kept, steps in effort.rounds)
+    told = _Told(progress, total)
+    plans = start_plans(network, rough, budgets, effort, seed, told.step)
+    found = [judged for plan in plans[: 2 * effort.rounds[0][0]] if (judged := exact.judge(plan, float("inf"), None))]
+    for n, (kept, steps) in enumerate(effort.rounds):
+        found = (
+            sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
+            if n
+            else sorted(found, key=lambda j: j.value)[:kept]
+        )
+        rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
+        found = [
+            anneal(exact, start, steps, rng, lambda _, best: told.step(f"{best.interval:,} cycles"))
+            for start, rng in zip(found, rngs, strict=True)
+        ]
+    if not found:
+        raise InfeasibleError(f"network {network.name!r}: no engines within the budgets execute it")
+    best = min(found, key=lambda j: (not j.fits, j.value))
+    assert check_accelerator(network, best.accelerator) == (), "plans are legal"
+    cost = exact_cost((lower(network, best.accelerator),), platform)
+    over = tuple(name for name, part in budgets.excess_of(cost).items() if part > 1.0)
+    if over:
+        raise InfeasibleError(
+            f"network {network.name!r}: the closest design found needs {budgets.describe(cost, over)}; the limits are "
+            f"{', '.join(budgets.field(name) for name in over)}. Raise them, or allow a smaller network"
+        )
+    lower_cycles = lower_bound(network, platform, budgets, memory)
+    certificate = Certificate(
+        lower_bound_cycles=lower_cycles, interval_cycles=cost.interval_cycles,
+        optimal=lower_cycles == cost.interval_cycles, note=bound_note(lower_cycles, cost.interval_cycles),
+    )  # fmt: skip
+    return Mapped(accelerator=best.accelerator, cost=cost, certificate=certificate)

@@ -38,7 +38,8 @@ class Pace:
     it computes at a time. slices: parts of its output channels, each computed at one time with all rows of the map; 0:
     its rows follow each other. duration: part of a frame's time over which its rows or slices are spread, at most 1.
     chain: layers of the same number follow each other, none begins before the one before it has had its duration; None:
-    the layer keeps to its inputs alone.
+    the layer keeps to its inputs alone. lasts: part of a frame's time from the time of a row, or of a slice, until its
+    readers take it for written (the serial order allows all of them at once; a machine takes its time).
     """
 
     slack: Fraction = Fraction(1)
@@ -46,6 +47,7 @@ class Pace:
     slices: int = 0
     duration: Fraction = Fraction(1)
     chain: int | None = None
+    lasts: Fraction = Fraction(0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -117,8 +119,10 @@ def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
             wait = int((there[needed_rows(seen)] - mine[-1]).max())
             if len(mine) > 1:
                 wait = max(wait, int(there[-1] - mine[0, 0]))
-            span = ticks if tensor == 0 else int(paces[tensor - 1].duration * ticks)
-            begin = max(begin, wait + int(pace.slack * span) // network.tensors[tensor].height)
+            span, lasts = ticks, 0
+            if tensor:
+                span, lasts = int(paces[tensor - 1].duration * ticks), int(paces[tensor - 1].lasts * ticks)
+            begin = max(begin, wait + lasts + int(pace.slack * span) // network.tensors[tensor].height)
         if pace.chain is not None:
             free[pace.chain] = begin + int(pace.duration * ticks)
         rows.append(begin + mine)

@@ -101,9 +101,9 @@ class Rate:
     """The exact rate of a design whose rings have any number of rows; all else of it is that of `flat`.
 
     `edges`: int64 [4, edges] by SOURCE to DISTANCE, of the graph of row events; rows are numbered job by job, and slice
-    by slice in a job, those of job j from first_row[j] on; behind them come the events of the reader of weights. What is
-    known of one size of the rings is where the next one starts from, and so is `like`, the rate of another design, if
-    it has as many events. critical: int64, the events of the last cycle of the graph that was too slow.
+    by slice in a job, those of job j from first_row[j] on; behind them come the events of the reader of weights. What
+    is known of one size of the rings is where the next one starts from, and so is `like`, the rate of another design,
+    if it has as many events. critical: int64, the events of the last cycle of the graph that was too slow.
     """
 
     def __init__(self, flat: Tables, like: Rate | None = None):
