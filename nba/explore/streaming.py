@@ -8,9 +8,10 @@ counts, so that the same arguments give the same design.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import log
+from math import log as natural_log
 
 import numpy as np
 
@@ -32,6 +33,8 @@ from nba.machine.resources import predict
 from nba.machine.schedule import tables
 from nba.machine.steady import Rate
 from nba.machine.total import exact_cost
+
+log = logging.getLogger(__name__)
 
 BURST = 16
 """Beats of a burst of the reader of weights."""
@@ -59,7 +62,7 @@ class StreamEffort:
     sift_steps: int = 5_000
     start_steps: int = 25_000
     starts: int = 7
-    rounds: tuple[tuple[int, int], ...] = ((4, 150), (2, 350), (1, 2500))
+    rounds: tuple[tuple[int, int], ...] = ((5, 300), (2, 500), (1, 1800))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +142,7 @@ def anneal(
     for step in range(steps):
         heard(step, best)
         heat = HEAT * here.value * (1 - step / steps) ** 2
-        ceiling = here.value - heat * log(max(1e-12, rng.random()))
+        ceiling = here.value - heat * natural_log(max(1e-12, rng.random()))
         trial = exact.judge(changed_plan(exact.costs, here.plan, here.critical, rng), ceiling, here.rate)
         if trial is not None:
             here = trial
@@ -204,6 +207,24 @@ def start_plans(
     return [completed(rough, plan) for plan in best]
 
 
+def annealed(
+    exact: Exact, plans: list[Plan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
+) -> list[Judged]:
+    """What the rounds of annealing leave of start plans, which are taken in their order: a heavier load often has the
+    shorter interval at first, and never at last."""
+    found: list[Judged] = []
+    for plan in plans:
+        judged = exact.judge(plan, float("inf"), None) if len(found) < effort.rounds[0][0] else None
+        found += [judged] if judged is not None else []
+    for n, (kept, steps) in enumerate(effort.rounds):
+        if n:
+            found = sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
+        rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
+        found = [anneal(exact, start, steps, rng, heard) for start, rng in zip(found, rngs, strict=True)]
+        log.info("round %d: %s", n, [(j.interval, max(exact.rough.loads(j.plan)), j.fits) for j in found])
+    return found
+
+
 # Its arguments are the problem, how hard and from where it is solved, and who is told.
 def map_streamed(
     network: Network,
@@ -231,18 +252,7 @@ def map_streamed(
     total = tried // START_UNIT + sum(kept * steps for kept, steps in effort.rounds)
     told = _Told(progress, total)
     plans = start_plans(network, rough, budgets, effort, seed, told.step)
-    found = [judged for plan in plans[: 2 * effort.rounds[0][0]] if (judged := exact.judge(plan, float("inf"), None))]
-    for n, (kept, steps) in enumerate(effort.rounds):
-        found = (
-            sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
-            if n
-            else sorted(found, key=lambda j: j.value)[:kept]
-        )
-        rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
-        found = [
-            anneal(exact, start, steps, rng, lambda _, best: told.step(f"{best.interval:,} cycles"))
-            for start, rng in zip(found, rngs, strict=True)
-        ]
+    found = annealed(exact, plans, effort, seed, lambda _, best: told.step(f"{best.interval:,} cycles"))
     if not found:
         raise InfeasibleError(f"network {network.name!r}: no engines within the budgets execute it")
     best = min(found, key=lambda j: (not j.fits, j.value))
