@@ -297,7 +297,27 @@ def sliced_finest(costs: Costs, plan: Plan) -> Plan | None:
     return replace(plan, pieces=tuple(pieces))
 
 
-def completed(rough: Rough, plan: Plan) -> Plan:
-    """A start plan with typical slacks, and a pace of its busiest engine."""
-    slack = tuple(9 if i < plan.cut else 8 for i in range(len(plan.owner)))
-    return replace(plan, slack=slack, pace=max(rough.loads(plan)) * 101 // 100)
+PACES = (101, 102, 103, 104, 106, 110)
+"""Cycles that a frame is taken to have, in hundredths of the load of the busiest engine: where a chunk executes slices
+of several layers, these need some room to fit between each other."""
+LATE_SLACKS = (0, 4)
+FRONT_SLACK = 9
+"""Slacks at first, in parts of a row (nba.explore.stream_plan.SLACK_UNIT)."""
+ROOMS = (2, 4)
+"""Slices that chunks have room for."""
+
+
+def completed(rough: Rough, plan: Plan) -> list[Plan]:
+    """A start plan with typical slacks, at some paces that its busiest engine can keep."""
+    load = max(rough.loads(plan))
+    return [
+        replace(
+            plan,
+            slack=tuple(FRONT_SLACK if i < plan.cut else late for i in range(len(plan.owner))),
+            pace=load * pace // 100,
+            slots=slots,
+        )
+        for slots in ROOMS
+        for late in LATE_SLACKS
+        for pace in PACES
+    ]

@@ -61,8 +61,8 @@ class StreamEffort:
     columns: int = 1
     sift_steps: int = 5_000
     start_steps: int = 25_000
-    starts: int = 7
-    rounds: tuple[tuple[int, int], ...] = ((5, 300), (2, 500), (1, 1800))
+    starts: int = 6
+    rounds: tuple[tuple[int, int], ...] = ((4, 200), (2, 400), (1, 1500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -203,22 +203,29 @@ def start_plans(
             value, better = search_start(rough, first, effort.start_steps, rng)
             found.append((value, len(found), better))
             told(f"engines: {min(found, key=lambda f: f[:2])[0]:,.0f}", effort.start_steps // START_UNIT)
-    best = [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
-    return [completed(rough, plan) for plan in best]
+    return [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
+
+
+def opened(exact: Exact, start: Plan) -> Judged | None:
+    """The best of a start plan's paces, slacks and rooms for slices by the exact rate."""
+    best: Judged | None = None
+    for plan in completed(exact.rough, start):
+        found = exact.judge(plan, float("inf") if best is None else best.value, None if best is None else best.rate)
+        best = best if found is None else found
+    return best
 
 
 def annealed(
     exact: Exact, plans: list[Plan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
 ) -> list[Judged]:
-    """What the rounds of annealing leave of start plans, which are taken in their order: a heavier load often has the
-    shorter interval at first, and never at last."""
+    """What the rounds of annealing leave of start plans."""
     found: list[Judged] = []
-    for plan in plans:
-        judged = exact.judge(plan, float("inf"), None) if len(found) < effort.rounds[0][0] else None
-        found += [judged] if judged is not None else []
+    for plan in plans[: 2 * effort.rounds[0][0]]:
+        judged = opened(exact, plan)
+        found += [] if judged is None else [judged]
+        log.info("opened %s of load %d", judged and judged.interval, max(exact.rough.loads(plan)))
     for n, (kept, steps) in enumerate(effort.rounds):
-        if n:
-            found = sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
+        found = sorted(found, key=lambda j: ((n > 0) * (not j.fits), j.value))[:kept]
         rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
         found = [anneal(exact, start, steps, rng, heard) for start, rng in zip(found, rngs, strict=True)]
         log.info("round %d: %s", n, [(j.interval, max(exact.rough.loads(j.plan)), j.fits) for j in found])

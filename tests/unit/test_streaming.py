@@ -197,7 +197,7 @@ def test_start_plans_are_legal() -> None:
     rough = Rough(costs, platform, budgets)
     shape = Shape(pp=4, front=1, front_other=1, late=1, late_other=1)
     value, plan = search_start(rough, first_plan(costs, shape, budgets), 2000, np.random.default_rng(1))
-    plan = completed(rough, plan)
+    plan = completed(rough, plan)[0]
     assert lanes_fit(costs, plan.engines, plan.owner)
     assert max(rough.loads(plan)) <= value
     assert rough.sizes.of(plan, rough.rows(plan.cut))[0] <= 64
