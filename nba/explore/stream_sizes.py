@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.boards import Platform
-from nba.explore.stream_plan import Costs, Engine, Plan, out_lanes, words_walked
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, words_walked
 from nba.ir.accelerator import HOST
 from nba.ir.network import MULT_BITS
 from nba.machine.blocks import compiled_bram18
@@ -65,7 +65,7 @@ TYPICAL_ADDRESS = 12
 """Bits of an address of a buffer."""
 
 
-class Sizes:
+class PlanSizes:
     """DSP blocks, 18-Kbit block RAMs and LUTs of plans, about."""
 
     def __init__(self, costs: Costs, platform: Platform):
@@ -79,7 +79,7 @@ class Sizes:
         self._edge_logic: dict[tuple[int, int, int, int], int] = {}
         self._words: dict[Engine, list[tuple[int, int]]] = {}
 
-    def of(self, plan: Plan, rows: dict[Use, int]) -> tuple[int, int, int]:
+    def of(self, plan: StreamPlan, rows: dict[Use, int]) -> tuple[int, int, int]:
         """(DSP blocks, 18-Kbit block RAMs, LUTs) of a plan whose rings have `rows`."""
         jobs: list[list[int]] = [[] for _ in plan.engines]
         for i, k in enumerate(plan.owner):
@@ -96,7 +96,7 @@ class Sizes:
             lut += self._edge(plan.pp, lanes, write, count)
         return dsp, bram, lut // 1000
 
-    def _dsp(self, plan: Plan, engine: Engine, acc: int, residual: bool) -> int:
+    def _dsp(self, plan: StreamPlan, engine: Engine, acc: int, residual: bool) -> int:
         columns, wide = engine.columns or plan.pp, self.platform.family.wide_bits
         kind = products(engine.mixes, self.act_bits, self.weight_bits, acc, 1)
         found = 0 if engine.products == "lut" else mac_dsp(engine.pm, engine.pn, columns, kind)
@@ -115,7 +115,7 @@ class Sizes:
             self._words[engine] = found
         return found
 
-    def _weights(self, plan: Plan, engine: Engine, mine: list[int]) -> int:
+    def _weights(self, plan: StreamPlan, engine: Engine, mine: list[int]) -> int:
         words, network = self._layer_words(engine), self.costs.network
         depth = slot = groups = 0
         for i in mine:
@@ -134,7 +134,7 @@ class Sizes:
         param = engine.pq * (max(self.acc[i] for i in mine) + MULT_BITS)
         return found + _bram(param, groups * (engine.pm // engine.pq) + 1, 0, self.platform)
 
-    def _edges(self, plan: Plan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
+    def _edges(self, plan: StreamPlan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
         """Per buffer (producer, consumer, port): lanes, lanes written at once, words of a bank, rings."""
         network, found = self.costs.network, dict[tuple[int, int, str], tuple[int, int, int, int]]()
         for tensor, consumer, port in self.costs.uses:

@@ -22,8 +22,8 @@ from nba.explore.choose import Mapped
 from nba.explore.exact import Certificate
 from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
-from nba.explore.stream_plan import Costs, Plan, build_plan, bus_of, lanes_fit
-from nba.explore.stream_start import Rough, Shape, columns_tried, completed, first_plan, search_start
+from nba.explore.stream_plan import Costs, StreamPlan, build_plan, bus_of, lanes_fit
+from nba.explore.stream_start import Rough, EngineCounts, columns_tried, paced, first_plan, search_start
 from nba.ir.accelerator import Accelerator, WeightMemory
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
@@ -70,7 +70,7 @@ class Judged:
     """A plan with what it stands for. value: what is minimised; fits: within all budgets; critical: the layers whose
     rows set the interval."""
 
-    plan: Plan
+    plan: StreamPlan
     accelerator: Accelerator
     value: float
     interval: int
@@ -96,7 +96,7 @@ class Exact:
         self.costs, self.rough, self.platform, self.budgets, self.memory = costs, rough, platform, budgets, memory
         self.judged = 0
 
-    def judge(self, plan: Plan, ceiling: float, like: Rate | None) -> Judged | None:
+    def judge(self, plan: StreamPlan, ceiling: float, like: Rate | None) -> Judged | None:
         """`plan`, if its value is at most `ceiling`. like: the rate of a neighbour."""
         costs = self.costs
         if len(set(plan.owner)) < len(plan.engines) or not lanes_fit(costs, plan.engines, plan.owner):
@@ -151,7 +151,7 @@ def anneal(
     return best
 
 
-def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[Shape, ...]:
+def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[EngineCounts, ...]:
     """The numbers of engines that are tried."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
@@ -160,7 +160,7 @@ def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[
         pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
     other = min(others, 1 if small else 2)
     return tuple(
-        Shape(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        EngineCounts(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
         for front, late in pairs
     )
 
@@ -185,7 +185,7 @@ START_UNIT = 100
 
 def start_plans(
     network: Network, rough: Rough, budgets: Budgets, effort: StreamEffort, seed: int, told: Callable[[str, int], None]
-) -> list[Plan]:
+) -> list[StreamPlan]:
     """Start plans, the best by loads and estimates first."""
     streams = rough.costs.bus_bits > 0
     every = [s for pp in columns_tried(network, effort.columns) for s in shapes(network, pp, budgets, streams)]
@@ -206,17 +206,17 @@ def start_plans(
     return [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
 
 
-def opened(exact: Exact, start: Plan) -> Judged | None:
+def opened(exact: Exact, start: StreamPlan) -> Judged | None:
     """The best of a start plan's paces, slacks and rooms for slices by the exact rate."""
     best: Judged | None = None
-    for plan in completed(exact.rough, start):
+    for plan in paced(exact.rough, start):
         found = exact.judge(plan, float("inf") if best is None else best.value, None if best is None else best.rate)
         best = best if found is None else found
     return best
 
 
 def annealed(
-    exact: Exact, plans: list[Plan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
+    exact: Exact, plans: list[StreamPlan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
 ) -> list[Judged]:
     """What the rounds of annealing leave of start plans."""
     found: list[Judged] = []
