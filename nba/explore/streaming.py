@@ -23,7 +23,7 @@ from nba.explore.exact import Certificate
 from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
 from nba.explore.stream_plan import Costs, StreamPlan, build_plan, bus_of, lanes_fit
-from nba.explore.stream_start import Rough, EngineCounts, columns_tried, paced, first_plan, search_start
+from nba.explore.stream_start import EngineCounts, Rough, columns_tried, first_plan, paced, search_start
 from nba.ir.accelerator import Accelerator, WeightMemory
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
@@ -38,9 +38,9 @@ log = logging.getLogger(__name__)
 
 BURST = 16
 """Beats of a burst of the reader of weights."""
-CHARGE = 4.0
+OVERSPENT = 4.0
 """Part of the interval that is charged for each part by which a budget is exceeded."""
-WISH = 0.003
+WANTED = 0.003
 """Part of it that is charged for the use of all of a budget: of equally fast designs, smaller ones come first."""
 HEAT = 0.008
 """Part of the interval by which a neighbour may be worse at first."""
@@ -109,7 +109,7 @@ class Exact:
         accelerator = build_plan(costs, plan, latency, burst)
         program = lower(costs.network, accelerator)
         over, used = self._use(program)
-        factor = 1 + CHARGE * over + WISH * used
+        factor = 1 + OVERSPENT * over + WANTED * used
         flat = tables(program)
         rate = Rate(flat, like)
         if ceiling < 1e18 and not rate.within(flat.ring_rows, int(ceiling / factor)):

@@ -18,7 +18,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.modulo import make_rings
 from nba.explore.stream_bound import lower_bound, streaming_cycles
 from nba.explore.stream_plan import Costs, bus_of, reader_words
-from nba.explore.stream_start import Rough, EngineCounts, paced, first_plan, lanes_fit, search_start
+from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start
 from nba.explore.streaming import StreamEffort, map_streamed, streaming_memory
 from nba.explore.turns import (
     Pace,
