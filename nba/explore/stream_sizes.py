@@ -13,6 +13,7 @@ from nba.boards import Platform
 from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, words_walked
 from nba.ir.accelerator import HOST
 from nba.ir.network import MULT_BITS
+from nba.machine.accelerator_rules import MAX_WORDS
 from nba.machine.blocks import compiled_bram18
 from nba.machine.fetches import words_per_row
 from nba.machine.geometry import bank_columns, ceil_div
@@ -59,6 +60,8 @@ from nba.machine.parts import (
 from nba.machine.placement import chosen_milli, multiplier_table
 from nba.machine.windows import Use
 
+NEVER = 1 << 20
+"""Block RAMs that a memory of more words than there are addresses counts as."""
 TYPICAL_WORDS = 1000
 """Words of a memory whose exact number does not matter to logic."""
 TYPICAL_ADDRESS = 12
@@ -125,6 +128,8 @@ class PlanSizes:
             else:
                 depth += words[i][0] * words[i][1] if network.layers[i].operator.stores_weights else 1
         width = engine.pm * engine.pn * self.weight_bits
+        if depth + plan.slots * slot > MAX_WORDS:
+            return NEVER
         if slot:
             per = words_per_row(width, self.costs.bus_bits)
             sub = min(self.costs.bus_bits, width * per)

@@ -26,6 +26,7 @@ from nba.explore.stream_plan import Costs, StreamPlan, build_plan, bus_of, lanes
 from nba.explore.stream_start import EngineCounts, Rough, columns_tried, first_plan, paced, search_start
 from nba.ir.accelerator import Accelerator, WeightMemory
 from nba.ir.network import Network
+from nba.machine.accelerator_rules import MAX_STAGE, MAX_TURNS, MAX_WORDS
 from nba.machine.check import check_accelerator
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
@@ -108,6 +109,8 @@ class Exact:
         latency, burst = (self.memory.latency, self.memory.burst) if self.memory else (1, 1)
         accelerator = build_plan(costs, plan, latency, burst)
         program = lower(costs.network, accelerator)
+        if not _addressable(program):
+            return None
         over, used = self._use(program)
         factor = 1 + OVERSPENT * over + WANTED * used
         flat = tables(program)
@@ -132,6 +135,16 @@ class Exact:
         if budgets.lut is not None:
             shares.append(logic(program, self.platform)[0] / budgets.lut)
         return sum(max(0.0, share - 1) for share in shares), sum(shares)
+
+
+def _addressable(program: Program) -> bool:
+    """Whether all memories have so few words, and all programs so few turns and stages, that their fields hold them."""
+    return all(edge.depth_words <= MAX_WORDS for edge in program.edges) and all(
+        max(chunk.weight_depth + chunk.slots * chunk.slot_words, chunk.param_depth) <= MAX_WORDS
+        and len(chunk.turns) <= MAX_TURNS
+        and chunk.last_stage < MAX_STAGE
+        for chunk in program.chunks
+    )
 
 
 def anneal(
