@@ -25,7 +25,8 @@ MIN_BLOCK_BITS = 2049
 class ExternalMemory:
     """What a design may count on of the memory beside the device: `ports` ports, each of which moves `bytes_per_cycle`
     bytes per cycle of a clock of `at_clock_mhz`, and the cycles from an address to its first byte. source: where the
-    figures are from, and how much of the memory's peak they are. Nothing uses it yet."""
+    figures are from, and how much of the memory's peak they are. Streamed weights are read through it
+    (nba.explore.streaming)."""
 
     ports: int
     bytes_per_cycle: int

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nba.explore.stream_plan import Costs, Plan, reader_words
+from nba.explore.stream_plan import Costs, StreamPlan, reader_words
 from nba.explore.stream_start import changed_start
 
 STEPS = (-16, -8, -4, -2, -1, 1, 2, 4, 8, 16)
@@ -18,7 +18,7 @@ MOST_SPARE = 8
 """Slices that a chunk has room for, and spare rows of a ring, at most."""
 
 
-def changed_plan(costs: Costs, plan: Plan, critical: Sequence[int], rng: np.random.Generator) -> Plan:
+def changed_plan(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: np.random.Generator) -> StreamPlan:
     """A neighbour of `plan`. critical: the layers whose rows set its interval, which are varied first."""
     draw = rng.random()
     if draw < 0.12:
@@ -38,28 +38,28 @@ def changed_plan(costs: Costs, plan: Plan, critical: Sequence[int], rng: np.rand
     return plan
 
 
-def _layer(plan: Plan, critical: Sequence[int], rng: np.random.Generator) -> int:
+def _layer(plan: StreamPlan, critical: Sequence[int], rng: np.random.Generator) -> int:
     """A layer, more often one that matters."""
     if len(critical) and rng.random() < 0.6:
         return int(critical[int(rng.integers(len(critical)))])
     return int(rng.integers(len(plan.owner)))
 
 
-def _slack(costs: Costs, plan: Plan, critical: Sequence[int], rng: np.random.Generator) -> Plan:
+def _slack(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: np.random.Generator) -> StreamPlan:
     i = _layer(plan, critical, rng)
     slack = list(plan.slack)
     slack[i] = max(0, slack[i] + int(rng.choice(STEPS)))
     return replace(plan, slack=tuple(slack))
 
 
-def _all_slacks(plan: Plan, rng: np.random.Generator) -> Plan:
+def _all_slacks(plan: StreamPlan, rng: np.random.Generator) -> StreamPlan:
     """All slacks of one side of the cut a little more or less."""
     late, step = rng.random() < 0.5, int(rng.choice((-1, 1)))
     slack = tuple(max(0, s + step * ((i >= plan.cut) == late)) for i, s in enumerate(plan.slack))
     return replace(plan, slack=slack)
 
 
-def _spare(costs: Costs, plan: Plan, critical: Sequence[int], rng: np.random.Generator) -> Plan:
+def _spare(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: np.random.Generator) -> StreamPlan:
     """A ring with a row more or less than it has to have."""
     i, spare = _layer(plan, critical, rng), dict(plan.spare)
     places = [n for n, (tensor, consumer, _) in enumerate(costs.uses) if consumer == i or tensor == i + 1]
@@ -70,7 +70,7 @@ def _spare(costs: Costs, plan: Plan, critical: Sequence[int], rng: np.random.Gen
     return replace(plan, spare=tuple(sorted((n, rows) for n, rows in spare.items() if rows)))
 
 
-def _pieces(costs: Costs, plan: Plan, rng: np.random.Generator) -> Plan:
+def _pieces(costs: Costs, plan: StreamPlan, rng: np.random.Generator) -> StreamPlan:
     """A layer that is computed in more or fewer slices."""
     sliced = [i for i, pieces in enumerate(plan.pieces) if pieces]
     if not sliced:
@@ -83,7 +83,7 @@ def _pieces(costs: Costs, plan: Plan, rng: np.random.Generator) -> Plan:
     return replace(plan, pieces=tuple(pieces))
 
 
-def with_pieces(costs: Costs, plan: Plan, before: Plan) -> Plan:
+def with_pieces(costs: Costs, plan: StreamPlan, before: StreamPlan) -> StreamPlan:
     """`plan`, a neighbour of `before`, with slices that are legal on its engines: the finest, or as many as before."""
     pieces = list(plan.pieces)
     for i, k in enumerate(plan.owner):
@@ -96,7 +96,7 @@ def with_pieces(costs: Costs, plan: Plan, before: Plan) -> Plan:
     return replace(plan, pieces=tuple(pieces))
 
 
-def legal_pieces(costs: Costs, plan: Plan) -> bool:
+def legal_pieces(costs: Costs, plan: StreamPlan) -> bool:
     """Whether the slices of a plan fit its engines and the words of their readers."""
     return all(
         pieces in costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))

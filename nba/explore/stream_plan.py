@@ -49,7 +49,7 @@ class Engine:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Plan:
+class StreamPlan:
     """pp: columns of the design. owner[i]: engine of layer i. cut: the first layer of those that follow each other.
     pieces[i]: slices of layer i (0: row by row). slack[i]: in parts of a row (SLACK_UNIT). pace: cycles that a frame is
     taken to have, of which each layer from the cut on gets its work. slots: slices that a chunk has room for. spare:
@@ -146,7 +146,7 @@ def _pieces_of(
     return tuple(found)
 
 
-def reader_words(costs: Costs, plan: Plan, layer: int) -> tuple[int, ...]:
+def reader_words(costs: Costs, plan: StreamPlan, layer: int) -> tuple[int, ...]:
     """Channels in the words of the buffers that the result of a layer is written to, and of its residual operand."""
     engines, owner = plan.engines, plan.owner
     words = {engines[owner[layer]].pq} if costs.network.layers[layer].residual is not None else set[int]()
@@ -158,7 +158,7 @@ def reader_words(costs: Costs, plan: Plan, layer: int) -> tuple[int, ...]:
     return tuple(sorted(words))
 
 
-def out_lanes(plan: Plan) -> int:
+def out_lanes(plan: StreamPlan) -> int:
     """Channels of a beat of the output."""
     return plan.engines[plan.owner[-1]].pq
 
@@ -173,7 +173,7 @@ def lanes_fit(costs: Costs, engines: Sequence[Engine], owner: Sequence[int]) -> 
     return True
 
 
-def paces(costs: Costs, plan: Plan) -> tuple[Pace, ...]:
+def paces(costs: Costs, plan: StreamPlan) -> tuple[Pace, ...]:
     """How the layers of a plan move over the frame."""
     found = []
     for i, (k, pieces, slack) in enumerate(zip(plan.owner, plan.pieces, plan.slack, strict=True)):
@@ -194,7 +194,7 @@ def bus_of(bits: int) -> int:
     return max((width for width in BUS_BITS if width <= bits), default=0)
 
 
-def build_plan(costs: Costs, plan: Plan, latency: int, burst: int) -> Accelerator:
+def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Accelerator:
     """The accelerator of a plan: programs in the order of virtual times, rings of what their serial execution holds,
     and the order in which weights are read. latency [cycles], burst [beats]: of the external memory."""
     network = costs.network

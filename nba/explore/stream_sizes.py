@@ -10,9 +10,10 @@ from __future__ import annotations
 import numpy as np
 
 from nba.boards import Platform
-from nba.explore.stream_plan import Costs, Engine, Plan, out_lanes, words_walked
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, words_walked
 from nba.ir.accelerator import HOST
 from nba.ir.network import MULT_BITS
+from nba.machine.accelerator_rules import MAX_WORDS
 from nba.machine.blocks import compiled_bram18
 from nba.machine.fetches import words_per_row
 from nba.machine.geometry import bank_columns, ceil_div
@@ -59,13 +60,15 @@ from nba.machine.parts import (
 from nba.machine.placement import chosen_milli, multiplier_table
 from nba.machine.windows import Use
 
+NEVER = 1 << 20
+"""Block RAMs that a memory of more words than there are addresses counts as."""
 TYPICAL_WORDS = 1000
 """Words of a memory whose exact number does not matter to logic."""
 TYPICAL_ADDRESS = 12
 """Bits of an address of a buffer."""
 
 
-class Sizes:
+class PlanSizes:
     """DSP blocks, 18-Kbit block RAMs and LUTs of plans, about."""
 
     def __init__(self, costs: Costs, platform: Platform):
@@ -79,7 +82,7 @@ class Sizes:
         self._edge_logic: dict[tuple[int, int, int, int], int] = {}
         self._words: dict[Engine, list[tuple[int, int]]] = {}
 
-    def of(self, plan: Plan, rows: dict[Use, int]) -> tuple[int, int, int]:
+    def of(self, plan: StreamPlan, rows: dict[Use, int]) -> tuple[int, int, int]:
         """(DSP blocks, 18-Kbit block RAMs, LUTs) of a plan whose rings have `rows`."""
         jobs: list[list[int]] = [[] for _ in plan.engines]
         for i, k in enumerate(plan.owner):
@@ -96,7 +99,7 @@ class Sizes:
             lut += self._edge(plan.pp, lanes, write, count)
         return dsp, bram, lut // 1000
 
-    def _dsp(self, plan: Plan, engine: Engine, acc: int, residual: bool) -> int:
+    def _dsp(self, plan: StreamPlan, engine: Engine, acc: int, residual: bool) -> int:
         columns, wide = engine.columns or plan.pp, self.platform.family.wide_bits
         kind = products(engine.mixes, self.act_bits, self.weight_bits, acc, 1)
         found = 0 if engine.products == "lut" else mac_dsp(engine.pm, engine.pn, columns, kind)
@@ -115,7 +118,7 @@ class Sizes:
             self._words[engine] = found
         return found
 
-    def _weights(self, plan: Plan, engine: Engine, mine: list[int]) -> int:
+    def _weights(self, plan: StreamPlan, engine: Engine, mine: list[int]) -> int:
         words, network = self._layer_words(engine), self.costs.network
         depth = slot = groups = 0
         for i in mine:
@@ -125,6 +128,8 @@ class Sizes:
             else:
                 depth += words[i][0] * words[i][1] if network.layers[i].operator.stores_weights else 1
         width = engine.pm * engine.pn * self.weight_bits
+        if depth + plan.slots * slot > MAX_WORDS:
+            return NEVER
         if slot:
             per = words_per_row(width, self.costs.bus_bits)
             sub = min(self.costs.bus_bits, width * per)
@@ -134,7 +139,7 @@ class Sizes:
         param = engine.pq * (max(self.acc[i] for i in mine) + MULT_BITS)
         return found + _bram(param, groups * (engine.pm // engine.pq) + 1, 0, self.platform)
 
-    def _edges(self, plan: Plan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
+    def _edges(self, plan: StreamPlan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
         """Per buffer (producer, consumer, port): lanes, lanes written at once, words of a bank, rings."""
         network, found = self.costs.network, dict[tuple[int, int, str], tuple[int, int, int, int]]()
         for tensor, consumer, port in self.costs.uses:

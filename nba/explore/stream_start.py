@@ -17,8 +17,8 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.explore.budgets import Budgets
-from nba.explore.stream_plan import Costs, Engine, Plan, lanes_fit, reader_words
-from nba.explore.stream_sizes import Sizes
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words
+from nba.explore.stream_sizes import PlanSizes
 from nba.explore.turns import Pace, rings_at, virtual_times
 from nba.ir.network import Network
 from nba.machine.geometry import ceil_div
@@ -67,7 +67,7 @@ def columns_tried(network: Network, most: int) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shape:
+class EngineCounts:
     """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on."""
 
     pp: int
@@ -82,7 +82,7 @@ class Rough:
 
     def __init__(self, costs: Costs, platform: Platform, budgets: Budgets):
         self.costs, self.budgets = costs, budgets
-        self.sizes = Sizes(costs, platform)
+        self.sizes = PlanSizes(costs, platform)
         self._rows: dict[int, dict[Use, int]] = {}
         self._work: dict[tuple[int, Engine], list[int]] = {}
         self.heights = [costs.network.result(i).height for i in range(len(costs.network.layers))]
@@ -117,7 +117,7 @@ class Rough:
             ]
         return found
 
-    def loads(self, plan: Plan) -> list[int]:
+    def loads(self, plan: StreamPlan) -> list[int]:
         """Cycles of a frame on every engine, and, last, of the external memory."""
         found = [0] * len(plan.engines)
         work = [self.work(plan.pp, engine) for engine in plan.engines]
@@ -131,7 +131,7 @@ class Rough:
                 beats += self.costs.beats(i, engine, pieces) + READER_CYCLES * pieces
         return [*found, beats]
 
-    def score(self, plan: Plan, ceiling: float = float("inf")) -> float:
+    def score(self, plan: StreamPlan, ceiling: float = float("inf")) -> float:
         """What is minimised: about the cycles of a frame. Not known exactly where it is above `ceiling`."""
         loads = self.loads(plan)
         top = max(loads)
@@ -146,7 +146,7 @@ class Rough:
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
 
-    def _slowed(self, plan: Plan) -> float:
+    def _slowed(self, plan: StreamPlan) -> float:
         """What is charged for layers on engines of the other side of the cut, where this side has engines of their
         kind."""
         kinds = {(engine.mixes, engine.late) for engine in plan.engines}
@@ -158,7 +158,7 @@ class Rough:
         return found
 
 
-def first_plan(costs: Costs, shape: Shape, budgets: Budgets) -> Plan:
+def first_plan(costs: Costs, shape: EngineCounts, budgets: Budgets) -> StreamPlan:
     """A plan of equal engines to start from: layers in turn on those of their kind and side of the cut."""
     network = costs.network
     n = len(network.layers)
@@ -185,7 +185,9 @@ def first_plan(costs: Costs, shape: Shape, budgets: Budgets) -> Plan:
         owner.append(mine[turn.get((mixes, late), 0) % len(mine)])
         turn[mixes, late] = turn.get((mixes, late), 0) + 1
     return without_idle(
-        Plan(pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1)
+        StreamPlan(
+            pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
+        )
     )
 
 
@@ -196,7 +198,7 @@ def narrow_layers(network: Network) -> tuple[int, ...]:
     )  # fmt: skip
 
 
-def without_idle(plan: Plan) -> Plan:
+def without_idle(plan: StreamPlan) -> StreamPlan:
     """`plan` without the engines that execute nothing."""
     kept = sorted(set(plan.owner))
     number = {k: at for at, k in enumerate(kept)}
@@ -225,7 +227,7 @@ def resized(engine: Engine, rng: np.random.Generator) -> Engine:
     return replace(engine, requant="dsp" if engine.requant == "lut" else "lut")
 
 
-def changed_start(plan: Plan, network: Network, rng: np.random.Generator) -> Plan:
+def changed_start(plan: StreamPlan, network: Network, rng: np.random.Generator) -> StreamPlan:
     """A neighbour: a layer elsewhere, two layers swapped, an engine of another size, another cut."""
     engines, owner = list(plan.engines), list(plan.owner)
     draw = rng.random()
@@ -263,7 +265,7 @@ def _move(
     owner[i] = others[int(rng.integers(len(others)))]
 
 
-def search_start(rough: Rough, plan: Plan, steps: int, rng: np.random.Generator) -> tuple[float, Plan]:
+def search_start(rough: Rough, plan: StreamPlan, steps: int, rng: np.random.Generator) -> tuple[float, StreamPlan]:
     """Annealing from `plan` over so many neighbours; the best plan whose lanes fit, and its score."""
     costs = rough.costs
     here, best = float("inf"), (float("inf"), plan)
@@ -285,7 +287,7 @@ def search_start(rough: Rough, plan: Plan, steps: int, rng: np.random.Generator)
     return best
 
 
-def sliced_finest(costs: Costs, plan: Plan) -> Plan | None:
+def sliced_finest(costs: Costs, plan: StreamPlan) -> StreamPlan | None:
     """`plan` with the finest slices that are legal on its engines; None if some layer has none."""
     pieces = [0] * len(plan.owner)
     for i in range(plan.cut, len(plan.owner)):
@@ -297,7 +299,27 @@ def sliced_finest(costs: Costs, plan: Plan) -> Plan | None:
     return replace(plan, pieces=tuple(pieces))
 
 
-def completed(rough: Rough, plan: Plan) -> Plan:
-    """A start plan with typical slacks, and a pace of its busiest engine."""
-    slack = tuple(9 if i < plan.cut else 8 for i in range(len(plan.owner)))
-    return replace(plan, slack=slack, pace=max(rough.loads(plan)) * 101 // 100)
+PACES = (101, 102, 103, 104, 106, 110)
+"""Cycles that a frame is taken to have, in hundredths of the load of the busiest engine: where a chunk executes slices
+of several layers, these need some room to fit between each other."""
+LATE_SLACKS = (0, 4)
+FRONT_SLACK = 9
+"""Slacks at first, in parts of a row (nba.explore.stream_plan.SLACK_UNIT)."""
+ROOMS = (2, 4)
+"""Slices that chunks have room for."""
+
+
+def paced(rough: Rough, plan: StreamPlan) -> list[StreamPlan]:
+    """A start plan with typical slacks, at some paces that its busiest engine can keep."""
+    load = max(rough.loads(plan))
+    return [
+        replace(
+            plan,
+            slack=tuple(FRONT_SLACK if i < plan.cut else late for i in range(len(plan.owner))),
+            pace=load * pace // 100,
+            slots=slots,
+        )
+        for slots in ROOMS
+        for late in LATE_SLACKS
+        for pace in PACES
+    ]

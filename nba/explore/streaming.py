@@ -22,10 +22,11 @@ from nba.explore.choose import Mapped
 from nba.explore.exact import Certificate
 from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
-from nba.explore.stream_plan import Costs, Plan, build_plan, bus_of, lanes_fit
-from nba.explore.stream_start import Rough, Shape, columns_tried, completed, first_plan, search_start
+from nba.explore.stream_plan import Costs, StreamPlan, build_plan, bus_of, lanes_fit
+from nba.explore.stream_start import EngineCounts, Rough, columns_tried, first_plan, paced, search_start
 from nba.ir.accelerator import Accelerator, WeightMemory
 from nba.ir.network import Network
+from nba.machine.accelerator_rules import MAX_STAGE, MAX_TURNS, MAX_WORDS
 from nba.machine.check import check_accelerator
 from nba.machine.logic import logic
 from nba.machine.program import Program, lower
@@ -38,9 +39,9 @@ log = logging.getLogger(__name__)
 
 BURST = 16
 """Beats of a burst of the reader of weights."""
-CHARGE = 4.0
+OVERSPENT = 4.0
 """Part of the interval that is charged for each part by which a budget is exceeded."""
-WISH = 0.003
+WANTED = 0.003
 """Part of it that is charged for the use of all of a budget: of equally fast designs, smaller ones come first."""
 HEAT = 0.008
 """Part of the interval by which a neighbour may be worse at first."""
@@ -61,8 +62,8 @@ class StreamEffort:
     columns: int = 1
     sift_steps: int = 5_000
     start_steps: int = 25_000
-    starts: int = 7
-    rounds: tuple[tuple[int, int], ...] = ((5, 300), (2, 500), (1, 1800))
+    starts: int = 6
+    rounds: tuple[tuple[int, int], ...] = ((4, 200), (2, 400), (1, 1500))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +71,7 @@ class Judged:
     """A plan with what it stands for. value: what is minimised; fits: within all budgets; critical: the layers whose
     rows set the interval."""
 
-    plan: Plan
+    plan: StreamPlan
     accelerator: Accelerator
     value: float
     interval: int
@@ -96,7 +97,7 @@ class Exact:
         self.costs, self.rough, self.platform, self.budgets, self.memory = costs, rough, platform, budgets, memory
         self.judged = 0
 
-    def judge(self, plan: Plan, ceiling: float, like: Rate | None) -> Judged | None:
+    def judge(self, plan: StreamPlan, ceiling: float, like: Rate | None) -> Judged | None:
         """`plan`, if its value is at most `ceiling`. like: the rate of a neighbour."""
         costs = self.costs
         if len(set(plan.owner)) < len(plan.engines) or not lanes_fit(costs, plan.engines, plan.owner):
@@ -108,8 +109,10 @@ class Exact:
         latency, burst = (self.memory.latency, self.memory.burst) if self.memory else (1, 1)
         accelerator = build_plan(costs, plan, latency, burst)
         program = lower(costs.network, accelerator)
+        if not _addressable(program):
+            return None
         over, used = self._use(program)
-        factor = 1 + CHARGE * over + WISH * used
+        factor = 1 + OVERSPENT * over + WANTED * used
         flat = tables(program)
         rate = Rate(flat, like)
         if ceiling < 1e18 and not rate.within(flat.ring_rows, int(ceiling / factor)):
@@ -134,6 +137,16 @@ class Exact:
         return sum(max(0.0, share - 1) for share in shares), sum(shares)
 
 
+def _addressable(program: Program) -> bool:
+    """Whether all memories have so few words, and all programs so few turns and stages, that their fields hold them."""
+    return all(edge.depth_words <= MAX_WORDS for edge in program.edges) and all(
+        max(chunk.weight_depth + chunk.slots * chunk.slot_words, chunk.param_depth) <= MAX_WORDS
+        and len(chunk.turns) <= MAX_TURNS
+        and chunk.last_stage < MAX_STAGE
+        for chunk in program.chunks
+    )
+
+
 def anneal(
     exact: Exact, start: Judged, steps: int, rng: np.random.Generator, heard: Callable[[int, Judged], None]
 ) -> Judged:  # fmt: skip
@@ -151,7 +164,7 @@ def anneal(
     return best
 
 
-def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[Shape, ...]:
+def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[EngineCounts, ...]:
     """The numbers of engines that are tried."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
@@ -160,7 +173,7 @@ def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[
         pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
     other = min(others, 1 if small else 2)
     return tuple(
-        Shape(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        EngineCounts(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
         for front, late in pairs
     )
 
@@ -185,7 +198,7 @@ START_UNIT = 100
 
 def start_plans(
     network: Network, rough: Rough, budgets: Budgets, effort: StreamEffort, seed: int, told: Callable[[str, int], None]
-) -> list[Plan]:
+) -> list[StreamPlan]:
     """Start plans, the best by loads and estimates first."""
     streams = rough.costs.bus_bits > 0
     every = [s for pp in columns_tried(network, effort.columns) for s in shapes(network, pp, budgets, streams)]
@@ -203,22 +216,29 @@ def start_plans(
             value, better = search_start(rough, first, effort.start_steps, rng)
             found.append((value, len(found), better))
             told(f"engines: {min(found, key=lambda f: f[:2])[0]:,.0f}", effort.start_steps // START_UNIT)
-    best = [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
-    return [completed(rough, plan) for plan in best]
+    return [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
+
+
+def opened(exact: Exact, start: StreamPlan) -> Judged | None:
+    """The best of a start plan's paces, slacks and rooms for slices by the exact rate."""
+    best: Judged | None = None
+    for plan in paced(exact.rough, start):
+        found = exact.judge(plan, float("inf") if best is None else best.value, None if best is None else best.rate)
+        best = best if found is None else found
+    return best
 
 
 def annealed(
-    exact: Exact, plans: list[Plan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
+    exact: Exact, plans: list[StreamPlan], effort: StreamEffort, seed: int, heard: Callable[[int, Judged], None]
 ) -> list[Judged]:
-    """What the rounds of annealing leave of start plans, which are taken in their order: a heavier load often has the
-    shorter interval at first, and never at last."""
+    """What the rounds of annealing leave of start plans."""
     found: list[Judged] = []
-    for plan in plans:
-        judged = exact.judge(plan, float("inf"), None) if len(found) < effort.rounds[0][0] else None
-        found += [judged] if judged is not None else []
+    for plan in plans[: 2 * effort.rounds[0][0]]:
+        judged = opened(exact, plan)
+        found += [] if judged is None else [judged]
+        log.info("opened %s of load %d", judged and judged.interval, max(exact.rough.loads(plan)))
     for n, (kept, steps) in enumerate(effort.rounds):
-        if n:
-            found = sorted(found, key=lambda j: (not j.fits, j.value))[:kept]
+        found = sorted(found, key=lambda j: ((n > 0) * (not j.fits), j.value))[:kept]
         rngs = [np.random.default_rng([seed, 3, n, place]) for place in range(len(found))]
         found = [anneal(exact, start, steps, rng, heard) for start, rng in zip(found, rngs, strict=True)]
         log.info("round %d: %s", n, [(j.interval, max(exact.rough.loads(j.plan)), j.fits) for j in found])

@@ -12,6 +12,7 @@ with such rings never stands still.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -37,8 +38,9 @@ class Pace:
     slack: rows of its main input, or of a residual operand, that it waits beyond those that it needs. burst: rows that
     it computes at a time. slices: parts of its output channels, each computed at one time with all rows of the map; 0:
     its rows follow each other. duration: part of a frame's time over which its rows or slices are spread, at most 1.
-    chain: layers of the same number follow each other, none begins before the one before it has had its duration; None:
-    the layer keeps to its inputs alone. lasts: part of a frame's time from the time of a row, or of a slice, until its
+    chain: layers of the same number share a chunk: their rows, or slices, are computed one after the other, each in its
+    share of the duration, as early as what they need and the others, of all frames, allow; None: the layer keeps to its
+    inputs alone. lasts: part of a frame's time from the time of a row, or of a slice, until its
     readers take it for written (the serial order allows all of them at once; a machine takes its time).
     """
 
@@ -110,23 +112,94 @@ def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
     and a row is there when the last slice of its producer has it."""
     ticks = ticks_of(network, paces)
     rows = [offsets(Pace(), network.tensors[0].height, ticks)]
-    free: dict[int, int] = {}
+    lines: dict[int, _Line] = {}
     for i, (pace, uses) in enumerate(zip(paces, _windows(network), strict=True)):
         mine = offsets(pace, network.result(i).height, ticks)
-        begin = 0 if pace.chain is None else free.get(pace.chain, 0)
+        ready = np.zeros_like(mine)
         for tensor, _, seen in uses:
             there = rows[tensor][-1]
-            wait = int((there[needed_rows(seen)] - mine[-1]).max())
-            if len(mine) > 1:
-                wait = max(wait, int(there[-1] - mine[0, 0]))
             span, lasts = ticks, 0
             if tensor:
                 span, lasts = int(paces[tensor - 1].duration * ticks), int(paces[tensor - 1].lasts * ticks)
-            begin = max(begin, wait + lasts + int(pace.slack * span) // network.tensors[tensor].height)
+            wait = lasts + int(pace.slack * span) // network.tensors[tensor].height
+            ready[:-1] = np.maximum(ready[:-1], there[-1] + wait)
+            ready[-1] = np.maximum(ready[-1], there[needed_rows(seen)] + wait)
+        packed = None
         if pace.chain is not None:
-            free[pace.chain] = begin + int(pace.duration * ticks)
-        rows.append(begin + mine)
+            packed = _packed(lines.setdefault(pace.chain, _Line(ticks)), pace, mine, ready)
+        rows.append(max(0, int((ready - mine).max())) + mine if packed is None else packed)
     return Times(ticks=ticks, rows=tuple(rows))
+
+
+class _Line:
+    """What a chunk does over a frame, as sorted intervals of its ticks that are taken."""
+
+    def __init__(self, ticks: int):
+        self.ticks = ticks
+        self._taken: list[tuple[int, int]] = []
+
+    def earliest(self, ready: int, length: int) -> int | None:
+        """The first time from `ready` on at which the chunk is free for `length` ticks, frame after frame; None if it
+        never is."""
+        at = ready
+        while at < ready + self.ticks:
+            place = at % self.ticks
+            hit = self._hit(place, place + length)
+            if hit is None:
+                return at
+            at += hit - place
+        return None
+
+    def _hit(self, begin: int, end: int) -> int | None:
+        """The end of an interval that one of [begin, end) meets, here or a frame later."""
+        for shift in (0, self.ticks):
+            number = bisect_right(self._taken, (begin - shift, self.ticks))
+            for first, last in self._taken[max(0, number - 1) : number + 1]:
+                if first + shift < end and begin < last + shift:
+                    return last + shift
+        return None
+
+    def take(self, at: int, length: int) -> None:
+        """The chunk is not free for `length` ticks from `at` on."""
+        begin = at % self.ticks
+        parts = [(begin, min(begin + length, self.ticks)), (0, begin + length - self.ticks)]
+        for first, last in parts:
+            if last <= first:
+                continue
+            number = bisect_right(self._taken, (first, last))
+            if number and self._taken[number - 1][1] >= first:
+                number -= 1
+                first, last = self._taken[number][0], max(last, self._taken[number][1])
+                del self._taken[number]
+            if number < len(self._taken) and self._taken[number][0] == last:
+                last = self._taken[number][1]
+                del self._taken[number]
+            self._taken.insert(number, (first, last))
+
+
+def _packed(line: _Line, pace: Pace, mine: np.ndarray, ready: np.ndarray) -> np.ndarray | None:
+    """When a chunk that does what `line` says computes the slices, or rows, of a layer: int64 as `mine`, and `line` is
+    told; None if they do not follow each other within a frame. Where there is no room at all, they take some that is
+    taken."""
+    whole = pace.slices > 0
+    units = ready.max(axis=1) if whole else ready[0]
+    starts = mine[:, 0] if whole else mine[0]
+    total = int(pace.duration * line.ticks)
+    lengths = np.diff(np.append(starts, total)).tolist()
+    found: list[int] = []
+    at = 0
+    for wanted, length in zip(units.tolist(), lengths, strict=True):
+        place = line.earliest(max(at, wanted), length)
+        if place is None:
+            place = max(at, wanted)
+        if found and place - found[0] >= line.ticks - length:
+            return None
+        found.append(place)
+        at = place + length
+    for place, length in zip(found, lengths, strict=True):
+        line.take(place, length)
+    times = np.array(found, np.int64)
+    return np.repeat(times[:, None], mine.shape[1], axis=1) if whole else times[None]
 
 
 def times_at(network: Network, begins: Sequence[Fraction], burst: int) -> Times:

@@ -18,7 +18,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.modulo import make_rings
 from nba.explore.stream_bound import lower_bound, streaming_cycles
 from nba.explore.stream_plan import Costs, bus_of, reader_words
-from nba.explore.stream_start import Rough, Shape, completed, first_plan, lanes_fit, search_start
+from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start
 from nba.explore.streaming import StreamEffort, map_streamed, streaming_memory
 from nba.explore.turns import (
     Pace,
@@ -195,9 +195,9 @@ def test_start_plans_are_legal() -> None:
     costs = Costs(network, 64)
     budgets = tight(network, 64, 20)
     rough = Rough(costs, platform, budgets)
-    shape = Shape(pp=4, front=1, front_other=1, late=1, late_other=1)
+    shape = EngineCounts(pp=4, front=1, front_other=1, late=1, late_other=1)
     value, plan = search_start(rough, first_plan(costs, shape, budgets), 2000, np.random.default_rng(1))
-    plan = completed(rough, plan)
+    plan = paced(rough, plan)[0]
     assert lanes_fit(costs, plan.engines, plan.owner)
     assert max(rough.loads(plan)) <= value
     assert rough.sizes.of(plan, rough.rows(plan.cut))[0] <= 64
