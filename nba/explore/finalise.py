@@ -152,13 +152,14 @@ class _Problem:
         """The program of a complete accelerator, with all modes."""
         return lower(self.network, accelerator, self.modes)
 
+    def blocks(self, accelerator: Accelerator, price: int) -> int:
+        """Block RAMs of 18 Kbit of a complete accelerator at a price of block RAM (0: none)."""
+        return predict(self.lowered(replace(accelerator, block_luts=price)), self.platform).bram18
+
     def holds(self, accelerator: Accelerator) -> bool:
         """Whether the memories of a complete accelerator fit, at some price of block RAM if there may be one."""
-        program = self.lowered(accelerator)
-        prices = (program.block_luts, *(BLOCK_PRICES if self.limits is not None else ()))
-        return any(
-            predict(replace(program, block_luts=price), self.platform).bram18 <= self.max_bram18 for price in prices
-        )
+        prices = (0,) if self.limits is None else (0, MAX_PRICE)
+        return any(self.blocks(accelerator, price) <= self.max_bram18 for price in prices)
 
     def judged(self, accelerator: Accelerator, speed: Speed) -> Candidate:
         """A complete accelerator of this speed, with its cost."""
@@ -253,17 +254,29 @@ def _turned(
     return _better(problem, whole, _squeezed(problem, search, rows, best))
 
 
-def _whole(problem: _Problem, search: RingSearch, rows: dict[Use, int], goal: Speed) -> Candidate | None:
-    """A program with rings of exactly `rows`; None if they take more block RAM than there is at any price."""
-    accelerator = search.with_rows(rows)
-    price = _least_price(problem, accelerator)
-    return None if price is None else problem.judged(replace(accelerator, block_luts=price), goal)
+def _whole(
+    problem: _Problem, search: RingSearch, rows: dict[Use, int], goal: Speed, high: int = MAX_PRICE
+) -> Candidate | None:  # fmt: skip
+    """A program with rings of exactly `rows`, without a price of block RAM if that meets the budgets, or else at the
+    lowest one, up to `high`, at which the memories fit; None if there is none. Where any memories fit, at the price
+    that comes closest to the budgets."""
+    plain = search.with_rows(rows)
+    if problem.budgets is not None and problem.limits is not None and problem.max_bram18 > problem.budgets.bram18:
+        trials = [problem.judged(replace(plain, block_luts=price), goal) for price in (0, *BLOCK_PRICES)]
+        return min(trials, key=problem.rank)
+    if problem.blocks(plain, 0) <= problem.max_bram18:
+        found = problem.judged(plain, goal)
+        if problem.limits is None or problem.placed(found):
+            return found
+    price = _least_price(problem, plain, high)
+    return None if price is None else problem.judged(replace(plain, block_luts=price), goal)
 
 
 def _squeezed(
     problem: _Problem, search: RingSearch, rows: dict[Use, int], best: Candidate | None
 ) -> Candidate | None:  # fmt: skip
-    """A program with rings smaller than `rows` that meet the budgets; None if they are too slow.
+    """A program with rings smaller than `rows` that meet the budgets; None if they are too slow, or rings are not what
+    exceeds the budgets.
 
     The lower the price of block RAM, the more of it and the fewer LUTs a design takes, and the smaller its rings have
     to be. Of the prices at which LUTs meet their budget, the highest costs least speed: it is found by bisection.
@@ -274,48 +287,39 @@ def _squeezed(
         ceiling = settled + 1 if ceiling is None else min(ceiling, settled + 1)
 
     def at(price: int, ceiling: int | None) -> Candidate | None:
-        accelerator = replace(search.with_rows(search.low), block_luts=price)
-        memory = RingMemory(problem.lowered(accelerator), problem.platform)
-        found = search.fit(rows, memory, problem.max_bram18, ceiling)
-        if found is None:
-            return None
-        complete = search.with_rows(found)
-        if problem.limits is not None:
-            least = _least_price(problem, complete, price)
-            assert least is not None, "they fit at this price"
-            complete = replace(complete, block_luts=least)
-        return problem.judged(complete, search.exact(found))
+        least = problem.lowered(replace(search.with_rows(search.low), block_luts=price))
+        found = search.fit(rows, RingMemory(least, problem.platform), problem.max_bram18, ceiling)
+        return None if found is None else _whole(problem, search, found, search.exact(found), price)
 
     if problem.limits is None:
         return at(0, ceiling)
-    low, high = 0, _least_price(problem, search.with_rows(rows))
-    high = MAX_PRICE if high is None else high
+    low, high = 1, _least_price(problem, search.with_rows(rows)) or MAX_PRICE
+    if high == low:
+        return None
     kept = at(high, ceiling)
     if kept is None or problem.placed(kept) or not problem.logic_holds(search.with_rows(search.low)):
         return kept
     while high - low > high // PRICE_STEPS:
         middle = (low + high) // 2
         trial = at(middle, ceiling)
+        kept = _better(problem, kept, trial)
         if trial is not None and not problem.placed(trial):
             high = middle
-        else:
-            low = middle
-        kept = _better(problem, kept, trial)
-        if trial is not None and problem.placed(trial) and problem.objective == "interval":
+            continue
+        low = middle
+        if trial is not None and problem.objective == "interval":
             ceiling = trial.speed.interval_cycles
     return kept
 
 
 def _least_price(problem: _Problem, accelerator: Accelerator, high: int = MAX_PRICE) -> int | None:
-    """The lowest price of block RAM, up to `high`, at which the memories of a complete accelerator fit: that with the
-    fewest LUTs. None if there is none."""
+    """The lowest price of block RAM, from 1 to `high`, at which the memories of a complete accelerator fit: that with
+    the fewest LUTs. None if there is none."""
     program = problem.lowered(accelerator)
 
     def fits(price: int) -> bool:
         return predict(replace(program, block_luts=price), problem.platform).bram18 <= problem.max_bram18
 
-    if fits(0):
-        return 0
     if problem.limits is None or not fits(high):
         return None
     low = 0
