@@ -53,11 +53,9 @@ everything."""
 MAP_SHARES = (0.6, 0.3, 0.15, 0.0)
 """Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn where neither
 rings of maps nor those of row programs lead to a design of nearly the interval of its engines."""
-TURNED = 1.1
-"""A row program is nearly as fast as its engines within this factor: its chunks fetch turns and wait for rows. The
-search for engines of a network of more than FINE_LAYERS layers then goes no further."""
 SETTLED = 1.01
-"""The search ends once the interval is within this factor of what engines could do if rings took no memory."""
+"""The search for engines ends once the interval is within this factor of what engines could do if rings took no
+memory."""
 SIFTED = 40
 """Times as many plans of the exact search are looked at under a budget of LUTs."""
 SPARE = 25
@@ -407,15 +405,10 @@ class _Search:
                     continue
                 self.report(n, self.effort.finalists, f"exact schedule at interval {a.interval}")
                 self._judge(self._engines(a), ceiling)
-            if self.best is None:
+            # Engines found for row programs say nothing of those that other shares lead to.
+            if self.best is None or any(chunk.turns for chunk in self.best.accelerator.chunks):
                 continue
-            interval = self.best.speed.interval_cycles
-            if any(chunk.turns for chunk in self.best.accelerator.chunks):
-                rows = isinstance(share, np.ndarray) and len(found) > 0 and len(self.network.layers) > FINE_LAYERS
-                settled = rows and found[0].interval <= interval <= found[0].interval * TURNED
-            else:
-                settled = interval <= self.optimistic() * SETTLED
-            if settled:
+            if self.best.speed.interval_cycles <= self.optimistic() * SETTLED:
                 break
 
     def _refined(self, start: Accelerator | None) -> None:
@@ -424,7 +417,7 @@ class _Search:
         starts += [engines_of(c.accelerator) for c in (self.best, self.closest) if c is not None]
         for n, engines in enumerate(starts):
             self.report(n, len(starts), f"variations for {self.objective} within the budgets")
-            self._judge(engines, None)
+            self._judge(engines, self._slowest())
             self._vary(engines)
         for share in DSP_SHARES:
             if self.best is not None:
@@ -452,7 +445,13 @@ class _Search:
             self.modes,
         )
         if found != engines:
-            self._judge(found, None)
+            self._judge(found, self._slowest())
+
+    def _slowest(self) -> int | None:
+        """An interval that is too long for a design to be the best; None: there is none."""
+        if self.best is None or self.objective != "interval":
+            return None
+        return self.best.speed.interval_cycles + 1
 
     def _judge(self, engines: Engines, ceiling: int | None) -> Candidate | None:
         """Make a design complete; keep it if it is the best, or the closest to the budgets while none meets them. None

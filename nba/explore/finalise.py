@@ -29,6 +29,10 @@ from nba.machine.windows import Use, fewest_rows
 
 BLOCK_PRICES = (8, 16, 32, 64, 128, 256, 512)
 """LUTs that a block RAM may be worth: with the first almost all buffers are in block RAM, with the last almost none."""
+MAX_PRICE = BLOCK_PRICES[-1]
+"""The highest price that is tried."""
+PRICE_STEPS = 16
+"""The search for a price ends once it is known to one part in so many."""
 SLACKS = (Fraction(1, 2), Fraction(1), Fraction(3, 2), Fraction(5, 2), Fraction(4))
 """Rows that the layers of a row program wait beyond those that they need (nba.explore.turns)."""
 TYPICAL_SLACK = SLACKS[1]
@@ -148,13 +152,14 @@ class _Problem:
         """The program of a complete accelerator, with all modes."""
         return lower(self.network, accelerator, self.modes)
 
+    def blocks(self, accelerator: Accelerator, price: int) -> int:
+        """Block RAMs of 18 Kbit of a complete accelerator at a price of block RAM (0: none)."""
+        return predict(self.lowered(replace(accelerator, block_luts=price)), self.platform).bram18
+
     def holds(self, accelerator: Accelerator) -> bool:
         """Whether the memories of a complete accelerator fit, at some price of block RAM if there may be one."""
-        program = self.lowered(accelerator)
-        prices = (program.block_luts, *(BLOCK_PRICES if self.limits is not None else ()))
-        return any(
-            predict(replace(program, block_luts=price), self.platform).bram18 <= self.max_bram18 for price in prices
-        )
+        prices = (0,) if self.limits is None else (0, MAX_PRICE)
+        return any(self.blocks(accelerator, price) <= self.max_bram18 for price in prices)
 
     def judged(self, accelerator: Accelerator, speed: Speed) -> Candidate:
         """A complete accelerator of this speed, with its cost."""
@@ -163,6 +168,20 @@ class _Problem:
     def rank(self, c: Candidate) -> tuple[tuple[int, float], tuple[float, ...]]:
         """What is minimised."""
         return (0, 0.0) if self.budgets is None else c.excess(self.budgets), c.key(self.objective)
+
+    def placed(self, c: Candidate | None) -> bool:
+        """Whether there is a design, and it meets the budgets of DSP blocks and LUTs, if there is one of LUTs."""
+        return c is not None and (self.limits is None or (c.dsp <= self.limits[0] and c.cost.lut <= self.limits[1]))
+
+    def logic_holds(self, accelerator: Accelerator) -> bool:
+        """Whether a complete accelerator meets the budgets of DSP blocks and LUTs, if there is one of LUTs, with as
+        much of its memories in block RAM as can be."""
+        limits = self.limits
+        if limits is None:
+            return True
+        cheap = replace(accelerator, block_luts=BLOCK_PRICES[0])
+        program = self.lowered(with_multipliers(self.network, cheap, self.platform, limits, self.modes))
+        return predict(program, self.platform).dsp <= limits[0] and logic(program, self.platform)[0] <= limits[1]
 
     def settled(self, best: Candidate | None) -> int | None:
         """The interval that another design has to keep to be better than `best`, which meets all budgets; None: any."""
@@ -200,13 +219,12 @@ def finalise(
         if goal is None:
             continue
         rows = search.shrink(ample, goal)
-        complete = _priced(problem, search.with_rows(rows))
-        if predict(problem.lowered(complete), platform).bram18 <= max_bram18:
-            best = _better(problem, best, problem.judged(complete, goal))
-        else:
+        whole = _whole(problem, search, rows, goal)
+        best = _better(problem, best, whole)
+        if not problem.placed(whole):
             tight.append((search, rows))
     fastest = work_bound(network, accelerator)
-    if best is None or (objective == "interval" and best.speed.interval_cycles > fastest):
+    if best is None or not problem.placed(best) or (objective == "interval" and best.speed.interval_cycles > fastest):
         for search, ample in turned(network, accelerator):
             best = _better(problem, best, _turned(problem, search, ample, best))
     for search, rows in tight:
@@ -230,54 +248,85 @@ def _turned(
     if goal is None or (settled is not None and goal.interval_cycles > settled):
         return None
     rows = search.shrink(ample, goal)
-    complete = _priced(problem, search.with_rows(rows))
-    if predict(problem.lowered(complete), problem.platform).bram18 <= problem.max_bram18:
-        return problem.judged(complete, goal)
-    return _squeezed(problem, search, rows, best)
+    whole = _whole(problem, search, rows, goal)
+    if problem.placed(whole):
+        return whole
+    return _better(problem, whole, _squeezed(problem, search, rows, best))
+
+
+def _whole(
+    problem: _Problem, search: RingSearch, rows: dict[Use, int], goal: Speed, high: int = MAX_PRICE
+) -> Candidate | None:  # fmt: skip
+    """A program with rings of exactly `rows`, without a price of block RAM if that meets the budgets, or else at the
+    lowest one, up to `high`, at which the memories fit; None if there is none. Where any memories fit, at the price
+    that comes closest to the budgets."""
+    plain = search.with_rows(rows)
+    if problem.budgets is not None and problem.limits is not None and problem.max_bram18 > problem.budgets.bram18:
+        trials = [problem.judged(replace(plain, block_luts=price), goal) for price in (0, *BLOCK_PRICES)]
+        return min(trials, key=problem.rank)
+    if problem.blocks(plain, 0) <= problem.max_bram18:
+        found = problem.judged(plain, goal)
+        if problem.limits is None or problem.placed(found):
+            return found
+    price = _least_price(problem, plain, high)
+    return None if price is None else problem.judged(replace(plain, block_luts=price), goal)
 
 
 def _squeezed(
     problem: _Problem, search: RingSearch, rows: dict[Use, int], best: Candidate | None
 ) -> Candidate | None:  # fmt: skip
-    """A program with rings smaller than `rows` that fit, at the first price of block RAM at which there are any; None
-    if they are too slow."""
-    base = problem.lowered(search.with_rows(search.low))
+    """A program with rings smaller than `rows` that meet the budgets; None if they are too slow, or rings are not what
+    exceeds the budgets.
+
+    The lower the price of block RAM, the more of it and the fewer LUTs a design takes, and the smaller its rings have
+    to be. Of the prices at which LUTs meet their budget, the highest costs least speed: it is found by bisection.
+    """
     settled = problem.settled(best)
     ceiling = problem.ceiling
     if settled is not None:
         ceiling = settled + 1 if ceiling is None else min(ceiling, settled + 1)
-    for price in (base.block_luts, *(BLOCK_PRICES if problem.limits is not None else ())):
-        memory = RingMemory(replace(base, block_luts=price), problem.platform)
-        found = search.fit(rows, memory, problem.max_bram18, ceiling)
-        if found is not None:
-            complete = _priced(problem, replace(search.with_rows(found), block_luts=price))
-            return problem.judged(complete, search.exact(found))
-    return None
+
+    def at(price: int, ceiling: int | None) -> Candidate | None:
+        least = problem.lowered(replace(search.with_rows(search.low), block_luts=price))
+        found = search.fit(rows, RingMemory(least, problem.platform), problem.max_bram18, ceiling)
+        return None if found is None else _whole(problem, search, found, search.exact(found), price)
+
+    if problem.limits is None:
+        return at(0, ceiling)
+    low, high = 1, _least_price(problem, search.with_rows(rows)) or MAX_PRICE
+    if high == low:
+        return None
+    kept = at(high, ceiling)
+    if kept is None or problem.placed(kept) or not problem.logic_holds(search.with_rows(search.low)):
+        return kept
+    while high - low > high // PRICE_STEPS:
+        middle = (low + high) // 2
+        trial = at(middle, ceiling)
+        kept = _better(problem, kept, trial)
+        if trial is not None and not problem.placed(trial):
+            high = middle
+            continue
+        low = middle
+        if trial is not None and problem.objective == "interval":
+            ceiling = trial.speed.interval_cycles
+    return kept
 
 
-def _priced(problem: _Problem, accelerator: Accelerator) -> Accelerator:
-    """`accelerator`, or, where it exceeds a budget of DSP blocks, LUTs or block RAM, with the first price of block RAM
-    that meets all three, or that exceeds them least."""
-    limits = problem.limits
-    if problem.budgets is None or limits is None:
-        return accelerator
-    blocks = max(1, problem.budgets.bram18)
+def _least_price(problem: _Problem, accelerator: Accelerator, high: int = MAX_PRICE) -> int | None:
+    """The lowest price of block RAM, from 1 to `high`, at which the memories of a complete accelerator fit: that with
+    the fewest LUTs. None if there is none."""
+    program = problem.lowered(accelerator)
 
-    def excess(trial: Accelerator) -> float:
-        program = problem.lowered(with_multipliers(problem.network, trial, problem.platform, limits, problem.modes))
-        used = predict(program, problem.platform)
-        share = used.dsp / limits[0], used.bram18 / blocks, logic(program, problem.platform)[0] / limits[1]
-        return sum(max(0.0, x - 1.0) for x in share)
+    def fits(price: int) -> bool:
+        return predict(replace(program, block_luts=price), problem.platform).bram18 <= problem.max_bram18
 
-    trials = [replace(accelerator, block_luts=price) for price in BLOCK_PRICES]
-    best, least = accelerator, excess(accelerator)
-    for trial in trials:
-        if least <= 0.0:
-            break
-        now = excess(trial)
-        if now < least:
-            best, least = trial, now
-    return best
+    if problem.limits is None or not fits(high):
+        return None
+    low = 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return high
 
 
 def _whole_jobs(network: Network, accelerator: Accelerator) -> Iterator[tuple[RingSearch, dict[Use, int]]]:

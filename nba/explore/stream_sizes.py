@@ -137,7 +137,7 @@ class PlanSizes:
         else:
             found = _bram(width, depth + 1, 0, self.platform)
         param = engine.pq * (max(self.acc[i] for i in mine) + MULT_BITS)
-        return found + _bram(param, groups * (engine.pm // engine.pq) + 1, 0, self.platform)
+        return found + _bram(param, groups * drain_cycles(engine.pm, engine.pq) + 1, 0, self.platform)
 
     def _edges(self, plan: StreamPlan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
         """Per buffer (producer, consumer, port): lanes, lanes written at once, words of a bank, rings."""

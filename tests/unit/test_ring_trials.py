@@ -4,6 +4,7 @@ design; and the choice of rings that is made with it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import ceil
 
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError
 from nba.explore.budgets import Budgets
-from nba.explore.finalise import build, finalise, pipelined, turned
+from nba.explore.finalise import Candidate, build, finalise, pipelined, turned
 from nba.explore.modulo import work_bound
 from nba.explore.rings import PRICE_OF_A_CUT, RingMemory, RingSearch, Speed, speed
 from nba.explore.turns import with_turns
+from nba.ir.accelerator import Accelerator
+from nba.ir.network import Network
 from nba.machine.program import lower
 from nba.machine.resources import predict
 from nba.machine.steady import steady_interval
@@ -104,3 +107,34 @@ def test_row_programs_are_tried_where_whole_jobs_that_fit_are_slow() -> None:
     assert found.bram18 <= slow
     assert found.accelerator.chunks[0].turns
     assert bound <= found.speed.interval_cycles < goal.interval_cycles
+
+
+def finalised(network: Network, base: Accelerator, budgets: Budgets) -> Candidate | None:
+    return finalise(network, base, BOARD, budgets.bram18, "interval", budgets=budgets)
+
+
+def test_block_ram_has_the_lowest_price_at_which_rings_fit() -> None:
+    """Rings are cut, at the cost of cycles, only where no price meets the budgets of block RAM and LUTs."""
+    network = blocks_network(((16, 3, 3, 1), (16, 3, 3, 1)), size=32)
+    owner = tuple(int(not layer.operator.mixes) for layer in network.layers)
+    base = build(network, 1, 4, owner, engines())
+    loose = finalised(network, base, Budgets(dsp=900, bram=545, lut=218_600))
+    assert loose is not None
+    assert loose.accelerator.block_luts == 0
+    assert loose.speed.interval_cycles == work_bound(network, base)
+    prices = set()
+    for less in range(2, 40, 6):
+        budgets = Budgets(dsp=900, bram=(loose.bram18 - less) / 2, lut=218_600)
+        found = finalised(network, base, budgets)
+        assert found is not None
+        assert found.fits(budgets)
+        assert found.speed.interval_cycles == loose.speed.interval_cycles
+        price = found.accelerator.block_luts
+        cheaper = replace(found.accelerator, block_luts=price - 1)
+        assert price == 0 or price == 1 or predict(lower(network, cheaper), BOARD).bram18 > budgets.bram18
+        prices.add(price)
+        tight = budgets.but(lut=found.cost.lut - 1)
+        cut = finalised(network, base, tight)
+        if cut is not None and cut.fits(tight):
+            assert cut.speed.interval_cycles >= found.speed.interval_cycles
+    assert len(prices) > 2
