@@ -58,6 +58,7 @@ from nba.machine.parts import (
     HOST_COLUMNS,
 )
 from nba.machine.placement import chosen_milli, multiplier_table
+from nba.machine.timing import drain_cycles
 from nba.machine.windows import Use
 
 NEVER = 1 << 20
