@@ -51,8 +51,8 @@ DSP_SHARES = (0.7, 0.5, 0.35, 0.25, 0.15, 0.1, 0.05)
 """Parts of the DSP budget that are tried in turn while some other budget is exceeded: smaller engines need less of
 everything."""
 MAP_SHARES = (0.6, 0.3, 0.15, 0.0)
-"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn where neither
-rings of maps nor those of row programs lead to a design of nearly the interval of its engines."""
+"""Parts of a map that rings between chunks are taken to hold in the search for engines, tried in turn after those of
+maps and of row programs."""
 SETTLED = 1.01
 """The search for engines ends once the interval is within this factor of what engines could do if rings took no
 memory."""
