@@ -16,7 +16,7 @@ from nba.ir.network import MULT_BITS
 from nba.machine.accelerator_rules import MAX_WORDS
 from nba.machine.blocks import compiled_bram18
 from nba.machine.fetches import words_per_row
-from nba.machine.geometry import bank_columns, ceil_div
+from nba.machine.geometry import bank_columns, ceil_div, param_words
 from nba.machine.kernels import is_block, mac_dsp, products, requant_dsp
 from nba.machine.logic import FEATURES, coefficients, features
 from nba.machine.parts import (
@@ -58,6 +58,7 @@ from nba.machine.parts import (
     HOST_COLUMNS,
 )
 from nba.machine.placement import chosen_milli, multiplier_table
+from nba.machine.resources import rom_words
 from nba.machine.timing import drain_cycles
 from nba.machine.windows import Use
 
@@ -136,9 +137,11 @@ class PlanSizes:
             sub = min(self.costs.bus_bits, width * per)
             found = _bram(width * per, ceil_div(depth, per) + plan.slots * ceil_div(slot, per), sub, self.platform)
         else:
-            found = _bram(width, depth + 1, 0, self.platform)
+            found = _bram(width, rom_words(depth), 0, self.platform)
         param = engine.pq * (max(self.acc[i] for i in mine) + MULT_BITS)
-        return found + _bram(param, groups * drain_cycles(engine.pm, engine.pq) + 1, 0, self.platform)
+        return found + _bram(
+            param, rom_words(param_words(groups, drain_cycles(engine.pm, engine.pq))), 0, self.platform
+        )
 
     def _edges(self, plan: StreamPlan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
         """Per buffer (producer, consumer, port): lanes, lanes written at once, words of a bank, rings."""
