@@ -202,7 +202,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # Operands are packed, and products taken apart, as a later job asks; without a stage for engines that do not mix.
     _m("nba_operands", ".s_degree(degree_q[13:12]),", ".s_degree(cfg_degree),", PACKED_SEED + 14),
     _m("nba_operands", "degree_q8 <= degree_q[13:12];", "degree_q8 <= cfg_degree;", PACKED_SEED + 6),
-    _m("nba_operands", "(PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0;", "(BANKS > PP) ? 1 : 0;", PACKED_SEED + 16),
+    _m("nba_chunk", "(PER_CHANNEL == 0 && BANKS > PP) ? 1 : 0,", "(BANKS > PP) ? 1 : 0,", PACKED_SEED + 16),
     # The residual operand is that of the first columns of a word.
     _m("nba_results", "word[res_pos*RES_W +: RES_W]", "word[0 +: RES_W]", PACKED_SEED + 5),
     # Pad codes per channel: also where the job has one for all; of the first word; of the first job; of the next step;

@@ -36,7 +36,7 @@ from nba.machine.resources import banks, style
 from nba.machine.schedule import WAIT_REASONS, Schedule, schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
-from sim.run_sim import tests_of
+from sim.run_sim import bench_tests
 from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_codes, random_pair, sliced, streamed
 
 FRAMES = 4
@@ -276,7 +276,7 @@ def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: boo
     info = json.loads((folder / "bundle" / "bundle.json").read_text())
     frames = (FRAMES, 1) if thorough else (FRAMES,)
     tests = (
-        tuple(t for t in tests_of(info) if t != "control" or case.seed % CONTROL_EVERY == 0)
+        tuple(t for t in bench_tests(info) if t != "control" or case.seed % CONTROL_EVERY == 0)
         if thorough
         else ("cycles",)
     )

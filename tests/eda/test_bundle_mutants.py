@@ -13,7 +13,7 @@ from template_pairs import FRAMES, subject, write_bundle
 
 from nba.emit.bundle import manifest_bytes
 from nba.verify.rtl import RtlResult, simulate_rtl
-from sim.run_sim import tests_of
+from sim.run_sim import bench_tests
 
 pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here"), pytest.mark.xdist_group("bundle-mutants")]
 
@@ -83,7 +83,7 @@ def test_planted_bug_is_found(bug: Planted, bundles: dict[int, Path], tmp_path: 
 @pytest.mark.sampled(every=3)
 @pytest.mark.parametrize("seed", sorted({bug.seed for bug in PLANTED}))
 def test_without_a_bug_everything_holds(seed: int, bundles: dict[int, Path], tmp_path: Path) -> None:
-    tests = tests_of(json.loads((bundles[seed] / "bundle.json").read_text()))
+    tests = bench_tests(json.loads((bundles[seed] / "bundle.json").read_text()))
     batch = _run(bundles[seed], tests, tmp_path)
     assert batch.passed == tests
     assert batch.holds

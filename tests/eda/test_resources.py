@@ -127,7 +127,8 @@ def test_stores_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path
     rng = np.random.default_rng(seed)
     rtl = tmp_path / "rtl"
     rtl.mkdir()
-    (rtl / "nba_ring.v").write_text((LIB / "nba_ring.v").read_text())
+    for name in ("nba_ring.v", "nba_slices.v"):
+        (rtl / name).write_text((LIB / name).read_text())
     ports, body, want = ["input wire clk, rst, v, l, t, h, r, n, s, input wire [15:0] a"], [], {}
     for i in range(12):
         bus, width = int(rng.choice([32, 64, 128, 256])), int(rng.choice([64, 72, 96, 128, 144, 200, 256, 320]))

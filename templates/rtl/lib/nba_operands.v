@@ -85,11 +85,14 @@ module nba_operands #(
   output wire [PM*PN*W_BITS-1:0] m_w
 );
   // Words of so many bits in a row of a store: a power of two, so that the row is a beat at most.
-  function integer per_row;
-    input integer width;
+  function [31:0] per_row;
+    input [31:0] width;
+    reg [31:0] i;
     begin
-      per_row = 1;
-      while (2 * per_row * width <= BUS) per_row = 2 * per_row;
+      per_row = 32'd1;
+      for (i = 32'd0; i < 32'd9; i = i + 32'd1) begin
+        if (2 * per_row * width <= BUS) per_row = 2 * per_row;
+      end
     end
   endfunction
 
