@@ -307,7 +307,7 @@ def n_modes(info):
     return len(info.get("modes", ["one"]))
 
 
-def tests_of(info):
+def bench_tests(info):
     """The tests of bench.py that a design has."""
     lacks = {"memory": "memory" not in info, "modes": n_modes(info) == 1}
     return tuple(name for name in TESTS if not lacks.get(name))
@@ -443,7 +443,7 @@ def check(parser, args):
     """The tests to run. Raises Unusable if this is not a bundle, or a tool is not there."""
     try:
         changed = changed_files(args.bundle)
-        there = tests_of(json.loads((args.bundle / "bundle.json").read_text()))
+        there = bench_tests(json.loads((args.bundle / "bundle.json").read_text()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
     tests = there if args.tests is None else tuple(args.tests.split(","))
