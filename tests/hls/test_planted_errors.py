@@ -44,7 +44,7 @@ CHANNEL_MUTANTS = (
     Mutant(path="hls/lib/nba_engine.h", old="job.pad_base < 0", new="true"),
     Mutant(path="hls/top.cpp", old="more[i] = ", new="more[i] = i ? 0 : "),
 )
-STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= need_rows(job, start.row)", new="> need_rows(job, start.row)")
+STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= (ends ? need_rows", new="> (ends ? need_rows")
 
 
 @pytest.fixture(scope="module")
