@@ -131,16 +131,21 @@ def test_multipliers_made_of_adders(first: int, tmp_path: Path) -> None:
     assert not outcome.failure, report(outcome)
 
 
-@pytest.mark.sampled(every=6)
-@pytest.mark.parametrize("first", TURN_SEEDS[::BATCH])
-def test_row_programs_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
-    """One pair of every kind, the first of them thoroughly."""
+def batch_holds(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The pairs of BATCH seeds in Icarus, the first of them thoroughly."""
     outcomes = [
         check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
         for seed in range(first, first + BATCH)
     ]
     failed = [outcome for outcome in outcomes if outcome.failure]
     assert not failed, "\n".join(report(outcome) for outcome in failed)
+
+
+@pytest.mark.sampled(every=6)
+@pytest.mark.parametrize("first", TURN_SEEDS[::BATCH])
+def test_row_programs_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """One pair of every kind, the first of them thoroughly."""
+    batch_holds(first, tmp_path, request)
 
 
 @pytest.mark.sampled(every=3)
@@ -154,12 +159,7 @@ def test_row_programs_in_verilator(seed: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", SLICE_SEEDS[::BATCH])
 def test_slices_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """The first of them thoroughly."""
-    outcomes = [
-        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
-        for seed in range(first, first + BATCH)
-    ]
-    failed = [outcome for outcome in outcomes if outcome.failure]
-    assert not failed, "\n".join(report(outcome) for outcome in failed)
+    batch_holds(first, tmp_path, request)
 
 
 @pytest.mark.sampled(every=4)
@@ -184,12 +184,7 @@ def test_a_bundle_with_slices_verifies(tmp_path: Path) -> None:
 @pytest.mark.parametrize("first", STREAM_SEEDS[::BATCH])
 def test_streamed_weights_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """One pair of every kind, the first of them thoroughly."""
-    outcomes = [
-        check(seed, "icarus", tmp_path / str(seed), thorough=seed == first and affordable(seed, request))
-        for seed in range(first, first + BATCH)
-    ]
-    failed = [outcome for outcome in outcomes if outcome.failure]
-    assert not failed, "\n".join(report(outcome) for outcome in failed)
+    batch_holds(first, tmp_path, request)
 
 
 @pytest.mark.sampled(every=4)
