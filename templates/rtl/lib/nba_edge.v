@@ -173,5 +173,28 @@ module nba_edge #(
   assign w_row_addr = w_row_sel;
   assign r_row_off  = r_off_sel;
   assign r_row_addr = r_row_sel;
+
+`ifdef FORMAL
+  // One ring at most of those that share memory, which have the same base, has it: that it turns to, or that holds rows.
+  // A ring gives on only what it has, and starts a frame only with its turn (nba_ring).
+  reg               f_init_q = 1'b1;
+  reg [N_RINGS-1:0] f_has_q;
+  always @(posedge clk) f_init_q <= 1'b0;
+  always @* if (f_init_q) assume (rst);
+  genvar gj;
+  generate
+    for (gi = 0; gi < N_RINGS; gi = gi + 1) begin : g_has
+      localparam [15:0]  FROM  = SHARE[gi*16 +: 16];
+      localparam integer GIVER = (FROM == 16'd0) ? gi : {16'd0, FROM} - 1;
+      always @(posedge clk) f_has_q[gi] <= (FROM != 16'd0) && (rst ? GIVER >= gi : give[GIVER] || (f_has_q[gi] && !give[gi]));
+      always @* if (!f_init_q) assume (!give[gi] || f_has_q[gi]);
+      for (gj = 0; gj < gi; gj = gj + 1) begin : g_one
+        if (BASE[gi*16 +: 16] == BASE[gj*16 +: 16] && SHARE[gj*16 +: 16] != 16'd0) begin : g_pair
+          always @* if (!f_init_q) assert (!(f_has_q[gi] && f_has_q[gj]));
+        end
+      end
+    end
+  endgenerate
+`endif
 endmodule
 `default_nettype wire

@@ -190,6 +190,47 @@ module nba_ring #(
       end
       assign may_start  = own_q || !open_q;
       assign give_pulse = empty;
+`ifdef FORMAL
+      // A turn is given on when nothing of the frame is left, and once only. Rules: none is taken while there is one; the
+      // last rows of a frame are released when all of them are written. (Of producers without slices.)
+      reg             f_begun_q = 1'b0;
+      reg             f_alive_q;
+      reg [MAP_W-1:0] f_taken_q;
+      reg [MAP_W-1:0] f_written_q;
+      wire [15:0]     f_freed = {{(16-MAP_W){1'b0}}, freed_q};
+      wire [15:0]     f_taken = {{(16-MAP_W){1'b0}}, f_taken_q};
+      wire [15:0]     f_count = {{(16-CNT_W){in_use_q[CNT_W-1]}}, in_use_q};
+      always @(posedge clk) begin
+        f_begun_q   <= 1'b1;
+        f_alive_q   <= !rst && ((f_alive_q && !give_pulse) || (start_pulse && open_q));
+        f_taken_q   <= (rst || give_pulse) ? {MAP_W{1'b0}} : f_taken_q + {{(MAP_W-1){1'b0}}, taken};
+        f_written_q <= (rst || give_pulse) ? {MAP_W{1'b0}} : f_written_q + {{(MAP_W-1){1'b0}}, written};
+      end
+      always @* begin
+        if (f_begun_q) begin
+          assume (!take_pulse || (!own_q && !f_alive_q));
+          assume (!released || (f_alive_q && f_freed + release_rows <= MAP));
+          assume (!released || f_freed + release_rows < MAP || f_written_q == MAP_C[MAP_W-1:0]);
+          assume (!released || !empty);
+          assume (!written || f_written_q < f_taken_q);
+        end
+      end
+      if (W_SLICES == 1 && R_SLICES == 1) begin : g_turn
+        always @(posedge clk) begin
+          if (f_begun_q) begin
+            assert (!(own_q && f_alive_q));
+            assert (f_freed <= MAP && f_taken <= MAP && f_written_q <= f_taken_q);
+            assert (f_count == f_taken - f_freed);
+            if (!f_alive_q) assert (open_q && f_taken == 16'd0 && f_freed == 16'd0);
+            if (open_q) assert (begun_q == {FRM_W{1'b0}});
+            if (!open_q) assert (f_alive_q && begun_q == f_taken_q && f_taken < MAP && begun_q != {FRM_W{1'b0}});
+            if (open_q && f_alive_q) assert (f_taken == MAP);
+            if (f_freed == MAP) assert (f_written_q == MAP_C[MAP_W-1:0]);
+            if (give_pulse) assert (f_alive_q && open_q && in_use_q == {CNT_W{1'b0}});
+          end
+        end
+      end
+`endif
     end else begin : g_own
       wire unused_own = &{1'b0, take_pulse};
       assign may_start  = 1'b1;
@@ -226,7 +267,7 @@ module nba_ring #(
     if (rst) begin
       in_use_q <= {CNT_W{1'b0}};
       ready_q  <= {CNT_W{1'b0}};
-      free_q   <= 1'b1;
+      free_q   <= SHARED == 0 || OWNS != 0;
       avail_q  <= 1'b0;
       w_off_q  <= {OFF_W{1'b0}};
       w_addr_q <= BASE_C[ADR_W-1:0];
