@@ -243,7 +243,7 @@ def _edge(index: int, edge: EdgeLayout) -> HlsEdge:
 
 
 def _rings(program: Program) -> list[HlsRing]:
-    rings = []
+    rings: list[HlsRing] = []
     for i, edge in enumerate(program.edges):
         first = len(rings)
         for r in edge.rings:

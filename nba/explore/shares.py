@@ -6,6 +6,7 @@ from __future__ import annotations
 from bisect import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from nba.explore.turns import Times
 from nba.ir.accelerator import HOST
@@ -64,7 +65,7 @@ def shared(edges: Sequence[Sequence[Life]], ticks: int, apart: int) -> Mapping[U
                 place = bisect([order[r.use] for r in group], order[ring.use])
                 trial = [*group[:place], ring, *group[place:]]
                 whole = (trial[0].begin[0] + ticks, trial[0].begin[1])
-                if all(follows(a, b, apart) for a, b in zip(trial, trial[1:], strict=False)) and (
+                if all(follows(a, b, apart) for a, b in pairwise(trial)) and (
                     (trial[-1].end[0] + apart, trial[-1].end[1]) < whole
                 ):
                     group[:] = trial

@@ -35,9 +35,9 @@ ROOMS, READER_ROUNDS, READER_START, READER_GAP, READ, LOADED, UNLOADED, N_FETCHE
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
 def advance(
     jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, shares: Any, fetches: Any, reader: Any,
-    n_frames: int, row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any, n_loaded: Any,
-    n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any, entered: Any,
-    reader_idle: Any,
+    n_frames: int, row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any,
+    n_loaded: Any, n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any,
+    entered: Any, reader_idle: Any,
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
@@ -238,8 +238,8 @@ def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat:
 def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
 
-    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, `shares`, `fetches`, `reader`, lists of lists as in
-    nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
+    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, `shares`, `fetches`, `reader`, lists of
+    lists as in nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
     """
     jobs, turns, agents, ring_rows = tables["jobs"], tables["turns"], tables["agents"], tables["ring_rows"]
     fetches = tables["fetches"]
@@ -256,10 +256,10 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     position: defaultdict[tuple[int, int], int] = defaultdict(int)
     finished = advance(
-        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows,
-        _by_place(tables["shares"]), _by_place(fetches), tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings, [0] * n_rings, [0] * n_stores,
-        [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room), [0] * (n_stores * room),
-        [0] * len(agents), [False] * len(agents), reader_idle,
+        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, _by_place(tables["shares"]),
+        _by_place(fetches), tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings,
+        [0] * n_rings, [0] * n_stores, [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room),
+        [0] * (n_stores * room), [0] * len(agents), [False] * len(agents), reader_idle,
     )  # fmt: skip
     if not finished:
         return None

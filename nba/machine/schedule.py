@@ -383,7 +383,9 @@ def _blocked(
             other, ago, height, _ = flat.shares[ring].tolist()
             left = (frame + 1 - ago) * height - int(n_released[other]) if other >= 0 else 0
             if piece == 0 and y == 0 and left > 0:
-                reasons.append(f"output {names[ring]} waits for its memory until {names[other]} has released {left} row(s)")
+                reasons.append(
+                    f"output {names[ring]} waits for its memory until {names[other]} has released {left} row(s)"
+                )
         if not reasons:
             reasons.append("the weights of its slice are not read")
         lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 from runner import GateError, tool_env, yosys
-from template_pairs import CHANNEL_SEED, PACKED_SEED, SHARE_SEED, SLICE_SEED, STREAM_SEED, WIDE_SEED, subject, write_bundle
+from template_pairs import (
+    CHANNEL_SEED,
+    PACKED_SEED,
+    SHARE_SEED,
+    SLICE_SEED,
+    STREAM_SEED,
+    WIDE_SEED,
+    subject,
+    write_bundle,
+)
 
 from nba.core.tools import run_tool
 from nba.emit.names import identifier
