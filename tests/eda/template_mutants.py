@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from params import PROOFS
 from runner import Mutant
-from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, SLICE_SEED, STREAM_SEED, TURN_SEED
+from template_pairs import CHANNEL_SEED, COLUMNS_SEED, PACKED_SEED, SHARE_SEED, SLICE_SEED, STREAM_SEED, TURN_SEED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -302,6 +302,20 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # A ring with the slices of another one in its edge.
     _m("nba_edge", "{16'd0, W_BACK[gi*16 +: 16]}", "{16'd0, W_BACK[0 +: 16]}", SLICE_SEED + 22),
     _m("nba_edge", "{16'd0, R_SLICES[gi*16 +: 16]}", "{16'd0, R_SLICES[0 +: 16]}", SLICE_SEED + 26),
+    # Shared memory. A frame begins without its turn, or with one that another frame had; all rings have a turn at
+    # first, or only the last ones. The turn goes on with the first row that is released; with those of every slice; the
+    # frame ends with its first slice, or never.
+    _m("nba_ring", "may_start  = own_q || !open_q;", "may_start  = 1'b1;", SHARE_SEED + 3, 7),
+    _m("nba_ring", "(own_q && !(start_pulse && open_q))", "own_q", SHARE_SEED + 3, 8),
+    _m("nba_ring", "own_q   <= OWNS != 0;", "own_q   <= 1'b1;", SHARE_SEED + 7),
+    _m("nba_ring", "free_q   <= SHARED == 0 || OWNS != 0;", "free_q   <= 1'b1;", None, 8),
+    _m("nba_ring", "empty = freed_q == MAP_C[MAP_W-1:0];", "empty = freed_q != {MAP_W{1'b0}};", SHARE_SEED + 13, 7),
+    _m("nba_ring", "(released ? release_rows[MAP_W-1:0]", "(release_pulse ? release_rows[MAP_W-1:0]", SHARE_SEED + 7),
+    _m("nba_ring", "FRAME = MAP * W_SLICES - 1;", "FRAME = MAP - 1;", SHARE_SEED + 7),
+    _m("nba_ring", "          open_q  <= ends;\n", "          open_q  <= 1'b0;\n", SHARE_SEED + 3, 8),
+    _m("nba_edge", ".OWNS      (GIVER >= gi ? 1 : 0)", ".OWNS      (GIVER >= gi ? 0 : 1)", SHARE_SEED + 3),
+    _m("nba_edge", ".take_pulse   (give[GIVER])", ".take_pulse   (give[gi])", SHARE_SEED + 3),
+    _m("nba_edge", ".SHARED    (FROM != 16'd0 ? 1 : 0)", ".SHARED    (0)", SHARE_SEED + 3),
     # Streamed weights. A row starts without its weights, or all rows take some; room is free after every row, or with
     # jobs whose weights are on chip.
     _m("nba_decide", " && (store_avail || !stream_q);", ";", STREAM_SEED + 7, 0),

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -80,9 +81,11 @@ STREAM_SEED = 8_000_000
 """Seeds from here on are networks and engines of every kind above but row programs, with weights from external memory;
 two of three have slices, turns of a few rows or late ones besides, and every third chunks with columns of their own."""
 SHARE_SEED = 9_000_000
-"""Seeds from here on are networks and engines of every kind above but row programs, with rings that share memory; two
-of three have slices besides, one of them turns of a few rows, every fifth weights from external memory. The shared
-memory makes every second slower."""
+"""Seeds from here on are networks and engines of every kind above but row programs, with rings that share memory; of
+three, one has slices in a job that writes such a ring, one turns of a few rows and slices in a job that reads one;
+every fifth has weights from external memory. The shared memory makes the others slower."""
+SHARED_LIMITS = NetworkLimits(min_layers=4, max_layers=6, max_map=6, max_channels=16)
+"""Sizes of the networks of those with slices."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -217,22 +220,26 @@ def with_shares(seed: int) -> Subject:
     rng = np.random.default_rng([9, seed])
     while True:
         try:
-            case = drawn(kind, rng, LIMITS[1])
+            case = drawn(kind, rng, SHARED_LIMITS if number % 3 else LIMITS[1])
             network, accelerator = case.design.network, case.design.accelerator
             if number % 3:
-                accelerator = sliced(rng, network, accelerator, 0.3)
+                accelerator = sliced(rng, network, accelerator, 0.6)
             if number % 3 == 2:
                 chunks = tuple([cut(rng, network, chunk, late=bool(number % 2)) for chunk in accelerator.chunks])
                 accelerator = replace(accelerator, chunks=chunks)
             if number % 5 == 4:
                 accelerator = streamed(rng, network, accelerator)
             alone, accelerator = accelerator, shared(rng, network, accelerator)
-            if accelerator == alone or check_accelerator(network, accelerator):
+            if all(ring.share == 0 for ring in accelerator.rings) or check_accelerator(network, accelerator):
+                continue
+            if number % 9 == 0 and max(Counter(r.share for r in accelerator.rings if r.share).values()) < 3:
                 continue
             program = lower(network, accelerator)
+            shares = [ring for edge in program.edges for ring in edge.rings if ring.waits_for >= 0]
+            if number % 3 and all((0, ring.write_slices, ring.read_slices)[number % 3] == 1 for ring in shares):
+                continue
             exact = schedule(program, FRAMES)
-            before = schedule(lower(network, alone), FRAMES)
-            if number % 2 and not (exact.output_cycle > before.output_cycle).any():
+            if number % 3 == 0 and (exact.output_cycle == schedule(lower(network, alone), FRAMES).output_cycle).all():
                 continue
             cost = exact_cost((program,), get(PLATFORM))
         except DeadlockError:
@@ -426,6 +433,26 @@ def _features_of_slices(case: Subject) -> dict[str, bool]:
     }
 
 
+def _features_of_shares(case: Subject) -> dict[str, bool]:
+    shared = [(edge, ring) for edge in case.program.edges for ring in edge.rings if ring.waits_for >= 0]
+    groups = {(edge.producer, edge.consumer, edge.port, edge.lane, ring.base) for edge, ring in shared}
+    return {
+        "shared memory": bool(shared),
+        "shared memory of more than two rings": len(shared) > 2 * len(groups),
+        "shared memory of several edges": len({group[:4] for group in groups}) > 1,
+        "shared memory beside memory of its own": any(
+            {ring.waits_for >= 0 for ring in edge.rings} == {False, True} for edge, _ in shared
+        ),
+        "shared memory of rings of several sizes": any(
+            len({ring.ring_words for ring in edge.rings if ring.waits_for >= 0}) > 1 for edge, _ in shared
+        ),
+        "shared memory of residuals": any(edge.port == "residual" for edge, _ in shared),
+        "shared memory of maps of several rows": any(ring.map_rows > 1 for _, ring in shared),
+        "shared memory written by slices": any(ring.write_slices > 1 for _, ring in shared),
+        "shared memory read by slices": any(ring.read_slices > 1 for _, ring in shared),
+    }
+
+
 def features(case: Subject) -> Mapping[str, bool]:
     """Which features of the template this pair makes use of."""
     network, program = case.design.network, case.program
@@ -503,6 +530,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "two groups, half of the words": any(job.halves.words for _, job, _ in jobs),
         "two groups, all words": any(layer.groups == 2 and not job.halves.words for _, job, layer in jobs),
         "two groups, second half first": any(job.halves.first for _, job, _ in jobs),
+        **_features_of_shares(case),
         "two groups, second half in the middle": any(
             job.halves.words and 0 < job.halves.turn_lo < job.halves.turn_hi < job.m_groups for _, job, _ in jobs
         ),

@@ -15,6 +15,7 @@ from template_pairs import (
     COLUMNS_SEED,
     NEW_SEED,
     PACKED_SEED,
+    SHARE_SEED,
     SLICE_SEED,
     STREAM_SEED,
     TURN_SEED,
@@ -72,6 +73,9 @@ SLICES_IN_VERILATOR = (SLICE_SEED + 22, SLICE_SEED + 41, SLICE_SEED + 44, SLICE_
 STREAM_SEEDS = tuple(range(STREAM_SEED, STREAM_SEED + 40))
 """Weights from external memory in Icarus, STREAMS_IN_VERILATOR in Verilator too."""
 STREAMS_IN_VERILATOR = (STREAM_SEED + 25, STREAM_SEED + 26, STREAM_SEED + 44, STREAM_SEED + 53)
+SHARE_SEEDS = tuple(range(SHARE_SEED, SHARE_SEED + 30))
+"""Shared memory in Icarus, SHARES_IN_VERILATOR in Verilator too."""
+SHARES_IN_VERILATOR = (SHARE_SEED + 30, SHARE_SEED + 31, SHARE_SEED + 32, SHARE_SEED + 34)
 BATCH = 5
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -198,6 +202,32 @@ def test_a_bundle_with_streamed_weights_verifies(tmp_path: Path) -> None:
     """From the emitted files alone, in simulation of the Verilog and of the HLS C++, whose weights are tables."""
     case = subject(STREAM_SEED + 25)
     assert case.program.memory is not None
+    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
+    wanted = {"icarus": 3, "hls": 4}
+    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("first", SHARE_SEEDS[::BATCH])
+def test_shared_memory_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The first of them thoroughly."""
+    batch_holds(first, tmp_path, request)
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("seed", SHARES_IN_VERILATOR)
+def test_shared_memory_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=True)
+    assert not outcome.failure, report(outcome)
+
+
+def test_a_bundle_with_shared_memory_verifies(tmp_path: Path) -> None:
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
+    case = subject(SHARE_SEED + 7)
+    shared = [ring for edge in case.program.edges for ring in edge.rings if ring.waits_for >= 0]
+    assert any(ring.write_slices > 1 for ring in shared)
     emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
     wanted = {"icarus": 3, "hls": 4}
     part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
@@ -389,7 +419,8 @@ def test_at_least_a_hundred_pairs() -> None:
 
 def test_every_feature_of_the_template_occurs() -> None:
     counts: Counter[str] = Counter()
-    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *TURN_SEEDS[:12], *SLICE_SEEDS[:30], *STREAM_SEEDS[:30]):
+    later = (*TURN_SEEDS[:12], *SLICE_SEEDS[:30], *STREAM_SEEDS[:30], *SHARE_SEEDS)
+    for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *later):
         counts.update({name: int(used) for name, used in features(subject(seed)).items()})
     assert counts
     assert not [name for name, count in counts.items() if count == 0], counts
