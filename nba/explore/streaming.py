@@ -191,6 +191,11 @@ class _Told:
         if self.progress is not None:
             self.progress(min(self.done, self.total), self.total, note)
 
+    def finish(self) -> None:
+        """Nothing is left to do, whatever was not tried."""
+        if self.done < self.total:
+            self.step("done", self.total - self.done)
+
 
 START_UNIT = 100
 """Neighbours of a start plan that take as long as one that is judged by the exact rate."""
@@ -273,6 +278,7 @@ def map_streamed(
     told = _Told(progress, total)
     plans = start_plans(network, rough, budgets, effort, seed, told.step)
     found = annealed(exact, plans, effort, seed, lambda _, best: told.step(f"{best.interval:,} cycles"))
+    told.finish()
     if not found:
         raise InfeasibleError(f"network {network.name!r}: no engines within the budgets execute it")
     best = min(found, key=lambda j: (not j.fits, j.value))
