@@ -145,6 +145,7 @@ def _folder(spec: Spec, build: Path | str | None) -> Path:
     return Path("build") / spec.name if build is None else Path(build)
 
 
+# Its arguments are the problem, how hard it is solved, and who is told.
 def map_network(
     network: Network, platform: Platform | str, budgets: Budgets, *, objective: Objective = "interval", seed: int = 0,
     weights: Placement = "auto", memory_share: float = 1.0, memory_ports: int = 1, min_chunks: int = 2,

@@ -112,7 +112,8 @@ def map_weights(
     streamed weights, or leaves it open and the former finds nothing.
 
     start, min_chunks, max_chunks, columns, effort: of `map_certified`. stream_effort: of `map_streamed`. None is the
-    default effort. `progress(done, total, note)` is called now and then. The same arguments give the same result.
+    default effort. Without a budget of LUTs, those of the device limit a design that streams.
+    `progress(done, total, note)` is called now and then. The same arguments give the same result.
 
     Raises SpecError if weights cannot be streamed and `source` asks for that; InfeasibleError, naming the budget that
     cannot be met and the closest design found, of both mappers where both were asked.
@@ -130,8 +131,10 @@ def map_weights(
 
     def streamed() -> Mapped:
         memory = streaming_memory(platform, source.memory_share, source.memory_ports)
+        # Its multipliers may be of LUTs whether or not these have a budget: all of the device are the limit then.
+        limits = budgets if budgets.lut is not None else budgets.but(lut=platform.lut)
         return map_streamed(
-            network, platform, budgets, memory=memory, seed=seed, effort=stream_effort or StreamEffort(),
+            network, platform, limits, memory=memory, seed=seed, effort=stream_effort or StreamEffort(),
             progress=progress,
         )  # fmt: skip
 

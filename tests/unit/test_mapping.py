@@ -89,6 +89,20 @@ def test_auto_streams_what_does_not_fit() -> None:
     assert (figures["bytes_per_cycle"], figures["latency_cycles"], figures["share"]) == (8, 60, 0.5)
 
 
+def test_the_device_limits_luts_that_have_no_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Budgets] = []
+
+    def note(network: Network, platform: Platform, budgets: Budgets, **more: object) -> Mapped:
+        asked.append(budgets)
+        raise InfeasibleError("noted")
+
+    monkeypatch.setattr(mapping, "map_streamed", note)
+    for budgets in (TIGHT.but(lut=None), TIGHT.but(lut=9000)):
+        with pytest.raises(InfeasibleError, match="noted"):
+            mapped(budgets, "streamed")
+    assert asked == [TIGHT.but(lut=BOARD.lut), TIGHT.but(lut=9000)]
+
+
 def test_an_accelerator_that_streams_is_no_start_for_one_that_does_not() -> None:
     streams = mapped(TIGHT, "streamed").accelerator
     assert mapped(ROOM, "auto", start=streams) == mapped(ROOM, "auto")

@@ -159,7 +159,8 @@ def test_recorded_metrics_are_of_the_model(path: Path) -> None:
 
 def test_every_key_is_recorded_or_of_a_failure() -> None:
     known = set().union(*(json.loads(path.read_text()) for path in RECORDED))
-    assert set(Metrics.__annotations__) - known == {"baselines_failed"}
+    # `memory` is in what is recorded from now on.
+    assert set(Metrics.__annotations__) - known - {"memory"} == {"baselines_failed"}
 
 
 @pytest.mark.parametrize(
