@@ -190,6 +190,20 @@ def test_budgets_that_nothing_meets_are_named() -> None:
         )
 
 
+@pytest.mark.parametrize("seed", [21, 22, 38, 39, *range(100, 106)])
+def test_designs_of_random_networks_are_legal(seed: int) -> None:
+    """Of all operators and widths, narrow products among them."""
+    rng = np.random.default_rng([seed, 4242])
+    network, _ = random_network(rng)
+    whole = tuple(replace(layer, weight_bits=layer.weight_store_bits) for layer in network.layers)
+    network = replace(network, layers=whole)
+    budgets, memory = Budgets(dsp=220, bram=140, lut=53_200), WeightMemory(bus_bits=64, latency=60)
+    effort = StreamEffort(sift_steps=100, start_steps=100, starts=1, rounds=((2, 8), (1, 8)))
+    found = map_streamed(network, get("pynq-z2"), budgets, memory=memory, effort=effort)
+    assert check_accelerator(network, found.accelerator) == ()
+    assert found.cost == exact_cost((lower(network, found.accelerator),), get("pynq-z2"))
+
+
 def test_start_plans_are_legal() -> None:
     network, platform = small(), get("pynq-z2")
     costs = Costs(network, 64)
