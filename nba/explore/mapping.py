@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import ceil
 
 from nba.boards import Platform
 from nba.core.errors import InfeasibleError, SpecError
+from nba.core.figures import megahertz
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, Mapped, map_certified
 from nba.explore.config import WeightSource
-from nba.explore.streaming import StreamEffort, map_streamed, streaming_memory
+from nba.explore.streaming import StreamEffort, bytes_per_cycle, map_streamed, streaming_memory
 from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import BUS_BITS
-from nba.machine.geometry import ceil_div
 from nba.machine.resources import searched_exactly
 from nba.machine.usage import Objective
 
@@ -39,15 +40,16 @@ def memory_problems(source: WeightSource, platform: Platform) -> tuple[str, ...]
         )
     if streaming_memory(platform, source.memory_share, source.memory_ports) is not None:
         return ()
-    there = memory.bytes_per_cycle * source.memory_ports
+    there = bytes_per_cycle(platform, source.memory_ports)
+    moved = f"{float(there):.4g} bytes per cycle (at {megahertz(platform.clock_mhz)})"
     if there < least:
         return (
-            f"accelerator.memory_ports: {source.memory_ports} of {platform.name} moves {there} bytes per cycle, but a "
-            f"design reads at least {least}; give at least {ceil_div(least, memory.bytes_per_cycle)}",
+            f"accelerator.memory_ports: {source.memory_ports}, which on {platform.name} move {moved}, but a design "
+            f"reads at least {least}; give at least {ceil(least / bytes_per_cycle(platform, 1))}",
         )
     return (
-        f"accelerator.memory_share: {source.memory_share:g} of the {there} bytes per cycle of {platform.name}, but a "
-        f"design reads at least {least}; give at least {ceil_div(10_000 * least, there) / 10_000:g}",
+        f"accelerator.memory_share: {source.memory_share:g} of the {moved} of {platform.name}, but a design reads at "
+        f"least {least}; give at least {ceil(10_000 * least / there) / 10_000:g}",
     )
 
 

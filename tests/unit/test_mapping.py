@@ -32,8 +32,8 @@ from nba.spec import Spec
 
 QUICK = Effort(scout_steps=20, climb_steps=20, finalists=1, reorder_steps=0, refine_steps=5, exact=False)
 SHORT = StreamEffort(sift_steps=300, start_steps=600, starts=1, rounds=((2, 10), (1, 40)))
-BOARD = get("pynq-z2")
-MEMORY = ExternalMemory(ports=2, bytes_per_cycle=8, latency_cycles=60, at_clock_mhz=100.0, source="x")
+MEMORY = ExternalMemory(ports=2, bytes_per_cycle=8, latency_cycles=60, at_clock_mhz=160.0, source="x")
+BOARD = replace(get("pynq-z2"), memory=MEMORY)
 ROOM = Budgets(dsp=64, bram=100, lut=53_200)
 TIGHT = ROOM.but(bram=30.0)
 """Block RAM that does not hold the weights of `heavy`."""
@@ -184,16 +184,16 @@ def test_the_memory_is_the_share_of_the_board_that_is_asked_for() -> None:
         "accelerator.memory_ports: 3, but the external memory of pynq-z2 has 2; give at most that",
     )
     assert memory_problems(WeightSource(memory_share=0.25), BOARD) == (
-        "accelerator.memory_share: 0.25 of the 8 bytes per cycle of pynq-z2, but a design reads at least 4; give at "
-        "least 0.5",
+        "accelerator.memory_share: 0.25 of the 8 bytes per cycle (at 160 MHz) of "
+        "pynq-z2, but a design reads at least 4; give at least 0.5",
     )
     third = replace(BOARD, memory=replace(MEMORY, bytes_per_cycle=12))
     assert memory_problems(WeightSource(memory_share=0.3333), third)[0].endswith("give at least 0.3334")
     assert memory_problems(WeightSource(memory_share=0.3334), third) == ()
     narrow = replace(BOARD, memory=replace(MEMORY, bytes_per_cycle=3))
     assert memory_problems(WeightSource(), narrow) == (
-        "accelerator.memory_ports: 1 of pynq-z2 moves 3 bytes per cycle, but a design reads at least 4; give at least "
-        "2",
+        "accelerator.memory_ports: 1, which on pynq-z2 move 3 bytes per cycle (at 160 MHz), but a design "
+        "reads at least 4; give at least 2",
     )
     assert memory_problems(WeightSource(memory_ports=2), narrow) == ()
     assert memory_problems(WeightSource(memory_ports=3), replace(BOARD, memory=None)) == ()
@@ -216,15 +216,15 @@ def test_memory_without_streamed_weights_is_an_error_of_the_section() -> None:
 
 def test_the_api_has_the_same_choice() -> None:
     more: dict[str, Any] = {"effort": QUICK, "stream_effort": SHORT}
-    assert nba.map_network(heavy(), "pynq-z2", TIGHT, **more) == mapped(TIGHT, "streamed")
-    assert nba.map_network(heavy(), "pynq-z2", ROOM, weights="on_chip", **more) == mapped(ROOM, "on_chip")
-    found = nba.map_network(heavy(), "pynq-z2", TIGHT, weights="streamed", memory_share=0.5, **more)
+    assert nba.map_network(heavy(), BOARD, TIGHT, **more) == mapped(TIGHT, "streamed")
+    assert nba.map_network(heavy(), BOARD, ROOM, weights="on_chip", **more) == mapped(ROOM, "on_chip")
+    found = nba.map_network(heavy(), BOARD, TIGHT, weights="streamed", memory_share=0.5, **more)
     assert found.accelerator.memory is not None
     assert found.accelerator.memory.bus_bits == 32
     with pytest.raises(nba.SpecError, match="generic-xc7 has no external memory"):
         nba.map_network(heavy(), "generic-xc7", TIGHT, weights="streamed")
     with pytest.raises(ValidationError, match="memory_share"):
-        nba.map_network(heavy(), "pynq-z2", TIGHT, memory_share=2.0)
+        nba.map_network(heavy(), BOARD, TIGHT, memory_share=2.0)
 
 
 SPEC: dict[str, Any] = {

@@ -19,7 +19,7 @@ from nba.explore.modulo import make_rings
 from nba.explore.stream_bound import lower_bound, streaming_cycles
 from nba.explore.stream_plan import Costs, bus_of, reader_words
 from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start
-from nba.explore.streaming import StreamEffort, map_streamed, streaming_memory
+from nba.explore.streaming import StreamEffort, bytes_per_cycle, map_streamed, streaming_memory
 from nba.explore.turns import (
     Pace,
     fetch_order,
@@ -146,11 +146,24 @@ def test_the_port_is_that_of_the_board() -> None:
     half = streaming_memory(zc706, 0.5)
     assert half is not None
     assert half.bus_bits == 128
-    both = streaming_memory(get("pynq-z2"), ports=2)
+    assert streaming_memory(zc706, 0.5, 9) == half
+    both = streaming_memory(get("zcu102"), ports=2)
     assert both is not None
-    assert both.bus_bits == 128
+    assert both.bus_bits == 256
     assert streaming_memory(get("generic-xc7")) is None
     assert bus_of(31) == 0
+
+
+def test_the_port_moves_as_much_in_a_second_at_a_faster_clock() -> None:
+    """8 bytes per cycle and 60 cycles at 100 MHz are 5 and 96 at 160 MHz; a slower clock makes a port no wider."""
+    board = get("pynq-z2")
+    assert (board.clock_mhz, bytes_per_cycle(board, 1), bytes_per_cycle(board, 2)) == (160.0, 5, 10)
+    assert streaming_memory(board) == WeightMemory(bus_bits=32, latency=96, burst=16)
+    assert streaming_memory(board, ports=2) == WeightMemory(bus_bits=64, latency=96, burst=16)
+    for clock in (100.0, 50.0):
+        slow = replace(board, clock_mhz=clock)
+        assert streaming_memory(slow) == WeightMemory(bus_bits=64, latency=60, burst=16)
+    assert streaming_memory(replace(board, clock_mhz=100.5)) == WeightMemory(bus_bits=32, latency=61, burst=16)
 
 
 def tight(network: Network, dsp: int, bram: float) -> Budgets:
