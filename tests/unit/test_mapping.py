@@ -25,6 +25,7 @@ from nba.flow.limits import check_limits
 from nba.flow.pipelines import MIXED
 from nba.flow.stages.map import memory_figures
 from nba.flow.stamps import Stamp
+from nba.ir.accelerator import Accelerator
 from nba.ir.network import Network
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
@@ -103,9 +104,18 @@ def test_the_device_limits_luts_that_have_no_budget(monkeypatch: pytest.MonkeyPa
     assert asked == [TIGHT.but(lut=BOARD.lut), TIGHT.but(lut=9000)]
 
 
-def test_an_accelerator_that_streams_is_no_start_for_one_that_does_not() -> None:
-    streams = mapped(TIGHT, "streamed").accelerator
-    assert mapped(ROOM, "auto", start=streams) == mapped(ROOM, "auto")
+def test_an_accelerator_that_streams_is_no_start_for_one_that_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    streams, stays = mapped(TIGHT, "streamed").accelerator, mapped(ROOM, "on_chip")
+    begun: list[Accelerator | None] = []
+
+    def note(*given: object, start: Accelerator | None, **more: object) -> Mapped:
+        begun.append(start)
+        return stays
+
+    monkeypatch.setattr(mapping, "map_certified", note)
+    for start in (streams, stays.accelerator, None):
+        assert mapped(ROOM, "auto", start=start) == stays
+    assert begun == [None, stays.accelerator, None]
 
 
 def test_what_neither_mapper_finds_has_both_messages() -> None:

@@ -189,11 +189,22 @@ def test_maps_within_budgets_and_streams() -> None:
     program = lower(network, found.accelerator)
     assert found.cost == exact_cost((program,), platform)
     assert program.fetches
-    assert [done for done, total in told if done == total] == [told[-1][1]] == [told[-1][0]]
+    assert told[-1][0] == told[-1][1]
     assert found.certificate is not None
     assert found.certificate.lower_bound_cycles <= found.cost.interval_cycles
     again = map_streamed(network, platform, budgets, memory=memory, effort=QUICK)
     assert again == found
+
+
+def test_progress_ends_whole_whatever_was_not_tried() -> None:
+    """Once, at the end; here there are fewer plans than the effort would keep."""
+    told: list[tuple[int, int]] = []
+    map_streamed(
+        small(), get("pynq-z2"), tight(small(), 64, 40), memory=WeightMemory(bus_bits=64, latency=60),
+        effort=StreamEffort(sift_steps=100, start_steps=100, starts=1, rounds=((50, 2), (1, 5))),
+        progress=lambda done, total, _: told.append((done, total)),
+    )  # fmt: skip
+    assert [n for n, (done, total) in enumerate(told) if done == total] == [len(told) - 1]
 
 
 def test_budgets_that_nothing_meets_are_named() -> None:
