@@ -134,6 +134,10 @@ _TABLE: dict[str, tuple[Case, ...]] = {
             "HEIGHT": 112, "MAP": 112, "W_SLICES": 4, "W_BACK": 140, "W_LAST": 28, "R_SLICES": 4, "R_ROWS": 112,
             "R_BACK": 112,
         }),
+        _case({
+            "ROWS": 56, "ROW_WORDS": 112, "RING_WORDS": 6272, "BASE": 700, "STEP_WORDS": 112, "LAST_WORDS": 112,
+            "HEIGHT": 112, "MAP": 112, "SHARED": 1, "OWNS": 1,
+        }),
     ),
     "nba_slices": (_case({"ROWS": 224, "SLICES": 64}),),
     "nba_edge": (

@@ -33,10 +33,11 @@ from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
 from nba.machine.check import check_accelerator
 from nba.machine.fetches import words_per_row
-from nba.machine.geometry import reader_word
+from nba.machine.geometry import edge_of, reader_word
 from nba.machine.kernels import PAIRED, SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
+from nba.machine.windows import window
 
 SAMPLE_IMAGES = 3
 MAX_LANES = 12
@@ -576,6 +577,26 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
         any_job |= any(job.streamed for job in jobs)
         chunks.append(replace(chunk, jobs=tuple(jobs)))
     return replace(accelerator, chunks=tuple(chunks), memory=memory) if any_job else accelerator
+
+
+def shared(rng: np.random.Generator, network: Network, accelerator: Accelerator) -> Accelerator:
+    """`accelerator` with memory that rings between chunks share, in random groups; itself where no edge has two rings
+    that may. Their order in the list of rings is random."""
+    place, rings = accelerator.place(), list(accelerator.rings)
+    rings = [rings[i] for i in rng.permutation(len(rings)).tolist()]
+    if _chance(rng, 0.7):
+        rings.sort(key=lambda ring: ring.tensor)
+    groups: dict[tuple[object, int], list[int]] = {}
+    for i, ring in enumerate(rings):
+        if ring.tensor == 0 or ring.consumer == HOST:
+            continue
+        seen = window(network, ring.consumer, ring.port, ring.tensor)
+        if seen.needed(seen.rows - 1) == seen.height:
+            groups.setdefault((edge_of(ring, place), int(_chance(rng, 0.3))), []).append(i)
+    for share, mine in enumerate([mine for mine in groups.values() if len(mine) > 1], start=1):
+        for i in mine:
+            rings[i] = replace(rings[i], share=share)
+    return replace(accelerator, rings=tuple(rings))
 
 
 def own_columns(rng: np.random.Generator, accelerator: Accelerator) -> Accelerator:

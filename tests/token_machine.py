@@ -33,6 +33,9 @@ class Counters:
     written: int = 0
     held: int = 0
     released: int = 0
+    turn: bool = False
+    freed: int = 0
+    heir: Counters | None = None
 
 
 @dataclass(slots=True)
@@ -72,6 +75,7 @@ class Machine:
     def __init__(self, network: Network, accelerator: Accelerator, n_frames: int):
         self.network, self.accelerator, self.n_frames = network, accelerator, n_frames
         self.rings = [Counters(ring) for ring in accelerator.rings]
+        self.share_memory()
         self.events: dict[int, list[tuple[Counters | Store, str, int]]] = defaultdict(list)
         self.chunks = [
             Sequencer(self, [self.layer_work(k, job) for job in chunk.jobs], FETCH, chunk.turns)
@@ -80,6 +84,27 @@ class Machine:
         self.reader = Reader(self)
         self.input = Sequencer(self, [self.input_work()], 0)
         self.output = Sequencer(self, [self.output_work()], 0)
+
+    def share_memory(self) -> None:
+        """Rules of "Shared memory": rings of one edge and share have a turn in the order of the list."""
+        place, groups = self.accelerator.place(), defaultdict[object, list[Counters]](list)
+        for c in self.rings:
+            ring = c.ring
+            if ring.share:
+                key = place[ring.tensor - 1], place[ring.consumer], ring.port, ring.lane, ring.share
+                groups[key].append(c)
+        for group in groups.values():
+            group[0].turn = True
+            for c, heir in zip(group, group[1:] + group[:1], strict=True):
+                c.heir = heir
+
+    def release(self, counters: Counters, rows: int, cycle: int) -> None:
+        """Rows of a shared ring are given back, seen from `cycle` on; the next ring's turn comes a cycle later."""
+        if counters.heir is not None:
+            counters.freed += rows
+            if counters.freed == self.network.tensors[counters.ring.tensor].height:
+                counters.freed = 0
+                self.events[cycle + 1].append((counters.heir, "turn", 1))
 
     def ring(self, tensor: int, consumer: int, port: str) -> Counters:
         """The ring of one use."""
@@ -150,6 +175,8 @@ class Machine:
         while any(m.state != "idle" for m in machines):
             for counters, name, amount in self.events.pop(cycle, []):
                 setattr(counters, name, (getattr(counters, name) + amount) % 0x10000)
+                if name == "released" and isinstance(counters, Counters):
+                    self.release(counters, amount, cycle)
             before = [(m.state, m.left) for m in machines]
             for m in machines:
                 m.clock(cycle)
@@ -303,6 +330,8 @@ class Sequencer:
             return
         if first and any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
             return
+        if row == 0 and any(sink.heir is not None and not sink.turn for sink in sinks):
+            return
         start = cycle + 1
         end = start + work.row_cycles - 1
         events = self.machine.events
@@ -317,6 +346,8 @@ class Sequencer:
             events[cycle + 1].append((work.store, "held", 1))
             events[end + 6].append((work.store, "freed", 1))
         for sink in sinks:
+            if row == 0:
+                sink.turn = False
             if first:
                 events[cycle + 1].append((sink, "started", 1))
             if last:

@@ -243,13 +243,15 @@ def _edge(index: int, edge: EdgeLayout) -> HlsEdge:
 
 
 def _rings(program: Program) -> list[HlsRing]:
-    rings = []
+    rings: list[HlsRing] = []
     for i, edge in enumerate(program.edges):
+        first = len(rings)
         for r in edge.rings:
             offsets = sum(bank << (4 * c) for c, bank in enumerate(class_offsets(program.banks, r.stride)))
             fields = braces(
                 i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.stride, r.class_words, offsets,
-                r.init_words, r.step_words, r.last_step_words,
+                r.init_words, r.step_words, r.last_step_words, r.map_rows,
+                first + r.waits_for if r.waits_for >= 0 else -1, int(r.waits_for >= len(rings) - first),
             )  # fmt: skip
             consumer = "host" if r.consumer < 0 else f"layer_{r.consumer}"
             rings.append(HlsRing(fields=fields, note=f"tensor {r.tensor} for {consumer}, {edge.port}"))

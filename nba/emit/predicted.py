@@ -75,6 +75,7 @@ class ScheduleTables(TypedDict):
     dests: list[int]
     ring_rows: list[int]
     ring_height: list[int]
+    shares: list[list[int]]
     fetches: list[list[int]]
     reader: list[int]
     last_beat: int
@@ -90,6 +91,7 @@ def recurrence_tables(program: Program) -> ScheduleTables:
         "dests": flat.dests.tolist(),
         "ring_rows": flat.ring_rows.tolist(),
         "ring_height": flat.ring_height.tolist(),
+        "shares": flat.shares.tolist(),
         "fetches": flat.fetches.tolist(),
         "reader": flat.reader.tolist(),
         "last_beat": last_beat(program),

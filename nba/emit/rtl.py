@@ -38,6 +38,7 @@ class _EdgeView:
     subs: int
     block: int
     sliced: bool
+    shared: bool
     tables: dict[str, str]
     c_ring: str
     c_need: str
@@ -60,7 +61,7 @@ ADDRESS_BITS = 40
 TABLES = (
     "rows", "row_words", "ring_words", "base", "init_words", "step_words", "last_step_words", "most_rows",
     "map_rows", "write_slices", "write_back_words", "write_last_words",
-    "read_slices", "read_rows", "read_back_words", "read_counts",
+    "read_slices", "read_rows", "read_back_words", "read_counts", "share",
 )  # fmt: skip
 
 
@@ -91,6 +92,7 @@ def _edge_view(index: int, edge: EdgeLayout, block: bool, wiring: dict[str, str]
         subs=edge.lanes // edge.write_lanes,
         block=int(block),
         sliced=any(max(ring.write_slices, ring.read_slices) > 1 for ring in edge.rings),
+        shared=any(ring.waits_for >= 0 for ring in edge.rings),
         tables={field: _table(edge, field) for field in TABLES},
         ring=ring,
         col_words=layout.col_words,

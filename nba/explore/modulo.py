@@ -9,6 +9,7 @@ The row times are those of docs/template.md.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -256,8 +257,11 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
     return replace(accelerator, chunks=tuple(chunks), rings=())
 
 
-def make_rings(network: Network, accelerator: Accelerator, rows: dict[Use, int]) -> tuple[Ring, ...]:
-    """Rings of the given sizes, with lanes where one chunk uses a tensor more than once on a port."""
+def make_rings(
+    network: Network, accelerator: Accelerator, rows: dict[Use, int], shares: Mapping[Use, int] | None = None
+) -> tuple[Ring, ...]:
+    """Rings of the given sizes, with lanes where one chunk uses a tensor more than once on a port. shares: of those
+    that share memory (`Ring.share`)."""
     place = accelerator.place()
     chunk = [place[i] for i in range(len(network.layers))]
     earlier = {port: earlier_uses(network, port) for port in PORTS}
@@ -265,6 +269,7 @@ def make_rings(network: Network, accelerator: Accelerator, rows: dict[Use, int])
         Ring(
             tensor=tensor, consumer=consumer, port=port, rows=rows[(tensor, consumer, port)],
             lane=0 if consumer == HOST else use_lane(earlier[port], chunk, consumer),
+            share=0 if shares is None else shares.get((tensor, consumer, port), 0),
         )
         for tensor, consumer, port in uses_of(network)
     )  # fmt: skip

@@ -62,6 +62,7 @@ class RingMemory:
         self._rings = [
             [((ring.tensor, ring.consumer, edge.port), ring.row_words) for ring in edge.rings] for edge in program.edges
         ]
+        assert all(ring.waits_for < 0 for edge in program.edges for ring in edge.rings), "all have memory of their own"
         found = predict(program, platform)
         self._fixed = found.bram18 - sum(edge.bram18 for edge in found.edges)
         self._blocks: dict[tuple[int, int], int] = {}

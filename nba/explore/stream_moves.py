@@ -13,6 +13,8 @@ from nba.explore.stream_start import changed_start
 
 STEPS = (-16, -8, -4, -2, -1, 1, 2, 4, 8, 16)
 """Changes of a slack, in parts of a row."""
+APARTS = (None, 0, 1, 2, 4, 8, 16)
+"""Thousandths of a frame for which shared memory is empty between two rings; None: no memory is shared."""
 MOST_SLOTS = 4
 MOST_SPARE = 8
 """Slices that a chunk has room for, and spare rows of a ring, at most."""
@@ -27,7 +29,9 @@ def changed_plan(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: n
         return replace(plan, pace=max(1, int(plan.pace * (1 + rng.choice((-0.04, -0.02, -0.01, 0.01, 0.02, 0.04))))))
     if draw < 0.19:
         return _all_slacks(plan, rng)
-    if draw < 0.21:
+    if draw < 0.2:
+        return replace(plan, apart=APARTS[int(rng.integers(len(APARTS)))])
+    if draw < 0.22:
         return replace(plan, slots=int(np.clip(plan.slots + rng.choice((-1, 1)), 2, MOST_SLOTS)))
     if draw < 0.25:
         return _pieces(costs, plan, rng)

@@ -8,21 +8,22 @@ time, and the weights of those that mix channels come from external memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from nba.explore.modulo import make_rings
-from nba.explore.turns import Pace, fetch_order, first_stage, rings_at, turns_at, virtual_times
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, WeightMemory
+from nba.explore.shares import Life, life, ring_words, shared
+from nba.explore.turns import Pace, Times, fetch_order, first_stage, rings_at, turns_at, virtual_times
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, WeightMemory
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import BUS_BITS, MAX_BEATS, MAX_SLICES
 from nba.machine.fetches import slice_beats
-from nba.machine.geometry import ceil_div, input_word, tap_words
+from nba.machine.geometry import ceil_div, edge_of, input_word, tap_words
 from nba.machine.kernels import IN_LUTS, products
 from nba.machine.timing import OVERHEAD_CYCLES, drain_cycles, row_cycles, slot_cycles, work_cycles
-from nba.machine.windows import uses_of
+from nba.machine.windows import Use, uses_of
 
 SLACK_UNIT = 8
 """Slacks are counted in parts of a row."""
@@ -54,7 +55,8 @@ class StreamPlan:
     """pp: columns of the design. owner[i]: engine of layer i. cut: the first layer of those that follow each other.
     pieces[i]: slices of layer i (0: row by row). slack[i]: in parts of a row (SLACK_UNIT). pace: cycles that a frame is
     taken to have, of which each layer from the cut on gets its work. slots: slices that a chunk has room for. spare:
-    rows that rings have beyond those of a serial execution, (place in the order of uses, rows)."""
+    rows that rings have beyond those of a serial execution, (place in the order of uses, rows). apart: thousandths of a
+    frame for which shared memory is empty between two rings; None: every ring has memory of its own."""
 
     pp: int
     engines: tuple[Engine, ...]
@@ -65,6 +67,7 @@ class StreamPlan:
     pace: int
     slots: int = 2
     spare: tuple[tuple[int, int], ...] = ()
+    apart: int | None = None
 
 
 class Costs:
@@ -230,4 +233,23 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
     rows = rings_at(network, times)
     for place, more in plan.spare:
         rows[costs.uses[place]] += more
-    return replace(bare, rings=make_rings(network, bare, rows))
+    shares = shares_of(costs, plan, bare, times, rows) if plan.apart is not None else None
+    return replace(bare, rings=make_rings(network, bare, rows, shares))
+
+
+def shares_of(
+    costs: Costs, plan: StreamPlan, bare: Accelerator, times: Times, rows: Mapping[Use, int]
+) -> Mapping[Use, int]:
+    """Which rings of `rows` share memory in the accelerator of a plan (`Ring.share`)."""
+    network, apart = costs.network, (plan.apart or 0) * times.ticks // 1000
+    edges: dict[tuple[int, int, Port, int], list[Life]] = {}
+    for ring in make_rings(network, bare, dict(rows)):
+        if ring.tensor == 0 or ring.consumer == HOST:
+            continue
+        use = ring.tensor, ring.consumer, ring.port
+        reader = plan.engines[plan.owner[ring.consumer]]
+        lanes = reader.word if ring.port == "main" else reader.pq
+        one = life(network, times, use, ring_words(network, use, ring.rows, plan.pp, lanes))
+        if one is not None:
+            edges.setdefault(edge_of(ring, bare.place()), []).append(one)
+    return shared(list(edges.values()), times.ticks, apart)

@@ -96,6 +96,10 @@ class Ring:
 
     Rings that share producer chunk, consumer chunk, port and `lane` share one physical buffer (an edge). A tensor
     with two uses in one chunk needs two lanes: an edge takes one write of a tensor per cycle.
+
+    share: rings of one edge with the same number, which is not 0, lie on the same memory and take turns: a frame of one
+    is all released before the first row of the next one's is written, in the order of `Accelerator.rings`, frame after
+    frame.
     """
 
     tensor: int
@@ -103,6 +107,7 @@ class Ring:
     port: Port = "main"
     rows: int
     lane: int = 0
+    share: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

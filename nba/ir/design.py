@@ -21,6 +21,8 @@ MULTIPLIERS = ("requant", "products")
 
 PLAIN_JOB: dict[str, Any] = {"slices": 1, "streamed": False}
 """What a job is where design.json does not say."""
+PLAIN_RING: dict[str, Any] = {"share": 0}
+"""What a ring is where it does not say."""
 EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
 """Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
 
@@ -81,8 +83,8 @@ class Design:
     def document(self) -> dict[str, Any]:
         """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
         chunks do not name multipliers that are in DSP blocks, nor turns or columns of their own where they have none,
-        jobs do not name what they have as PLAIN_JOB, nor the accelerator a price of block RAM that is 0 or a memory
-        that it has not."""
+        jobs and rings do not name what they have as PLAIN_JOB and PLAIN_RING, nor the accelerator a price of block RAM
+        that is 0 or a memory that it has not."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -92,9 +94,9 @@ class Design:
                 if not chunk[name]:
                     del chunk[name]
             for job in chunk["jobs"]:
-                for name, plain in PLAIN_JOB.items():
-                    if job[name] == plain:
-                        del job[name]
+                _leave_out(job, PLAIN_JOB)
+        for ring in found["accelerator"]["rings"]:
+            _leave_out(ring, PLAIN_RING)
         if not found["accelerator"]["block_luts"]:
             del found["accelerator"]["block_luts"]
         if found["accelerator"]["memory"] is None:
@@ -114,3 +116,10 @@ class Design:
     def id(self) -> str:
         """sha256 of the canonical JSON, 64 hex digits."""
         return hashlib.sha256(self.canonical_json().encode()).hexdigest()
+
+
+def _leave_out(fields: dict[str, Any], plain: dict[str, Any]) -> None:
+    """Removes the fields that are as `plain` says."""
+    for name, value in plain.items():
+        if fields[name] == value:
+            del fields[name]

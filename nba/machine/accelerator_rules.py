@@ -15,6 +15,7 @@ from nba.machine.fetches import slice_beats, words_per_row
 from nba.machine.geometry import ceil_div, edge_of, reader_word, stream_columns
 from nba.machine.kernels import IN_LUTS, PAIR_BITS, PAIRED, products
 from nba.machine.program import ChunkProgram, Program, input_lanes, lower, min_ring_rows
+from nba.machine.windows import window
 
 MAX_PARALLEL = 4095
 """Largest pm, pn, pq and out_lanes."""
@@ -418,6 +419,28 @@ def _ring_rows(s: MappedNetwork) -> Problems:
         yield from limit(f"{s.ring(i)}: rows", r.rows, min_ring_rows(s.network, r.consumer, r.port), MAX_ROWS)
 
 
+def _ring_shares(s: MappedNetwork) -> Problems:
+    alone: dict[tuple[int, tuple[int, int, str, int]], list[int]] = {}
+    for i, r in enumerate(s.accelerator.rings):
+        yield from limit(f"{s.ring(i)}: share", r.share, 0, MAX_RINGS)
+        if r.share == 0:
+            continue
+        edge = s.edge(r)
+        if HOST in edge[:2]:
+            yield f"{s.ring(i)}: share {r.share} of an edge of the host; legal: 0, or a ring between two chunks"
+            continue
+        alone.setdefault((r.share, edge), []).append(i)
+        seen = window(s.network, r.consumer, r.port, r.tensor)
+        if seen.needed(seen.rows - 1) < seen.height:
+            yield (
+                f"{s.ring(i)}: shares memory, and its reader never reads row {seen.height - 1}; legal: share 0, "
+                "or a reader of the last row"
+            )
+    for (share, _), rings in sorted(alone.items()):
+        if len(rings) == 1:
+            yield f"{s.ring(rings[0])}: no other ring of its edge has share {share}; legal: 0, or two rings or more"
+
+
 def _ring_lanes(s: MappedNetwork) -> Problems:
     for i, r in enumerate(s.accelerator.rings):
         yield from limit(f"{s.ring(i)}: lane", r.lane, 0, MAX_EDGES - 1)
@@ -489,6 +512,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="write lanes", find=_write_lanes),
     Rule(name="ring rows", find=_ring_rows),
     Rule(name="ring lanes", find=_ring_lanes),
+    Rule(name="shared memory of rings", find=_ring_shares),
     Rule(name="one write per edge", find=_one_write),
     Rule(name="edge counts", find=_edge_counts),
     Rule(name="stream beats", find=_beats),

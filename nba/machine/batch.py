@@ -33,7 +33,7 @@ from nba.machine.designs import (
 )
 from nba.machine.geometry import edge_number, row_beats, stream_columns, use_lane
 from nba.machine.recurrence import N_TURNS, ROWS_OUT, STORE, TURN_ROWS, TURN_SLICE
-from nba.machine.schedule import NO_FETCHES, NO_READER, Tables
+from nba.machine.schedule import NO_FETCHES, NO_READER, Tables, no_shares
 from nba.machine.timing import (
     FETCH_CYCLES,
     drain_cycles,
@@ -215,6 +215,7 @@ def _outputs(
     base = np.zeros(n_layers + 2, np.int64)
     wait = np.zeros((n_layers + 2, n_frames, 4), np.int64)
     fetches, reader = np.zeros((0, 4), np.int64), np.zeros(8, np.int64)
+    shares = np.full((most, 4), -1, np.int64)
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],
@@ -226,8 +227,8 @@ def _outputs(
             n_rows += jobs[j, ROWS_OUT] * n_frames
         row_start = np.empty(n_rows, np.int64)
         finished = _advance(
-            jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], fetches, reader,
-            n_frames, base, row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
+            jobs, turns, agents[:n_agents], dests, ring_rows[:n_rings], ring_height[:n_rings], shares, fetches,
+            reader, n_frames, base, row_start, wait, np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
             np.zeros(n_rings, np.int64), np.zeros(1, np.int64),
         )  # fmt: skip
         z = n_layers + 1
@@ -264,5 +265,5 @@ def schedule_tables(layers: np.ndarray, designs: Designs, b: int) -> Tables:
     )  # fmt: skip
     return Tables(
         jobs=jobs, turns=turns, agents=agents[:n_agents], dests=dests[:n_rings], ring_rows=rows[:n_rings],
-        ring_height=height[:n_rings], fetches=NO_FETCHES, reader=NO_READER,
+        ring_height=height[:n_rings], shares=no_shares(n_rings), fetches=NO_FETCHES, reader=NO_READER,
     )  # fmt: skip

@@ -11,7 +11,7 @@ from nba.core.errors import DesignError
 from nba.core.jsonfile import read_json, shown
 from nba.core.npzfile import npz_bytes, read_npz
 from nba.ir.decode import decode
-from nba.ir.design import FORMAT, MULTIPLIERS, PLAIN_JOB, Design
+from nba.ir.design import FORMAT, MULTIPLIERS, PLAIN_JOB, PLAIN_RING, Design
 from nba.ir.network import LayerWeights, Weights, weights_digest
 
 
@@ -84,23 +84,23 @@ def add_defaults(raw: dict[str, Any]) -> None:
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
         raw["accelerator"].setdefault("memory", None)
-    for chunk in _chunks(raw):
+    for chunk in _parts(raw.get("accelerator"), "chunks"):
         chunk.setdefault("turns", [])
         chunk.setdefault("columns", 0)
         for name in MULTIPLIERS:
             chunk.setdefault(name, "dsp")
-        jobs = chunk.get("jobs")
-        for job in jobs if isinstance(jobs, list) else []:
-            if isinstance(job, dict):
-                for name, plain in PLAIN_JOB.items():
-                    job.setdefault(name, plain)
+        for job in _parts(chunk, "jobs"):
+            for name, plain in PLAIN_JOB.items():
+                job.setdefault(name, plain)
+    for ring in _parts(raw.get("accelerator"), "rings"):
+        for name, plain in PLAIN_RING.items():
+            ring.setdefault(name, plain)
 
 
-def _chunks(raw: dict[str, Any]) -> list[dict[str, Any]]:
-    """The chunks of a design.json that may be damaged."""
-    accelerator = raw.get("accelerator")
-    chunks = accelerator.get("chunks") if isinstance(accelerator, dict) else None
-    return [chunk for chunk in chunks if isinstance(chunk, dict)] if isinstance(chunks, list) else []
+def _parts(raw: Any, name: str) -> list[dict[str, Any]]:
+    """The objects in the list `name` of a part of a design.json that may be damaged."""
+    found = raw.get(name) if isinstance(raw, dict) else None
+    return [part for part in found if isinstance(part, dict)] if isinstance(found, list) else []
 
 
 def load_weights(path: Path, n_layers: int, n_modes: int = 1) -> Weights:

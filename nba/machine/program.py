@@ -82,6 +82,8 @@ class RingLayout:
     map_rows: of the tensor. write_slices, read_slices: of the job that writes it and of the one that reads it.
     read_rows: rows that the reader computes of a slice. *_back_words: the pointer's step behind the last row of a slice
     that others follow, write_last_words: behind that of the last slice. read_counts: 1 for residual operands.
+    waits_for: the ring of its edge that has its memory before it, -1 where it has memory of its own; it is one of
+    later number, or itself, where a frame waits for the one before.
     """
 
     tensor: int
@@ -105,6 +107,12 @@ class RingLayout:
     read_rows: int
     read_back_words: int
     read_counts: int
+    waits_for: int = -1
+
+    @property
+    def share(self) -> int:
+        """`waits_for` as nba_edge takes it: 0 where the ring has memory of its own, else one more."""
+        return self.waits_for + 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -402,6 +410,22 @@ def _ring_layout(
     )
 
 
+def _ring_layouts(
+    network: Network, accelerator: Accelerator, rings: Sequence[Ring], lanes: int, slices: dict[int, int]
+) -> tuple[tuple[RingLayout, ...], int]:
+    """The layouts of the rings of an edge, those that share memory on top of each other, and the words of all."""
+    found = [_ring_layout(network, accelerator, ring, lanes, 0, slices) for ring in rings]
+    members: dict[int, list[int]] = {}
+    for number, ring in enumerate(rings):
+        members.setdefault(ring.share or -1 - number, []).append(number)
+    base = 0
+    for share, mine in members.items():
+        for place, number in enumerate(mine):
+            found[number] = replace(found[number], base=base, waits_for=mine[place - 1] if share > 0 else -1)
+        base += max(found[number].ring_words for number in mine)
+    return tuple(found), base
+
+
 def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[EdgeLayout, ...]:
     place, slices = accelerator.place(), _slices(accelerator)
     groups: dict[tuple[int, int, Port, int], list[Ring]] = {}
@@ -419,11 +443,7 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
         (producer, consumer, port, lane), rings = key, groups[key]
         lanes = accelerator.out_lanes if consumer == HOST else reader_word(accelerator.chunks[consumer], port)
         write = in_lanes if producer == HOST else accelerator.chunks[producer].pq
-        layouts: list[RingLayout] = []
-        base = 0
-        for ring in rings:
-            layouts.append(_ring_layout(network, accelerator, ring, lanes, base, slices))
-            base += layouts[-1].ring_words
+        layouts, depth = _ring_layouts(network, accelerator, rings, lanes, slices)
         edges.append(
             EdgeLayout(
                 producer=producer,
@@ -433,8 +453,8 @@ def _edges(network: Network, accelerator: Accelerator, in_lanes: int) -> tuple[E
                 lanes=lanes,
                 write_lanes=write,
                 code_bits=network.master_bits,
-                depth_words=base,
-                rings=tuple(layouts),
+                depth_words=depth,
+                rings=layouts,
             )
         )
     return tuple(edges)

@@ -22,6 +22,10 @@ FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS, FIRST_TURN, N_TURNS = range(7)
 TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST, TURN_SLICE = range(5)
 # Columns of the table of fetches, the weights that are read from external memory in a round, in order.
 FETCH_STORE, FETCH_STAGE, FETCH_BURSTS, FETCH_BEATS = range(4)
+# Columns of the table of shared memory, a row for every ring: the ring that has its memory before it (-1: none), how
+# many frames ago, the rows that this one has of a frame, and the cycles by which its last release is seen later than
+# by the row that takes the released one's place.
+SHARE_RING, SHARE_AGO, SHARE_ROWS, SHARE_WAIT = range(4)
 # What the reader of weights is like: rooms of a store, rounds more than frames, cycle of the first decision, cycles
 # between decisions at least and for a skipped fetch, from a decision to the first beat, from the last beat until it is
 # seen, from the last cycle of a row until its room is seen free, fetches of a round.
@@ -30,10 +34,10 @@ ROOMS, READER_ROUNDS, READER_START, READER_GAP, READ, LOADED, UNLOADED, N_FETCHE
 
 # One compiled loop: its arguments are the tables and the state of all agents, which a row changes in place.
 def advance(
-    jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, fetches: Any, reader: Any, n_frames: int,
-    row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any, n_loaded: Any,
-    n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any, entered: Any,
-    reader_idle: Any,
+    jobs: Any, turns: Any, agents: Any, dests: Any, ring_rows: Any, shares: Any, fetches: Any, reader: Any,
+    n_frames: int, row_base: Any, row_start: Any, wait: Any, position: Any, n_written: Any, n_released: Any,
+    n_loaded: Any, n_unloaded: Any, base: Any, written: Any, released: Any, loaded: Any, unloaded: Any, ready: Any,
+    entered: Any, reader_idle: Any,
 ) -> bool:  # fmt: skip
     """Advance every agent as far as it goes; True if all of them finish, False if they are deadlocked.
 
@@ -131,6 +135,16 @@ def advance(
                             if t > at:
                                 at = t
                                 reason = 2
+                        other = shares[ring, SHARE_RING]
+                        if piece == 0 and y == 0 and other >= 0 and frame >= shares[ring, SHARE_AGO]:
+                            old = (frame + 1 - shares[ring, SHARE_AGO]) * shares[ring, SHARE_ROWS] - 1
+                            if old >= n_released[other]:
+                                blocked = True
+                                break
+                            t = released[base[other] + old] + shares[ring, SHARE_WAIT]
+                            if t > at:
+                                at = t
+                                reason = 2
                     if blocked:
                         break
                     progress = True
@@ -224,8 +238,8 @@ def batch_cycles(last_start: Any, jobs: Any, turns: Any, agents: Any, last_beat:
 def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     """Cycles of a batch in the shape of nba.emit.predicted.Cycles, without the jobs' names; None if it deadlocks.
 
-    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, `fetches`, `reader`, lists of lists as in
-    nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
+    tables: `jobs`, `turns`, `agents`, `dests`, `ring_rows`, `ring_height`, `shares`, `fetches`, `reader`, lists of
+    lists as in nba.machine.schedule.Tables, and `last_beat`, see `batch_cycles`.
     """
     jobs, turns, agents, ring_rows = tables["jobs"], tables["turns"], tables["agents"], tables["ring_rows"]
     fetches = tables["fetches"]
@@ -242,10 +256,10 @@ def cycles(tables: dict[str, Any], n_frames: int) -> dict[str, Any] | None:
     wait: defaultdict[tuple[int, int, int], int] = defaultdict(int)
     position: defaultdict[tuple[int, int], int] = defaultdict(int)
     finished = advance(
-        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, _by_place(fetches),
-        tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings, [0] * n_rings, [0] * n_stores,
-        [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room), [0] * (n_stores * room),
-        [0] * len(agents), [False] * len(agents), reader_idle,
+        _by_place(jobs), _by_place(turns), _by_place(agents), tables["dests"], ring_rows, _by_place(tables["shares"]),
+        _by_place(fetches), tables["reader"], n_frames, row_base, row_start, wait, position, [0] * n_rings,
+        [0] * n_rings, [0] * n_stores, [0] * n_stores, base, [0] * base[-1], [0] * base[-1], [0] * (n_stores * room),
+        [0] * (n_stores * room), [0] * len(agents), [False] * len(agents), reader_idle,
     )  # fmt: skip
     if not finished:
         return None

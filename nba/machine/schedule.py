@@ -51,7 +51,7 @@ class Tables:
 
     jobs: [n_jobs, 15], turns: [n_turns, 5], fetches: [n_fetches, 4], reader: [8] and agents: [n_chunks + 2, 7] by
     the column names of nba.machine.recurrence; dests: ring numbers that `DEST` points into; ring_rows, ring_height:
-    [n_rings] rows of the ring and rows of its tensor per frame.
+    [n_rings] rows of the ring and rows of its tensor per frame; shares: [n_rings, 4], who has its memory before it.
     """
 
     jobs: np.ndarray
@@ -60,6 +60,7 @@ class Tables:
     dests: np.ndarray
     ring_rows: np.ndarray
     ring_height: np.ndarray
+    shares: np.ndarray
     fetches: np.ndarray
     reader: np.ndarray
 
@@ -156,9 +157,29 @@ def tables(program: Program) -> Tables:
         dests=np.array(dests, np.int64),
         ring_rows=np.array(ring_rows, np.int64),
         ring_height=np.array(ring_height, np.int64),
+        shares=_shares(program, ring_height),
         fetches=_fetch_rows(program),
         reader=_reader(program),
     )
+
+
+def no_shares(n_rings: int) -> np.ndarray:
+    """The table of shared memory of rings that each have memory of their own."""
+    return np.full((n_rings, 4), -1, np.int64)
+
+
+def _shares(program: Program, ring_height: list[int]) -> np.ndarray:
+    """The table of shared memory of `program`."""
+    found, first = no_shares(len(ring_height)), 0
+    for edge in program.edges:
+        for number, ring in enumerate(edge.rings):
+            if ring.waits_for >= 0:
+                other = first + ring.waits_for
+                found[first + number] = (
+                    other, int(ring.waits_for >= number), ring_height[other], timing.SHARE_CYCLES,
+                )  # fmt: skip
+        first += len(edge.rings)
+    return found
 
 
 NO_FETCHES = np.zeros((0, 4), np.int64)
@@ -200,6 +221,7 @@ def _advance(
     dests: np.ndarray,
     ring_rows: np.ndarray,
     ring_height: np.ndarray,
+    shares: np.ndarray,
     fetches: np.ndarray,
     reader: np.ndarray,
     n_frames: int,
@@ -227,7 +249,7 @@ def _advance(
     for r in range(n_rings):
         base[r + 1] = base[r] + ring_height[r] * n_frames
     return _recurrence(
-        jobs, turns, agents, dests, ring_rows, fetches, reader, n_frames, row_base, row_start, wait, position,
+        jobs, turns, agents, dests, ring_rows, shares, fetches, reader, n_frames, row_base, row_start, wait, position,
         n_written, n_released, np.zeros(n_stores, np.int64), np.zeros(n_stores, np.int64), base,
         np.empty(base[n_rings], np.int64), np.empty(base[n_rings], np.int64),
         np.empty(room, np.int64), np.empty(room, np.int64),
@@ -239,7 +261,7 @@ def _advance(
 @compiled
 def _last_rows(
     jobs: np.ndarray, turns: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
-    ring_height: np.ndarray, fetches: np.ndarray, reader: np.ndarray, n_frames: int,
+    ring_height: np.ndarray, shares: np.ndarray, fetches: np.ndarray, reader: np.ndarray, n_frames: int,
 ) -> np.ndarray:  # fmt: skip
     """int64 [n_frames]: the start of the last row of the output stream in every frame; empty if deadlocked."""
     n_jobs, n_agents, n_rings = jobs.shape[0], agents.shape[0], ring_rows.size
@@ -248,7 +270,7 @@ def _last_rows(
         row_base[j + 1] = row_base[j] + jobs[j, ROWS_OUT] * jobs[j, SLICES] * n_frames
     row_start = np.empty(row_base[n_jobs], np.int64)
     if not _advance(
-        jobs, turns, agents, dests, ring_rows, ring_height, fetches, reader, n_frames, row_base, row_start,
+        jobs, turns, agents, dests, ring_rows, ring_height, shares, fetches, reader, n_frames, row_base, row_start,
         np.zeros((n_jobs, n_frames, 4), np.int64), np.zeros((n_agents, 3), np.int64), np.zeros(n_rings, np.int64),
         np.zeros(n_rings, np.int64), np.zeros(1, np.int64),
     ):  # fmt: skip
@@ -265,8 +287,8 @@ def beat_cycles(program: Program, flat: Tables, n_frames: int) -> np.ndarray | N
     of `flat`, the tables of `program` (or with other `ring_rows`); None if it deadlocks."""
     assert n_frames >= 1, n_frames
     found = _last_rows(
-        flat.jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader,
-        n_frames,
+        flat.jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.shares, flat.fetches,
+        flat.reader, n_frames,
     )  # fmt: skip
     return found + last_beat(program) if found.size else None
 
@@ -295,8 +317,8 @@ def run_tables(program: Program, flat: Tables, n_frames: int) -> Schedule:
     n_released = np.zeros(flat.ring_rows.size, np.int64)
     reader_idle = np.zeros(1, np.int64)
     if not _advance(
-        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.fetches, flat.reader,
-        n_frames, row_base, row_start, wait, position, n_written, n_released, reader_idle,
+        jobs, flat.turns, flat.agents, flat.dests, flat.ring_rows, flat.ring_height, flat.shares, flat.fetches,
+        flat.reader, n_frames, row_base, row_start, wait, position, n_written, n_released, reader_idle,
     ):  # fmt: skip
         raise DeadlockError(
             f"row schedule of {n_frames} frame(s) deadlocks",
@@ -358,6 +380,12 @@ def _blocked(
             used = row - int(n_released[ring])
             if piece == 0 and used >= flat.ring_rows[ring]:
                 reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
+            other, ago, height, _ = flat.shares[ring].tolist()
+            left = (frame + 1 - ago) * height - int(n_released[other]) if other >= 0 else 0
+            if piece == 0 and y == 0 and left > 0:
+                reasons.append(
+                    f"output {names[ring]} waits for its memory until {names[other]} has released {left} row(s)"
+                )
         if not reasons:
             reasons.append("the weights of its slice are not read")
         lines.append(f"{agent_name(program, a, job)} frame {frame} row {y} waits: {'; '.join(reasons)}")

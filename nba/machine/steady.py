@@ -41,6 +41,9 @@ from nba.machine.recurrence import (
     ROOMS,
     ROW_CYCLES,
     ROWS_OUT,
+    SHARE_AGO,
+    SHARE_RING,
+    SHARE_WAIT,
     SLICES,
     SRC,
     STORE,
@@ -132,7 +135,7 @@ class Rate:
         """The graph with rings of ring_rows [n_rings] rows."""
         flat = self._flat
         rows = _event_graph(
-            flat.jobs, flat.turns, flat.agents, flat.dests, ring_rows, flat.ring_height, self.first_row
+            flat.jobs, flat.turns, flat.agents, flat.dests, ring_rows, flat.ring_height, flat.shares, self.first_row
         )  # fmt: skip
         return rows if not self._reader.size else np.concatenate((rows, self._reader), axis=1)
 
@@ -219,11 +222,11 @@ def _put_ring(
 @compiled
 def _event_graph(
     jobs: np.ndarray, turns: np.ndarray, agents: np.ndarray, dests: np.ndarray, ring_rows: np.ndarray,
-    ring_height: np.ndarray, first_row: np.ndarray,
+    ring_height: np.ndarray, shares: np.ndarray, first_row: np.ndarray,
 ) -> np.ndarray:  # fmt: skip
     """int64 [4, edges]: source row, target row, cycles, frames of every edge of the recurrence."""
     n_jobs = jobs.shape[0]
-    count = first_row[n_jobs] + ring_height.sum()
+    count = first_row[n_jobs] + ring_height.sum() + np.sum(shares[:, SHARE_RING] >= 0)
     for j in range(n_jobs):
         count += jobs[j, ROWS_OUT] * jobs[j, SLICES] * ((jobs[j, SRC] >= 0) + (jobs[j, RES] >= 0))
     edges = np.empty((4, count), np.int64)
@@ -250,6 +253,12 @@ def _event_graph(
             ring = jobs[j, SRC if port == 0 else RES]
             if ring >= 0:
                 n = _put_ring(edges, n, jobs, first_row, producer[ring], j, port, ring_height[ring], ring_rows[ring])
+                for other in range(ring_rows.size):
+                    if shares[other, SHARE_RING] == ring:
+                        release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1 + shares[other, SHARE_WAIT]
+                        last = first_row[j + 1] - 1
+                        _put(edges, n, last, first_row[producer[other]], release, shares[other, SHARE_AGO])
+                        n += 1
     assert n == count
     return edges
 

@@ -33,6 +33,8 @@ RESIDUAL_CYCLES = 9
 """From the end of a row's work, drain and sum over lanes until the row of its residual operand is seen released."""
 RELEASE_CYCLES = 1
 """From the end of a row (that of its last cycle) until the rows of its input are seen released."""
+SHARE_CYCLES = 1
+"""By how much later the last release of a frame is seen by the ring that has the memory next (nba_ring)."""
 READER_START_CYCLES = 3
 """From the first cycle of a batch until the reader of weights may decide its first fetch (nba_fetch)."""
 READER_CYCLES = 4

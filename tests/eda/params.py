@@ -20,6 +20,18 @@ SLICED_RINGS: tuple[Params, ...] = (
 """Rings whose jobs have slices: of both sides, once with a residual operand; of the reader; of the writer. The words
 are those of nba.machine.program: back by the map, and on by the words of a slice."""
 
+SHARED_RINGS: tuple[Params, ...] = (
+    {"SHARED": 1, "OWNS": 1, "MAP": 4, "HEIGHT": 4, "ROWS": 3, "ROW_WORDS": 2, "RING_WORDS": 6},
+    {"SHARED": 1, "MAP": 7, "HEIGHT": 3, "ROWS": 9, "ROW_WORDS": 2, "RING_WORDS": 18},
+    {"SHARED": 1, "MAP": 1, "HEIGHT": 1, "ROWS": 1, "ROW_WORDS": 2, "RING_WORDS": 2, "R_COUNT": 1},
+)
+"""Rings that have their memory in turns with others."""
+SHARED_EDGE: Params = {"BANKS": 1, "LANES": 1, "WLANES": 1, "DEPTH": 8, "N_RINGS": 4} | {
+    name: sum(value << 16 * i for i, value in enumerate(values))
+    for name, values in (("SHARE", (4, 0, 1, 3)), ("BASE", (0, 4, 0, 0)), ("MAP", (2, 2, 2, 2)))
+}
+"""An edge of four rings, three of which share memory."""
+
 LINT: dict[str, tuple[Params, ...]] = {
     "nba_skid": ({"W": 1}, {"W": 9}),
     "nba_fifo": ({"W": 1, "DEPTH": 2}, {"W": 8, "DEPTH": 5}, {"W": 33, "DEPTH": 16}),
@@ -55,6 +67,8 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"ROWS": 224, "ROW_WORDS": 56, "RING_WORDS": 12544, "BASE": 700, "INIT_WORDS": 12488, "STEP_WORDS": 112},
         {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 4, "STEP_WORDS": 4, "LAST_WORDS": 8, "HEIGHT": 1},
         *SLICED_RINGS,
+        *SHARED_RINGS,
+        SLICED_RINGS[0] | {"SHARED": 1},
         {"ROWS": 1, "MAP": 1, "W_SLICES": 255, "R_SLICES": 255, "ROW_WORDS": 255, "RING_WORDS": 255, "W_BACK": 1}
         | {"W_LAST": 1, "STEP_WORDS": 0, "LAST_WORDS": 0, "HEIGHT": 1},
     ),
@@ -227,7 +241,9 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"ROWS": 7, "ROW_WORDS": 6, "RING_WORDS": 42, "BASE": 3, "INIT_WORDS": 36, "STEP_WORDS": 12, "LAST_WORDS": 30},
         {"ROWS": 3, "ROW_WORDS": 4, "RING_WORDS": 12, "BASE": 5, "STEP_WORDS": 8, "LAST_WORDS": 4, "HEIGHT": 6},
         *SLICED_RINGS,
+        *SHARED_RINGS,
     ),
+    "nba_edge": (SHARED_EDGE,),
     "nba_slices": ({"ROWS": 3, "SLICES": 2}, {"ROWS": 4, "SLICES": 5}, {"ROWS": 1, "SLICES": 3}),
     "nba_walk": (
         {"PER_CHANNEL": 0, "PP": 1, "BANKS": 2, "DEGREE": 2},

@@ -42,7 +42,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     # One row too many is started: a row is overwritten before its release.
     _m("nba_ring", "in_use_q[CNT_W-1] || in_use_q < ROWS", "in_use_q[CNT_W-1] || in_use_q <= ROWS", 30, 0),
     # Signs: rows released before they are written.
-    _m("nba_ring", "free_q   <= in_use_q[CNT_W-1] || in_use_q <", "free_q   <= in_use_q <", None, 0),
+    _m("nba_ring", "(in_use_q[CNT_W-1] || in_use_q <", "(in_use_q <", None, 0),
     _m("nba_ring", "!ready_q[CNT_W-1] && ready_q >= need", "ready_q >= need", 1, 0),
     _m("nba_ring", "ready_q >= need", "ready_q > need", 52, 0),
     _m(
@@ -276,7 +276,7 @@ MUTANTS: tuple[CoreMutant, ...] = (
     _m("nba_ring", "held     = hold_pulse && hold_last;", "held     = hold_pulse;", SLICE_SEED + 11),
     _m("nba_ring", "released = release_pulse && release_last;", "released = release_pulse;", SLICE_SEED + 15),
     _m("nba_ring", "hold_last ? need[CNT_W-1:0] : MAP_C[CNT_W-1:0]", "need[CNT_W-1:0]", SLICE_SEED + 15, 3),
-    _m("nba_ring", " || !start_first;\n    avail_q", ";\n    avail_q", SLICE_SEED + 10, 3),
+    _m("nba_ring", " || !start_first);\n    avail_q", ");\n    avail_q", SLICE_SEED + 10, 3),
     # Pointers: the next frame begins where the next slice would, on either side; a slice where the next frame would;
     # the rows of residual operands are not counted, or counted when they are held; those of the producer when they
     # start.

@@ -37,7 +37,17 @@ from nba.machine.schedule import WAIT_REASONS, Schedule, schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
 from sim.run_sim import bench_tests
-from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_codes, random_pair, sliced, streamed
+from tests.strategies import (
+    NetworkLimits,
+    above_least,
+    cut,
+    own_columns,
+    random_codes,
+    random_pair,
+    shared,
+    sliced,
+    streamed,
+)
 
 FRAMES = 4
 MAX_CYCLES = 5000
@@ -69,6 +79,10 @@ operand, one in both jobs of a ring."""
 STREAM_SEED = 8_000_000
 """Seeds from here on are networks and engines of every kind above but row programs, with weights from external memory;
 two of three have slices, turns of a few rows or late ones besides, and every third chunks with columns of their own."""
+SHARE_SEED = 9_000_000
+"""Seeds from here on are networks and engines of every kind above but row programs, with rings that share memory; two
+of three have slices besides, one of them turns of a few rows, every fifth weights from external memory. The shared
+memory makes every second slower."""
 NEW_SEED = 1000
 """Seeds from here on, counted from WIDE_SEED where they are beyond it, have max pooling and unequal strides, and
 half of these multipliers made of adders."""
@@ -135,7 +149,7 @@ def with_slices(seed: int) -> Subject:
     rng = np.random.default_rng([7, seed])
     while True:
         try:
-            case = drawn(kind, rng, larger=True)
+            case = drawn(kind, rng, LIMITS[2])
             network = case.design.network
             accelerator = sliced(rng, network, case.design.accelerator)
             if not _worth(number, network, accelerator):
@@ -180,7 +194,7 @@ def with_streams(seed: int) -> Subject:
     rng = np.random.default_rng([8, seed])
     while True:
         try:
-            case = drawn(kind, rng, larger=True)
+            case = drawn(kind, rng, LIMITS[2])
             network = case.design.network
             accelerator = _with_memory(rng, number, network, case.design.accelerator)
             if accelerator.memory is None or check_accelerator(network, accelerator):
@@ -196,9 +210,42 @@ def with_streams(seed: int) -> Subject:
         return replace(case, seed=seed, design=design, program=program)
 
 
+def with_shares(seed: int) -> Subject:
+    """The pair of a seed from SHARE_SEED on."""
+    number = seed - SHARE_SEED
+    kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
+    rng = np.random.default_rng([9, seed])
+    while True:
+        try:
+            case = drawn(kind, rng, LIMITS[1])
+            network, accelerator = case.design.network, case.design.accelerator
+            if number % 3:
+                accelerator = sliced(rng, network, accelerator, 0.3)
+            if number % 3 == 2:
+                chunks = tuple([cut(rng, network, chunk, late=bool(number % 2)) for chunk in accelerator.chunks])
+                accelerator = replace(accelerator, chunks=chunks)
+            if number % 5 == 4:
+                accelerator = streamed(rng, network, accelerator)
+            alone, accelerator = accelerator, shared(rng, network, accelerator)
+            if accelerator == alone or check_accelerator(network, accelerator):
+                continue
+            program = lower(network, accelerator)
+            exact = schedule(program, FRAMES)
+            before = schedule(lower(network, alone), FRAMES)
+            if number % 2 and not (exact.output_cycle > before.output_cycle).any():
+                continue
+            cost = exact_cost((program,), get(PLATFORM))
+        except DeadlockError:
+            continue
+        design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+        return replace(case, seed=seed, design=design, program=program)
+
+
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
-    where there are row programs, slices or weights from external memory)."""
+    where there are row programs, slices, weights from external memory or shared memory)."""
+    if seed >= SHARE_SEED:
+        return with_shares(seed)
     if seed >= STREAM_SEED:
         return with_streams(seed)
     if seed >= SLICE_SEED:
@@ -210,9 +257,9 @@ def subject(seed: int) -> Subject:
     return drawn(seed, np.random.default_rng([2, earlier]))
 
 
-def drawn(seed: int, rng: np.random.Generator, *, larger: bool = False) -> Subject:
-    """A pair of the kind that `seed` stands for; larger: with more channels than usual."""
-    limits = LIMITS[2] if larger else LIMITS[(seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)) % len(LIMITS)]
+def drawn(seed: int, rng: np.random.Generator, limits: NetworkLimits | None = None) -> Subject:
+    """A pair of the kind that `seed` stands for; limits: sizes of its network, else those that are its turn."""
+    limits = limits or LIMITS[(seed - WIDE_SEED * max(0, seed // WIDE_SEED - 3)) % len(LIMITS)]
     every, wide = seed >= ADDER_SEED, WIDE_SEED <= seed < PACKED_SEED
     per_channel, columns = CHANNEL_SEED <= seed < ADDER_SEED, COLUMNS_SEED <= seed < CHANNEL_SEED
     narrow = PACKED_SEED <= seed < COLUMNS_SEED or (columns and seed % 3 == 2)

@@ -8,7 +8,16 @@ from pathlib import Path
 
 import pytest
 from runner import GateError, tool_env, yosys
-from template_pairs import CHANNEL_SEED, PACKED_SEED, SLICE_SEED, STREAM_SEED, WIDE_SEED, subject, write_bundle
+from template_pairs import (
+    CHANNEL_SEED,
+    PACKED_SEED,
+    SHARE_SEED,
+    SLICE_SEED,
+    STREAM_SEED,
+    WIDE_SEED,
+    subject,
+    write_bundle,
+)
 
 from nba.core.tools import run_tool
 from nba.emit.names import identifier
@@ -16,7 +25,7 @@ from nba.emit.names import identifier
 pytestmark = pytest.mark.eda
 
 SEEDS = (0, 3, 8, 9, 13, 26, WIDE_SEED, WIDE_SEED + 1, PACKED_SEED + 2, PACKED_SEED + 8, PACKED_SEED + 22)
-SEEDS += (CHANNEL_SEED, CHANNEL_SEED + 2, CHANNEL_SEED + 7, SLICE_SEED + 7, SLICE_SEED + 14)
+SEEDS += (CHANNEL_SEED, CHANNEL_SEED + 2, CHANNEL_SEED + 7, SLICE_SEED + 7, SLICE_SEED + 14, SHARE_SEED, SHARE_SEED + 4)
 SEEDS += (STREAM_SEED + 13, STREAM_SEED + 18, STREAM_SEED + 20, STREAM_SEED + 26)
 
 

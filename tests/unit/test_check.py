@@ -394,6 +394,13 @@ TALL = line(2, height=4095, channels=33)
 WIDE = line(1, channels=4095)
 SIX = line(2, height=4, channels=6)
 FIVE = line(2, height=4, channels=5)
+SKIPPING = line(2, height=4)
+SKIPPING = replace(
+    SKIPPING,
+    tensors=(*SKIPPING.tensors[:2], replace(SKIPPING.tensors[2], height=2)),
+    layers=(SKIPPING.layers[0], replace(SKIPPING.layers[1], stride_h=2)),
+)
+"""Its second layer reads every second row of four."""
 ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("columns", NETWORK, replace(ACCELERATOR, pp=17), "accelerator: pp is 17; legal: 1..16"),
     ("columns", NETWORK, replace(ACCELERATOR, pp=9, packing=2), "accelerator: pp times packing is 18; legal: up to 16"),
@@ -658,6 +665,25 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ("ring rows", NETWORK, with_ring(4, rows=32768), "ring 4 (tensor 3 -> host, main): rows is 32768"),
     ("ring lanes", NETWORK, with_ring(1, lane=15), "ring 1 (tensor 1 -> layer 1, main): lane is 15; legal: 0..14"),
     ("ring lanes", NETWORK, with_ring(1, lane=-1), "lane is -1"),
+    ("shared memory of rings", NETWORK, with_ring(1, share=64), "main): share is 64; legal: 0..63"),
+    (
+        "shared memory of rings",
+        NETWORK,
+        with_ring(0, share=1),
+        "ring 0 (tensor 0 -> layer 0, main): share 1 of an edge of the host; legal: 0, or a ring between two chunks",
+    ),
+    (
+        "shared memory of rings",
+        NETWORK,
+        with_ring(1, share=2),
+        "ring 1 (tensor 1 -> layer 1, main): no other ring of its edge has share 2; legal: 0, or two rings or more",
+    ),
+    (
+        "shared memory of rings",
+        SKIPPING,
+        in_rings(line_machine(SKIPPING, alternating=True), share=1),
+        "ring 1 (tensor 1 -> layer 1, main): shares memory, and its reader never reads row 3; legal: share 0, or a",
+    ),
     (
         "one write per edge",
         star(2)[0],

@@ -17,6 +17,8 @@ struct RingState {
   count_t released;
   int write_words;   // pointers relative to the ring, in words
   int read_words;
+  int row;           // of the frame that is written, whose number is `frames`
+  count_t frames;
 };
 
 struct ChunkState {
@@ -42,6 +44,8 @@ reset_rings_loop:
     state[i].released = 0;
     state[i].write_words = 0;
     state[i].read_words = rings[i].init_words;
+    state[i].row = 0;
+    state[i].frames = 0;
   }
 }
 
@@ -60,6 +64,16 @@ inline int release_rows(const Job &job, int y) {
   return after - (top > 0 ? top : 0);
 }
 
+// Whether a ring has its memory for the next row: a frame that shares it begins when the ring before has given all back.
+template <int N_RINGS>
+bool has_memory(const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS], int ring) {
+#pragma HLS INLINE
+  const int other = rings[ring].waits_for;
+  if (other < 0 || state[ring].row != 0) return true;
+  const count_t frames = state[ring].frames + 1 - rings[ring].frames_ago;
+  return state[other].frames == frames && state[other].row == 0 && state[other].released == state[other].written;
+}
+
 // Whether each of the rings `uses` (-1: none) has a free row, and where; later slices of a frame have theirs already.
 template <int USES, int N_RINGS>
 bool rooms(const Ring (&rings)[N_RINGS], const RingState (&state)[N_RINGS], const int uses[], bool later, int dst[]) {
@@ -70,7 +84,7 @@ rooms_loop:
 #pragma HLS UNROLL
     const int ring = uses[u];
     dst[u] = ring < 0 ? 0 : rings[ring].base + state[ring].write_words;
-    room = room && (later || ring < 0 || rows_held(state[ring]) < rings[ring].rows);
+    room = room && (later || ring < 0 || (rows_held(state[ring]) < rings[ring].rows && has_memory(rings, state, ring)));
   }
   return room;
 }
@@ -119,6 +133,11 @@ rows_written_loop:
     if (uses[u] >= 0) {
       RingState &ring = state[uses[u]];
       ring.written += whole ? 1 : 0;
+      ring.row += whole ? 1 : 0;
+      if (ring.row == rings[uses[u]].map_rows) {
+        ring.row = 0;
+        ++ring.frames;
+      }
       ring.write_words = rewind > 0 ? back(ring.write_words, rings[uses[u]].row_words, rewind * rings[uses[u]].row_words, rings[uses[u]].ring_words)
                                     : wrap(ring.write_words, rings[uses[u]].row_words, rings[uses[u]].ring_words);
     }

@@ -32,6 +32,9 @@ struct Ring {
   int init_words;       // first read pointer: the row at -pad_top
   int step_words;       // read pointer: from one output row to the next
   int last_step_words;  // read pointer: from the last output row to the next frame's first
+  int map_rows;         // rows of the tensor
+  int waits_for;        // ring that has the memory before this one, -1: it has memory of its own
+  int frames_ago;       // 1: that ring has it for the frame before, 0: for the same frame
 };
 
 // Everything a chunk needs to execute one layer. Written from nba/machine/layout.py by python -m benchmarks.render_layout.

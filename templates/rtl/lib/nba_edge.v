@@ -4,6 +4,8 @@
 // BANKS 1..16; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
 // (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
 // Tables hold 16 bits per ring, ring 0 low, see nba_ring.
+// SHARE: 1 + the ring that has a ring's memory before it, 0 where it has memory of its own; BASE is then the same for all
+// that share it. After reset it is the turn of the first of them, which waits for one of a later number, or for itself.
 // Ring numbers are 6 bits; a number that names no ring selects nothing. Word: lane 0 in the low bits.
 // Reset clears the tokens, not the data.
 `default_nettype none
@@ -30,7 +32,8 @@ module nba_edge #(
   parameter [N_RINGS*16-1:0] R_SLICES   = {N_RINGS{16'd1}},
   parameter [N_RINGS*16-1:0] R_ROWS     = {N_RINGS{16'd1}},
   parameter [N_RINGS*16-1:0] R_BACK     = {N_RINGS{16'd0}},
-  parameter [N_RINGS*16-1:0] R_COUNT    = {N_RINGS{16'd0}}
+  parameter [N_RINGS*16-1:0] R_COUNT    = {N_RINGS{16'd0}},
+  parameter [N_RINGS*16-1:0] SHARE      = {N_RINGS{16'd0}}
 ) (
   input  wire                      clk,
   input  wire                      rst,
@@ -70,6 +73,7 @@ module nba_edge #(
 
   wire [N_RINGS-1:0]    free;
   wire [N_RINGS-1:0]    avail;
+  wire [N_RINGS-1:0]    give;
   wire [N_RINGS*16-1:0] w_row;
   wire [N_RINGS*16-1:0] r_off;
   wire [N_RINGS*16-1:0] r_row;
@@ -81,7 +85,9 @@ module nba_edge #(
   genvar gi;
   generate
     for (gi = 0; gi < N_RINGS; gi = gi + 1) begin : g_ring
-      localparam [31:0] ID = gi;
+      localparam [31:0]  ID    = gi;
+      localparam [15:0]  FROM  = SHARE[gi*16 +: 16];
+      localparam integer GIVER = (FROM == 16'd0) ? gi : {16'd0, FROM} - 1;
       assign p_hit[gi] = p_ring == ID[5:0];
       assign w_hit[gi] = w_ring == ID[5:0];
       assign c_hit[gi] = c_ring == ID[5:0];
@@ -102,7 +108,9 @@ module nba_edge #(
         .R_SLICES  ({16'd0, R_SLICES[gi*16 +: 16]}),
         .R_ROWS    ({16'd0, R_ROWS[gi*16 +: 16]}),
         .R_BACK    ({16'd0, R_BACK[gi*16 +: 16]}),
-        .R_COUNT   ({16'd0, R_COUNT[gi*16 +: 16]})
+        .R_COUNT   ({16'd0, R_COUNT[gi*16 +: 16]}),
+        .SHARED    (FROM != 16'd0 ? 1 : 0),
+        .OWNS      (GIVER >= gi ? 1 : 0)
       ) u_ring (
         .clk          (clk),
         .rst          (rst),
@@ -120,7 +128,9 @@ module nba_edge #(
         .r_row_off    (r_off[gi*16 +: 16]),
         .r_row_addr   (r_row[gi*16 +: 16]),
         .release_pulse(r_release_pulse && r_release_ring == ID[5:0]),
-        .release_rows (r_release_rows)
+        .release_rows (r_release_rows),
+        .take_pulse   (give[GIVER]),
+        .give_pulse   (give[gi])
       );
     end
     for (gi = 0; gi < BANKS; gi = gi + 1) begin : g_bank
@@ -163,5 +173,28 @@ module nba_edge #(
   assign w_row_addr = w_row_sel;
   assign r_row_off  = r_off_sel;
   assign r_row_addr = r_row_sel;
+
+`ifdef FORMAL
+  // One ring at most of those that share memory, which have the same base, has it: that it turns to, or that holds rows.
+  // A ring gives on only what it has, and starts a frame only with its turn (nba_ring).
+  reg               f_init_q = 1'b1;
+  reg [N_RINGS-1:0] f_has_q;
+  always @(posedge clk) f_init_q <= 1'b0;
+  always @* if (f_init_q) assume (rst);
+  genvar gj;
+  generate
+    for (gi = 0; gi < N_RINGS; gi = gi + 1) begin : g_has
+      localparam [15:0]  FROM  = SHARE[gi*16 +: 16];
+      localparam integer GIVER = (FROM == 16'd0) ? gi : {16'd0, FROM} - 1;
+      always @(posedge clk) f_has_q[gi] <= (FROM != 16'd0) && (rst ? GIVER >= gi : give[GIVER] || (f_has_q[gi] && !give[gi]));
+      always @* if (!f_init_q) assume (!give[gi] || f_has_q[gi]);
+      for (gj = 0; gj < gi; gj = gj + 1) begin : g_one
+        if (BASE[gi*16 +: 16] == BASE[gj*16 +: 16] && SHARE[gj*16 +: 16] != 16'd0) begin : g_pair
+          always @* if (!f_init_q) assert (!(f_has_q[gi] && f_has_q[gj]));
+        end
+      end
+    end
+  endgenerate
+`endif
 endmodule
 `default_nettype wire

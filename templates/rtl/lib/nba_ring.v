@@ -12,6 +12,9 @@
 // computes of a slice. W_BACK, R_BACK [words]: as ROW_WORDS and LAST_WORDS, behind the last row of a slice that others
 // follow; W_LAST: behind that of the last slice, where there are several. R_COUNT: 1 if the read pointer moves with
 // release_pulse and has no rnext_last (residual operands), so that rows are counted; else with hold_pulse.
+// SHARED 1: the ring has its memory in turns with others, W_SLICES * MAP <= 1048575. A frame's first row then also needs
+// a turn, which take_pulse of another ring brings (OWNS 1: there is one after reset); it goes on with give_pulse, a
+// cycle behind the release of the frame's last row. Every row of a frame is read before its last one is released.
 // The producer never starts more than ROWS rows beyond the released ones. A consumer may release rows that it
 // skips before they are written (kernel smaller than stride), so both differences are signed.
 // Reset: all counters to 0, pointers to the start of the ring.
@@ -32,7 +35,9 @@ module nba_ring #(
   parameter integer R_SLICES   = 1,
   parameter integer R_ROWS     = 1,
   parameter integer R_BACK     = 0,
-  parameter integer R_COUNT    = 0
+  parameter integer R_COUNT    = 0,
+  parameter integer SHARED     = 0,
+  parameter integer OWNS       = 0
 ) (
   input  wire        clk,
   input  wire        rst,
@@ -52,7 +57,10 @@ module nba_ring #(
   output wire [15:0] r_row_off,
   output wire [15:0] r_row_addr,
   input  wire        release_pulse,
-  input  wire [15:0] release_rows
+  input  wire [15:0] release_rows,
+  // the memory, where others have it too
+  input  wire        take_pulse,
+  output wire        give_pulse
 );
   localparam [31:0] ROWS_C = ROWS;
   localparam [31:0] ROW_C  = ROW_WORDS;
@@ -153,6 +161,83 @@ module nba_ring #(
   wire released = release_pulse && release_last;
   wire [CNT_W-1:0] need_now = hold_last ? need[CNT_W-1:0] : MAP_C[CNT_W-1:0];
 
+  // Whose the memory is: a frame takes the turn with its first row and gives it on when all of its rows are released.
+  wire may_start;
+  generate
+    if (SHARED != 0) begin : g_shared
+      localparam [31:0]  FRAME = MAP * W_SLICES - 1;
+      localparam integer FRM_W = (FRAME > 0) ? $clog2(FRAME + 1) : 1;
+      localparam integer MAP_W = $clog2(MAP + 1);
+      reg             own_q;
+      reg             open_q;
+      reg [FRM_W-1:0] begun_q;
+      reg [MAP_W-1:0] freed_q;
+      wire            ends  = begun_q == FRAME[FRM_W-1:0];
+      wire            empty = freed_q == MAP_C[MAP_W-1:0];
+      always @(posedge clk) begin
+        own_q   <= take_pulse || (own_q && !(start_pulse && open_q));
+        freed_q <= (empty ? {MAP_W{1'b0}} : freed_q) + (released ? release_rows[MAP_W-1:0] : {MAP_W{1'b0}});
+        if (start_pulse) begin
+          open_q  <= ends;
+          begun_q <= ends ? {FRM_W{1'b0}} : begun_q + 1'b1;
+        end
+        if (rst) begin
+          own_q   <= OWNS != 0;
+          open_q  <= 1'b1;
+          begun_q <= {FRM_W{1'b0}};
+          freed_q <= {MAP_W{1'b0}};
+        end
+      end
+      assign may_start  = own_q || !open_q;
+      assign give_pulse = empty;
+`ifdef FORMAL
+      // A turn is given on when nothing of the frame is left, and once only. Rules: none is taken while there is one; the
+      // last rows of a frame are released when all of them are written. (Of producers without slices.)
+      reg             f_begun_q = 1'b0;
+      reg             f_alive_q;
+      reg [MAP_W-1:0] f_taken_q;
+      reg [MAP_W-1:0] f_written_q;
+      wire [15:0]     f_freed = {{(16-MAP_W){1'b0}}, freed_q};
+      wire [15:0]     f_taken = {{(16-MAP_W){1'b0}}, f_taken_q};
+      wire [15:0]     f_count = {{(16-CNT_W){in_use_q[CNT_W-1]}}, in_use_q};
+      always @(posedge clk) begin
+        f_begun_q   <= 1'b1;
+        f_alive_q   <= !rst && ((f_alive_q && !give_pulse) || (start_pulse && open_q));
+        f_taken_q   <= (rst || give_pulse) ? {MAP_W{1'b0}} : f_taken_q + {{(MAP_W-1){1'b0}}, taken};
+        f_written_q <= (rst || give_pulse) ? {MAP_W{1'b0}} : f_written_q + {{(MAP_W-1){1'b0}}, written};
+      end
+      always @* begin
+        if (f_begun_q) begin
+          assume (!take_pulse || (!own_q && !f_alive_q));
+          assume (!released || (f_alive_q && f_freed + release_rows <= MAP));
+          assume (!released || f_freed + release_rows < MAP || f_written_q == MAP_C[MAP_W-1:0]);
+          assume (!released || !empty);
+          assume (!written || f_written_q < f_taken_q);
+        end
+      end
+      if (W_SLICES == 1 && R_SLICES == 1) begin : g_turn
+        always @(posedge clk) begin
+          if (f_begun_q) begin
+            assert (!(own_q && f_alive_q));
+            assert (f_freed <= MAP && f_taken <= MAP && f_written_q <= f_taken_q);
+            assert (f_count == f_taken - f_freed);
+            if (!f_alive_q) assert (open_q && f_taken == 16'd0 && f_freed == 16'd0);
+            if (open_q) assert (begun_q == {FRM_W{1'b0}});
+            if (!open_q) assert (f_alive_q && begun_q == f_taken_q && f_taken < MAP && begun_q != {FRM_W{1'b0}});
+            if (open_q && f_alive_q) assert (f_taken == MAP);
+            if (f_freed == MAP) assert (f_written_q == MAP_C[MAP_W-1:0]);
+            if (give_pulse) assert (f_alive_q && open_q && in_use_q == {CNT_W{1'b0}});
+          end
+        end
+      end
+`endif
+    end else begin : g_own
+      wire unused_own = &{1'b0, take_pulse};
+      assign may_start  = 1'b1;
+      assign give_pulse = 1'b0;
+    end
+  endgenerate
+
   // Offsets wrap at the end of the ring: the sum with and without the ring's length, a bit wider so that nothing is
   // lost.
   wire             r_end  = (R_COUNT != 0) ? release_end : rnext_last;
@@ -169,7 +254,7 @@ module nba_ring #(
   always @(posedge clk) begin
     in_use_q <= in_use_q + {{(CNT_W-1){1'b0}}, taken} - (released ? release_rows[CNT_W-1:0] : {CNT_W{1'b0}});
     ready_q  <= ready_q + {{(CNT_W-1){1'b0}}, written} - (held ? hold_rows[CNT_W-1:0] : {CNT_W{1'b0}});
-    free_q   <= in_use_q[CNT_W-1] || in_use_q < ROWS_C[CNT_W-1:0] || !start_first;
+    free_q   <= may_start && (in_use_q[CNT_W-1] || in_use_q < ROWS_C[CNT_W-1:0] || !start_first);
     avail_q  <= !ready_q[CNT_W-1] && ready_q >= need_now;
     if (wnext_pulse) begin
       w_off_q  <= w_next;
@@ -182,7 +267,7 @@ module nba_ring #(
     if (rst) begin
       in_use_q <= {CNT_W{1'b0}};
       ready_q  <= {CNT_W{1'b0}};
-      free_q   <= 1'b1;
+      free_q   <= SHARED == 0 || OWNS != 0;
       avail_q  <= 1'b0;
       w_off_q  <= {OFF_W{1'b0}};
       w_addr_q <= BASE_C[ADR_W-1:0];
@@ -212,11 +297,13 @@ module nba_ring #(
   reg [15:0] f_live_q;
   reg [15:0] f_kept_q;
   reg        f_early_q;
+  reg        f_turn_q;
   always @(posedge clk) begin
     f_init_q  <= 1'b0;
     f_start_q <= start_pulse && !rst;
     f_hold_q  <= hold_pulse && !rst;
     f_early_q <= !start_first;
+    f_turn_q  <= may_start;
     f_need_q  <= need;
     f_live_q  <= f_live_q + {15'd0, taken} - {15'd0, written};
     f_kept_q  <= f_kept_q + (held ? hold_rows : 16'd0) - (released ? release_rows : 16'd0);
@@ -255,7 +342,7 @@ module nba_ring #(
       assert (w_row_addr == BASE_C[15:0] + w_off_q);
       assert (r_row_addr == BASE_C[15:0] + r_off_q);
       if ($past(!rst)) begin
-        assert (stat_free == ($past(f_in_use) < f_rows || f_early_q));
+        assert (stat_free == (f_turn_q && ($past(f_in_use) < f_rows || f_early_q)));
         assert (stat_avail == ($past(f_ready) >= $past(hold_last ? f_need : f_map)));
       end
     end

@@ -49,6 +49,7 @@ module nba_store #(
   wire [15:0] w_slot;
   wire [15:0] r_slot;
   wire [15:0] r_off;
+  wire        give;
   wire        done = s_valid && s_last;
   nba_ring #(
     .ROWS      (SLOTS),
@@ -76,7 +77,9 @@ module nba_store #(
     .r_row_off    (r_off),
     .r_row_addr   (r_slot),
     .release_pulse(release_pulse),
-    .release_rows (16'd1)
+    .release_rows (16'd1),
+    .take_pulse   (1'b0),
+    .give_pulse   (give)
   );
 
   // ---------------------------------------------------------------- write: a beat into its column, a cycle later
@@ -122,7 +125,7 @@ module nba_store #(
   reg [15:0] r_addr_q;
   always @(posedge clk) r_addr_q <= s_addr + (r_slot & {16{s_slot}});
   wire [AW-1:0] r_addr = r_addr_q[AW-1:0];
-  wire unused = &{1'b0, w_slot, r_off, r_addr_q, w_data_q};
+  wire unused = &{1'b0, w_slot, r_off, r_addr_q, w_data_q, give};
 
   wire [WIDTH-1:0] word;
   reg  [WIDTH-1:0] m_word_q;
