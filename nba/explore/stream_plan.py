@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from nba.explore.modulo import make_rings
-from nba.explore.shares import Life, life, ring_words, shared
+from nba.explore.overlays import Life, life, ring_words, sharing_rings
 from nba.explore.turns import Pace, Times, fetch_order, first_stage, rings_at, turns_at, virtual_times
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, WeightMemory
 from nba.ir.network import Network
@@ -252,4 +252,4 @@ def shares_of(
         one = life(network, times, use, ring_words(network, use, ring.rows, plan.pp, lanes))
         if one is not None:
             edges.setdefault(edge_of(ring, bare.place()), []).append(one)
-    return shared(list(edges.values()), times.ticks, apart)
+    return sharing_rings(list(edges.values()), times.ticks, apart)
