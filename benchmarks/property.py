@@ -32,7 +32,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "eda")]
 
-from benchmarks.figures_file import record  # noqa: E402
 from template_pairs import (  # noqa: E402
     ADDER_SEED,
     CHANNEL_SEED,
@@ -48,6 +47,8 @@ from template_pairs import (  # noqa: E402
     check,
     report,
 )
+
+from benchmarks.figures_file import record  # noqa: E402
 
 THOROUGH_EVERY = 5
 VERILATOR_EVERY = 25
