@@ -19,6 +19,7 @@ say() { echo "fresh: $*" >&2; }
 die() { say "$*"; exit 1; }
 [ "$(id -u)" = 0 ] || die "debootstrap and chroot need root"
 command -v debootstrap >/dev/null || die "debootstrap: not found; install it with: apt-get install debootstrap"
+[ -z "${FRESH_RECORD:-}" ] || [ -x "$top/.venv/bin/python" ] || die "FRESH_RECORD=1 needs .venv; run make setup first"
 [ -z "$(git -C "$top" status --porcelain)" ] || say "uncommitted changes are not part of the clone that is tested"
 
 commit=$(git -C "$top" rev-parse --short=12 HEAD)
