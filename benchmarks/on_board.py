@@ -41,7 +41,7 @@ from nba.ir.design import Design
 from nba.ir.network import Network, weights_digest
 from nba.learn.space.network import Architecture, blocks, skeleton
 from nba.machine.check import check_accelerator
-from nba.machine.program import Program, lower
+from nba.machine.program import lower
 from tests.strategies import random_weights
 
 COMMAND = "python -m benchmarks.on_board --record"
@@ -108,13 +108,6 @@ class _Reporter:
         self._done = done
 
 
-def streamed_bytes(program: Program) -> int:
-    """Bytes of weights that a design reads from external memory in a frame."""
-    if program.memory is None:
-        return 0
-    return sum(fetch.beats for fetch in program.fetches) * program.memory.bus_bits // 8
-
-
 def figures(name: str, case: Case, *, simulate: bool = True) -> dict[str, tuple[float, str]]:
     """Map and simulate a case; its figures with their units. Without simulation, cycles are those of the schedule."""
     platform = get(case.board)
@@ -133,7 +126,7 @@ def figures(name: str, case: Case, *, simulate: bool = True) -> dict[str, tuple[
         (batch,) = simulated(design, weights, MOST_FRAMES)
         interval = batch.simulated["batch_interval_cycles"]
     macs = sum(network.macs(i) for i in range(len(network.layers)))
-    traffic = streamed_bytes(lower(network, found.accelerator))
+    traffic = lower(network, found.accelerator).streamed_bytes
     what = (
         "bytes of weights from external memory"
         if traffic

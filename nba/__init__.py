@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from nba.emit.write import write_bundle as emit
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Effort, Mapped
+    from nba.explore.streaming import StreamEffort
     from nba.verify.inference import BatchCycles, Simulated, simulate
 
 __all__ = [
@@ -54,6 +55,7 @@ __all__ = [
     "Simulated",
     "Spec",
     "SpecError",
+    "StreamEffort",
     "ToolError",
     "__version__",
     "emit",
@@ -85,6 +87,12 @@ def _choose() -> ModuleType:
     return choose
 
 
+def _streaming() -> ModuleType:
+    from nba.explore import streaming
+
+    return streaming
+
+
 def _inference() -> ModuleType:
     from nba.verify import inference
 
@@ -92,8 +100,8 @@ def _inference() -> ModuleType:
 
 
 _HOMES = {
-    "Budgets": _budgets, "Effort": _choose, "Mapped": _choose, "BatchCycles": _inference, "Simulated": _inference,
-    "simulate": _inference,
+    "Budgets": _budgets, "Effort": _choose, "Mapped": _choose, "StreamEffort": _streaming, "BatchCycles": _inference,
+    "Simulated": _inference, "simulate": _inference,
 }  # fmt: skip
 """What loads the module of a name, where that is not nba.api."""
 

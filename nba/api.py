@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Effort, Mapped
+    from nba.explore.config import Placement
+    from nba.explore.streaming import StreamEffort
     from nba.flow.metrics_model import Metrics
     from nba.ir.accelerator import Accelerator
     from nba.learn.space.network import Architecture
@@ -143,31 +145,37 @@ def _folder(spec: Spec, build: Path | str | None) -> Path:
     return Path("build") / spec.name if build is None else Path(build)
 
 
+# Its arguments are the problem, how hard it is solved, and who is told.
 def map_network(
     network: Network, platform: Platform | str, budgets: Budgets, *, objective: Objective = "interval", seed: int = 0,
-    min_chunks: int = 2, max_chunks: int = 4, columns: tuple[int, ...] | None = None, effort: Effort | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    weights: Placement = "auto", memory_share: float = 1.0, memory_ports: int = 1, min_chunks: int = 2,
+    max_chunks: int = 4, columns: tuple[int, ...] | None = None, effort: Effort | None = None,
+    stream_effort: StreamEffort | None = None, progress: Callable[[int, int, str], None] | None = None,
 ) -> Mapped:  # fmt: skip
     """An accelerator for an integer network on a board, within hard budgets.
 
     platform: a board, its name, or the path of a board file. objective: what is made small: interval, latency, energy
-    or edp. The same arguments give the same accelerator. columns: how many columns of a map an engine may work on,
-    numbers of 1..16; None: 1, 2, 4 or 8. effort: how long to look. progress: called with (done, total, note) now and
-    then.
+    or edp. The same arguments give the same accelerator. weights, memory_share, memory_ports: where weights lie, as in
+    the section `accelerator` of a spec: on_chip, streamed, or auto, which is on_chip wherever a design with all weights
+    on chip meets the budgets. min_chunks, max_chunks, columns, effort: of designs with all weights on chip; columns:
+    how many columns of a map an engine may work on, numbers of 1..16; None: 1, 2, 4 or 8. effort: how long to look;
+    stream_effort: the same for designs that stream weights. progress: called with (done, total, note) now and then.
 
     The result holds the accelerator, its exact cost and, where the interval is the objective, what is proved about it.
-    Raises SpecError for an unknown board; InfeasibleError, which names the budget that cannot be met and the closest
-    design found.
+    Raises SpecError for an unknown board, or where weights cannot be streamed and shall be; pydantic's ValidationError
+    for a share or a number of ports out of range; InfeasibleError, which names the budget that cannot be met and the
+    closest design found.
     """
-    from nba.explore.choose import Effort, map_certified
-    from nba.machine.resources import searched_exactly
+    from nba.explore.config import WeightSource
+    from nba.explore.mapping import map_weights
 
     board = load_board(platform) if isinstance(platform, str) else platform
-    found = map_certified(
-        network, board, budgets, objective=objective, seed=seed, min_chunks=min_chunks, max_chunks=max_chunks,
-        columns=columns, effort=effort or Effort(), progress=progress,
+    source = WeightSource(weights=weights, memory_share=memory_share, memory_ports=memory_ports)
+    return map_weights(
+        network, board, budgets, source=source, objective=objective, seed=seed, min_chunks=min_chunks,
+        max_chunks=max_chunks, columns=columns, effort=effort, stream_effort=stream_effort,
+        progress=progress,
     )  # fmt: skip
-    return found if searched_exactly(network, board) else replace(found, certificate=None)
 
 
 def make_design(

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The sections `budgets` and `accelerator` of a spec: the hard limits of a design, and the numbers of chunks that are
-searched."""
+"""The sections `budgets` and `accelerator` of a spec: the hard limits of a design, the numbers of chunks that are
+searched, and where weights lie."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -44,10 +44,40 @@ class RunBudgets(ResourceBudgets):
 Columns = Annotated[int, Field(ge=1, le=MAX_BANKS, strict=True)]
 
 
-class ChunkLimits(Section):
-    """Bounds of the accelerators that are searched. Every network has layers of two kinds, with chunks of their own.
+Placement = Literal["on_chip", "streamed", "auto"]
+"""Where the weights of a design may lie."""
+
+
+class WeightSource(Section):
+    """The fields of the section `accelerator` that say where the weights of a design lie; `ChunkLimits` describes
+    them."""
+
+    weights: Placement = "auto"
+    memory_share: Rate = 1.0
+    memory_ports: Positive = 1
+
+    @model_validator(mode="after")
+    def _only_of_a_port(self) -> WeightSource:
+        if self.weights == "on_chip" and (self.memory_share != 1.0 or self.memory_ports != 1):
+            raise ValueError(
+                "memory_share and memory_ports belong to weights that may be streamed; leave them out, or give "
+                "`weights: auto` or `weights: streamed`"
+            )
+        return self
+
+
+class ChunkLimits(WeightSource):
+    """Bounds of the accelerators that are searched, and where their weights lie. Every network has layers of two kinds,
+    with chunks of their own.
 
     columns: columns of a map that an engine may work on at once, the numbers to choose from; None: 1, 2, 4 and 8.
+    min_chunks, max_chunks and columns hold for designs with all weights on chip; the mapper of streamed weights chooses
+    its own numbers.
+
+    weights: `on_chip`: all in the memories of the device; `streamed`: those of late layers in the external memory of
+    the board, from where they are read in every frame; `auto`: on chip, and streamed only where no design with all
+    weights on chip meets the budgets. memory_share: share of the bytes per cycle of the port that streamed weights may
+    take. memory_ports: ports of the board's memory that are taken side by side, as one of so many times the width.
     """
 
     min_chunks: Annotated[int, Field(ge=1, le=8, strict=True)] = 2

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from nba.explore.modulo import make_rings
-from nba.explore.shares import Life, life, ring_words, shared
+from nba.explore.overlays import Life, life, ring_words, sharing_rings
 from nba.explore.turns import Pace, Times, fetch_order, first_stage, rings_at, turns_at, virtual_times
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, WeightMemory
 from nba.ir.network import Network
@@ -22,6 +22,7 @@ from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import BUS_BITS, MAX_BEATS, MAX_SLICES
 from nba.machine.fetches import slice_beats
 from nba.machine.geometry import ceil_div, edge_of, input_word, tap_words
+from nba.machine.kernels import IN_LUTS, products
 from nba.machine.timing import OVERHEAD_CYCLES, drain_cycles, row_cycles, slot_cycles, work_cycles
 from nba.machine.windows import Use, uses_of
 
@@ -232,6 +233,14 @@ def bus_of(bits: int) -> int:
     return max((width for width in BUS_BITS if width <= bits), default=0)
 
 
+def product_place(network: Network, engine: Engine, jobs: Sequence[Job]) -> Place:
+    """Where an engine makes the products of its jobs. Those that are too narrow for a DSP block have no choice."""
+    layers = [network.layers[job.layer] for job in jobs]
+    act_bits, weight_bits = max(x.act_bits for x in layers), max(x.operator.operand_bits(x) for x in layers)
+    acc_bits = max(network.acc_bits(job.layer) for job in jobs)
+    return "dsp" if products(engine.mixes, act_bits, weight_bits, acc_bits, 1) == IN_LUTS else engine.products
+
+
 def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Accelerator:
     """The accelerator of a plan: programs in the order of virtual times, rings of what their serial execution holds,
     and the order in which weights are read. latency [cycles], burst [beats]: of the external memory."""
@@ -246,7 +255,7 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
     for engine, mine in zip(plan.engines, jobs, strict=True):
         chunk = Chunk(
             kind=engine_kind(engine.mixes), pm=engine.pm, pn=engine.pn, pq=engine.pq, columns=engine.columns,
-            requant=engine.requant, products=engine.products, jobs=tuple(mine),
+            requant=engine.requant, products=product_place(network, engine, mine), jobs=tuple(mine),
         )  # fmt: skip
         # Chunks that stream count their rounds alike: so the reader of weights serves them in the serial order.
         chunks.append(turns_at(times, chunk, common if any(job.streamed for job in mine) else None))
@@ -278,4 +287,4 @@ def shares_of(
         one = life(network, times, use, ring_words(network, use, ring.rows, plan.pp, lanes))
         if one is not None:
             edges.setdefault(edge_of(ring, bare.place()), []).append(one)
-    return shared(list(edges.values()), times.ticks, apart)
+    return sharing_rings(list(edges.values()), times.ticks, apart)

@@ -11,11 +11,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
+from math import ceil
 from math import log as natural_log
 
 import numpy as np
 
-from nba.boards import Platform
+from nba.boards import ExternalMemory, Platform
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Mapped
@@ -82,12 +84,26 @@ class Judged:
 
 def streaming_memory(platform: Platform, share: float = 1.0, ports: int = 1) -> WeightMemory | None:
     """The external memory of a board as a design reads weights from it: the widest legal port of at most `share` of the
-    bytes per cycle that `ports` of the board's ports move; None where the board has none."""
+    bytes per cycle of the design's clock that `ports` of the board's ports move; None where the board has none."""
     memory = platform.memory
     if memory is None:
         return None
-    bits = bus_of(int(8 * memory.bytes_per_cycle * min(ports, memory.ports) * share))
-    return WeightMemory(bus_bits=bits, latency=memory.latency_cycles, burst=BURST) if bits else None
+    bits = bus_of(int(8 * bytes_per_cycle(platform, min(ports, memory.ports)) * Fraction(str(share))))
+    latency = ceil(memory.latency_cycles * max(Fraction(1), 1 / _pace(platform, memory)))
+    return WeightMemory(bus_bits=bits, latency=latency, burst=BURST) if bits else None
+
+
+def bytes_per_cycle(platform: Platform, ports: int) -> Fraction:
+    """Bytes that so many ports of the board's external memory move in a cycle of the design's clock: those of the
+    board's figures, which are the width of the ports, or as many fewer as that clock is faster than theirs."""
+    memory = platform.memory
+    assert memory is not None
+    return memory.bytes_per_cycle * ports * min(Fraction(1), _pace(platform, memory))
+
+
+def _pace(platform: Platform, memory: ExternalMemory) -> Fraction:
+    """Cycles of the clock of the memory's figures in one of the design's."""
+    return Fraction(memory.at_clock_mhz) / Fraction(platform.clock_mhz)
 
 
 class Exact:
@@ -191,6 +207,11 @@ class _Told:
         if self.progress is not None:
             self.progress(min(self.done, self.total), self.total, note)
 
+    def finish(self) -> None:
+        """Nothing is left to do, whatever was not tried."""
+        if self.done < self.total:
+            self.step("done", self.total - self.done)
+
 
 START_UNIT = 100
 """Neighbours of a start plan that take as long as one that is judged by the exact rate."""
@@ -273,6 +294,7 @@ def map_streamed(
     told = _Told(progress, total)
     plans = start_plans(network, rough, budgets, effort, seed, told.step)
     found = annealed(exact, plans, effort, seed, lambda _, best: told.step(f"{best.interval:,} cycles"))
+    told.finish()
     if not found:
         raise InfeasibleError(f"network {network.name!r}: no engines within the budgets execute it")
     best = min(found, key=lambda j: (not j.fits, j.value))

@@ -38,8 +38,14 @@ def budgets_of(spec: Spec) -> Budgets:
     return Budgets.of(spec.budgets, platform_of(spec).clock_mhz)
 
 
+def has_modes(spec: Spec) -> bool:
+    """Whether the hardware switches between bitwidths."""
+    return spec.switchable is not None and spec.switchable.hardware_bits is None
+
+
 def check_limits(spec: Spec) -> None:
-    """Raise SpecError for budgets that the platform itself does not have, or that no design can meet."""
+    """Raise SpecError for budgets that the platform itself does not have, or that no design can meet, and for weights
+    that cannot lie where they are wanted."""
     platform, budgets = platform_of(spec), spec.budgets
     device = (
         ("dsp", budgets.dsp, platform.dsp),
@@ -69,5 +75,19 @@ def check_limits(spec: Spec) -> None:
             f"budgets.latency_us: {budgets.latency_us:.12g}, but a cycle of {platform.name} takes "
             f"{1 / platform.clock_mhz:g} us; give more than that"
         )
+    problems += _weight_problems(spec, platform)
     if problems:
         raise SpecError("\n".join(problems))
+
+
+def _weight_problems(spec: Spec, platform: Platform) -> tuple[str, ...]:
+    """Why weights cannot lie where the spec wants them."""
+    from nba.explore.mapping import memory_problems, streaming_problems
+
+    found = memory_problems(spec.accelerator, platform)
+    if spec.accelerator.weights != "streamed":
+        return found
+    return (
+        *found,
+        *streaming_problems(platform, budgets_of(spec), objective=spec.objective, switches=has_modes(spec)),
+    )

@@ -218,6 +218,20 @@ def _bitwidths(metrics: Metrics) -> list[Line]:
     return lines
 
 
+def _weights(metrics: Metrics) -> list[Line]:
+    """Where weights come from."""
+    if "memory" not in metrics:
+        return []
+    memory = metrics["memory"]
+    if memory is None:
+        return [Line(label="weights", value="on chip")]
+    cycles = memory["bytes_per_frame"] // memory["bytes_per_cycle"]
+    text = f"{memory['bytes_per_frame']:,} bytes per frame from external memory, a port of "
+    text += f"{memory['bytes_per_cycle']} bytes per cycle ({cycles:,} cycles per frame; assumed: "
+    text += f"{memory['latency_cycles']:,} cycles of latency), {memory['slots']} slots in every store"
+    return [Line(label="weights", value=text)]
+
+
 def _models(metrics: Metrics) -> list[Line]:
     """Rows of the estimate of LUTs and of the energy model, each with its nature."""
     lines = []
@@ -294,6 +308,7 @@ def _table(metrics: Metrics) -> tuple[Line, ...]:
     if latency is not None and clock:
         text = f"{latency / clock:,.1f} us {clock_text(clock)}, {latency:,} cycles"
         lines.append(_bounded("latency", text, latency / clock, _dig(metrics, "budgets.latency_us"), ",.6g us"))
+    lines.extend(_weights(metrics))
     lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
     lines.extend(_models(metrics))
     broken = [Line(label="verification", value=text, holds=False) for text in metrics.get("verify_failures") or ()]

@@ -85,12 +85,25 @@ class BudgetLimits(TypedDict, total=False):
 
 @_exact
 class Proof(TypedDict):
-    """What the exact search proves of the interval."""
+    """What is proved of the interval."""
 
     lower_bound_cycles: int
     interval_cycles: int
     optimal: bool
     note: str
+
+
+@_exact
+class MemoryFigures(TypedDict):
+    """What a design reads of the board's external memory: bytes of weights in a frame, through a port of so many bytes
+    per cycle, whose data begin so many cycles after an address. slots: slices of weights that a chunk has room for.
+    share: of the bytes per cycle of the board's memory that streamed weights may take."""
+
+    bytes_per_frame: int
+    bytes_per_cycle: int
+    latency_cycles: int
+    slots: int
+    share: float
 
 
 @_exact
@@ -301,6 +314,7 @@ class Metrics(TypedDict, total=False):
     steady_interval_cycles: float
     first_output_latency_cycles: int
     certificate: Proof | None
+    memory: MemoryFigures | None
     fps: float
     bit_exact: dict[str, BitExact]
     verify_failures: list[str]

@@ -336,6 +336,13 @@ class Program:
         """Columns of a beat of the input stream."""
         return stream_columns(self.banks)
 
+    @property
+    def streamed_bytes(self) -> int:
+        """Bytes of weights that the design reads from external memory in a frame."""
+        if self.memory is None:
+            return 0
+        return sum(fetch.beats for fetch in self.fetches) * self.memory.bus_bits // 8
+
 
 def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
     """Smallest legal ring for one use of a tensor."""

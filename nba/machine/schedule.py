@@ -110,6 +110,7 @@ def _job_row(chunk: ChunkProgram, job: JobProgram, first_ring: list[int]) -> tup
     )  # fmt: skip
 
 
+# One table behind the other: every line is a field of it.
 def tables(program: Program) -> Tables:
     """Flatten `program` for the compiled recurrence."""
     first_ring, n_rings = [], 0

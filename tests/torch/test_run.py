@@ -151,7 +151,7 @@ def test_impossible_budgets(tmp_path: Path, budget: str, named: str) -> None:
     """Said before anything is learned, with the closest design; no folder is left behind."""
     old = "dsp: 40" if budget.startswith("dsp") else "bram: 20"
     # A header so wide that no memory of the smallest network is small enough for LUTs alone.
-    wide = SPEC.replace("head_channels: 16", "head_channels: 512") + "accelerator: {max_chunks: 2}\n"
+    wide = SPEC.replace("head_channels: 16", "head_channels: 512") + "accelerator: {max_chunks: 2, weights: on_chip}\n"
     (tmp_path / "spec.yaml").write_text(wide.replace(old, budget))
     done = nba("run", "spec.yaml", "-o", "build", cwd=tmp_path)
     assert done.returncode == 2

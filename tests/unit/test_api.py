@@ -150,7 +150,7 @@ def test_from_a_network_to_a_bundle(tmp_path: Path) -> None:
 def test_map_network_names_the_budget() -> None:
     network = tiny_design()[0].network
     with pytest.raises(nba.InfeasibleError, match=r"budgets\.dsp: 1\b"):
-        nba.map_network(network, "zc706", nba.Budgets(dsp=1, bram=300), effort=LITTLE)
+        nba.map_network(network, "zc706", nba.Budgets(dsp=1, bram=300), weights="on_chip", effort=LITTLE)
     with pytest.raises(nba.SpecError, match="platform: 'zc7006' is not known"):
         nba.map_network(network, "zc7006", nba.Budgets(dsp=1, bram=1))
 

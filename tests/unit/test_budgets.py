@@ -209,7 +209,12 @@ def test_a_feasible_space_needs_no_exact_search() -> None:
         asked: list[bool] = []
 
         def tried(
-            network: object, spec: object, effort: Effort, refused: bool = refused, to: list[bool] = asked
+            network: object,
+            spec: object,
+            effort: Effort,
+            little: object = None,
+            refused: bool = refused,
+            to: list[bool] = asked,
         ) -> None:
             to.append(effort.exact)
             if refused and not effort.exact:

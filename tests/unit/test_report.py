@@ -349,6 +349,14 @@ def test_streamed_weights_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert design.id[:12] in text
     assert "reader of weights" in page.text
     assert "wait: weights" in page.text
+    assert program.memory is not None
+    beats = sum(fetch.beats for fetch in program.fetches)
+    busy = f"{100 * beats / float(steady_interval(program)):.1f}\N{NO-BREAK SPACE}%"
+    *_, memory, _ = page.tables["chunks"]
+    assert memory[1:] == [[number(4 * beats), "4", busy, "4,000", str(program.memory.slots)]]
+    streams = [job for chunk in program.chunks for job in chunk.jobs if job.streamed]
+    cells = [row[8] for row in page.body("chunks", 1) if row[8].startswith("streamed")]
+    assert cells == [f"streamed: {job.slices} x {number(job.slice_words)}" for job in streams]
 
 
 def test_same_inputs_same_bytes(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError
 from nba.emit.predicted import predicted_cycles, recurrence_tables
-from nba.explore.shares import Life, shared
+from nba.explore.overlays import Life, sharing_rings
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.network import Layer, Network, Tensor
 from nba.machine import recurrence
@@ -217,10 +217,14 @@ def test_lives_that_never_meet_share() -> None:
         Life(use=(5, 5, "main"), words=30, begin=(45, 4), end=(90, 5)),
         Life(use=(7, 7, "main"), words=99, begin=(50, 6), end=(151, 7)),
     ]
-    assert shared([lives], 100, 0) == {(3, 3, "main"): 1, (5, 5, "main"): 1}
-    assert shared([lives], 100, 6) == {(1, 1, "main"): 1, (5, 5, "main"): 1}
-    assert shared([lives], 100, 26) == {}
-    assert shared([lives[:3]], 100, 4) == {(3, 3, "main"): 1, (5, 5, "main"): 1}
+    both = {(3, 3, "main"): 1, (5, 5, "main"): 1}
+    assert sharing_rings([lives], 100, 0) == both
+    assert sharing_rings([lives], 100, 6) == {(1, 1, "main"): 1, (5, 5, "main"): 1}
+    assert sharing_rings([lives], 100, 26) == {}
+    assert sharing_rings([lives[:3]], 100, 4) == both
     # The frame after begins while the last is read.
-    assert shared([[lives[1], replace(lives[2], end=(116, 5))]], 100, 0) == {}
-    assert shared([[lives[1], replace(lives[2], end=(115, 1))]], 100, 0) == {(3, 3, "main"): 1, (5, 5, "main"): 1}
+    assert sharing_rings([[lives[1], replace(lives[2], end=(116, 5))]], 100, 0) == {}
+    assert sharing_rings([[lives[1], replace(lives[2], end=(115, 1))]], 100, 0) == {
+        (3, 3, "main"): 1,
+        (5, 5, "main"): 1,
+    }

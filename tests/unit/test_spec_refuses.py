@@ -48,6 +48,38 @@ FOLDER = "dataset: {name: folder, image_size: 8, path: images}"
             "bram: 32.5, clock_mhz: 1000",
             f"budgets.clock_mhz: 1000, but {SEVEN_SERIES.clock_mhz:g} MHz are supported on 7-series (an estimate: ",
         ),
+        (
+            "platform: pynq-z2",
+            "platform: generic-xc7\naccelerator: {weights: streamed}",
+            "accelerator.weights: streamed, but generic-xc7 has no external memory of 4 bytes per cycle or more; "
+            "legal: a board that has one (section `memory` of a board file, docs/boards.md), or weights: on_chip",
+        ),
+        (
+            "platform:",
+            "accelerator: {weights: streamed}\nprecision: switchable\nswitchable: {bitwidths: [4, 8]}\nplatform:",
+            "accelerator.weights: streamed, but the hardware switches between bitwidths, and the weights of several "
+            "modes stay on chip; legal: one bitwidth in switchable.hardware_bits, or weights: on_chip",
+        ),
+        (
+            "platform:",
+            "accelerator: {weights: streamed}\nobjective: energy\nplatform:",
+            "accelerator.weights: streamed, but objective is energy, and its mapper minimises the interval; legal: ",
+        ),
+        (
+            "bram: 32.5}",
+            "bram: 32.5, power_w: 0.5}\naccelerator: {weights: streamed}",
+            "accelerator.weights: streamed, but its mapper does not search by budgets.power_w: 0.5; legal: budgets ",
+        ),
+        (
+            "platform:",
+            "accelerator: {memory_ports: 3}\nplatform:",
+            "accelerator.memory_ports: 3, but the external memory of pynq-z2 has 2; give at most that",
+        ),
+        (
+            "platform:",
+            "accelerator: {weights: on_chip, memory_share: 0.5}\nplatform:",
+            "accelerator: memory_share and memory_ports belong to weights that may be streamed; leave them out, or",
+        ),
         ("dataset: {name: digits}", FOLDER, "images: no such folder; give the folder that holds the images"),
         (
             "dataset: {name: digits}",

@@ -19,7 +19,7 @@ from nba.explore.modulo import make_rings
 from nba.explore.stream_bound import lower_bound, streaming_cycles
 from nba.explore.stream_plan import Costs, bus_of, reader_words
 from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start
-from nba.explore.streaming import StreamEffort, map_streamed, streaming_memory
+from nba.explore.streaming import StreamEffort, bytes_per_cycle, map_streamed, streaming_memory
 from nba.explore.turns import (
     Pace,
     fetch_order,
@@ -146,11 +146,24 @@ def test_the_port_is_that_of_the_board() -> None:
     half = streaming_memory(zc706, 0.5)
     assert half is not None
     assert half.bus_bits == 128
-    both = streaming_memory(get("pynq-z2"), ports=2)
+    assert streaming_memory(zc706, 0.5, 9) == half
+    both = streaming_memory(get("zcu102"), ports=2)
     assert both is not None
-    assert both.bus_bits == 128
+    assert both.bus_bits == 256
     assert streaming_memory(get("generic-xc7")) is None
     assert bus_of(31) == 0
+
+
+def test_the_port_moves_as_much_in_a_second_at_a_faster_clock() -> None:
+    """8 bytes per cycle and 60 cycles at 100 MHz are 5 and 96 at 160 MHz; a slower clock makes a port no wider."""
+    board = get("pynq-z2")
+    assert (board.clock_mhz, bytes_per_cycle(board, 1), bytes_per_cycle(board, 2)) == (160.0, 5, 10)
+    assert streaming_memory(board) == WeightMemory(bus_bits=32, latency=96, burst=16)
+    assert streaming_memory(board, ports=2) == WeightMemory(bus_bits=64, latency=96, burst=16)
+    for clock in (100.0, 50.0):
+        slow = replace(board, clock_mhz=clock)
+        assert streaming_memory(slow) == WeightMemory(bus_bits=64, latency=60, burst=16)
+    assert streaming_memory(replace(board, clock_mhz=100.5)) == WeightMemory(bus_bits=32, latency=61, burst=16)
 
 
 def tight(network: Network, dsp: int, bram: float) -> Budgets:
@@ -176,11 +189,22 @@ def test_maps_within_budgets_and_streams() -> None:
     program = lower(network, found.accelerator)
     assert found.cost == exact_cost((program,), platform)
     assert program.fetches
-    assert told[-1][0] <= told[-1][1]
+    assert told[-1][0] == told[-1][1]
     assert found.certificate is not None
     assert found.certificate.lower_bound_cycles <= found.cost.interval_cycles
     again = map_streamed(network, platform, budgets, memory=memory, effort=QUICK)
     assert again == found
+
+
+def test_progress_ends_whole_whatever_was_not_tried() -> None:
+    """Once, at the end; here there are fewer plans than the effort would keep."""
+    told: list[tuple[int, int]] = []
+    map_streamed(
+        small(), get("pynq-z2"), tight(small(), 64, 40), memory=WeightMemory(bus_bits=64, latency=60),
+        effort=StreamEffort(sift_steps=100, start_steps=100, starts=1, rounds=((50, 2), (1, 5))),
+        progress=lambda done, total, _: told.append((done, total)),
+    )  # fmt: skip
+    assert [n for n, (done, total) in enumerate(told) if done == total] == [len(told) - 1]
 
 
 def test_budgets_that_nothing_meets_are_named() -> None:
@@ -188,6 +212,20 @@ def test_budgets_that_nothing_meets_are_named() -> None:
         map_streamed(
             small(), get("pynq-z2"), tight(small(), 64, 1), memory=WeightMemory(bus_bits=64, latency=60), effort=QUICK
         )
+
+
+@pytest.mark.parametrize("seed", [21, 22, 38, 39, *range(100, 106)])
+def test_designs_of_random_networks_are_legal(seed: int) -> None:
+    """Of all operators and widths, narrow products among them."""
+    rng = np.random.default_rng([seed, 4242])
+    network, _ = random_network(rng)
+    whole = tuple(replace(layer, weight_bits=layer.weight_store_bits) for layer in network.layers)
+    network = replace(network, layers=whole)
+    budgets, memory = Budgets(dsp=220, bram=140, lut=53_200), WeightMemory(bus_bits=64, latency=60)
+    effort = StreamEffort(sift_steps=100, start_steps=100, starts=1, rounds=((2, 8), (1, 8)))
+    found = map_streamed(network, get("pynq-z2"), budgets, memory=memory, effort=effort)
+    assert check_accelerator(network, found.accelerator) == ()
+    assert found.cost == exact_cost((lower(network, found.accelerator),), get("pynq-z2"))
 
 
 def test_start_plans_are_legal() -> None:

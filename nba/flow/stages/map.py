@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 from nba.core.version import __version__
 from nba.flow import places
 from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
-from nba.flow.limits import BOARDS, budgets_of, check_limits, platform_of
+from nba.flow.limits import BOARDS, budgets_of, check_limits, has_modes, platform_of
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
 from nba.ir.network import weights_digest
@@ -24,7 +24,16 @@ if TYPE_CHECKING:
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Mapped
     from nba.explore.exact import Certificate
-    from nba.flow.metrics_model import BudgetLimits, ClockFigures, EventFigures, Metrics, ModeCost, Proof, RoutedFigure
+    from nba.flow.metrics_model import (
+        BudgetLimits,
+        ClockFigures,
+        EventFigures,
+        MemoryFigures,
+        Metrics,
+        ModeCost,
+        Proof,
+        RoutedFigure,
+    )
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network, Weights
     from nba.machine.program import Program
@@ -37,7 +46,7 @@ NUMERIC_PACKAGES = ("numpy", "torch")
 def run(context: Context) -> None:
     """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
     spec, train = context.spec, context.of(places.TRAIN)
-    design, weights, certificate = _all_bitwidths(context) if _has_modes(spec) else _one_network(context)
+    design, weights, certificate = _all_bitwidths(context) if has_modes(spec) else _one_network(context)
     network, *modes = (replace(network, name=spec.name) for network in design.networks)
     design = replace(design, network=network, modes=tuple(modes), board=platform_of(spec).described)
     save_design(design, weights, context.folder)
@@ -68,6 +77,7 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
         "steady_interval_cycles": float(interval),
         "first_output_latency_cycles": cost.first_output_latency_cycles,
         "certificate": None if certificate is None else proof(certificate),
+        "memory": memory_figures(program, spec.accelerator.memory_share),
         "fps": float(design.clock_mhz * 1_000_000 / interval),
         "resources": {
             "predicted": {"dsp": cost.dsp, "bram": cost.bram},
@@ -96,11 +106,6 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
             "nature": platform.energy.nature,
         },
     }
-
-
-def _has_modes(spec: Spec) -> bool:
-    """Whether the hardware switches between bitwidths."""
-    return spec.switchable is not None and spec.switchable.hardware_bits is None
 
 
 def _promised(context: Context, design: Design) -> Metrics:
@@ -158,14 +163,14 @@ def _versions() -> tuple[tuple[str, str], ...]:
 
 
 def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
-    from nba.explore.choose import map_certified
-    from nba.machine.resources import searched_exactly
+    from nba.explore.mapping import map_weights
 
-    spec, platform = context.spec, platform_of(context.spec)
-    found = map_certified(
+    spec = context.spec
+    return map_weights(
         network,
-        platform,
+        platform_of(spec),
         budgets,
+        source=spec.accelerator,
         objective=spec.objective,
         seed=spec.seed,
         start=searched_accelerator(context),
@@ -174,7 +179,6 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
         columns=spec.accelerator.columns,
         progress=_Steps(context.progress),
     )
-    return found if searched_exactly(network, platform) else replace(found, certificate=None)
 
 
 def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
@@ -235,6 +239,18 @@ def proof(found: Certificate) -> Proof:
     return {
         "lower_bound_cycles": found.lower_bound_cycles, "interval_cycles": found.interval_cycles,
         "optimal": found.optimal, "note": found.note,
+    }  # fmt: skip
+
+
+def memory_figures(program: Program, share: float) -> MemoryFigures | None:
+    """Where the design reads weights from, and how fast, as it stands in the metrics; None where all are on chip.
+    share: of the bytes per cycle of the board's memory that it may take."""
+    memory = program.memory
+    if memory is None:
+        return None
+    return {
+        "bytes_per_frame": program.streamed_bytes, "bytes_per_cycle": memory.bus_bits // 8,
+        "latency_cycles": memory.latency, "slots": memory.slots, "share": share,
     }  # fmt: skip
 
 

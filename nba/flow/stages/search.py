@@ -17,6 +17,7 @@ from nba.flow.stage import Context, Stage
 if TYPE_CHECKING:
     from nba.explore.choose import Effort
     from nba.explore.search import AcceleratorSearch
+    from nba.explore.streaming import StreamEffort
     from nba.ir.accelerator import Accelerator
     from nba.ir.network import Network
     from nba.learn.space.network import Architecture, Macro
@@ -132,32 +133,37 @@ def fits(space: Macro, spec: Spec) -> None:
     """Raise InfeasibleError, before any learning, if not even the smallest network of the space meets the budgets."""
     from nba.core.errors import InfeasibleError
     from nba.explore.choose import Effort
+    from nba.explore.streaming import StreamEffort
     from nba.learn.space.network import skeleton
 
     network = skeleton(smallest(space))
     quick = Effort(scout_steps=60, climb_steps=60, finalists=2, reorder_steps=0, refine_steps=20, exact=False)
+    little = StreamEffort(sift_steps=1000, start_steps=2000, starts=1, rounds=((2, 50), (1, 150)))
     try:
-        mapped(network, spec, quick)
+        mapped(network, spec, quick, little)
     except InfeasibleError:
         # The exact search, which takes most of the time, may find what the others do not.
         mapped(network, spec, replace(quick, exact=True))
 
 
-def mapped(network: Network, spec: Spec, effort: Effort) -> Accelerator:
-    """An accelerator for `network` within the spec's budgets. Raises InfeasibleError if none is found."""
-    from nba.explore.choose import find_accelerator
+def mapped(network: Network, spec: Spec, effort: Effort, stream_effort: StreamEffort | None = None) -> Accelerator:
+    """An accelerator for `network` within the spec's budgets. stream_effort: None is the default. Raises
+    InfeasibleError if none is found."""
+    from nba.explore.mapping import map_weights
 
-    return find_accelerator(
+    return map_weights(
         network,
         platform_of(spec),
         budgets_of(spec),
+        source=spec.accelerator,
         objective=spec.objective,
         seed=spec.seed,
         min_chunks=spec.accelerator.min_chunks,
         max_chunks=spec.accelerator.max_chunks,
         columns=spec.accelerator.columns,
         effort=effort,
-    )[0]
+        stream_effort=stream_effort,
+    ).accelerator
 
 
 STAGE = Stage(

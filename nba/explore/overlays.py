@@ -50,7 +50,7 @@ def follows(first: Life, second: Life, apart: int) -> bool:
     return (first.end[0] + apart, first.end[1]) < second.begin
 
 
-def shared(edges: Sequence[Sequence[Life]], ticks: int, apart: int) -> Mapping[Use, int]:
+def sharing_rings(edges: Sequence[Sequence[Life]], ticks: int, apart: int) -> Mapping[Use, int]:
     """`Ring.share` of rings that share memory, by the edges' rings in their order. ticks: of a frame; apart: between
     the end of one ring and the beginning of the next, at least.
 
