@@ -17,7 +17,7 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.explore.budgets import Budgets
-from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words, window_loads, window_of
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words, seams, window_loads, window_of
 from nba.explore.stream_sizes import PlanSizes
 from nba.explore.turns import Pace, rings_at, virtual_times
 from nba.ir.network import Network
@@ -41,6 +41,8 @@ CHARGE = 4.0
 """Part of the load that is charged for each part by which a budget is exceeded."""
 FIRM = 0.03
 """Part of it that is charged where the DSP blocks of a plan exceed the budget at all."""
+APART = 4
+"""Thousandths of a frame between rings that share memory, at first."""
 WISH = 0.002
 """Part of it that is charged for the use of all of a budget: of equally fast plans, smaller ones come first."""
 SLOWED = (0.004, 0.04)
@@ -68,13 +70,15 @@ def columns_tried(network: Network, most: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineCounts:
-    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on."""
+    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on. windowed: whether
+    layers before the cut follow each other by the heights of their maps."""
 
     pp: int
     front: int
     front_other: int
     late: int
     late_other: int
+    windowed: bool = False
 
 
 class Rough:
@@ -202,11 +206,24 @@ def first_plan(costs: Costs, shape: EngineCounts, budgets: Budgets) -> StreamPla
             mine = [len(engines) - 1]
         owner.append(mine[turn.get((mixes, late), 0) % len(mine)])
         turn[mixes, late] = turn.get((mixes, late), 0) + 1
-    return without_idle(
-        StreamPlan(
-            pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
-        )
+    plan = StreamPlan(
+        pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
     )
+    if shape.windowed:
+        plan = replace(plan, windows=windows_by_height(network, cut), apart=APART)
+    return without_idle(plan)
+
+
+def windows_by_height(network: Network, cut: int) -> tuple[int, ...]:
+    """Windows that begin where maps become lower for the first time."""
+    found, least = [], network.tensors[0].height
+    for i in seams(network):
+        height = network.source(network.layers[i]).height
+        if i < cut and height * 2 <= least:
+            found.append(i)
+            least = height
+    # What the first layers make of the largest maps is alive longest: one window for both heights.
+    return tuple(found[1:])
 
 
 def narrow_layers(network: Network) -> tuple[int, ...]:

@@ -189,7 +189,10 @@ def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[
         pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
     other = min(others, 1 if small else 2)
     return tuple(
-        EngineCounts(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        EngineCounts(
+            pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1), windowed=windowed
+        )
+        for windowed in (False, True)
         for front, late in pairs
     )
 
