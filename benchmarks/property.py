@@ -48,6 +48,8 @@ from template_pairs import (  # noqa: E402
     report,
 )
 
+from benchmarks.figures_file import record  # noqa: E402
+
 THOROUGH_EVERY = 5
 VERILATOR_EVERY = 25
 KIND_EVERY = 10
@@ -57,6 +59,7 @@ KINDS = {
 }  # fmt: skip
 """Where a pair of another kind stands among KIND_EVERY, and the first seed of that kind."""
 LOG = ROOT / "build" / "property.jsonl"
+COMMAND = "python benchmarks/property.py --record"
 
 
 def run_pair(seed: int, simulator: str, thorough: bool) -> Outcome:
@@ -144,6 +147,7 @@ def main() -> int:
     parser.add_argument("--log", type=Path, default=LOG, help="finished pairs (default build/property.jsonl)")
     parser.add_argument("--seed", type=int, help="run this pair alone")
     parser.add_argument("--thorough", action="store_true", help="with --seed: also stalls, resets, batches")
+    parser.add_argument("--record", action="store_true", help="put the counts into benchmarks/figures.json")
     args = parser.parse_args()
     if args.pairs < 1 or args.jobs < 1:
         parser.error("--pairs and --jobs must be at least 1")
@@ -170,7 +174,11 @@ def main() -> int:
         if count % 10 == 0 or count == len(todo):
             print(f"{count}/{len(todo)} pairs, {elapsed:.0f} s, {left:.0f} s left", flush=True)
     print(table(outcomes, time.perf_counter() - begin))
-    return int(any(outcome.failure for outcome in outcomes))
+    failed = sum(bool(outcome.failure) for outcome in outcomes)
+    if args.record:
+        record("property.pairs", len(outcomes), "pairs of a network and a design", COMMAND)
+        record("property.differences", failed, "pairs with a differing code or cycle", COMMAND)
+    return int(failed > 0)
 
 
 if __name__ == "__main__":
