@@ -8,23 +8,23 @@ time, and the weights of those that mix channels come from external memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import pairwise
 
 from nba.explore.modulo import make_rings
-from nba.explore.overlays import Life, life, ring_words, sharing_rings
-from nba.explore.turns import Pace, Times, fetch_order, first_stage, rings_at, turns_at, virtual_times
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, WeightMemory
+from nba.explore.overlays import shares_of
+from nba.explore.turns import Pace, fetch_order, first_stage, rings_at, turns_at, virtual_times
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, WeightMemory
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import BUS_BITS, MAX_BEATS, MAX_SLICES
 from nba.machine.fetches import slice_beats
-from nba.machine.geometry import ceil_div, edge_of, input_word, tap_words
+from nba.machine.geometry import ceil_div, input_word, tap_words
 from nba.machine.kernels import IN_LUTS, products
 from nba.machine.timing import OVERHEAD_CYCLES, drain_cycles, row_cycles, slot_cycles, work_cycles
-from nba.machine.windows import Use, uses_of
+from nba.machine.windows import uses_of
 
 SLACK_UNIT = 8
 """Slacks are counted in parts of a row."""
@@ -268,23 +268,5 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
     rows = rings_at(network, times)
     for place, more in plan.spare:
         rows[costs.uses[place]] += more
-    shares = shares_of(costs, plan, bare, times, rows) if plan.apart is not None else None
+    shares = None if plan.apart is None else shares_of(network, bare, times, rows, plan.apart * times.ticks // 1000)
     return replace(bare, rings=make_rings(network, bare, rows, shares))
-
-
-def shares_of(
-    costs: Costs, plan: StreamPlan, bare: Accelerator, times: Times, rows: Mapping[Use, int]
-) -> Mapping[Use, int]:
-    """Which rings of `rows` share memory in the accelerator of a plan (`Ring.share`)."""
-    network, apart = costs.network, (plan.apart or 0) * times.ticks // 1000
-    edges: dict[tuple[int, int, Port, int], list[Life]] = {}
-    for ring in make_rings(network, bare, dict(rows)):
-        if ring.tensor == 0 or ring.consumer == HOST:
-            continue
-        use = ring.tensor, ring.consumer, ring.port
-        reader = plan.engines[plan.owner[ring.consumer]]
-        lanes = reader.word if ring.port == "main" else reader.pq
-        one = life(network, times, use, ring_words(network, use, ring.rows, plan.pp, lanes))
-        if one is not None:
-            edges.setdefault(edge_of(ring, bare.place()), []).append(one)
-    return sharing_rings(list(edges.values()), times.ticks, apart)

@@ -164,12 +164,12 @@ class PlanSizes:
             parts[group] = parts.get(group, 0) + words
             _, _, _, count = found.get(key, (0, 0, 0, 0))
             found[key] = lanes, write, 0, count + 1
-        for key, parts in depths.items():
-            lanes, write, _, count = found[key]
+        for place, parts in depths.items():
+            lanes, write, _, count = found[place]
             sizes = sorted(parts.values(), reverse=True)
             # Of rings that share memory, two windows' lie side by side where one begins before the other ends.
             depth = sum(sizes[:2]) if plan.apart is not None and plan.windows else sum(sizes)
-            found[key] = lanes, write, depth, count
+            found[place] = lanes, write, depth, count
         return found
 
     def _chunk_logic(self, pp: int, engine: Engine, acc: int, residual: bool, jobs: int, edges: int) -> int:

@@ -168,6 +168,12 @@ class Rough:
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
 
+    def fits(self, plan: StreamPlan) -> bool:
+        """Whether the estimates are within the budgets of a plan of which anything is known."""
+        used = self.sizes.of(plan, self.rows(plan.cut, plan.windows))
+        limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
+        return all(limit is None or have <= limit for have, limit in zip(used, limits, strict=True))
+
     def _slowed(self, plan: StreamPlan) -> float:
         """What is charged for layers on engines of the other side of the cut, where this side has engines of their
         kind."""
