@@ -8,10 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from nba.explore.modulo import make_rings
 from nba.explore.turns import Times
-from nba.ir.accelerator import HOST
+from nba.ir.accelerator import HOST, Accelerator, Port
 from nba.ir.network import Network
-from nba.machine.geometry import bank_columns, ceil_div
+from nba.machine.geometry import bank_columns, ceil_div, edge_of, reader_word
 from nba.machine.windows import Use, window
 
 
@@ -75,3 +76,21 @@ def sharing_rings(edges: Sequence[Sequence[Life]], ticks: int, apart: int) -> Ma
         for number, group in enumerate([g for g in groups if len(g) > 1], start=1):
             found.update((ring.use, number) for ring in group)
     return found
+
+
+def shares_of(
+    network: Network, bare: Accelerator, times: Times, rows: Mapping[Use, int], apart: int
+) -> Mapping[Use, int]:
+    """`Ring.share` of the rings of `rows` that share memory in `bare`, whose own rings do not matter, if its chunks
+    keep to the order of `times`. apart: ticks between two of them at least."""
+    place = bare.place()
+    edges: dict[tuple[int, int, Port, int], list[Life]] = {}
+    for ring in make_rings(network, bare, dict(rows)):
+        if ring.tensor == 0 or ring.consumer == HOST:
+            continue
+        reader = bare.chunks[place[ring.consumer]]
+        use = ring.tensor, ring.consumer, ring.port
+        one = life(network, times, use, ring_words(network, use, ring.rows, bare.banks, reader_word(reader, ring.port)))
+        if one is not None:
+            edges.setdefault(edge_of(ring, place), []).append(one)
+    return sharing_rings(list(edges.values()), times.ticks, apart)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nba.explore.stream_plan import Costs, StreamPlan, reader_words
+from nba.explore.stream_plan import Costs, StreamPlan, reader_words, seams
 from nba.explore.stream_start import changed_start
 
 STEPS = (-16, -8, -4, -2, -1, 1, 2, 4, 8, 16)
@@ -31,6 +31,8 @@ def changed_plan(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: n
         return _all_slacks(plan, rng)
     if draw < 0.2:
         return replace(plan, apart=APARTS[int(rng.integers(len(APARTS)))])
+    if draw < 0.21 and plan.windows:
+        return _windows(costs, plan, rng)
     if draw < 0.22:
         return replace(plan, slots=int(np.clip(plan.slots + rng.choice((-1, 1)), 2, MOST_SLOTS)))
     if draw < 0.25:
@@ -40,6 +42,18 @@ def changed_plan(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: n
     for _ in range(int(rng.choice((1, 1, 2, 3)))):
         plan = _slack(costs, plan, critical, rng)
     return plan
+
+
+def _windows(costs: Costs, plan: StreamPlan, rng: np.random.Generator) -> StreamPlan:
+    """A window that begins elsewhere, one more, or one less."""
+    free = [i for i in seams(costs.network) if i < plan.cut and i not in plan.windows]
+    windows = list(plan.windows)
+    draw = rng.random()
+    if draw < 0.75:
+        del windows[int(rng.integers(len(windows)))]
+    if draw > 0.25 and free:
+        windows.append(free[int(rng.integers(len(free)))])
+    return replace(plan, windows=tuple(sorted(windows)))
 
 
 def _layer(plan: StreamPlan, critical: Sequence[int], rng: np.random.Generator) -> int:

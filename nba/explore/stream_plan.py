@@ -8,22 +8,23 @@ time, and the weights of those that mix channels come from external memory.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise
 
 from nba.explore.modulo import make_rings
-from nba.explore.overlays import Life, life, ring_words, sharing_rings
-from nba.explore.turns import Pace, Times, fetch_order, first_stage, rings_at, turns_at, virtual_times
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, WeightMemory
+from nba.explore.overlays import shares_of
+from nba.explore.turns import Pace, fetch_order, first_stage, rings_at, turns_at, virtual_times
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, WeightMemory
 from nba.ir.network import Network
 from nba.ir.operators import engine_kind
 from nba.machine.accelerator_rules import BUS_BITS, MAX_BEATS, MAX_SLICES
 from nba.machine.fetches import slice_beats
-from nba.machine.geometry import ceil_div, edge_of, input_word, tap_words
+from nba.machine.geometry import ceil_div, input_word, tap_words
 from nba.machine.kernels import IN_LUTS, products
 from nba.machine.timing import OVERHEAD_CYCLES, drain_cycles, row_cycles, slot_cycles, work_cycles
-from nba.machine.windows import Use, uses_of
+from nba.machine.windows import uses_of
 
 SLACK_UNIT = 8
 """Slacks are counted in parts of a row."""
@@ -56,7 +57,9 @@ class StreamPlan:
     pieces[i]: slices of layer i (0: row by row). slack[i]: in parts of a row (SLACK_UNIT). pace: cycles that a frame is
     taken to have, of which each layer from the cut on gets its work. slots: slices that a chunk has room for. spare:
     rows that rings have beyond those of a serial execution, (place in the order of uses, rows). apart: thousandths of a
-    frame for which shared memory is empty between two rings; None: every ring has memory of its own."""
+    frame for which shared memory is empty between two rings; None: every ring has memory of its own. windows: the first
+    layers of all windows but the first; the layers before the cut follow each other window by window, and within one
+    row by row."""
 
     pp: int
     engines: tuple[Engine, ...]
@@ -68,6 +71,7 @@ class StreamPlan:
     slots: int = 2
     spare: tuple[tuple[int, int], ...] = ()
     apart: int | None = None
+    windows: tuple[int, ...] = ()
 
 
 class Costs:
@@ -177,16 +181,47 @@ def lanes_fit(costs: Costs, engines: Sequence[Engine], owner: Sequence[int]) -> 
     return True
 
 
+def seams(network: Network) -> tuple[int, ...]:
+    """Layers before which one tensor alone is read by all that follow, their input: where windows may begin."""
+    uses = uses_of(network)
+    return tuple(
+        i
+        for i in range(1, len(network.layers))
+        if all(tensor >= i or consumer < i for tensor, consumer, _ in uses if consumer != HOST)
+    )
+
+
+def window_of(windows: Sequence[int], layer: int) -> int:
+    """The first layer of the window that a layer is in."""
+    return max(w for w in (0, *windows) if w <= layer)
+
+
+def window_loads(costs: Costs, plan: StreamPlan) -> dict[int, int]:
+    """First layer of a window -> cycles of its busiest engine."""
+    found = {}
+    for first, end in pairwise((0, *plan.windows, plan.cut)):
+        loads = [0] * len(plan.engines)
+        for i in range(first, end):
+            loads[plan.owner[i]] += sum(costs.load(i, plan.pp, plan.engines[plan.owner[i]], 0))
+        found[first] = max(loads)
+    return found
+
+
 def paces(costs: Costs, plan: StreamPlan) -> tuple[Pace, ...]:
     """How the layers of a plan move over the frame."""
     found = []
+    loads = window_loads(costs, plan) if plan.windows else {}
+    spans = {first: min(Fraction(1), Fraction(load, plan.pace)) for first, load in loads.items()}
     for i, (k, pieces, slack) in enumerate(zip(plan.owner, plan.pieces, plan.slack, strict=True)):
         work, turns = costs.load(i, plan.pp, plan.engines[k], pieces)
         times = pieces or costs.network.result(i).height
         lasts = min(Fraction(1), Fraction(work // times + LATENCY, plan.pace))
         wait = Fraction(slack, SLACK_UNIT)
         if i < plan.cut:
-            found.append(Pace(slack=wait, slices=pieces, lasts=lasts))
+            first = window_of(plan.windows, i)
+            after = window_of(plan.windows, i - 1) if i == first > 0 else None
+            span = spans.get(first, Fraction(1))
+            found.append(Pace(slack=wait, slices=pieces, lasts=lasts, duration=span, after=after))
             continue
         duration = min(Fraction(1), Fraction(work + turns, plan.pace))
         found.append(Pace(slack=wait, slices=pieces, duration=duration, chain=k, lasts=lasts))
@@ -233,23 +268,5 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
     rows = rings_at(network, times)
     for place, more in plan.spare:
         rows[costs.uses[place]] += more
-    shares = shares_of(costs, plan, bare, times, rows) if plan.apart is not None else None
+    shares = None if plan.apart is None else shares_of(network, bare, times, rows, plan.apart * times.ticks // 1000)
     return replace(bare, rings=make_rings(network, bare, rows, shares))
-
-
-def shares_of(
-    costs: Costs, plan: StreamPlan, bare: Accelerator, times: Times, rows: Mapping[Use, int]
-) -> Mapping[Use, int]:
-    """Which rings of `rows` share memory in the accelerator of a plan (`Ring.share`)."""
-    network, apart = costs.network, (plan.apart or 0) * times.ticks // 1000
-    edges: dict[tuple[int, int, Port, int], list[Life]] = {}
-    for ring in make_rings(network, bare, dict(rows)):
-        if ring.tensor == 0 or ring.consumer == HOST:
-            continue
-        use = ring.tensor, ring.consumer, ring.port
-        reader = plan.engines[plan.owner[ring.consumer]]
-        lanes = reader.word if ring.port == "main" else reader.pq
-        one = life(network, times, use, ring_words(network, use, ring.rows, plan.pp, lanes))
-        if one is not None:
-            edges.setdefault(edge_of(ring, bare.place()), []).append(one)
-    return sharing_rings(list(edges.values()), times.ticks, apart)

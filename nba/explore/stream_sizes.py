@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from nba.boards import Platform
-from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, words_walked
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, window_of, words_walked
 from nba.ir.accelerator import HOST
 from nba.ir.network import MULT_BITS
 from nba.machine.accelerator_rules import MAX_WORDS
@@ -146,6 +146,7 @@ class PlanSizes:
     def _edges(self, plan: StreamPlan, rows: dict[Use, int]) -> dict[tuple[int, int, str], tuple[int, int, int, int]]:
         """Per buffer (producer, consumer, port): lanes, lanes written at once, words of a bank, rings."""
         network, found = self.costs.network, dict[tuple[int, int, str], tuple[int, int, int, int]]()
+        depths: dict[tuple[int, int, str], dict[int, int]] = {}
         for tensor, consumer, port in self.costs.uses:
             source = network.tensors[tensor]
             k = HOST if consumer == HOST else plan.owner[consumer]
@@ -156,8 +157,19 @@ class PlanSizes:
             words = rows[tensor, consumer, port] * bank_columns(source.width, plan.pp, stride)
             words *= ceil_div(source.channels, lanes)
             key = (HOST if tensor == 0 else plan.owner[tensor - 1], k, port)
-            _, _, depth, count = found.get(key, (0, 0, 0, 0))
-            found[key] = lanes, write, depth + words, count + 1
+            group = tensor
+            if tensor and plan.apart is not None and plan.windows:
+                group = window_of(plan.windows, tensor - 1) if tensor <= plan.cut else tensor
+            parts = depths.setdefault(key, {})
+            parts[group] = parts.get(group, 0) + words
+            _, _, _, count = found.get(key, (0, 0, 0, 0))
+            found[key] = lanes, write, 0, count + 1
+        for place, parts in depths.items():
+            lanes, write, _, count = found[place]
+            sizes = sorted(parts.values(), reverse=True)
+            # Of rings that share memory, two windows' lie side by side where one begins before the other ends.
+            depth = sum(sizes[:2]) if plan.apart is not None and plan.windows else sum(sizes)
+            found[place] = lanes, write, depth, count
         return found
 
     def _chunk_logic(self, pp: int, engine: Engine, acc: int, residual: bool, jobs: int, edges: int) -> int:

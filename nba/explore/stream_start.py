@@ -17,7 +17,7 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.explore.budgets import Budgets
-from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words
+from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words, seams, window_loads, window_of
 from nba.explore.stream_sizes import PlanSizes
 from nba.explore.turns import Pace, rings_at, virtual_times
 from nba.ir.network import Network
@@ -41,6 +41,8 @@ CHARGE = 4.0
 """Part of the load that is charged for each part by which a budget is exceeded."""
 FIRM = 0.03
 """Part of it that is charged where the DSP blocks of a plan exceed the budget at all."""
+APART = 4
+"""Thousandths of a frame between rings that share memory, at first."""
 WISH = 0.002
 """Part of it that is charged for the use of all of a budget: of equally fast plans, smaller ones come first."""
 SLOWED = (0.004, 0.04)
@@ -68,13 +70,15 @@ def columns_tried(network: Network, most: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineCounts:
-    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on."""
+    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on. windowed: whether
+    layers before the cut follow each other by the heights of their maps."""
 
     pp: int
     front: int
     front_other: int
     late: int
     late_other: int
+    windowed: bool = False
 
 
 class Rough:
@@ -83,27 +87,36 @@ class Rough:
     def __init__(self, costs: Costs, platform: Platform, budgets: Budgets):
         self.costs, self.budgets = costs, budgets
         self.sizes = PlanSizes(costs, platform)
-        self._rows: dict[int, dict[Use, int]] = {}
+        self._rows: dict[tuple[int, tuple[int, ...]], dict[Use, int]] = {}
         self._work: dict[tuple[int, Engine], list[int]] = {}
         self.heights = [costs.network.result(i).height for i in range(len(costs.network.layers))]
 
-    def rows(self, cut: int) -> dict[Use, int]:
+    def rows(self, cut: int, windows: tuple[int, ...]) -> dict[Use, int]:
         """Rows of rings by typical paces."""
-        found = self._rows.get(cut)
+        found = self._rows.get((cut, windows))
         if found is None:
-            found = self._rows[cut] = rings_at(self.costs.network, virtual_times(self.costs.network, self._paces(cut)))
+            times = virtual_times(self.costs.network, self._paces(cut, windows))
+            found = self._rows[cut, windows] = rings_at(self.costs.network, times)
         return found
 
-    def _paces(self, cut: int) -> list[Pace]:
+    def _paces(self, cut: int, windows: tuple[int, ...]) -> list[Pace]:
         network = self.costs.network
-        total = sum(network.macs(i) for i in range(cut, len(network.layers)) if self.costs.streams(i, cut))
+        n = len(network.layers)
+        total = sum(network.macs(i) for i in range(0 if windows else cut, n) if network.layers[i].operator.mixes)
         found = []
-        for i in range(len(network.layers)):
+        for i in range(n):
             pieces = 4 if self.costs.streams(i, cut) else 0
-            share = Fraction(1) if i < cut else Fraction(max(1, network.macs(i)), max(total, network.macs(i), 1))
-            found.append(
-                Pace(slack=ROUGH_SLACK, slices=pieces, duration=share, chain=None if i < cut else int(pieces > 0))
-            )
+            share, after = Fraction(1), None
+            if i >= cut:
+                share = Fraction(max(1, network.macs(i)), max(total, network.macs(i), 1))
+            elif windows:
+                first = window_of(windows, i)
+                end = min((w for w in windows if w > i), default=cut)
+                work = sum(network.macs(j) for j in range(first, end) if network.layers[j].operator.mixes)
+                share = min(Fraction(1), Fraction(max(1, work), max(1, total)))
+                after = window_of(windows, i - 1) if i == first > 0 else None
+            chain = None if i < cut else int(pieces > 0)
+            found.append(Pace(slack=ROUGH_SLACK, slices=pieces, duration=share, chain=chain, after=after))
         return found
 
     def work(self, pp: int, engine: Engine) -> list[int]:
@@ -131,20 +144,35 @@ class Rough:
                 beats += self.costs.beats(i, engine, pieces) + READER_CYCLES * pieces
         return [*found, beats]
 
+    def serial(self, plan: StreamPlan) -> int:
+        """Cycles of a frame whose windows, and then all layers from the cut on, follow each other."""
+        late = [0] * len(plan.engines)
+        for i in range(plan.cut, len(plan.owner)):
+            late[plan.owner[i]] += self.work(plan.pp, plan.engines[plan.owner[i]])[i]
+        return sum(window_loads(self.costs, plan).values()) + max(late)
+
     def score(self, plan: StreamPlan, ceiling: float = float("inf")) -> float:
         """What is minimised: about the cycles of a frame. Not known exactly where it is above `ceiling`."""
         loads = self.loads(plan)
+        if plan.windows:
+            loads.append(self.serial(plan))
         top = max(loads)
         value = top * sum((load / top) ** POWER for load in loads) ** (1 / POWER)
         value *= 1 + self._slowed(plan)
         if value > ceiling:
             return value
-        used = self.sizes.of(plan, self.rows(plan.cut))
+        used = self.sizes.of(plan, self.rows(plan.cut, plan.windows))
         limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
         parts = [have / max(limit, 0.5) for have, limit in zip(used, limits, strict=True) if limit is not None]
         # DSP blocks are counted exactly: a plan that has too many is none.
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
+
+    def fits(self, plan: StreamPlan) -> bool:
+        """Whether the estimates are within the budgets of a plan of which anything is known."""
+        used = self.sizes.of(plan, self.rows(plan.cut, plan.windows))
+        limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
+        return all(limit is None or have <= limit for have, limit in zip(used, limits, strict=True))
 
     def _slowed(self, plan: StreamPlan) -> float:
         """What is charged for layers on engines of the other side of the cut, where this side has engines of their
@@ -184,11 +212,24 @@ def first_plan(costs: Costs, shape: EngineCounts, budgets: Budgets) -> StreamPla
             mine = [len(engines) - 1]
         owner.append(mine[turn.get((mixes, late), 0) % len(mine)])
         turn[mixes, late] = turn.get((mixes, late), 0) + 1
-    return without_idle(
-        StreamPlan(
-            pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
-        )
+    plan = StreamPlan(
+        pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
     )
+    if shape.windowed:
+        plan = replace(plan, windows=windows_by_height(network, cut), apart=APART)
+    return without_idle(plan)
+
+
+def windows_by_height(network: Network, cut: int) -> tuple[int, ...]:
+    """Windows that begin where maps become lower for the first time."""
+    found, least = [], network.tensors[0].height
+    for i in seams(network):
+        height = network.source(network.layers[i]).height
+        if i < cut and height * 2 <= least:
+            found.append(i)
+            least = height
+    # What the first layers make of the largest maps is alive longest: one window for both heights.
+    return tuple(found[1:])
 
 
 def narrow_layers(network: Network) -> tuple[int, ...]:
@@ -240,7 +281,7 @@ def changed_start(plan: StreamPlan, network: Network, rng: np.random.Generator) 
         return replace(plan, engines=tuple(engines))
     if draw < 0.5:
         step = int(rng.choice((-3, -2, -1, 1, 2, 3)))
-        cut = int(np.clip(plan.cut + step, 1, len(owner)))
+        cut = int(np.clip(plan.cut + step, 1 + max(plan.windows, default=0), len(owner)))
         for i in range(min(cut, plan.cut), max(cut, plan.cut)):
             _move(owner, engines, network, i, i >= cut, rng)
         return replace(plan, cut=cut, owner=tuple(owner))

@@ -180,7 +180,9 @@ def anneal(
     return best
 
 
-def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[EngineCounts, ...]:
+def shapes(
+    network: Network, pp: int, budgets: Budgets, streams: bool, windowed: bool = False
+) -> tuple[EngineCounts, ...]:
     """The numbers of engines that are tried."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
@@ -189,7 +191,9 @@ def shapes(network: Network, pp: int, budgets: Budgets, streams: bool) -> tuple[
         pairs = ((1, 0), (2, 0)) if small else ((2, 0), (3, 0), (4, 0))
     other = min(others, 1 if small else 2)
     return tuple(
-        EngineCounts(pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1))
+        EngineCounts(
+            pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1), windowed=windowed
+        )
         for front, late in pairs
     )
 
@@ -222,13 +226,18 @@ def start_plans(
 ) -> list[StreamPlan]:
     """Start plans, the best by loads and estimates first."""
     streams = rough.costs.bus_bits > 0
-    every = [s for pp in columns_tried(network, effort.columns) for s in shapes(network, pp, budgets, streams)]
-    sifted = []
-    for n, shape in enumerate(every):
-        first = first_plan(rough.costs, shape, budgets)
-        value, plan = search_start(rough, first, effort.sift_steps, np.random.default_rng([seed, 1, n]))
-        sifted.append((value, n, plan))
-        told(f"engines: {value:,.0f}", effort.sift_steps // START_UNIT)
+    every: list[EngineCounts] = []
+    sifted: list[tuple[float, int, StreamPlan]] = []
+    for windowed in (False, True):
+        if any(rough.fits(plan) for _, _, plan in sifted):
+            break  # rings of layers that take the whole frame have room
+        for pp in columns_tried(network, effort.columns):
+            every += shapes(network, pp, budgets, streams, windowed)
+        for n in range(len(sifted), len(every)):
+            first = first_plan(rough.costs, every[n], budgets)
+            value, plan = search_start(rough, first, effort.sift_steps, np.random.default_rng([seed, 1, n]))
+            sifted.append((value, n, plan))
+            told(f"engines: {value:,.0f}", effort.sift_steps // START_UNIT)
     found = list(sifted)
     for _, n, plan in sorted(sifted, key=lambda s: s[:2])[:SHAPES_KEPT]:
         for start in range(effort.starts):
@@ -237,7 +246,7 @@ def start_plans(
             value, better = search_start(rough, first, effort.start_steps, rng)
             found.append((value, len(found), better))
             told(f"engines: {min(found, key=lambda f: f[:2])[0]:,.0f}", effort.start_steps // START_UNIT)
-    return [plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")]
+    return list(dict.fromkeys(plan for value, _, plan in sorted(found, key=lambda f: f[:2]) if value < float("inf")))
 
 
 def opened(exact: Exact, start: StreamPlan) -> Judged | None:

@@ -41,7 +41,8 @@ class Pace:
     chain: layers of the same number share a chunk: their rows, or slices, are computed one after the other, each in its
     share of the duration, as early as what they need and the others, of all frames, allow; None: the layer keeps to its
     inputs alone. lasts: part of a frame's time from the time of a row, or of a slice, until its
-    readers take it for written (the serial order allows all of them at once; a machine takes its time).
+    readers take it for written (the serial order allows all of them at once; a machine takes its time). after: a layer
+    whose time is over before this one begins; None: there is none.
     """
 
     slack: Fraction = Fraction(1)
@@ -50,6 +51,7 @@ class Pace:
     duration: Fraction = Fraction(1)
     chain: int | None = None
     lasts: Fraction = Fraction(0)
+    after: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -111,7 +113,7 @@ def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
     waits its slack longer (as long as its producer takes for so many rows). Slices before the last need the whole map,
     and a row is there when the last slice of its producer has it."""
     ticks = ticks_of(network, paces)
-    rows = [offsets(Pace(), network.tensors[0].height, ticks)]
+    rows = [offsets(Pace(duration=paces[0].duration), network.tensors[0].height, ticks)]
     lines: dict[int, _Line] = {}
     for i, (pace, uses) in enumerate(zip(paces, _windows(network), strict=True)):
         mine = offsets(pace, network.result(i).height, ticks)
@@ -124,6 +126,9 @@ def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
             wait = lasts + int(pace.slack * span) // network.tensors[tensor].height
             ready[:-1] = np.maximum(ready[:-1], there[-1] + wait)
             ready[-1] = np.maximum(ready[-1], there[needed_rows(seen)] + wait)
+        if pace.after is not None:
+            over = rows[pace.after + 1][0, 0] + int(paces[pace.after].duration * ticks)
+            ready = np.maximum(ready, over)
         packed = None
         if pace.chain is not None:
             packed = _packed(lines.setdefault(pace.chain, _Line(ticks)), pace, mine, ready)

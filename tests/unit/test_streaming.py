@@ -16,9 +16,10 @@ from nba.boards import get
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
 from nba.explore.modulo import make_rings
+from nba.explore.overlays import shares_of
 from nba.explore.stream_bound import lower_bound, streaming_cycles
-from nba.explore.stream_plan import Costs, bus_of, reader_words
-from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start
+from nba.explore.stream_plan import Costs, bus_of, reader_words, seams
+from nba.explore.stream_start import EngineCounts, Rough, first_plan, lanes_fit, paced, search_start, windows_by_height
 from nba.explore.streaming import StreamEffort, bytes_per_cycle, map_streamed, streaming_memory
 from nba.explore.turns import (
     Pace,
@@ -38,11 +39,15 @@ from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
 from nba.machine.total import exact_cost
-from tests.strategies import random_accelerator, random_network, random_pair, streamed
+from tests.strategies import NetworkLimits, random_accelerator, random_network, random_pair, streamed
 
 ROW_PROGRAMS = "4a43904f654f 4d3094f545af 46bc03e7e479 04d72fdafab2 1fb6d5bd766b f573cf8cd118 9a17437ba97b 0fb525ec6dc1"
 """Digests of row programs of layers that take a whole frame, as they were before there were slices and durations."""
 QUICK = StreamEffort(sift_steps=300, start_steps=600, starts=1, rounds=((2, 10), (1, 40)))
+
+
+DEEP = NetworkLimits(min_layers=5, max_layers=9, max_map=12)
+"""Enough layers for several rings between two chunks."""
 
 
 def small(size: int = 16) -> Network:
@@ -79,23 +84,30 @@ def test_row_programs_are_what_they_were(seed: int) -> None:
 
 
 def in_turns_of_slices(seed: int) -> tuple[Network, Accelerator]:
-    """A random design with random slices and streamed weights whose row programs have random paces."""
+    """A random design with random slices and streamed weights whose row programs have random paces; every second has
+    windows before the chained layers, and rings that share memory."""
     rng = np.random.default_rng([seed, 5])
     while True:
-        network, _ = random_network(rng)
-        accelerator = streamed(rng, network, random_accelerator(rng, network))
+        network, _ = random_network(rng, DEEP if seed % 2 else NetworkLimits())
+        accelerator = streamed(rng, network, random_accelerator(rng, network, max_chunks=2 if seed % 2 else 4))
         jobs = {job.layer: (k, job) for k, c in enumerate(accelerator.chunks) for job in c.jobs}
         chained = int(rng.integers(0, len(network.layers) + 1))
-        paces = []
+        windows = [i for i in seams(network) if i < chained and rng.random() < 0.6] if seed % 2 else []
+        paces: list[Pace] = []
         for i in range(len(network.layers)):
             k, job = jobs[i]
+            span, after = Fraction(1), None
+            if windows and i < chained:
+                before = [w for w in (0, *windows) if w < i]
+                after = before[-1] if i in windows else None
+                span = Fraction(int(rng.integers(1, 9)), 32) if i in (0, *windows) else paces[i - 1].duration
             pieces = job.slices if job.slices > 1 or job.streamed else 0
             late = i >= chained
             paces.append(
                 Pace(
                     slack=Fraction(int(rng.integers(0, 12)), 4), slices=pieces, chain=k if late else None,
-                    duration=Fraction(int(rng.integers(1, 9)), 8) if late else Fraction(1),
-                    lasts=Fraction(int(rng.integers(0, 3)), 16),
+                    duration=Fraction(int(rng.integers(1, 9)), 64 if seed % 2 else 8) if late else span,
+                    lasts=Fraction(int(rng.integers(0, 3)), 16), after=after,
                 )
             )  # fmt: skip
         times = virtual_times(network, paces)
@@ -106,7 +118,10 @@ def in_turns_of_slices(seed: int) -> tuple[Network, Accelerator]:
         )
         memory = accelerator.memory and replace(accelerator.memory, order=fetch_order(times, chunks))
         bare = replace(accelerator, chunks=chunks, memory=memory)
-        found = replace(bare, rings=make_rings(network, bare, rings_at(network, times)))
+        rows = rings_at(network, times)
+        apart = int(rng.integers(0, 3)) * times.ticks // 50
+        shares = shares_of(network, bare, times, rows, apart) if seed % 2 else None
+        found = replace(bare, rings=make_rings(network, bare, rows, shares))
         if not check_accelerator(network, found):
             return network, found
 
@@ -119,6 +134,29 @@ def test_serial_orders_never_deadlock(group: int) -> None:
         program = lower(network, accelerator)
         assert schedule(program, 4).output_cycle.size == 4
         assert steady_interval(program) > 0
+
+
+def test_some_of_these_have_windows_and_share_memory() -> None:
+    """What the test above is about."""
+    found = [in_turns_of_slices(seed)[1] for seed in range(1, 60, 2)]
+    assert sum(any(ring.share for ring in one.rings) for one in found) >= 10
+
+
+def test_windows_follow_each_other() -> None:
+    """The layers of a window begin when the time of the one before is over, and a frame enters in the first window."""
+    network = small()
+    assert seams(network) == (1, 4, 5, 6, 7, 10, 11, 12)
+    third = Pace(slack=Fraction(0), duration=Fraction(1, 3))
+    paces = [third] * len(network.layers)
+    paces[4] = replace(third, after=0)
+    paces[7] = replace(third, after=4)
+    times = virtual_times(network, paces)
+    assert times.begin(4) == times.begin(0) + times.ticks // 3
+    assert times.begin(7) == times.begin(4) + times.ticks // 3
+    assert times.rows[0][0, -1] < times.ticks // 3
+    assert windows_by_height(network, len(network.layers)) == (6, 12)
+    held, whole = rings_at(network, times), rings_at(network, virtual_times(network, [Pace()] * len(network.layers)))
+    assert held[4, 4, "main"] > whole[4, 4, "main"]
 
 
 def test_virtual_times_of_slices() -> None:
@@ -238,7 +276,7 @@ def test_start_plans_are_legal() -> None:
     plan = paced(rough, plan)[0]
     assert lanes_fit(costs, plan.engines, plan.owner)
     assert max(rough.loads(plan)) <= value
-    assert rough.sizes.of(plan, rough.rows(plan.cut))[0] <= 64
+    assert rough.sizes.of(plan, rough.rows(plan.cut, plan.windows))[0] <= 64
     for i, pieces in enumerate(plan.pieces):
         assert pieces == 0 or pieces in costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
 
