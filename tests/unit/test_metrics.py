@@ -68,8 +68,6 @@ def test_budgets_hold_or_say_by_how_much_not(label: str, name: str, met: float, 
 
 
 def test_where_weights_come_from() -> None:
-    """Nothing is said by metrics of versions that did not know."""
-    assert "weights" not in rows()
     of_chip: dict[str, Any] = {**BASE, "memory": None}
     assert {line.label: line.value for line in table(cast("Metrics", of_chip))}["weights"] == "on chip"
     memory = {"bytes_per_frame": 65_536, "bytes_per_cycle": 8, "latency_cycles": 100, "slots": 3, "share": 0.5}
@@ -159,8 +157,7 @@ def test_recorded_metrics_are_of_the_model(path: Path) -> None:
 
 def test_every_key_is_recorded_or_of_a_failure() -> None:
     known = set().union(*(json.loads(path.read_text()) for path in RECORDED))
-    # `memory` is in what is recorded from now on.
-    assert set(Metrics.__annotations__) - known - {"memory"} == {"baselines_failed"}
+    assert set(Metrics.__annotations__) - known == {"baselines_failed"}
 
 
 @pytest.mark.parametrize(
