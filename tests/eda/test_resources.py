@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from template_pairs import STREAM_SEED, subject
+from template_pairs import SHARE_SEED, STREAM_SEED, subject
 
 from nba.boards import FAMILIES, get, table
 from nba.core import assets
@@ -376,16 +376,17 @@ def test_whole_designs_take_what_is_predicted(
     assert {family.dsp for family in FAMILIES.values()} & set(cells) == {get(platform).family.dsp}
 
 
-@pytest.mark.parametrize("number", [20, 26])
-def test_designs_that_stream_weights_take_what_is_predicted(
-    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("seed", [STREAM_SEED + 20, STREAM_SEED + 26, SHARE_SEED + 7, SHARE_SEED + 9])
+def test_designs_that_stream_or_share_memory_take_what_is_predicted(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stores in block RAM, of words side by side, beside weights on chip; the second design has two stores, and chunks
-    with columns of their own."""
+    with columns of their own. In the others, rings share memory."""
     block = replace(get("zc706"), name="all-block", min_block_words=2, min_block_bits=1)
     monkeypatch.setitem(table.LOADED, "all-block", block)
-    case = subject(STREAM_SEED + number)
-    assert any(chunk.slots for chunk in case.program.chunks)
+    case = subject(seed)
+    shared = any(ring.waits_for >= 0 for edge in case.program.edges for ring in edge.rings)
+    assert shared if seed >= SHARE_SEED else any(chunk.slots for chunk in case.program.chunks)
     pair = Pair(
         network=case.design.network, weights=case.weights, accelerator=case.design.accelerator, program=case.program,
         attempts=1,
