@@ -20,6 +20,7 @@ from template_pairs import (
     STREAM_SEED,
     TURN_SEED,
     WIDE_SEED,
+    Subject,
     check,
     features,
     report,
@@ -82,6 +83,14 @@ THOROUGH_EVERY = 5
 MOST_WORK = 50_000
 """Multipliers times cycles of a frame that wide codes, packed columns and the like may have to be simulated so
 thoroughly in a sample: Icarus takes a minute for twice as many."""
+
+
+def bundle_verifies(case: Subject, folder: Path, wanted: dict[str, int]) -> None:
+    """The bundle of `case` verifies from its files alone, with `wanted` images in every check."""
+    emit_bundle(case.design, case.weights, folder / "bundle", case.images)
+    part = verify_bundle(folder / "bundle", work=folder / "work", images=wanted, progress=Silent())
+    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
+    assert part["verify_failures"] == []
 
 
 def affordable(seed: int, request: pytest.FixtureRequest) -> bool:
@@ -177,11 +186,7 @@ def test_a_bundle_with_slices_verifies(tmp_path: Path) -> None:
     """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
     case = subject(SLICE_SEED + 11)
     assert any(job.slices > 1 for chunk in case.design.accelerator.chunks for job in chunk.jobs)
-    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
-    wanted = {"icarus": 3, "hls": 4}
-    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
-    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
-    assert part["verify_failures"] == []
+    bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})
 
 
 @pytest.mark.sampled(every=4)
@@ -202,11 +207,7 @@ def test_a_bundle_with_streamed_weights_verifies(tmp_path: Path) -> None:
     """From the emitted files alone, in simulation of the Verilog and of the HLS C++, whose weights are tables."""
     case = subject(STREAM_SEED + 25)
     assert case.program.memory is not None
-    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
-    wanted = {"icarus": 3, "hls": 4}
-    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
-    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
-    assert part["verify_failures"] == []
+    bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})
 
 
 @pytest.mark.sampled(every=4)
@@ -228,32 +229,20 @@ def test_a_bundle_with_shared_memory_verifies(tmp_path: Path) -> None:
     case = subject(SHARE_SEED + 7)
     shared = [ring for edge in case.program.edges for ring in edge.rings if ring.waits_for >= 0]
     assert any(ring.write_slices > 1 for ring in shared)
-    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
-    wanted = {"icarus": 3, "hls": 4}
-    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
-    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
-    assert part["verify_failures"] == []
+    bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})
 
 
 def test_a_bundle_with_row_programs_verifies(tmp_path: Path) -> None:
     """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
     case = subject(TURN_SEED + 4)
     assert any(turn.late for chunk in case.design.accelerator.chunks for turn in chunk.turns)
-    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
-    wanted = {"icarus": 3, "hls": 4}
-    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
-    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
-    assert part["verify_failures"] == []
+    bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})
 
 
 def test_a_wide_bundle_verifies(tmp_path: Path) -> None:
     """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
     case = subject(WIDE_SEEDS[2])
-    emit_bundle(case.design, case.weights, tmp_path / "bundle", case.images)
-    wanted = {"icarus": 2, "hls": 4}
-    part = verify_bundle(tmp_path / "bundle", work=tmp_path / "work", images=wanted, progress=Silent())
-    assert part["bit_exact"] == {name: {"images": count, "mismatches": 0} for name, count in wanted.items()}
-    assert part["verify_failures"] == []
+    bundle_verifies(case, tmp_path, {"icarus": 2, "hls": 4})
 
 
 def test_a_short_batch_proves_its_own_interval_only(tmp_path: Path) -> None:
