@@ -92,7 +92,9 @@ def all_precisions(platform: Platform, budgets: Budgets) -> tuple[Design, Weight
 def simulated(design: Design, weights: Weights, most_frames: int = MOST_FRAMES) -> list[RtlResult]:
     """A batch in every mode, so long that its interval in the middle is the steady one."""
     programs = design_programs(design.network, design.accelerator, design.modes)
-    frames = next(n for n in range(4, most_frames + 1) if all(reach(p, n).reached for p in programs))
+    frames = next((n for n in range(4, most_frames + 1) if all(reach(p, n).reached for p in programs)), None)
+    if frames is None:
+        raise SystemExit(f"{design.name}: no batch of {most_frames} frames or fewer reaches the steady state")
     with tempfile.TemporaryDirectory(prefix=f"nba-{design.name.split()[0]}-") as name:
         folder = Path(name)
         emit_bundle(design, weights, folder / "bundle", default_images(design, frames))
