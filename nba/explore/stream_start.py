@@ -161,18 +161,20 @@ class Rough:
         value *= 1 + self._slowed(plan)
         if value > ceiling:
             return value
-        used = self.sizes.of(plan, self.rows(plan.cut, plan.windows))
-        limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
-        parts = [have / max(limit, 0.5) for have, limit in zip(used, limits, strict=True) if limit is not None]
+        parts = self._parts(plan)
         # DSP blocks are counted exactly: a plan that has too many is none.
         charge = CHARGE * sum(max(0.0, part - 1) for part in parts) + (FIRM if parts[0] > 1 else 0.0)
         return value * (1 + charge) + WISH * top * sum(parts)
 
     def fits(self, plan: StreamPlan) -> bool:
-        """Whether the estimates are within the budgets of a plan of which anything is known."""
+        """Whether the estimates of a plan are within the budgets."""
+        return max(self._parts(plan)) <= 1
+
+    def _parts(self, plan: StreamPlan) -> list[float]:
+        """Parts of the budgets that a plan takes by the estimates, DSP blocks first."""
         used = self.sizes.of(plan, self.rows(plan.cut, plan.windows))
         limits = (self.budgets.dsp, self.budgets.bram18, self.budgets.lut)
-        return all(limit is None or have <= limit for have, limit in zip(used, limits, strict=True))
+        return [have / max(limit, 0.5) for have, limit in zip(used, limits, strict=True) if limit is not None]
 
     def _slowed(self, plan: StreamPlan) -> float:
         """What is charged for layers on engines of the other side of the cut, where this side has engines of their
