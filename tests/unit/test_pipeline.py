@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from fractions import Fraction
 
@@ -10,10 +11,11 @@ import numpy as np
 import pytest
 
 from nba.core.errors import DeadlockError
+from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Port, Ring
 from nba.ir.check import check_network
 from nba.ir.network import Layer, Network, Tensor
-from nba.machine import timing
+from nba.machine import recurrence, timing
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
 from nba.machine.schedule import Schedule, schedule
@@ -83,6 +85,18 @@ def test_by_hand() -> None:
     assert exact.interval_cycles == 66
     assert schedule(lower(*one_layer()), 1).interval_cycles == -1
     assert steady_interval(lower(*one_layer())) == 66
+
+
+def assert_bundle_predicts(network: Network, accelerator: Accelerator) -> None:
+    """The recurrence interpreted over lists, as a bundle does it, gives what it gives compiled over arrays."""
+    program = lower(network, accelerator)
+    for n_frames in (1, 3):
+        found = recurrence.cycles(json.loads(json.dumps(recurrence_tables(program))), n_frames)
+        expected = predicted_cycles(network, program, n_frames)
+        assert found is not None
+        jobs = zip(expected["jobs"], found["jobs"], strict=True)
+        assert [{**job, "start": a["start"], "end": a["end"]} for job, a in jobs] == expected["jobs"]
+        assert {k: v for k, v in found.items() if k != "jobs"} == {k: v for k, v in expected.items() if k != "jobs"}
 
 
 def assert_equal(exact: Schedule, machine: Machine) -> None:

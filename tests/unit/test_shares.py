@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -13,11 +12,9 @@ import pytest
 
 from nba.boards import get
 from nba.core.errors import DeadlockError
-from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.explore.overlays import Life, sharing_rings
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.network import Layer, Network, Tensor
-from nba.machine import recurrence
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
 from nba.machine.program import lower
@@ -29,7 +26,7 @@ from tests import strategies
 from tests.strategies import NetworkLimits, cut, random_accelerator, random_network, sliced
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
-from tests.unit.test_pipeline import assert_equal
+from tests.unit.test_pipeline import assert_bundle_predicts, assert_equal
 
 DEEP = NetworkLimits(min_layers=4, max_layers=9, max_map=12)
 """Enough layers for edges of several rings."""
@@ -112,13 +109,7 @@ def test_waiting_for_memory_never_makes_faster_and_sometimes_slower() -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_bundle_predicts_the_same_cycles(seed: int) -> None:
-    """The recurrence interpreted over lists, as a bundle does it, and compiled over arrays."""
-    network, accelerator = running(120 + seed, seed)
-    program = lower(network, accelerator)
-    found = recurrence.cycles(json.loads(json.dumps(recurrence_tables(program))), 3)
-    expected = predicted_cycles(network, program, 3)
-    assert found is not None
-    assert {k: v for k, v in found.items() if k != "jobs"} == {k: v for k, v in expected.items() if k != "jobs"}
+    assert_bundle_predicts(*running(120 + seed, seed))
 
 
 def chain(n: int, height: int = 4) -> Network:

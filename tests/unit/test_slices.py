@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -15,11 +14,9 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError
 from nba.emit.memories import job_params, job_weights
-from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn
 from nba.ir.design import Design
 from nba.ir.network import Layer, Network, Tensor, weights_digest
-from nba.machine import recurrence
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
 from nba.machine.energy import frame_events
@@ -34,7 +31,7 @@ from nba.report.steady import steady_frames
 from tests.strategies import NetworkLimits, Pair, cut, random_accelerator, random_network, random_pair, sliced
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
-from tests.unit.test_pipeline import assert_equal
+from tests.unit.test_pipeline import assert_bundle_predicts, assert_equal
 
 LARGE = NetworkLimits(max_channels=24)
 """Enough channels for several groups."""
@@ -113,18 +110,7 @@ def test_exact_rate_is_that_of_a_long_run(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_bundle_predicts_the_same_cycles(seed: int) -> None:
-    """The recurrence interpreted over lists, as a bundle does it, and compiled over arrays."""
-    network, accelerator = running(40 + seed, seed)
-    program = lower(network, accelerator)
-    for n_frames in (1, 3):
-        found = recurrence.cycles(json.loads(json.dumps(recurrence_tables(program))), n_frames)
-        expected = predicted_cycles(network, program, n_frames)
-        assert found is not None
-        assert [
-            {**job, "start": a["start"], "end": a["end"]}
-            for job, a in zip(expected["jobs"], found["jobs"], strict=True)
-        ] == expected["jobs"]
-        assert {k: v for k, v in found.items() if k != "jobs"} == {k: v for k, v in expected.items() if k != "jobs"}
+    assert_bundle_predicts(*running(40 + seed, seed))
 
 
 def whole(accelerator: Accelerator) -> Accelerator:

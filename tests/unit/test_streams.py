@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -15,11 +14,10 @@ import pytest
 from nba.boards import get
 from nba.core.errors import DeadlockError
 from nba.emit.memories import job_weights, side_by_side, weight_image
-from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, WeightMemory
 from nba.ir.design import Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weights_digest
-from nba.machine import recurrence, timing
+from nba.machine import timing
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
 from nba.machine.fetches import in_turns, slice_beats, store_row_beats, words_per_row
@@ -31,7 +29,7 @@ from nba.machine.total import exact_cost
 from tests.strategies import NetworkLimits, cut, own_columns, random_accelerator, random_network, sliced, streamed
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
-from tests.unit.test_pipeline import assert_equal
+from tests.unit.test_pipeline import assert_bundle_predicts, assert_equal
 
 LARGE = NetworkLimits(max_channels=24)
 """Enough channels for several groups."""
@@ -144,18 +142,8 @@ def test_exact_rate_is_that_of_a_long_run(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(12))
 def test_a_bundle_predicts_the_same_cycles(seed: int) -> None:
-    """The recurrence interpreted over lists, as a bundle does it, and compiled over arrays."""
     network, _, accelerator = running(40 + seed, seed)
-    program = lower(network, accelerator)
-    for n_frames in (1, 3):
-        found = recurrence.cycles(json.loads(json.dumps(recurrence_tables(program))), n_frames)
-        expected = predicted_cycles(network, program, n_frames)
-        assert found is not None
-        assert found["batch"] == expected["batch"]
-        assert found["outputs"] == expected["outputs"]
-        assert [(job["start"], job["end"]) for job in found["jobs"]] == [
-            (job["start"], job["end"]) for job in expected["jobs"]
-        ]
+    assert_bundle_predicts(network, accelerator)
 
 
 @pytest.mark.parametrize("group", range(6))

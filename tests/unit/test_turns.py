@@ -13,11 +13,9 @@ import numpy as np
 import pytest
 
 from nba.boards import get
-from nba.emit.predicted import predicted_cycles, recurrence_tables
 from nba.explore.turns import phases, serial_rows, turns_of, with_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Turn
 from nba.ir.network import Network, Tensor
-from nba.machine import recurrence
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
 from nba.machine.program import lower, min_ring_rows
@@ -29,7 +27,7 @@ from tests.strategies import random_accelerator, random_network
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
 from tests.unit.hw_networks import TINY
-from tests.unit.test_pipeline import assert_equal
+from tests.unit.test_pipeline import assert_bundle_predicts, assert_equal
 
 
 def drawn(seed: int) -> tuple[Network, Accelerator]:
@@ -62,18 +60,7 @@ def test_exact_rate_is_that_of_a_long_run(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(10))
 def test_a_bundle_predicts_the_same_cycles(seed: int) -> None:
-    """The recurrence interpreted over lists, as a bundle does it, and compiled over arrays."""
-    network, accelerator = drawn(seed)
-    program = lower(network, accelerator)
-    for n_frames in (1, 3):
-        found = recurrence.cycles(json.loads(json.dumps(recurrence_tables(program))), n_frames)
-        expected = predicted_cycles(network, program, n_frames)
-        assert found is not None
-        assert [
-            {**job, "start": a["start"], "end": a["end"]}
-            for job, a in zip(expected["jobs"], found["jobs"], strict=True)
-        ] == expected["jobs"]
-        assert {k: v for k, v in found.items() if k != "jobs"} == {k: v for k, v in expected.items() if k != "jobs"}
+    assert_bundle_predicts(*drawn(seed))
 
 
 @pytest.mark.parametrize("seed", range(20))
