@@ -25,8 +25,8 @@ from nba.emit.env import environment
 from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth, interface
-from nba.emit.memories import hex_lines, other_weights, weight_image
-from nba.emit.names import OTHER_WEIGHTS, expected_name, identifier
+from nba.emit.memories import hex_lines, image_bytes, other_weights, weight_image
+from nba.emit.names import IMAGE, OTHER_WEIGHTS, expected_name, identifier
 from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
 from nba.emit.registers import register_map, render_registers
 from nba.emit.rtl import render_rtl
@@ -64,10 +64,6 @@ def is_leftover(path: str) -> bool:
     return False
 
 
-IMAGE = "weights.bin"
-"""The weights in external memory, of designs that stream some: beats of the port, low byte first."""
-
-
 def _json(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
 
@@ -76,15 +72,9 @@ IMAGE_ALIGNMENT = 4096
 """Bytes that the address of an image is a multiple of."""
 
 
-def _image_beats(program: Program) -> int:
-    """Beats of the image of weights in external memory; 0 where there is none."""
-    memory = program.memory
-    return 0 if memory is None else sum(one.bursts(memory) * memory.burst for one in program.fetches)
-
-
 def _second_image(program: Program, memory: WeightMemory) -> int:
     """Byte address of the other image in the memory of the bench, behind the first."""
-    return -(-_image_beats(program) * memory.bus_bits // 8 // IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
+    return -(-program.image_beats * memory.bus_bits // 8 // IMAGE_ALIGNMENT) * IMAGE_ALIGNMENT
 
 
 def _memory_json(program: Program, memory: WeightMemory) -> dict[str, int]:
@@ -92,7 +82,7 @@ def _memory_json(program: Program, memory: WeightMemory) -> dict[str, int]:
         "bus_bits": memory.bus_bits,
         "latency_cycles": memory.latency,
         "burst_beats": memory.burst,
-        "image_bytes": _image_beats(program) * memory.bus_bits // 8,
+        "image_bytes": program.image_beats * memory.bus_bits // 8,
         "other_image": _second_image(program, memory),
     }
 
@@ -233,7 +223,7 @@ def _context(
         "program": program,
         "memory_beats": 0
         if program.memory is None
-        else _second_image(program, program.memory) * 8 // program.memory.bus_bits + _image_beats(program),
+        else _second_image(program, program.memory) * 8 // program.memory.bus_bits + program.image_beats,
         "resources": predict(program, platform),
         "frame_counts": counts,
         "modes": _modes(design, programs, platform) if design.modes else (),
@@ -275,12 +265,6 @@ def _external_memory(
         "vectors/weights.mem": hex_lines([*images[0], *between, *images[1]], memory.bus_bits),
         f"vectors/{OTHER_WEIGHTS}": "".join(f"{f.hex()}\n" for f in frames),
     }
-
-
-def _image_bytes(design: Design, program: Program, memory: WeightMemory, weights: Weights) -> bytes:
-    """The image of the streamed weights as a driver copies it."""
-    image = weight_image(program, design.network.layers, weights)
-    return b"".join(beat.to_bytes(memory.bus_bits // 8, "little") for beat in image)
 
 
 def render_bundle(
@@ -329,7 +313,7 @@ def render_bundle(
     files = {path: body.encode("utf-8") for path, body in text.items()}
     files |= vector_files(design.network, x, *outputs)
     if program.memory is not None:
-        files[IMAGE] = _image_bytes(design, program, program.memory, weights)
+        files[IMAGE] = image_bytes(program, design.network.layers, weights)
     files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 

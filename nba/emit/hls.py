@@ -23,7 +23,8 @@ from nba.emit.vectors import stream_dtype
 from nba.ir.design import Design
 from nba.ir.network import Network, Tensor, Weights
 from nba.ir.operators import PER_CHANNEL
-from nba.machine.geometry import class_offsets
+from nba.machine.fetches import store_row_beats, words_per_row
+from nba.machine.geometry import ceil_div, class_offsets
 from nba.machine.program import ChunkProgram, EdgeLayout, JobProgram, Program, design_programs
 
 _FOLDER = "hls"
@@ -31,6 +32,10 @@ _FOLDER = "hls"
 DEFAULT_TOP = "nba_top"
 MAX_USES = 15
 """Buffers that one unit can write: as in nba_types.h; nba.machine.check allows no more edges."""
+
+LEAST_BEATS = 256
+"""Beats of weights that are read in one step of the machine, at most: few, so that rows of the step do not wait long,
+and enough for long bursts."""
 
 _FILES = ("top.h", "top.cpp", "weights.h", "main.cpp", "run_hls.tcl", "Makefile")
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
@@ -77,6 +82,33 @@ class HlsJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class HlsStore:
+    """The store of streamed weights of a chunk, number `number` of all: `rows` rows of `parts` beats, or of one beat
+    that holds `per` words; a slot has `slot_words` words. `fields` is its entry in the table `stores`."""
+
+    number: int
+    chunk: int
+    parts: int
+    per: int
+    rows: int
+    slot_words: int
+    fields: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HlsMemory:
+    """The external memory of streamed weights: the reader's list, the stores, and the beats of the image."""
+
+    bus_bits: int
+    burst: int
+    slots: int
+    beats: int
+    last_stage: int
+    fetches: tuple[str, ...]
+    stores: tuple[HlsStore, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class HlsChunk:
     """What the templates need of one chunk; `engine` holds the arguments of nba::Engine."""
 
@@ -104,6 +136,7 @@ class HlsChunk:
     mult: tuple[str, ...]
     shift: tuple[str, ...]
     pads: tuple[str, ...]
+    store: HlsStore | None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +176,7 @@ class HlsDesign:
     rings: tuple[HlsRing, ...]
     edges: tuple[HlsEdge, ...]
     chunks: tuple[HlsChunk, ...]
+    memory: HlsMemory | None
 
 
 def render_hls(design: Design, weights: Weights, *, top: str = DEFAULT_TOP, part: str) -> dict[str, str]:
@@ -197,6 +231,8 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
     ring_index = {pair: n for n, pair in enumerate(pairs)}
     edges = tuple(_edge(i, e) for i, e in enumerate(program.edges))
     first, last = network.tensors[0], network.tensors[-1]
+    memory = _memory(program)
+    stores = {store.chunk: store for store in memory.stores} if memory is not None else {}
     return HlsDesign(
         version=__version__,
         id12=design.id[:12],
@@ -230,8 +266,37 @@ def hls_context(design: Design, weights: Weights, top: str, part: str) -> HlsDes
         out_edges=(edges[program.host_out.edge],),
         rings=tuple(_rings(program)),
         edges=edges,
-        chunks=tuple(_chunk(modes, programs, k, edges, ring_index) for k in range(len(program.chunks))),
+        chunks=tuple(_chunk(modes, programs, k, edges, ring_index, stores.get(k)) for k in range(len(program.chunks))),
+        memory=memory,
     )
+
+
+def _memory(program: Program) -> HlsMemory | None:
+    """The external memory of a design that streams weights."""
+    memory = program.memory
+    if memory is None:
+        return None
+    owners = {one.store: one.chunk for one in program.fetches}
+    stores = tuple(_store(program.chunks[owners[s]], s, owners[s]) for s in sorted(owners))
+    return HlsMemory(
+        bus_bits=memory.bus_bits,
+        burst=memory.burst,
+        slots=memory.slots,
+        beats=program.image_beats,
+        last_stage=max([one.stage for one in program.fetches]),
+        fetches=tuple(braces(f.store, f.stage, f.first_burst * memory.burst, f.beats) for f in program.fetches),
+        stores=stores,
+    )
+
+
+def _store(chunk: ChunkProgram, number: int, index: int) -> HlsStore:
+    """The store of a chunk."""
+    parts, per = (of(chunk.weight_width, chunk.bus_bits) for of in (store_row_beats, words_per_row))
+    slot_rows = ceil_div(chunk.slot_words, per)
+    return HlsStore(
+        number=number, chunk=index, parts=parts, per=per, rows=chunk.slots * slot_rows, slot_words=slot_rows * per,
+        fields=braces(parts, slot_rows, parts * max(1, LEAST_BEATS // parts)),
+    )  # fmt: skip
 
 
 def _edge(index: int, edge: EdgeLayout) -> HlsEdge:
@@ -295,8 +360,10 @@ def _job_fields(
         "res_ring": 0 if job.res_edge is None or job.res_ring is None else ring_index[job.res_edge, job.res_ring],
         "uses": braces(*slots, *[-1] * (MAX_USES - len(slots))),
     }
-    if job.pad_base is not None:
-        own["pad_base"] = job.pad_base
+    if job.pad_base is not None or job.streamed:
+        own["pad_base"] = -1 if job.pad_base is None else job.pad_base
+    if job.streamed:
+        own["streamed"] = True
     return job_initialiser(word, own)
 
 
@@ -320,14 +387,16 @@ def _chunk(
     index: int,
     edges: tuple[HlsEdge, ...],
     ring_index: dict[tuple[int, int], int],
+    store: HlsStore | None,
 ) -> HlsChunk:
     network, weights = modes[0]
     program, chunk = programs[0], programs[0].chunks[index]
     read = [e for e, x in zip(edges, program.edges, strict=True) if x.consumer == index]
     written = tuple(i for i, e in enumerate(program.edges) if e.producer == index)
     lanes = chunk.pm * chunk.pn
-    store = chunk.weight_store_bits
-    words = [job_weights(chunk, job, network.layers[job.layer], weights[job.layer]) for job in chunk.jobs]
+    bits = chunk.weight_store_bits
+    kept = [job for job in chunk.jobs if not job.streamed]
+    words = [job_weights(chunk, job, network.layers[job.layer], weights[job.layer]) for job in kept]
     params = [job_params(chunk, job, own[job.layer]) for _, own in modes for job in chunk.jobs]
     shifts = np.concatenate([job_shifts(chunk, job, n.layers[job.layer]) for n, _ in modes for job in chunk.jobs])
     return HlsChunk(
@@ -340,9 +409,9 @@ def _chunk(
         lanes=chunk.lanes,
         engine=_engine(network, program, chunk),
         acc_bits=chunk.acc_bits,
-        weight_store_bits=store,
+        weight_store_bits=bits,
         weight_lanes=lanes,
-        weight_parts=-(-lanes // (64 // store)),
+        weight_parts=-(-lanes // (64 // bits)),
         last_stage=chunk.last_stage,
         turns=tuple(braces(turn.job, turn.rows, turn.stage, turn.first, turn.slice) for turn in chunk.turns),
         jobs=tuple(
@@ -357,7 +426,7 @@ def _chunk(
                         ring_index,
                         written,
                         job.param_base + m * chunk.mode_params,
-                        sum(map(len, words[:j])),
+                        chunk.weight_depth if job.streamed else job.weight_base,
                     )
                     for m in range(len(modes))
                 ),
@@ -368,9 +437,10 @@ def _chunk(
         residuals=tuple(e for e in read if program.edges[e.index].port == "residual"),
         destinations=tuple(edges[i] for i in written),
         own=tuple(edges[i] for i in written if program.edges[i].consumer == index),
-        weights=word_initialisers(np.concatenate(words), store),
+        weights=word_initialisers(np.concatenate(words), bits) if words else (),
         bias=tuple(braces(*row) for row in np.concatenate([b for b, _ in params]).tolist()),
         mult=tuple(braces(*row) for row in np.concatenate([m for _, m in params]).tolist()),
         shift=tuple(braces(*row) for row in shifts.tolist()) if chunk.shift_bits else (),
         pads=tuple(braces(*row) for row in (pad_words(chunk, network) & ((1 << program.code_bits) - 1)).tolist()),
+        store=store,
     )

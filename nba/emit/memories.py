@@ -136,6 +136,12 @@ def weight_image(program: Program, layers: tuple[Layer, ...], weights: tuple[Lay
     return [*beats, *[0] * (-len(beats) % memory.burst)]
 
 
+def image_bytes(program: Program, layers: tuple[Layer, ...], weights: tuple[LayerWeights, ...]) -> bytes:
+    """`weight_image` as a driver copies it; empty where nothing is streamed."""
+    size = 0 if program.memory is None else program.memory.bus_bits // 8
+    return b"".join(beat.to_bytes(size, "little") for beat in weight_image(program, layers, weights))
+
+
 def other_weights(program: Program, weights: Weights) -> Weights:
     """Weights to try another image with: those of every streamed layer in the opposite order, all else as it was."""
     streamed = {job.layer for chunk in program.chunks for job in chunk.jobs if job.streamed}

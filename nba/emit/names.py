@@ -26,6 +26,8 @@ def identifier(name: str) -> str:
     return f"{top}_design" if top.lower() in _taken() else top
 
 
+IMAGE = "weights.bin"
+"""File name of the weights in external memory, of designs that stream some: beats of the port, low byte first."""
 OTHER_WEIGHTS = "expected_other_weights.hex"
 """File name of what they become with the other image of weights in external memory (nba.emit.memories)."""
 

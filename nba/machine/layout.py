@@ -317,5 +317,11 @@ JOB: tuple[Member, ...] = (
         default="-1",
         meaning="first word of the job's pad codes; -1: `pad_code` in all channels [words]",
     ),
+    Member(
+        name="streamed",
+        kind="bool",
+        default="false",
+        meaning="its weights come from external memory; `weight_base` is then where the slots of the store begin",
+    ),
 )
 """The members of `Job`, in order."""

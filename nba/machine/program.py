@@ -343,6 +343,12 @@ class Program:
             return 0
         return sum(fetch.beats for fetch in self.fetches) * self.memory.bus_bits // 8
 
+    @property
+    def image_beats(self) -> int:
+        """Beats of the image of weights in external memory, whole bursts; 0 where there is none."""
+        memory = self.memory
+        return 0 if memory is None else sum(one.bursts(memory) * memory.burst for one in self.fetches)
+
 
 def min_ring_rows(network: Network, consumer: int, port: Port) -> int:
     """Smallest legal ring for one use of a tensor."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from nba.core.errors import DesignError
+from nba.emit.names import IMAGE
 from nba.machine.program import Program, design_programs
 from nba.machine.settled import reach
 from nba.machine.total import slowest_mode
@@ -117,8 +118,9 @@ def _hls_bits(checked: Checked, count: int, work: Path) -> dict[str, object]:
     """The C++ of a bundle on its first `count` images."""
     first, *others = (outputs[:count] for outputs in checked.outputs)
     result = verify_hls(
-        checked.folder / "hls", checked.design.network, checked.images[:count], first, work, tuple(others)
-    )
+        checked.folder / "hls", checked.design.network, checked.images[:count], first, work, tuple(others),
+        None if checked.design.accelerator.memory is None else checked.folder / IMAGE,
+    )  # fmt: skip
     return _mode_bits(result.images, result.by_mode)
 
 

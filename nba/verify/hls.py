@@ -112,9 +112,11 @@ def verify_hls(
     expected: np.ndarray,
     work: Path,
     modes: tuple[np.ndarray, ...] = (),
+    image: Path | None = None,
 ) -> HlsResult:
     """Compile the HLS files in `folder` (a bundle's hls/), run x [B, H, W, C] and compare all outputs with `expected`;
-    of a design of several modes in each of them, `modes` being what the further ones must give.
+    of a design of several modes in each of them, `modes` being what the further ones must give. image: the file of the
+    streamed weights, of a design that has them.
 
     Intermediate files go to `work`. Raises ToolError as `compile_hls` and `run_hls` do.
     """
@@ -123,6 +125,7 @@ def verify_hls(
     compile_hls((folder / "main.cpp", folder / "top.cpp"), program)
     by_mode = []
     for m, wanted in enumerate((expected, *modes)):
-        got = run_hls(program, network, x, arguments=(str(m),) if modes else ())
+        arguments = (*((str(m),) if modes else ()), *(() if image is None else (str(image.resolve()),)))
+        got = run_hls(program, network, x, arguments=arguments)
         by_mode.append(int(np.count_nonzero(got != wanted)))
     return HlsResult(images=int(x.shape[0]), by_mode=tuple(by_mode), seconds=time.perf_counter() - begin)

@@ -10,10 +10,12 @@ import numpy as np
 
 from nba.core.files import write_atomic
 from nba.emit.hls import DEFAULT_TOP, render_hls
+from nba.emit.memories import image_bytes
 from nba.ir.accelerator import Accelerator
 from nba.ir.design import Cost, Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.machine.check import check_design
+from nba.machine.program import lower
 from nba.verify.hls import compile_hls, run_hls
 
 BATCH = 2
@@ -61,10 +63,17 @@ class Group:
     program: Path
     cases: tuple[Case, ...]
 
-    def outputs(self, index: int) -> np.ndarray:
-        """Output codes of case `index`, `BATCH` frames per call, so that memories hold old rows when one starts."""
+    def outputs(self, index: int, image: Weights | None = None) -> np.ndarray:
+        """Output codes of case `index`, `BATCH` frames per call, so that memories hold old rows when one starts.
+        image: what the image of weights is made of, if not of those of the case."""
         case = self.cases[index]
-        return run_hls(self.program, case.design.network, case.x, arguments=(str(index),), batch=BATCH)
+        arguments: tuple[str, ...] = (str(index),)
+        if case.design.accelerator.memory is not None:
+            program = lower(case.design.network, case.design.accelerator)
+            file = self.program.with_name(f"weights_{index}.bin")
+            file.write_bytes(image_bytes(program, case.design.network.layers, image or case.weights))
+            arguments = (*arguments, str(file))
+        return run_hls(self.program, case.design.network, case.x, arguments=arguments, batch=BATCH)
 
 
 def compile_group(work: Path, cases: tuple[Case, ...], defines: tuple[str, ...] = ()) -> Group:

@@ -12,12 +12,14 @@ import pytest
 from nba.core.errors import DeadlockError
 from nba.core.tools import run_tool
 from nba.emit.hls import vector_files
+from nba.emit.memories import other_weights
 from nba.ir.reference import run
-from nba.machine.program import lower
+from nba.machine.check import check_accelerator
+from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
-from tests.strategies import NetworkLimits, Pair, cut, random_codes, random_pair, sliced
+from tests.strategies import NetworkLimits, Pair, cut, random_codes, random_pair, sliced, streamed
 
 pytestmark = pytest.mark.xdist_group("hls-networks")
 
@@ -37,6 +39,10 @@ SLICED_PAIRS = 12
 every fourth has shifts and pad codes per channel."""
 SLICED = 7000
 """Seeds from here on have slices."""
+STREAMED_PAIRS = 12
+"""After these: the same with weights from external memory, other weights in which give other outputs."""
+STREAMED = 8000
+"""Seeds from here on stream weights."""
 IMAGES = 5
 
 
@@ -61,12 +67,25 @@ def sliced_pair(rng: np.random.Generator, limits: NetworkLimits | None, seed: in
         if seed % 2:
             chunks = tuple([cut(rng, pair.network, chunk, late=seed % 4 == 3) for chunk in accelerator.chunks])
             accelerator = replace(accelerator, chunks=chunks)
+        if seed >= STREAMED:
+            accelerator = streamed(rng, pair.network, accelerator)
+            if accelerator.memory is None or check_accelerator(pair.network, accelerator):
+                continue
         program = lower(pair.network, accelerator)
+        if seed >= STREAMED and not _matter(rng, pair, program):
+            continue
         try:
             schedule(program, IMAGES)
         except DeadlockError:
             continue
         return replace(pair, accelerator=accelerator, program=program)
+
+
+def _matter(rng: np.random.Generator, pair: Pair, program: Program) -> bool:
+    """Whether other weights in external memory give other outputs."""
+    x = random_codes(rng, pair.network.tensors[0], 1)
+    others = other_weights(program, pair.weights)
+    return not np.array_equal(run(pair.network, pair.weights, x), run(pair.network, others, x))
 
 
 SEEDS: dict[int, NetworkLimits | None] = {
@@ -78,6 +97,10 @@ SEEDS: dict[int, NetworkLimits | None] = {
     **{
         SLICED + i: NetworkLimits(max_channels=24, narrow=i % 3 == 2, per_channel=i % 4 == 1)
         for i in range(SLICED_PAIRS)
+    },
+    **{
+        STREAMED + i: NetworkLimits(max_channels=24, narrow=i % 3 == 2, per_channel=i % 4 == 1)
+        for i in range(STREAMED_PAIRS)
     },
 }
 
@@ -101,14 +124,20 @@ def _runs(item: pytest.Item, seed: int) -> bool:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_design(group: Group, seed: int) -> None:
     (index,) = (i for i, case in enumerate(group.cases) if case.name == f"random {seed}")
-    np.testing.assert_array_equal(group.outputs(index), group.cases[index].expected)
+    case = group.cases[index]
+    np.testing.assert_array_equal(group.outputs(index), case.expected)
+    if seed >= STREAMED:
+        program = lower(case.design.network, case.design.accelerator)
+        others = other_weights(program, case.weights)
+        expected = run(case.design.network, others, case.x)
+        np.testing.assert_array_equal(group.outputs(index, image=others), expected)
 
 
 def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
     """The synthesis pragmas claim that the units of one step do not depend on each other: any order gives the same."""
     cases = tuple(random_case(1000 + i) for i in range(REVERSED_PAIRS))
     cases += tuple(random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(REVERSED_PAIRS))
-    cases += (random_case(SLICED + 100, NetworkLimits(max_channels=24)),)
+    cases += tuple(random_case(seed, NetworkLimits(max_channels=24)) for seed in (SLICED + 100, STREAMED + 100))
     group = compile_group(tmp_path, cases, defines=("NBA_REVERSED",))
     for i, case in enumerate(cases):
         np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)

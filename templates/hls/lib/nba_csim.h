@@ -23,7 +23,7 @@ struct Shape {
 
 inline int frame_bytes(const Shape &s) { return s.height * s.width * s.channels * s.size; }
 
-// Read a file of whole frames. False if it cannot be read or is not a whole number of frames.
+// Read a file of whole frames, or beats. False if it cannot be read or is not a whole number of them.
 inline bool read_frames(const char *path, int bytes, std::vector<unsigned char> &data) {
   std::FILE *file = std::fopen(path, "rb");
   if (!file) {
@@ -35,6 +35,23 @@ inline bool read_frames(const char *path, int bytes, std::vector<unsigned char> 
   }
   std::fclose(file);
   return data.size() % bytes == 0;
+}
+
+// Read the image of weights, beats of BUS bits, low byte first. False if it has not that many.
+template <int BUS>
+bool read_image(const char *path, int beats, std::vector<ap_uint<BUS> > &image) {
+  std::vector<unsigned char> data;
+  if (!read_frames(path, BUS / 8, data) || data.size() != std::size_t(beats) * (BUS / 8)) {
+    std::fprintf(stderr, "%s is no image of weights of %d bytes\n", path, beats * (BUS / 8));
+    return false;
+  }
+  image.resize(beats);
+  for (int i = 0; i < beats; ++i) {
+    for (int b = 0; b < BUS / 8; ++b) {
+      image[i].range(8 * b + 7, 8 * b) = data[std::size_t(i) * (BUS / 8) + b];
+    }
+  }
+  return true;
 }
 
 // Frames (row, column, channel) -> beats; lanes and columns beyond the map hold the byte `filler`.

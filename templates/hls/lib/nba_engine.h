@@ -215,7 +215,7 @@ struct Engine {
     const int top = y * job.stride_h - job.pad_top;
     int s = 0, c = 0, kx = 0, ky = 0, g = 0, q = 0, group = 0;   // the step that is issued
     const int first_group = slice * job.m_groups;
-    const int first_weight = job.weight_base + (job.weight_step ? first_group * steps : 0);
+    const int first_weight = job.weight_base + (job.streamed ? place.slot : job.weight_step ? first_group * steps : 0);
     int line = place.src, weight = first_weight;
     int drain_pass = job.degree, drain_k = 0, drain_g = 0, drain_q = 0;   // the drain step that overlaps it
   row_loop:

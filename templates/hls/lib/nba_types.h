@@ -82,6 +82,7 @@ struct Job {
   int q_max;             // largest code of the output
   int uses[MAX_USES];    // per buffer that the chunk writes: the ring that gets the output, or -1
   int pad_base = -1;     // first word of the job's pad codes; -1: `pad_code` in all channels [words]
+  bool streamed = false; // its weights come from external memory; `weight_base` is then where the slots of the store begin
 };
 // end of generated
 
@@ -100,6 +101,7 @@ struct Place {
   int src;               // relative to the ring: the (possibly absent) input row at y * stride_h - pad_top
   int res;
   int dst[MAX_USES];     // as Job::uses
+  int slot;              // of a job whose weights come from external memory: where its slice begins, in words of the store
 };
 
 // What a chunk does in one step of the machine.
