@@ -572,8 +572,12 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
     for chunk, engine in zip(accelerator.chunks, program.chunks, strict=True):
         paired = products(engine.mixes, engine.act_bits, engine.weight_bits, engine.acc_bits, engine.packing) == PAIRED
         narrow = words_per_row(engine.weight_width, memory.bus_bits) > 1
-        legal = chunk.mixes and not (engine.nested_weight and (narrow or (paired and engine.packing == 1)))
-        jobs = [replace(job, streamed=legal and _chance(rng, share)) for job in chunk.jobs]
+        legal = not (engine.nested_weight and (narrow or (paired and engine.packing == 1)))
+        stores = [network.layers[job.layer].operator.stores_weights for job in chunk.jobs]
+        jobs = [
+            replace(job, streamed=legal and has and _chance(rng, share))
+            for job, has in zip(chunk.jobs, stores, strict=True)
+        ]
         any_job |= any(job.streamed for job in jobs)
         chunks.append(replace(chunk, jobs=tuple(jobs)))
     return replace(accelerator, chunks=tuple(chunks), memory=memory) if any_job else accelerator

@@ -146,7 +146,7 @@ class Machine:
     def store_bits(self, k: int) -> int:
         """Bits of a stored weight of chunk `k`."""
         layers = [self.network.layers[job.layer] for job in self.accelerator.chunks[k].jobs]
-        return max([layer.weight_store_bits for layer in layers])
+        return max([2 if "pool" in layer.op else layer.weight_store_bits for layer in layers])
 
     def input_work(self) -> Work:
         """The input stream."""

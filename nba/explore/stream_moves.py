@@ -31,6 +31,8 @@ def changed_plan(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: n
         return _all_slacks(plan, rng)
     if draw < 0.2:
         return replace(plan, apart=APARTS[int(rng.integers(len(APARTS)))])
+    if draw < 0.205 and plan.windows:
+        return with_pieces(costs, replace(plan, all_streamed=not plan.all_streamed), plan)
     if draw < 0.21 and plan.windows:
         return _windows(costs, plan, rng)
     if draw < 0.22:
@@ -105,7 +107,7 @@ def with_pieces(costs: Costs, plan: StreamPlan, before: StreamPlan) -> StreamPla
     """`plan`, a neighbour of `before`, with slices that are legal on its engines: the finest, or as many as before."""
     pieces = list(plan.pieces)
     for i, k in enumerate(plan.owner):
-        if not costs.streams(i, plan.cut):
+        if not costs.streams(i, plan.cut, plan.all_streamed):
             pieces[i] = 0
             continue
         menu = costs.pieces_of(i, plan.engines[k], reader_words(costs, plan, i))

@@ -59,7 +59,8 @@ class StreamPlan:
     rows that rings have beyond those of a serial execution, (place in the order of uses, rows). apart: thousandths of a
     frame for which shared memory is empty between two rings; None: every ring has memory of its own. windows: the first
     layers of all windows but the first; the layers before the cut follow each other window by window, and within one
-    row by row."""
+    row by row. all_streamed: layers from the cut on that do not mix channels have their weights, as a whole, in
+    external memory too."""
 
     pp: int
     engines: tuple[Engine, ...]
@@ -72,6 +73,7 @@ class StreamPlan:
     spare: tuple[tuple[int, int], ...] = ()
     apart: int | None = None
     windows: tuple[int, ...] = ()
+    all_streamed: bool = False
 
 
 class Costs:
@@ -84,10 +86,10 @@ class Costs:
         self._work: dict[tuple[int, int, Engine, int], tuple[int, int]] = {}
         self._pieces: dict[tuple[int, int, int, tuple[int, ...]], tuple[int, ...]] = {}
 
-    def streams(self, layer: int, cut: int) -> bool:
+    def streams(self, layer: int, cut: int, all_streamed: bool) -> bool:
         """Whether the weights of a layer come from external memory."""
         operator = self.network.layers[layer].operator
-        return self.bus_bits > 0 and layer >= cut and operator.mixes and operator.stores_weights
+        return self.bus_bits > 0 and layer >= cut and operator.stores_weights and (operator.mixes or all_streamed)
 
     def load(self, layer: int, pp: int, engine: Engine, pieces: int) -> tuple[int, int]:
         """Cycles of a layer in a frame on an engine: of its rows, and of fetching its turns, at least."""
@@ -248,7 +250,8 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
     times = virtual_times(network, paces(costs, plan))
     jobs: list[list[Job]] = [[] for _ in plan.engines]
     for i, k in enumerate(plan.owner):
-        jobs[k].append(Job(layer=i, slices=max(1, plan.pieces[i]), streamed=costs.streams(i, plan.cut)))
+        streamed = costs.streams(i, plan.cut, plan.all_streamed)
+        jobs[k].append(Job(layer=i, slices=max(1, plan.pieces[i]), streamed=streamed))
     readers = [job.layer for mine in jobs if any(job.streamed for job in mine) for job in mine]
     common = first_stage(times, readers) if readers else None
     chunks = []

@@ -125,7 +125,7 @@ class PlanSizes:
         depth = slot = groups = 0
         for i in mine:
             groups += words[i][0]
-            if self.costs.streams(i, plan.cut):
+            if self.costs.streams(i, plan.cut, plan.all_streamed):
                 slot = max(slot, words[i][0] // plan.pieces[i] * words[i][1])
             else:
                 depth += words[i][0] * words[i][1] if network.layers[i].operator.stores_weights else 1

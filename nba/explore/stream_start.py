@@ -105,7 +105,9 @@ class Rough:
         total = sum(network.macs(i) for i in range(0 if windows else cut, n) if network.layers[i].operator.mixes)
         found = []
         for i in range(n):
-            pieces = 4 if self.costs.streams(i, cut) else 0
+            pieces = 0
+            if self.costs.streams(i, cut, bool(windows)):
+                pieces = 4 if network.layers[i].operator.mixes else 1
             share, after = Fraction(1), None
             if i >= cut:
                 share = Fraction(max(1, network.macs(i)), max(total, network.macs(i), 1))
@@ -140,7 +142,7 @@ class Rough:
             found[k] += work[k][i]
             pieces = plan.pieces[i]
             found[k] += OVERHEAD_CYCLES * (pieces or self.heights[i])
-            if self.costs.streams(i, plan.cut):
+            if self.costs.streams(i, plan.cut, plan.all_streamed):
                 beats += self.costs.beats(i, engine, pieces) + READER_CYCLES * pieces
         return [*found, beats]
 
@@ -218,7 +220,7 @@ def first_plan(costs: Costs, shape: EngineCounts, budgets: Budgets) -> StreamPla
         pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
     )
     if shape.windowed:
-        plan = replace(plan, windows=windows_by_height(network, cut), apart=APART)
+        plan = replace(plan, windows=windows_by_height(network, cut), apart=APART, all_streamed=True)
     return without_idle(plan)
 
 
@@ -334,7 +336,7 @@ def sliced_finest(costs: Costs, plan: StreamPlan) -> StreamPlan | None:
     """`plan` with the finest slices that are legal on its engines; None if some layer has none."""
     pieces = [0] * len(plan.owner)
     for i in range(plan.cut, len(plan.owner)):
-        if costs.streams(i, plan.cut):
+        if costs.streams(i, plan.cut, plan.all_streamed):
             menu = costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
             if not menu:
                 return None

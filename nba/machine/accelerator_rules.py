@@ -250,8 +250,8 @@ def _streamed(s: MappedNetwork) -> Problems:
             what = f"{s.chunk(k)}: job {j} (layer {job.layer}) is streamed"
             if memory is None:
                 yield f"{what}, but the accelerator has no memory; legal: a memory, or weights on chip"
-            if not c.mixes:
-                yield f"{what}; legal for {c.kind}: weights on chip"
+            if not s.network.layers[job.layer].operator.stores_weights:
+                yield f"{what}, but {s.network.layers[job.layer].op} has no weights; legal: not streamed"
     if memory is None:
         return
     if not any_job:

@@ -552,6 +552,9 @@ def features(case: Subject) -> Mapping[str, bool]:
         ),
         **_features_of_slices(case),
         "slices streamed": any(job.streamed and job.slices > 1 for _, job, _ in jobs),
+        "weights of a layer that does not mix channels streamed": any(
+            job.streamed for chunk, job, _ in jobs if not chunk.mixes
+        ),
         "weights streamed and on chip in one chunk": any(
             c.slots and any(job.weight_words for job in c.jobs) for c in program.chunks
         ),

@@ -204,7 +204,7 @@ def test_streamed_weights_in_verilator(seed: int, tmp_path: Path) -> None:
 
 
 def test_a_bundle_with_streamed_weights_verifies(tmp_path: Path) -> None:
-    """From the emitted files alone, in simulation of the Verilog and of the HLS C++, whose weights are tables."""
+    """From the emitted files alone, in simulation of the Verilog and of the HLS C++."""
     case = subject(STREAM_SEED + 25)
     assert case.program.memory is not None
     bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})

@@ -421,9 +421,10 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
     ),
     (
         "streamed weights",
-        NETWORK,
+        with_layer(1, op="maxpool"),
         streamed(ACCELERATOR),
-        "chunk 1 (depthwise pm=2 pn=1 pq=2): job 0 (layer 1) is streamed; legal for depthwise: weights on chip",
+        "chunk 1 (depthwise pm=2 pn=1 pq=2): job 0 (layer 1) is streamed, but maxpool has no weights; legal: not "
+        "streamed",
     ),
     (
         "streamed weights",
