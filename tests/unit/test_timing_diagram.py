@@ -3,21 +3,25 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
+from nba.explore.turns import with_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job
 from nba.ir.network import Layer, Network
 from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
-from tests.token_machine import Machine
+from tests.token_machine import Machine, Work
 from tests.unit.test_pipeline import conv, dense_chunk, legal, ring, square
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 WIDTH = 112
 """Cycles that the diagram shows."""
+PART, PARTS = 110, 3
+"""Cycles of a part of the diagram of a row program, and parts."""
 
 
 def example(between: int = 3, host: int = 1) -> tuple[Network, Accelerator]:
@@ -59,19 +63,75 @@ def diagram() -> str:
             shown.append(("  released", ends))
         if name != "out":
             shown.append(("  written", {start + work.written_after: str(y) for y, start in rows.items()}))
-    ticks = "".join(f"{cycle:<10}" for cycle in range(0, WIDTH, 10))
-    marks = "".join("|" if i % 10 == 0 else "." if i % 5 == 0 else " " for i in range(WIDTH))
-    lines = [f"    {'cycle':<12}{ticks}"[: 16 + WIDTH], f"    {'':<12}{marks}"]
-    lines += [f"    {name:<12}" + "".join(cells.get(i, ".") for i in range(WIDTH)) for name, cells in shown]
+    return drawn(shown, range(WIDTH))
+
+
+def drawn(shown: list[tuple[str, dict[int, str]]], cycles: range) -> str:
+    """Named rows of marks by cycle."""
+    ticks = "".join(f"{cycle:<10}" for cycle in cycles[::10])
+    marks = "".join("|" if i % 10 == 0 else "." if i % 5 == 0 else " " for i in cycles)
+    lines = [f"    {'cycle':<12}{ticks}"[: 16 + len(cycles)], f"    {'':<12}{marks}"]
+    lines += [f"    {name:<12}" + "".join(cells.get(i, ".") for i in cycles) for name, cells in shown]
     return "\n".join(line.rstrip() for line in lines)
+
+
+def row_program() -> tuple[Network, Accelerator]:
+    """One chunk on maps of 4 x 4 that computes two 3x3 convolutions, row by row in turns."""
+    names = ("in", "middle", "out")
+    layers = (conv("first", 0, kernel=3), conv("second", 1, kernel=3))
+    network = Network(name="n", tensors=tuple(square(name, 4, 1) for name in names), layers=layers)
+    chunks = (dense_chunk(Job(layer=0), Job(layer=1)),)
+    rings = (ring(0, 0, 4), ring(1, 1, 4), ring(2, HOST, 1))
+    found, rows = with_turns(network, Accelerator(pp=4, chunks=chunks, rings=rings, out_lanes=1), Fraction(0))
+    return legal(network, with_rows(found, rows))
+
+
+def row_program_diagram() -> str:
+    """Its first round and the beginning of the second one, rows of the second layer in letters."""
+    network, accelerator = row_program()
+    machine = Machine(network, accelerator, 2)
+    assert machine.run()
+    (chunk,) = machine.chunks
+    shown = []
+    for name, agent in (("in", machine.input), ("chunk", chunk), ("out", machine.output)):
+        cells: dict[int, str] = {}
+        for work, marks in zip(agent.works, ("0123", "abcd"), strict=False):
+            for (_, y), start in work.starts.items():
+                cells |= {start + i: marks[y] for i in range(work.row_cycles)}
+        shown.append((name, cells))
+        if name == "chunk":
+            first, second = agent.works
+            shown.append(("  written", _written(first, "0123") | _written(second, "abcd")))
+    return "\n\n".join(drawn(shown, range(at, at + PART)) for at in range(0, PARTS * PART, PART))
+
+
+def _written(work: Work, marks: str) -> dict[int, str]:
+    return {start + work.written_after: marks[y] for (_, y), start in work.starts.items()}
 
 
 def program(between: int, host: int) -> Program:
     return lower(*example(between, host))
 
 
-def test_the_diagram_is_the_docs() -> None:
-    assert diagram() in (DOCS / "template.md").read_text(), "\n" + diagram()
+def test_the_diagrams_are_the_docs() -> None:
+    for text in (diagram(), row_program_diagram()):
+        assert text in (DOCS / "template.md").read_text(), "\n" + text
+
+
+def test_the_row_program_is_that_of_the_docs() -> None:
+    network, accelerator = row_program()
+    (chunk,) = accelerator.chunks
+    marks = [f"{'first' if t.job == 0 else 'second'}{' (late)' if t.late else ''}" for t in chunk.turns]
+    rows = [r.rows for r in accelerator.rings]
+    found = lower(network, accelerator)
+    text = (DOCS / "template.md").read_text()
+    assert ", ".join(marks) in text, marks
+    assert f"rings of {rows[0]}, {rows[1]} and {rows[2]} rows" in text.replace("1 row,", "1 rows,"), rows
+    latency = schedule(found, 4).first_output_latency_cycles
+    line = (
+        f"A frame takes {steady_interval(found)} cycles in steady state, and the first output is there after {latency}"
+    )
+    assert line in text, line
 
 
 @pytest.mark.parametrize(("between", "host"), [(3, 1), (4, 1), (8, 2)])
