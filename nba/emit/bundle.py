@@ -26,7 +26,7 @@ from nba.emit.hls import render_hls, vector_files
 from nba.emit.interface import NAME as INTERFACE
 from nba.emit.interface import Truth, interface
 from nba.emit.memories import hex_lines, image_bytes, other_weights, weight_image
-from nba.emit.names import IMAGE, OTHER_WEIGHTS, expected_name, identifier
+from nba.emit.names import IMAGE, IMAGE_ALIGNMENT, OTHER_WEIGHTS, expected_name, identifier
 from nba.emit.predicted import predicted_cycles, recurrence_source, recurrence_tables
 from nba.emit.registers import register_map, render_registers
 from nba.emit.rtl import render_rtl
@@ -66,10 +66,6 @@ def is_leftover(path: str) -> bool:
 
 def _json(value: object) -> str:
     return json.dumps(value, indent=1, sort_keys=True) + "\n"
-
-
-IMAGE_ALIGNMENT = 4096
-"""Bytes that the address of an image is a multiple of."""
 
 
 def _second_image(program: Program, memory: WeightMemory) -> int:
@@ -290,13 +286,14 @@ def render_bundle(
 
     text: dict[str, str] = render_rtl(design, weights, top, programs)
     text |= render_hls(design, weights, top=f"{top}_hls", part=platform.part)
-    text |= render_registers(design, program)
+    image = image_bytes(program, design.network.layers, weights)
+    text |= render_registers(design, program, image)
     text |= _scripts(_context(design, programs, platform, counts, len(x), text))
     text["sim/recurrence.py"] = recurrence_source()
     text["sim/predicted.json"] = _json(predicted)
     text["sim/schedule.json"] = json.dumps([recurrence_tables(of_mode) for of_mode in programs]) + "\n"
     text["bundle.json"] = _json(_bundle_json(design, program, top))
-    text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x)))
+    text[INTERFACE] = _json(interface(design, program, truth or Truth(), len(x), image))
     text["design.json"] = json.dumps(design.document(), sort_keys=True, indent=1) + "\n"
     bits = program.code_bits
     sent, received = (
@@ -313,7 +310,7 @@ def render_bundle(
     files = {path: body.encode("utf-8") for path, body in text.items()}
     files |= vector_files(design.network, x, *outputs)
     if program.memory is not None:
-        files[IMAGE] = image_bytes(program, design.network.layers, weights)
+        files[IMAGE] = image
     files["weights.npz"] = weights_bytes(weights, len(design.network.layers))
     return files
 

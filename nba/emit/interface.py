@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from nba.core.errors import DesignError
-from nba.emit.names import expected_name
+from nba.emit.names import IMAGE, IMAGE_ALIGNMENT, expected_name
 from nba.ir.design import Design
 from nba.ir.network import MASTER_BITS, Tensor
 from nba.machine.program import Program
@@ -86,8 +88,27 @@ def _stream(
     }
 
 
-def interface(design: Design, program: Program, truth: Truth, count: int) -> dict[str, object]:
-    """The content of interface.json for a bundle of `count` input frames. Raises DesignError as `check_truth` does."""
+def _weights(program: Program, image: bytes) -> dict[str, object]:
+    """What a driver needs to know of the image of streamed weights; nothing where all weights are on chip."""
+    if program.memory is None:
+        return {}
+    return {
+        "weights": {
+            "file": IMAGE,
+            "bytes": len(image),
+            "beat_bytes": program.memory.bus_bits // 8,
+            "alignment": IMAGE_ALIGNMENT,
+            "sha256": hashlib.sha256(image).hexdigest(),
+            "crc32": zlib.crc32(image),
+        }
+    }
+
+
+def interface(
+    design: Design, program: Program, truth: Truth, count: int, image: bytes = b""
+) -> dict[str, object]:  # fmt: skip
+    """The content of interface.json for a bundle of `count` input frames, whose streamed weights are in `image`. Raises
+    DesignError as `check_truth` does."""
     check_truth(design, truth, count)
     inputs = [network.tensors[0] for network in design.networks]
     outputs = [network.tensors[-1] for network in design.networks]
@@ -111,6 +132,7 @@ def interface(design: Design, program: Program, truth: Truth, count: int) -> dic
                 program.out_chan_words, bits,
             ),
         },
+        **_weights(program, image),
         "classes": list(truth.classes) or None,
         "vectors": {
             "frames": count,

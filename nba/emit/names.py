@@ -28,6 +28,8 @@ def identifier(name: str) -> str:
 
 IMAGE = "weights.bin"
 """File name of the weights in external memory, of designs that stream some: beats of the port, low byte first."""
+IMAGE_ALIGNMENT = 4096
+"""Bytes that the address of an image is a multiple of."""
 OTHER_WEIGHTS = "expected_other_weights.hex"
 """File name of what they become with the other image of weights in external memory (nba.emit.memories)."""
 

@@ -8,6 +8,7 @@ IP-XACT template from it (benchmarks/registers.py), so that emission needs none 
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Literal
@@ -159,15 +160,17 @@ def words(design_id: str, n_chunks: int, n_modes: int) -> dict[str, int]:
     }  # fmt: skip
 
 
-def render_registers(design: Design, program: Program) -> dict[str, str]:
+def render_registers(design: Design, program: Program, image: bytes = b"") -> dict[str, str]:
     """path -> content of the files that state the registers: the C header of all accelerators, that of this design with
-    its addresses, its IP-XACT memory map, and the table for the bench."""
+    its addresses, its IP-XACT memory map, and the table for the bench. image: of its streamed weights."""
     registers, n_modes, env = register_map(), len(design.networks), environment()
     context = {
         "version": __version__,
         "design_id": design.id,
         "registers": registers.of(n_modes, program.memory is not None),
         "memory": program.memory is not None,
+        "image_bytes": len(image),
+        "image_crc32": zlib.crc32(image),
         "counters": registers.counters,
         "jobs": [len(chunk.jobs) for chunk in program.chunks],
         "words": words(design.id, len(program.chunks), n_modes),

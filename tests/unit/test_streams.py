@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import zlib
 from collections import Counter
 from dataclasses import replace
 from fractions import Fraction
@@ -13,6 +16,7 @@ import pytest
 
 from nba.boards import get
 from nba.core.errors import DeadlockError
+from nba.emit.bundle import render_bundle
 from nba.emit.memories import job_weights, side_by_side, weight_image
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, WeightMemory
 from nba.ir.design import Design
@@ -335,6 +339,24 @@ def test_a_design_file_keeps_them(seed: int, tmp_path: Path) -> None:
     assert flags == {job.streamed for chunk in accelerator.chunks for job in chunk.jobs}
     other = replace(accelerator, memory=replace(accelerator.memory, latency=4000))  # type: ignore[type-var]
     assert design_of(network, weights, other).id != found.id
+
+
+def test_a_driver_can_check_the_image() -> None:
+    """What interface.json and the C header say of the image is what the file is; a design without one says nothing."""
+    network, weights, accelerator = running(131, 1)
+    design = design_of(network, weights, accelerator)
+    files = render_bundle(replace(design, clock_mhz=get(design.platform).clock_mhz), weights)
+    image, about = files["weights.bin"], json.loads(files["interface.json"])["weights"]
+    assert about == {
+        "file": "weights.bin", "bytes": len(image), "beat_bytes": accelerator.memory.bus_bits // 8,  # type: ignore[union-attr]
+        "alignment": 4096, "sha256": hashlib.sha256(image).hexdigest(), "crc32": zlib.crc32(image),
+    }  # fmt: skip
+    header = files["sw/nba_design.h"].decode()
+    assert f"#define NBA_WEIGHTS_BYTES {len(image)}u\n#define NBA_WEIGHTS_CRC32 0x{zlib.crc32(image):08X}u\n" in header
+    plain = render_bundle(*tiny_design())
+    assert "weights.bin" not in plain
+    assert "weights" not in json.loads(plain["interface.json"])
+    assert b"NBA_WEIGHTS" not in plain["sw/nba_design.h"]
 
 
 def test_a_design_file_without_them_is_what_it_was(tmp_path: Path) -> None:
