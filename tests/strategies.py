@@ -520,8 +520,9 @@ def with_adders(rng: np.random.Generator, network: Network, accelerator: Acceler
 
 
 def _slicings(network: Network, accelerator: Accelerator, chunk: Chunk, layer: int) -> list[int]:
-    """Numbers of slices, above 1, in which `chunk` may compute `layer`."""
-    if not chunk.mixes or network.layers[layer].groups != 1:
+    """Numbers of slices, above 1, in which `chunk` may compute `layer`, if a layer that does not mix channels reads
+    rings of parts."""
+    if network.layers[layer].groups != 1 or (network.layers[layer].pad_codes is not None and not chunk.mixes):
         return []
     channels = network.result(layer).channels
     groups = -(-channels // chunk.pm)
@@ -545,7 +546,7 @@ def sliced(rng: np.random.Generator, network: Network, accelerator: Accelerator,
     for chunk in accelerator.chunks:
         jobs = []
         for job in chunk.jobs:
-            legal = _slicings(network, accelerator, chunk, job.layer)
+            legal = _slicings(network, accelerator, chunk, job.layer) if chunk.mixes else []
             if legal and _chance(rng, share):
                 job = replace(job, slices=_pick(rng, legal))
                 touched.add(job.layer)
@@ -558,6 +559,34 @@ def sliced(rng: np.random.Generator, network: Network, accelerator: Accelerator,
         for ring in accelerator.rings
     ]
     return replace(accelerator, chunks=tuple(chunks), rings=tuple(rings))
+
+
+def parted(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.8) -> Accelerator:
+    """`accelerator`, of `sliced`, in which a `share` of the layers that do not mix channels, and may, take the slices
+    of their producer one by one, from rings whose rows hold a part of the channels."""
+    jobs = {job.layer: job for chunk in accelerator.chunks for job in chunk.jobs}
+    rings = list(accelerator.rings)
+    pm = {job.layer: chunk.pm for chunk in accelerator.chunks for job in chunk.jobs}
+    for chunk in accelerator.chunks:
+        for job in chunk.jobs:
+            writer = jobs.get(network.layers[job.layer].input - 1)
+            if chunk.mixes or writer is None or writer.slices == 1 or not _chance(rng, share):
+                continue
+            channels = network.source(network.layers[job.layer]).channels
+            made = {-(-channels // n) * n for n in (pm[writer.layer], chunk.pm)}
+            if len(made) > 1 or writer.slices not in _slicings(network, accelerator, chunk, job.layer):
+                continue
+            jobs[job.layer] = replace(job, slices=writer.slices)
+            for i, ring in enumerate(rings):
+                height = network.tensors[ring.tensor].height
+                if ring.consumer == job.layer and ring.port == "main":
+                    least = min_ring_rows(network, ring.consumer, "main")
+                    rings[i] = replace(ring, parts=writer.slices, rows=least + int(rng.integers(0, 2 * height)))
+                elif ring.tensor == job.layer + 1:
+                    rings[i] = replace(ring, rows=max(ring.rows, height + int(rng.integers(0, 3))))
+    chunks = tuple(replace(c, jobs=tuple(jobs[job.layer] for job in c.jobs)) for c in accelerator.chunks)
+    # A layer that takes parts may itself write what another one takes in parts.
+    return replace(accelerator, chunks=chunks, rings=tuple(rings))
 
 
 def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.7) -> Accelerator:

@@ -102,7 +102,7 @@ class Machine:
         """Rows of a shared ring are given back, seen from `cycle` on; the next ring's turn comes a cycle later."""
         if counters.heir is not None:
             counters.freed += rows
-            if counters.freed == self.network.tensors[counters.ring.tensor].height:
+            if counters.freed == self.network.tensors[counters.ring.tensor].height * counters.ring.parts:
                 counters.freed = 0
                 self.events[cycle + 1].append((counters.heir, "turn", 1))
 
@@ -319,16 +319,19 @@ class Sequencer:
         need, release = work.windows[y] if work.windows else (0, 0)
         source, residual, sinks = work.source, work.residual, work.sinks
         one = 1
+        whole = source is not None and source.ring.parts == 1
         if not last:
-            need = self.machine.network.tensors[source.ring.tensor].height if source else 0
-            one, release = work.rows, 0
+            one = work.rows
+        if not last and whole and source:
+            need, release = self.machine.network.tensors[source.ring.tensor].height, 0
         if source and signed16(source.written - source.held) < need:
             return
         if residual and signed16(residual.written - residual.held) < one:
             return
         if work.store and work.store.loaded <= work.store.held:
             return
-        if first and any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in sinks):
+        claimed = [sink for sink in sinks if first or sink.ring.parts > 1]
+        if any(signed16(sink.started - sink.released) >= sink.ring.rows for sink in claimed):
             return
         if row == 0 and any(sink.heir is not None and not sink.turn for sink in sinks):
             return
@@ -348,8 +351,8 @@ class Sequencer:
         for sink in sinks:
             if row == 0:
                 sink.turn = False
-            if first:
+            if first or sink.ring.parts > 1:
                 events[cycle + 1].append((sink, "started", 1))
-            if last:
+            if last or sink.ring.parts > 1:
                 events[start + work.written_after].append((sink, "written", 1))
         self.state, self.left = "row", work.row_cycles

@@ -317,6 +317,7 @@ def _rings(program: Program) -> list[HlsRing]:
                 i, r.rows, r.base, r.col_words, r.row_words, r.ring_words, r.stride, r.class_words, offsets,
                 r.init_words, r.step_words, r.last_step_words, r.map_rows,
                 first + r.waits_for if r.waits_for >= 0 else -1, int(r.waits_for >= len(rings) - first),
+                *((r.parts,) if r.parts > 1 else ()),
             )  # fmt: skip
             consumer = "host" if r.consumer < 0 else f"layer_{r.consumer}"
             rings.append(HlsRing(fields=fields, note=f"tensor {r.tensor} for {consumer}, {edge.port}"))

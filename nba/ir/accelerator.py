@@ -100,6 +100,9 @@ class Ring:
     share: rings of one edge with the same number, which is not 0, lie on the same memory and take turns: a frame of one
     is all released before the first row of the next one's is written, in the order of `Accelerator.rings`, frame after
     frame.
+
+    parts: with more than one, a row holds the channels of one slice alone, and the ring takes the map slice by slice:
+    producer and consumer compute in so many slices, and a slice of the consumer waits for its own channels only.
     """
 
     tensor: int
@@ -108,6 +111,7 @@ class Ring:
     rows: int
     lane: int = 0
     share: int = 0
+    parts: int = 1
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

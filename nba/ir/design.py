@@ -21,7 +21,7 @@ MULTIPLIERS = ("requant", "products")
 
 PLAIN_JOB: dict[str, Any] = {"slices": 1, "streamed": False}
 """What a job is where design.json does not say."""
-PLAIN_RING: dict[str, Any] = {"share": 0}
+PLAIN_RING: dict[str, Any] = {"share": 0, "parts": 1}
 """What a ring is where it does not say."""
 EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
 """Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""

@@ -234,10 +234,43 @@ def _slices(s: MappedNetwork) -> Problems:
             if job.slices <= 1:
                 continue
             groups = ceil_div(s.network.result(job.layer).channels, c.pm)
-            if not c.mixes or layer.groups != 1:
-                yield f"{what} is {job.slices}; legal for a layer that does not mix all its channels: 1"
+            if c.mixes and layer.groups != 1:
+                yield f"{what} is {job.slices}; legal for a layer that mixes a part of its channels: 1"
+            elif layer.pad_codes is not None and not c.mixes:
+                yield f"{what} is {job.slices}; legal for a layer of {c.kind} with pad codes per channel: 1"
             elif groups % job.slices:
                 yield f"{what} is {job.slices}; legal: divisors of its {groups} groups of {c.pm} channels"
+
+
+def _parts(s: MappedNetwork) -> Problems:
+    """A ring whose rows hold a part of the channels is written and read slice by slice; a layer that does not mix
+    channels, computed in slices, reads such a ring."""
+    jobs = {job.layer: (c, job) for c in s.accelerator.chunks for job in c.jobs}
+    for i, r in enumerate(s.accelerator.rings):
+        writer, reader = jobs.get(r.tensor - 1), jobs.get(r.consumer)
+        if r.parts == 1:
+            if reader is not None and not reader[0].mixes and reader[1].slices > 1 and r.port == "main":
+                yield (
+                    f"{s.ring(i)}: parts is 1, but layer {r.consumer} takes a slice of its channels; legal: "
+                    f"{reader[1].slices}"
+                )
+            continue
+        yield from limit(f"{s.ring(i)}: parts", r.parts, 1, MAX_SLICES)
+        if writer is None or reader is None or r.port != "main" or reader[0].mixes:
+            legal = "1, but between two layers, on the main port of one that mixes no channels"
+            yield f"{s.ring(i)}: parts is {r.parts}; legal: {legal}"
+        elif not writer[1].slices == reader[1].slices == r.parts:
+            yield (
+                f"{s.ring(i)}: parts is {r.parts}, but layers {r.tensor - 1} and {r.consumer} have "
+                f"{writer[1].slices} and {reader[1].slices} slices; legal: as many parts as either has slices, or 1"
+            )
+        else:
+            made = [ceil_div(s.network.tensors[r.tensor].channels, c.pm) * c.pm for c, _ in (writer, reader)]
+            if made[0] != made[1]:
+                yield (
+                    f"{s.ring(i)}: parts is {r.parts}, but layers {r.tensor - 1} and {r.consumer} compute {made[0]} "
+                    f"and {made[1]} channels, absent ones included; legal: as many"
+                )
 
 
 def _streamed(s: MappedNetwork) -> Problems:
@@ -330,7 +363,7 @@ def _slice_words(s: MappedNetwork) -> Problems:
             if layer not in sliced:
                 continue
             k, slices = sliced[layer]
-            if r.rows < height:
+            if r.rows < height and r.parts == 1:
                 legal = f"{height}..{MAX_ROWS}, the whole map that slices of layer {layer} touch"
                 yield f"{s.ring(i)}: rows is {r.rows}; legal: {legal}"
             if port == "main":
@@ -506,6 +539,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="drain", find=_drain),
     Rule(name="stages", find=_stages),
     Rule(name="slices", find=_slices),
+    Rule(name="parts of channels", find=_parts),
     Rule(name="streamed weights", find=_streamed),
     Rule(name="turns", find=_turns),
     Rule(name="words of slices", find=_slice_words, step=2),

@@ -83,7 +83,8 @@ class RingLayout:
     read_rows: rows that the reader computes of a slice. *_back_words: the pointer's step behind the last row of a slice
     that others follow, write_last_words: behind that of the last slice. read_counts: 1 for residual operands.
     waits_for: the ring of its edge that has its memory before it, -1 where it has memory of its own; it is one of
-    later number, or itself, where a frame waits for the one before.
+    later number, or itself, where a frame waits for the one before. parts: a row holds one of so many parts of the
+    channels: a frame has so many times the rows of the tensor, and of its jobs no slices are left.
     """
 
     tensor: int
@@ -108,6 +109,7 @@ class RingLayout:
     read_back_words: int
     read_counts: int
     waits_for: int = -1
+    parts: int = 1
 
     @property
     def share(self) -> int:
@@ -377,7 +379,7 @@ def _ring_layout(
     network: Network, accelerator: Accelerator, ring: Ring, lanes: int, base: int, slices: dict[int, int]
 ) -> RingLayout:
     tensor = network.tensors[ring.tensor]
-    col_words = ceil_div(tensor.channels, lanes)
+    col_words = ceil_div(tensor.channels, lanes) // ring.parts
     stride, pad_top, rows_out, columns, most_rows = 1, 0, tensor.height, 1, 1
     if ring.consumer != HOST and ring.port == "main":
         layer = network.layers[ring.consumer]
@@ -385,7 +387,7 @@ def _ring_layout(
         rows_out = network.result(ring.consumer).height
         columns, most_rows = layer.stride_w, tensor.height
     row_words = bank_columns(tensor.width, accelerator.banks, columns) * col_words
-    write, read = slices.get(ring.tensor - 1, 1), slices.get(ring.consumer, 1)
+    write, read = slices.get(ring.tensor - 1, 1) // ring.parts, slices.get(ring.consumer, 1) // ring.parts
     read_rows = tensor.height if ring.consumer == HOST else network.result(ring.consumer).height
     ring_words, map_words = row_words * ring.rows, row_words * tensor.height
     last_words = (tensor.height - (rows_out - 1) * stride) * row_words
@@ -405,7 +407,7 @@ def _ring_layout(
         step_words=(stride % ring.rows) * row_words,
         last_step_words=(last_words - (read - 1) * further) % ring_words,
         most_rows=most_rows,
-        map_rows=tensor.height,
+        map_rows=tensor.height * ring.parts,
         write_slices=write,
         write_back_words=(row_words - map_words + col_words // write) % ring_words if write > 1 else 0,
         write_last_words=(row_words - (write - 1) * (col_words // write)) % ring_words if write > 1 else 0,
@@ -413,6 +415,7 @@ def _ring_layout(
         read_rows=read_rows,
         read_back_words=(last_words - map_words + further) % ring_words if read > 1 else 0,
         read_counts=int(ring.port == "residual"),
+        parts=ring.parts,
     )
 
 

@@ -22,10 +22,10 @@ FIRST_JOB, N_JOBS, FETCH, GAP, ROUNDS, FIRST_TURN, N_TURNS = range(7)
 TURN_JOB, TURN_ROWS, TURN_STAGE, TURN_FIRST, TURN_SLICE = range(5)
 # Columns of the table of fetches, the weights that are read from external memory in a round, in order.
 FETCH_STORE, FETCH_STAGE, FETCH_BURSTS, FETCH_BEATS = range(4)
-# Columns of the table of shared memory, a row for every ring: the ring that has its memory before it (-1: none), how
+# Columns of the table of rings, a row for each: the ring that has its memory before it (-1: none), how
 # many frames ago, the rows that this one has of a frame, and the cycles by which its last release is seen later than
-# by the row that takes the released one's place.
-SHARE_RING, SHARE_AGO, SHARE_ROWS, SHARE_WAIT = range(4)
+# by the row that takes the released one's place; and the parts of the channels, one of which a row of the ring holds.
+SHARE_RING, SHARE_AGO, SHARE_ROWS, SHARE_WAIT, RING_PARTS = range(5)
 # What the reader of weights is like: rooms of a store, rounds more than frames, cycle of the first decision, cycles
 # between decisions at least and for a skipped fetch, from a decision to the first beat, from the last beat until it is
 # seen, from the last cycle of a row until its room is seen free, fetches of a round.
@@ -94,8 +94,11 @@ def advance(
                         need = min(height, top + jobs[j, KERNEL_H]) - first
                         after = height if y == rows_out - 1 else max(0, top + jobs[j, STRIDE])
                         release = after - first
+                        parts = shares[src, RING_PARTS]
                         row = frame * height + first + need - 1
-                        if not ends:
+                        if parts > 1:
+                            row += (frame * (parts - 1) + piece) * height
+                        elif not ends:
                             # A slice behind which others come needs, and keeps, the whole map.
                             row = (frame + 1) * height - 1
                             release = 0
@@ -126,8 +129,11 @@ def advance(
                     blocked = False
                     for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
                         ring = dests[d]
+                        parts = shares[ring, RING_PARTS]
                         old = row - ring_rows[ring]
-                        if piece == 0 and old >= 0:
+                        if parts > 1:
+                            old += (frame * (parts - 1) + piece) * rows_out
+                        if (piece == 0 or parts > 1) and old >= 0:
                             if old >= n_released[ring]:
                                 blocked = True
                                 break
@@ -157,12 +163,12 @@ def advance(
                         for _ in range(release):
                             released[base[src] + n_released[src]] = start + jobs[j, RELEASED]
                             n_released[src] += 1
-                    if ends:
-                        if res >= 0:
-                            released[base[res] + row] = start + jobs[j, RES_RELEASED]
-                            n_released[res] += 1
-                        for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
-                            written[base[dests[d]] + row] = start + jobs[j, WRITTEN]
+                    if ends and res >= 0:
+                        released[base[res] + row] = start + jobs[j, RES_RELEASED]
+                        n_released[res] += 1
+                    for d in range(jobs[j, DEST], jobs[j, DEST] + jobs[j, N_DEST]):
+                        if ends or shares[dests[d], RING_PARTS] > 1:
+                            written[base[dests[d]] + n_written[dests[d]]] = start + jobs[j, WRITTEN]
                             n_written[dests[d]] += 1
                     if store >= 0 and y == rows_out - 1:
                         unloaded[store * room + n_unloaded[store]] = end + reader[UNLOADED]

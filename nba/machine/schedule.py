@@ -29,6 +29,7 @@ from nba.machine.recurrence import (
     N_JOBS,
     PAD_TOP,
     RES,
+    RING_PARTS,
     ROUNDS,
     ROWS_OUT,
     SLICES,
@@ -129,7 +130,7 @@ def tables(program: Program) -> Tables:
         for d in destinations:
             ring = first_ring[d.edge] + d.ring
             dests.append(ring)
-            ring_height[ring] = height
+            ring_height[ring] = height * program.edges[d.edge].rings[d.ring].parts
         return begin, len(destinations)
 
     store_of = {one.chunk: one.store for one in program.fetches}
@@ -165,20 +166,22 @@ def tables(program: Program) -> Tables:
 
 
 def no_shares(n_rings: int) -> np.ndarray:
-    """The table of shared memory of rings that each have memory of their own."""
-    return np.full((n_rings, 4), -1, np.int64)
+    """The table of rings that each have memory of their own, and all channels in a row."""
+    found = np.full((n_rings, 5), -1, np.int64)
+    found[:, RING_PARTS] = 1
+    return found
 
 
 def _shares(program: Program, ring_height: list[int]) -> np.ndarray:
-    """The table of shared memory of `program`."""
+    """The table of the rings of `program`."""
     found, first = no_shares(len(ring_height)), 0
     for edge in program.edges:
         for number, ring in enumerate(edge.rings):
             if ring.waits_for >= 0:
                 other = first + ring.waits_for
-                found[first + number] = (
-                    other, int(ring.waits_for >= number), ring_height[other], timing.SHARE_CYCLES,
-                )  # fmt: skip
+                ago = int(ring.waits_for >= number)
+                found[first + number, :RING_PARTS] = other, ago, ring_height[other], timing.SHARE_CYCLES
+            found[first + number, RING_PARTS] = ring.parts
         first += len(edge.rings)
     return found
 
@@ -369,19 +372,22 @@ def _blocked(
             if ring < 0:
                 continue
             height = j[HEIGHT_IN] if what == "input" else j[ROWS_OUT]
+            parts = int(flat.shares[ring, RING_PARTS])
             held, need = (row, 1) if ends else (frame * height, height)
-            if what == "input" and ends:
+            if what == "input" and (ends or parts > 1):
                 top = y * j[STRIDE] - j[PAD_TOP]
-                held = frame * j[HEIGHT_IN] + max(0, top)
+                held = (frame * parts + piece * (parts > 1)) * height + max(0, top)
                 need = min(j[HEIGHT_IN], top + j[KERNEL_H]) - max(0, top)
             has = int(n_written[ring]) - held
             if has < need:
                 reasons.append(f"{what} {names[ring]} needs {need} row(s), has {max(0, has)}")
         for ring in flat.dests[j[DEST] : j[DEST] + j[N_DEST]].tolist():
+            other, ago, height, _, parts = flat.shares[ring].tolist()
             used = row - int(n_released[ring])
-            if piece == 0 and used >= flat.ring_rows[ring]:
+            if parts > 1:
+                used += (frame * (parts - 1) + piece) * j[ROWS_OUT]
+            if (piece == 0 or parts > 1) and used >= flat.ring_rows[ring]:
                 reasons.append(f"output {names[ring]} is full, needs 1 free row, has 0")
-            other, ago, height, _ = flat.shares[ring].tolist()
             left = (frame + 1 - ago) * height - int(n_released[other]) if other >= 0 else 0
             if piece == 0 and y == 0 and left > 0:
                 reasons.append(

@@ -38,6 +38,7 @@ from nba.machine.recurrence import (
     RELEASED,
     RES,
     RES_RELEASED,
+    RING_PARTS,
     ROOMS,
     ROW_CYCLES,
     ROWS_OUT,
@@ -183,15 +184,17 @@ def _event(flat: Tables, first_row: np.ndarray, node: int) -> tuple[int, int, in
 # One compiled kernel: its arguments are arrays and the numbers of a ring.
 @compiled
 def _put_ring(
-    edges: np.ndarray, n: int, jobs: np.ndarray, first_row: np.ndarray, p: int, j: int, port: int, height: int,
-    ring_rows: int,
+    edges: np.ndarray, n: int, jobs: np.ndarray, first_row: np.ndarray, p: int, j: int, port: int, frame_rows: int,
+    ring_rows: int, parts: int,
 ) -> int:  # fmt: skip
     """Writes the edges of the ring of ring_rows rows from job p to job j, from number n on; the next number."""
     rows_out = jobs[j, ROWS_OUT]
+    height = frame_rows // parts
     releaser = np.empty(height, np.int64)
-    # A row is written when the last slice of its producer has it; slices before a reader's last need the map.
-    done = first_row[p] + (jobs[p, SLICES] - 1) * jobs[p, ROWS_OUT]
-    early = (jobs[j, SLICES] - 1) * rows_out
+    # A row is written when the last slice of its producer has it; slices before a reader's last need the map. Where a
+    # row has a part of the channels, every slice is a map of its own.
+    done = first_row[p] + (jobs[p, SLICES] - 1) * jobs[p, ROWS_OUT] * (parts == 1)
+    early = (jobs[j, SLICES] - 1) * rows_out * (parts == 1)
     mine = first_row[j] + early
     for y in range(early):
         _put(edges, n, done + height - 1, first_row[j] + y, jobs[p, WRITTEN] + 1, 0)
@@ -207,13 +210,15 @@ def _put_ring(
         while freed < after:
             releaser[freed] = y
             freed += 1
-        _put(edges, n, done + last, mine + y, jobs[p, WRITTEN] + 1, 0)
-        n += 1
+        for part in range(parts):
+            _put(edges, n, done + part * height + last, mine + part * rows_out + y, jobs[p, WRITTEN] + 1, 0)
+            n += 1
     release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1
-    for y in range(height):
-        back = (y - ring_rows) // height
-        old = y - ring_rows - back * height
-        _put(edges, n, mine + releaser[old], first_row[p] + y, release, -back)
+    for y in range(frame_rows):
+        back = (y - ring_rows) // frame_rows
+        old = y - ring_rows - back * frame_rows
+        at = mine + old // height * rows_out + releaser[old % height]
+        _put(edges, n, at, first_row[p] + y, release, -back)
         n += 1
     return n
 
@@ -252,7 +257,10 @@ def _event_graph(
         for port in range(2):
             ring = jobs[j, SRC if port == 0 else RES]
             if ring >= 0:
-                n = _put_ring(edges, n, jobs, first_row, producer[ring], j, port, ring_height[ring], ring_rows[ring])
+                n = _put_ring(
+                    edges, n, jobs, first_row, producer[ring], j, port, ring_height[ring], ring_rows[ring],
+                    shares[ring, RING_PARTS],
+                )  # fmt: skip
                 for other in range(ring_rows.size):
                     if shares[other, SHARE_RING] == ring:
                         release = jobs[j, RELEASED if port == 0 else RES_RELEASED] + 1 + shares[other, SHARE_WAIT]

@@ -43,6 +43,7 @@ from tests.strategies import (
     above_least,
     cut,
     own_columns,
+    parted,
     random_codes,
     random_pair,
     shared,
@@ -84,6 +85,10 @@ SHARE_SEED = 9_000_000
 """Seeds from here on are networks and engines of every kind above but row programs, with rings that share memory; of
 three, one has slices in a job that writes such a ring, one turns of a few rows and slices in a job that reads one;
 every fifth has weights from external memory. The shared memory makes the others slower."""
+PART_SEED = 10_000_000
+"""Seeds from here on are networks and engines of every kind above but row programs, with rings whose rows hold the
+channels of a slice; of three, one has weights from external memory and one rings that share memory; every second has
+turns of a few rows, every fourth late ones as well."""
 SHARED_LIMITS = NetworkLimits(min_layers=4, max_layers=6, max_map=6, max_channels=16)
 """Sizes of the networks of those with slices."""
 NEW_SEED = 1000
@@ -164,6 +169,40 @@ def with_slices(seed: int) -> Subject:
             program = lower(network, accelerator)
             cost = exact_cost((program,), get(PLATFORM))
             schedule(program, FRAMES)
+        except DeadlockError:
+            continue
+        design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
+        return replace(case, seed=seed, design=design, program=program)
+
+
+def with_parts(seed: int) -> Subject:
+    """The pair of a seed from PART_SEED on."""
+    number = seed - PART_SEED
+    kind = TURNED[number % len(TURNED)] + NEW_SEED + 500 + number
+    rng = np.random.default_rng([10, seed])
+    while True:
+        try:
+            case = drawn(kind, rng, SHARED_LIMITS if number % 3 == 2 else LIMITS[2])
+            network = case.design.network
+            accelerator = parted(rng, network, sliced(rng, network, case.design.accelerator))
+            if number % 3 == 1:
+                accelerator = streamed(rng, network, accelerator)
+            if number % 3 == 2:
+                accelerator = shared(rng, network, accelerator)
+            parts = [ring for ring in accelerator.rings if ring.parts > 1]
+            memory = accelerator.memory is not None
+            if not parts or (number % 3 == 1) != memory or (number % 3 == 2 and not any(r.share for r in parts)):
+                continue
+            if number % 2:
+                late = number % 4 == 3
+                chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
+                accelerator = replace(accelerator, chunks=chunks)
+            if check_accelerator(network, accelerator):
+                continue
+            program = lower(network, accelerator)
+            if schedule(program, FRAMES).output_cycle[-1] > 2 * MAX_CYCLES:
+                continue
+            cost = exact_cost((program,), get(PLATFORM))
         except DeadlockError:
             continue
         design = replace(case.design, name=f"pair {seed}", accelerator=accelerator, cost=cost, seed=seed)
@@ -251,6 +290,8 @@ def with_shares(seed: int) -> Subject:
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
     where there are row programs, slices, weights from external memory or shared memory)."""
+    if seed >= PART_SEED:
+        return with_parts(seed)
     if seed >= SHARE_SEED:
         return with_shares(seed)
     if seed >= STREAM_SEED:

@@ -19,7 +19,7 @@ from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.verify.hls import verify_hls
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
-from tests.strategies import NetworkLimits, Pair, cut, random_codes, random_pair, sliced, streamed
+from tests.strategies import NetworkLimits, Pair, cut, parted, random_codes, random_pair, sliced, streamed
 
 pytestmark = pytest.mark.xdist_group("hls-networks")
 
@@ -43,6 +43,11 @@ STREAMED_PAIRS = 12
 """After these: the same with weights from external memory, other weights in which give other outputs."""
 STREAMED = 8000
 """Seeds from here on stream weights."""
+PARTED_PAIRS = 8
+"""After these: rings whose rows hold the channels of a slice; every second has turns of a few rows, every third weights
+from external memory."""
+PARTED = 9000
+"""Seeds from here on have such rings."""
 IMAGES = 5
 
 
@@ -61,18 +66,22 @@ def sliced_pair(rng: np.random.Generator, limits: NetworkLimits | None, seed: in
     while True:
         pair = random_pair(rng, limits)
         accelerator = sliced(rng, pair.network, pair.accelerator)
+        if seed >= PARTED:
+            accelerator = parted(rng, pair.network, accelerator)
+            if not any(ring.parts > 1 for ring in accelerator.rings):
+                continue
         jobs = [job for chunk in accelerator.chunks for job in chunk.jobs]
         if not any(job.slices > 1 and pair.network.result(job.layer).height > 1 for job in jobs):
             continue
         if seed % 2:
             chunks = tuple([cut(rng, pair.network, chunk, late=seed % 4 == 3) for chunk in accelerator.chunks])
             accelerator = replace(accelerator, chunks=chunks)
-        if seed >= STREAMED:
+        if STREAMED <= seed < PARTED or (seed >= PARTED and seed % 3 == 0):
             accelerator = streamed(rng, pair.network, accelerator)
             if accelerator.memory is None or check_accelerator(pair.network, accelerator):
                 continue
         program = lower(pair.network, accelerator)
-        if seed >= STREAMED and not _matter(rng, pair, program):
+        if accelerator.memory is not None and not _matter(rng, pair, program):
             continue
         try:
             schedule(program, IMAGES)
@@ -102,6 +111,7 @@ SEEDS: dict[int, NetworkLimits | None] = {
         STREAMED + i: NetworkLimits(max_channels=24, narrow=i % 3 == 2, per_channel=i % 4 == 1)
         for i in range(STREAMED_PAIRS)
     },
+    **{PARTED + i: NetworkLimits(max_channels=24, narrow=i % 3 == 2) for i in range(PARTED_PAIRS)},
 }
 
 
@@ -126,7 +136,7 @@ def test_random_design(group: Group, seed: int) -> None:
     (index,) = (i for i, case in enumerate(group.cases) if case.name == f"random {seed}")
     case = group.cases[index]
     np.testing.assert_array_equal(group.outputs(index), case.expected)
-    if seed >= STREAMED:
+    if case.design.accelerator.memory is not None:
         program = lower(case.design.network, case.design.accelerator)
         others = other_weights(program, case.weights)
         expected = run(case.design.network, others, case.x)
@@ -137,7 +147,9 @@ def test_rows_of_a_step_are_independent(tmp_path: Path) -> None:
     """The synthesis pragmas claim that the units of one step do not depend on each other: any order gives the same."""
     cases = tuple(random_case(1000 + i) for i in range(REVERSED_PAIRS))
     cases += tuple(random_case(4000 + i, NetworkLimits(narrow=True)) for i in range(REVERSED_PAIRS))
-    cases += tuple(random_case(seed, NetworkLimits(max_channels=24)) for seed in (SLICED + 100, STREAMED + 100))
+    cases += tuple(
+        random_case(seed, NetworkLimits(max_channels=24)) for seed in (SLICED + 100, STREAMED + 100, PARTED + 100)
+    )
     group = compile_group(tmp_path, cases, defines=("NBA_REVERSED",))
     for i, case in enumerate(cases):
         np.testing.assert_array_equal(group.outputs(i), case.expected, err_msg=case.name)

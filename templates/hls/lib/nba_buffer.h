@@ -125,7 +125,7 @@ void write_words(ap_uint<CODE> (&mem)[BANKS][LANES / WRITE][WRITE][DEPTH], const
                  int width, const ap_uint<CODE> code[PP][WRITE]) {
 #pragma HLS INLINE
   const int SUB = LANES / WRITE;
-  const int word = unit / SUB;
+  const int word = ring.parts > 1 ? unit / SUB % ring.col_words : unit / SUB;
   const int sub = unit % SUB;
   const Spot<PP, BANKS> s = spot<PP, BANKS>(ring, row, q);
 write_banks:

@@ -84,7 +84,8 @@ rooms_loop:
 #pragma HLS UNROLL
     const int ring = uses[u];
     dst[u] = ring < 0 ? 0 : rings[ring].base + state[ring].write_words;
-    room = room && (later || ring < 0 || (rows_held(state[ring]) < rings[ring].rows && has_memory(rings, state, ring)));
+    const bool has = ring < 0 || (later && rings[ring].parts == 1);
+    room = room && (has || (rows_held(state[ring]) < rings[ring].rows && has_memory(rings, state, ring)));
   }
   return room;
 }
@@ -100,12 +101,13 @@ Start decide(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring
   start.job = turn.job;
   start.row = turn.first + chunk.row;
   start.slice = turn.slice;
-  // All slices but the last need, and keep, the whole maps.
+  // All slices but the last need, and keep, the whole maps, unless a row has the channels of a slice alone.
   const bool ends = turn.slice == job.slices - 1;
+  const bool own = ends || rings[job.src_ring].parts > 1;
   start.skip = !chunk.done && (chunk.round < unsigned(turn.stage) || chunk.round - turn.stage >= n_frames);
   bool go = !chunk.done && !start.skip;
   start.place.src = state[job.src_ring].read_words;
-  go = go && rows_held(state[job.src_ring]) >= (ends ? need_rows(job, start.row) : job.height_in);
+  go = go && rows_held(state[job.src_ring]) >= (own ? need_rows(job, start.row) : job.height_in);
   start.place.res = 0;
   if (job.has_residual) {
     start.place.res = rings[job.res_ring].base + state[job.res_ring].read_words;
@@ -132,13 +134,14 @@ rows_written_loop:
 #pragma HLS UNROLL
     if (uses[u] >= 0) {
       RingState &ring = state[uses[u]];
-      ring.written += whole ? 1 : 0;
-      ring.row += whole ? 1 : 0;
+      const bool part = rings[uses[u]].parts > 1;
+      ring.written += whole || part ? 1 : 0;
+      ring.row += whole || part ? 1 : 0;
       if (ring.row == rings[uses[u]].map_rows) {
         ring.row = 0;
         ++ring.frames;
       }
-      ring.write_words = rewind > 0 ? back(ring.write_words, rings[uses[u]].row_words, rewind * rings[uses[u]].row_words, rings[uses[u]].ring_words)
+      ring.write_words = rewind > 0 && !part ? back(ring.write_words, rings[uses[u]].row_words, rewind * rings[uses[u]].row_words, rings[uses[u]].ring_words)
                                     : wrap(ring.write_words, rings[uses[u]].row_words, rings[uses[u]].ring_words);
     }
   }
@@ -165,7 +168,8 @@ void commit(const Job (&jobs)[N_JOBS], const Turn (&turns)[N_TURNS], const Ring 
     const Ring &src = rings[job.src_ring];
     const int words = last_row ? src.last_step_words : src.step_words;
     const bool again = last_row && !ends;
-    rows_released(rings, state, job.src_ring, ends ? release_rows(job, start.row) : 0, words, again ? job.height_in : 0);
+    const bool own = ends || src.parts > 1;
+    rows_released(rings, state, job.src_ring, own ? release_rows(job, start.row) : 0, words, again && !own ? job.height_in : 0);
     if (job.has_residual) {
       rows_released(rings, state, job.res_ring, ends ? 1 : 0, rings[job.res_ring].row_words, again ? job.rows_out : 0);
     }

@@ -35,6 +35,7 @@ struct Ring {
   int map_rows;         // rows of the tensor
   int waits_for;        // ring that has the memory before this one, -1: it has memory of its own
   int frames_ago;       // 1: that ring has it for the frame before, 0: for the same frame
+  int parts = 1;        // a row holds one of so many parts of the channels, those of a slice
 };
 
 // Everything a chunk needs to execute one layer. Written from nba/machine/layout.py by python -m benchmarks.render_layout.
