@@ -258,10 +258,11 @@ def with_order(accelerator: Accelerator, table: Timetable) -> Accelerator:
 
 
 def make_rings(
-    network: Network, accelerator: Accelerator, rows: dict[Use, int], shares: Mapping[Use, int] | None = None
-) -> tuple[Ring, ...]:
+    network: Network, accelerator: Accelerator, rows: dict[Use, int], shares: Mapping[Use, int] | None = None,
+    parts: Mapping[Use, int] | None = None,
+) -> tuple[Ring, ...]:  # fmt: skip
     """Rings of the given sizes, with lanes where one chunk uses a tensor more than once on a port. shares: of those
-    that share memory (`Ring.share`)."""
+    that share memory (`Ring.share`); parts: of those whose rows hold the channels of a slice (`Ring.parts`)."""
     place = accelerator.place()
     chunk = [place[i] for i in range(len(network.layers))]
     earlier = {port: earlier_uses(network, port) for port in PORTS}
@@ -270,6 +271,7 @@ def make_rings(
             tensor=tensor, consumer=consumer, port=port, rows=rows[(tensor, consumer, port)],
             lane=0 if consumer == HOST else use_lane(earlier[port], chunk, consumer),
             share=0 if shares is None else shares.get((tensor, consumer, port), 0),
+            parts=1 if parts is None else parts.get((tensor, consumer, port), 1),
         )
         for tensor, consumer, port in uses_of(network)
     )  # fmt: skip

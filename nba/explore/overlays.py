@@ -27,12 +27,12 @@ class Life:
     end: tuple[int, int]
 
 
-def ring_words(network: Network, use: Use, rows: int, banks: int, lanes: int) -> int:
+def ring_words(network: Network, use: Use, rows: int, banks: int, lanes: int, parts: int = 1) -> int:
     """Words of a bank that a ring of `rows` rows has in an edge of `lanes` channels a word."""
     tensor, consumer, port = use
     source = network.tensors[tensor]
     stride = 1 if consumer == HOST or port != "main" else network.layers[consumer].stride_w
-    return rows * bank_columns(source.width, banks, stride) * ceil_div(source.channels, lanes)
+    return rows * bank_columns(source.width, banks, stride) * (ceil_div(source.channels, lanes) // parts)
 
 
 def life(network: Network, times: Times, use: Use, words: int) -> Life | None:
@@ -79,18 +79,20 @@ def sharing_rings(edges: Sequence[Sequence[Life]], ticks: int, apart: int) -> Ma
 
 
 def shares_of(
-    network: Network, bare: Accelerator, times: Times, rows: Mapping[Use, int], apart: int
-) -> Mapping[Use, int]:
+    network: Network, bare: Accelerator, times: Times, rows: Mapping[Use, int], apart: int,
+    parts: Mapping[Use, int] | None = None,
+) -> Mapping[Use, int]:  # fmt: skip
     """`Ring.share` of the rings of `rows` that share memory in `bare`, whose own rings do not matter, if its chunks
-    keep to the order of `times`. apart: ticks between two of them at least."""
+    keep to the order of `times`. apart: ticks between two of them at least. parts: as of `make_rings`."""
     place = bare.place()
     edges: dict[tuple[int, int, Port, int], list[Life]] = {}
-    for ring in make_rings(network, bare, dict(rows)):
+    for ring in make_rings(network, bare, dict(rows), parts=parts):
         if ring.tensor == 0 or ring.consumer == HOST:
             continue
         reader = bare.chunks[place[ring.consumer]]
         use = ring.tensor, ring.consumer, ring.port
-        one = life(network, times, use, ring_words(network, use, ring.rows, bare.banks, reader_word(reader, ring.port)))
+        words = ring_words(network, use, ring.rows, bare.banks, reader_word(reader, ring.port), ring.parts)
+        one = life(network, times, use, words)
         if one is not None:
             edges.setdefault(edge_of(ring, place), []).append(one)
     return sharing_rings(list(edges.values()), times.ticks, apart)

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from nba.explore.stream_plan import Costs, StreamPlan, reader_words, seams
+from nba.explore.stream_plan import Costs, StreamPlan, in_parts, menu_of, seams, takes
 from nba.explore.stream_start import changed_start
 
 STEPS = (-16, -8, -4, -2, -1, 1, 2, 4, 8, 16)
@@ -92,15 +92,15 @@ def _spare(costs: Costs, plan: StreamPlan, critical: Sequence[int], rng: np.rand
 
 def _pieces(costs: Costs, plan: StreamPlan, rng: np.random.Generator) -> StreamPlan:
     """A layer that is computed in more or fewer slices."""
-    sliced = [i for i, pieces in enumerate(plan.pieces) if pieces]
+    sliced = [i for i, pieces in enumerate(plan.pieces) if pieces and costs.network.layers[i].operator.mixes]
     if not sliced:
         return plan
     i = sliced[int(rng.integers(len(sliced)))]
-    menu = costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
+    menu = menu_of(costs, plan, i)
     at = menu.index(plan.pieces[i]) if plan.pieces[i] in menu else len(menu) - 1
     pieces = list(plan.pieces)
     pieces[i] = menu[int(np.clip(at + rng.choice((-1, 1)), 0, len(menu) - 1))]
-    return replace(plan, pieces=tuple(pieces))
+    return in_parts(costs, replace(plan, pieces=tuple(pieces)))
 
 
 def with_pieces(costs: Costs, plan: StreamPlan, before: StreamPlan) -> StreamPlan:
@@ -108,18 +108,20 @@ def with_pieces(costs: Costs, plan: StreamPlan, before: StreamPlan) -> StreamPla
     pieces = list(plan.pieces)
     for i, k in enumerate(plan.owner):
         if not costs.streams(i, plan.cut, plan.all_streamed):
-            pieces[i] = 0
+            pieces[i] = 0  # perhaps those of its producer (in_parts)
             continue
-        menu = costs.pieces_of(i, plan.engines[k], reader_words(costs, plan, i))
+        menu = menu_of(costs, plan, i)
         coarse = before.pieces[i] and before.owner[i] == k and before.engines[k] == plan.engines[k]
         pieces[i] = before.pieces[i] if coarse and before.pieces[i] in menu else menu[-1] if menu else 1
-    return replace(plan, pieces=tuple(pieces))
+    return in_parts(costs, replace(plan, pieces=tuple(pieces)))
 
 
 def legal_pieces(costs: Costs, plan: StreamPlan) -> bool:
     """Whether the slices of a plan fit its engines and the words of their readers."""
+    layers = costs.network.layers
     return all(
-        pieces in costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
+        pieces in menu_of(costs, plan, i)
+        and (pieces == 1 or layers[i].operator.mixes or takes(costs, plan, i, plan.pieces[layers[i].input - 1]))
         for i, pieces in enumerate(plan.pieces)
         if pieces
     )

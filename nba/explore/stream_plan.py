@@ -24,7 +24,7 @@ from nba.machine.fetches import slice_beats
 from nba.machine.geometry import ceil_div, input_word, tap_words
 from nba.machine.kernels import IN_LUTS, products
 from nba.machine.timing import OVERHEAD_CYCLES, drain_cycles, row_cycles, slot_cycles, work_cycles
-from nba.machine.windows import uses_of
+from nba.machine.windows import Use, uses_of
 
 SLACK_UNIT = 8
 """Slacks are counted in parts of a row."""
@@ -59,8 +59,8 @@ class StreamPlan:
     rows that rings have beyond those of a serial execution, (place in the order of uses, rows). apart: thousandths of a
     frame for which shared memory is empty between two rings; None: every ring has memory of its own. windows: the first
     layers of all windows but the first; the layers before the cut follow each other window by window, and within one
-    row by row. all_streamed: layers from the cut on that do not mix channels have their weights, as a whole, in
-    external memory too."""
+    row by row. all_streamed: layers from the cut on that do not mix channels have their weights in external memory too,
+    and are computed in the slices of their producers where they can be, from rings of these (`Ring.parts`)."""
 
     pp: int
     engines: tuple[Engine, ...]
@@ -146,12 +146,14 @@ def _pieces_of(
     channels = network.result(layer).channels
     groups = ceil_div(channels, engine.pm)
     made = groups * engine.pm
+    one = network.layers[layer]
+    may = one.groups == 1 and (engine.mixes or one.pad_codes is None)
     found = []
     for pieces in range(1, min(groups, MAX_SLICES) + 1):
         if groups % pieces or (bus_bits and _beats(network, layer, engine, pieces, bus_bits) > MAX_BEATS):
             continue
         whole = all(made % (pieces * word) == 0 and ceil_div(channels, word) * word == made for word in readers)
-        if pieces == 1 or (whole and engine.mixes and network.layers[layer].groups == 1):
+        if pieces == 1 or (whole and may):
             found.append(pieces)
     return tuple(found)
 
@@ -166,6 +168,45 @@ def reader_words(costs: Costs, plan: StreamPlan, layer: int) -> tuple[int, ...]:
     if layer == len(owner) - 1:
         words.add(out_lanes(plan))
     return tuple(sorted(words))
+
+
+def menu_of(costs: Costs, plan: StreamPlan, layer: int) -> tuple[int, ...]:
+    """The numbers of slices that are legal for a layer of a plan, whatever those of its producer."""
+    return costs.pieces_of(layer, plan.engines[plan.owner[layer]], reader_words(costs, plan, layer))
+
+
+def in_parts(costs: Costs, plan: StreamPlan) -> StreamPlan:
+    """`plan` in which layers from the cut on that do not mix channels have the slices of their producers, where all are
+    streamed and these are legal for them, and none otherwise."""
+    pieces = list(plan.pieces)
+    for i, layer in enumerate(costs.network.layers):
+        if layer.operator.mixes or i < plan.cut:
+            continue
+        wanted = pieces[layer.input - 1] if layer.input and plan.all_streamed else 0
+        whole = int(costs.streams(i, plan.cut, plan.all_streamed))
+        pieces[i] = wanted if wanted > 1 and takes(costs, plan, i, wanted) else whole
+    return replace(plan, pieces=tuple(pieces))
+
+
+def takes(costs: Costs, plan: StreamPlan, layer: int, pieces: int) -> bool:
+    """Whether a layer that does not mix channels may be computed in `pieces` slices, which its producer has."""
+    before = costs.network.layers[layer].input
+    made = {
+        ceil_div(costs.network.tensors[before].channels, plan.engines[plan.owner[i]].pm)
+        * plan.engines[plan.owner[i]].pm
+        for i in (before - 1, layer)
+    }
+    return len(made) == 1 and pieces in menu_of(costs, plan, layer)
+
+
+def parts_of(costs: Costs, plan: StreamPlan) -> dict[Use, int]:
+    """The rings whose rows hold the channels of a slice, and the slices (`Ring.parts`)."""
+    layers = costs.network.layers
+    return {
+        (layer.input, i, "main"): pieces
+        for i, (layer, pieces) in enumerate(zip(layers, plan.pieces, strict=True))
+        if pieces > 1 and not layer.operator.mixes
+    }
 
 
 def out_lanes(plan: StreamPlan) -> int:
@@ -226,7 +267,8 @@ def paces(costs: Costs, plan: StreamPlan) -> tuple[Pace, ...]:
             found.append(Pace(slack=wait, slices=pieces, lasts=lasts, duration=span, after=after))
             continue
         duration = min(Fraction(1), Fraction(work + turns, plan.pace))
-        found.append(Pace(slack=wait, slices=pieces, duration=duration, chain=k, lasts=lasts))
+        parted = pieces > 1 and not costs.network.layers[i].operator.mixes
+        found.append(Pace(slack=wait, slices=pieces, duration=duration, chain=k, lasts=lasts, parted=parted))
     return tuple(found)
 
 
@@ -268,8 +310,11 @@ def build_plan(costs: Costs, plan: StreamPlan, latency: int, burst: int) -> Acce
             bus_bits=costs.bus_bits, latency=latency, burst=burst, slots=plan.slots, order=fetch_order(times, chunks)
         )
     bare = Accelerator(pp=plan.pp, chunks=tuple(chunks), rings=(), out_lanes=out_lanes(plan), memory=memory)
-    rows = rings_at(network, times)
+    parts = parts_of(costs, plan)
+    rows = rings_at(network, times, parts)
     for place, more in plan.spare:
         rows[costs.uses[place]] += more
-    shares = None if plan.apart is None else shares_of(network, bare, times, rows, plan.apart * times.ticks // 1000)
-    return replace(bare, rings=make_rings(network, bare, rows, shares))
+    shares = None
+    if plan.apart is not None:
+        shares = shares_of(network, bare, times, rows, plan.apart * times.ticks // 1000, parts)
+    return replace(bare, rings=make_rings(network, bare, rows, shares, parts))

@@ -17,7 +17,17 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.explore.budgets import Budgets
-from nba.explore.stream_plan import Costs, Engine, StreamPlan, lanes_fit, reader_words, seams, window_loads, window_of
+from nba.explore.stream_plan import (
+    Costs,
+    Engine,
+    StreamPlan,
+    in_parts,
+    lanes_fit,
+    menu_of,
+    seams,
+    window_loads,
+    window_of,
+)
 from nba.explore.stream_sizes import PlanSizes
 from nba.explore.turns import Pace, rings_at, virtual_times
 from nba.ir.network import Network
@@ -48,6 +58,8 @@ WISH = 0.002
 SLOWED = (0.004, 0.04)
 """Parts of it that are charged for each layer that goes row by row on an engine of the other side of the cut, and for
 each that goes by slices on one of rows, whose turn it may have to wait for."""
+TYPICAL_SLICES = 4
+"""Slices of a layer in the estimate of rings."""
 ROUGH_SLACK = Fraction(9, 8)
 """Rows that layers wait in the estimate of rings."""
 
@@ -95,8 +107,12 @@ class Rough:
         """Rows of rings by typical paces."""
         found = self._rows.get((cut, windows))
         if found is None:
-            times = virtual_times(self.costs.network, self._paces(cut, windows))
-            found = self._rows[cut, windows] = rings_at(self.costs.network, times)
+            layers, paces = self.costs.network.layers, self._paces(cut, windows)
+            parts: list[Use] = [(layers[i].input, i, "main") for i, pace in enumerate(paces) if pace.parted]
+            found = rings_at(self.costs.network, virtual_times(self.costs.network, paces), parts)
+            # Rows of all channels.
+            found |= {use: ceil_div(found[use], TYPICAL_SLICES) for use in parts}
+            self._rows[cut, windows] = found
         return found
 
     def _paces(self, cut: int, windows: tuple[int, ...]) -> list[Pace]:
@@ -107,7 +123,7 @@ class Rough:
         for i in range(n):
             pieces = 0
             if self.costs.streams(i, cut, bool(windows)):
-                pieces = 4 if network.layers[i].operator.mixes else 1
+                pieces = TYPICAL_SLICES
             share, after = Fraction(1), None
             if i >= cut:
                 share = Fraction(max(1, network.macs(i)), max(total, network.macs(i), 1))
@@ -118,8 +134,17 @@ class Rough:
                 share = min(Fraction(1), Fraction(max(1, work), max(1, total)))
                 after = window_of(windows, i - 1) if i == first > 0 else None
             chain = None if i < cut else int(pieces > 0)
-            found.append(Pace(slack=ROUGH_SLACK, slices=pieces, duration=share, chain=chain, after=after))
+            parted = pieces > 0 and self._takes_slices(i, cut)
+            pieces = pieces if parted or network.layers[i].operator.mixes else min(1, pieces)
+            found.append(
+                Pace(slack=ROUGH_SLACK, slices=pieces, duration=share, chain=chain, after=after, parted=parted)
+            )
         return found
+
+    def _takes_slices(self, layer: int, cut: int) -> bool:
+        """Whether a layer may take the slices of its producer one by one."""
+        one = self.costs.network.layers[layer]
+        return not one.operator.mixes and one.pad_codes is None and one.input > cut
 
     def work(self, pp: int, engine: Engine) -> list[int]:
         """Cycles of every layer on an engine."""
@@ -337,11 +362,11 @@ def sliced_finest(costs: Costs, plan: StreamPlan) -> StreamPlan | None:
     pieces = [0] * len(plan.owner)
     for i in range(plan.cut, len(plan.owner)):
         if costs.streams(i, plan.cut, plan.all_streamed):
-            menu = costs.pieces_of(i, plan.engines[plan.owner[i]], reader_words(costs, plan, i))
+            menu = menu_of(costs, plan, i)
             if not menu:
                 return None
             pieces[i] = menu[-1]
-    return replace(plan, pieces=tuple(pieces))
+    return in_parts(costs, replace(plan, pieces=tuple(pieces)))
 
 
 PACES = (101, 102, 103, 104, 106, 110)

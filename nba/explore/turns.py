@@ -13,7 +13,7 @@ with such rings never stands still.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
@@ -42,7 +42,8 @@ class Pace:
     share of the duration, as early as what they need and the others, of all frames, allow; None: the layer keeps to its
     inputs alone. lasts: part of a frame's time from the time of a row, or of a slice, until its
     readers take it for written (the serial order allows all of them at once; a machine takes its time). after: a layer
-    whose time is over before this one begins; None: there is none.
+    whose time is over before this one begins; None: there is none. parted: its slices take those of its main input one
+    by one (`Ring.parts`).
     """
 
     slack: Fraction = Fraction(1)
@@ -52,6 +53,7 @@ class Pace:
     chain: int | None = None
     lasts: Fraction = Fraction(0)
     after: int | None = None
+    parted: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
@@ -111,7 +113,7 @@ def _windows(network: Network) -> tuple[tuple[tuple[int, Port, Window], ...], ..
 def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
     """The virtual times of layers that move at `paces`: all that a row needs is there when it is computed, and a layer
     waits its slack longer (as long as its producer takes for so many rows). Slices before the last need the whole map,
-    and a row is there when the last slice of its producer has it."""
+    and a row is there when the last slice of its producer has it, unless slices are taken one by one."""
     ticks = ticks_of(network, paces)
     rows = [offsets(Pace(duration=paces[0].duration), network.tensors[0].height, ticks)]
     lines: dict[int, _Line] = {}
@@ -124,6 +126,9 @@ def virtual_times(network: Network, paces: Sequence[Pace]) -> Times:
             if tensor:
                 span, lasts = int(paces[tensor - 1].duration * ticks), int(paces[tensor - 1].lasts * ticks)
             wait = lasts + int(pace.slack * span) // network.tensors[tensor].height
+            if pace.parted:
+                ready = np.maximum(ready, rows[tensor][:, needed_rows(seen)] + wait)
+                continue
             ready[:-1] = np.maximum(ready[:-1], there[-1] + wait)
             ready[-1] = np.maximum(ready[-1], there[needed_rows(seen)] + wait)
         if pace.after is not None:
@@ -269,24 +274,25 @@ def fetch_order(times: Times, chunks: Sequence[Chunk]) -> tuple[int, ...]:
 
 def most_held(seen: Window, started: np.ndarray, read: np.ndarray, ticks: int) -> int:
     """The most rows that a ring holds in a serial execution, the one that is being written among them. started: int64
-    [height], when each row of a frame is first written; read: int64 [rows], when each row of its reader is computed for
-    the last time."""
-    released = read[releasing_rows(seen)]
+    [parts, height], when each row of a frame is first written; read: int64 [parts, rows], when each row of its reader
+    is computed for the last time."""
+    released, begun = read[:, releasing_rows(seen)].ravel(), started.ravel()
     # Rows are released in order: those of earlier frames, and of this one those that are read before now.
-    frames = -((released[0] - started) // ticks) - 1
-    gone = frames * seen.height + np.searchsorted(released, started - frames * ticks, side="left")
-    return max(1, int((np.arange(seen.height) + 1 - gone).max()))
+    frames = -((released[0] - begun) // ticks) - 1
+    gone = frames * begun.size + np.searchsorted(released, begun - frames * ticks, side="left")
+    return max(1, int((np.arange(begun.size) + 1 - gone).max()))
 
 
-def rings_at(network: Network, times: Times) -> dict[Use, int]:
+def rings_at(network: Network, times: Times, parts: Collection[Use] = ()) -> dict[Use, int]:
     """The rows of every ring that the serial execution in the order of virtual times needs. Slices write, and read, a
-    whole map."""
+    whole map, but where a row holds the channels of one slice (`parts`)."""
     found: dict[Use, int] = {}
     for tensor, consumer, port in _uses(network):
         seen, written = _window(network, tensor, consumer, port), times.rows[tensor]
         read = written if consumer == HOST else times.rows[consumer + 1]
-        held = most_held(seen, written[0], read[-1], times.ticks)
-        if len(written) > 1 or len(read) > 1:
+        whole = (tensor, consumer, port) not in parts
+        held = most_held(seen, written[:1] if whole else written, read[-1:] if whole else read, times.ticks)
+        if whole and (len(written) > 1 or len(read) > 1):
             held = max(held, seen.height)
         found[tensor, consumer, port] = max(held, min_ring_rows(network, consumer, port))
     return found
