@@ -37,18 +37,9 @@ from nba.machine.resources import banks, style
 from nba.machine.schedule import WAIT_REASONS, Schedule, schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
+from nba.zoo.weights import random_codes
 from sim.run_sim import bench_tests
-from tests.strategies import (
-    NetworkLimits,
-    above_least,
-    cut,
-    own_columns,
-    random_codes,
-    random_pair,
-    shared,
-    sliced,
-    streamed,
-)
+from tests.strategies import NetworkLimits, above_least, cut, own_columns, random_pair, shared, sliced, streamed
 
 FRAMES = 4
 MAX_CYCLES = 5000
