@@ -58,11 +58,14 @@ class LearningSchedule(Section):
 class Verify(Section):
     """Test images that each implementation must reproduce, all logits, bit for bit, or all that there are; 0 leaves one
     out (Icarus takes about a hundred times as long as Verilator). verilator: `steady` stands for 32, and for as many
-    more frames, up to 128, as it takes to simulate the steady interval; a number stands for itself."""
+    more frames, up to 128, as it takes to simulate the steady interval; a number stands for itself. tests: `all` those
+    of the bench in Verilator (docs/simulation.md), which stall, reset and start it over and over; or `cycles`, frames
+    back to back, for networks whose frames take long to simulate."""
 
     verilator: Images | Literal["steady"] = "steady"
     icarus: Images = 2
     hls: Images = 32
+    tests: Literal["all", "cycles"] = "all"
 
     @model_validator(mode="after")
     def _something(self) -> Verify:
