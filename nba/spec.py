@@ -80,7 +80,7 @@ LEARNING = ("dataset", "network", "bitwidths", "precision", "switchable", "sched
 
 def _learns(raw: Any) -> bool:
     """Whether these are the fields of a spec whose network is searched or trained."""
-    return isinstance(raw, dict) and not raw.get("given")
+    return isinstance(raw, dict) and raw.get("given") is None
 
 
 class Spec(Section):

@@ -68,6 +68,7 @@ def test_a_given_network_becomes_hardware(tmp_path: Path, monkeypatch: pytest.Mo
     assert [design.network.tensors[i].height for i in (0, 3, 6, 9, 11)] == [4, 4, 2, 1, 1]
     for page in ("bundle/README.md", "report/report.html"):
         assert "weights are random" in (build / page).read_text(), page
+    assert "nothing was searched or trained" in (build / "report/report.html").read_text()
     interface = json.loads((build / "bundle" / "interface.json").read_text())
     assert (interface["classes"], interface["vectors"]["labels"]) == (None, None)
 

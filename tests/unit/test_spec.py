@@ -131,6 +131,7 @@ LEARNED = "belongs to a network that is learned; leave it out, or leave `given` 
             ["given.image: input should be greater than or equal to 4 (found 2"],
         ),
         ("given: {published: resnet18, weights: zero}", ["given.weights: input should be 'random' (found 'zero'"]),
+        ("given: {}", ["given.published: missing"]),
         ("given: {network: resnet18}", ["given.published: missing", "given.network: unknown field"]),
         ("given: resnet18", ["given: a section is needed; legal here: published, image, weights"]),
         ("budgets: {dsp: 1, bram: 1, accuracy: 0.5}", ["budgets.accuracy: the weights of a published network"]),
