@@ -23,8 +23,8 @@ from nba.emit.rtl import render_rtl
 from nba.explore.budgets import Budgets
 from nba.explore.choose import Effort, find_accelerator
 from nba.machine.program import lower
+from nba.zoo.weights import random_weights
 from tests.modes import modes_case
-from tests.strategies import random_weights
 from tests.unit.hw_networks import DIGITS
 
 FPGA = ("ecp5", "xc7")

@@ -46,8 +46,9 @@ from nba.machine.energy import frame_events
 from nba.machine.program import design_programs
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
+from nba.zoo.weights import random_codes
 from tests.modes import modes_case
-from tests.strategies import NetworkLimits, random_codes, random_pair
+from tests.strategies import NetworkLimits, random_pair
 
 PAIRS = range(60)
 MODES = range(12)

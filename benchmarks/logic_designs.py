@@ -26,13 +26,8 @@ from nba.ir.design import Cost, Design  # noqa: E402
 from nba.ir.network import Network, Weights, weights_digest  # noqa: E402
 from nba.machine.program import Program, lower  # noqa: E402
 from nba.synth.run import FF_CELLS, LUT_CELLS, synthesise_rtl  # noqa: E402
-from tests.strategies import (  # noqa: E402
-    NetworkLimits,
-    above_least,
-    random_accelerator,
-    random_network,
-    random_weights,
-)
+from nba.zoo.weights import random_weights  # noqa: E402
+from tests.strategies import NetworkLimits, above_least, random_accelerator, random_network  # noqa: E402
 from tests.unit.hw_networks import DIGITS, blocks_network  # noqa: E402
 
 COMMENTS_AND_PROOFS = re.compile(r"[ \t]*//[^\n]*|^`ifdef FORMAL\n.*?^`endif\n", re.M | re.S)

@@ -3,7 +3,7 @@
 
     python -m benchmarks.on_board [cifar22 ...] [--mapping-only] [--record]
 
-mobilenetv2_224, mobilenetv1_224, resnet18_224 (benchmarks/networks.py), for images of ImageNet, on the board that
+mobilenetv2_224, mobilenetv1_224, resnet18_224 (nba/zoo/networks.py), for images of ImageNet, on the board that
 stands behind the point: they stream weights from the board's external memory (nba/explore/streaming.py). Where the
 name goes on with `.half`, that moves half as many bytes per cycle as the board says.
 
@@ -28,7 +28,6 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures_file import record
-from benchmarks.networks import mobilenet_v1, mobilenet_v2, resnet18
 from benchmarks.resnet8 import simulated
 from nba.api import load_spec
 from nba.boards import Platform, get
@@ -42,7 +41,8 @@ from nba.ir.network import Network, weights_digest
 from nba.learn.space.network import Architecture, blocks, skeleton
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
-from tests.strategies import random_weights
+from nba.zoo.networks import mobilenet_v1, mobilenet_v2, resnet18
+from nba.zoo.weights import random_weights
 
 COMMAND = "python -m benchmarks.on_board --record"
 CIFAR_CLASSES = 10

@@ -27,14 +27,14 @@ from nba.explore.budgets import Budgets
 from nba.explore.choose import map_certified
 from nba.explore.modes import map_modes, mode_bitwidths, modes_design
 from nba.ir.design import Design
-from nba.ir.network import Layer, Network, Tensor, Weights, weights_digest
-from nba.ir.operators import Op
+from nba.ir.network import Weights, weights_digest
 from nba.machine.program import design_programs
 from nba.machine.settled import reach
 from nba.machine.steady import steady_interval
 from nba.verify.rtl import RtlResult, simulate_rtl
+from nba.zoo.networks import resnet8
+from nba.zoo.weights import random_weights
 from tests.modes import shared_case
-from tests.strategies import random_weights
 
 BOARD = "pynq-z2"
 MODES = (2, 4, 8)
@@ -42,37 +42,9 @@ MOST_FRAMES = 16
 COMMAND = "python -m benchmarks.resnet8 --record"
 
 
-def network() -> Network:
-    """The layers of ResNet8 v1 for 32 x 32 x 3 images, padded as TensorFlow's SAME: at the end first."""
-    tensors = [Tensor(name="image", height=32, width=32, channels=3, signed=False)]
-    layers: list[Layer] = []
-
-    def add(op: Op, source: int, channels: int, kernel: int, stride: int = 1, residual: int | None = None) -> int:
-        src = tensors[source]
-        pad = 0 if op == "avgpool" or stride == 2 else kernel // 2
-        size = 1 if op == "avgpool" else -(-src.height // stride)
-        layers.append(
-            Layer(
-                name=f"layer{len(layers)}", op=op, input=source, residual=residual, kernel_h=kernel, kernel_w=kernel,
-                stride_h=stride, stride_w=stride, pad_top=pad, pad_left=pad, act_bits=8, weight_bits=8,
-                weight_store_bits=8, shift=16, res_mult=0 if residual is None else 1, q_min=0, q_max=127,
-            )
-        )  # fmt: skip
-        tensors.append(Tensor(name=layers[-1].name, height=size, width=size, channels=channels, signed=True))
-        return len(layers)
-
-    here = add("dense", 0, 16, 3)
-    here = add("dense", add("dense", here, 16, 3), 16, 3, residual=here)
-    for channels in (32, 64):
-        inside, beside = add("dense", here, channels, 3, 2), add("dense", here, channels, 1, 2)
-        here = add("dense", inside, channels, 3, residual=beside)
-    add("dense", add("avgpool", here, 64, 8), 10, 1)
-    return Network(name="resnet8", tensors=tuple(tensors), layers=tuple(layers))
-
-
 def one_precision(platform: Platform, budgets: Budgets) -> tuple[Design, Weights]:
     """The design for 8 bits alone."""
-    skeleton, weights = random_weights(np.random.default_rng(8), network())
+    skeleton, weights = random_weights(np.random.default_rng(8), resnet8())
     found = map_certified(skeleton, platform, budgets, min_chunks=1, max_chunks=4)
     design = Design(
         name="resnet8", network=skeleton, accelerator=found.accelerator, platform=platform.name,
@@ -83,7 +55,7 @@ def one_precision(platform: Platform, budgets: Budgets) -> tuple[Design, Weights
 
 def all_precisions(platform: Platform, budgets: Budgets) -> tuple[Design, Weights]:
     """The design whose modes are MODES."""
-    shared = shared_case(8, network(), MODES)
+    shared = shared_case(8, resnet8(), MODES)
     assert mode_bitwidths(shared) == MODES
     found = map_modes(shared, platform, budgets, min_chunks=1, max_chunks=4)
     return modes_design(shared, found.accelerator, platform, name="resnet8 modes", seed=8)

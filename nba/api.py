@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from nba.boards import Platform, load_board, names
 from nba.core import assets
+from nba.core.errors import NbaError, SpecError
 from nba.core.files import expanded
 from nba.core.progress import Progress, Silent
 from nba.core.section import merged
@@ -59,7 +60,9 @@ class Result:
 
     def test_images(self) -> tuple[np.ndarray, np.ndarray]:
         """The first test images of the data set, uint8 [B, H, W, C] as the network takes them, B up to 1,024; and their
-        labels, int64 [B]. Raises NbaError if the file is damaged."""
+        labels, int64 [B]. Raises NbaError if the file is damaged, and for a network that was given: it has none."""
+        if self.design.random_weights:
+            raise NbaError(f"{self.build}: no test images, since the network was given; its bundle has random frames")
         found = load_images(self.build / "design" / IMAGES)
         return found.x, found.y
 
@@ -94,8 +97,11 @@ def load_spec(
         raw = parse_yaml(text, where=str(path), what="spec", fields=Spec.model_fields)
         text = dump_yaml(merged(raw, dict(changes)))
     spec = parse_spec(text, where=str(path), folder=path.parent, platforms=names())
+    for option, value in (("--data", data), ("--architecture", architecture)):
+        if spec.given is not None and value is not None:
+            raise SpecError(f"{option}: nothing is learned here, since {path} gives its network; leave {option} out")
     if data is not None:
-        spec = spec.model_copy(update={"dataset": spec.dataset.at(Path(data))})
+        spec = spec.model_copy(update={"dataset": spec.data.at(Path(data))})
     if architecture is not None:
         spec = spec.model_copy(update={"architecture": str(expanded(architecture, "--architecture").absolute())})
     return spec if seed is None else spec.model_copy(update={"seed": seed})

@@ -17,7 +17,7 @@ def notes(spec: Spec) -> tuple[str, ...]:
     name = spec.schedule.preset
     if name in PUBLISHED:
         lines += [f"{name}: {line}" for line in (*PUBLISHED[name].missing, *_differing(spec, PUBLISHED[name]))]
-    space = spec.network.preset
+    space = None if spec.network is None else spec.network.preset
     said = {line.partition(": ")[2] for line in lines}
     lines += [f"{space}: {line}" for line in NETWORKS_MISSING.get(space or "", ()) if line not in said]
     return tuple(lines)

@@ -11,6 +11,7 @@ from pydantic import (
     BaseModel,
     Field,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -28,6 +29,7 @@ from nba.learn.space.presets import AUTO_NBA_BITWIDTHS, NETWORK_PRESETS
 from nba.learn.switchable.config import Switchable
 from nba.learn.train.config import TrainSchedule
 from nba.presets import SCHEDULES
+from nba.zoo.config import GivenNetwork
 
 Images = Annotated[int, Field(ge=0, le=1024, strict=True)]
 
@@ -56,11 +58,14 @@ class LearningSchedule(Section):
 class Verify(Section):
     """Test images that each implementation must reproduce, all logits, bit for bit, or all that there are; 0 leaves one
     out (Icarus takes about a hundred times as long as Verilator). verilator: `steady` stands for 32, and for as many
-    more frames, up to 128, as it takes to simulate the steady interval; a number stands for itself."""
+    more frames, up to 128, as it takes to simulate the steady interval; a number stands for itself. tests: `all` those
+    of the bench in Verilator (docs/simulation.md), which stall, reset and start it over and over; or `cycles`, frames
+    back to back, for networks whose frames take long to simulate."""
 
     verilator: Images | Literal["steady"] = "steady"
     icarus: Images = 2
     hls: Images = 32
+    tests: Literal["all", "cycles"] = "all"
 
     @model_validator(mode="after")
     def _something(self) -> Verify:
@@ -69,16 +74,27 @@ class Verify(Section):
         return self
 
 
+LEARNING = ("dataset", "network", "bitwidths", "precision", "switchable", "schedule", "architecture")
+"""Fields that a network has which is searched or trained."""
+
+
+def _learns(raw: Any) -> bool:
+    """Whether these are the fields of a spec whose network is searched or trained."""
+    return isinstance(raw, dict) and raw.get("given") is None
+
+
 class Spec(Section):
     """One run of nba-codesign. platform: a built-in board, or a file that describes one (docs/boards.md). precision:
     `mixed` gives every block bits of its own; `switchable` gives one network that works at several bitwidths, as the
     section of that name says. architecture: a file with the operator and the bits of every block
-    (docs/architecture-file.md); nothing is searched then."""
+    (docs/architecture-file.md); nothing is searched then. given: a network that is neither searched nor trained
+    (docs/given-networks.md); `dataset`, `network` and all else that is about learning has no place beside it."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
     seed: Annotated[int, Field(ge=0, lt=2**31, strict=True)] = 0
-    dataset: DataConfig
-    network: NetworkSpace
+    given: GivenNetwork | None = None
+    dataset: DataConfig | None
+    network: NetworkSpace | None
     bitwidths: Bitwidths = BITWIDTHS
     platform: str
     budgets: RunBudgets
@@ -92,8 +108,13 @@ class Spec(Section):
 
     @model_validator(mode="before")
     @classmethod
+    def _nothing_is_learned(cls, raw: Any) -> Any:
+        return {"dataset": None, "network": None, **raw} if isinstance(raw, dict) and not _learns(raw) else raw
+
+    @model_validator(mode="before")
+    @classmethod
     def _bitwidths_of_preset(cls, raw: Any) -> Any:
-        network = raw.get("network") if isinstance(raw, dict) else None
+        network = raw.get("network") if _learns(raw) else None
         preset = network.get("preset") if isinstance(network, dict) else None
         if isinstance(preset, str) and preset in NETWORK_PRESETS:
             return {"bitwidths": list(AUTO_NBA_BITWIDTHS), **raw}
@@ -102,7 +123,7 @@ class Spec(Section):
     @model_validator(mode="before")
     @classmethod
     def _switchable_defaults(cls, raw: Any) -> Any:
-        if isinstance(raw, dict) and raw.get("precision") == "switchable" and raw.get("switchable") is None:
+        if _learns(raw) and raw.get("precision") == "switchable" and raw.get("switchable") is None:
             return {**raw, "switchable": {}}
         return raw
 
@@ -110,7 +131,7 @@ class Spec(Section):
     @classmethod
     def _switchable_schedule(cls, raw: Any) -> Any:
         """The search of a switchable network has defaults of its own, where no preset gives others."""
-        if not isinstance(raw, dict) or raw.get("precision") != "switchable":
+        if not _learns(raw) or raw.get("precision") != "switchable":
             return raw
         schedule = {} if raw.get("schedule") is None else raw["schedule"]
         search = schedule.get("search", {}) if isinstance(schedule, dict) else None
@@ -126,6 +147,26 @@ class Spec(Section):
     def _fps(cls, objective: object) -> object:
         """Frames per second are the inverse of the interval."""
         return "interval" if objective == "fps" else objective
+
+    @field_validator(*LEARNING)
+    @classmethod
+    def _learned_or_given(cls, value: object, info: ValidationInfo) -> object:
+        """`given` stands before all these fields; it is not in `info.data` if it is wrong."""
+        if info.field_name in ("dataset", "network") and value is None and info.data.get("given", cls) is None:
+            raise ValueError("a section is needed, unless `given` names a network")
+        default = cls.model_fields[str(info.field_name)].get_default(call_default_factory=True)
+        if info.data.get("given") is not None and value not in (None, default):
+            raise ValueError("belongs to a network that is learned; leave it out, or leave `given` out")
+        return value
+
+    @model_validator(mode="after")
+    def _accuracy_of_what_is_learned(self) -> Spec:
+        if self.given is not None and self.budgets.accuracy is not None:
+            raise ValueError(
+                "budgets.accuracy: the weights of a published network are random here (`given`), and so are its "
+                "outputs; leave it out"
+            )
+        return self
 
     @model_validator(mode="after")
     def _target_of_the_objective(self) -> Spec:
@@ -143,7 +184,8 @@ class Spec(Section):
     @model_validator(mode="after")
     def _one_resized_crop(self) -> Spec:
         for name, section in (("search", self.schedule.search), ("train", self.schedule.train)):
-            if section.resized_crop and any(t.name == "RandomResizedCrop" for t in self.dataset.transforms):
+            transforms = () if self.dataset is None else self.dataset.transforms
+            if section.resized_crop and any(t.name == "RandomResizedCrop" for t in transforms):
                 raise ValueError(
                     f"dataset.transforms has a RandomResizedCrop, and so has schedule.{name}.resized_crop; give one"
                 )
@@ -163,6 +205,20 @@ class Spec(Section):
         return self
 
     @property
+    def data(self) -> DataConfig:
+        """The section `dataset`. Raises SpecError for a spec that gives its network."""
+        if self.dataset is None:
+            raise SpecError("dataset: missing; a network that is learned needs one")
+        return self.dataset
+
+    @property
+    def space(self) -> NetworkSpace:
+        """The section `network`. Raises SpecError for a spec that gives its network."""
+        if self.network is None:
+            raise SpecError("network: missing; a network that is learned needs one")
+        return self.network
+
+    @property
     def switched(self) -> Switchable:
         """The section `switchable`. Raises SpecError for a spec of another precision."""
         if self.switchable is None:
@@ -170,8 +226,9 @@ class Spec(Section):
         return self.switchable
 
     def yaml(self) -> str:
-        """The whole spec, defaults filled in, as YAML that `parse_spec` reads back to the same value."""
-        return dump_yaml(self.model_dump(mode="json"))
+        """The whole spec, defaults filled in, as YAML that `parse_spec` reads back to the same value. What has no place
+        beside a given network is left out with it."""
+        return dump_yaml(self.model_dump(mode="json", exclude=set() if self.given is None else set(LEARNING)))
 
 
 def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str]) -> Spec:

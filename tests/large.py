@@ -14,8 +14,9 @@ from nba.ir.design import Design
 from nba.ir.network import Network, Weights, weights_digest
 from nba.learn.space.config import StageSpace
 from nba.learn.space.network import Architecture, blocks, skeleton
+from nba.zoo.weights import random_weights
 from tests.spaces import DIGITS_SPACE
-from tests.strategies import above_least, random_weights
+from tests.strategies import above_least
 
 PLATFORM = "zc706"
 BUDGETS = Budgets(dsp=400, bram=400)

@@ -17,7 +17,8 @@ from nba.machine.check import check_design
 from nba.machine.program import design_programs
 from nba.machine.schedule import schedule
 from nba.machine.total import exact_cost
-from tests.strategies import SAMPLE_IMAGES, NetworkLimits, _calibrated, random_codes, random_pair, random_weights
+from nba.zoo.weights import SAMPLE_IMAGES, random_codes, random_weights
+from tests.strategies import NetworkLimits, _calibrated, random_pair
 
 PLATFORM = "pynq-z2"
 FRAMES = 4

@@ -27,7 +27,6 @@ from nba.ir.network import (
     weight_dtype,
     weight_shape,
 )
-from nba.ir.network_rules import BIAS_BITS
 from nba.ir.operators import Op
 from nba.ir.reference import accumulate, requantise
 from nba.machine.accelerator_rules import columns_of
@@ -38,8 +37,8 @@ from nba.machine.kernels import PAIRED, SINGLE, products
 from nba.machine.program import Program, halves, lower, min_ring_rows
 from nba.machine.schedule import schedule
 from nba.machine.windows import window
+from nba.zoo.weights import SAMPLE_IMAGES, calibrated, code_step, random_codes
 
-SAMPLE_IMAGES = 3
 MAX_LANES = 12
 
 
@@ -85,14 +84,6 @@ def _pick(rng: np.random.Generator, values: list[int]) -> int:
 
 def _chance(rng: np.random.Generator, probability: float) -> bool:
     return bool(rng.random() < probability)
-
-
-def random_codes(rng: np.random.Generator, tensor: Tensor, batch: int) -> np.ndarray:
-    """Random master codes of `tensor`, [batch, H, W, C]; one value in eight is the smallest or largest code."""
-    shape = (batch, tensor.height, tensor.width, tensor.channels)
-    codes = rng.integers(tensor.code_min, tensor.code_max + 1, shape)
-    extreme = np.where(rng.random(shape) < 0.5, tensor.code_min, tensor.code_max)
-    return np.where(rng.random(shape) < 0.125, extreme, codes).astype(tensor.dtype)
 
 
 def _tensor(rng: np.random.Generator, name: str, height: int, width: int, channels: int, bits: int) -> Tensor:
@@ -223,50 +214,16 @@ def _pad_codes(rng: np.random.Generator, network: Network, index: int) -> tuple[
 def _calibrated(
     rng: np.random.Generator, network: Network, weights: Weights, codes: list[np.ndarray], per_channel: bool = False
 ) -> tuple[Network, LayerWeights]:
-    """The last layer of `network` with a shift (`per_channel`: mostly one for every channel), multipliers and bias that
-    spread its outputs over the code range."""
+    """`calibrated`; `per_channel`: mostly with a shift for every channel."""
+    adjusted, ready = calibrated(rng, network, weights, codes)
+    layer = adjusted.layers[-1]
+    if not per_channel or layer.residual is not None or not _chance(rng, 0.8):
+        return adjusted, ready
     index = len(network.layers) - 1
-    layer, out = network.layers[index], network.result(index)
-    acc = accumulate(network, weights, index, codes[layer.input])
-    spread = max(1.0, float(acc.std()))
-    high = (1 << (min(BIAS_BITS, network.acc_bits(index)) - 1)) - 1
-    middle = (layer.q_min + layer.q_max) / 2 - out.zero_point
-    step = spread / max(4.0, (layer.q_max - layer.q_min) / 5)
-    bias = -acc.mean(axis=(0, 1, 2)) + step * middle + rng.normal(0.0, spread / 2, out.channels)
-    shifts = [s for s in range(1, 48) if 100 <= 2.0**s / step <= 40_000]
-    if layer.residual is not None:
-        shifts = [s for s in shifts if s <= 17] or shifts[:1]
-    shift = _pick(rng, shifts) if shifts else 1
-    limit = (1 << MULT_BITS) - 1
-    mult = np.clip(rng.uniform(0.6, 1.5, out.channels) * 2.0**shift / step, 0, limit).astype(np.int32)
-    res_mult = 0 if layer.residual is None else int(min(limit, rng.uniform(0.2, 0.8) * 2.0**shift))
-    adjusted = replace(layer, shift=shift, res_mult=res_mult, shifts=None)
-    if per_channel and layer.residual is None and _chance(rng, 0.8):
-        shift, each, mult = _channel_shifts(rng, rng.uniform(0.6, 1.5, out.channels) / step)
-        adjusted = replace(layer, shift=shift, res_mult=0, shifts=each)
-    bias = np.clip(bias, -high - 1, high).astype(np.int32)
-    return (
-        replace(network, layers=(*network.layers[:-1], adjusted)),
-        LayerWeights(weight=weights[index].weight, bias=bias, mult=mult),
-    )
-
-
-def random_weights(rng: np.random.Generator, skeleton: Network) -> tuple[Network, Weights]:
-    """`skeleton` with random weights, and requantisation numbers that spread every layer's outputs over its codes."""
-    codes = [random_codes(rng, skeleton.tensors[0], SAMPLE_IMAGES)]
-    network = replace(skeleton, tensors=skeleton.tensors[:1], layers=())
-    weights: list[LayerWeights] = []
-    for i, layer in enumerate(skeleton.layers):
-        network = replace(network, tensors=skeleton.tensors[: i + 2], layers=(*network.layers, layer))
-        high = 1 << (layer.weight_store_bits - 1)
-        drawn = rng.integers(-high, high, weight_shape(network, i)).astype(weight_dtype(layer))
-        empty = np.zeros(network.result(i).channels, np.int32)
-        weights.append(LayerWeights(weight=drawn, bias=empty, mult=empty))
-        network, weights[i] = _calibrated(rng, network, tuple(weights), codes)
-        acc = accumulate(network, tuple(weights), i, codes[layer.input])
-        residual = None if layer.residual is None else codes[layer.residual]
-        codes.append(requantise(network, tuple(weights), i, acc, residual))
-    return network, tuple(weights)
+    step = code_step(layer, accumulate(network, weights, index, codes[layer.input]))
+    shift, each, mult = _channel_shifts(rng, rng.uniform(0.6, 1.5, network.result(index).channels) / step)
+    layer = replace(layer, shift=shift, res_mult=0, shifts=each)
+    return replace(network, layers=(*network.layers[:-1], layer)), replace(ready, mult=mult)
 
 
 def above_least(weights: Weights) -> Weights:

@@ -36,7 +36,7 @@ def load_data(context: Context, crop: ResizedCrop | None) -> Dataset:
     world = ranks.current()
     if not world.writes:
         world.wait()
-    found = load(context.spec.dataset.cropped(crop), context.build / STATE / CACHE, context.progress)
+    found = load(context.spec.data.cropped(crop), context.build / STATE / CACHE, context.progress)
     if world.writes:
         world.wait()
     return found
@@ -46,13 +46,13 @@ def macro(spec: Spec, classes: int) -> Macro:
     """The section `network` and the bitwidths, as the network space of `classes` classes."""
     from nba.learn.space.network import Macro
 
-    return Macro.of(spec.network, name=UNNAMED, size=spec.dataset.size, classes=classes, bitwidths=spec.bitwidths)
+    return Macro.of(spec.space, name=UNNAMED, size=spec.data.size, classes=classes, bitwidths=spec.bitwidths)
 
 
 def check_data(spec: Spec) -> None:
     """Raise DataError if the dataset's folder is not there and will not be downloaded, has fewer than two
     classes, or not those of `dataset.classes`."""
-    section = spec.dataset
+    section = spec.data
     if section.name == "digits":
         n_classes(spec)
         return
@@ -71,12 +71,12 @@ def n_classes(spec: Spec) -> int:
     does not have."""
     from nba.learn.data.dataset import chosen_classes
 
-    chosen, (found, names) = spec.dataset.classes, _all_classes(spec)
+    chosen, (found, names) = spec.data.classes, _all_classes(spec)
     if chosen is None:
         return found
     if chosen.names is not None and names is None:
         return len(chosen.names)
-    return len(chosen_classes(names or ("",) * found, spec.dataset))
+    return len(chosen_classes(names or ("",) * found, spec.data))
 
 
 def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
@@ -84,7 +84,7 @@ def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
     from nba.learn.data.digits import DIGITS
     from nba.learn.data.scan import class_names
 
-    section = spec.dataset
+    section = spec.data
     if section.name == "digits":
         return len(DIGITS), DIGITS
     published = PUBLISHED_DATASETS.get(section.name)
@@ -106,7 +106,7 @@ def _all_classes(spec: Spec) -> tuple[int, tuple[str, ...] | None]:
 def learning_preflight(spec: Spec) -> None:
     """Raise ToolError if a package of the learning side is missing; with `download: true` fetch the dataset now, before
     anything is derived from the state of its folder."""
-    digits, schedule = spec.dataset.name == "digits", spec.schedule
+    digits, schedule = spec.data.name == "digits", spec.schedule
     needed = [("torch", "torch")]
     if digits:
         needed.append(("sklearn", "scikit-learn"))
@@ -115,7 +115,7 @@ def learning_preflight(spec: Spec) -> None:
     for module, package in needed:
         if importlib.util.find_spec(module) is None:
             raise ToolError(f"{package}: not installed; search and train need it: pip install {package}")
-    section = spec.dataset
+    section = spec.data
     if section.path is not None and section.download and not (Path(section.path) / "train").is_dir():
         from nba.learn.data.published import download
 

@@ -29,8 +29,8 @@ WIDTH = 160
 """Columns of the closing table where there is no terminal."""
 _PARTS = {
     "search": places.SEARCH, "nas": places.SEARCH, "train": places.TRAIN, "cascade": places.TRAIN,
-    "baselines": places.BASELINES, "automap": places.MAPPING, "map": places.DESIGN, "verify": places.VERIFY,
-    "synth": places.SYNTH,
+    "given": places.TRAIN, "baselines": places.BASELINES, "automap": places.MAPPING, "map": places.DESIGN,
+    "verify": places.VERIFY, "synth": places.SYNTH,
 }  # fmt: skip
 """Stages that leave a part of the figures, as metrics-part.json, and their folders."""
 _PACKAGES = (
@@ -178,6 +178,16 @@ def _accuracy(metrics: Metrics, accuracy: float) -> Line:
     return Line(label="accuracy", value=f"{text}; {short}", holds=False)
 
 
+def _given(metrics: Metrics) -> list[Line]:
+    """What network it is, where nothing was learned."""
+    found = metrics.get("given")
+    if found is None:
+        return []
+    text = f"{found['published']} for images of {found['image']} x {found['image']}, published layers with random "
+    text += "weights: the outputs mean nothing, and there is no accuracy"
+    return [Line(label="given network", value=text)]
+
+
 def _baselines(metrics: Metrics) -> list[Line]:
     """The same architecture in other arithmetic, for comparison."""
     failed = metrics.get("baselines_failed")
@@ -282,7 +292,7 @@ def grid(title: str, rows: Iterable[Line]) -> Table:
 
 
 def _table(metrics: Metrics) -> tuple[Line, ...]:
-    lines: list[Line] = []
+    lines: list[Line] = _given(metrics)
     accuracy = _dig(metrics, "accuracy.integer")
     if accuracy is not None:
         lines.append(_accuracy(metrics, accuracy))

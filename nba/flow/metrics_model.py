@@ -22,6 +22,16 @@ _exact = with_config(ConfigDict(extra="forbid", strict=True))
 
 
 @_exact
+class GivenFigures(TypedDict):
+    """The network of a run that learns nothing: its published name, rows and columns of its images, and what its
+    weights are."""
+
+    published: str
+    image: int
+    weights: Literal["random"]
+
+
+@_exact
 class Sample(TypedDict):
     """The images behind an accuracy, and its binomial standard error."""
 
@@ -307,6 +317,7 @@ class Metrics(TypedDict, total=False):
     clock_mhz: float
     supported_clock: ClockFigures
     seed: int
+    given: GivenFigures
     arithmetic: dict[str, Arithmetic]
     accuracy: Accuracy
     baselines: BaselineFigures

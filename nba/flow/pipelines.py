@@ -2,7 +2,8 @@
 """The stages of a run in order, and a run of them.
 
 A spec of mixed precision searches, trains and maps one network; with `precision: switchable` the stages nas, cascade
-and automap take the place of search and train; where an architecture is given, its check takes that of the search.
+and automap take the place of search and train; where an architecture is given, its check takes that of the search;
+where a network is given, it takes the place of both, and nothing is learned.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from nba.flow.stages.automap import STAGE as AUTOMAP
 from nba.flow.stages.baselines import STAGE as BASELINES
 from nba.flow.stages.cascade import STAGE as CASCADE
 from nba.flow.stages.emit import STAGE as EMIT
+from nba.flow.stages.given import STAGE as GIVEN
 from nba.flow.stages.map import STAGE as MAP
 from nba.flow.stages.nas import STAGE as NAS
 from nba.flow.stages.report import STAGE as REPORT
@@ -49,11 +51,22 @@ SWITCHABLE: tuple[Stage, ...] = (
     replace(REPORT, after=("nas", "cascade", "automap", "map", "emit", "verify", "synth", "baselines")),
 )
 
-_IN_PLACE_OF = {"search": "nas", "train": "cascade"}
+NOT_LEARNED: tuple[Stage, ...] = (
+    GIVEN,
+    replace(MAP, after=("given",)),
+    EMIT,
+    VERIFY,
+    SYNTH,
+    replace(REPORT, after=("given", "map", "emit", "verify", "synth")),
+)
+
+_IN_PLACE_OF = {"search": ("nas",), "train": ("cascade", "given")}
 
 
 def stages_of(spec: Spec) -> tuple[Stage, ...]:
     """The stages of a run, in order."""
+    if spec.given is not None:
+        return NOT_LEARNED
     stages = SWITCHABLE if spec.precision == "switchable" else MIXED
     if spec.architecture is None:
         return stages
@@ -68,7 +81,10 @@ def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
     names = [stage.name for stage in stages]
     if spec.architecture is not None and last == "search":
         raise SpecError(f"architecture: {spec.architecture} is given, so there is nothing to search; leave it out")
-    return stages[: names.index(last if last in names else _IN_PLACE_OF[last]) + 1]
+    if spec.given is not None and last == "search":
+        raise SpecError(f"given: {spec.given.published} is given, so there is nothing to search; use `run` or `train`")
+    (place,) = (names.index(name) for name in (last, *_IN_PLACE_OF.get(last, ())) if name in names)
+    return stages[: place + 1]
 
 
 def check(spec: Spec) -> None:
@@ -79,6 +95,8 @@ def check(spec: Spec) -> None:
 
 def unchecked(spec: Spec) -> str:
     """What `check` leaves open, because it takes minutes, and which stage finds out."""
+    if spec.given is not None:
+        return "not checked: whether this network can meet the budgets; `run` and `train` find out once they map it"
     late = spec.precision == "switchable"
     when = "once the network is trained and mapped" if late else "before they learn anything"
     return f"not checked: whether a network of this space can meet the budgets; `run` and `train` find out {when}"

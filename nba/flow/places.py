@@ -6,7 +6,7 @@ from __future__ import annotations
 SEARCH = "search"
 """The architecture: searched, or given."""
 TRAIN = "train"
-"""The trained integer networks, test images and class names."""
+"""The trained integer networks, test images and class names; or a network that was given."""
 MAPPING = "mapping"
 """The loop nests of a switchable network."""
 DESIGN = "design"

@@ -54,7 +54,8 @@ class Design:
     same stored weights (nba.ir.mode_rules). The weights of such a design, wherever they go with it, are those of all
     modes one after the other, in this order; `mode` takes them apart.
 
-    board: the description of the platform, where it is no built-in board (nba.boards.get takes both).
+    board: the description of the platform, where it is no built-in board (nba.boards.get takes both). random_weights:
+    the weights are random numbers, so that the outputs mean nothing.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Design:
     format: int = FORMAT
     modes: tuple[Network, ...] = ()
     board: BoardText | None = None
+    random_weights: bool = False
 
     @property
     def networks(self) -> tuple[Network, ...]:
@@ -81,10 +83,10 @@ class Design:
         return self.networks[index], weights[index * n_layers : (index + 1) * n_layers]
 
     def document(self) -> dict[str, Any]:
-        """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`;
-        chunks do not name multipliers that are in DSP blocks, nor turns or columns of their own where they have none,
-        jobs and rings do not name what they have as PLAIN_JOB and PLAIN_RING, nor the accelerator a price of block RAM
-        that is 0 or a memory that it has not."""
+        """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`, one
+        of weights that are not random no `random_weights`; chunks do not name multipliers that are in DSP blocks, nor
+        turns or columns of their own where they have none, jobs and rings do not name what they have as PLAIN_JOB and
+        PLAIN_RING, nor the accelerator a price of block RAM that is 0 or a memory that it has not."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -103,6 +105,8 @@ class Design:
             del found["accelerator"]["memory"]
         if not self.modes:
             del found["modes"]
+        if not self.random_weights:
+            del found["random_weights"]
         del found["board"]
         if self.board is not None:
             found["board"] = self.board.model_dump(mode="json", exclude_none=True)

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers of published networks (ImageNet, 224x224 input, batch 1): all that has multiply-accumulates, in order.
 
-AlexNet is that of Krizhevsky et al. (NeurIPS 2012): 227x227 after padding, conv2, conv4 and conv5 in two groups. The
-other three are those of torchvision: VGG16 (configuration D), ResNet18 (downsampling by 1x1 convolutions), MobileNetV2
-(width 1).
+AlexNet is that of Krizhevsky et al. (NeurIPS 2012): 227x227 after padding, conv2, conv4 and conv5 in two groups. VGG16
+is that of torchvision (configuration D). ResNet18 and MobileNetV2 are those of nba/zoo/networks.py.
 """
 
 from __future__ import annotations
@@ -13,6 +12,8 @@ from dataclasses import replace
 
 from nba.core.errors import NbaError
 from nba.loopnest.layer import NestLayer
+from nba.loopnest.network import layers_of
+from nba.zoo.networks import mobilenet_v2, resnet18
 
 
 def _conv(name: str, m: int, c: int, size: int, k: int = 3, *, stride: int = 1, groups: int = 1) -> NestLayer:
@@ -52,43 +53,11 @@ def vgg16() -> tuple[NestLayer, ...]:
     return (*layers, _full("fc6", 4096, 25088), _full("fc7", 4096, 4096), _full("fc8", 1000, 4096))
 
 
-def resnet18() -> tuple[NestLayer, ...]:
-    """1,814 MMAC."""
-    layers, channels = [_conv("conv1", 64, 3, 112, 7, stride=2)], 64
-    for stage, (width, size) in enumerate(((64, 56), (128, 28), (256, 14), (512, 7))):
-        for block in range(2):
-            stride = 2 if stage and not block else 1
-            name = f"layer{stage + 1}.{block}"
-            layers.append(_conv(f"{name}.conv1", width, channels, size, stride=stride))
-            layers.append(_conv(f"{name}.conv2", width, width, size))
-            if stride == 2:
-                layers.append(_conv(f"{name}.downsample", width, channels, size, 1, stride=2))
-            channels = width
-    return (*layers, _full("fc", 1000, 512))
-
-
-def mobilenet_v2() -> tuple[NestLayer, ...]:
-    """301 MMAC. Expand, depthwise and project; (expansion, width, blocks, stride) as in Sandler et al. (CVPR 2018)."""
-    layers, channels, size, number = [_conv("stem", 32, 3, 112, stride=2)], 32, 112, 0
-    stages = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
-    for expansion, width, depth, first in stages:
-        for i in range(depth):
-            number += 1
-            stride, wide = first if i == 0 else 1, channels * expansion
-            if expansion > 1:
-                layers.append(_conv(f"block{number}.expand", wide, channels, size, 1))
-            size //= stride
-            layers.append(_conv(f"block{number}.depthwise", wide, wide, size, stride=stride, groups=wide))
-            layers.append(_conv(f"block{number}.project", width, wide, size, 1))
-            channels = width
-    return (*layers, _conv("head", 1280, 320, size, 1), _full("classifier", 1000, 1280))
-
-
 NETWORKS: dict[str, Callable[[], tuple[NestLayer, ...]]] = {
     "alexnet": alexnet,
     "vgg16": vgg16,
-    "resnet18": resnet18,
-    "mobilenet_v2": mobilenet_v2,
+    "resnet18": lambda: layers_of(resnet18()),
+    "mobilenet_v2": lambda: layers_of(mobilenet_v2()),
 }
 """Name of a published network to its layers."""
 

@@ -81,6 +81,7 @@ def add_defaults(raw: dict[str, Any]) -> None:
     """Add the fields that a design.json leaves out where they have the value they had before there was such a field."""
     raw.setdefault("modes", [])
     raw.setdefault("board", None)
+    raw.setdefault("random_weights", False)
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
         raw["accelerator"].setdefault("memory", None)

@@ -126,14 +126,15 @@ def _hls_bits(checked: Checked, count: int, work: Path) -> dict[str, object]:
 
 def _simulate(
     checked: Checked, programs: tuple[Program, ...], images: dict[str, int], work: Path, progress: ProgressLike,
-    settle: bool,
+    settle: bool, every_test: bool,
 ) -> tuple[SimulatorRun, ...]:  # fmt: skip
     """The simulators in `images`, each on a batch of that many frames; with `settle` Verilator on as many more as its
-    steady state takes (nba.verify.frames). Verilator also does the tests with stalls, resets and several batches."""
+    steady state takes (nba.verify.frames). With `every_test` Verilator also does the tests with stalls, resets and
+    several batches."""
     short = ("cycles", "modes") if len(programs) > 1 else ("cycles",)
     found: list[SimulatorRun] = []
     for name in (name for name in ("icarus", "verilator") if name in images):
-        frames, tests = images[name], None if name == "verilator" else short
+        frames, tests = images[name], None if name == "verilator" and every_test else short
         if name == "verilator" and settle:
             frames = frames_that_show(programs, frames)
         simulator: Simulator = "verilator" if name == "verilator" else "icarus"
@@ -145,11 +146,12 @@ def _simulate(
 
 def verify_bundle(
     bundle: Path, *, work: Path, images: dict[str, int], progress: ProgressLike, at_most: bool = False,
-    settle: bool = False,
+    settle: bool = False, every_test: bool = True,
 ) -> dict[str, object]:  # fmt: skip
     """Compare every implementation named in `images` ("verilator", "icarus", "hls") on that many images; with `at_most`
     on all that the bundle holds, where these are fewer. settle: Verilator simulates more frames than that, the same
     images again, where its batch would be too short for the steady interval (at most nba.verify.frames.AT_MOST).
+    every_test: Verilator does all tests of the bench, else only those that Icarus does.
 
     The bundle is first compared with what its design renders to (nba.verify.bundle); what runs is that rendering, with
     the benches of this package. The cycles that are reported are those of the largest batch that was simulated.
@@ -163,7 +165,7 @@ def verify_bundle(
         images = {name: min(count, held) for name, count in images.items()}
     _check_images(bundle, images, held)
     progress.start("verify", len(images))
-    runs = _simulate(checked, programs, images, work, progress, settle)
+    runs = _simulate(checked, programs, images, work, progress, settle, every_test)
     exact = {run.name: _bits(run.batches, held) for run in runs}
     if "hls" in images:
         exact["hls"] = _hls_bits(checked, images["hls"], work / "hls")

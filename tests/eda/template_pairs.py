@@ -37,6 +37,7 @@ from nba.machine.resources import banks, style
 from nba.machine.schedule import WAIT_REASONS, Schedule, schedule
 from nba.machine.total import exact_cost
 from nba.verify.rtl import RtlRun, Simulator, simulate_rtl
+from nba.zoo.weights import random_codes
 from sim.run_sim import bench_tests
 from tests.strategies import (
     NetworkLimits,
@@ -44,7 +45,6 @@ from tests.strategies import (
     cut,
     own_columns,
     parted,
-    random_codes,
     random_pair,
     shared,
     sliced,

@@ -19,7 +19,7 @@ from nba.machine.check import check_accelerator
 from nba.machine.program import lower
 from nba.machine.total import exact_cost
 from nba.verify.rtl import simulate_rtl
-from tests.strategies import random_codes, random_weights
+from nba.zoo.weights import random_codes, random_weights
 
 pytestmark = [pytest.mark.eda, pytest.mark.usefixtures("simulated_here")]
 PLATFORM = "zc706"

@@ -22,8 +22,9 @@ from nba.ir.reference import run
 from nba.machine.program import lower
 from nba.verify.inference import BatchCycles, simulate
 from nba.verify.rtl import Simulator
+from nba.zoo.weights import random_codes
 from tests.modes import modes_case
-from tests.strategies import NetworkLimits, random_codes, random_pair
+from tests.strategies import NetworkLimits, random_pair
 from tests.tiny import tiny_design
 
 pytestmark = pytest.mark.eda

@@ -6,6 +6,7 @@ from __future__ import annotations
 import random
 from functools import cache
 from pathlib import Path
+from typing import get_args
 
 import yaml
 
@@ -28,7 +29,7 @@ from tests.spaces import DIGITS_SPACE
 PRESETS = (
     "{name: digits}", "{name: folder, image_size: 8, path: .}", "{name: cifar10, path: .}", "switchable", "quick",
     "published-auto-nba-cifar", "published-instantnet-cifar", "common-cifar", "auto-nba-cifar", "auto-nba-imagenet",
-    "pynq-z2", "zc706",
+    "{published: mobilenet_v2}", "resnet8", "pynq-z2", "zc706",
 )  # fmt: skip
 
 
@@ -40,7 +41,11 @@ def spec_texts() -> tuple[str, ...]:
         "name: small\ndataset: {name: digits}\nnetwork: {stem_channels: 8, stages: [{channels: 8, blocks: 1}], "
         "head_channels: 16}\nplatform: pynq-z2\nbudgets: {dsp: 64, bram: 32.5}\n"
     )
-    return (*ready, small, small)
+    given = (
+        "name: given\ngiven: {published: resnet8, image: 16, weights: random}\nplatform: zc706\n"
+        "budgets: {dsp: 64, bram: 32.5}\n"
+    )
+    return (*ready, small, given, small)
 
 
 @cache
@@ -51,7 +56,7 @@ def spec_values() -> tuple[object, ...]:
         found.append(yaml.safe_load(text))
         spec = parse_spec(text, where="spec", folder=Path("/"), platforms=names())
         whole = yaml.safe_load(spec.yaml())
-        if spec.dataset.path is not None:
+        if spec.dataset is not None and spec.dataset.path is not None:
             whole["dataset"]["path"] = "cifar10"
         found.append(whole)
     return tuple(found)
@@ -62,7 +67,8 @@ def words() -> tuple[str, ...]:
     """Names of all fields."""
     fields = [*Spec.model_fields, *HierarchyText.model_fields]
     for field in Spec.model_fields.values():
-        fields += list(getattr(field.annotation, "model_fields", ()))
+        for kind in (field.annotation, *get_args(field.annotation)):
+            fields += list(getattr(kind, "model_fields", ()))
     return (*fields, *PRESETS)
 
 

@@ -11,8 +11,8 @@ from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, weight_dtype, weight_shape
 from nba.ir.operators import Op
 from nba.ir.reference import accumulate, run
+from nba.zoo.weights import random_codes
 from tests.hls.bench import Case, design_of
-from tests.strategies import random_codes
 
 IMAGES = 3
 

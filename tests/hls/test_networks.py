@@ -18,8 +18,9 @@ from nba.machine.check import check_accelerator
 from nba.machine.program import Program, lower
 from nba.machine.schedule import schedule
 from nba.verify.hls import verify_hls
+from nba.zoo.weights import random_codes
 from tests.hls.bench import Case, Group, compile_group, design_of, render, write_bundle
-from tests.strategies import NetworkLimits, Pair, cut, parted, random_codes, random_pair, sliced, streamed
+from tests.strategies import NetworkLimits, Pair, cut, parted, random_pair, sliced, streamed
 
 pytestmark = pytest.mark.xdist_group("hls-networks")
 

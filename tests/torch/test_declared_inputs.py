@@ -13,6 +13,8 @@ import pytest
 
 from nba.core.progress import Silent
 from nba.core.section import Section
+from nba.explore import mapping
+from nba.explore.choose import Effort
 from nba.flow import pipelines, runner
 from nba.flow.pipelines import stages_of, up_to
 from nba.flow.stage import Context, Stage
@@ -41,6 +43,7 @@ SMALL: dict[str, Any] = {
     },
     "verify": {"verilator": 1, "icarus": 1, "hls": 1},
 }  # fmt: skip
+QUICK = Effort(scout_steps=20, climb_steps=20, finalists=1, reorder_steps=0, refine_steps=5, exact=False)
 MIXED = Spec.model_validate(SMALL)
 SWITCHABLE = Spec.model_validate(
     {
@@ -131,10 +134,22 @@ def test_of_a_given_architecture_too(read: dict[str, set[str]], tmp_path: Path) 
     assert {"architecture", *NETWORK} <= read["architecture"]
 
 
+def test_of_a_given_network_too(read: dict[str, set[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mapping, "Effort", lambda: QUICK)
+    spec = Spec.model_validate(
+        {"name": "g", "given": {"published": "resnet8", "image": 4}, "platform": "pynq-z2",
+         "budgets": {"dsp": 16, "bram": 60}, "verify": {"verilator": 1, "icarus": 0, "hls": 0}}
+    )  # fmt: skip
+    pipelines.run_spec(spec, tmp_path / "b", progress=Silent(), say=lambda line: None)
+    for stage in stages_of(spec):
+        assert [field for field in sorted(read[stage.name]) if not _covered(stage, field)] == [], stage.name
+    assert {"seed", "given.published", "given.image"} <= read["given"]
+
+
 def _covered(stage: Stage, field: str) -> bool:
     """Whether the digest of `stage` changes with `field`. The list of stages says what `precision` is, and so whether
-    there is a section `switchable` at all, and whether an `architecture` was given."""
-    return stage.reads(field) or field in ("precision", "switchable", "architecture")
+    there is a section `switchable` at all, and whether an `architecture` or a network was given."""
+    return stage.reads(field) or field in ("precision", "switchable", "architecture", "given")
 
 
 def test_a_field_that_is_not_declared_is_found(read: dict[str, set[str]], tmp_path: Path) -> None:

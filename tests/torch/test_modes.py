@@ -18,7 +18,8 @@ from nba.learn.switchable.config import Cascade
 from nba.learn.switchable.export import master_arrays
 from nba.machine.program import lower
 from nba.machine.total import exact_cost
-from tests.strategies import random_accelerator, random_codes
+from nba.zoo.weights import random_codes
+from tests.strategies import random_accelerator
 from tests.torch.test_switchable import NESTED, WIDE, _lived
 
 pytestmark = pytest.mark.torch

@@ -22,7 +22,7 @@ from nba.api import Result
 from nba.core import assets
 from nba.core.sources import PACKAGE, closure, digest_tree
 from nba.emit.bundle import emit_bundle
-from tests.strategies import random_codes
+from nba.zoo.weights import random_codes
 from tests.tiny import tiny_design
 
 ROOT = PACKAGE.parent

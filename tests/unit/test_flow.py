@@ -19,7 +19,7 @@ from nba.core.sources import folder_state
 from nba.flow import digests, runner
 from nba.flow.digests import inputs_digest
 from nba.flow.folders import new_folder
-from nba.flow.pipelines import MIXED, SWITCHABLE, stages_of, up_to
+from nba.flow.pipelines import MIXED, NOT_LEARNED, SWITCHABLE, stages_of, up_to
 from nba.flow.stage import Context, Stage
 from nba.flow.stamps import Stamp, read_stamp, stamp_path
 from nba.spec import Spec
@@ -34,6 +34,10 @@ SPEC = Spec.model_validate(
     }
 )
 SWITCHED = Spec.model_validate({**SPEC.model_dump(), "precision": "switchable", "switchable": {}})
+READY = Spec.model_validate(
+    {"name": "t", "given": {"published": "resnet8"}, "platform": "p", "budgets": {"dsp": 8, "bram": 8}}
+)  # fmt: skip
+"""A spec whose network is given."""
 
 
 @dataclass
@@ -504,15 +508,30 @@ def test_a_given_architecture_takes_the_place_of_the_search(tmp_path: Path) -> N
         assert up_to(named, "train")[-1].name == searched[1].name
 
 
+def test_a_given_network_takes_the_place_of_search_and_training() -> None:
+    stages = stages_of(READY)
+    assert [stage.name for stage in stages] == ["given", "map", "emit", "verify", "synth", "report"]
+    assert stages[0].folder == MIXED[1].folder
+    assert [stage.name for stage in up_to(READY, "map")] == ["given", "map"]
+    assert up_to(READY, "train") == stages[:1]
+    with pytest.raises(SpecError, match="resnet8 is given, so there is nothing to search"):
+        up_to(READY, "search")
+    before = inputs_digest(stages[0], READY, {})
+    other = READY.model_copy(update={"given": READY.given.model_copy(update={"image": 16})})
+    assert inputs_digest(stages[0], other, {}) != before
+    assert inputs_digest(stages[0], READY.model_copy(update={"seed": 1}), {}) != before
+    assert inputs_digest(stages[0], READY.model_copy(update={"platform": "q"}), {}) == before
+
+
 @pytest.mark.parametrize(
     ("stages", "number"),
-    [(stages, i) for stages in (MIXED, SWITCHABLE, *GIVEN) for i in range(len(stages))],
+    [(stages, i) for stages in (MIXED, SWITCHABLE, NOT_LEARNED, *GIVEN) for i in range(len(stages))],
 )
 def test_declared_inputs_exist(stages: tuple[Stage, ...], number: int) -> None:
     """The sections of each stage are fields of the spec, and its upstream stages come before it."""
     stage = stages[number]
     assert set(stage.after) <= {before.name for before in stages[:number]}
-    values = SWITCHED.model_dump()
+    values = {**SWITCHED.model_dump(), "given": READY.model_dump()["given"]}
     for path in stage.sections:
         value = values
         for part in path.split("."):

@@ -13,7 +13,8 @@ from nba.ir import reference as integer
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, widened
 from nba.ir.reference import nest, run, run_all
-from tests.strategies import NetworkLimits, random_codes, random_network
+from nba.zoo.weights import random_codes
+from tests.strategies import NetworkLimits, random_network
 
 
 def naive_nest(a: int, from_bits: int, to_bits: int, signed: bool) -> int:

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.boards",),
     ("nba.ir",),
     ("nba.machine",),
+    ("nba.zoo",),
     ("nba.explore", "nba.loopnest"),
     ("nba.learn",),
     ("nba.deviations", "nba.presets", "nba.published", "nba.spec"),

@@ -11,7 +11,6 @@ import pytest
 from pydantic import ValidationError
 
 import nba
-from benchmarks.networks import Builder
 from nba.boards import ExternalMemory, Platform, get
 from nba.core.errors import InfeasibleError, SpecError
 from nba.explore import mapping
@@ -30,6 +29,7 @@ from nba.ir.network import Network
 from nba.machine.check import check_accelerator
 from nba.machine.program import lower
 from nba.spec import Spec
+from nba.zoo.networks import Builder
 
 QUICK = Effort(scout_steps=20, climb_steps=20, finalists=1, reorder_steps=0, refine_steps=5, exact=False)
 SHORT = StreamEffort(sift_steps=300, start_steps=600, starts=1, rounds=((2, 10), (1, 40)))

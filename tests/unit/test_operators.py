@@ -33,11 +33,11 @@ from nba.ir.operators import (
     second_group,
 )
 from nba.ir.reference import accumulate
-from tests.strategies import random_codes
+from nba.zoo.weights import random_codes
 
 ROOT = PACKAGE.parent
-PACKAGES = ("nba/ir", "nba/learn", "nba/loopnest", "nba/emit", "nba/report", "templates/report")
-MAY_NAME = {"nba/ir/operators.py", "nba/learn/space/layers.py", "nba/loopnest/shapes.py"}
+PACKAGES = ("nba/ir", "nba/learn", "nba/loopnest", "nba/zoo", "nba/emit", "nba/report", "templates/report")
+MAY_NAME = {"nba/ir/operators.py", "nba/learn/space/layers.py", "nba/zoo/networks.py"}
 """Files of PACKAGES that may name a kind of layer: the table, the layers that the network space is made of, and those
 of published networks, which have names."""
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from nba.api import load_spec
 from nba.core import assets
@@ -87,6 +88,77 @@ def test_switchable_precision() -> None:
     assert chosen.switchable.bitwidths == (2, 4, 8)
     assert parse(chosen.yaml()) == chosen
     assert parse(found.yaml()) == found
+
+
+GIVEN = """
+name: ready
+given: {published: resnet8}
+platform: zc706
+budgets: {dsp: 64, bram: 32.5}
+"""
+
+
+def test_a_given_network() -> None:
+    spec = parse(GIVEN)
+    assert spec.given is not None
+    assert (spec.given.published, spec.given.image, spec.given.weights) == ("resnet8", 32, "random")
+    assert (spec.dataset, spec.network) == (None, None)
+    assert not {"dataset", "network", "schedule", "bitwidths"} & set(yaml.safe_load(spec.yaml()))
+    assert parse(spec.yaml()) == spec
+    large = parse(GIVEN.replace("resnet8", "mobilenet_v2"))
+    assert large.given is not None
+    assert large.given.image == 224
+    for ask in (lambda: spec.data, lambda: spec.space):
+        with pytest.raises(SpecError, match="missing; a network that is learned needs one"):
+            ask()
+
+
+LEARNED = "belongs to a network that is learned; leave it out, or leave `given` out"
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        ("dataset: {name: digits}", [f"dataset: {LEARNED}"]),
+        ("network: {preset: auto-nba-cifar}", [f"network: {LEARNED}"]),
+        ("bitwidths: [4]", [f"bitwidths: {LEARNED}"]),
+        ("schedule: {train: {epochs: 3}}", [f"schedule: {LEARNED}"]),
+        ("architecture: a.yaml", [f"architecture: {LEARNED} (found 'a.yaml')"]),
+        ("precision: switchable", [f"precision: {LEARNED} (found 'switchable')"]),
+        ("given: {published: vgg}", ["given.published: input should be 'mobilenet_v1',"]),
+        (
+            "given: {published: resnet18, image: 2}",
+            ["given.image: input should be greater than or equal to 4 (found 2"],
+        ),
+        ("given: {published: resnet18, weights: zero}", ["given.weights: input should be 'random' (found 'zero'"]),
+        ("given: {}", ["given.published: missing"]),
+        ("given: {network: resnet18}", ["given.published: missing", "given.network: unknown field"]),
+        ("given: resnet18", ["given: a section is needed; legal here: published, image, weights"]),
+        ("budgets: {dsp: 1, bram: 1, accuracy: 0.5}", ["budgets.accuracy: the weights of a published network"]),
+    ],
+)
+def test_what_has_no_place_beside_a_given_network(more: str, lines: list[str]) -> None:
+    field = more.split(":")[0]
+    kept = [line for line in GIVEN.splitlines() if not line.startswith(f"{field}:")]
+    found = [line.removeprefix("  - ") for line in problems("\n".join([*kept, more, ""]))[1:]]
+    assert len(found) == len(lines)
+    for line, start in zip(found, lines, strict=True):
+        assert line.startswith(start)
+
+
+@pytest.mark.parametrize("field", ["dataset", "network"])
+def test_a_learned_network_needs_its_sections(field: str) -> None:
+    lines = [line for line in GOOD.splitlines() if not line.startswith((f"{field}:", "  "))]
+    assert f"  - {field}: missing" in problems("\n".join(lines))
+    empty = problems("\n".join([*lines, f"{field}: null"]))
+    assert f"  - {field}: a section is needed, unless `given` names a network" in "\n".join(empty)
+
+
+def test_options_of_what_is_learned_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "ready.yaml").write_text(GIVEN)
+    for option, given in (("--data", {"data": tmp_path}), ("--architecture", {"architecture": tmp_path / "a.yaml"})):
+        with pytest.raises(SpecError, match=f"{option}: nothing is learned here"):
+            load_spec(tmp_path / "ready.yaml", **given)
 
 
 SWITCHED = "precision: switchable\nswitchable: "

@@ -11,7 +11,6 @@ from math import ceil
 import numpy as np
 import pytest
 
-from benchmarks.networks import Builder
 from nba.boards import get
 from nba.core.errors import InfeasibleError
 from nba.explore.budgets import Budgets
@@ -39,6 +38,7 @@ from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.steady import steady_interval
 from nba.machine.total import exact_cost
+from nba.zoo.networks import Builder
 from tests.strategies import NetworkLimits, random_accelerator, random_network, random_pair, streamed
 
 ROW_PROGRAMS = "4a43904f654f 4d3094f545af 46bc03e7e479 04d72fdafab2 1fb6d5bd766b f573cf8cd118 9a17437ba97b 0fb525ec6dc1"

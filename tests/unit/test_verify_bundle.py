@@ -381,6 +381,22 @@ def test_where_there_are_few_images_all_are_compared(
     assert verify(emitted, tmp_path, {"hls": 1}, Silent(), at_most=True)["bit_exact"]["hls"]["images"] == 1
 
 
+@pytest.mark.parametrize(("every_test", "tests"), [(True, None), (False, ("cycles",))])
+def test_verilator_does_the_tests_that_it_is_asked_for(
+    every_test: bool, tests: tuple[str, ...] | None, emitted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[str, tuple[str, ...] | None]] = []
+
+    def simulate(folder: Path, simulator: str, *, frames: tuple[int, ...], work: Path, tests: tuple[str, ...] | None):
+        asked.append((simulator, tests))
+        raise ToolError("enough")
+
+    monkeypatch.setattr(verification, "simulate_rtl", simulate)
+    with pytest.raises(ToolError, match="enough"):
+        verify(emitted, tmp_path, {"verilator": 2}, Silent(), every_test=every_test)
+    assert asked == [("verilator", tests)]
+
+
 FALSE = {"lut": 1, "ff": 1, "energy_pj": 1e-9, "power_w": 0.0}
 
 

@@ -40,17 +40,21 @@ if TYPE_CHECKING:
     from nba.spec import Spec
 
 NUMERIC_PACKAGES = ("numpy", "torch")
-"""Packages whose arithmetic shaped the weights; their versions are part of the design."""
+"""Packages whose arithmetic shaped the weights; their versions are part of the design. Given weights saw no torch."""
 
 
 def run(context: Context) -> None:
-    """Writes design.json, weights.npz, images.npz (test images for the vectors), classes.json."""
+    """Writes design.json, weights.npz; of a network that was trained images.npz (test images for the vectors) and
+    classes.json too."""
     spec, train = context.spec, context.of(places.TRAIN)
     design, weights, certificate = _all_bitwidths(context) if has_modes(spec) else _one_network(context)
     network, *modes = (replace(network, name=spec.name) for network in design.networks)
-    design = replace(design, network=network, modes=tuple(modes), board=platform_of(spec).described)
+    design = replace(
+        design, network=network, modes=tuple(modes), board=platform_of(spec).described,
+        random_weights=spec.given is not None and spec.given.weights == "random",
+    )  # fmt: skip
     save_design(design, weights, context.folder)
-    for name in (IMAGES, CLASSES):
+    for name in () if spec.given is not None else (IMAGES, CLASSES):
         shutil.copyfile(train / name, context.folder / name)
     promised: Metrics = _promised(context, design) if spec.precision == "switchable" else {}
     write_part(context.folder, {**promised, **_figures(spec, design, certificate)})
@@ -155,10 +159,11 @@ def _by_bits(design: Design, bits: tuple[int, ...]) -> dict[str, ModeCost]:
     return found
 
 
-def _versions() -> tuple[tuple[str, str], ...]:
+def _versions(spec: Spec) -> tuple[tuple[str, str], ...]:
+    names = NUMERIC_PACKAGES if spec.given is None else NUMERIC_PACKAGES[:1]
     return (
         ("nba-codesign", __version__),
-        *((name, importlib.metadata.version(name).partition("+")[0]) for name in NUMERIC_PACKAGES),
+        *((name, importlib.metadata.version(name).partition("+")[0]) for name in names),
     )
 
 
@@ -182,7 +187,7 @@ def _mapped(context: Context, network: Network, budgets: Budgets) -> Mapped:
 
 
 def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]:
-    """The design of the network that training left, or of one bitwidth of a switchable one."""
+    """The design of the network that was trained or given, or of one bitwidth of a switchable one."""
     from nba.ir.shared import load_shared, packed
 
     spec = context.spec
@@ -202,7 +207,7 @@ def _one_network(context: Context) -> tuple[Design, Weights, Certificate | None]
         cost=found.cost,
         weights_sha256=weights_digest(weights),
         seed=spec.seed,
-        versions=_versions(),
+        versions=_versions(spec),
     )
     return design, weights, found.certificate
 
@@ -220,16 +225,18 @@ def _all_bitwidths(context: Context) -> tuple[Design, Weights, Certificate | Non
         columns=spec.accelerator.columns, progress=_Steps(context.progress),
     )  # fmt: skip
     design, weights = modes_design(
-        together, found.accelerator, platform, name=spec.name, seed=spec.seed, versions=_versions()
+        together, found.accelerator, platform, name=spec.name, seed=spec.seed, versions=_versions(spec)
     )
     return design, weights, found.certificate
 
 
 def searched_accelerator(context: Context) -> Accelerator | None:
-    """The accelerator that the joint search found with the network; a switchable or a given network has none."""
+    """The accelerator that the joint search found with the network; a switchable network, and what is not searched, has
+    none."""
     from nba.learn.search.result import load_result
 
-    if context.spec.precision == "switchable" or context.spec.architecture is not None:
+    spec = context.spec
+    if spec.precision == "switchable" or spec.architecture is not None or spec.given is not None:
         return None
     return load_result(context.of(places.SEARCH) / "search.json").accelerator
 
@@ -295,7 +302,7 @@ STAGE = Stage(
     name="map", title="mapping", folder=places.DESIGN, run=run, check=check_limits, after=("search", "train"),
     sections=(
         "name", "seed", "platform", "budgets", "objective", "accelerator", "switchable.bitwidths",
-        "switchable.hardware_bits",
+        "switchable.hardware_bits", "given.weights",
     ),
     package_data=(BOARDS,), packages=("numpy", "torch"),
 )  # fmt: skip

@@ -60,25 +60,28 @@ def run(context: Context) -> None:
     """Writes metrics-part.json and the logs."""
     part = verify(
         context.of(places.BUNDLE), context.folder, wanted(context.spec), context.progress, at_most=True,
-        settle=context.spec.verify.verilator == STEADY,
+        settle=context.spec.verify.verilator == STEADY, every_test=context.spec.verify.tests == "all",
     )  # fmt: skip
     part["versions"] = {tool: tool_version(tool) for tool in ("iverilog", "g++")}
     write_part(context.folder, part)
 
 
 def verify(
-    bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False, settle: bool = False
-) -> Metrics:
+    bundle: Path, work: Path, images: dict[str, int], progress: Progress, *, at_most: bool = False,
+    settle: bool = False, every_test: bool = True,
+) -> Metrics:  # fmt: skip
     """Compare each implementation in `images` on that many images (with `at_most`: or all that there are, where these
-    are fewer; with `settle`: Verilator on as many frames as show the steady interval); the part of the metrics that
-    says how it went.
+    are fewer; with `settle`: Verilator on as many frames as show the steady interval; with `every_test` in all tests of
+    the bench); the part of the metrics that says how it went.
 
     Builds and logs go to `work`. Raises ToolError if a tool is missing or breaks, DesignError if the bundle is
     not what its design renders to.
     """
     from nba.verify import verify_bundle
 
-    found = verify_bundle(bundle, work=work, images=images, progress=progress, at_most=at_most, settle=settle)
+    found = verify_bundle(
+        bundle, work=work, images=images, progress=progress, at_most=at_most, settle=settle, every_test=every_test
+    )  # fmt: skip
     return cast("Metrics", found)
 
 
