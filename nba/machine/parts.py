@@ -142,7 +142,8 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
             res_drains += job.rows_out * job.col_groups * words * job.degree
         for use in job.destinations:
             edge = program.edges[use.edge]
-            col_words = edge.rings[use.ring].col_words
+            ring = edge.rings[use.ring]
+            col_words = ring.col_words * ring.parts
             written = written_words(job.all_groups, chunk.drain_cycles, col_words, edge.lanes, edge.write_lanes)
             edges[use.edge, E_WRITES] += job.rows_out * job.col_groups * written * job.degree * chunk.pp
     sources = [e for e in program.edges if e.consumer == k]

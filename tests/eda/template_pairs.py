@@ -494,6 +494,36 @@ def _features_of_shares(case: Subject) -> dict[str, bool]:
     }
 
 
+def _features_of_parts(case: Subject) -> dict[str, bool]:
+    rings = [(edge, ring) for edge in case.program.edges for ring in edge.rings if ring.parts > 1]
+    turns = [(chunk.jobs[turn.job], turn) for chunk in case.design.accelerator.chunks for turn in chunk.turns]
+    readers = {ring.consumer for _, ring in rings}
+    return {
+        "parts of channels": bool(rings),
+        "parts of several rows": any(ring.map_rows > ring.parts for _, ring in rings),
+        "parts in a ring of less than a map": any(ring.rows < ring.map_rows // ring.parts for _, ring in rings),
+        "parts in a ring of several frames": any(ring.rows > ring.map_rows for _, ring in rings),
+        "parts of several words": any(ring.col_words > 1 for _, ring in rings),
+        "parts in shared memory": any(ring.waits_for >= 0 for _, ring in rings),
+        "parts beside whole rows in an edge": any(
+            {r.parts > 1 for r in edge.rings} == {False, True} for edge, _ in rings
+        ),
+        "parts in one of several uses of a tensor": any(
+            sum(other.tensor == ring.tensor for edge in case.program.edges for other in edge.rings) > 1
+            for _, ring in rings
+        ),
+        "parts with streamed weights": any(
+            job.streamed and job.layer in readers | {ring.tensor - 1 for _, ring in rings}
+            for chunk in case.program.chunks
+            for job in chunk.jobs
+        ),
+        "parts in turns of a few rows": any(
+            job.layer in readers and turn.rows < case.design.network.result(job.layer).height for job, turn in turns
+        ),
+        "parts of a frame that began a round before": any(job.layer in readers and turn.late for job, turn in turns),
+    }
+
+
 def features(case: Subject) -> Mapping[str, bool]:
     """Which features of the template this pair makes use of."""
     network, program = case.design.network, case.program
@@ -572,6 +602,7 @@ def features(case: Subject) -> Mapping[str, bool]:
         "two groups, all words": any(layer.groups == 2 and not job.halves.words for _, job, layer in jobs),
         "two groups, second half first": any(job.halves.first for _, job, _ in jobs),
         **_features_of_shares(case),
+        **_features_of_parts(case),
         "two groups, second half in the middle": any(
             job.halves.words and 0 < job.halves.turn_lo < job.halves.turn_hi < job.m_groups for _, job, _ in jobs
         ),

@@ -15,6 +15,7 @@ from template_pairs import (
     COLUMNS_SEED,
     NEW_SEED,
     PACKED_SEED,
+    PART_SEED,
     SHARE_SEED,
     SLICE_SEED,
     STREAM_SEED,
@@ -77,6 +78,9 @@ STREAMS_IN_VERILATOR = (STREAM_SEED + 25, STREAM_SEED + 26, STREAM_SEED + 44, ST
 SHARE_SEEDS = tuple(range(SHARE_SEED, SHARE_SEED + 30))
 """Shared memory in Icarus, SHARES_IN_VERILATOR in Verilator too."""
 SHARES_IN_VERILATOR = (SHARE_SEED + 30, SHARE_SEED + 31, SHARE_SEED + 32, SHARE_SEED + 34)
+PART_SEEDS = tuple(range(PART_SEED, PART_SEED + 20))
+"""Rings whose rows hold the channels of a slice in Icarus, PARTS_IN_VERILATOR in Verilator too."""
+PARTS_IN_VERILATOR = (PART_SEED + 2, PART_SEED + 4)
 BATCH = 5
 THOROUGH_EVERY = 5
 """Every fifth pair also has stalls, resets, batches and a batch of one frame."""
@@ -220,6 +224,20 @@ def test_shared_memory_in_icarus(first: int, tmp_path: Path, request: pytest.Fix
 @pytest.mark.sampled(every=4)
 @pytest.mark.parametrize("seed", SHARES_IN_VERILATOR)
 def test_shared_memory_in_verilator(seed: int, tmp_path: Path) -> None:
+    outcome = check(seed, "verilator", tmp_path, thorough=True)
+    assert not outcome.failure, report(outcome)
+
+
+@pytest.mark.sampled(every=4)
+@pytest.mark.parametrize("first", PART_SEEDS[::BATCH])
+def test_parts_of_channels_in_icarus(first: int, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """The first of them thoroughly."""
+    batch_holds(first, tmp_path, request)
+
+
+@pytest.mark.sampled(every=2)
+@pytest.mark.parametrize("seed", PARTS_IN_VERILATOR)
+def test_parts_of_channels_in_verilator(seed: int, tmp_path: Path) -> None:
     outcome = check(seed, "verilator", tmp_path, thorough=True)
     assert not outcome.failure, report(outcome)
 
@@ -409,7 +427,8 @@ def test_at_least_a_hundred_pairs() -> None:
 def test_every_feature_of_the_template_occurs() -> None:
     counts: Counter[str] = Counter()
     shared = [SHARE_SEED + number for number in (0, 7, 14, 22)]
-    later = (*TURN_SEEDS[:12], *SLICE_SEEDS[:30], *STREAM_SEEDS[:30], *shared)
+    parts = [PART_SEED + number for number in (1, 3, 8, 14, 15, 31)]
+    later = (*TURN_SEEDS[:12], *SLICE_SEEDS[:30], *STREAM_SEEDS[:30], *shared, *parts)
     for seed in (*ICARUS_SEEDS, *CHANNEL_SEEDS, *later):
         counts.update({name: int(used) for name, used in features(subject(seed)).items()})
     assert counts
