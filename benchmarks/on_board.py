@@ -76,6 +76,7 @@ CASES = {
     "mobilenetv2_224.zc706.half": Case(network=mobilenet_v2, board="zc706", ports=1, share=0.5),
     "mobilenetv1_224.zc706": Case(network=mobilenet_v1, board="zc706", ports=1),
     "resnet18_224.zc706": Case(network=resnet18, board="zc706", ports=1),
+    "mobilenetv2_224.kv260": Case(network=mobilenet_v2, board="kv260", ports=2),
     "resnet18_224.zcu102": Case(network=resnet18, board="zcu102", ports=2),
     "mobilenetv2_224.pynq_z2": Case(network=mobilenet_v2, board="pynq-z2", ports=2),
 }
