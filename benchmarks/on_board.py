@@ -146,6 +146,8 @@ def figures(name: str, case: Case, *, simulate: bool = True) -> dict[str, tuple[
         ),
         f"{prefix}.mapping_cpu_s": (round(mapping_s), "s"),
     }
+    if cost.uram:
+        seen[f"{prefix}.uram"] = (cost.uram, "blocks of UltraRAM")
     if name == "mobilenetv2_224.zc706":
         seen["mapping.mobilenetv2_224.cpu_s"] = (round(mapping_s), "s")
     if case.ports and found.certificate is not None:

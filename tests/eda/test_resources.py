@@ -427,7 +427,7 @@ def test_designs_that_stream_or_share_memory_take_what_is_predicted(
     assert compare(pair.program, block, found).differences == ()
 
 
-@pytest.mark.parametrize("seed", [STREAM_SEED + 20, SHARE_SEED + 7])
+@pytest.mark.parametrize("seed", [STREAM_SEED + 1, SHARE_SEED + 7])
 def test_designs_with_ultra_ram_take_what_is_predicted(
     seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:  # fmt: skip
