@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
@@ -12,7 +13,10 @@ import numpy as np
 import pytest
 
 from nba.boards import get
+from nba.core import assets
 from nba.core.errors import DesignError
+from nba.core.tools import run_tool
+from nba.emit.bundle import render_bundle
 from nba.explore.budgets import Budgets
 from nba.explore.streaming import StreamEffort, map_streamed
 from nba.explore.ultra import candidates, greedy_saving, ultra_memories
@@ -27,8 +31,11 @@ from nba.machine.logic import logic
 from nba.machine.program import Program, lower, with_ultra
 from nba.machine.resources import banks, predict, style, weight_rom
 from nba.machine.total import exact_cost
+from nba.report.inputs import Inputs
+from nba.report.page import render
 from tests.strategies import random_pair, streamed
 from tests.tiny import tiny_design
+from tests.unit.test_report import Page
 from tests.unit.test_streaming import small
 
 BOARD = replace(get("kv260"), min_block_words=2, min_block_bits=1)
@@ -189,3 +196,46 @@ def test_the_closing_table_shows_it() -> None:
     assert lines["URAM"].holds
     none = {"predicted": blocks(4, 1.5, 0), "synthesised": blocks(4, 1.5, 0), "budget": blocks(10, 5, 0)}
     assert "URAM" not in {line.label for line in table({"resources": none})}
+
+
+def test_the_report_and_the_bundle_show_it() -> None:
+    design, weights = in_ultra()
+    found = predict(lower(design.network, design.accelerator), get("kv260"))
+    resources = {"predicted": blocks(design.cost.dsp, design.cost.bram, design.cost.uram)}
+    resources |= {"synthesised": blocks(found.dsp, found.bram, found.uram + 1), "budget": blocks(99, 99, 64)}
+    inputs = Inputs(
+        design=design, metrics={"name": design.name, "resources": resources}, claims=(), search=None, train=None,
+        switchable=None, netlist=None, spec_yaml=None,
+    )  # fmt: skip
+    page = Page(render(inputs))
+    rows = {row[0]: row for row in page.body("resources", 0)}
+    wanted = [str(found.uram), str(found.uram + 1), "NO", "64", "yes", "64"]
+    assert rows["UltraRAM (288 Kbit)"][1:7] == wanted
+    parts = page.body("resources", 2)
+    assert [row[-1] for row in parts[-1 - len(found.edges) :]] == [*(str(e.uram) for e in found.edges), str(found.uram)]
+    files = render_bundle(design, weights)
+    assert f"| UltraRAM (288 Kbit) | {found.uram} |" in files["README.md"].decode()
+    plain = render_bundle(*tiny_design())
+    assert "UltraRAM (288" not in plain["README.md"].decode()
+
+
+SCRIPT = assets.root("templates") / "synth" / "run_yosys.py"
+
+
+@pytest.mark.parametrize(
+    ("predicted", "made", "said"),
+    [(5, 5, "synthesised 5: ="), (5, 0, "synthesised 0: DIFFERS"), (0, 5, "synthesised 5: DIFFERS"), (0, 0, "")],
+)
+def test_the_script_of_a_bundle_compares_it(predicted: int, made: int, said: str, tmp_path: Path) -> None:
+    (tmp_path / "synth").mkdir()
+    cells = {"DSP48E2": 3, "RAMB18E2": 1, **({"URAM288": made} if made else {})}
+    stat = tmp_path / "synth" / "yosys.json"
+    stat.write_text(json.dumps({"design": {"num_cells_by_type": cells}}))
+    cost = {"dsp": 3, "bram": 0.5, **({"uram": predicted} if predicted else {})}
+    (tmp_path / "design.json").write_text(json.dumps({"cost": cost}))
+    compare = "import run_yosys, pathlib, sys; sys.exit(run_yosys.compare(pathlib.Path('yosys.json')))"
+    done = run_tool(
+        [sys.executable, "-c", compare], cwd=tmp_path / "synth", env={"PYTHONPATH": str(SCRIPT.parent)}, check=False
+    )  # fmt: skip
+    assert done.returncode == int(predicted != made)
+    assert (f"UltraRAM: predicted {predicted}, {said}\n" in done.output) if said else ("UltraRAM" not in done.output)
