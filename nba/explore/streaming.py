@@ -52,10 +52,8 @@ HEAT = 0.008
 
 SMALL_DSP = 400
 """DSP blocks of a board so small that few engines share them."""
-PLAIN = False, False
-WAYS_TO_SHARE = (PLAIN, (True, False), (True, True))
-"""Whether rings share memory, and whether layers before the cut follow each other in windows: each is tried where no
-plan of the one before fits the estimates."""
+PLAIN, SHARED, WINDOWED = (False, False), (True, False), (True, True)
+"""Ways to hold maps: whether rings share memory, and whether layers before the cut follow each other in windows."""
 SHAPES_KEPT = 2
 """Numbers of engines that start plans are searched for at length."""
 
@@ -191,7 +189,7 @@ def anneal(
 def shapes(
     network: Network, pp: int, budgets: Budgets, streams: bool, memory: tuple[bool, bool] = PLAIN
 ) -> tuple[EngineCounts, ...]:
-    """The numbers of engines that are tried. memory: one of WAYS_TO_SHARE."""
+    """The numbers of engines that are tried. memory: PLAIN, SHARED or WINDOWED."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
     pairs: tuple[tuple[int, int], ...] = ((1, 0), (1, 1), (2, 1)) if small else ((1, 1), (2, 1), (3, 1), (2, 2))
@@ -237,7 +235,8 @@ def start_plans(
     streams = rough.costs.bus_bits > 0
     every: list[EngineCounts] = []
     sifted: list[tuple[float, int, StreamPlan]] = []
-    for memory in WAYS_TO_SHARE:
+    # Without windows, maps need the room that UltraRAM has, shared memory or not.
+    for memory in (PLAIN, SHARED, WINDOWED) if rough.sizes.uram else (PLAIN, WINDOWED):
         if any(rough.fits(plan) for _, _, plan in sifted):
             break  # rings have room
         for pp in columns_tried(network, effort.columns):
