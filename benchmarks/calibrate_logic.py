@@ -33,7 +33,7 @@ from nba.core.sources import digest_json  # noqa: E402
 from nba.ir.accelerator import Accelerator  # noqa: E402
 from nba.ir.network import Network, Weights  # noqa: E402
 from nba.machine.logic import FEATURES, features_of  # noqa: E402
-from nba.machine.parts import C_PP, CHUNK_COLUMNS, H_PP, HOST_COLUMNS, parts  # noqa: E402
+from nba.machine.parts import C_PP, CHUNK_COLUMNS, EDGE_COLUMNS, H_PP, HOST_COLUMNS, parts  # noqa: E402
 from nba.machine.parts import Parts as Tables  # noqa: E402
 from nba.machine.program import Program  # noqa: E402
 
@@ -190,6 +190,7 @@ def load() -> dict[int, Sample]:
         # engine, which were those of the design.
         older = tables["chunks"].shape[1] <= C_PP
         tables["chunks"] = np.pad(tables["chunks"], ((0, 0), (0, CHUNK_COLUMNS - tables["chunks"].shape[1])))
+        tables["edges"] = np.pad(tables["edges"], ((0, 0), (0, EDGE_COLUMNS - tables["edges"].shape[1])))
         tables["host"] = np.pad(tables["host"], (0, HOST_COLUMNS - tables["host"].size))
         if older:
             tables["chunks"][:, C_PP] = tables["host"][H_PP]

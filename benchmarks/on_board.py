@@ -76,6 +76,7 @@ CASES = {
     "mobilenetv2_224.zc706.half": Case(network=mobilenet_v2, board="zc706", ports=1, share=0.5),
     "mobilenetv1_224.zc706": Case(network=mobilenet_v1, board="zc706", ports=1),
     "resnet18_224.zc706": Case(network=resnet18, board="zc706", ports=1),
+    "mobilenetv2_224.kv260": Case(network=mobilenet_v2, board="kv260", ports=2),
     "resnet18_224.zcu102": Case(network=resnet18, board="zcu102", ports=2),
     "mobilenetv2_224.pynq_z2": Case(network=mobilenet_v2, board="pynq-z2", ports=2),
 }
@@ -145,6 +146,8 @@ def figures(name: str, case: Case, *, simulate: bool = True) -> dict[str, tuple[
         ),
         f"{prefix}.mapping_cpu_s": (round(mapping_s), "s"),
     }
+    if cost.uram:
+        seen[f"{prefix}.uram"] = (cost.uram, "blocks of UltraRAM")
     if name == "mobilenetv2_224.zc706":
         seen["mapping.mobilenetv2_224.cpu_s"] = (round(mapping_s), "s")
     if case.ports and found.certificate is not None:

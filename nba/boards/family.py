@@ -14,9 +14,9 @@ from nba.boards.logic_xc7 import XC7
 class Family:
     """A family of devices.
 
-    yosys: its name for `synth_xilinx -family`. parts: how the names of its devices begin. dsp, bram18, bram36: what the
-    netlist calls its blocks. wide_bits: the wider operand of a signed multiplication that one DSP block makes; the
-    other has 18 bits. has_uram: whether some of its devices have UltraRAM. logic: the estimate of LUTs and flip-flops;
+    yosys: its name for `synth_xilinx -family`. parts: how the names of its devices begin. dsp, bram18, bram36, uram:
+    what the netlist calls its blocks (uram: nothing where no device has UltraRAM). wide_bits: the wider operand of a
+    signed multiplication that one DSP block makes; the other has 18 bits. logic: the estimate of LUTs and flip-flops;
     logic_note: what is to be said of it, as a sentence, or nothing.
     """
 
@@ -27,8 +27,8 @@ class Family:
     dsp: str
     bram18: str
     bram36: str
+    uram: str
     wide_bits: int
-    has_uram: bool
     clock: FamilyClock
     logic: LogicTable
     logic_note: str = ""
@@ -39,13 +39,13 @@ FAMILIES: dict[str, Family] = {
     for family in (
         Family(
             name="7-series", title="Xilinx 7-series", yosys="xc7", parts=("xc7",),
-            dsp="DSP48E1", bram18="RAMB18E1", bram36="RAMB36E1", wide_bits=25, has_uram=False,
+            dsp="DSP48E1", bram18="RAMB18E1", bram36="RAMB36E1", uram="", wide_bits=25,
             clock=SEVEN_SERIES, logic=XC7,
         ),
         Family(
             name="ultrascale+", title="Xilinx UltraScale+", yosys="xcup",
             parts=("xcau", "xck2", "xcku", "xcvu", "xczu"),
-            dsp="DSP48E2", bram18="RAMB18E2", bram36="RAMB36E2", wide_bits=27, has_uram=True,
+            dsp="DSP48E2", bram18="RAMB18E2", bram36="RAMB36E2", uram="URAM288", wide_bits=27,
             clock=ULTRASCALE_PLUS, logic=XC7,
             logic_note=(
                 "The calibration is that of 7-series, whose LUTs and flip-flops are of the same kind; none was made "

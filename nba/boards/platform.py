@@ -13,7 +13,8 @@ from nba.boards.logic import LogicTable
 if TYPE_CHECKING:
     from nba.boards.schema import BoardText
 
-MemoryStyle = Literal["block", "distributed"]
+MemoryStyle = Literal["block", "distributed", "ultra"]
+"""What a memory is made of. UltraRAM is never chosen by size: a design names the memories that it holds."""
 
 MIN_BLOCK_WORDS = 65
 """A LUT6 holds 64 words of one bit: up to there a memory costs about one LUT per bit of its width."""
@@ -46,7 +47,7 @@ class Platform:
 
     dsp: DSP blocks, each of which multiplies 25 x 18 or 27 x 18 bits signed (nba.machine.kernels.product_dsp): a MAC,
     or two of at most 8 bits that share an activation. bram18: 18 Kib block RAMs (one of 36 Kib is two). uram: UltraRAM
-    blocks of 288 Kib, which no design uses yet. lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock, which only
+    blocks of 288 Kib. lut, ff: 6-input LUTs, flip-flops. clock_mhz: target clock, which only
     place and route can confirm; by default, and at most, the clock that the template supports on the family. energy:
     what events cost; logic: the estimate of LUTs and flip-flops. memory: the external one, if the board has any.
     source: where the numbers are from. described: the description that the board was made of, if it is no built-in one:

@@ -101,7 +101,7 @@ def contradictions(board: BoardText) -> list[str]:
         hint = f"; it is one of {others[0]}: correct `family`" if others else ""
         begins = ", ".join(family.parts)
         found.append(f"part.name: {board.part.name!r} is no device of {board.family} (these begin with {begins}){hint}")
-    if board.device.uram and not family.has_uram:
+    if board.device.uram and not family.uram:
         found.append(
             f"device.uram: {board.device.uram}, but devices of {board.family} have no UltraRAM; leave it out, or give 0"
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nba.boards import Platform
+from nba.boards import MemoryStyle, Platform
 from nba.boards import get as get_platform
 from nba.core import assets
 from nba.core.version import __version__
@@ -78,7 +78,11 @@ def _table(edge: EdgeLayout, field: str) -> str:
     return _concat([f"16'd{getattr(ring, field)}" for ring in edge.rings], "16'd0")
 
 
-def _edge_view(index: int, edge: EdgeLayout, block: bool, wiring: dict[str, str], ring: int) -> _EdgeView:
+STYLES: dict[MemoryStyle, int] = {"distributed": 0, "block": 1, "ultra": 2}
+"""The parameter BLOCK of modules with a memory (templates/rtl/lib)."""
+
+
+def _edge_view(index: int, edge: EdgeLayout, block: int, wiring: dict[str, str], ring: int) -> _EdgeView:
     layout = edge.rings[ring]
     return _EdgeView(
         index=index,
@@ -90,7 +94,7 @@ def _edge_view(index: int, edge: EdgeLayout, block: bool, wiring: dict[str, str]
         lanes=edge.lanes,
         write_lanes=edge.write_lanes,
         subs=edge.lanes // edge.write_lanes,
-        block=int(block),
+        block=block,
         sliced=any(max(ring.write_slices, ring.read_slices) > 1 for ring in edge.rings),
         shared=any(ring.waits_for >= 0 for ring in edge.rings),
         tables={field: _table(edge, field) for field in TABLES},
@@ -199,7 +203,7 @@ def _chunk_memories(k: int, chunk: ChunkProgram, code_bits: int, platform: Platf
     """Sizes, style and files of the memories of chunk `k`."""
 
     def block(memory: Memory) -> int:
-        return int(platform.memory_style(memory.width_bits, memory.words) == "block")
+        return STYLES[style(memory, platform)]
 
     weights, params, pads = weight_rom(chunk), param_rom(chunk), pad_rom(chunk, code_bits)
     entries = [0 if job.pad_base is None else 1 << 16 | job.pad_base for job in chunk.jobs]
@@ -273,7 +277,7 @@ def _connections(program: Program, platform: Platform) -> tuple[list[dict[str, l
         if edge.producer != HOST:
             ends[edge.producer]["out"].append(index)
         wiring = _wiring(edge, slot, program)
-        block = style(banks(edge, program.banks), platform, program.block_luts) == "block"
+        block = STYLES[style(banks(edge, program.banks), platform, program.block_luts)]
         views.append(_edge_view(index, edge, block, wiring, input_ring.get(index, 0)))
     return ends, views
 

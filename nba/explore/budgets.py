@@ -21,16 +21,19 @@ MAX_CYCLES = 1 << 62
 """No limit at all: cycles are counted in 64 bits."""
 NEEDS: Mapping[str, Need] = {"lut": "lut", "power_w": "energy"}
 
+LEAST: Mapping[str, float] = {"bram": 0.25, "uram": 0.5}
+"""What a limit of no block at all counts as."""
+
 _Cycles = Annotated[int, Field(ge=0, strict=True)]
 
 
 class Budgets(ResourceBudgets):
     """What a design may use, as the search and the mapper compare it: time counts in cycles. None is no limit.
 
-    dsp: DSP blocks. bram: 36-Kbit memory blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by the calibrated
-    estimate. power_w: dynamic watts at one frame per interval. interval_cycles: between frames (a floor of frames per
-    second). latency_cycles: from the first input to the first output. clock_mhz: turns cycles into what the user asked
-    for in messages.
+    dsp: DSP blocks. bram: 36-Kbit memory blocks (a half is one 18-Kbit block). uram: UltraRAM blocks; None: those of
+    the board. lut: 6-input LUTs, by the calibrated estimate. power_w: dynamic watts at one frame per interval.
+    interval_cycles: between frames (a floor of frames per second). latency_cycles: from the first input to the first
+    output. clock_mhz: turns cycles into what the user asked for in messages.
     """
 
     interval_cycles: _Cycles | None = None
@@ -57,7 +60,7 @@ class Budgets(ResourceBudgets):
 
     def names(self) -> tuple[str, ...]:
         """The limits that are set, in the order of the columns of `excess`."""
-        optional = ("lut", "interval_cycles", "latency_cycles", "power_w")
+        optional = ("uram", "lut", "interval_cycles", "latency_cycles", "power_w")
         return ("dsp", "bram", *(name for name in optional if getattr(self, name) is not None))
 
     @property
@@ -72,19 +75,20 @@ class Budgets(ResourceBudgets):
 
     def excess(self, used: Usage) -> np.ndarray:
         """float [B, limits]: use over limit; a design is feasible where no entry is above 1. (No memory block at all:
-        one is twice too much.)"""
+        one is twice too much.) Designs of the search use no UltraRAM."""
         return self._excess(
             {
-                "dsp": used.dsp, "bram": used.bram18 / 2, "lut": used.lut, "interval_cycles": used.interval,
-                "latency_cycles": used.latency, "power_w": used.power_w,
+                "dsp": used.dsp, "bram": used.bram18 / 2, "uram": np.zeros(len(used.dsp)), "lut": used.lut,
+                "interval_cycles": used.interval, "latency_cycles": used.latency, "power_w": used.power_w,
             }
         )  # fmt: skip
 
     def excess_of(self, cost: Cost) -> dict[str, float]:
         """Use over limit by name, of one exact cost."""
         values = {
-            "dsp": cost.dsp, "bram": cost.bram, "lut": cost.lut, "interval_cycles": cost.interval_cycles,
-            "latency_cycles": cost.first_output_latency_cycles, "power_w": cost.power_w,
+            "dsp": cost.dsp, "bram": cost.bram, "uram": cost.uram, "lut": cost.lut,
+            "interval_cycles": cost.interval_cycles, "latency_cycles": cost.first_output_latency_cycles,
+            "power_w": cost.power_w,
         }  # fmt: skip
         row = self._excess({name: np.array([value]) for name, value in values.items()})[0]
         return dict(zip(self.names(), row.tolist(), strict=True))
@@ -93,7 +97,8 @@ class Budgets(ResourceBudgets):
         found = []
         for name in self.names():
             assert values[name] is not None, f"usage was computed without {name}"
-            limit = max(self.bram18 / 2, 0.25) if name == "bram" else getattr(self, name)
+            least = LEAST.get(name, 0.0)
+            limit = max(self.bram18 / 2 if name == "bram" else getattr(self, name), least)
             found.append(values[name] / limit)
         return np.stack(found, axis=1)
 
@@ -115,6 +120,8 @@ class Budgets(ResourceBudgets):
             return f"{cost.dsp} DSP"
         if name == "bram":
             return f"{cost.bram:g} BRAM (36 Kbit)"
+        if name == "uram":
+            return f"{cost.uram} UltraRAM (288 Kbit)"
         if name == "lut":
             return f"{cost.lut} LUT (estimate)"
         if name == "power_w":

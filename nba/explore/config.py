@@ -15,12 +15,14 @@ from nba.ir.accelerator import MAX_BANKS
 class ResourceBudgets(Section):
     """The hard limits that the user and the search have in one unit; None is no limit.
 
-    dsp: DSP blocks. bram: 36-Kbit memory blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by the calibrated
-    estimate. power_w: dynamic watts at one frame per interval, by a relative model.
+    dsp: DSP blocks. bram: 36-Kbit memory blocks (a half is one 18-Kbit block). uram: UltraRAM blocks; None: all of the
+    board. lut: 6-input LUTs, by the calibrated estimate. power_w: dynamic watts at one frame per interval, by a
+    relative model.
     """
 
     dsp: Positive
     bram: PositiveFloat
+    uram: Annotated[int, Field(ge=0, strict=True)] | None = None
     lut: Positive | None = None
     power_w: PositiveFloat | None = None
 
@@ -28,11 +30,11 @@ class ResourceBudgets(Section):
 class RunBudgets(ResourceBudgets):
     """Hard limits: what is emitted satisfies them, or the run says which it does not and ends with an error.
 
-    dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). lut: 6-input LUTs, by an estimate whose error
-    the report states. power_w: dynamic watts at full speed, by a relative model. latency_us: from the first input to
-    the first output. fps: frames per second, at least. accuracy: of the integer network on the test images, at least
-    (share of 1); it is known once the network is trained. clock_mhz: the target clock [MHz], at most the one that the
-    platform supports, which is the default.
+    dsp: DSP blocks. bram: 36-Kbit blocks (a half is one 18-Kbit block). uram: UltraRAM blocks, by default all that the
+    board has; 0: none. lut: 6-input LUTs, by an estimate whose error the report states. power_w: dynamic watts at full
+    speed, by a relative model. latency_us: from the first input to the first output. fps: frames per second, at least.
+    accuracy: of the integer network on the test images, at least (share of 1); it is known once the network is trained.
+    clock_mhz: the target clock [MHz], at most the one that the platform supports, which is the default.
     """
 
     latency_us: PositiveFloat | None = None

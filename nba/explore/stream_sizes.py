@@ -2,7 +2,7 @@
 """Estimates of DSP blocks, block RAM and LUTs of a plan that is not built yet (nba.explore.stream_start).
 
 Engines and weights are counted as those of a finished design are; rings have typical rows, memories are taken for block
-RAM, and control counts with typical numbers of rings.
+RAM, or for UltraRAM where the budgets have that, and control counts with typical numbers of rings.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.explore.stream_plan import Costs, Engine, StreamPlan, out_lanes, window_of, words_walked
+from nba.explore.ultra import blocks_of, greedy_saving
 from nba.ir.accelerator import HOST
 from nba.ir.network import MULT_BITS
 from nba.machine.accelerator_rules import MAX_WORDS
@@ -71,10 +72,10 @@ TYPICAL_ADDRESS = 12
 
 
 class PlanSizes:
-    """DSP blocks, 18-Kbit block RAMs and LUTs of plans, about."""
+    """DSP blocks, 18-Kbit block RAMs and LUTs of plans, about. uram: UltraRAM blocks that they may have."""
 
-    def __init__(self, costs: Costs, platform: Platform):
-        self.costs, self.platform = costs, platform
+    def __init__(self, costs: Costs, platform: Platform, uram: int):
+        self.costs, self.platform, self.uram = costs, platform, uram
         network = costs.network
         self.acc = [network.acc_bits(i) for i in range(len(network.layers))]
         self.code_bits = network.master_bits
@@ -90,16 +91,21 @@ class PlanSizes:
         for i, k in enumerate(plan.owner):
             jobs[k].append(i)
         dsp = bram = lut = 0
+        movable: list[tuple[int, int]] = []
         for engine, mine in zip(plan.engines, jobs, strict=True):
             acc = max(self.acc[i] for i in mine)
             residual = any(self.costs.network.layers[i].residual is not None for i in mine)
             dsp += self._dsp(plan, engine, acc, residual)
             lut += self._chunk_logic(plan.pp, engine, acc, residual, len(mine), 2)
-            bram += self._weights(plan, engine, mine)
+            bram += self._weights(plan, engine, mine, movable)
         for (_, _, _), (lanes, write, depth, count) in self._edges(plan, rows).items():
-            bram += plan.pp * _bram(lanes * self.code_bits, depth, write * self.code_bits, self.platform)
+            bank = lanes * self.code_bits, depth, write * self.code_bits
+            saved = plan.pp * _bram(*bank, self.platform)
+            bram += saved
+            if saved and self.uram:
+                movable.append((saved, plan.pp * blocks_of(*bank)))
             lut += self._edge(plan.pp, lanes, write, count)
-        return dsp, bram, lut // 1000
+        return dsp, bram - greedy_saving(movable, self.uram), lut // 1000
 
     def _dsp(self, plan: StreamPlan, engine: Engine, acc: int, residual: bool) -> int:
         columns, wide = engine.columns or plan.pp, self.platform.family.wide_bits
@@ -120,7 +126,8 @@ class PlanSizes:
             self._words[engine] = found
         return found
 
-    def _weights(self, plan: StreamPlan, engine: Engine, mine: list[int]) -> int:
+    def _weights(self, plan: StreamPlan, engine: Engine, mine: list[int], movable: list[tuple[int, int]]) -> int:
+        """Block RAM of the memories of weights and parameters; adds to `movable` what UltraRAM could hold of it."""
         words, network = self._layer_words(engine), self.costs.network
         depth = slot = groups = 0
         for i in mine:
@@ -135,7 +142,10 @@ class PlanSizes:
         if slot:
             per = words_per_row(width, self.costs.bus_bits)
             sub = min(self.costs.bus_bits, width * per)
-            found = _bram(width * per, ceil_div(depth, per) + plan.slots * ceil_div(slot, per), sub, self.platform)
+            rows = ceil_div(depth, per) + plan.slots * ceil_div(slot, per)
+            found = _bram(width * per, rows, sub, self.platform)
+            if found and self.uram and not depth:
+                movable.append((found, blocks_of(width * per, rows, sub)))
         else:
             found = _bram(width, rom_words(depth), 0, self.platform)
         param = engine.pq * (max(self.acc[i] for i in mine) + MULT_BITS)
@@ -158,17 +168,19 @@ class PlanSizes:
             words *= ceil_div(source.channels, lanes)
             key = (HOST if tensor == 0 else plan.owner[tensor - 1], k, port)
             group = tensor
-            if tensor and plan.apart is not None and plan.windows:
-                group = window_of(plan.windows, tensor - 1) if tensor <= plan.cut else tensor
+            if tensor and plan.apart is not None and tensor <= plan.cut:
+                group = window_of(plan.windows, tensor - 1) if plan.windows else 0
             parts = depths.setdefault(key, {})
             parts[group] = parts.get(group, 0) + words
             _, _, _, count = found.get(key, (0, 0, 0, 0))
             found[key] = lanes, write, 0, count + 1
         for place, parts in depths.items():
             lanes, write, _, count = found[place]
+            # Rings of layers that take the whole frame are never empty.
+            always = parts.pop(0, 0) if plan.apart is not None and not plan.windows else 0
             sizes = sorted(parts.values(), reverse=True)
-            # Of rings that share memory, two windows' lie side by side where one begins before the other ends.
-            depth = sum(sizes[:2]) if plan.apart is not None and plan.windows else sum(sizes)
+            # Of others that share memory, two windows' or layers' lie side by side: one begins before the other ends.
+            depth = always + sum(sizes[: len(sizes) if plan.apart is None else 2])
             found[place] = lanes, write, depth, count
         return found
 

@@ -82,14 +82,16 @@ def columns_tried(network: Network, most: int) -> tuple[int, ...]:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EngineCounts:
-    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on. windowed: whether
-    layers before the cut follow each other by the heights of their maps."""
+    """How many engines of each kind a plan has: mixing and other ones before the cut, and from it on. shared: whether
+    rings share memory. windowed: whether, besides, layers before the cut follow each other by the heights of their
+    maps."""
 
     pp: int
     front: int
     front_other: int
     late: int
     late_other: int
+    shared: bool = False
     windowed: bool = False
 
 
@@ -98,7 +100,7 @@ class Rough:
 
     def __init__(self, costs: Costs, platform: Platform, budgets: Budgets):
         self.costs, self.budgets = costs, budgets
-        self.sizes = PlanSizes(costs, platform)
+        self.sizes = PlanSizes(costs, platform, platform.uram if budgets.uram is None else budgets.uram)
         self._rows: dict[tuple[int, tuple[int, ...]], dict[Use, int]] = {}
         self._work: dict[tuple[int, Engine], list[int]] = {}
         self.heights = [costs.network.result(i).height for i in range(len(costs.network.layers))]
@@ -244,8 +246,10 @@ def first_plan(costs: Costs, shape: EngineCounts, budgets: Budgets) -> StreamPla
     plan = StreamPlan(
         pp=shape.pp, engines=tuple(engines), owner=tuple(owner), cut=cut, pieces=(0,) * n, slack=(0,) * n, pace=1
     )
+    if shape.shared:
+        plan = replace(plan, apart=APART)
     if shape.windowed:
-        plan = replace(plan, windows=windows_by_height(network, cut), apart=APART, all_streamed=True)
+        plan = replace(plan, windows=windows_by_height(network, cut), all_streamed=True)
     return without_idle(plan)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import ceil
 from math import log as natural_log
@@ -26,12 +26,13 @@ from nba.explore.stream_bound import bound_note, lower_bound
 from nba.explore.stream_moves import changed_plan, legal_pieces
 from nba.explore.stream_plan import Costs, StreamPlan, build_plan, bus_of, lanes_fit
 from nba.explore.stream_start import EngineCounts, Rough, columns_tried, first_plan, paced, search_start
+from nba.explore.ultra import ultra_memories
 from nba.ir.accelerator import Accelerator, WeightMemory
 from nba.ir.network import Network
 from nba.machine.accelerator_rules import MAX_STAGE, MAX_TURNS, MAX_WORDS
 from nba.machine.check import check_accelerator
 from nba.machine.logic import logic
-from nba.machine.program import Program, lower
+from nba.machine.program import Program, lower, with_ultra
 from nba.machine.resources import predict
 from nba.machine.schedule import tables
 from nba.machine.steady import Rate
@@ -51,6 +52,8 @@ HEAT = 0.008
 
 SMALL_DSP = 400
 """DSP blocks of a board so small that few engines share them."""
+PLAIN, SHARED, WINDOWED = (False, False), (True, False), (True, True)
+"""Ways to hold maps: whether rings share memory, and whether layers before the cut follow each other in windows."""
 SHAPES_KEPT = 2
 """Numbers of engines that start plans are searched for at length."""
 
@@ -125,6 +128,9 @@ class Exact:
         latency, burst = (self.memory.latency, self.memory.burst) if self.memory else (1, 1)
         accelerator = build_plan(costs, plan, latency, burst)
         program = lower(costs.network, accelerator)
+        ultra = ultra_memories(program, self.platform, self.budgets.bram18, self.rough.sizes.uram)
+        if ultra:
+            accelerator, program = replace(accelerator, ultra=ultra), with_ultra(program, ultra)
         if not _addressable(program):
             return None
         over, used = self._use(program)
@@ -181,9 +187,9 @@ def anneal(
 
 
 def shapes(
-    network: Network, pp: int, budgets: Budgets, streams: bool, windowed: bool = False
+    network: Network, pp: int, budgets: Budgets, streams: bool, memory: tuple[bool, bool] = PLAIN
 ) -> tuple[EngineCounts, ...]:
-    """The numbers of engines that are tried."""
+    """The numbers of engines that are tried. memory: PLAIN, SHARED or WINDOWED."""
     others = sum(not layer.operator.mixes for layer in network.layers)
     small = budgets.dsp < SMALL_DSP
     pairs: tuple[tuple[int, int], ...] = ((1, 0), (1, 1), (2, 1)) if small else ((1, 1), (2, 1), (3, 1), (2, 2))
@@ -192,10 +198,11 @@ def shapes(
     other = min(others, 1 if small else 2)
     return tuple(
         EngineCounts(
-            pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1), windowed=windowed
+            pp=pp, front=front, front_other=max(1, other), late=late, late_other=min(late, 1),
+            shared=memory[0], windowed=memory[1],
         )
         for front, late in pairs
-    )
+    )  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -228,11 +235,12 @@ def start_plans(
     streams = rough.costs.bus_bits > 0
     every: list[EngineCounts] = []
     sifted: list[tuple[float, int, StreamPlan]] = []
-    for windowed in (False, True):
+    # Without windows, maps need the room that UltraRAM has, shared memory or not.
+    for memory in (PLAIN, SHARED, WINDOWED) if rough.sizes.uram else (PLAIN, WINDOWED):
         if any(rough.fits(plan) for _, _, plan in sifted):
-            break  # rings of layers that take the whole frame have room
+            break  # rings have room
         for pp in columns_tried(network, effort.columns):
-            every += shapes(network, pp, budgets, streams, windowed)
+            every += shapes(network, pp, budgets, streams, memory)
         for n in range(len(sifted), len(every)):
             first = first_plan(rough.costs, every[n], budgets)
             value, plan = search_start(rough, first, effort.sift_steps, np.random.default_rng([seed, 1, n]))

@@ -22,7 +22,7 @@ from nba.ir.network import Network, Weights, document
 from nba.machine.design_file import load_weights, weights_bytes
 
 if TYPE_CHECKING:
-    from nba.flow.metrics_model import Metrics, Sample
+    from nba.flow.metrics_model import Blocks, Metrics, Sample
     from nba.learn.data.images import Images
 
 METRICS_PART = "metrics-part.json"
@@ -51,6 +51,11 @@ def read_part(folder: Path) -> Metrics:
     if not isinstance(found, dict):
         raise NbaError(f"{path}: damaged (not an object); repeat the training")
     return cast("Metrics", found)
+
+
+def blocks(dsp: int, bram: float, uram: int) -> Blocks:
+    """Blocks of a device as metrics.json has them: UltraRAM only where there is any."""
+    return {"dsp": dsp, "bram": bram, "uram": uram} if uram else {"dsp": dsp, "bram": bram}
 
 
 def measured(accuracy: float, images: int) -> Sample:

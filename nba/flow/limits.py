@@ -50,6 +50,7 @@ def check_limits(spec: Spec) -> None:
     device = (
         ("dsp", budgets.dsp, platform.dsp),
         ("bram", budgets.bram, platform.bram18 / 2),
+        ("uram", budgets.uram, platform.uram),
         ("lut", budgets.lut, platform.lut),
     )
     problems = [

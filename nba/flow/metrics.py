@@ -319,7 +319,7 @@ def _table(metrics: Metrics) -> tuple[Line, ...]:
         text = f"{latency / clock:,.1f} us {clock_text(clock)}, {latency:,} cycles"
         lines.append(_bounded("latency", text, latency / clock, _dig(metrics, "budgets.latency_us"), ",.6g us"))
     lines.extend(_weights(metrics))
-    lines.extend(line for kind in ("dsp", "bram") if (line := _resource(metrics, kind)) is not None)
+    lines.extend(line for kind in ("dsp", "bram", "uram") if (line := _resource(metrics, kind)) is not None)
     lines.extend(_models(metrics))
     broken = [Line(label="verification", value=text, holds=False) for text in metrics.get("verify_failures") or ()]
     return (*lines, *_exact(metrics), *_cycles(metrics), *broken)

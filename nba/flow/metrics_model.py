@@ -64,10 +64,11 @@ class BaselineFigures(TypedDict, total=False):
 
 @_exact
 class Blocks(TypedDict):
-    """DSP blocks and 36-Kbit memory blocks."""
+    """DSP blocks, 36-Kbit memory blocks, and UltraRAM blocks of a design that has any."""
 
     dsp: int
     bram: float
+    uram: NotRequired[int]
 
 
 @_exact
@@ -85,6 +86,7 @@ class BudgetLimits(TypedDict, total=False):
 
     dsp: int
     bram: float
+    uram: int
     lut: int
     power_w: float
     latency_us: float

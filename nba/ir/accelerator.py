@@ -15,6 +15,9 @@ MAX_BANKS = 16
 
 Port = Literal["main", "residual"]
 
+MemoryPort = Literal["main", "residual", "weights"]
+"""What a memory that is written serves at its consumer."""
+
 Place = Literal["dsp", "lut"]
 """What multipliers are made of: DSP blocks (products that synthesis finds too small for one: LUTs), or adders in
 LUTs."""
@@ -132,13 +135,26 @@ class WeightMemory:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class UltraMemory:
+    """A memory that is built of UltraRAM: that of the buffer from chunk `producer` to chunk `consumer` (each may be the
+    HOST) on this port and lane; or, on port "weights" from HOST, the store of the streamed weights of chunk
+    `consumer`."""
+
+    producer: int
+    consumer: int
+    port: MemoryPort
+    lane: int = 0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Accelerator:
     """K chunks working concurrently on `pp` columns each; `out_lanes` channels per beat of the output stream.
 
     packing: 1, 2 or 4, the most columns whose narrow codes share one multiplier's operand in chunks that mix channels;
     buffers have so many times pp banks. block_luts: LUTs that a block RAM of 18 Kbit is worth: a bank of a buffer is
     built of LUTs if it takes no more of them (nba.machine.kernels.priced_block); 0: by the platform's limits on its
-    size. memory: where the weights of streamed jobs come from; None where there are none.
+    size. memory: where the weights of streamed jobs come from; None where there are none. ultra: the memories that are
+    built of UltraRAM.
     """
 
     pp: int
@@ -148,6 +164,7 @@ class Accelerator:
     packing: int = 1
     block_luts: int = 0
     memory: WeightMemory | None = None
+    ultra: tuple[UltraMemory, ...] = ()
 
     @property
     def banks(self) -> int:

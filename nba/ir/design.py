@@ -23,7 +23,7 @@ PLAIN_JOB: dict[str, Any] = {"slices": 1, "streamed": False}
 """What a job is where design.json does not say."""
 PLAIN_RING: dict[str, Any] = {"share": 0, "parts": 1}
 """What a ring is where it does not say."""
-EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
+EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram", "uram")
 """Fields of `Cost` that are facts of the hardware; the others are figures of models at the time of mapping."""
 
 
@@ -31,9 +31,9 @@ EXACT = ("first_output_latency_cycles", "interval_cycles", "dsp", "bram")
 class Cost:
     """What the models predict for a design (frames enter back to back, the output is always ready).
 
-    Cycles, dsp and bram (36-Kbit blocks) are exact. lut and ff are a calibrated estimate (nba.boards.logic holds its
-    error). energy_pj: dynamic energy of a frame, exact counts of events times a table of relative energies
-    (nba.boards.energy); power_w: that at one frame per interval.
+    Cycles, dsp, bram (36-Kbit blocks) and uram (UltraRAM of 288 Kbit) are exact. lut and ff are a calibrated estimate
+    (nba.boards.logic holds its error). energy_pj: dynamic energy of a frame, exact counts of events times a table of
+    relative energies (nba.boards.energy); power_w: that at one frame per interval.
     """
 
     first_output_latency_cycles: int
@@ -44,6 +44,7 @@ class Cost:
     ff: int
     energy_pj: float
     power_w: float
+    uram: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,7 +87,8 @@ class Design:
         """The content of design.json. A design of one mode has no key `modes`, one for a built-in board no `board`, one
         of weights that are not random no `random_weights`; chunks do not name multipliers that are in DSP blocks, nor
         turns or columns of their own where they have none, jobs and rings do not name what they have as PLAIN_JOB and
-        PLAIN_RING, nor the accelerator a price of block RAM that is 0 or a memory that it has not."""
+        PLAIN_RING, nor the accelerator a price of block RAM that is 0, a memory that it has not or UltraRAM that it
+        does not use."""
         found = document(self)
         for chunk in found["accelerator"]["chunks"]:
             for name in MULTIPLIERS:
@@ -103,6 +105,10 @@ class Design:
             del found["accelerator"]["block_luts"]
         if found["accelerator"]["memory"] is None:
             del found["accelerator"]["memory"]
+        if not self.accelerator.ultra:
+            del found["accelerator"]["ultra"]
+        if not self.cost.uram:
+            del found["cost"]["uram"]
         if not self.modes:
             del found["modes"]
         if not self.random_weights:

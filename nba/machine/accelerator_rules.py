@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring, WeightMemory
+from nba.ir.accelerator import HOST, MAX_BANKS, MULTIPLIER_PLACES, Accelerator, Chunk, Ring, UltraMemory, WeightMemory
 from nba.ir.network import Network
 from nba.ir.network_rules import layer_name, tensor_name
 from nba.ir.operators import KINDS
@@ -513,6 +513,34 @@ def _memories(s: MappedNetwork) -> Problems:
         yield from limit(f"{s.chunk(k)}: parameter words", c.param_depth, 1, MAX_WORDS)
 
 
+def _ultra(s: MappedNetwork) -> Problems:
+    edges, seen = {s.edge(r) for r in s.accelerator.rings}, set[UltraMemory]()
+    stores = {k: c for k, c in enumerate(_without_memory(s).chunks) if c.slot_words}
+    for i, memory in enumerate(s.accelerator.ultra):
+        k, what = memory.consumer, f"accelerator: ultra[{i}] ({memory_name(memory)})"
+        if memory in seen:
+            yield f"{what} is named twice; legal: once"
+        elif memory.port != "weights":
+            if (memory.producer, k, memory.port, memory.lane) not in edges:
+                yield f"{what}: there is no such buffer; legal: buffers that rings lie in, and stores of weights"
+        elif memory.producer != HOST or memory.lane or k not in stores:
+            streaming = ", ".join(map(str, stores)) or "none"
+            yield f"{what}: there is no such store; legal: from the host, lane 0, to a chunk that streams ({streaming})"
+        elif stores[k].weight_depth:
+            yield (
+                f"{what}: {stores[k].weight_depth} of its words are always there, and nothing fills UltraRAM with "
+                "them; legal: a store of a chunk all of whose weights are streamed"
+            )
+        seen.add(memory)
+
+
+def memory_name(memory: UltraMemory) -> str:
+    """A memory that a design wants in UltraRAM, in words."""
+    if memory.port == "weights":
+        return f"weights of {_end(memory.consumer)}"
+    return f"edge {_end(memory.producer)} -> {_end(memory.consumer)} {memory.port} lane {memory.lane}"
+
+
 def _beats(s: MappedNetwork) -> Problems:
     columns = stream_columns(s.accelerator.banks)
     first = columns * input_lanes(s.network, s.accelerator)
@@ -551,6 +579,7 @@ ACCELERATOR_RULES: tuple[Rule[MappedNetwork], ...] = (
     Rule(name="edge counts", find=_edge_counts),
     Rule(name="stream beats", find=_beats),
     Rule(name="memories", find=_memories, step=2),
+    Rule(name="UltraRAM", find=_ultra, step=2),
     Rule(name="fetches", find=_fetch_list, step=2),
     Rule(name="narrow products", find=_narrow_products, step=2),
 )

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 
-from nba.boards.table import board_problems
+from nba.boards.table import board_problems, get
 from nba.core.errors import DesignError
 from nba.ir.accelerator import Accelerator
 from nba.ir.check import check_modes, check_network, check_weights
@@ -18,6 +18,8 @@ from nba.ir.network import Network, Weights
 from nba.ir.network_rules import MAX_NAME
 from nba.ir.rules import apply_rules
 from nba.machine.accelerator_rules import ACCELERATOR_RULES, MappedNetwork
+from nba.machine.program import lower
+from nba.machine.resources import predict
 
 MIN_CLOCK_MHZ, MAX_CLOCK_MHZ = 1e-3, 1e3
 """The period stands in scripts of synthesis, in nanoseconds with three decimals. No global clock of a device here is
@@ -61,8 +63,22 @@ def check_design(design: Design, weights: Weights, where: str) -> None:
         problems.extend(f"board.{problem}" for problem in board_problems(design.board))
         if design.board.name != design.platform:
             problems.append(f"board.name is {design.board.name!r}, but platform is {design.platform!r}")
+    if not problems and design.accelerator.ultra:
+        problems.extend(_ultra_problems(design))
     if problems:
         raise DesignError(where, problems)
+
+
+def _ultra_problems(design: Design) -> list[str]:
+    """Why the platform of a design that is legal else has not the UltraRAM that it wants."""
+    platform = get(design.platform, design.board)
+    wanted = f"accelerator: ultra names {len(design.accelerator.ultra)} memories"
+    if not platform.family.uram:
+        return [f"{wanted}, but devices of {platform.family.title} ({platform.name}) have no UltraRAM; legal: none"]
+    taken = predict(lower(design.network, design.accelerator, design.modes), platform).uram
+    if taken > platform.uram:
+        return [f"{wanted}, which take {taken} blocks of UltraRAM; legal: up to the {platform.uram} of {platform.name}"]
+    return []
 
 
 def check_cost(cost: Cost) -> list[str]:

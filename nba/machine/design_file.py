@@ -85,6 +85,9 @@ def add_defaults(raw: dict[str, Any]) -> None:
     if isinstance(raw.get("accelerator"), dict):
         raw["accelerator"].setdefault("block_luts", 0)
         raw["accelerator"].setdefault("memory", None)
+        raw["accelerator"].setdefault("ultra", [])
+    if isinstance(raw.get("cost"), dict):
+        raw["cost"].setdefault("uram", 0)
     for chunk in _parts(raw.get("accelerator"), "chunks"):
         chunk.setdefault("turns", [])
         chunk.setdefault("columns", 0)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DSP and block-RAM counts of synthesis for Xilinx 7-series and UltraScale+, as plain integer functions.
+"""DSP, block-RAM and UltraRAM counts of synthesis for Xilinx 7-series and UltraScale+, as plain integer functions.
 
 They use nothing but integers, constant tuples and builtins, so that numba compiles them as they are. Each states what
 yosys (synth_xilinx -family xc7, -family xcup) builds; tests/eda/test_resources.py compares them. The two families
@@ -68,6 +68,32 @@ def bram18(width: int, words: int, sub_width: int) -> int:
             best = shape_best
             count = shape_count
     return count
+
+
+URAM_WORDS = 4096
+URAM_BITS = 72
+"""Words of an UltraRAM block, and bits of a word."""
+URAM_BYTES = (8, 9)
+"""Bits that share a write enable of it, all over a block."""
+
+
+@kernel
+def uram(width: int, words: int, sub_width: int) -> int:
+    """UltraRAM blocks of a memory of `words` words of `width` bits in that style, written and read at one port each.
+
+    sub_width: bits per write enable, of which the last one has what is left (nba_ram, nba_store). The mapper tries both
+    sizes of a byte. Segments of a deep memory lie side by side in the words of blocks, byte by byte.
+    """
+    enables = -(-width // sub_width)
+    rest = width - (enables - 1) * sub_width
+    segments = -(-words // URAM_WORDS)
+    found = 0
+    for byte in URAM_BYTES:
+        stored = (-(-sub_width // byte) * (enables - 1) + -(-rest // byte)) * byte
+        count = -(-segments * stored // URAM_BITS)
+        if found == 0 or count < found:
+            found = count
+    return found
 
 
 @kernel

@@ -46,6 +46,7 @@ from nba.machine.parts import (
     C_SRC,
     C_STORE,
     C_STORE_ROWS,
+    C_STORE_ULTRA,
     C_STORE_WIDTH,
     C_WEIGHT,
     C_WEIGHT_WORDS,
@@ -53,6 +54,7 @@ from nba.machine.parts import (
     E_DEPTH,
     E_LANES,
     E_RINGS,
+    E_ULTRA,
     E_WRITE,
     EDGE_COLUMNS,
     H_ADDRESS,
@@ -193,7 +195,7 @@ def features(
         if c[C_STORE_ROWS] > 0:
             # A store is a memory that is written, as those of the edges.
             found[45] += c[C_STORE_WIDTH]
-            if not is_block(c[C_STORE_WIDTH], c[C_STORE_ROWS], min_words, min_bits):
+            if c[C_STORE_ULTRA] == 0 and not is_block(c[C_STORE_WIDTH], c[C_STORE_ROWS], min_words, min_bits):
                 found[33] += c[C_STORE_WIDTH]
                 found[34] += c[C_STORE_WIDTH] * ((c[C_STORE_ROWS] + 31) // 32)
         for rom in range(1 if c[C_STORE_ROWS] > 0 else 0, 3 if c[C_PAD_WORDS] > 0 else 2):
@@ -228,7 +230,9 @@ def features(
         found[50] += edge[E_RINGS] * address
         found[45] += bits
         block = is_block(edge[E_LANES] * code_bits, edge[E_DEPTH], min_words, min_bits)
-        if block_luts > 0:
+        if edge[E_ULTRA] == 1:
+            block = True
+        elif block_luts > 0:
             width, sub = edge[E_LANES] * code_bits, edge[E_WRITE] * code_bits
             stretches = (edge[E_DEPTH] + 63) // 64
             block = 2 * width * stretches > block_luts * compiled_bram18(width, edge[E_DEPTH], sub)

@@ -73,19 +73,19 @@ from nba.machine.timing import drain_cycles
 # frame that read one. 1 where the multipliers of the requantisers, and of the products, are made of adders (`fill`
 # leaves these two 0). 1 where lanes may add up in chains of DSP blocks: always, but in recorded syntheses of older
 # Verilog. The least and the largest shift. Columns of the engine. Of its store of streamed weights, all 0 where it has
-# none and in `fill`: rows, bits of a row, beats that a frame brings into it.
+# none and in `fill`: rows, bits of a row, beats that a frame brings into it, 1 where it is built of UltraRAM.
 (
     C_MIXES, C_PM, C_PN, C_PQ, C_ACT, C_WEIGHT, C_STORE, C_ACC, C_NEST_ACT, C_NEST_WEIGHT, C_WEIGHT_WORDS,
     C_PARAM_WORDS, C_JOBS, C_SRC, C_RES, C_DST, C_STEPS, C_DRAINS, C_RES_DRAINS, C_PROGRAM_WORDS, C_DEGREE, C_PACKING,
     C_SHIFT, C_PAD_WORDS, C_PAD_STEPS, C_REQUANT_LUT, C_PRODUCT_LUT,
-    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST, C_PP, C_STORE_ROWS, C_STORE_WIDTH, C_STORE_BEATS,
-) = range(34)  # fmt: skip
-CHUNK_COLUMNS = 34
+    C_CHAINS, C_SHIFT_LEAST, C_SHIFT_MOST, C_PP, C_STORE_ROWS, C_STORE_WIDTH, C_STORE_BEATS, C_STORE_ULTRA,
+) = range(35)  # fmt: skip
+CHUNK_COLUMNS = 35
 
 # Columns of the table of edges. Codes in a word, codes written at once, words and rings; events of a frame: words read
-# from every bank, and sub-words written to single banks.
-E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES = range(6)
-EDGE_COLUMNS = 6
+# from every bank, and sub-words written to single banks. 1 where it is built of UltraRAM (0 in `fill`).
+E_LANES, E_WRITE, E_DEPTH, E_RINGS, E_READS, E_WRITES, E_ULTRA = range(7)
+EDGE_COLUMNS = 7
 
 # Columns of the host's row: columns of the engines; channels per input and output beat, columns per output beat; beats
 # of a frame; bits of a code, in the whole machine; banks of every buffer; columns per input beat; bits of an address
@@ -100,7 +100,7 @@ HOST_COLUMNS = 13
 
 @dataclass(frozen=True, kw_only=True, slots=True, eq=False)
 class Parts:
-    """chunks: int64 [K, 34], edges: int64 [E, 6], host: int64 [13], by the columns of this module."""
+    """chunks: int64 [K, 35], edges: int64 [E, 7], host: int64 [13], by the columns of this module."""
 
     chunks: np.ndarray
     edges: np.ndarray
@@ -112,7 +112,7 @@ def parts(program: Program) -> Parts:
     host_beats = program.in_rows * program.in_col_groups * program.in_chan_words
     out_beats = program.out_rows * program.out_col_groups * program.out_chan_words
     edges = np.array(
-        [(e.lanes, e.write_lanes, e.depth_words, len(e.rings), 0, 0) for e in program.edges], np.int64
+        [(e.lanes, e.write_lanes, e.depth_words, len(e.rings), 0, 0, int(e.ultra)) for e in program.edges], np.int64
     )  # fmt: skip
     for use in program.host_in:
         edges[use.edge, E_WRITES] += host_beats * program.in_cols
@@ -156,7 +156,7 @@ def _chunk(program: Program, k: int, chunk: ChunkProgram, edges: np.ndarray) -> 
         res_drains, program_depth(len(chunk.jobs), chunk.n_modes), chunk.degree, chunk.packing,
         chunk.shift_bits, chunk.pad_depth, pad_steps, int(chunk.requant == "lut"), int(chunk.products == "lut"), 1,
         chunk.shift_least, chunk.shift_most, chunk.pp, *store,
-        sum(one.beats for one in program.fetches if one.chunk == k),
+        sum(one.beats for one in program.fetches if one.chunk == k), int(chunk.ultra),
     )  # fmt: skip
 
 
@@ -227,7 +227,7 @@ def fill(
     pn: np.ndarray, pq: np.ndarray, chunk: np.ndarray, main_rows: np.ndarray, res_rows: np.ndarray,
     chunks: np.ndarray, edges: np.ndarray, host: np.ndarray,
 ) -> None:  # fmt: skip
-    """The parts of one design, into chunks [K, 34], edges [n_edge_slots(K), 6] and host [13].
+    """The parts of one design, into chunks [K, 35], edges [n_edge_slots(K), 7] and host [13].
 
     Chunks without jobs and edges without rings are not there. layers: nba.machine.designs.layer_table; the rest: one
     row of nba.machine.designs.Designs.

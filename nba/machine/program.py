@@ -8,11 +8,11 @@ of stride s are split into s classes. All functions assume a design that passed 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from math import gcd
 
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn, WeightMemory
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Place, Port, Ring, Turn, UltraMemory, WeightMemory
 from nba.ir.network import MAX_SHIFT, Layer, Network
 from nba.ir.operators import MIXING, Kind
 from nba.machine.fetches import Fetch, fetches, slice_beats
@@ -120,7 +120,7 @@ class RingLayout:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeLayout:
     """One buffer: banks of `depth_words` words of `lanes` master codes of `code_bits` bits, written `write_lanes`
-    lanes at a time."""
+    lanes at a time. ultra: they are built of UltraRAM."""
 
     producer: int
     consumer: int
@@ -131,6 +131,12 @@ class EdgeLayout:
     code_bits: int
     depth_words: int
     rings: tuple[RingLayout, ...]
+    ultra: bool = False
+
+    @property
+    def memory(self) -> UltraMemory:
+        """Its memory, as `Accelerator.ultra` names it."""
+        return UltraMemory(producer=self.producer, consumer=self.consumer, port=self.port, lane=self.lane)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -243,7 +249,8 @@ class ChunkProgram:
     Widths are those of the widest mode, `degree` is the largest of any job in any mode. `jobs` are those of one mode;
     in mode m their parameters begin m * `mode_params` words later. `param_depth` covers all modes. shift_bits: of the
     shift of a channel in the parameter word; shift_least, shift_most: of any channel in any mode. pad_depth: words of
-    the memory of pad codes. slots, bus_bits: of its store of streamed weights (WeightMemory), 0 where it has none.
+    the memory of pad codes. slots, bus_bits: of its store of streamed weights (WeightMemory), 0 where it has none;
+    ultra: it is built of UltraRAM.
     """
 
     kind: Kind
@@ -275,6 +282,7 @@ class ChunkProgram:
     products: Place = "dsp"
     slots: int = 0
     bus_bits: int = 0
+    ultra: bool = False
 
     @property
     def weight_width(self) -> int:
@@ -630,7 +638,7 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
     out = len(network.layers)
     networks = (network, *modes)
     chunks = tuple(_chunk(networks, mode, accelerator, c, where) for c in accelerator.chunks)
-    return Program(
+    program = Program(
         pp=accelerator.pp,
         packing=accelerator.packing,
         code_bits=network.master_bits,
@@ -652,12 +660,27 @@ def lower(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]
         memory=accelerator.memory,
         fetches=() if accelerator.memory is None else _fetches(chunks, accelerator.memory),
     )
+    return with_ultra(program, accelerator.ultra) if accelerator.ultra else program
 
 
 def with_rings(program: Program, network: Network, accelerator: Accelerator) -> Program:
     """The program of `accelerator`, made of that of one which differs only in the rows of rings and in the price of
     block RAM."""
-    return replace(program, edges=_edges(network, accelerator, program.in_lanes), block_luts=accelerator.block_luts)
+    edges = _edges(network, accelerator, program.in_lanes)
+    found = replace(program, edges=edges, block_luts=accelerator.block_luts)
+    return with_ultra(found, accelerator.ultra) if accelerator.ultra else found
+
+
+def store_of(chunk: int) -> UltraMemory:
+    """The store of streamed weights of chunk number `chunk`, as `Accelerator.ultra` names it."""
+    return UltraMemory(producer=HOST, consumer=chunk, port="weights")
+
+
+def with_ultra(program: Program, ultra: Collection[UltraMemory]) -> Program:
+    """`program` with these memories, and no others, in UltraRAM."""
+    edges = [replace(edge, ultra=edge.memory in ultra) for edge in program.edges]
+    chunks = [replace(chunk, ultra=store_of(k) in ultra) for k, chunk in enumerate(program.chunks)]
+    return replace(program, edges=tuple(edges), chunks=tuple(chunks))
 
 
 def design_programs(network: Network, accelerator: Accelerator, modes: tuple[Network, ...]) -> tuple[Program, ...]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""DSP and block RAM of a design, exactly as synthesis finds them (nba.synth.compare holds the two together)."""
+"""DSP, block RAM and UltraRAM of a design, exactly as synthesis finds them (nba.synth.compare holds both together)."""
 
 from __future__ import annotations
 
@@ -27,47 +27,54 @@ def rom_words(depth: int) -> int:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Memory:
-    """`copies` equal memories of `words` words of `width_bits` bits; sub_width_bits per write enable, 0 for a ROM."""
+    """`copies` equal memories of `words` words of `width_bits` bits; sub_width_bits per write enable, 0 for a ROM.
+    ultra: the design wants them in UltraRAM."""
 
     width_bits: int
     words: int
     sub_width_bits: int
     copies: int
+    ultra: bool = False
 
     def bram18(self, style: MemoryStyle) -> int:
         """18 Kib block RAMs of all copies when built in `style`."""
-        if style == "distributed":
-            return 0
-        return self.copies * _bram18(self.width_bits, self.words, self.sub_width_bits)
+        return self.copies * _bram18(self.width_bits, self.words, self.sub_width_bits) if style == "block" else 0
+
+    def uram(self, style: MemoryStyle) -> int:
+        """UltraRAM blocks of all copies when built in `style`."""
+        return self.copies * kernels.uram(self.width_bits, self.words, self.sub_width_bits) if style == "ultra" else 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChunkResources:
     """What chunk number `chunk` takes: DSP blocks of MACs and requantisers, 18 Kib block RAMs of its ROMs (pad
-    codes are parameters)."""
+    codes are parameters), UltraRAM of its store of streamed weights."""
 
     chunk: int
     mac_dsp: int
     requant_dsp: int
     weight_bram18: int
     param_bram18: int
+    weight_uram: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EdgeResources:
-    """18 Kib block RAMs of the banks of edge number `edge`."""
+    """18 Kib block RAMs and UltraRAM blocks of the banks of edge number `edge`."""
 
     edge: int
     bram18: int
+    uram: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resources:
-    """DSP blocks and 18 Kib block RAMs of a design, in total and by part. Program ROMs, FIFOs and counters use
-    neither."""
+    """DSP blocks, 18 Kib block RAMs and UltraRAM blocks of a design, in total and by part. Program ROMs, FIFOs and
+    counters use none."""
 
     dsp: int
     bram18: int
+    uram: int
     chunks: tuple[ChunkResources, ...]
     edges: tuple[EdgeResources, ...]
 
@@ -82,7 +89,8 @@ def weight_rom(chunk: ChunkProgram) -> Memory:
     width = chunk.weight_width
     if chunk.slots:
         rows, width = weight_store(chunk)
-        return Memory(width_bits=width, words=rows, sub_width_bits=min(chunk.bus_bits, width), copies=1)
+        part = min(chunk.bus_bits, width)
+        return Memory(width_bits=width, words=rows, sub_width_bits=part, copies=1, ultra=chunk.ultra)
     return Memory(width_bits=width, words=rom_words(chunk.weight_depth), sub_width_bits=0, copies=1)
 
 
@@ -107,12 +115,15 @@ def banks(edge: EdgeLayout, count: int) -> Memory:
         words=edge.depth_words,
         sub_width_bits=edge.write_lanes * edge.code_bits,
         copies=count,
+        ultra=edge.ultra,
     )
 
 
 def style(memory: Memory, platform: Platform, block_luts: int = 0) -> MemoryStyle:
-    """How `memory` is built: by the platform's limits, or, if it is written to and a block RAM is worth `block_luts`,
-    by that."""
+    """How `memory` is built: in UltraRAM where the design wants that, else by the platform's limits, or, if it is
+    written to and a block RAM is worth `block_luts`, by that."""
+    if memory.ultra:
+        return "ultra"
     if block_luts == 0 or memory.sub_width_bits == 0:
         return platform.memory_style(memory.width_bits, memory.words)
     block = kernels.priced_block(memory.width_bits, memory.words, memory.sub_width_bits, block_luts)
@@ -131,19 +142,25 @@ def _chunk(index: int, chunk: ChunkProgram, code_bits: int, platform: Platform) 
         )  # fmt: skip
 
     macs = 0 if chunk.products == "lut" else dsp(0)
-    pads = pad_rom(chunk, code_bits)
+    pads, weights = pad_rom(chunk, code_bits), weight_rom(chunk)
     return ChunkResources(
         chunk=index,
         mac_dsp=macs,
         requant_dsp=0 if chunk.requant == "lut" else dsp(chunk.pq) - dsp(0),
-        weight_bram18=_of(weight_rom(chunk), platform),
+        weight_bram18=_of(weights, platform),
         param_bram18=_of(param_rom(chunk), platform) + (0 if pads is None else _of(pads, platform)),
+        weight_uram=weights.uram(style(weights, platform)),
     )
 
 
 def edge_bram18(edge: EdgeLayout, count: int, platform: Platform, block_luts: int) -> int:
     """18 Kib block RAMs of the `count` banks of an edge, where a block RAM is worth `block_luts`."""
     return _of(banks(edge, count), platform, block_luts)
+
+
+def _edge(index: int, memory: Memory, platform: Platform, block_luts: int) -> EdgeResources:
+    built = style(memory, platform, block_luts)
+    return EdgeResources(edge=index, bram18=memory.bram18(built), uram=memory.uram(built))
 
 
 def searched_exactly(network: Network, platform: Platform) -> bool:
@@ -156,15 +173,15 @@ def searched_exactly(network: Network, platform: Platform) -> bool:
 
 
 def predict(program: Program, platform: Platform) -> Resources:
-    """DSP and block RAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
+    """DSP, block RAM and UltraRAM of `program` on `platform`: equal to those of the synthesised netlist (tests/eda)."""
     chunks = tuple(_chunk(k, chunk, program.code_bits, platform) for k, chunk in enumerate(program.chunks))
     edges = tuple(
-        EdgeResources(edge=e, bram18=edge_bram18(edge, program.banks, platform, program.block_luts))
-        for e, edge in enumerate(program.edges)
+        _edge(e, banks(edge, program.banks), platform, program.block_luts) for e, edge in enumerate(program.edges)
     )
     return Resources(
         dsp=sum(c.mac_dsp + c.requant_dsp for c in chunks),
         bram18=sum(c.weight_bram18 + c.param_bram18 for c in chunks) + sum(e.bram18 for e in edges),
+        uram=sum(c.weight_uram for c in chunks) + sum(e.uram for e in edges),
         chunks=chunks,
         edges=edges,
     )

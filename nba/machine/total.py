@@ -35,8 +35,8 @@ def mode_cost(program: Program, platform: Platform) -> Cost:
 
 
 def cost_at(program: Program, platform: Platform, *, interval_cycles: int, latency_cycles: int) -> Cost:
-    """The cost of a design of known speed: DSP and block RAM exactly, LUTs and flip-flops by the calibrated estimate,
-    energy by exact counts of events and the platform's table."""
+    """The cost of a design of known speed: DSP, block RAM and UltraRAM exactly, LUTs and flip-flops by the calibrated
+    estimate, energy by exact counts of events and the platform's table."""
     resources = predict(program, platform)
     lut, ff = logic(program, platform)
     energy = energy_pj(program, platform)
@@ -49,4 +49,5 @@ def cost_at(program: Program, platform: Platform, *, interval_cycles: int, laten
         ff=ff,
         energy_pj=energy,
         power_w=power_w(energy, interval_cycles, platform),
+        uram=resources.uram,
     )

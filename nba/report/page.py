@@ -81,7 +81,7 @@ def critical_steps(inputs: Inputs, program: Program, frames: SteadyFrames) -> It
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MemoryUse:
-    """A memory as the chip has it. bits: of all copies; style: block or distributed."""
+    """A memory as the chip has it. bits: of all copies; style: block, distributed or ultra."""
 
     words: int
     width_bits: int

@@ -33,9 +33,13 @@ class Comparison:
 
 
 def compare(program: Program, platform: Platform, synthesised: Synthesised) -> Comparison:
-    """Predict `program` and compare DSP blocks and 18 Kib block RAMs with the netlist's."""
+    """Predict `program` and compare DSP blocks, 18 Kib block RAMs and UltraRAM blocks with the netlist's."""
     want = predict(program, platform)
-    pairs = (("dsp", want.dsp, synthesised.dsp), ("bram18", want.bram18, synthesised.bram18))
+    pairs = (
+        ("dsp", want.dsp, synthesised.dsp),
+        ("bram18", want.bram18, synthesised.bram18),
+        ("uram", want.uram, synthesised.uram),
+    )
     return Comparison(
         differences=tuple(
             Difference(resource=name, predicted=predicted, synthesised=made)

@@ -19,7 +19,7 @@ from nba.core.version import __version__
 from nba.emit.env import environment
 
 Mode = Literal["count", "full"]
-"""count: up to the point where DSP and block RAM are final; full: LUTs and flip-flops too."""
+"""count: up to the point where DSP, block RAM and UltraRAM are final; full: LUTs and flip-flops too."""
 
 SCRIPTS: dict[Mode, str] = {"count": "yosys_count", "full": "yosys"}
 RUNNER = "run_yosys.py"
@@ -50,6 +50,7 @@ FF_CELLS = frozenset({"FDRE", "FDSE", "FDCE", "FDPE", "FDRE_1", "FDSE_1", "FDCE_
 BRAM18_CELLS = {
     cell: blocks for family in FAMILIES.values() for cell, blocks in ((family.bram18, 1), (family.bram36, 2))
 }
+URAM_CELLS = {family.uram: 1 for family in FAMILIES.values() if family.uram}
 DSP_CELLS = {family.dsp: 1 for family in FAMILIES.values()}
 
 
@@ -60,11 +61,12 @@ class ModuleCells:
     module: str
     dsp: int
     bram18: int
+    uram: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Synthesised:
-    """What the netlist uses. lut and ff are None in mode "count"; modules: those with a DSP or a block RAM."""
+    """What the netlist uses. lut and ff are None in mode "count"; modules: those with a DSP, block RAM or UltraRAM."""
 
     dsp: int
     bram18: int
@@ -73,6 +75,7 @@ class Synthesised:
     mode: Mode
     tool: str
     modules: tuple[ModuleCells, ...]
+    uram: int = 0
 
     @property
     def bram(self) -> float:
@@ -96,7 +99,9 @@ def read_stat(path: Path, mode: Mode) -> Synthesised:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise ToolError(f"{path}: not the cell statistics of yosys ({err}); read the log beside it") from None
     modules = (
-        ModuleCells(module=name, dsp=_sum(cells, DSP_CELLS), bram18=_sum(cells, BRAM18_CELLS))
+        ModuleCells(
+            module=name, dsp=_sum(cells, DSP_CELLS), bram18=_sum(cells, BRAM18_CELLS), uram=_sum(cells, URAM_CELLS)
+        )
         for name, cells in sorted(by_module.items())
     )
     full = mode == "full"
@@ -107,7 +112,8 @@ def read_stat(path: Path, mode: Mode) -> Synthesised:
         ff=sum(count for cell, count in total.items() if cell in FF_CELLS) if full else None,
         mode=mode,
         tool=tool,
-        modules=tuple(m for m in modules if m.dsp or m.bram18),
+        modules=tuple(m for m in modules if m.dsp or m.bram18 or m.uram),
+        uram=_sum(total, URAM_CELLS),
     )
 
 

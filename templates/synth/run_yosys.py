@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a yosys script of the folder in which this file lies, and compares DSP blocks and block RAMs of the netlist with
-what the bundle's design.json predicts. The log takes the script's name, with the ending .log.
+"""Runs a yosys script of the folder in which this file lies, and compares DSP blocks, block RAMs and UltraRAM of the
+netlist with what the bundle's design.json predicts. The log takes the script's name, with the ending .log.
 
     python3 run_yosys.py [--with PROGRAM] [SCRIPT]
 
@@ -23,6 +23,7 @@ DESIGN = Path("..") / "design.json"
 FAMILIES = ("E1", "E2")
 """How the names of blocks end: of 7-series, of UltraScale+."""
 BLOCKS = ("DSP48", "RAMB18", "RAMB36")
+URAM = "URAM288"
 
 
 def compare(stat):
@@ -33,11 +34,15 @@ def compare(stat):
         blocks = {n: cells.get(f"RAMB{n}{family}", 0) for n in (18, 36)}
         made = {"dsp": cells.get(f"DSP48{family}", 0), "bram": blocks[36] + blocks[18] / 2}
         cost = json.loads(DESIGN.read_text())["cost"]
+        if URAM in cells or "uram" in cost:
+            made["uram"] = cells.get(URAM, 0)
+            cost.setdefault("uram", 0)
         wanted = {name: cost[name] for name in made}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         sys.stderr.write(f"predicted and synthesised resources cannot be compared ({err!r})\n")
         return 1
-    for name, title in (("dsp", f"DSP48{family}"), ("bram", "block RAM (36 Kbit)")):
+    titles = {"dsp": f"DSP48{family}", "bram": "block RAM (36 Kbit)", "uram": "UltraRAM"}
+    for name, title in ((name, titles[name]) for name in made):
         equal = made[name] == wanted[name]
         print(f"{title}: predicted {wanted[name]:g}, synthesised {made[name]:g}: {'=' if equal else 'DIFFERS'}")
     print("PASSED" if made == wanted else "FAILED")

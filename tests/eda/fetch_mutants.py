@@ -81,5 +81,14 @@ STORE: tuple[Mutant, ...] = (
     _store(".ROWS      (SLOTS)", ".ROWS      (SLOTS + 1)", None, 0),
     _store(".hold_pulse   (hold_pulse)", ".hold_pulse   (release_pulse)", None, 0),
     _store("assign m_word = m_word_q;", "assign m_word = word;", 0, 0),
+    # UltraRAM that reads where it writes.
+    _store(
+        "out_q <= word_mem[r_addr];\n\n      assign word = out_q;\n`ifdef FORMAL\n      assign f_mem = word_mem[f_a];\n"
+        "`endif\n    end else if",
+        "out_q <= word_mem[w_addr_q];\n\n      assign word = out_q;\n`ifdef FORMAL\n      assign f_mem = word_mem[f_a];"
+        "\n`endif\n    end else if",
+        3,
+        5,
+    ),
 )
 MUTANTS = (*FETCH, *STORE)

@@ -41,12 +41,22 @@ MUTANTS: tuple[Mutant, ...] = (
         "nba_ram",
         "if (w_en[i]) ram_mem[w_a][i*SUB_W +: SUB_W] <= w_data[i*SUB_W +: SUB_W];\n        end\n      end\n\n"
         "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
-        "      assign f_word = ram_mem[f_a];\n`endif\n    end else",
+        "      assign f_word = ram_mem[f_a];\n`endif\n    end else begin : g_dist",
         "if (w_en[0]) ram_mem[w_a][i*SUB_W +: SUB_W] <= w_data[i*SUB_W +: SUB_W];\n        end\n      end\n\n"
         "      always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
-        "      assign f_word = ram_mem[f_a];\n`endif\n    end else",
+        "      assign f_word = ram_mem[f_a];\n`endif\n    end else begin : g_dist",
         0,
         0,
+    ),
+    # UltraRAM that reads where it writes.
+    _mutant(
+        "nba_ram",
+        "always @(posedge clk) r_data_q <= ram_mem[r_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
+        "      assign f_word = ram_mem[f_a];\n`endif\n    end else if",
+        "always @(posedge clk) r_data_q <= ram_mem[w_a];\n\n      assign word = r_data_q;\n`ifdef FORMAL\n"
+        "      assign f_word = ram_mem[f_a];\n`endif\n    end else if",
+        2,
+        3,
     ),
     _mutant("nba_ram", "wire [ADDR_W-1:0] r_a = r_addr[ADDR_W-1:0];", "wire [ADDR_W-1:0] r_a = w_a;", None, 1),
     _mutant("nba_ram", "localparam integer N_SUB  = WIDTH / SUB_W;", "localparam integer N_SUB = 1;", None, 0),

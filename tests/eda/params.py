@@ -39,6 +39,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 8, "DEPTH": 1, "AW": 1, "SUB_W": 8, "BLOCK": 0},
         {"WIDTH": 64, "DEPTH": 100, "AW": 12, "SUB_W": 16, "BLOCK": 1},
         {"WIDTH": 24, "DEPTH": 32, "AW": 5, "SUB_W": 24, "BLOCK": 0},
+        {"WIDTH": 64, "DEPTH": 5000, "AW": 16, "SUB_W": 8, "BLOCK": 2},
     ),
     "nba_rom": (
         {"WIDTH": 8, "DEPTH": 1, "AW": 1, "BLOCK": 0},
@@ -162,6 +163,7 @@ LINT: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 144, "BUS": 128, "DEPTH": 100, "SLOT_WORDS": 72, "SLOTS": 8, "BLOCK": 1},
         {"WIDTH": 512, "BUS": 64, "DEPTH": 1, "SLOT_WORDS": 5, "SLOTS": 3},
         {"WIDTH": 2048, "BUS": 32, "DEPTH": 60000, "SLOT_WORDS": 690, "SLOTS": 8, "BLOCK": 1},
+        {"WIDTH": 576, "BUS": 256, "SLOT_WORDS": 120, "SLOTS": 4, "BLOCK": 2},
     ),
     "nba_word_issue": ({"C_BITS": 16}, {"WIDE": 1}),
     "nba_word_dst": ({"WIDE": 1},),
@@ -230,6 +232,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
     "nba_ram": (
         {"WIDTH": 6, "DEPTH": 4, "AW": 3, "SUB_W": 2, "BLOCK": 1},
         {"WIDTH": 4, "DEPTH": 3, "AW": 2, "SUB_W": 4, "BLOCK": 0},
+        {"WIDTH": 6, "DEPTH": 3, "AW": 3, "SUB_W": 3, "BLOCK": 2},
     ),
     "nba_axil": ({"N_CHUNKS": 3}, {"N_CHUNKS": 3, "N_MODES": 3}, {"N_CHUNKS": 3, "MEMORY": 1}),
     "nba_host_in": (
@@ -268,6 +271,7 @@ PROOFS: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 6, "BUS": 4, "DEPTH": 0, "SLOT_WORDS": 2, "SLOTS": 2, "BLOCK": 0},
         {"WIDTH": 3, "BUS": 4, "DEPTH": 2, "SLOT_WORDS": 3, "SLOTS": 3, "BLOCK": 1},
         {"WIDTH": 9, "BUS": 3, "DEPTH": 0, "SLOT_WORDS": 1, "SLOTS": 2, "BLOCK": 1},
+        {"WIDTH": 5, "BUS": 3, "DEPTH": 0, "SLOT_WORDS": 2, "SLOTS": 2, "BLOCK": 2},
     ),
     "nba_drain": (
         {"PM": 6, "PQ": 2, "PP": 1, "ACC_BITS": 3},
@@ -290,6 +294,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 32, "DEPTH": 20, "AW": 9, "SUB_W": 8, "BLOCK": 1},
         {"WIDTH": 24, "DEPTH": 16, "AW": 4, "SUB_W": 12, "BLOCK": 0},
         {"WIDTH": 8, "DEPTH": 1, "AW": 3, "SUB_W": 8, "BLOCK": 0},
+        {"WIDTH": 72, "DEPTH": 24, "AW": 6, "SUB_W": 24, "BLOCK": 2},
     ),
     "nba_rom": (
         {"WIDTH": 37, "DEPTH": 50, "AW": 8, "BLOCK": 1},
@@ -324,6 +329,7 @@ BENCHES: dict[str, tuple[Params, ...]] = {
         {"WIDTH": 144, "BUS": 128, "DEPTH": 10, "SLOT_WORDS": 7, "SLOTS": 8, "BLOCK": 1},
         {"WIDTH": 512, "BUS": 64, "DEPTH": 1, "SLOT_WORDS": 5, "SLOTS": 3},
         {"WIDTH": 96, "BUS": 32, "DEPTH": 5, "SLOT_WORDS": 3, "SLOTS": 2, "BLOCK": 1},
+        {"WIDTH": 80, "BUS": 32, "SLOT_WORDS": 6, "SLOTS": 3, "BLOCK": 2},
     ),
 }
 """Parameter sets of the benches (sim/lib/bench_<module>.py) in Icarus."""

@@ -32,7 +32,7 @@ from nba.ir.operators import OPERATORS
 from nba.machine.check import check_accelerator
 from nba.machine.fetches import store_row_beats, words_per_row
 from nba.machine.kernels import chains, products
-from nba.machine.program import ChunkProgram, Program, lower
+from nba.machine.program import ChunkProgram, Program, lower, store_of
 from nba.machine.resources import banks, style
 from nba.machine.schedule import WAIT_REASONS, Schedule, schedule
 from nba.machine.total import exact_cost
@@ -54,6 +54,7 @@ from tests.strategies import (
 FRAMES = 4
 MAX_CYCLES = 5000
 PLATFORM = "pynq-z2"
+ULTRA_PLATFORM = "kv260"
 LIMITS = (NetworkLimits(), NetworkLimits(min_layers=5, max_layers=9, max_map=12), NetworkLimits(max_channels=24))
 """Sizes of the random networks, taken in turn."""
 COLUMNS_MAP = 30
@@ -287,6 +288,18 @@ def with_shares(seed: int) -> Subject:
         return replace(case, seed=seed, design=design, program=program)
 
 
+def in_ultra_ram(case: Subject) -> Subject:
+    """`case` with every memory that may be in UltraRAM, on a board that has it."""
+    board, program = get(ULTRA_PLATFORM), case.program
+    stores = [store_of(k) for k, chunk in enumerate(program.chunks) if chunk.slots and not chunk.weight_depth]
+    memories = (*(edge.memory for edge in program.edges), *stores)
+    accelerator = replace(case.design.accelerator, ultra=memories)
+    program = lower(case.design.network, accelerator)
+    cost = exact_cost((program,), board)
+    design = replace(case.design, platform=board.name, accelerator=accelerator, cost=cost)
+    return replace(case, design=design, program=program)
+
+
 def subject(seed: int) -> Subject:
     """The pair of `seed`: at most nine layers on at most four chunks, at most MAX_CYCLES cycles for all frames (more
     where there are row programs, slices, weights from external memory or shared memory)."""
@@ -379,7 +392,8 @@ def simulate(case: Subject, simulator: Simulator, folder: Path, *, thorough: boo
     return simulate_rtl(bundle, simulator, frames=frames, work=work, tests=tests, seed=case.seed)
 
 
-def _differences(run: RtlRun) -> list[str]:
+def differences(run: RtlRun) -> list[str]:
+    """What of a run is not as predicted, one line each."""
     found = []
     for batch in run.batches:
         what = f"batch of {batch.predicted['frames']}"
@@ -409,7 +423,7 @@ def check(seed: int, simulator: Simulator, folder: Path, *, thorough: bool) -> O
     program, last = case.program, case.design.network.tensors[-1]
     cycles = int(schedule(program, FRAMES).output_cycle[-1])
     try:
-        failure = "; ".join(_differences(simulate(case, simulator, folder, thorough=thorough)))
+        failure = "; ".join(differences(simulate(case, simulator, folder, thorough=thorough)))
     except ToolError as err:
         failure = str(err)
     return Outcome(

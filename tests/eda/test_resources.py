@@ -16,13 +16,15 @@ from nba.boards import FAMILIES, get, table
 from nba.core import assets
 from nba.core.errors import ToolError
 from nba.emit.rtl import render_rtl
+from nba.explore.ultra import candidates
 from nba.ir.design import Cost, Design
 from nba.ir.network import weights_digest
 from nba.machine import kernels
+from nba.machine.program import lower
 from nba.synth import Synthesised, compare, synthesise_bundle, synthesise_rtl
 from nba.synth.yosys import read_library, run_yosys
 from tests.strategies import NetworkLimits, Pair, random_pair
-from tests.unit.test_resources import RECORDED
+from tests.unit.test_resources import RECORDED, RECORDED_ULTRA
 
 pytestmark = pytest.mark.eda
 
@@ -72,8 +74,11 @@ def _shapes(seed: int, count: int) -> list[Shape]:
     return found
 
 
-def _memories(shapes: list[Shape], folder: Path, family: str = "7-series") -> dict[int, int]:
-    """18 Kib blocks of every shape, each in a renamed copy of the library module, all in one run of yosys."""
+def _memories(
+    shapes: list[Shape], folder: Path, family: str = "7-series", *, ultra: bool = False
+) -> dict[int, int]:  # fmt: skip
+    """18 Kib blocks, or UltraRAM blocks, of every shape, each in a renamed copy of the library module, all in one run
+    of yosys."""
     rtl = folder / "rtl"
     rtl.mkdir()
     ports, body = ["input wire clk"], []
@@ -86,8 +91,9 @@ def _memories(shapes: list[Shape], folder: Path, family: str = "7-series") -> di
             ports += [f"input wire [15:0] b{i}", f"input wire [{s.width - 1}:0] d{i}"]
             ports += [f"input wire [{s.width // s.sub_width - 1}:0] e{i}"]
             body.append(
-                f"nba_ram_{i} #(.WIDTH({s.width}), .DEPTH({s.words}), .AW(16), .SUB_W({s.sub_width}), .BLOCK(1)) u{i} "
-                f"(.clk(clk), .w_en(e{i}), .w_addr(b{i}), .w_data(d{i}), .r_addr(a{i}), .r_data(q{i}));"
+                f"nba_ram_{i} #(.WIDTH({s.width}), .DEPTH({s.words}), .AW(16), .SUB_W({s.sub_width}), "
+                f".BLOCK({1 + ultra})) u{i} (.clk(clk), .w_en(e{i}), .w_addr(b{i}), .w_data(d{i}), .r_addr(a{i}), "
+                f".r_data(q{i}));"
             )
         else:
             (rtl / f"rom_{i}.hex").write_text("".join(f"{value:x}\n" for value in s.contents))
@@ -101,8 +107,8 @@ def _memories(shapes: list[Shape], folder: Path, family: str = "7-series") -> di
     for module in found.modules:
         match = re.search(r"nba_r[ao]m_(\d+)$", module.module)
         assert match, module
-        blocks[int(match[1])] = module.bram18
-    assert found.bram18 == sum(blocks.values())
+        blocks[int(match[1])] = module.uram if ultra else module.bram18
+    assert (found.bram18, found.uram) == ((0, sum(blocks.values())) if ultra else (sum(blocks.values()), 0))
     return blocks
 
 
@@ -121,9 +127,30 @@ def test_memories_take_the_predicted_blocks(family: str, seed: int, tmp_path: Pa
     assert not wrong, f"(width, words, sub_width, synthesised, predicted): {wrong}"
 
 
-@pytest.mark.parametrize(("family", "seed"), [("7-series", 1), ("ultrascale+", 2)])
-def test_stores_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path) -> None:
-    """Columns of a beat each, of which the last one may be narrower; some words come from a file."""
+@pytest.mark.sampled(every=2)
+@pytest.mark.parametrize("seed", [4, 5])
+def test_memories_take_the_predicted_ultra_ram(seed: int, tmp_path: Path) -> None:
+    """Words of any width and depth, segments of a deep memory side by side, sub-words of any width."""
+    rng = np.random.default_rng(seed)
+    shapes = [Shape(width=w, words=n, sub_width=s) for w, n, s, _ in RECORDED_ULTRA if w % s == 0]
+    for _ in range(25):
+        sub = 8 * int(rng.choice([1, 2, 3, 4, 8, 16])) if rng.integers(3) else int(rng.integers(1, 40))
+        words = int(rng.choice([rng.integers(2, 600), rng.integers(600, 20_000), 4096 * rng.integers(1, 4) + 1]))
+        shapes.append(Shape(width=sub * int(rng.choice([1, 2, 3, 4, 8])), words=words, sub_width=sub))
+    made = _memories(shapes, tmp_path, "ultrascale+", ultra=True)
+    wrong = [
+        (s.width, s.words, s.sub_width, made[i], want)
+        for i, s in enumerate(shapes)
+        if made[i] != (want := kernels.uram(s.width, s.words, s.sub_width))
+    ]
+    assert not wrong, f"(width, words, sub_width, synthesised, predicted): {wrong}"
+
+
+@pytest.mark.parametrize(
+    ("family", "seed", "block"), [("7-series", 1, 1), ("ultrascale+", 2, 1), ("ultrascale+", 3, 2)]
+)
+def test_stores_take_the_predicted_blocks(family: str, seed: int, block: int, tmp_path: Path) -> None:
+    """Columns of a beat each, of which the last one may be narrower; some words come from a file, in UltraRAM none."""
     rng = np.random.default_rng(seed)
     rtl = tmp_path / "rtl"
     rtl.mkdir()
@@ -133,7 +160,7 @@ def test_stores_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path
     for i in range(12):
         bus, width = int(rng.choice([32, 64, 128, 256])), int(rng.choice([64, 72, 96, 128, 144, 200, 256, 320]))
         slots, words = int(rng.integers(2, 5)), int(rng.integers(10, 900))
-        depth = int(rng.integers(1, 500)) if rng.integers(2) else 0
+        depth = int(rng.integers(1, 500)) if rng.integers(2) and block == 1 else 0
         rows = [int.from_bytes(rng.bytes(width // 8), "little") for _ in range(depth)]
         (rtl / f"store_{i}.hex").write_text("".join(f"{row:x}\n" for row in rows))
         text = (LIB / "nba_store.v").read_text().replace("module nba_store ", f"module nba_store_{i} ")
@@ -141,14 +168,16 @@ def test_stores_take_the_predicted_blocks(family: str, seed: int, tmp_path: Path
         ports.append(f"input wire [{bus - 1}:0] d{i}, output wire [{width - 1}:0] q{i}, output wire f{i}, g{i}")
         body.append(
             f"nba_store_{i} #(.WIDTH({width}), .BUS({bus}), .DEPTH({depth}), .SLOT_WORDS({words}), .SLOTS({slots}), "
-            f'.BLOCK(1), .FILE("store_{i}.hex")) u{i} (.clk(clk), .rst(rst), .take_pulse(t), .stat_free(f{i}), '
+            f'.BLOCK({block}), .FILE("store_{i}.hex")) u{i} (.clk(clk), .rst(rst), .take_pulse(t), .stat_free(f{i}), '
             f".s_valid(v), .s_data(d{i}), .s_last(l), .stat_avail(g{i}), .hold_pulse(h), .release_pulse(r), "
             f".next_pulse(n), .s_slot(s), .s_addr(a), .m_word(q{i}));"
         )
-        want[i] = kernels.bram18(width, depth + slots * words, min(bus, width))
+        memory = width, depth + slots * words, min(bus, width)
+        want[i] = (kernels.bram18(*memory), 0) if block == 1 else (0, kernels.uram(*memory))
     (rtl / "top.v").write_text(f"module top({', '.join(ports)});\n" + "\n".join(body) + "\nendmodule\n")
     found = synthesise_rtl(rtl, "top", tmp_path / "work", family=family)
-    made = {int(match[1]): m.bram18 for m in found.modules if (match := re.search(r"nba_store_(\d+)$", m.module))}
+    stores = [(re.search(r"nba_store_(\d+)$", m.module), m) for m in found.modules]
+    made = {int(match[1]): (m.bram18, m.uram) for match, m in stores if match}
     assert made == want
 
 
@@ -396,6 +425,27 @@ def test_designs_that_stream_or_share_memory_take_what_is_predicted(
     assert found.dsp > 0
     assert found.bram18 > 0
     assert compare(pair.program, block, found).differences == ()
+
+
+@pytest.mark.parametrize("seed", [STREAM_SEED + 1, SHARE_SEED + 7])
+def test_designs_with_ultra_ram_take_what_is_predicted(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Every second memory that may be is in UltraRAM, a store of weights in the first design among them."""
+    block = replace(get("kv260"), name="all-block", min_block_words=2, min_block_bits=1)
+    monkeypatch.setitem(table.LOADED, "all-block", block)
+    case = subject(seed)
+    memories = [name for name, _, _ in candidates(case.program, block)][::-2]
+    assert (seed < SHARE_SEED) == any(memory.port == "weights" for memory in memories)
+    accelerator = replace(case.design.accelerator, ultra=tuple(memories))
+    program = lower(case.design.network, accelerator)
+    pair = Pair(
+        network=case.design.network, weights=case.weights, accelerator=accelerator, program=program, attempts=1
+    )  # fmt: skip
+    found = synthesise_rtl(_emit(pair, "all-block", tmp_path), "nba_t", tmp_path / "work", family=block.family.name)
+    assert found.uram > 0
+    assert found.bram18 > 0
+    assert compare(program, block, found).differences == ()
 
 
 def test_full_synthesis_counts_luts_and_flip_flops(tmp_path: Path) -> None:

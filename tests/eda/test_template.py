@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -23,8 +24,11 @@ from template_pairs import (
     WIDE_SEED,
     Subject,
     check,
+    differences,
     features,
+    in_ultra_ram,
     report,
+    simulate,
     subject,
 )
 
@@ -33,6 +37,7 @@ from nba.emit.bundle import emit_bundle
 from nba.emit.vectors import default_images
 from nba.flow.metrics import table
 from nba.verify import verify_bundle
+from nba.verify.rtl import Simulator
 from tests.sampling import OPTION
 from tests.tiny import tiny_design
 
@@ -248,6 +253,22 @@ def test_a_bundle_with_shared_memory_verifies(tmp_path: Path) -> None:
     shared = [ring for edge in case.program.edges for ring in edge.rings if ring.waits_for >= 0]
     assert any(ring.write_slices > 1 for ring in shared)
     bundle_verifies(case, tmp_path, {"icarus": 3, "hls": 4})
+
+
+@pytest.mark.parametrize(("seed", "simulator"), [(STREAM_SEED + 2, "icarus"), (SHARE_SEED + 7, "verilator")])
+def test_ultra_ram_changes_neither_bits_nor_cycles(seed: int, simulator: Simulator, tmp_path: Path) -> None:
+    """All buffers and stores in UltraRAM: the bits and the cycles of the same design without."""
+    plain = subject(seed)
+    case = in_ultra_ram(plain)
+    assert all(edge.ultra for edge in case.program.edges)
+    assert any(chunk.ultra for chunk in case.program.chunks) == (seed < SHARE_SEED)
+    assert case.design.cost.interval_cycles == plain.design.cost.interval_cycles
+    run = simulate(case, simulator, tmp_path, thorough=False)
+    assert differences(run) == []
+    (batch,) = run.batches
+    assert batch.images > 0
+    text = (tmp_path / "bundle" / "rtl" / f"nba_pair_{seed}.v").read_text()
+    assert re.findall(r"\.BLOCK +\((\d)\)", text).count("2") == len(case.program.edges)
 
 
 def test_a_bundle_with_row_programs_verifies(tmp_path: Path) -> None:

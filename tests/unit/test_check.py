@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from nba.core.errors import DesignError
-from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn, WeightMemory
+from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Ring, Turn, UltraMemory, WeightMemory
 from nba.ir.check import check_network, check_weights
 from nba.ir.design import Cost, Design
 from nba.ir.network import Layer, LayerWeights, Network, Tensor, Weights, weight_shape, weights_digest
@@ -367,6 +367,17 @@ def streamed(accelerator: Accelerator, *which: int, **memory: Any) -> Accelerato
     return replace(accelerator, chunks=tuple(chunks), memory=port)
 
 
+def in_ultra(accelerator: Accelerator, *memories: UltraMemory) -> Accelerator:
+    return replace(accelerator, ultra=memories)
+
+
+def half_streamed() -> Accelerator:
+    """The first of two jobs of chunk 0 has its weights in external memory."""
+    jobs = ACCELERATOR.chunks[0].jobs
+    one = with_chunk(0, jobs=(replace(jobs[0], streamed=True), *jobs[1:]))
+    return replace(one, memory=WeightMemory(bus_bits=32, latency=9, burst=4))
+
+
 def without_memory(accelerator: Accelerator) -> Accelerator:
     return replace(accelerator, memory=None)
 
@@ -512,6 +523,40 @@ ACCELERATOR_CASES: list[tuple[str, Network, Accelerator, str]] = [
             "accelerator: memory.order does not name every slice of a round; legal: chunk 0 2 times",
         )
         for order in ((0,), (0, 0, 0), (0, 1), (0, 9), (-1, 0))
+    ),
+    (
+        "UltraRAM",
+        NETWORK,
+        in_ultra(ACCELERATOR, UltraMemory(producer=0, consumer=1, port="main", lane=3)),
+        "accelerator: ultra[0] (edge chunk 0 -> chunk 1 main lane 3): there is no such buffer; legal: buffers that",
+    ),
+    (
+        "UltraRAM",
+        NETWORK,
+        in_ultra(ACCELERATOR, *(UltraMemory(producer=0, consumer=1, port="main"),) * 2),
+        "accelerator: ultra[1] (edge chunk 0 -> chunk 1 main lane 0) is named twice; legal: once",
+    ),
+    *(
+        (
+            "UltraRAM",
+            NETWORK,
+            in_ultra(streamed(ACCELERATOR, 0), UltraMemory(producer=producer, consumer=k, port="weights", lane=lane)),
+            "there is no such store; legal: from the host, lane 0, to a chunk that streams (0)",
+        )
+        for producer, k, lane in ((HOST, 1, 0), (HOST, -1, 0), (HOST, 9, 0), (0, 0, 0), (HOST, 0, 1))
+    ),
+    (
+        "UltraRAM",
+        NETWORK,
+        in_ultra(ACCELERATOR, UltraMemory(producer=HOST, consumer=0, port="weights")),
+        "accelerator: ultra[0] (weights of chunk 0): there is no such store; legal: from the host, lane 0, to a chunk "
+        "that streams (none)",
+    ),
+    (
+        "UltraRAM",
+        NETWORK,
+        in_ultra(half_streamed(), UltraMemory(producer=HOST, consumer=0, port="weights")),
+        "accelerator: ultra[0] (weights of chunk 0): 2 of its words are always there, and nothing fills UltraRAM with",
     ),
     ("price of block RAM", NETWORK, replace(ACCELERATOR, block_luts=-1), "block_luts is -1; legal: 0..4095"),
     ("chunk count", NETWORK, replace(ACCELERATOR, chunks=()), "accelerator: number of chunks is 0; legal: 1..48"),
@@ -751,7 +796,11 @@ def test_the_examples_are_legal() -> None:
     odd = replace(in_slices(FIVE, 3, pq=2), out_lanes=2)
     sliced = (SIX, in_slices(SIX, 3)), (SIX, in_slices(SIX, 3, 4, 3, 1, 4)), (FIVE, odd)
     streams = (NETWORK, streamed(ACCELERATOR, 0, order=(0, 0))), (NETWORK, with_chunk(0, columns=1))
-    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14), *sliced, *streams):
+    named = [UltraMemory(producer=p, consumer=k, port="main") for p, k in ((HOST, 0), (0, 1), (1, 0), (0, HOST))]
+    named += [UltraMemory(producer=0, consumer=0, port="residual")]
+    ultra = [(NETWORK, in_ultra(ACCELERATOR, *named))]
+    ultra += [(NETWORK, in_ultra(streamed(ACCELERATOR, 0), UltraMemory(producer=HOST, consumer=0, port="weights")))]
+    for network, accelerator in (star(2), (line(60), line_machine(line(60))), star(14), *sliced, *streams, *ultra):
         assert check_network(network) == ()
         assert check_accelerator(network, accelerator) == ()
 
@@ -844,6 +893,32 @@ def test_check_design_raises_with_all_problems(design: Design, weights: Weights,
     assert len(caught.value.problems) == len(lines)
     for text, problem in zip(lines, caught.value.problems, strict=True):
         assert text in problem
+
+
+@pytest.mark.parametrize(
+    ("platform", "message"),
+    [
+        (
+            "zc706",
+            "accelerator: ultra names 1 memories, but devices of Xilinx 7-series (zc706) have no UltraRAM; legal: ",
+        ),
+        (
+            "zcu102",
+            "accelerator: ultra names 1 memories, which take 2 blocks of UltraRAM; legal: up to the 0 of zcu102",
+        ),
+        ("kv260", ""),
+    ],
+)
+def test_a_design_has_the_ultra_ram_of_its_platform(platform: str, message: str) -> None:
+    accelerator = in_ultra(ACCELERATOR, UltraMemory(producer=0, consumer=1, port="main"))
+    design = replace(DESIGN, accelerator=accelerator, platform=platform)
+    if not message:
+        check_design(design, WEIGHTS, "here")
+        return
+    with pytest.raises(DesignError) as caught:
+        check_design(design, WEIGHTS, "here")
+    (problem,) = caught.value.problems
+    assert message in problem
 
 
 def changed(value: Any, field: str, number: int) -> Any:

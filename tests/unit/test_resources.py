@@ -82,6 +82,27 @@ def test_block_count_holds_the_bits() -> None:
         assert kernels.bram18(width, words, sub) * 18 * 1024 >= width * words
 
 
+RECORDED_ULTRA = (
+    # width, words, bits per write enable, UltraRAM blocks as yosys 0.70 builds them
+    (72, 4096, 72, 1),
+    (72, 4096, 8, 1),
+    (72, 4097, 72, 2),
+    (80, 1000, 8, 2),
+    (30, 5000, 10, 2),
+    # segments of a deep memory side by side, in bytes of 8 bits or of 9
+    (16, 12288, 8, 1),
+    (8, 40000, 8, 2),
+    (17, 4097, 17, 1),
+    (24, 65535, 24, 6),
+)
+
+
+@pytest.mark.parametrize(("width", "words", "sub_width", "expected"), RECORDED_ULTRA)
+def test_recorded_counts_of_ultra_ram(width: int, words: int, sub_width: int, expected: int) -> None:
+    assert kernels.uram(width, words, sub_width) == expected
+    assert numba.njit(kernels.uram)(width, words, sub_width) == expected
+
+
 def test_kernels_compile_to_the_same_numbers() -> None:
     bram18, product, chunk = (numba.njit(f) for f in (kernels.bram18, kernels.product_dsp, kernels.chunk_dsp))
     rng = np.random.default_rng(3)
@@ -154,6 +175,7 @@ def test_compare_names_what_differs() -> None:
     want = predict(program, platform)
     made = Synthesised(dsp=want.dsp, bram18=want.bram18, lut=None, ff=None, mode="count", tool="", modules=())
     assert compare(program, platform, made).equal
+    assert [d.resource for d in compare(program, platform, replace(made, uram=1)).differences] == ["uram"]
     found = compare(program, platform, replace(made, dsp=want.dsp + 1))
     assert not found.equal
     assert [(d.resource, d.synthesised - d.predicted) for d in found.differences] == [("dsp", 1)]
@@ -173,6 +195,11 @@ def test_statistics_are_parsed(tmp_path: Path) -> None:
     assert [m.module for m in full.modules] == ["a"]
     assert full.tool == "Yosys 0.70"
     assert read_stat(path, "count").lut is None
+    stat["design"] = {"num_cells_by_type": {"URAM288": 4}}
+    stat["modules"] = {"\\a": {"num_cells_by_type": {"URAM288": 4}}}
+    path.write_text(json.dumps(stat))
+    found = read_stat(path, "count")
+    assert (found.uram, found.bram18, [m.uram for m in found.modules]) == (4, 0, [4])
     path.write_text("{}")
     with pytest.raises(ToolError, match="not the cell statistics"):
         read_stat(path, "count")

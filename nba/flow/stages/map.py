@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from nba.core.version import __version__
 from nba.flow import places
-from nba.flow.artifacts import CLASSES, IMAGES, load_network, read_part, write_part
+from nba.flow.artifacts import CLASSES, IMAGES, blocks, load_network, read_part, write_part
 from nba.flow.limits import BOARDS, budgets_of, check_limits, has_modes, platform_of
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
@@ -19,6 +19,7 @@ from nba.ir.network import weights_digest
 from nba.machine.design_file import save_design
 
 if TYPE_CHECKING:
+    from nba.boards import Platform
     from nba.boards.clocks import FamilyClock
     from nba.core.progress import Progress
     from nba.explore.budgets import Budgets
@@ -84,8 +85,8 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
         "memory": memory_figures(program, spec.accelerator.memory_share),
         "fps": float(design.clock_mhz * 1_000_000 / interval),
         "resources": {
-            "predicted": {"dsp": cost.dsp, "bram": cost.bram},
-            "budget": {"dsp": spec.budgets.dsp, "bram": spec.budgets.bram},
+            "predicted": blocks(cost.dsp, cost.bram, cost.uram),
+            "budget": blocks(spec.budgets.dsp, spec.budgets.bram, _uram_budget(spec, platform) if cost.uram else 0),
         },
         "budgets": cast("BudgetLimits", spec.budgets.model_dump(exclude_none=True)),
         "objective": {
@@ -127,6 +128,11 @@ def _promised(context: Context, design: Design) -> Metrics:
         },
         "switchable": {"hardware_bits": list(bits), "hardware": _by_bits(design, bits)},
     }
+
+
+def _uram_budget(spec: Spec, platform: Platform) -> int:
+    """UltraRAM blocks that a design may have: those of the board, if the spec does not say."""
+    return platform.uram if spec.budgets.uram is None else spec.budgets.uram
 
 
 def _supported(family: FamilyClock) -> ClockFigures:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Stage synth: a bundle through yosys; DSP and BRAM of the netlist."""
+"""Stage synth: a bundle through yosys; DSP, BRAM and UltraRAM of the netlist."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.flow import places
-from nba.flow.artifacts import write_part
+from nba.flow.artifacts import blocks, write_part
 from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 
@@ -44,8 +44,8 @@ def synthesise(bundle: Path, work: Path, progress: Progress) -> Metrics:
     shutil.rmtree(checked.folder)
     return {
         "resources": {
-            "predicted": {"dsp": cost.dsp, "bram": cost.bram},
-            "synthesised": {"dsp": found.dsp, "bram": found.bram},
+            "predicted": blocks(cost.dsp, cost.bram, cost.uram),
+            "synthesised": blocks(found.dsp, found.bram, found.uram),
         },
         "versions": {"yosys": found.tool.removeprefix("Yosys ")},
     }

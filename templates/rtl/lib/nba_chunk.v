@@ -17,7 +17,7 @@
 // SHIFT_BITS 0..6: of a channel's shift in the parameter word, 0: all channels have their job's;
 // SHIFT_LEAST, SHIFT_MOST: of any job and channel (nba_requant).
 // PAD_DEPTH, PAD_TABLE: pad codes per channel, 0: none (nba_operands).
-// AW 4..16: bits of an address of the edges. Depths in words; *_BLOCK: block RAM.
+// AW 4..16: bits of an address of the edges. Depths in words; *_BLOCK: block RAM (W_BLOCK 2: nba_store).
 // Program word, low bits first: issue, row, drain, then dst per output edge; parameter word: see docs/template.md
 // (nba_word_*). Weight word: weight (m, n) at (m*PN+n)*W_STORE. Codes: channel m of column p is number p*PQ+m.
 // Reset (or a batch's start after it) begins with empty rings. Files are bare names resolved by the runner.

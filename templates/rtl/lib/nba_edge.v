@@ -2,7 +2,7 @@
 // nba_edge: the buffer between one producer and one consumer: BANKS banks, one write port, one read port,
 // and the row tokens of its N_RINGS rings (docs/template.md). Reads take two cycles; one write per cycle.
 // BANKS 1..16; LANES codes per word; WLANES codes per write (divides LANES); C_BITS: code [bits]
-// (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK 1 = block RAM, 0 = distributed.
+// (8, 16); DEPTH [words per bank]; N_RINGS 1..63; BLOCK of nba_ram.
 // Tables hold 16 bits per ring, ring 0 low, see nba_ring.
 // SHARE: 1 + the ring that has a ring's memory before it, 0 where it has memory of its own; BASE is then the same for all
 // that share it. After reset it is the turn of the first of them, which waits for one of a later number, or for itself.

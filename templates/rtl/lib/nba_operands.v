@@ -7,7 +7,7 @@
 // One step per cycle; no stall. A job may change while its last steps are under way: each step carries its fields.
 // PER_CHANNEL: 1 if an output channel sees its own input channel alone (PN = 1). PM, PN, PP, BANKS, DEGREE as nba_chunk.
 // C_BITS 8, 16; A_BITS, W_BITS, W_STORE 2..8, 16; *_NEST: 1 if any job drops bits. N_SRC 1..15 input edges.
-// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: block RAM.
+// HAS_MAX: 1 if any job takes the largest product of a window. W_DEPTH: words of WEIGHT_FILE; W_BLOCK: as nba_store.
 // Weight word: weight (m, n) at (m*PN+n)*W_STORE. PACK: 1 for weights one cycle before the activations, as nba_pair takes
 // them. PAD_DEPTH: words of PAD_FILE, pad codes per channel; 0: no job has them (nba_pads: PAD_BLOCK, PAD_TABLE, N_JOBS).
 // SLOT_WORDS: of the longest slice whose weights come from external memory (nba_store: BUS, SLOTS); 0: those of all jobs

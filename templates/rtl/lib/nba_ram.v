@@ -5,7 +5,7 @@
 // word may give old or new bits: do not rely on it.
 // WIDTH: word [bits]. SUB_W: written unit [bits], divides WIDTH. DEPTH: words, 1 or more.
 // AW: width of the addresses, >= clog2(DEPTH); only the low bits count; any word outside DEPTH.
-// BLOCK: 1 block memory, 0 distributed. OUT_REG: 1 = a second register behind the memory.
+// BLOCK: 2 UltraRAM, 1 block memory, 0 distributed. OUT_REG: 1 = a second register behind the memory.
 // Packing: sub-word i of a word lies at [i*SUB_W +: SUB_W] and is written by w_en[i].
 // Reset: none; the memory powers up as zero.
 `default_nettype none
@@ -73,7 +73,28 @@ module nba_ram #(
 `endif
 
   generate
-    if (BLOCK != 0) begin : g_block
+    if (BLOCK == 2) begin : g_ultra
+      (* ram_style = "ultra" *) (* no_rw_check *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
+      reg [WIDTH-1:0] r_data_q;
+      integer i;
+`ifndef SYNTHESIS
+      integer k;
+      initial for (k = 0; k < WORDS; k = k + 1) ram_mem[k] = {WIDTH{1'b0}};
+`endif
+
+      always @(posedge clk) begin
+        for (i = 0; i < N_SUB; i = i + 1) begin
+          if (w_en[i]) ram_mem[w_a][i*SUB_W +: SUB_W] <= w_data[i*SUB_W +: SUB_W];
+        end
+      end
+
+      always @(posedge clk) r_data_q <= ram_mem[r_a];
+
+      assign word = r_data_q;
+`ifdef FORMAL
+      assign f_word = ram_mem[f_a];
+`endif
+    end else if (BLOCK == 1) begin : g_block
       (* ram_style = "block" *) (* no_rw_check *) reg [WIDTH-1:0] ram_mem [0:WORDS-1];
       reg [WIDTH-1:0] r_data_q;
       integer i;

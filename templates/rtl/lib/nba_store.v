@@ -10,7 +10,8 @@
 // later; s_last in cycle b is seen in stat_avail from b+2 on; hold_pulse starts to use a slice (the next one two cycles
 // later at the earliest), release_pulse frees its slot: it may come with its last address.
 // WIDTH: word [bits]. BUS: beat [bits]. DEPTH [words]: those of FILE, a bare name; 0: none. SLOT_WORDS [words] 1 or
-// more; SLOTS 2..8. DEPTH + SLOTS*SLOT_WORDS < 65536. BLOCK: 1 block memory, 0 distributed.
+// more; SLOTS 2..8. DEPTH + SLOTS*SLOT_WORDS < 65536. BLOCK: 1 block memory, 0 distributed;
+// 2 UltraRAM, which no file fills: DEPTH 0.
 // Layout: words of FILE from address 0 on, slot s at DEPTH + s*SLOT_WORDS.
 // Reset: all slots are free and nothing is in them; words stay.
 `default_nettype none
@@ -203,7 +204,29 @@ module nba_store #(
 
   // ---------------------------------------------------------------- the memory, one write enable per column
   generate
-    if (BLOCK != 0) begin : g_block
+    if (BLOCK == 2) begin : g_ultra
+      (* ram_style = "ultra" *) (* no_rw_check *) reg [WIDTH-1:0] word_mem [0:WORDS-1];
+      reg [WIDTH-1:0] out_q;
+      integer i;
+`ifndef SYNTHESIS
+      integer k;
+      initial for (k = DEPTH; k < WORDS; k = k + 1) word_mem[k] = {WIDTH{1'b0}};
+`endif
+
+      always @(posedge clk) begin
+        for (i = 0; i < COLS - 1; i = i + 1) begin
+          if (w_en_q[i]) word_mem[w_addr_q][i*PART +: PART] <= w_data_q[PART-1:0];
+        end
+        if (w_en_q[COLS-1]) word_mem[w_addr_q][(COLS-1)*PART +: REST] <= w_data_q[REST-1:0];
+      end
+
+      always @(posedge clk) out_q <= word_mem[r_addr];
+
+      assign word = out_q;
+`ifdef FORMAL
+      assign f_mem = word_mem[f_a];
+`endif
+    end else if (BLOCK == 1) begin : g_block
       (* ram_style = "block" *) (* no_rw_check *) reg [WIDTH-1:0] word_mem [0:WORDS-1];
       reg [WIDTH-1:0] out_q;
       integer i;
