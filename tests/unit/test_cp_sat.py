@@ -10,6 +10,7 @@ import pytest
 
 from nba.boards import get
 from nba.explore.exact import ExactSearch, Menu, Plan
+from nba.explore.partitions import Partitions
 from nba.explore.refine import Engines, engines_usage
 from nba.ir.check import check_network
 from nba.ir.network import Network
@@ -113,10 +114,12 @@ def test_bound_and_design_under_all_budgets(seed: int) -> None:
         return plan.interval if fits else None
 
     plan, lower = ExactSearch(network, menu, dsp, judge, (dsp, lut), BOARD).run(400)
+    shortest = Partitions(network, menu, BOARD, (dsp, lut)).bound()
     if found is None:
         assert plan is None
         return
     assert lower <= found.interval
+    assert shortest <= found.interval
     if plan is not None:
         assert found.interval <= plan.interval
     used = used_by(network, found, dsp, lut)
