@@ -23,7 +23,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
 from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder, turned_shares
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
-from nba.explore.partitions import NEVER, Partitions, few_layers
+from nba.explore.partitions import LONGEST, Partitions, few_layers
 from nba.explore.refine import Engines, engines_of, engines_usage, refine
 from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
@@ -61,7 +61,7 @@ SIFTED = 40
 """Times as many plans of the exact search are looked at under a budget of LUTs."""
 SPARE = 25
 """Part of that budget by which a plan may exceed it until its rings are known."""
-STEPS = 100
+INTERVAL_STEPS = 100
 """Part of an interval by which the next one is longer at which partitions are looked for."""
 GIVEN_UP = 1.2
 """Times the bound of the partitions up to which they are."""
@@ -351,7 +351,7 @@ class _Search:
     def _partitioned(self, partitions: Partitions) -> int:
         """Judge designs that the partitions of the layers do not rule out, at ever longer intervals; their lower bound
         of the interval."""
-        most = NEVER if self.ceiling is None else self.ceiling
+        most = LONGEST if self.ceiling is None else self.ceiling
         lower = interval = partitions.bound(most)
         seen: set[Plan] = set()
         tries = self.effort.finalists
@@ -369,7 +369,7 @@ class _Search:
                 tries -= 1
                 if tries == 0:
                     break
-            interval += 1 + interval // STEPS
+            interval += 1 + interval // INTERVAL_STEPS
         return lower
 
     def _may_fit(self, engines: Engines, block_luts: int = 0) -> bool:

@@ -206,7 +206,7 @@ def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list
     return found
 
 
-def engine_sizes(table: np.ndarray, mixes: bool, menu: Menu) -> np.ndarray:
+def sizes_of_menu(table: np.ndarray, mixes: bool, menu: Menu) -> np.ndarray:
     """int64 [n, 3]: (pm, pn, pq) of the engines of `menu` that are worth having for the layers `table` of one kind."""
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
     sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
@@ -225,7 +225,7 @@ def _options(
     layers it may get (wide products, long accumulators, residuals), and what DSPs these take: no more than the chunk
     will, whose widths are the largest of its layers'. With a `budget`, DSPs are what they weigh under it."""
     needs = [_needs(layer) for layer in table.tolist()]
-    every = engine_sizes(table, mixes, menu)
+    every = sizes_of_menu(table, mixes, menu)
     work = engine_work(table, pp, every)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for kind, scale, res in product(*(sorted({u[f] for u in needs}) for f in range(3))):
@@ -253,7 +253,7 @@ def _options(
     )
 
 
-def shapes(counts: tuple[int, int], menu: Menu) -> list[tuple[int, int]]:
+def chunk_counts(counts: tuple[int, int], menu: Menu) -> list[tuple[int, int]]:
     """Numbers of chunks that mix channels, and of others, for so many layers of either kind."""
     found = [
         (a, b) for a, b in product(range(menu.max_chunks + 1), repeat=2)
@@ -366,7 +366,9 @@ class ExactSearch:
         for pp in (pp for pp, root in roots.items() if root < goal):
             least = [self.options(k, pp).dsp.min(initial=0.0) if len(self.kinds[k]) else 0.0 for k in (0, 1)]
             counts = len(self.kinds[0]), len(self.kinds[1])
-            fitting = [s for s in shapes(counts, self.menu) if s[0] * least[0] + s[1] * least[1] <= self.total(pp)]
+            fitting = [
+                s for s in chunk_counts(counts, self.menu) if s[0] * least[0] + s[1] * least[1] <= self.total(pp)
+            ]
             small: dict[int, _Side] = {}
             for n in sorted({s[1] for s in fitting}):
                 beside = min(s[0] for s in fitting if s[1] == n) * least[0]

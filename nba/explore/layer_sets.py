@@ -232,7 +232,7 @@ def _loads(work: np.ndarray, e: int, load: np.ndarray) -> None:
         load[s] = load[s & (s - 1)] + work[low, e]
 
 
-# Compiled loops over engines and sets: their arguments are those of a `Side`.
+# One compiled loop over engines and sets: its arguments are those of a `Side`.
 @compiled
 def _lightest(
     work: np.ndarray, weights: np.ndarray, profile: np.ndarray, edges: np.ndarray, feeds_itself: np.ndarray,
@@ -251,6 +251,7 @@ def _lightest(
                     least[p, s] = total
 
 
+# One compiled loop over engines and sets, as `_lightest`.
 @compiled
 def _near(
     work: np.ndarray, weights: np.ndarray, profile: np.ndarray, edges: np.ndarray, feeds_itself: np.ndarray,

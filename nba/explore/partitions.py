@@ -16,7 +16,7 @@ import numpy as np
 
 from nba.boards import Platform
 from nba.core.compiled import compiled
-from nba.explore.exact import Menu, Plan, engine_sizes, engine_work, input_floor, plan_of, shapes
+from nba.explore.exact import Menu, Plan, chunk_counts, engine_work, input_floor, plan_of, sizes_of_menu
 from nba.explore.layer_sets import Near, Side, sets_of
 from nba.explore.weights import PRICES, Budget, fixed_milli
 from nba.ir.network import Network
@@ -29,12 +29,12 @@ MAX_STEPS = 40_000_000
 """Chunks that an enumeration looks at."""
 MOST_DESIGNS = 400
 """Designs that are listed of one number of chunks and columns."""
-NEVER = 1 << 40
-"""Cycles that no interval takes."""
+LONGEST = 1 << 40
+"""More cycles than any interval takes."""
 _NOTHING = 1 << 60
 """More than any weight."""
 
-Shape = tuple[int, int]
+_Shape = tuple[int, int]
 """Numbers of chunks that mix channels, and of others."""
 
 
@@ -184,7 +184,7 @@ class _Rest:
 
     one: dict[int, np.ndarray]
     several: tuple[np.ndarray, np.ndarray]
-    shapes: list[Shape]
+    shapes: list[_Shape]
 
 
 class Partitions:
@@ -196,7 +196,7 @@ class Partitions:
         self.kinds = [kind for kind in (0, 1) if (self.table[:, MIXES] == 1 - kind).any()]
         sets = {kind: sets_of(self.table, kind) for kind in self.kinds}
         counts = [len(sets[kind].layers) if kind in sets else 0 for kind in (0, 1)]
-        self.shapes = shapes((counts[0], counts[1]), menu)
+        self.shapes = chunk_counts((counts[0], counts[1]), menu)
         self.sides: dict[tuple[int, int], Side] = {}
         self.totals: dict[int, np.ndarray] = {}
         for pp in menu.columns:
@@ -204,7 +204,7 @@ class Partitions:
             self.totals[pp] = np.array([budget.total(self.table, pp) for budget in budgets])
             for kind in self.kinds:
                 mine = np.ascontiguousarray(self.table[sets[kind].layers])
-                sizes = engine_sizes(mine, kind == 0, menu)
+                sizes = sizes_of_menu(mine, kind == 0, menu)
                 work = engine_work(mine, pp, sizes)
                 self.sides[kind, pp] = Side(self.table, kind, sets[kind], sizes, work, pp, platform)
 
@@ -256,7 +256,7 @@ class Partitions:
         most: np.ndarray = several[:, n_chunks, -1:] + slack[:, None] - beside
         return np.where(beside < _NOTHING, most, -1)
 
-    def _enumerated(self, pp: int, shape: Shape, rest: _Rest, near: dict[int, Near]) -> tuple[list[Plan], bool]:
+    def _enumerated(self, pp: int, shape: _Shape, rest: _Rest, near: dict[int, Near]) -> tuple[list[Plan], bool]:
         rows = [self.sides[kind, pp].rows(near[kind], _masks(self.table, self.sides[kind, pp])) for kind in self.kinds]
         begin, before = np.zeros((2, MOST_LAYERS + 1), np.int64), 0
         for kind in self.kinds:
@@ -295,7 +295,7 @@ class Partitions:
         designs, complete = self._designs(pp, interval)
         return bool(designs) or not complete
 
-    def bound(self, most: int = NEVER) -> int:
+    def bound(self, most: int = LONGEST) -> int:
         """No design of the menu within both budgets has a shorter interval; `most` if that may be said of it."""
         best = most
         for listed in (False, True):
