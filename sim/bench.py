@@ -33,6 +33,8 @@ INSIDE = 8
 """More beats than fit between the output's memory and its port."""
 BATCHES = (1, 2, 1)
 MODE_FRAMES = 2
+SOAK_FRAMES = 40
+"""Most frames of a batch of the test `soak`."""
 
 
 def mode_walk(count):
@@ -230,3 +232,42 @@ async def modes(host):
 
             wrong = await host.checked(inputs, expected[mode], ideal=not stalled, meanwhile=choose)
             assert not wrong, f"mode {mode}, stalls {stalled}: codes that differ, by frame: {wrong}"
+
+
+async def disturb(host, rng, kind, inputs):
+    """What the test `soak` does before a batch: nothing, or a reset of either kind, half of them in the middle of a
+    batch of `inputs`, pauses and late answers included."""
+    if rng.random() < 0.5 and kind != "nothing":
+        host.source.send(inputs)
+        await host.start(len(inputs))
+        await host.wait(rng.randrange(4, INFO["latency_cycles"] + len(inputs) * INFO["interval_cycles"]))
+    if kind == "pin":
+        await host.reset(rng.getrandbits(32))
+    elif kind == "register":
+        await host.soft_reset()
+    if kind != "nothing":
+        await host.regs.expect(status=IDLE, frames_done=0)
+
+
+@test
+async def soak(host):
+    """FRAMES frames in batches of random sizes, with resets of both kinds between and in them. Half of the batches meet
+    random pauses on both streams and, where there is external memory, late answers and errors; the others take the
+    predicted cycles. No frame is lost, and none comes out twice."""
+    rng = random.Random(SEED)
+    inputs, expected = frames_in(FRAMES), frames_out(FRAMES)
+    await host.reset(SEED)
+    done, batches = 0, 0
+    while done < FRAMES:
+        await disturb(host, rng, rng.choice(("nothing", "nothing", "register", "pin")), inputs[:SOAK_FRAMES])
+        count, ideal = min(rng.randint(1, SOAK_FRAMES), FRAMES - done), rng.random() < 0.5
+        if ideal:
+            host.pauses()
+            host.memory()
+        else:
+            host.pauses(idle=rng.choice((0, 64, 224)), stall=rng.choice((0, 64, 224)), hold=rng.choice((0, 0, 31)))
+            host.memory(jitter=1, faults=rng.choice((0, 0, 1, 2)))
+        wrong = await host.checked(inputs[done : done + count], expected[done : done + count], ideal)
+        assert not wrong, f"batch {batches} of {count} from frame {done} on: codes that differ, by frame: {wrong}"
+        assert host.sink.frames.empty(), f"batch {batches} from frame {done} on: more frames came out than went in"
+        done, batches = done + count, batches + 1

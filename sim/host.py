@@ -26,7 +26,7 @@ PERIOD_NS = 10
 LONGEST_READ = 2000
 """Reads of the status behind a reset, until all that external memory was asked for must be there."""
 ANSWER_US = 10
-"""By when a register's port has answered."""
+"""By when a register's port has answered, and an empty machine has taken a beat."""
 
 
 def vectors(name, count):
@@ -81,6 +81,11 @@ class Source:
     def clear(self):
         """Drop what is queued; what is on offer stays."""
         self.beats.clear()
+
+    async def taken(self):
+        """Behind `clear`: wait until the beat on offer, if there is one, has been taken, pauses included."""
+        if self.dut.s_axis_tvalid.value:
+            await FallingEdge(self.dut.s_axis_tvalid)
 
     def stop(self):
         """Offer nothing any more."""
@@ -242,6 +247,7 @@ class Host:
         self.source.clear()
         await self.regs.write("ctrl", SOFT_RESET)
         await self.wait(4)
+        await with_timeout(self.source.taken(), ANSWER_US, "us")
         await self.regs.write("ctrl", SOFT_RESET)
         self.sink.stop()
         self.sink.go()

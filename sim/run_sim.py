@@ -27,6 +27,8 @@ from pathlib import Path
 ONE_MODE_TESTS = ("cycles", "stalls", "blocked", "resets", "batches", "control")
 TESTS = (*ONE_MODE_TESTS, "memory", "modes")
 """Tests of bench.py; the last two are for designs that stream weights from external memory, and of several modes."""
+SOAK = "soak"
+"""A test of bench.py that is as long as FRAMES makes it, so it runs only where it is asked for."""
 GIVEN = "given"
 """The test of bench.py that simulates the frames of a file, of which no outputs are known."""
 PYTHON_PACKAGES = {
@@ -417,7 +419,7 @@ def parse(argv):
     parser.add_argument("--bundle", type=Path, default=Path(__file__).resolve().parent.parent, help="its folder")
     parser.add_argument("--sim", default="icarus", choices=("icarus", "verilator"))
     parser.add_argument("--frames", default=None, help="frames of a batch, from 1 on (2); or several, comma-separated")
-    parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join(TESTS))
+    parser.add_argument("--tests", default=None, help="comma-separated, out of " + ",".join((*TESTS, SOAK)))
     parser.add_argument("--check", action="store_true", help="only say what --sim needs and is not installed")
     parser.add_argument("--seed", type=int, default=1, help="seed of the random stalls")
     parser.add_argument("--build-dir", default=None)
@@ -447,8 +449,8 @@ def check(parser, args):
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as err:
         raise Unusable(f"{args.bundle}: not a bundle, or a damaged one ({err}); emit it again") from None
     tests = there if args.tests is None else tuple(args.tests.split(","))
-    if set(tests) - set(there) or "cycles" not in tests:
-        parser.error(f"--tests must hold cycles and may hold {', '.join(there[1:])}; found {args.tests!r}")
+    if set(tests) - {*there, SOAK} or "cycles" not in tests:
+        parser.error(f"--tests must hold cycles and may hold {', '.join((*there[1:], SOAK))}; found {args.tests!r}")
     if changed:
         raise Unusable(f"not the bundle that was emitted; changed or missing: {', '.join(changed[:8])}")
     check_tools(args.sim)

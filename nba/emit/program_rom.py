@@ -136,6 +136,23 @@ def turn_words(chunk: ChunkProgram) -> tuple[list[int], int]:
     return words, TURN.width({})
 
 
+def program_bits(network: Network, program: Program) -> int:
+    """Bits of the program memories of all chunks of a design of one mode: words of turns and of jobs."""
+    total = 0
+    for k, chunk in enumerate(program.chunks):
+        src, res, dst = (
+            tuple(n for n, edge in enumerate(program.edges) if of(edge))
+            for of in (
+                lambda e, k=k: e.consumer == k and e.port == "main",
+                lambda e, k=k: e.consumer == k and e.port == "residual",
+                lambda e, k=k: e.producer == k,
+            )
+        )
+        for words, width in (turn_words(chunk), program_words((network,), (program,), k, src, res, dst)):
+            total += len(words) * width
+    return total
+
+
 def fetch_words(program: Program) -> tuple[list[int], int]:
     """(words, width in bits) of the list of fetches of `program`."""
     words = [

@@ -23,6 +23,7 @@ from nba.explore.budgets import Budgets
 from nba.explore.exact import Certificate, ExactSearch, Menu, Plan
 from nba.explore.finalise import UNLIMITED, Candidate, build, finalise, reorder, turned_shares
 from nba.explore.options import COARSE_SIZES, DRAINS, FINE_LAYERS, SIZES, engine_table, layer_edges
+from nba.explore.partitions import LONGEST, Partitions, few_layers
 from nba.explore.refine import Engines, engines_of, engines_usage, refine
 from nba.explore.trim import trim
 from nba.ir.accelerator import Accelerator
@@ -60,6 +61,10 @@ SIFTED = 40
 """Times as many plans of the exact search are looked at under a budget of LUTs."""
 SPARE = 25
 """Part of that budget by which a plan may exceed it until its rings are known."""
+INTERVAL_STEPS = 100
+"""Part of an interval by which the next one is longer at which partitions are looked for."""
+GIVEN_UP = 1.2
+"""Times the bound of the partitions up to which they are."""
 CEILING = 50
 """A plan of the exact search is given up once memory costs it this part of its interval."""
 
@@ -323,30 +328,58 @@ class _Search:
         )  # fmt: skip
 
         def judge(plan: Plan) -> int | None:
-            if not self._may_fit(self._engines(plan)):
-                return None
-            self.report(0, 1, f"exact schedule at interval {plan.interval}")
-            before = self.best
-            ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
-            found = self._judge(self._engines(plan), ceiling)
-            return None if found is None else found.speed.interval_cycles
+            return self._judged(plan) if self._may_fit(self._engines(plan)) else None
 
         self.report(0, 1, "exact search")
         limits, tries = self.budgets.limits, self.effort.finalists
+        if limits is not None and few_layers(self.network):
+            return self._partitioned(Partitions(self.network, menu, self.platform, limits))
         if limits is not None:
             # The search knows a weighted sum of DSP blocks and LUTs: many plans that keep it exceed one of them.
             tries *= SIFTED
         search = ExactSearch(self.network, menu, self.budgets.dsp, judge, limits, self.platform)
         return search.run(tries)[1]
 
-    def _may_fit(self, engines: Engines) -> bool:
+    def _judged(self, plan: Plan) -> int | None:
+        """The interval of a plan's complete design; None if memory forbids it or costs it too much."""
+        self.report(0, 1, f"exact schedule at interval {plan.interval}")
+        before = self.best
+        ceiling = plan.interval + plan.interval // CEILING if before is None else before.speed.interval_cycles
+        found = self._judge(self._engines(plan), ceiling)
+        return None if found is None else found.speed.interval_cycles
+
+    def _partitioned(self, partitions: Partitions) -> int:
+        """Judge designs that the partitions of the layers do not rule out, at ever longer intervals; their lower bound
+        of the interval."""
+        most = LONGEST if self.ceiling is None else self.ceiling
+        lower = interval = partitions.bound(most)
+        seen: set[Plan] = set()
+        tries = self.effort.finalists
+        while tries > 0 and interval < min(most, lower * GIVEN_UP):
+            for plan in partitions.plans(interval):
+                if plan.interval >= most:
+                    return lower
+                if plan in seen or not self._may_fit(self._engines(plan), block_luts=1):
+                    continue
+                seen.add(plan)
+                found = self._judged(plan)
+                if found is not None:
+                    most = min(most, found)
+                    continue
+                tries -= 1
+                if tries == 0:
+                    break
+            interval += 1 + interval // INTERVAL_STEPS
+        return lower
+
+    def _may_fit(self, engines: Engines, block_luts: int = 0) -> bool:
         """Whether engines can meet the budgets of DSP blocks and LUTs, by the closed forms; rings of a map may take a
-        little more than those that will be."""
+        little more than those that will be. block_luts: the LUTs that a block RAM is worth."""
         limits = self.budgets.limits
         if limits is None:
             return True
         limits = limits[0], limits[1] + limits[1] // SPARE
-        used = engines_usage(self.network, self.platform, engines, limits, self.modes)
+        used = engines_usage(self.network, self.platform, engines, limits, self.modes, block_luts)
         assert used.lut is not None
         return bool(used.dsp[0] <= limits[0] and used.lut[0] <= limits[1])
 

@@ -171,7 +171,7 @@ def _partner(dsp: np.ndarray, alone: np.ndarray, first: int, room: int, ceiling:
 
 
 @compiled
-def _work(layers: np.ndarray, pp: int, sizes: np.ndarray) -> np.ndarray:
+def engine_work(layers: np.ndarray, pp: int, sizes: np.ndarray) -> np.ndarray:
     """float64 [n, L]: cycles per frame of every layer of the table on engines of sizes [n, 3]."""
     found = np.empty((sizes.shape[0], layers.shape[0]))
     for o in range(sizes.shape[0]):
@@ -206,13 +206,8 @@ def _useful(values: tuple[int, ...], most: int, drains: tuple[int, ...]) -> list
     return found
 
 
-def _options(
-    table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int, budget: Budget | None = None
-) -> _Options:  # fmt: skip
-    """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
-    layers it may get (wide products, long accumulators, residuals), and what DSPs these take: no more than the chunk
-    will, whose widths are the largest of its layers'. With a `budget`, DSPs are what they weigh under it."""
-    needs = [_needs(layer) for layer in table.tolist()]
+def sizes_of_menu(table: np.ndarray, mixes: bool, menu: Menu) -> np.ndarray:
+    """int64 [n, 3]: (pm, pn, pq) of the engines of `menu` that are worth having for the layers `table` of one kind."""
     most_m, most_n = int(table[:, M].max()), int(table[:, N].max())
     sizes_m = _useful(menu.sizes_m, most_m, menu.drains)
     sizes_n = _useful(menu.sizes_n, most_n, menu.drains) if mixes else [1]
@@ -220,8 +215,18 @@ def _options(
         (pm, pn, pq) for pm, pn in product(sizes_m, sizes_n)
         for pq in (d for d in range(1, pm + 1) if pm % d == 0 and any(drain % d == 0 for drain in menu.drains))
     ]  # fmt: skip
-    every = np.array(sizes, np.int64)
-    work = _work(table, pp, every)
+    return np.array(sizes, np.int64)
+
+
+def _options(
+    table: np.ndarray, mixes: bool, pp: int, menu: Menu, max_dsp: int, budget: Budget | None = None
+) -> _Options:  # fmt: skip
+    """Engines for the layers `table` of one kind, dominated ones removed. An engine comes in several profiles: which
+    layers it may get (wide products, long accumulators, residuals), and what DSPs these take: no more than the chunk
+    will, whose widths are the largest of its layers'. With a `budget`, DSPs are what they weigh under it."""
+    needs = [_needs(layer) for layer in table.tolist()]
+    every = sizes_of_menu(table, mixes, menu)
+    work = engine_work(table, pp, every)
     found: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for kind, scale, res in product(*(sorted({u[f] for u in needs}) for f in range(3))):
         allowed = np.array([u[0] <= kind and u[1] <= scale and u[2] <= res for u in needs])
@@ -229,7 +234,7 @@ def _options(
         # A profile that no set of layers has is another one with the same layers.
         if not given or any(max(u[f] for u in given) < most for f, most in enumerate((kind, scale, res))):
             continue
-        macs = np.array([mac_dsp(pm, pn, pp, kind) for pm, pn, _ in sizes], np.int64)
+        macs = np.array([mac_dsp(pm, pn, pp, kind) for pm, pn, _ in every.tolist()], np.int64)
         dsp = macs + every[:, 2] * pp * (scale + res)
         if budget is not None:
             dsp = engine_weights(table, allowed, (kind, scale, res), mixes, every, pp, budget)
@@ -246,6 +251,22 @@ def _options(
         dsp=all_dsp[kept].astype(np.float64),
         work=np.ascontiguousarray(all_work[kept]),
     )
+
+
+def chunk_counts(counts: tuple[int, int], menu: Menu) -> list[tuple[int, int]]:
+    """Numbers of chunks that mix channels, and of others, for so many layers of either kind."""
+    found = [
+        (a, b) for a, b in product(range(menu.max_chunks + 1), repeat=2)
+        if menu.min_chunks <= a + b <= menu.max_chunks
+        and all((n > 0) == (c > 0) and n <= c for n, c in zip((a, b), counts, strict=True))
+    ]  # fmt: skip
+    return found or [(int(counts[0] > 0), int(counts[1] > 0))]
+
+
+def input_floor(table: np.ndarray, pp: int) -> int:
+    """Cycles of the input stream at its widest, for the network of the layer table."""
+    columns = stream_columns(pp * int(table[0, PACKING]))
+    return int(table[0, HEIGHT_IN]) * row_cycles(ceil_div(int(table[0, WIDTH_IN]), columns))
 
 
 class ExactSearch:
@@ -301,21 +322,9 @@ class ExactSearch:
             self._options[(kind, pp)] = _options(table, kind == 0, pp, self.menu, self.total(pp), self.budget)
         return self._options[(kind, pp)]
 
-    def shapes(self) -> list[tuple[int, int]]:
-        """Numbers of chunks that mix channels, and of others."""
-        counts = [len(k) for k in self.kinds]
-        found = [
-            (a, b) for a, b in product(range(self.menu.max_chunks + 1), repeat=2)
-            if self.menu.min_chunks <= a + b <= self.menu.max_chunks
-            and all((n > 0) == (c > 0) and n <= c for n, c in zip((a, b), counts, strict=True))
-        ]  # fmt: skip
-        return found or [(int(counts[0] > 0), int(counts[1] > 0))]
-
     def floor(self, pp: int) -> int:
         """Cycles of the input stream at its widest."""
-        return int(self.table[0, HEIGHT_IN]) * row_cycles(
-            ceil_div(int(self.table[0, WIDTH_IN]), stream_columns(pp * self.menu.packing))
-        )
+        return input_floor(self.table, pp)
 
     def root(self, pp: int) -> float:
         """Area-time bound: DSP blocks times cycles that the layers take at least, over the DSP blocks."""
@@ -356,14 +365,17 @@ class ExactSearch:
         left = goal
         for pp in (pp for pp, root in roots.items() if root < goal):
             least = [self.options(k, pp).dsp.min(initial=0.0) if len(self.kinds[k]) else 0.0 for k in (0, 1)]
-            shapes = [s for s in self.shapes() if s[0] * least[0] + s[1] * least[1] <= self.total(pp)]
+            counts = len(self.kinds[0]), len(self.kinds[1])
+            fitting = [
+                s for s in chunk_counts(counts, self.menu) if s[0] * least[0] + s[1] * least[1] <= self.total(pp)
+            ]
             small: dict[int, _Side] = {}
-            for n in sorted({s[1] for s in shapes}):
-                beside = min(s[0] for s in shapes if s[1] == n) * least[0]
+            for n in sorted({s[1] for s in fitting}):
+                beside = min(s[0] for s in fitting if s[1] == n) * least[0]
                 small[n] = self._side(1, n, pp, self.total(pp) - beside, goal)
             # Beside every number of mixing chunks the other side takes at least what the goal asks of it.
-            for n in sorted({s[0] for s in shapes}):
-                partners = [small[s[1]] for s in shapes if s[0] == n]
+            for n in sorted({s[0] for s in fitting}):
+                partners = [small[s[1]] for s in fitting if s[0] == n]
                 left = min([left, *(side.left for side in partners)])
                 others = min((t.dsp for side in partners for t in side.tuples), default=None)
                 if others is None:

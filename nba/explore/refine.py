@@ -46,16 +46,18 @@ def engines_of(accelerator: Accelerator) -> Engines:
 
 
 def engines_usage(
-    network: Network, platform: Platform, engines: Engines, limits: PlaceLimits, modes: tuple[Network, ...] = ()
+    network: Network, platform: Platform, engines: Engines, limits: PlaceLimits, modes: tuple[Network, ...] = (),
+    block_luts: int = 0,
 ) -> Usage:  # fmt: skip
-    """Closed forms of one design, with rings of a map and its multipliers placed by `limits`."""
+    """Closed forms of one design, with rings of a map and its multipliers placed by `limits`. block_luts: the LUTs that
+    a block RAM is worth (nba.ir.accelerator.Accelerator)."""
     layers = layer_table(network, engines.packing, modes)
     mixes, sizes = [e[0] for e in engines.engines], np.array([e[1:] for e in engines.engines], np.int64)
     designs = completed(
         layers, pp=np.array([engines.pp]), mixes=np.array([mixes], np.int64), pm=sizes[None, :, 0].copy(),
         pn=sizes[None, :, 1].copy(), pq=sizes[None, :, 2].copy(), chunk=np.array([engines.owner], np.int64),
     )  # fmt: skip
-    return usage(layers, designs, platform, frozenset({"lut"}), limits)
+    return usage(layers, designs, platform, frozenset({"lut"}), limits, block_luts)
 
 
 def refine(

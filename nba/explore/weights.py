@@ -16,6 +16,7 @@ import numpy as np
 from nba.boards import Platform
 from nba.core.compiled import compiled
 from nba.machine.designs import ACC_BITS, ACT_BITS, CODE_BITS, INPUT, PACKED, PACKING, RESIDUAL, WEIGHT_BITS
+from nba.machine.geometry import LEAST_ADDRESS_BITS
 from nba.machine.kernels import IN_LUTS, PAIRED, SINGLE, chains, products, requant_dsp
 from nba.machine.logic import FEATURES, PlaceLimits, coefficients, features
 from nba.machine.multipliers import product_bits, requant_bits
@@ -41,6 +42,7 @@ from nba.machine.parts import (
     E_RINGS,
     E_WRITE,
     EDGE_COLUMNS,
+    H_ADDRESS,
     H_BANKS,
     H_CODE_BITS,
     H_IN_LANES,
@@ -58,7 +60,8 @@ _SMALL = FEATURES.index(("array", "bits of products too small for a DSP block"))
 _BLOCK_PRODUCTS = FEATURES.index(("array", "bits of products that have a DSP block each"))
 _PACKED = FEATURES.index(("array", "bits of products that are taken out of a packed one"))
 _RINGS = FEATURES.index(("rings", "rings"))
-_MANY_WORDS = 1 << 20
+_RING_BITS = FEATURES.index(("rings", "rings times address bits"))
+MANY_WORDS = 1 << 20
 """Words of a memory that is in block RAM whatever its width."""
 
 
@@ -75,26 +78,29 @@ class Budget:
         return self.price * self.limits[0] + 1000 * self.limits[1] - fixed_milli(layers, pp, self.platform)
 
 
-def _lut_milli(platform: Platform) -> np.ndarray:
+def lut_milli(platform: Platform) -> np.ndarray:
+    """int64 [53]: thousandths of a LUT per feature."""
     return np.ascontiguousarray(coefficients(platform.logic)[:, 0])
 
 
 def fixed_milli(layers: np.ndarray, pp: int, platform: Platform) -> int:
     """LUTs that every design at `pp` has besides its engines: both streams, the buffer of the output, a ring for every
     use of a tensor."""
-    host, edges = _host(layers, pp), np.zeros((1, EDGE_COLUMNS), np.int64)
+    host, edges = host_row(layers, pp), np.zeros((1, EDGE_COLUMNS), np.int64)
     host[[H_IN_LANES, H_OUT_LANES, H_OUT_COLS]] = 1
     edges[0, [E_LANES, E_WRITE]] = 1
-    edges[0, E_DEPTH] = _MANY_WORDS
+    edges[0, E_DEPTH] = MANY_WORDS
     edges[0, E_RINGS] = 1 + int((layers[:, INPUT] >= 0).sum() + (layers[:, RESIDUAL] >= 0).sum())
     found = np.zeros(len(FEATURES), np.int64)
     features(np.zeros((0, CHUNK_COLUMNS), np.int64), edges, host, 0, 0, 0, found)
-    return int(found @ _lut_milli(platform))
+    return int(found @ lut_milli(platform))
 
 
-def _host(layers: np.ndarray, pp: int) -> np.ndarray:
+def host_row(layers: np.ndarray, pp: int) -> np.ndarray:
+    """What is known of the host's part (nba.machine.parts) of every design at `pp`, with the fewest address bits."""
     host = np.zeros(HOST_COLUMNS, np.int64)
     host[H_PP], host[H_BANKS], host[H_CODE_BITS] = pp, pp * layers[0, PACKING], layers[0, CODE_BITS]
+    host[H_ADDRESS] = LEAST_ADDRESS_BITS
     return host
 
 
@@ -113,18 +119,18 @@ def engine_weights(
     scaled = layers[allowed & (scales == needs[1])]
     chunk = np.zeros(CHUNK_COLUMNS, np.int64)
     chunk[[C_JOBS, C_SRC, C_DST, C_DEGREE]] = 1
-    chunk[[C_WEIGHT_WORDS, C_PARAM_WORDS]] = _MANY_WORDS
+    chunk[[C_WEIGHT_WORDS, C_PARAM_WORDS]] = MANY_WORDS
     chunk[C_MIXES], chunk[C_PACKING] = mixes, layers[0, PACKED]
     chunk[C_ACT], chunk[C_WEIGHT] = mine[:, ACT_BITS].min(), mine[:, WEIGHT_BITS].min()
     chunk[C_STORE], chunk[C_ACC] = chunk[C_WEIGHT], mine[:, ACC_BITS].min()
     least = multiplied[:, [ACT_BITS, WEIGHT_BITS, ACC_BITS]].min(0)
-    table = _lut_milli(budget.platform)
+    table = lut_milli(budget.platform)
     kept = table.copy()
     # How the chunk multiplies is not known from the least widths; `_weights` adds what is.
     kept[[_SUMS, _SMALL, _SMALL + 1, _BLOCK_PRODUCTS, _PACKED]] = 0
     found = np.empty(len(sizes), np.int64)
     _weights(
-        sizes, chunk, _host(layers, pp), kept, table, multiplier_table(budget.platform.logic), needs[0], needs[1],
+        sizes, chunk, host_row(layers, pp), kept, table, multiplier_table(budget.platform.logic), needs[0], needs[1],
         needs[2], least, int(scaled[:, ACC_BITS].min()), budget.price, found,
     )  # fmt: skip
     return found
@@ -141,7 +147,7 @@ def _weights(
     edges = np.zeros((1, EDGE_COLUMNS), np.int64)
     edges[0, E_LANES] = 1
     edges[0, E_WRITE] = 1
-    edges[0, E_DEPTH] = _MANY_WORDS
+    edges[0, E_DEPTH] = MANY_WORDS
     edges[0, E_RINGS] = 1
     counts = np.zeros(len(kept), np.int64)
     nothing = np.zeros(len(kept), np.int64)
@@ -159,7 +165,7 @@ def _weights(
         for f in range(len(kept)):
             lut += (counts[f] - nothing[f]) * kept[f]
         # The ring of the edge is among those of all uses.
-        lut -= table[_RINGS]
+        lut -= table[_RINGS] + host[H_ADDRESS] * table[_RING_BITS]
         macs = pm * pn * pp
         # Chains of two lanes take fewer adders than any other way.
         lanes, more = ((pn + 1) // 2, 2) if chains(kind, 1, pn) else (pn, 1)

@@ -12,6 +12,8 @@ from nba.boards import get
 from nba.explore.bounds import FORBIDDEN, makespan
 from nba.explore.exact import ExactSearch, Menu, Plan, _needs, _options
 from nba.explore.finalise import UNLIMITED, build, finalise
+from nba.explore.layer_sets import Near
+from nba.explore.partitions import Partitions
 from nba.explore.refine import Engines, engines_usage
 from nba.explore.space import AcceleratorSpace
 from nba.explore.weights import Budget, engine_weights, fixed_milli
@@ -162,12 +164,54 @@ def test_bounds_under_budgets_of_dsp_blocks_and_luts(seed: int) -> None:
         spent = price * used.dsp + 1000 * used.lut - fixed_milli(layers, pp, BOARD)
         assert (total <= spent)[allowed].all()
     plan, lower = search.run(400)
+    partitions = Partitions(network, menu_of(space), BOARD, (dsp, lut))
+    shortest = partitions.bound()
     if best is None:
         assert plan is None or plan.interval >= lower
         return
     assert lower <= best
+    assert shortest <= best
+    assert all(p.interval >= shortest for p in partitions.plans(best))
     if plan is not None:
         assert plan.interval >= best
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_design_takes_less_than_the_sets_of_its_layers(seed: int) -> None:
+    """With all multipliers in DSP blocks: as many of these, and no fewer LUTs, with any shifts of the layers."""
+    rng = np.random.default_rng([51, seed])
+    network = random_network(rng)
+    packing = 1 + seed % 2
+    if seed % 4 > 1:
+        network = mixed_bits(network, tuple(int(b) for b in rng.choice([2, 3, 4, 8], 5)))
+    network = replace(network, layers=tuple(replace(x, shift=int(rng.integers(8, 26))) for x in network.layers))
+    space = random_space(network, rng, packing)
+    layers = layer_table(network, packing)
+    designs = space.decode(space.sample(rng, 300), layers, tuple(range(len(network.layers))))
+    used = usage(layers, designs, BOARD, frozenset({"lut"}))
+    assert used.lut is not None
+    partitions = Partitions(network, menu_of(space), BOARD, (1 << 20, 1 << 30))
+    shares = []
+    for b in range(len(designs.pp)):
+        pp = int(designs.pp[b])
+        dsp, milli = 0, fixed_milli(layers, pp, BOARD)
+        for k in sorted(set(designs.chunk[b].tolist())):
+            mine = set(np.flatnonzero(designs.chunk[b] == k).tolist())
+            side = partitions.sides[int(not designs.mixes[b, k]), pp]
+            number = sum(1 << n for n, i in enumerate(side.sets.layers.tolist()) if i in mine)
+            size = [designs.pm[b, k], designs.pn[b, k] if designs.mixes[b, k] else 1, designs.pq[b, k]]
+            (engine,) = np.flatnonzero((side.sizes == size).all(1)) if size in side.sizes.tolist() else (-1,)
+            if engine < 0:
+                break  # as good as a smaller one
+            near = Near(sets=np.array([number]), engines=np.array([engine]), weights=np.zeros((1, 1), np.int64))
+            row = side.rows(near, np.zeros((number + 1, 3), np.int64))[0]
+            dsp, milli = dsp + int(row[8] + row[10]), milli + int(row[7])
+        else:
+            assert dsp == used.dsp[b]
+            assert milli <= 1000 * used.lut[b]
+            shares.append(milli / (1000 * used.lut[b]))
+    assert len(shares) > 50
+    assert max(shares) > 0.8
 
 
 def test_profiles_that_no_layer_asks_for() -> None:

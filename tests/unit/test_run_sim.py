@@ -127,7 +127,7 @@ def test_frames_are_counts_from_one_on(bundle: Path, frames: str) -> None:
 def test_names_of_tests(bundle: Path, tests: str) -> None:
     done = _run(bundle / "sim" / "run_sim.py", "--tests", tests)
     assert done.returncode == 2
-    assert "--tests must hold cycles and may hold stalls, blocked, resets, batches, control; found" in done.stderr
+    assert "--tests must hold cycles and may hold stalls, blocked, resets, batches, control, soak; found" in done.stderr
 
 
 def test_not_a_bundle(tmp_path: Path) -> None:

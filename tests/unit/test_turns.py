@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 
 from nba.boards import get
+from nba.core import assets
+from nba.emit.program_rom import program_bits
 from nba.explore.turns import phases, serial_rows, turns_of, with_rows, with_turns
 from nba.ir.accelerator import HOST, Accelerator, Chunk, Job, Turn
 from nba.ir.network import Network, Tensor
 from nba.machine.check import check_accelerator
 from nba.machine.design_file import load_design, save_design
+from nba.machine.layout import TURN, program_width
 from nba.machine.program import lower, min_ring_rows
+from nba.machine.resources import predict
 from nba.machine.schedule import schedule
 from nba.machine.settled import long_run
 from nba.machine.steady import steady_interval
@@ -167,3 +171,24 @@ def test_a_design_file_keeps_them(tmp_path: Path) -> None:
     save_design(turned, weights, tmp_path)
     assert load_design(tmp_path / "design.json")[0] == turned
     assert "turns" not in json.dumps(design.document())
+
+
+def test_programs_take_bits_and_no_block_ram() -> None:
+    """A word for every turn and every job; in a design with row programs of hundreds of words the block RAM is that of
+    weights, parameters and buffers."""
+    rng, plain = np.random.default_rng(70), 0
+    while True:
+        network, _ = random_network(rng)
+        accelerator = with_rows(*with_turns(network, random_accelerator(rng, network), Fraction(1), 1), 1)
+        if sum(len(chunk.turns) for chunk in accelerator.chunks) > 30:
+            break
+    program = lower(network, accelerator)
+    sizes = {"C_BITS": program.code_bits, "WIDE": int(program.wide)}
+    for k, chunk in enumerate(program.chunks):
+        outputs = sum(edge.producer == k for edge in program.edges)
+        plain += len(chunk.turns) * TURN.width({}) + len(chunk.jobs) * program_width(sizes, outputs)
+    assert program_bits(network, program) == plain
+    short = replace(program, chunks=tuple(replace(c, turns=c.turns[:1]) for c in program.chunks))
+    assert predict(program, get("zc706")).bram18 == predict(short, get("zc706")).bram18
+    rom = (assets.root("templates") / "rtl" / "lib" / "nba_program.v").read_text()
+    assert rom.count("nba_rom #(") == rom.count(".BLOCK(0)") == 2
