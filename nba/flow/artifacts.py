@@ -53,7 +53,7 @@ def read_part(folder: Path) -> Metrics:
     return cast("Metrics", found)
 
 
-def blocks(dsp: int, bram: float, uram: int) -> Blocks:
+def device_blocks(dsp: int, bram: float, uram: int) -> Blocks:
     """Blocks of a device as metrics.json has them: UltraRAM only where there is any."""
     return {"dsp": dsp, "bram": bram, "uram": uram} if uram else {"dsp": dsp, "bram": bram}
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from nba.core.version import __version__
 from nba.flow import places
-from nba.flow.artifacts import CLASSES, IMAGES, blocks, load_network, read_part, write_part
+from nba.flow.artifacts import CLASSES, IMAGES, device_blocks, load_network, read_part, write_part
 from nba.flow.limits import BOARDS, budgets_of, check_limits, has_modes, platform_of
 from nba.flow.stage import Context, Stage
 from nba.ir.design import Design
@@ -85,8 +85,10 @@ def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Met
         "memory": memory_figures(program, spec.accelerator.memory_share),
         "fps": float(design.clock_mhz * 1_000_000 / interval),
         "resources": {
-            "predicted": blocks(cost.dsp, cost.bram, cost.uram),
-            "budget": blocks(spec.budgets.dsp, spec.budgets.bram, _uram_budget(spec, platform) if cost.uram else 0),
+            "predicted": device_blocks(cost.dsp, cost.bram, cost.uram),
+            "budget": device_blocks(
+                spec.budgets.dsp, spec.budgets.bram, _uram_budget(spec, platform) if cost.uram else 0
+            ),
         },
         "budgets": cast("BudgetLimits", spec.budgets.model_dump(exclude_none=True)),
         "objective": {

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nba.flow import places
-from nba.flow.artifacts import blocks, write_part
+from nba.flow.artifacts import device_blocks, write_part
 from nba.flow.limits import BOARDS
 from nba.flow.stage import Context, Stage
 
@@ -44,8 +44,8 @@ def synthesise(bundle: Path, work: Path, progress: Progress) -> Metrics:
     shutil.rmtree(checked.folder)
     return {
         "resources": {
-            "predicted": blocks(cost.dsp, cost.bram, cost.uram),
-            "synthesised": blocks(found.dsp, found.bram, found.uram),
+            "predicted": device_blocks(cost.dsp, cost.bram, cost.uram),
+            "synthesised": device_blocks(found.dsp, found.bram, found.uram),
         },
         "versions": {"yosys": found.tool.removeprefix("Yosys ")},
     }
