@@ -34,7 +34,7 @@ from nba.imports.graph import (
     Unknown,
     Value,
 )
-from nba.imports.scales import MAX_MULT, constant_codes, multipliers, with_constants
+from nba.imports.scales import average_multiplier, constant_codes, multipliers, with_constants
 from nba.ir.check import check_network, check_weights
 from nba.ir.network import MASTER_BITS, MAX_SHIFT, WIDE_BITS, Layer, LayerWeights, Network, Tensor, Weights
 from nba.ir.network_rules import BIAS_BITS, MAX_CHANNELS, MAX_DIM
@@ -280,8 +280,8 @@ def _average(state: _Lowering, node: Node, operation: Average) -> None:
         return
     if not source.like(out):
         raise _Refused("scale and zero point of its input and its output differ; legal: equal ones")
-    shift = max(s for s in range(1, MAX_SHIFT + 1) if (1 << s) // terms < MAX_MULT)
-    mult = np.full(channels, (1 << shift) // terms + 1, np.int64)
+    one, shift = average_multiplier(terms)
+    mult = np.full(channels, one, np.int64)
     target = state.tensor(node.output, layer.name, zero=0)
     empty = np.zeros(channels, np.int32)
     weights = LayerWeights(weight=np.zeros((0,), np.int8), bias=empty, mult=_int32(mult))

@@ -15,7 +15,7 @@ code is below 1 / 128."""
 
 def multipliers(factors: np.ndarray, *, one_shift: bool = False) -> tuple[np.ndarray, np.ndarray]:
     """Multipliers of MULT_BITS bits and shifts, int64 each, with mult / 2**shift as near as can be to `factors` (all
-    above 0): one shift for all where the multipliers keep two bits less or more, or with `one_shift`, else one each.
+    above 0): one shift for all where each is at least GOOD_MULT then, or with `one_shift`, else one each.
     Raises ValueError for factors that are too large."""
     if (factors >= 1 << (MULT_BITS - 1)).any():
         raise ValueError(f"a factor of {factors.max():.6g}; legal: below {1 << (MULT_BITS - 1)}")
@@ -30,6 +30,13 @@ def multipliers(factors: np.ndarray, *, one_shift: bool = False) -> tuple[np.nda
     if one_shift or (common >= GOOD_MULT).all():
         return common, np.full_like(shifts, least)
     return mults, shifts
+
+
+def average_multiplier(terms: int) -> tuple[int, int]:
+    """Multiplier and shift of an average of `terms` codes. The multiplier is a little above 2**shift / terms, so that a
+    half is rounded away from code 0, on either side of it."""
+    shift = max(s for s in range(1, MAX_SHIFT + 1) if (1 << s) // terms < MAX_MULT)
+    return (1 << shift) // terms + 1, shift
 
 
 def constant_codes(

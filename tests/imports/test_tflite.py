@@ -18,6 +18,7 @@ from nba.flow.artifacts import load_network
 from nba.imports import tflite
 from nba.imports.compare import LiteRTAgreement, compare_with_litert
 from nba.imports.load import examine
+from nba.imports.scales import average_multiplier
 from nba.ir.check import check_network, check_weights
 from nba.ir.reference import run
 from tests.imports.files import RELU, RELU6, UNDILATED, Drawn, File, options, whole_network, window
@@ -107,7 +108,20 @@ def test_every_operator_agrees_within_a_code(case: str, kind: str, tmp_path: Pat
             assert all(layer.own_differing == 0 for layer in pools)
 
 
-@pytest.mark.parametrize("terms", [*range(2, 17), 25, 36, 49, 64, 100, 121])
+@pytest.mark.parametrize(("low", "last"), [(-128, 202), (0, 92)])
+def test_averages_are_exact_up_to_a_size(low: int, last: int) -> None:
+    """Every sum of every window that small; the next size is not exact."""
+    wrong = []
+    for terms in range(1, last + 2):
+        mult, shift = average_multiplier(terms)
+        sums = np.arange(low * terms, (low + 255) * terms + 1)
+        found = (sums * mult + (1 << (shift - 1))) >> shift
+        wanted = np.where(sums > 0, (sums + terms // 2) // terms, -((-sums + terms // 2) // terms))
+        wrong += [] if np.array_equal(np.clip(found, low, low + 255), wanted) else [terms]
+    assert wrong == [last + 1]
+
+
+@pytest.mark.parametrize("terms", [2, 3, 4, 9, 16, 25, 49, 64, 121])
 def test_averages_round_as_tflite_does(terms: int, tmp_path: Path) -> None:
     """Every sum that codes may have, halves away from zero."""
     net = drawn(0)
