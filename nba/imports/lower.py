@@ -251,7 +251,8 @@ def _taps(weights: Value, inputs: int, outputs: int, operation: Convolve) -> np.
         raise _Refused(f"weights of shape {list(weights.shape)}; legal: {list(wanted)}")
     low, high = CODES[weights.kind]
     if not low <= int(steps.zero_points.min()) <= int(steps.zero_points.max()) <= high:
-        raise _Refused(f"a zero point of the weights of {steps.zero_points.max()}; legal: {low}..{high}")
+        ends = f"{steps.zero_points.min()}..{steps.zero_points.max()}"
+        raise _Refused(f"zero points of the weights of {ends}; legal: {low}..{high}")
     if weights.kind == "int8" and steps.zero_points.any():
         raise _Refused(f"a zero point of the weights of {steps.zero_points.max()}; legal: 0 where they are int8")
     points = steps.zero_points.reshape(-1, *[1] * (len(wanted) - 1)).astype(np.int32)
