@@ -30,7 +30,19 @@ from nba.core.errors import (
 from nba.core.version import __version__
 
 if TYPE_CHECKING:
-    from nba.api import Design, Result, Searched, Spec, load_design, load_spec, make_design, map_network, run, search
+    from nba.api import (
+        Design,
+        Result,
+        Searched,
+        Spec,
+        load,
+        load_design,
+        load_spec,
+        make_design,
+        map_network,
+        run,
+        search,
+    )
     from nba.emit.write import write_bundle as emit
     from nba.explore.budgets import Budgets
     from nba.explore.choose import Effort, Mapped
@@ -59,6 +71,7 @@ __all__ = [
     "ToolError",
     "__version__",
     "emit",
+    "load",
     "load_design",
     "load_spec",
     "make_design",

@@ -61,7 +61,7 @@ class Result:
     def test_images(self) -> tuple[np.ndarray, np.ndarray]:
         """The first test images of the data set, uint8 [B, H, W, C] as the network takes them, B up to 1,024; and their
         labels, int64 [B]. Raises NbaError if the file is damaged, and for a network that was given: it has none."""
-        if self.design.random_weights:
+        if "given" in self.metrics or "imported" in self.metrics:
             raise NbaError(f"{self.build}: no test images, since the network was given; its bundle has random frames")
         found = load_images(self.build / "design" / IMAGES)
         return found.x, found.y
@@ -127,6 +127,19 @@ def run(
         design=design, weights=weights, metrics=found, build=folder, bundle=folder / "bundle",
         report=folder / "report" / "report.html",
     )  # fmt: skip
+
+
+def load(source: Path | str) -> tuple[Network, Weights]:
+    """The integer network in a file that another tool wrote, and its weights, for `map_network` and `make_design`.
+
+    source: a TFLite file of a fully integer network (docs/import.md). Raises NbaError if it cannot be read, and
+    DesignError, with every reason, if its network cannot be built.
+    """
+    from nba.imports.load import examine
+
+    found = examine(Path(source)).importable.found
+    assert found.network is not None
+    return found.network, found.weights
 
 
 def search(

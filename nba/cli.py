@@ -49,6 +49,7 @@ Data = Annotated[
     typer.Option("--data", help="Folder of the images; overrides dataset.path of the spec.", metavar="PATH"),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Repeat the stages even if nothing changed.")]
+Model = Annotated[Path, typer.Argument(help="A fully integer TFLite file.", metavar="FILE")]
 Bundle = Annotated[Path, typer.Argument(help="Folder of an emitted bundle.", metavar="BUNDLE")]
 
 AGAIN = "; run the same command again to continue"
@@ -252,6 +253,48 @@ def _map(
         print(summary_text(found.mapping, found.hierarchy), end="")
         if found.unmapped:
             print(f"not mapped, because they have no multiply-accumulates: {', '.join(found.unmapped)}")
+
+
+@app.command(name="check")
+def _check(model: Model, debug: Debug = False) -> None:
+    """List every operator of a TFLite file, what becomes of it, and everything that cannot be built and why.
+
+    The exit status is 1 if its network cannot be built.
+    """
+    with guard(debug):
+        from nba.imports.load import examine
+        from nba.imports.text import operators_text
+
+        found = examine(model)
+        for line in operators_text(found):
+            print(line)
+        if found.found.problems:
+            raise typer.Exit(1)
+
+
+@app.command(name="import")
+def _import(
+    model: Model,
+    out: Out,
+    inputs: Annotated[int, typer.Option(help="Random inputs to compare on.", min=1, max=1024)] = 4,
+    seed: Seed = None,
+    debug: Debug = False,
+) -> None:
+    """Turn a TFLite file into network.json and weights.npz, and compare every layer with LiteRT.
+
+    FOLDER/metrics-part.json has the comparison. To build hardware, name the file in a spec (docs/import.md). The exit
+    status is 1 if a layer differs by more than one code on the inputs that LiteRT's operator has.
+    """
+    with guard(debug):
+        from nba.flow.commands import import_folder
+        from nba.imports.text import agreement_text
+
+        found = import_folder(model, out, inputs, seed or 0)
+        for line in agreement_text(found):
+            print(line)
+        print(out / "network.json")
+        if not found.holds:
+            raise typer.Exit(1)
 
 
 @app.command(name="spec")

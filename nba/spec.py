@@ -163,8 +163,8 @@ class Spec(Section):
     def _accuracy_of_what_is_learned(self) -> Spec:
         if self.given is not None and self.budgets.accuracy is not None:
             raise ValueError(
-                "budgets.accuracy: the weights of a published network are random here (`given`), and so are its "
-                "outputs; leave it out"
+                "budgets.accuracy: a network that is given (`given`) has no test images here, and a published one "
+                "random weights; leave it out"
             )
         return self
 
@@ -260,6 +260,7 @@ def parse_spec(text: str, *, where: str, folder: Path, platforms: Collection[str
 PATHS: dict[str, Callable[[str], bool]] = {
     "architecture": lambda text: True,
     "dataset.path": lambda text: True,
+    "given.file": lambda text: True,
     "platform": names_a_file,
     "switchable.hierarchy": names_a_file,
     "schedule.train.distillation.teacher": lambda text: text != "float",

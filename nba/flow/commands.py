@@ -17,6 +17,7 @@ from nba.flow.folders import new_folder
 if TYPE_CHECKING:
     from nba.core.progress import Progress
     from nba.flow.metrics_model import Metrics
+    from nba.imports.compare import LiteRTAgreement
     from nba.learn.train.team import Team
     from nba.loopnest.hierarchy import Hierarchy
     from nba.loopnest.network_map import NetworkMapping
@@ -52,6 +53,16 @@ def emit_folder(design_json: Path, folder: Path, n_images: int) -> str:
 
     with new_folder(folder, marker=MANIFEST) as work:
         return emit(design_json, work, n_images)
+
+
+def import_folder(model: Path, folder: Path, inputs: int, seed: int) -> LiteRTAgreement:
+    """Write the network in the file `model`, which another tool wrote, to `folder`, which is new, empty, or of an
+    earlier import, and compare it with that tool on random inputs. Raises NbaError."""
+    from nba.flow.artifacts import METRICS_PART
+    from nba.flow.stages.given import import_network
+
+    with new_folder(folder, marker=METRICS_PART) as work:
+        return import_network(model, work, count=inputs, seed=seed)
 
 
 def verify_part(bundle: Path, only: Sequence[str], images: int | None, progress: Progress) -> Metrics:

@@ -22,7 +22,7 @@ from nba.flow.artifacts import METRICS_PART, Json
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from nba.flow.metrics_model import Metrics
+    from nba.flow.metrics_model import ImportFigures, Metrics
 
 FILE = "metrics.json"
 WIDTH = 160
@@ -180,12 +180,28 @@ def _accuracy(metrics: Metrics, accuracy: float) -> Line:
 
 def _given(metrics: Metrics) -> list[Line]:
     """What network it is, where nothing was learned."""
+    imported = metrics.get("imported")
+    if imported is not None:
+        return [_imported(imported)]
     found = metrics.get("given")
     if found is None:
         return []
     text = f"{found['published']} for images of {found['image']} x {found['image']}, published layers with random "
     text += "weights: the outputs mean nothing, and there is no accuracy"
     return [Line(label="given network", value=text)]
+
+
+def _imported(found: ImportFigures) -> Line:
+    """What network it is, and how far it agrees with the tool that wrote it."""
+    share, chained = (100 * part["differing"] / found["codes"] for part in (found["own"], found["chained"]))
+    text = f"{found['file']}, {found['layers']} layers; on the inputs of LiteRT's operators {share:.3f} % of codes "
+    text += (
+        f"differ from LiteRT's, by at most {found['own']['largest']}; layer after layer {chained:.2f} %, by at most "
+    )
+    text += (
+        f"{found['chained']['largest']}; {found['same_class']} of {found['inputs']} random inputs have the same class"
+    )
+    return Line(label="imported network", value=text, holds=found["holds"])
 
 
 def _baselines(metrics: Metrics) -> list[Line]:

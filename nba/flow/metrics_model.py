@@ -32,6 +32,46 @@ class GivenFigures(TypedDict):
 
 
 @_exact
+class CodeDifference(TypedDict):
+    """How many of some codes differ, and the largest difference."""
+
+    differing: int
+    largest: int
+
+
+@_exact
+class LayerAgreement(TypedDict):
+    """A layer and the operator of the other tool: on the same inputs (`own`), and behind all layers before it
+    (`chained`; the ratio of signal to noise is None where nothing differs)."""
+
+    name: str
+    codes: int
+    own: CodeDifference
+    chained: CodeDifference
+    sqnr_db: float | None
+
+
+@_exact
+class ImportFigures(TypedDict):
+    """A network that another tool wrote, and how far its integers agree with what that tool computes, over some random
+    inputs: all layers. before, after: what is left to the host. holds: no layer differs by more than is promised."""
+
+    file: str
+    sha256: str
+    operators: int
+    layers: int
+    before: list[str]
+    after: list[str]
+    inputs: int
+    same_class: int
+    codes: int
+    own: CodeDifference
+    chained: CodeDifference
+    holds: bool
+    by_layer: list[LayerAgreement]
+
+
+@_exact
 class Sample(TypedDict):
     """The images behind an accuracy, and its binomial standard error."""
 
@@ -320,6 +360,7 @@ class Metrics(TypedDict, total=False):
     supported_clock: ClockFigures
     seed: int
     given: GivenFigures
+    imported: ImportFigures
     arithmetic: dict[str, Arithmetic]
     accuracy: Accuracy
     baselines: BaselineFigures

@@ -82,7 +82,7 @@ def up_to(spec: Spec, last: str) -> tuple[Stage, ...]:
     if spec.architecture is not None and last == "search":
         raise SpecError(f"architecture: {spec.architecture} is given, so there is nothing to search; leave it out")
     if spec.given is not None and last == "search":
-        raise SpecError(f"given: {spec.given.published} is given, so there is nothing to search; use `run` or `train`")
+        raise SpecError(f"given: {spec.given.title} is given, so there is nothing to search; use `run` or `train`")
     (place,) = (names.index(name) for name in (last, *_IN_PLACE_OF.get(last, ())) if name in names)
     return stages[: place + 1]
 

@@ -26,10 +26,12 @@ from pathlib import Path
 
 from nba.flow.stages.report import write
 from nba.loopnest.description import load_hierarchy
-from tests.fuzz import builds, commands, designs, specs
+from tests.fuzz import builds, commands, designs, imported, specs
 from tests.fuzz.outcome import ACCEPTED, BAD, HANG, INTERNAL, REFUSED, Outcome, Target, attempt
 
-TARGETS: tuple[Target, ...] = (*specs.TARGETS, *designs.TARGETS, *builds.TARGETS, *commands.TARGETS)
+TARGETS: tuple[Target, ...] = (
+    *specs.TARGETS, *designs.TARGETS, *imported.TARGETS, *builds.TARGETS, *commands.TARGETS,
+)  # fmt: skip
 KEPT = Path(__file__).resolve().parents[2] / "build" / "fuzz"
 MEMORY = 8 << 30
 """Bytes of data that a case may ask for."""

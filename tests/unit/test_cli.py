@@ -25,7 +25,9 @@ from nba.core.sources import PACKAGE
 from nba.terminal import guard
 from tests.processes import marked_environment, wait_until
 
-COMMANDS = ("run", "search", "train", "emit", "verify", "synth", "report", "map", "spec", "doctor")
+COMMANDS = (
+    "run", "search", "train", "emit", "verify", "synth", "report", "map", "check", "import", "spec", "doctor",
+)  # fmt: skip
 DIGITS = (assets.root("examples") / "digits.yaml").read_text(encoding="utf-8")
 
 

@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("nba.ir",),
     ("nba.machine",),
     ("nba.zoo",),
+    ("nba.imports",),
     ("nba.explore", "nba.loopnest"),
     ("nba.learn",),
     ("nba.deviations", "nba.presets", "nba.published", "nba.spec"),

@@ -113,6 +113,17 @@ def test_a_given_network() -> None:
             ask()
 
 
+def test_a_network_in_a_file(tmp_path: Path) -> None:
+    """The path is relative to the spec, and is one of the files that stages depend on."""
+    (tmp_path / "s.yaml").write_text(GIVEN.replace("published: resnet8", "file: sub/model.tflite"))
+    spec = load_spec(tmp_path / "s.yaml")
+    assert spec.given is not None
+    assert spec.given.file == str(tmp_path / "sub" / "model.tflite")
+    assert (spec.given.published, spec.given.image, spec.given.weights) == (None, None, None)
+    assert paths_of(spec) == {"given.file": tmp_path / "sub" / "model.tflite"}
+    assert parse(spec.yaml()) == spec
+
+
 LEARNED = "belongs to a network that is learned; leave it out, or leave `given` out"
 
 
@@ -131,10 +142,12 @@ LEARNED = "belongs to a network that is learned; leave it out, or leave `given` 
             ["given.image: input should be greater than or equal to 4 (found 2"],
         ),
         ("given: {published: resnet18, weights: zero}", ["given.weights: input should be 'random' (found 'zero'"]),
-        ("given: {}", ["given.published: missing"]),
-        ("given: {network: resnet18}", ["given.published: missing", "given.network: unknown field"]),
-        ("given: resnet18", ["given: a section is needed; legal here: published, image, weights"]),
-        ("budgets: {dsp: 1, bram: 1, accuracy: 0.5}", ["budgets.accuracy: the weights of a published network"]),
+        ("given: {}", ["given: give one of `published`, a name, and `file`, a file of a trained network"]),
+        ("given: {published: resnet8, file: a.tflite}", ["given: give one of `published`, a name, and `file`"]),
+        ("given: {file: a.tflite, image: 32}", ["given: `image` and `weights` belong to `published`"]),
+        ("given: {network: resnet18}", ["given.network: unknown field"]),
+        ("given: resnet18", ["given: a section is needed; legal here: published, image, weights, file"]),
+        ("budgets: {dsp: 1, bram: 1, accuracy: 0.5}", ["budgets.accuracy: a network that is given"]),
     ],
 )
 def test_what_has_no_place_beside_a_given_network(more: str, lines: list[str]) -> None:
