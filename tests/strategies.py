@@ -546,9 +546,11 @@ def parted(rng: np.random.Generator, network: Network, accelerator: Accelerator,
     return replace(accelerator, chunks=chunks, rings=tuple(rings))
 
 
-def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.7) -> Accelerator:
+def streamed(
+    rng: np.random.Generator, network: Network, accelerator: Accelerator, share: float = 0.7, *, mixing: bool = False
+) -> Accelerator:
     """`accelerator` with the weights of a `share` of its jobs that may stream them in external memory, of random width
-    and latency; itself if no job may."""
+    and latency; itself if no job may. mixing: only of those that mix channels."""
     memory = WeightMemory(
         bus_bits=_pick(rng, [32, 64, 128, 256]), latency=_pick(rng, [1, 2, 7, 30, 100]),
         burst=_pick(rng, [1, 2, 4, 16]), slots=_pick(rng, [2, 2, 2, 3, 4]),
@@ -561,7 +563,7 @@ def streamed(rng: np.random.Generator, network: Network, accelerator: Accelerato
         legal = not (engine.nested_weight and (narrow or (paired and engine.packing == 1)))
         stores = [network.layers[job.layer].operator.stores_weights for job in chunk.jobs]
         jobs = [
-            replace(job, streamed=legal and has and _chance(rng, share))
+            replace(job, streamed=legal and has and (chunk.mixes or not mixing) and _chance(rng, share))
             for job, has in zip(chunk.jobs, stores, strict=True)
         ]
         any_job |= any(job.streamed for job in jobs)

@@ -218,7 +218,7 @@ def _with_memory(rng: np.random.Generator, number: int, network: Network, accele
         late = number % 4 == 3
         chunks = tuple([cut(rng, network, chunk, late=late) for chunk in accelerator.chunks])
         accelerator = replace(accelerator, chunks=chunks)
-    accelerator = streamed(rng, network, accelerator)
+    accelerator = streamed(rng, network, accelerator, mixing=True)
     return own_columns(rng, accelerator) if number // 3 % 3 == 2 else accelerator
 
 
@@ -268,7 +268,7 @@ def with_shares(seed: int) -> Subject:
                 chunks = tuple([cut(rng, network, chunk, late=bool(number % 2)) for chunk in accelerator.chunks])
                 accelerator = replace(accelerator, chunks=chunks)
             if number % 5 == 4:
-                accelerator = streamed(rng, network, accelerator)
+                accelerator = streamed(rng, network, accelerator, mixing=True)
             alone, accelerator = accelerator, shared(rng, network, accelerator)
             if all(ring.share == 0 for ring in accelerator.rings) or check_accelerator(network, accelerator):
                 continue
