@@ -59,7 +59,7 @@ STREAM_MUTANTS = (
     Mutant(path="hls/lib/nba_engine.h", old="job.streamed ? place.slot : ", new="job.streamed ? 0 : "),
 )  # fmt: skip
 STREAM_STUCK = Mutant(path="hls/lib/nba_stream.h", old="start.row == job.rows_out - 1", new="true")
-STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= (ends ? need_rows", new="> (ends ? need_rows")
+STUCK = Mutant(path="hls/lib/nba_sched.h", old=">= (own ? need_rows", new="> (own ? need_rows")
 
 
 @pytest.fixture(scope="module")
