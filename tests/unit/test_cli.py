@@ -127,7 +127,7 @@ def test_spec_prints_itself_completed(tmp_path: Path) -> None:
     ("old", "new", "message"),
     [
         ("seed: 1", "sede: 1", "sede: unknown field (did you mean 'seed'?)"),
-        ("  dsp:", "  dspp:", "budgets.dspp: unknown field (did you mean 'dsp'?); legal here: dsp, bram, lut,"),
+        ("  dsp:", "  dspp:", "budgets.dspp: unknown field (did you mean 'dsp'?); legal here: dsp, bram, uram, lut,"),
         ("platform: ", "platform: no_", "is not known"),
         (
             "  name: digits\n",

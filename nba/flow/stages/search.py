@@ -170,7 +170,7 @@ STAGE = Stage(
     name="search", title="joint search", folder=places.SEARCH, run=run, check=check, preflight=learning_preflight,
     sections=(
         "seed", "dataset", "network", "bitwidths", "platform", "objective", "accelerator", "schedule.search",
-        *(f"budgets.{name}" for name in ("dsp", "bram", "lut", "power_w", "latency_us", "fps", "clock_mhz")),
+        *(f"budgets.{name}" for name in ("dsp", "bram", "uram", "lut", "power_w", "latency_us", "fps", "clock_mhz")),
     ),
     package_data=(BOARDS,), packages=("torch", "numpy", "scikit-learn"), together=True, scratch=("search.pt",),
 )  # fmt: skip
