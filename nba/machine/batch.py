@@ -215,7 +215,7 @@ def _outputs(
     base = np.zeros(n_layers + 2, np.int64)
     wait = np.zeros((n_layers + 2, n_frames, 4), np.int64)
     fetches, reader = np.zeros((0, 4), np.int64), np.zeros(8, np.int64)
-    shares = np.full((most, 4), -1, np.int64)
+    shares = no_shares(most)
     for b in range(pp.size):
         n_agents, n_rings = _flatten(
             layers, pp[b], in_lanes[b], out_lanes[b], out_rows[b], mixes[b], pm[b], pn[b], pq[b], chunk[b], stage[b],

@@ -165,6 +165,7 @@ def tables(program: Program) -> Tables:
     )
 
 
+@compiled
 def no_shares(n_rings: int) -> np.ndarray:
     """The table of rings that each have memory of their own, and all channels in a row."""
     found = np.full((n_rings, 5), -1, np.int64)

@@ -20,7 +20,7 @@ from nba.emit.bundle import render_bundle
 from nba.explore.budgets import Budgets
 from nba.explore.streaming import StreamEffort, map_streamed
 from nba.explore.ultra import candidates, greedy_saving, ultra_memories
-from nba.flow.artifacts import blocks
+from nba.flow.artifacts import device_blocks
 from nba.flow.metrics import table
 from nba.ir.accelerator import HOST, Accelerator, UltraMemory, WeightMemory
 from nba.ir.design import Design
@@ -190,19 +190,30 @@ def test_budgets_say_how_many_blocks() -> None:
 
 
 def test_the_closing_table_shows_it() -> None:
-    shown = {"predicted": blocks(4, 1.5, 7), "synthesised": blocks(4, 1.5, 7), "budget": blocks(10, 5, 64)}
+    shown = {
+        "predicted": device_blocks(4, 1.5, 7),
+        "synthesised": device_blocks(4, 1.5, 7),
+        "budget": device_blocks(10, 5, 64),
+    }
     lines = {line.label: line for line in table({"resources": shown})}
     assert lines["URAM"].value == "predicted 7 = synthesised 7, budget 64"
     assert lines["URAM"].holds
-    none = {"predicted": blocks(4, 1.5, 0), "synthesised": blocks(4, 1.5, 0), "budget": blocks(10, 5, 0)}
+    none = {
+        "predicted": device_blocks(4, 1.5, 0),
+        "synthesised": device_blocks(4, 1.5, 0),
+        "budget": device_blocks(10, 5, 0),
+    }
     assert "URAM" not in {line.label for line in table({"resources": none})}
 
 
 def test_the_report_and_the_bundle_show_it() -> None:
     design, weights = in_ultra()
     found = predict(lower(design.network, design.accelerator), get("kv260"))
-    resources = {"predicted": blocks(design.cost.dsp, design.cost.bram, design.cost.uram)}
-    resources |= {"synthesised": blocks(found.dsp, found.bram, found.uram + 1), "budget": blocks(99, 99, 64)}
+    resources = {"predicted": device_blocks(design.cost.dsp, design.cost.bram, design.cost.uram)}
+    resources |= {
+        "synthesised": device_blocks(found.dsp, found.bram, found.uram + 1),
+        "budget": device_blocks(99, 99, 64),
+    }
     inputs = Inputs(
         design=design, metrics={"name": design.name, "resources": resources}, claims=(), search=None, train=None,
         switchable=None, netlist=None, spec_yaml=None,

@@ -61,6 +61,7 @@ def run(context: Context) -> None:
     write_part(context.folder, {**promised, **_figures(spec, design, certificate)})
 
 
+# One table: every line is a figure.
 def _figures(spec: Spec, design: Design, certificate: Certificate | None) -> Metrics:
     """What the models say of the design, beside its budgets."""
     from nba.machine.energy import energy_aj
