@@ -20,6 +20,8 @@ from nba.machine.program import lower
 from nba.machine.schedule import schedule
 from nba.machine.settled import long_run
 from nba.machine.steady import steady_interval
+from nba.zoo.weights import random_weights
+from tests.hls.bench import design_of
 from tests.strategies import NetworkLimits, cut, parted, random_accelerator, random_network, shared, sliced
 from tests.tiny import tiny_design
 from tests.token_machine import Machine
@@ -189,7 +191,12 @@ def test_channels_computed_must_be_as_many() -> None:
 
 
 def test_a_design_file_keeps_parts(tmp_path: Path) -> None:
-    design, weights = tiny_design()
-    assert '"parts"' not in design.canonical_json()
+    """A design with such rings comes back as it was; one without does not name them."""
+    network, accelerator = drawn(3)
+    network, weights = random_weights(np.random.default_rng(5), network)
+    design = design_of("parts", network, weights, accelerator)
     save_design(design, weights, tmp_path)
-    assert load_design(tmp_path / "design.json")[0] == design
+    loaded = load_design(tmp_path / "design.json")[0]
+    assert loaded == design
+    assert max(ring.parts for ring in loaded.accelerator.rings) > 1
+    assert '"parts"' not in tiny_design()[0].canonical_json()
